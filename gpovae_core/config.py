@@ -1,0 +1,191 @@
+"""Every setting of a run, once: the command line, the forms and the saved run are all made from these models.
+
+Presets: `paper` follows the formulas of Baek et al. 2025, `released` those of the authors' code, both without the
+mistakes that code contains. Published values per data set are in PUBLISHED.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from gpovae_core.errors import SettingsError
+
+ARTIFACT_CRITERIA = ("umi_count", "genes_detected", "percent_mitochondrial", "percent_ribosomal", "percent_haemoglobin", "doublet")
+
+Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+Positive = Annotated[float, Field(gt=0.0)]
+NonNegative = Annotated[float, Field(ge=0.0)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DataSettings(_Settings):
+    """From a file of cells to what the model trains on."""
+
+    label_column: str | None = Field(default=None, description="Column of obs that names the perturbed gene; found by name when not given.")
+    control_label: str | None = Field(default=None, description="Value of that column that marks control cells; recognised when not given.")
+    counts_layer: str | None = Field(default=None, description="Layer with raw counts ('X', 'raw' or a layer); found when not given.")
+    symbol_column: str | None = Field(
+        default=None, description="Column of var with gene symbols when the index holds Ensembl ids; found when not given."
+    )
+    min_cells: Count = Field(default=40, description="Perturbations with fewer cells are dropped and listed.")
+    strong_knockdown_only: bool = Field(
+        default=False, description="Keep only cells whose target is at or below a low percentile of controls."
+    )
+    knockdown_percentile: float = Field(default=10.0, gt=0.0, lt=100.0, description="That percentile of the controls' expression.")
+    target_sum: Positive = Field(default=1e4, description="Counts every cell is scaled to before the logarithm.")
+
+    artifact_criteria: tuple[str, ...] = Field(default=ARTIFACT_CRITERIA, description="Which criteria may mark a cell as an artifact.")
+    artifact_mads: Positive = Field(default=3.0, description="Cut-off in (unscaled) median absolute deviations from the median.")
+    detect_doublets: bool = Field(default=True, description="Run Scrublet for the doublet criterion.")
+
+    panel: Literal["auto", "all", "wilcoxon"] = Field(
+        default="auto",
+        description="Extended genes: all measured genes, those a Wilcoxon test picks, or by the size of the measured panel (auto).",
+    )
+    panel_all_below: Count = Field(default=1000, description="With panel=auto: take all genes when fewer than this are measured.")
+    extended_per_perturbation: Count = Field(default=1, description="Wilcoxon rule: genes taken per perturbation.")
+    extended_min_abs_lfc: NonNegative = Field(default=3.0, description="Wilcoxon rule: least absolute log fold change.")
+    extended_max_p: Fraction = Field(default=0.01, description="Wilcoxon rule: largest adjusted p value.")
+
+    pairing: Literal["sinkhorn", "exact"] = Field(
+        default="sinkhorn", description="Optimal transport that matches perturbed cells to controls."
+    )
+    pairing_regularisation: Positive = Field(default=1.0, description="Entropic regularisation of the Sinkhorn plan.")
+    pairing_cost_scale: Positive = Field(default=100.0, description="Euclidean distances are divided by this before transport.")
+
+    train_fraction: float = Field(default=0.64, gt=0.0, lt=1.0, description="Share of each perturbation's cells used for training.")
+    validation_fraction: float = Field(default=0.16, gt=0.0, lt=1.0, description="Share used for early stopping; the rest is held out.")
+    unseen: tuple[str, ...] = Field(default=(), description="Perturbations held out as a whole, with all their cells.")
+    seed: int = Field(default=0, ge=0, description="Seed of the split, the doublet simulation and the subsampling.")
+
+    @model_validator(mode="after")
+    def _check(self) -> DataSettings:
+        if self.train_fraction + self.validation_fraction >= 1.0:
+            raise ValueError("train_fraction + validation_fraction must leave cells for the test: their sum has to stay below 1")
+        unknown = sorted(set(self.artifact_criteria) - set(ARTIFACT_CRITERIA))
+        if unknown:
+            raise ValueError(f"artifact_criteria: unknown {', '.join(unknown)}; known are {', '.join(ARTIFACT_CRITERIA)}")
+        return self
+
+
+class ModelSettings(_Settings):
+    """Sizes and priors of the generative model and its guide (MODEL: Baek et al. 2025, sections 3.1 to 3.3)."""
+
+    latent: Count = Field(default=100, description="Dimensions of the basal state z_b.")
+    decoder_width: Count = Field(default=400, description="Hidden width of the decoder.")
+    decoder_layers: Count = Field(default=2, description="Layers of the decoder before its softmax head.")
+    basal_width: Count = Field(default=200, description="Hidden width of the encoder of z_b.")
+    basal_layers: Count = Field(default=1, description="Layers of the encoder of z_b.")
+    embedding_width: Count = Field(default=400, description="Hidden width of the encoders of E and of the artifact vector.")
+    embedding_layers: Count = Field(default=4, description="Layers of those encoders.")
+    mask_prior: float = Field(default=0.3, gt=0.0, lt=1.0, description="Prior probability of an edge in the mask M.")
+    temperature: Positive = Field(default=1.0, description="Temperature of the relaxed Bernoulli of the mask.")
+
+
+class LossSettings(_Settings):
+    """Weights of the loss terms."""
+
+    influence: Literal["paper", "released"] = Field(default="released", description="Which formula carries W over K hops.")
+    hops: Count = Field(default=5, description="K, the number of hops over which W is accumulated.")
+    alignment: NonNegative = Field(
+        default=100.0, description="Weight of the alignment of the hop influence with observed effects (GPO weight)."
+    )
+    effect_offset: NonNegative = Field(
+        default=0.5, description="c, subtracted from the observed effect before the alignment (released only)."
+    )
+    sparsity: NonNegative = Field(default=5.0, description="Weight of the mean of W.")
+    artifact: NonNegative = Field(default=0.1, description="Weight of the artifact disentanglement.")
+    counterfactual_cells: Count = Field(default=50, description="At most so many cells give a counterfactual profile.")
+    balance_artifacts: bool = Field(
+        default=True, description="Weigh passing and failing cells so that both groups count alike (mean weight 1)."
+    )
+
+
+class TrainingSettings(_Settings):
+    """The optimiser and its stopping rule."""
+
+    epochs: Count = Field(default=2000, description="Most epochs.")
+    patience: Count = Field(default=30, description="Stop after so many epochs without a better validation loss.")
+    min_improvement: NonNegative = Field(
+        default=0.05, description="Least fall of the validation loss (nats per cell) that counts as better."
+    )
+    batch_size: Count = Field(default=512, description="Cells per step.")
+    particles: Count = Field(default=5, description="Samples of the latent variables per step.")
+    learning_rate: Positive = Field(default=3e-4, description="Step size of Adam.")
+    weight_decay: NonNegative = Field(default=1e-6, description="L2 penalty of Adam.")
+    clip_norm: Positive = Field(default=100.0, description="Gradient norm above which gradients are scaled down.")
+    device: Literal["auto", "cpu", "cuda", "mps"] = Field(default="auto", description="Where to train.")
+    seed: int = Field(default=0, ge=0, description="Seed of weights, batches and draws.")
+
+
+class InferenceSettings(_Settings):
+    """How the trained model is asked for treatment effects."""
+
+    guide_samples: Count = Field(default=25, description="Draws of mask, effect and artifact vector.")
+    basal_draws: Count = Field(default=100, description="Basal states, each with the library size of a control cell, per guide draw.")
+    seed: int = Field(default=0, ge=0, description="Seed of those draws; the same numbers serve every perturbation and the control.")
+
+
+class EvaluationSettings(_Settings):
+    """How a run is scored."""
+
+    threshold: Fraction = Field(default=0.5, description="W above this is an edge.")
+    significance: float = Field(default=0.05, gt=0.0, lt=1.0, description="Level of the tests, raw and Benjamini-Hochberg.")
+    omission_hops: Count = Field(default=3, description="A pair counts as omitted when no predicted path of at most this length joins it.")
+    omission_pairs: Count = Field(default=500, description="Pairs drawn when testing every omitted pair would cost too much.")
+    split_halves: Count = Field(default=20, description="Random halvings behind the ceiling.")
+    seed: int = Field(default=0, ge=0, description="Seed of halvings and drawn pairs.")
+
+
+class Settings(_Settings):
+    """All settings of a run."""
+
+    preset: Literal["paper", "released"] = "released"
+    data: DataSettings = Field(default_factory=DataSettings)
+    model: ModelSettings = Field(default_factory=ModelSettings)
+    loss: LossSettings = Field(default_factory=LossSettings)
+    training: TrainingSettings = Field(default_factory=TrainingSettings)
+    inference: InferenceSettings = Field(default_factory=InferenceSettings)
+    evaluation: EvaluationSettings = Field(default_factory=EvaluationSettings)
+
+
+PRESETS: dict[str, dict[str, dict[str, object]]] = {
+    "released": {},
+    "paper": {"loss": {"influence": "paper", "alignment": 0.1, "sparsity": 0.1, "effect_offset": 0.0}},
+}
+
+PUBLISHED: dict[str, dict[str, dict[str, object]]] = {
+    "K562": {"loss": {"effect_offset": 0.8, "sparsity": 5.0}},
+    "RPE1": {"loss": {"effect_offset": 0.5, "sparsity": 10.0}, "model": {"latent": 200}},
+    "Adamson": {"loss": {"effect_offset": 0.4, "sparsity": 1.0}, "model": {"basal_width": 400}},
+}
+"""Settings of the authors' release per data set, on top of the preset `released`."""
+
+
+def make_settings(preset: str = "released", changes: dict[str, dict[str, object]] | None = None) -> Settings:
+    """Settings of a preset with `changes` (section -> field -> value) on top.
+
+    Raises SettingsError that names every bad field, what it accepts and what it got.
+    """
+    if preset not in PRESETS:
+        raise SettingsError(f"Unknown preset '{preset}': choose one of {', '.join(PRESETS)}.")
+    merged: dict[str, object] = {"preset": preset}
+    for layer in (PRESETS[preset], changes or {}):
+        for section, fields in layer.items():
+            merged[section] = {**merged.get(section, {}), **fields}  # type: ignore[dict-item]
+    return parse_settings(merged)
+
+
+def parse_settings(values: object) -> Settings:
+    """Settings from plain values (a parsed config.json, a form). Raises SettingsError that lists every bad field."""
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as error:
+        lines = [f"{'.'.join(str(part) for part in e['loc']) or 'settings'}: {e['msg']} (got {e['input']!r:.80})" for e in error.errors()]
+        raise SettingsError("Settings that cannot be used:\n" + "\n".join(lines)) from error

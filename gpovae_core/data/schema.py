@@ -1,0 +1,176 @@
+"""What prepared data is: the gene panel, the cells with their annotations, and the report of how they came about."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from gpovae_core import keys
+from gpovae_core.errors import QueryError
+
+if TYPE_CHECKING:  # anndata takes half a second to import; whoever holds cells has it already
+    from anndata import AnnData
+
+
+class PanelData(BaseModel):
+    """The panel as it stands in panel.json."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    perturbed: tuple[str, ...]  # G0, sorted
+    extended: tuple[str, ...]  # G+, sorted
+    measured: tuple[str, ...]  # panel genes that have a column of counts
+    reasons: dict[str, str] = Field(default_factory=dict)  # extended gene -> why it is in the panel
+    ids: dict[str, str] = Field(default_factory=dict)  # symbol -> Ensembl id, where the data has one
+
+
+@dataclass(frozen=True)
+class Panel:
+    """The n genes of W in their order: perturbed genes G0 (sorted), then extended genes G+ (sorted)."""
+
+    data: PanelData
+
+    @cached_property
+    def genes(self) -> tuple[str, ...]:
+        return (*self.data.perturbed, *self.data.extended)
+
+    @cached_property
+    def index(self) -> dict[str, int]:
+        """Gene -> row and column of W."""
+        return {gene: i for i, gene in enumerate(self.genes)}
+
+    @cached_property
+    def is_perturbed(self) -> np.ndarray:
+        """(n,) bool."""
+        return np.arange(len(self)) < len(self.data.perturbed)
+
+    @cached_property
+    def is_measured(self) -> np.ndarray:
+        """(n,) bool."""
+        measured = set(self.data.measured)
+        return np.array([gene in measured for gene in self.genes], dtype=bool)
+
+    def __len__(self) -> int:
+        return len(self.genes)
+
+    def position(self, gene: str) -> int:
+        """Row and column of a gene, case-insensitive where that is unambiguous. Raises QueryError with the nearest names."""
+        if gene in self.index:
+            return self.index[gene]
+        alike = [g for g in self.genes if g.casefold() == gene.strip().casefold()]
+        if len(alike) == 1:
+            return self.index[alike[0]]
+        raise QueryError(unknown_gene(gene, self.genes))
+
+    def dosage(self, perturbation: str) -> np.ndarray:
+        """(n,) float32 row of the dosage matrix D: one at every gene of `perturbation`, zeros for the control."""
+        row = np.zeros(len(self), dtype=np.float32)
+        if perturbation != keys.CONTROL:
+            for gene in perturbation.split(keys.PAIR_SEPARATOR):
+                row[self.position(gene)] = 1.0
+        return row
+
+
+def unknown_gene(gene: str, known: tuple[str, ...] | list[str]) -> str:
+    """Message for a gene that is not in `known`, with the nearest names."""
+    from difflib import get_close_matches
+
+    by_fold = {name.casefold(): name for name in known}
+    near = [by_fold[m] for m in get_close_matches(gene.casefold(), list(by_fold), n=5, cutoff=0.6)]
+    hint = f"Did you mean {', '.join(near)}?" if near else f"The panel has {len(known)} genes, e.g. {', '.join(known[:5])}."
+    return f"Gene '{gene}' is not in the panel of this run. {hint}"
+
+
+class Dropped(BaseModel):
+    """Something left out on the way, and why."""
+
+    what: str  # "perturbation", "cells", "gene"
+    name: str
+    count: int  # cells that went with it
+    reason: str
+
+
+class ArtifactCriterion(BaseModel):
+    """One of the six quality criteria as it was applied."""
+
+    name: str
+    used: bool
+    cutoff: float | None = None
+    direction: str = ""  # "below" or "above" the cut-off fails
+    failing: int = 0
+    note: str = ""  # why it was skipped, or what it means
+
+
+class PreparationReport(BaseModel):
+    """How a file became prepared cells, in numbers and words; nothing is dropped without a line here."""
+
+    source: str  # file name, no folder
+    simulated: bool = False
+    cells_read: int
+    cells_kept: int
+    genes_measured: int
+    counts_from: str  # "X", "raw" or a layer's name
+    label_column: str
+    control_label: str
+    perturbations: dict[str, int]  # kept perturbation -> cells
+    control_cells: int
+    unmeasured_targets: tuple[str, ...] = ()
+    artifacts: int = 0
+    criteria: list[ArtifactCriterion] = Field(default_factory=list)
+    dropped: list[Dropped] = Field(default_factory=list)
+    notes: list[str] = Field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class PreparedCells:
+    """Cells ready for training.
+
+    cells: AnnData with raw counts as CSR float32 in X, shape (n_obs, n_vars); var_names are gene symbols; obs is indexed by
+        cell id and has the columns keys.PERTURBATION, ARTIFACT, SPLIT, CONTROL_ID and LIBRARY_SIZE.
+    panel: the genes of W. report: how all this came about.
+    """
+
+    cells: AnnData
+    panel: Panel
+    report: PreparationReport
+
+    @cached_property
+    def perturbations(self) -> tuple[str, ...]:
+        """All perturbations that have cells, sorted, without the control."""
+        return tuple(sorted(set(self.cells.obs[keys.PERTURBATION].astype(str)) - {keys.CONTROL}))
+
+    def where(self, perturbation: str | None = None, splits: tuple[str, ...] = keys.SPLITS) -> np.ndarray:
+        """(n_obs,) bool: cells of a perturbation (all where None) in the given splits."""
+        obs = self.cells.obs
+        mask = obs[keys.SPLIT].isin(splits).to_numpy()
+        return mask if perturbation is None else mask & (obs[keys.PERTURBATION] == perturbation).to_numpy()
+
+    @cached_property
+    def panel_columns(self) -> np.ndarray:
+        """(m,) columns of X of the measured panel genes, in panel order (see Panel.is_measured)."""
+        genes = [gene for gene, measured in zip(self.panel.genes, self.panel.is_measured, strict=True) if measured]
+        return self.cells.var_names.get_indexer(genes)
+
+    def write(self, path: Path) -> None:
+        """One compressed h5ad with panel and report inside. Written aside, then renamed: a reader never sees half a file."""
+        cells = self.cells.copy()
+        cells.uns = {"panel": self.panel.data.model_dump_json(), "report": self.report.model_dump_json()}
+        aside = path.with_name(f".{path.name}.part")
+        cells.write_h5ad(aside, compression="gzip")
+        aside.replace(path)
+
+    @classmethod
+    def read(cls, path: Path) -> PreparedCells:
+        """Inverse of write."""
+        import anndata
+
+        cells = anndata.read_h5ad(path)
+        panel = Panel(PanelData.model_validate(json.loads(cells.uns["panel"])))
+        report = PreparationReport.model_validate(json.loads(cells.uns["report"]))
+        return cls(cells=cells, panel=panel, report=report)

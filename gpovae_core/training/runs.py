@@ -1,0 +1,240 @@
+"""The run folder: the one hand-over between terminal, job and browser. Everything in it is data, nothing is code.
+
+Files, by name:
+
+- config.json: format version, where the data came from, all settings
+- panel.json: the genes of W, in order
+- cells.h5ad: prepared cells: counts, splits, matched controls, artifact labels, report
+- model.safetensors: weights of the best epoch so far
+- status.json: state, epoch, heartbeat (replaced as a whole at every write)
+- metrics.jsonl: one line per finished epoch
+- log.txt: what happened, in words
+- effects.h5ad: observed and predicted effects, perturbations x genes, one layer each
+- evaluation.json: scores with baselines and ceilings
+- checkpoints/: what is needed to resume
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from gpovae_core import __version__
+from gpovae_core.config import Settings, parse_settings
+from gpovae_core.data.schema import Panel, PanelData, PreparedCells
+from gpovae_core.errors import RunError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from anndata import AnnData
+
+FORMAT = 1
+MASK_LOGITS = "guide.mask_logits"
+"""Name of the tensor of logits A in model.safetensors, shape (n, n); W = sigmoid(A)."""
+
+State = Literal["preparing", "training", "evaluating", "stopped", "done", "failed"]
+
+
+class DataSource(BaseModel):
+    """Where the cells of a run came from."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    path: str
+    sha256: str = ""
+    simulated: bool = False
+
+
+class Status(BaseModel):
+    """status.json. Times are seconds since 1970."""
+
+    state: State = "preparing"
+    epoch: int = 0  # finished epochs
+    best_epoch: int | None = None
+    message: str = ""
+    pid: int | None = None
+    started: float = 0.0
+    heartbeat: float = 0.0
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """A run on disk. Opening one reads JSON, safetensors and h5ad only: nothing in it is executed."""
+
+    path: Path
+
+    @classmethod
+    def create(cls, path: Path, settings: Settings, source: DataSource) -> RunFolder:
+        """A new run. Raises RunError where `path` already holds anything."""
+        path = Path(path)
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            raise RunError(f"'{path}' already exists and is not empty. Choose another name, or continue that run with --resume.")
+        (path / "checkpoints").mkdir(parents=True)
+        run = cls(path)
+        config = {"format": FORMAT, "gpovae": __version__, "source": source.model_dump(), "settings": settings.model_dump(mode="json")}
+        write_text(path / "config.json", json.dumps(config, indent=2))
+        run.write_status(state="preparing", started=time.time(), pid=os.getpid())
+        return run
+
+    @classmethod
+    def open(cls, path: Path) -> RunFolder:
+        """An existing run. Raises RunError where there is none, or where a newer version wrote it."""
+        path = Path(path)
+        if not (path / "config.json").is_file():
+            raise RunError(f"'{path}' is not a run: it has no config.json. Give the folder that `gpovae train --run` made.")
+        run = cls(path)
+        found = run._config().get("format")
+        if not isinstance(found, int) or found > FORMAT:
+            raise RunError(f"'{path}' has run format {found!r}; this version of gpovae reads up to {FORMAT}. Update gpovae to open it.")
+        return run
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+    def _config(self) -> dict[str, Any]:
+        return self._json("config.json")
+
+    def _json(self, name: str) -> dict[str, Any]:
+        try:
+            value = json.loads((self.path / name).read_text())
+        except FileNotFoundError:
+            raise RunError(f"Run '{self.name}' has no {name} yet.") from None
+        except (json.JSONDecodeError, UnicodeDecodeError) as error:
+            raise RunError(f"Run '{self.name}': {name} is damaged ({error}).") from error
+        if not isinstance(value, dict):
+            raise RunError(f"Run '{self.name}': {name} holds no JSON object.")
+        return value
+
+    def has(self, name: str) -> bool:
+        return (self.path / name).is_file()
+
+    def settings(self) -> Settings:
+        return parse_settings(self._config().get("settings"))
+
+    def source(self) -> DataSource:
+        try:
+            return DataSource.model_validate(self._config().get("source"))
+        except ValidationError as error:
+            raise RunError(f"Run '{self.name}': config.json does not say where the data came from ({error}).") from error
+
+    def status(self) -> Status:
+        try:
+            return Status.model_validate(self._json("status.json"))
+        except ValidationError as error:
+            raise RunError(f"Run '{self.name}': status.json is damaged ({error}).") from error
+
+    def write_status(self, **changes: Any) -> Status:
+        """Replace status.json with the old status plus `changes`; the heartbeat is set to now."""
+        old = self.status() if self.has("status.json") else Status()
+        new = Status.model_validate({**old.model_dump(), **changes, "heartbeat": time.time()})
+        write_text(self.path / "status.json", new.model_dump_json(indent=2))
+        return new
+
+    def log(self, text: str) -> None:
+        with (self.path / "log.txt").open("a") as file:
+            file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}\n")
+
+    def panel(self) -> Panel:
+        try:
+            return Panel(PanelData.model_validate(self._json("panel.json")))
+        except ValidationError as error:
+            raise RunError(f"Run '{self.name}': panel.json is damaged ({error}).") from error
+
+    def write_cells(self, prepared: PreparedCells) -> None:
+        prepared.write(self.path / "cells.h5ad")
+        write_text(self.path / "panel.json", prepared.panel.data.model_dump_json(indent=2))
+
+    def cells(self) -> PreparedCells:
+        if not self.has("cells.h5ad"):
+            raise RunError(f"Run '{self.name}' holds no cells: predictions, edge evidence and evaluation need them.")
+        return PreparedCells.read(self.path / "cells.h5ad")
+
+    def mask_logits(self) -> np.ndarray:
+        """(n, n) float32 logits A of W, row = source, column = target."""
+        from safetensors import SafetensorError, safe_open
+
+        if not self.has("model.safetensors"):
+            raise RunError(f"Run '{self.name}' has no trained weights yet: the first epoch has not finished.")
+        try:
+            with safe_open(self.path / "model.safetensors", framework="numpy") as file:
+                logits = file.get_tensor(MASK_LOGITS)
+        except SafetensorError as error:
+            raise RunError(f"Run '{self.name}': model.safetensors is damaged ({error}).") from error
+        n = len(self.panel())
+        if logits.shape != (n, n):
+            raise RunError(f"Run '{self.name}': W has shape {logits.shape}, the panel has {n} genes.")
+        if not np.isfinite(logits).all():
+            raise RunError(f"Run '{self.name}': W holds values that are not numbers; the training has diverged.")
+        return logits
+
+    def edge_probabilities(self) -> np.ndarray:
+        """(n, n) float64 W = sigmoid(A), row = source, column = target."""
+        return 1.0 / (1.0 + np.exp(-self.mask_logits().astype(np.float64)))
+
+    def append_metrics(self, row: dict[str, float]) -> None:
+        with (self.path / "metrics.jsonl").open("a") as file:
+            file.write(json.dumps(row) + "\n")
+
+    def metrics(self) -> pd.DataFrame:
+        """One row per finished epoch (the last where a resumed run repeated one); empty before the first."""
+        import pandas as pd
+
+        if not self.has("metrics.jsonl"):
+            return pd.DataFrame({"epoch": pd.Series(dtype=int)})
+        rows = []
+        for line in (self.path / "metrics.jsonl").read_text().splitlines():
+            try:
+                rows.append(json.loads(line))
+            except json.JSONDecodeError:  # the line being written when the process was killed
+                continue
+        frame = pd.DataFrame(rows)
+        return frame.drop_duplicates("epoch", keep="last").sort_values("epoch").reset_index(drop=True) if len(frame) else frame
+
+    def write_effects(self, effects: AnnData) -> None:
+        aside = self.path / ".effects.h5ad.part"
+        effects.write_h5ad(aside, compression="gzip")
+        aside.replace(self.path / "effects.h5ad")
+
+    def effects(self) -> AnnData:
+        """Effects, log2 fold change of counts per 10,000 (plus 1): obs = perturbations, var = measured genes, layers as in keys."""
+        import anndata
+
+        if not self.has("effects.h5ad"):
+            raise RunError(f"Run '{self.name}' has no effects yet. Run `gpovae evaluate {self.path}` first.")
+        return anndata.read_h5ad(self.path / "effects.h5ad")
+
+    def write_evaluation(self, report: dict[str, Any]) -> None:
+        write_text(self.path / "evaluation.json", json.dumps(report, indent=2, allow_nan=False))
+
+    def evaluation(self) -> dict[str, Any]:
+        return self._json("evaluation.json")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replace a file as a whole: a reader sees the old text or the new, never a part."""
+    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    with aside.open("w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    aside.replace(path)
+
+
+def find_runs(folder: Path) -> list[RunFolder]:
+    """Runs directly below `folder`, newest first; folders that are not runs are passed over."""
+    if not Path(folder).is_dir():
+        return []
+    found = [RunFolder(child) for child in Path(folder).iterdir() if (child / "config.json").is_file()]
+    return sorted(found, key=lambda run: run.path.stat().st_mtime, reverse=True)
