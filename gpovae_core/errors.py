@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 
 class GpoVaeError(Exception):
@@ -14,12 +15,14 @@ class GpoVaeError(Exception):
 class Problem:
     """One thing wrong with an input.
 
-    code: stable, machine-readable, kebab-case (`not-raw-counts`); message: what is wrong and where; hint: how to mend it.
+    code: stable, machine-readable, kebab-case (`not-raw-counts`); message: what is wrong and where; hint: how to mend it;
+    severity: an error stops the work, a warning says what will be left out or assumed.
     """
 
     code: str
     message: str
     hint: str = ""
+    severity: Literal["error", "warning"] = "error"
 
     def __str__(self) -> str:
         return f"{self.message} {self.hint}".strip()

@@ -22,8 +22,18 @@ TARGET = "target"
 WEIGHT = "weight"
 SIGN = "sign"
 
-# Rows of an effects table (effects.h5ad): one per perturbation.
+# Layers of effects.h5ad: obs = perturbations, var = measured genes, values in log2(counts per 10,000 + 1) against control.
 OBSERVED_TEST = "observed_test"
 OBSERVED_ALL = "observed_all"
 OBSERVED_TRAIN = "observed_train"
 PREDICTED = "predicted"
+
+
+def standard_error(layer: str) -> str:
+    """Layer with the standard error of `layer` (for PREDICTED: the standard deviation over guide samples)."""
+    return f"{layer}_se"
+
+
+def cell_count(layer: str) -> str:
+    """Column of obs in effects.h5ad: cells behind each row of an observed layer."""
+    return f"{layer}_cells"
