@@ -1,0 +1,20 @@
+"""Shared by all tests: where the real data lies, if it is here."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).resolve().parent.parent
+
+
+def shared_folder(kind: str) -> Path:
+    """Folder `kind` ("data", "fixtures", "networks") beside GPOVAE_DATA_DIR or in ../shared; skips the test where it is absent."""
+    given = os.environ.get("GPOVAE_DATA_DIR")
+    root = Path(given).parent if given else PROJECT.parent / "shared"
+    folder = Path(given) if given and kind == "data" else root / kind
+    if not folder.is_dir():
+        pytest.skip(f"needs the folder '{kind}' of real inputs: set GPOVAE_DATA_DIR to the folder with the data sets")
+    return folder
