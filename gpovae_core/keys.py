@@ -15,6 +15,7 @@ VALIDATION = "validation"
 TEST = "test"
 UNSEEN = "unseen"  # cells of perturbations held out as a whole
 SPLITS = (TRAIN, VALIDATION, TEST, UNSEEN)
+HELD_OUT = (TEST, UNSEEN)  # what neither the weights nor the early stop has seen
 
 # Columns of an edge table.
 SOURCE = "source"

@@ -6,6 +6,7 @@ Kernels on arrays first, the wrapper on prepared cells last.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -27,8 +28,9 @@ def log_expression(
     """
     totals = np.asarray(counts.sum(axis=1)).ravel() if library_size is None else np.asarray(library_size, dtype=np.float64)
     scale = np.divide(target_sum, totals, out=np.zeros(len(totals)), where=totals > 0)
-    result = sparse.diags(scale) @ counts.tocsr()
-    return result.log1p().tocsr()
+    result = counts.tocsr().astype(np.float64)
+    result.data = np.log1p(result.data * np.repeat(scale, np.diff(result.indptr)))
+    return result
 
 
 def absolute_cell_effects(expression: sparse.csr_matrix, cells: np.ndarray, controls: np.ndarray, columns: np.ndarray) -> np.ndarray:
@@ -56,20 +58,19 @@ class EffectTable:
 
 def average_effects(
     prepared: PreparedCells,
-    splits: tuple[str, ...] = (keys.TEST,),
+    splits: tuple[str, ...] = keys.HELD_OUT,
     perturbations: tuple[str, ...] | None = None,
     within: np.ndarray | None = None,
 ) -> EffectTable:
-    """Observed effects over the cells of `splits`, and of `within` ((n_obs,) bool) where given; perturbed cells of UNSEEN
-    perturbations count in whichever split is asked for, since they were never trained on.
+    """Observed effects over the cells of `splits`, and of `within` ((n_obs,) bool) where given.
 
-    A perturbation without cells there gets a row of NaN and 0 cells. Standard error: sqrt(var_p / n_p + var_c / n_c) (Welch).
+    Held-out reference: keys.HELD_OUT; every cell: keys.SPLITS; what the model saw: (TRAIN,). A perturbation without cells
+    there gets a row of NaN and 0 cells. Standard error: sqrt(var_p / n_p + var_c / n_c) (Welch).
     """
     chosen = prepared.perturbations if perturbations is None else perturbations
     kept = prepared.where(splits=splits) if within is None else prepared.where(splits=splits) & within
-    held_out = prepared.where(splits=(keys.UNSEEN,)) if within is None else prepared.where(splits=(keys.UNSEEN,)) & within
-    labels = prepared.cells.obs[keys.PERTURBATION].astype(str).to_numpy()
-    expression = log_expression(prepared.cells.X, prepared.cells.obs[keys.LIBRARY_SIZE].to_numpy())
+    labels = prepared.labels
+    expression = log_expression(prepared.counts, prepared.library_size)
     base_mean, base_variance, base_n = _moments(expression, kept & (labels == keys.CONTROL))
 
     genes = prepared.cells.var_names
@@ -77,7 +78,7 @@ def average_effects(
     error = np.full_like(mean, np.nan)
     cells = np.zeros(len(chosen), dtype=int)
     for row, name in enumerate(chosen):
-        own_mean, own_variance, cells[row] = _moments(expression, (kept | held_out) & (labels == name))
+        own_mean, own_variance, cells[row] = _moments(expression, kept & (labels == name))
         if cells[row] and base_n:
             mean[row] = own_mean - base_mean
             error[row] = np.sqrt(own_variance / cells[row] + base_variance / base_n)
@@ -92,7 +93,7 @@ def average_effects(
 
 def _moments(expression: sparse.csr_matrix, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
     """Mean and unbiased variance per gene of the chosen cells, in log2 units, and how many cells there are."""
-    chosen = expression[mask]
+    chosen: Any = expression[np.flatnonzero(mask)]
     n = chosen.shape[0]
     if n == 0:
         return np.full(expression.shape[1], np.nan), np.full(expression.shape[1], np.nan), 0

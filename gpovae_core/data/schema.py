@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
@@ -16,6 +16,7 @@ from gpovae_core.errors import QueryError
 
 if TYPE_CHECKING:  # anndata takes half a second to import; whoever holds cells has it already
     from anndata import AnnData
+    from scipy.sparse import csr_matrix
 
 
 class PanelData(BaseModel):
@@ -140,16 +141,30 @@ class PreparedCells:
     panel: Panel
     report: PreparationReport
 
+    @property
+    def counts(self) -> csr_matrix:
+        """(n_obs, n_vars) raw counts, float32."""
+        return cast("csr_matrix", self.cells.X)
+
+    @cached_property
+    def labels(self) -> np.ndarray:
+        """(n_obs,) perturbation of every cell, str."""
+        return np.asarray(self.cells.obs[keys.PERTURBATION].astype(str), dtype=object)
+
+    @cached_property
+    def library_size(self) -> np.ndarray:
+        """(n_obs,) UMIs per cell over the measured genes, float64."""
+        return np.asarray(self.cells.obs[keys.LIBRARY_SIZE], dtype=np.float64)
+
     @cached_property
     def perturbations(self) -> tuple[str, ...]:
         """All perturbations that have cells, sorted, without the control."""
-        return tuple(sorted(set(self.cells.obs[keys.PERTURBATION].astype(str)) - {keys.CONTROL}))
+        return tuple(sorted(set(self.labels) - {keys.CONTROL}))
 
     def where(self, perturbation: str | None = None, splits: tuple[str, ...] = keys.SPLITS) -> np.ndarray:
         """(n_obs,) bool: cells of a perturbation (all where None) in the given splits."""
-        obs = self.cells.obs
-        mask = obs[keys.SPLIT].isin(splits).to_numpy()
-        return mask if perturbation is None else mask & (obs[keys.PERTURBATION] == perturbation).to_numpy()
+        mask = np.asarray(self.cells.obs[keys.SPLIT].isin(splits), dtype=bool)
+        return mask if perturbation is None else mask & (self.labels == perturbation)
 
     @cached_property
     def panel_columns(self) -> np.ndarray:
