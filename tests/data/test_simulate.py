@@ -1,0 +1,284 @@
+"""The simulator: the same seed gives the same data, the stated truth is in the counts, impossible wishes are refused."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from typing import Any
+
+import anndata
+import networkx as nx
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import sparse
+from sklearn.metrics import average_precision_score
+
+from gpovae_core import keys
+from gpovae_core.data import simulate as module
+from gpovae_core.data.effects import log_expression
+from gpovae_core.data.simulate import (
+    CONTROL_LABEL,
+    DOUBLET,
+    DOUBLET_WITH,
+    ESCAPED,
+    LOW_QUALITY,
+    Simulation,
+    SimulationSettings,
+    downstream,
+    simulate,
+)
+from gpovae_core.errors import QueryError, SettingsError
+
+KINDS = ["mixed", "hubs", "chains", "random", "forks", "feedforward"]
+SMALL: dict[str, Any] = {"genes": 40, "perturbations": 12, "cells": 600}
+
+
+@pytest.fixture(scope="module")
+def default() -> Simulation:
+    return simulate(SimulationSettings(seed=3))
+
+
+def differences(simulation: Simulation) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Mean difference to control of log expression, and its z score (Welch): perturbations x genes."""
+    cells = simulation.adata
+    expression = log_expression(cells.X).toarray()
+    labels = np.asarray(cells.obs[keys.PERTURBATION].astype(str))
+    base = expression[labels == CONTROL_LABEL]
+    names = sorted(set(labels) - {CONTROL_LABEL})
+    mean, z = [], []
+    for name in names:
+        own = expression[labels == name]
+        mean.append(own.mean(axis=0) - base.mean(axis=0))
+        z.append(mean[-1] / np.sqrt(own.var(axis=0) / len(own) + base.var(axis=0) / len(base)))
+    return pd.DataFrame(mean, names, cells.var_names), pd.DataFrame(z, names, cells.var_names)
+
+
+def test_same_seed_same_data_other_seed_other_data() -> None:
+    first, again, other = (simulate(SimulationSettings(**SMALL, seed=seed)) for seed in (5, 5, 6))
+    assert (first.adata.X != again.adata.X).nnz == 0
+    pd.testing.assert_frame_equal(first.adata.obs, again.adata.obs)
+    pd.testing.assert_frame_equal(first.edges, again.edges)
+    assert (first.adata.X != other.adata.X).nnz > 0
+    assert not first.edges.equals(other.edges)
+
+
+def test_the_network_does_not_depend_on_the_number_of_cells() -> None:
+    few, many = (simulate(SimulationSettings(**{**SMALL, "cells": cells})) for cells in (100, 900))
+    pd.testing.assert_frame_equal(few.edges, many.edges)
+
+
+def test_chunks_cover_every_cell_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_CHUNK_VALUES", 45 * 64)
+    chunked = simulate(SimulationSettings(**SMALL)).adata
+    assert chunked.shape == (600, 45)
+    assert np.asarray(chunked.X.sum(axis=1)).min() > 0
+
+
+def test_what_the_file_holds(default: Simulation) -> None:
+    cells = default.adata
+    assert sparse.isspmatrix_csr(cells.X)
+    assert cells.X.dtype == np.float32
+    assert (cells.X.data >= 0).all()
+    assert (cells.X.data == np.round(cells.X.data)).all()
+    assert cells.shape == (5000, 105)
+    assert cells.obs_names.is_unique
+    assert cells.var_names[:2].tolist() == ["SIM001", "SIM002"]
+    assert cells.var_names[-1] == "MT-SIM5"
+    counts = cells.obs[keys.PERTURBATION].value_counts()
+    assert counts[CONTROL_LABEL] == 1000
+    assert set(counts.drop(CONTROL_LABEL)) <= {133, 134}
+    assert cells.obs["batch"].nunique() == 2
+    assert cells.obs[LOW_QUALITY].sum() == 250
+    assert cells.obs[DOUBLET].sum() == 150
+    assert (cells.obs[DOUBLET] == (cells.obs[DOUBLET_WITH] != "")).all()
+    assert not cells.obs[ESCAPED][cells.obs[keys.PERTURBATION] == CONTROL_LABEL].any()
+    assert cells.uns["simulated"] is True
+    assert SimulationSettings(**json.loads(cells.uns["settings"])) == SimulationSettings(seed=3)
+    assert cells.uns["seed"] == 3
+
+
+def test_library_size_and_mitochondrial_share_are_those_asked_for(default: Simulation) -> None:
+    cells = default.adata
+    total = np.asarray(cells.X.sum(axis=1)).ravel()
+    mito = np.asarray(cells[:, cells.var["mitochondrial"]].X.sum(axis=1)).ravel() / total
+    good = ~(cells.obs[LOW_QUALITY] | cells.obs[DOUBLET]).to_numpy()
+    low = (cells.obs[LOW_QUALITY] & ~cells.obs[DOUBLET]).to_numpy()
+    double = (cells.obs[DOUBLET] & ~cells.obs[LOW_QUALITY]).to_numpy()
+    assert np.median(total[good]) == pytest.approx(8000, rel=0.05)
+    assert np.std(np.log(total[good])) == pytest.approx(0.35, rel=0.1)
+    assert np.median(total[low]) == pytest.approx(2000, rel=0.1)
+    assert np.median(total[double]) == pytest.approx(2 * 8000 * np.exp(0.35**2 / 2), rel=0.15)
+    assert np.median(mito[good]) == pytest.approx(0.05, rel=0.1)
+    assert np.median(mito[low]) > 3 * np.median(mito[good])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("seed", [0, 1])
+def test_every_kind_of_network_is_directed_acyclic_and_signed(kind: Any, seed: int) -> None:
+    edges = simulate(SimulationSettings(**SMALL, network=kind, seed=seed)).edges
+    graph = nx.from_pandas_edgelist(edges, keys.SOURCE, keys.TARGET, create_using=nx.DiGraph)
+    assert len(edges) == graph.number_of_edges() > 5
+    assert nx.is_directed_acyclic_graph(graph)
+    assert (np.sign(edges[keys.WEIGHT]) == edges[keys.SIGN]).all()
+    assert edges[keys.WEIGHT].abs().between(0.4, 1.0).all()
+    longest = nx.dag_longest_path_length(graph)
+    allowed = {"mixed": range(2, 40), "hubs": range(1, 9), "chains": range(2, 6), "random": range(2, 40), "forks": [1], "feedforward": [2]}
+    assert longest in allowed[kind]
+
+
+def test_chains_are_disjoint_and_feedforward_loops_close() -> None:
+    chains = simulate(SimulationSettings(**SMALL, network="chains")).edges
+    assert chains[keys.SOURCE].is_unique
+    assert chains[keys.TARGET].is_unique
+    loops = simulate(SimulationSettings(**SMALL, network="feedforward")).edges
+    pairs = set(zip(loops[keys.SOURCE], loops[keys.TARGET], strict=True))
+    assert all((a, d) in pairs for (a, b), (c, d) in itertools.product(pairs, pairs) if b == c)
+
+
+def test_direct_edges_show_and_indirect_effects_confuse(default: Simulation) -> None:
+    mean, z = differences(default)
+    edges = {(s, t): sign for s, t, sign in default.edges[[keys.SOURCE, keys.TARGET, keys.SIGN]].itertuples(index=False)}
+    reach = downstream(default.edges, 6)
+    further = set(reach.loc[reach["hops"] > 1, [keys.SOURCE, keys.TARGET]].itertuples(index=False, name=None)) - set(edges)
+    pairs = [(p, g) for p in mean.index for g in mean.columns if p != g]
+    is_edge = np.array([pair in edges for pair in pairs])
+    size = np.array([abs(mean.loc[pair]) for pair in pairs])
+    score = np.array([abs(z.loc[pair]) for pair in pairs])
+    indirect = np.array([pair in further for pair in pairs])
+    unrelated = ~is_edge & ~indirect
+
+    assert np.median(score[is_edge]) > 8
+    assert np.median(score[indirect]) > 3
+    assert np.median(score[unrelated]) < 1.2
+    precision = average_precision_score(is_edge, size)
+    assert 10 * is_edge.mean() < precision < 0.99
+    # Without the indirect pairs the same ranking is better: they are what confuses it.
+    assert average_precision_score(is_edge[~indirect], size[~indirect]) > precision
+    # A knock-down lowers what the gene activates and raises what it represses.
+    agree = [np.sign(-mean.loc[pair]) == edges[pair] for pair in pairs if pair in edges]
+    assert np.mean(agree) > 0.95
+
+
+def test_knock_down_removes_the_stated_share() -> None:
+    settings = SimulationSettings(
+        **SMALL, escape_share=0, doublet_share=0, low_quality_share=0, batches=1, network="forks", edges_per_gene=0.05, over_dispersion=0
+    )
+    cells = simulate(settings).adata
+    share = sparse.diags(1 / np.asarray(cells.X.sum(axis=1)).ravel()) @ cells.X
+    labels = cells.obs[keys.PERTURBATION].astype(str).to_numpy()
+    for gene in sorted(set(labels) - {CONTROL_LABEL}):
+        column = np.asarray(share[:, cells.var_names.get_loc(gene)].todense()).ravel()
+        left = column[labels == gene].mean() / column[labels == CONTROL_LABEL].mean()
+        assert left == pytest.approx(1 - cells.var.loc[gene, "knockdown"], abs=0.08)
+
+
+def test_propagation_solves_the_stated_equation() -> None:
+    settings = SimulationSettings(genes=30, perturbations=10, network="random", edges_per_gene=2.0)
+    network = module._draw_network(settings, np.random.default_rng(0))
+    drive = np.random.default_rng(1).normal(size=(7, 30))
+    activity = module._propagate(network, drive.copy(), 1.5)
+    np.testing.assert_allclose(activity, drive + 1.5 * np.tanh(activity / 1.5) @ network.strength.toarray(), atol=1e-12)
+
+
+def test_pairs_and_unmeasured_genes() -> None:
+    simulation = simulate(SimulationSettings(**SMALL, pair_share=0.5, unmeasured_share=0.25))
+    cells = simulation.adata
+    labels = set(cells.obs[keys.PERTURBATION]) - {CONTROL_LABEL}
+    pairs = sorted(label for label in labels if keys.PAIR_SEPARATOR in label)
+    singles = labels - set(pairs)
+    assert len(singles) == 12
+    assert len(pairs) == 6
+    for pair in pairs:
+        parts = pair.split(keys.PAIR_SEPARATOR)
+        assert parts == sorted(parts)
+        assert set(parts) <= singles
+    assert len(singles - set(cells.var_names)) == 3
+    assert cells.n_vars == 40 - 3 + 5
+    assert (singles - set(cells.var_names)) & set(simulation.edges[keys.SOURCE])
+
+
+def test_a_pair_lowers_both_genes() -> None:
+    settings = SimulationSettings(**{**SMALL, "cells": 2000}, pair_share=0.5, doublet_share=0)
+    simulation = simulate(settings)
+    mean, _ = differences(simulation)
+    for pair in [name for name in mean.index if keys.PAIR_SEPARATOR in name]:
+        for gene in pair.split(keys.PAIR_SEPARATOR):
+            assert mean.loc[pair, gene] < -0.4
+
+
+def test_downstream_agrees_with_enumerated_paths() -> None:
+    edges = simulate(SimulationSettings(genes=25, perturbations=10, cells=50, network="random", edges_per_gene=2.0)).edges
+    graph = nx.DiGraph()
+    graph.add_weighted_edges_from(edges[[keys.SOURCE, keys.TARGET, keys.WEIGHT]].itertuples(index=False))
+    expected = {}
+    for source, target in itertools.permutations(graph, 2):
+        paths = list(nx.all_simple_paths(graph, source, target, cutoff=3))
+        if paths:
+            products = [np.prod([graph[a][b]["weight"] for a, b in itertools.pairwise(path)]) for path in paths]
+            expected[source, target] = (min(map(len, paths)) - 1, sum(products))
+    table = downstream(edges, 3)
+    found = {(s, t): (hops, weight) for s, t, hops, weight, _ in table.itertuples(index=False)}
+    assert found.keys() == expected.keys()
+    for pair, (hops, weight) in expected.items():
+        assert found[pair][0] == hops
+        assert found[pair][1] == pytest.approx(weight)
+    assert table.equals(table.sort_values([keys.SOURCE, keys.TARGET], ignore_index=True))
+
+
+def test_downstream_of_one_hop_is_the_edges_themselves(default: Simulation) -> None:
+    table = downstream(default.edges, 1).drop(columns="hops")
+    pd.testing.assert_frame_equal(table, default.edges)
+
+
+def test_downstream_refuses_no_hops(default: Simulation) -> None:
+    with pytest.raises(QueryError, match="1 or more"):
+        downstream(default.edges, 0)
+
+
+def test_written_files_read_back(tmp_path: Any) -> None:
+    simulation = simulate(SimulationSettings(**SMALL))
+    edges = simulation.write(tmp_path / "new" / "toy.h5ad")
+    assert edges == tmp_path / "new" / "toy.edges.csv"
+    again = anndata.read_h5ad(tmp_path / "new" / "toy.h5ad")
+    assert (again.X != simulation.adata.X).nnz == 0
+    pd.testing.assert_frame_equal(again.obs, simulation.adata.obs, check_dtype=False)
+    assert bool(again.uns["simulated"])
+    pd.testing.assert_frame_equal(pd.read_csv(edges), simulation.edges, check_dtype=False)
+
+
+def test_write_wants_an_h5ad_name(tmp_path: Any) -> None:
+    with pytest.raises(SettingsError, match=r"cells\.h5ad"):
+        simulate(SimulationSettings(**SMALL)).write(tmp_path / "toy.csv")
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"genes": 10, "perturbations": 11}, "11 genes cannot be perturbed when there are 10"),
+        ({"genes": 10, "perturbations": 2, "pair_share": 1.0}, "2 combinations cannot be made of 2 genes"),
+        ({"cells": 30, "perturbations": 30}, "raise cells"),
+        ({"strength_min": 2.0}, "above strength_max"),
+        ({"genes": 3, "perturbations": 3, "unmeasured_share": 1.0}, "fewer than 2 remain"),
+        ({"knockdown_mean": 0.95, "knockdown_spread": 0.4}, "knockdown_spread"),
+        ({"network": "ring"}, "network"),
+        ({"genes": "many"}, "genes"),
+        ({"colour": "blue"}, "colour"),
+        ({"cells": -4, "seed": -1}, "(?s)cells.*seed"),
+    ],
+)
+def test_impossible_settings_are_refused_with_a_reason(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
+        SimulationSettings(**values)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("genes", [2, 3, 7])
+def test_the_smallest_settings_work(kind: Any, genes: int) -> None:
+    settings = SimulationSettings(
+        genes=genes, perturbations=1, cells=4, control_share=0.5, network=kind, mitochondrial_genes=0, batches=1, edges_per_gene=5.0
+    )
+    simulation = simulate(settings)
+    assert simulation.adata.shape == (4, genes)
+    assert len(simulation.edges) >= (kind != "hubs")
+    assert np.isfinite(simulation.adata.X.data).all()
