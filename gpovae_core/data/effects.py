@@ -28,7 +28,7 @@ def log_expression(
     """
     totals = np.asarray(counts.sum(axis=1)).ravel() if library_size is None else np.asarray(library_size, dtype=np.float64)
     scale = np.divide(target_sum, totals, out=np.zeros(len(totals)), where=totals > 0)
-    result = counts.tocsr().astype(np.float64)
+    result: Any = counts.tocsr().astype(np.float64)
     result.data = np.log1p(result.data * np.repeat(scale, np.diff(result.indptr)))
     return result
 
@@ -91,9 +91,9 @@ def average_effects(
     )
 
 
-def _moments(expression: sparse.csr_matrix, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
+def _moments(expression: Any, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
     """Mean and unbiased variance per gene of the chosen cells, in log2 units, and how many cells there are."""
-    chosen: Any = expression[np.flatnonzero(mask)]
+    chosen = expression[np.flatnonzero(mask)]
     n = chosen.shape[0]
     if n == 0:
         return np.full(expression.shape[1], np.nan), np.full(expression.shape[1], np.nan), 0

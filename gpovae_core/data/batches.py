@@ -1,0 +1,142 @@
+"""Batches for training: sliced from one sparse matrix, everything looked up by cell id once, up front."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gpovae_core import keys
+from gpovae_core.data.effects import absolute_cell_effects, log_expression
+
+if TYPE_CHECKING:
+    from gpovae_core.data.schema import PreparedCells
+
+
+@dataclass(frozen=True)
+class Batch:
+    """B cells under U distinct perturbations (the control is one of them, with a row of zeros in `dosage`)."""
+
+    counts: Tensor  # (B, G) raw counts
+    library_size: Tensor  # (B,)
+    artifact: Tensor  # (B,) 0 or 1
+    effects: Tensor  # (B, m) dX at the measured panel genes; zeros for controls
+    group: Tensor  # (B,) which of the U perturbations
+    dosage: Tensor  # (U, n)
+    rows: Tensor  # (r,) panel positions of the genes perturbed in this batch
+    profiles: Tensor  # (U, 2, G) median counts of cells with label 0 and of cells with label 1
+    has_profile: Tensor  # (U, 2) 0 or 1
+
+    def to(self, device: torch.device | str, non_blocking: bool = False) -> Batch:
+        return Batch(**{f.name: getattr(self, f.name).to(device, non_blocking=non_blocking) for f in fields(self)})
+
+
+@dataclass(frozen=True)
+class TrainingConstants:
+    """What the loss needs to know about the whole training set."""
+
+    cells_per_gene: np.ndarray  # (n,) training cells in which each panel gene is perturbed
+    failing_cells: int
+    training_cells: int
+    log_mean: np.ndarray  # (G,) mean of log1p counts
+    log_std: np.ndarray  # (G,) unbiased
+
+
+class CellBatches(torch.utils.data.Dataset):
+    """The cells of some splits as a dataset that hands out whole batches (`dataset.__getitems__(positions) -> Batch`).
+
+    profiles: counterfactual profiles of the *training* cells, see `counterfactual_profiles`.
+    """
+
+    def __init__(self, prepared: PreparedCells, splits: tuple[str, ...], profiles: CounterfactualProfiles) -> None:
+        obs = prepared.cells.obs
+        self.positions = np.flatnonzero(prepared.where(splits=splits))
+        self._counts = prepared.counts
+        self._library = prepared.library_size.astype(np.float32)
+        self._artifact = np.asarray(obs[keys.ARTIFACT], dtype=np.float32)
+        self._expression = log_expression(prepared.counts, prepared.library_size)
+        self._controls = obs.index.get_indexer(obs[keys.CONTROL_ID].astype(str))  # -1 for controls, whose id is ""
+        self._columns = prepared.panel_columns
+        self._profiles = profiles
+        self._group = profiles.group_of(prepared.labels)
+
+    def __len__(self) -> int:
+        return len(self.positions)
+
+    def __getitem__(self, position: int) -> Batch:
+        return self.__getitems__([position])
+
+    def __getitems__(self, positions: list[int]) -> Batch:
+        cells = self.positions[positions]
+        present, group = np.unique(self._group[cells], return_inverse=True)
+        dosage = self._profiles.dosage[present]
+        return Batch(
+            counts=torch.from_numpy(self._counts[cells].toarray()),
+            library_size=torch.from_numpy(self._library[cells]),
+            artifact=torch.from_numpy(self._artifact[cells]),
+            effects=torch.from_numpy(absolute_cell_effects(self._expression, cells, self._controls[cells], self._columns)),
+            group=torch.from_numpy(group),
+            dosage=torch.from_numpy(dosage),
+            rows=torch.from_numpy(np.flatnonzero(dosage.any(axis=0))),
+            profiles=torch.from_numpy(self._profiles.counts[present]),
+            has_profile=torch.from_numpy(self._profiles.present[present]),
+        )
+
+
+@dataclass(frozen=True)
+class CounterfactualProfiles:
+    """Per perturbation (control first) and artifact label: the median counts of up to `cells` training cells.
+
+    A cell with label a meets the profile of its perturbation among cells with the *other* label, 1 - a; it has no
+    counterfactual where no such cell exists.
+    """
+
+    names: tuple[str, ...]  # (U,) keys.CONTROL, then the perturbations
+    dosage: np.ndarray  # (U, n)
+    counts: np.ndarray  # (U, 2, G)
+    present: np.ndarray  # (U, 2) 0 or 1
+
+    def group_of(self, labels: np.ndarray) -> np.ndarray:
+        """(n_obs,) row of each cell's perturbation."""
+        row = {name: i for i, name in enumerate(self.names)}
+        return np.array([row[label] for label in labels])
+
+
+def counterfactual_profiles(prepared: PreparedCells, cells: int, seed: int) -> CounterfactualProfiles:
+    """Profiles from the training cells; which of them, where there are more than `cells`, is drawn with `seed`."""
+    rng = np.random.default_rng(seed)
+    names = (keys.CONTROL, *prepared.perturbations)
+    artifact = np.asarray(prepared.cells.obs[keys.ARTIFACT], dtype=bool)
+    counts = np.zeros((len(names), 2, prepared.cells.n_vars), dtype=np.float32)
+    present = np.zeros((len(names), 2), dtype=np.float32)
+    for u, name in enumerate(names):
+        own = prepared.where(name, (keys.TRAIN,))
+        for label in (0, 1):
+            candidates = np.flatnonzero(own & (artifact == bool(label)))
+            if len(candidates):
+                chosen = rng.permutation(candidates)[:cells]
+                counts[u, label] = np.median(prepared.counts[chosen].toarray(), axis=0)
+                present[u, label] = 1.0
+    dosage = np.stack([prepared.panel.dosage(name) for name in names])
+    return CounterfactualProfiles(names, dosage, counts, present)
+
+
+def training_constants(prepared: PreparedCells) -> TrainingConstants:
+    """Counts and statistics over the training cells only."""
+    training = np.flatnonzero(prepared.where(splits=(keys.TRAIN,)))
+    names, tally = np.unique(prepared.labels[training].astype(str), return_counts=True)
+    cells_per_gene = np.sum([count * prepared.panel.dosage(name) for name, count in zip(names, tally, strict=True)], axis=0)
+    logs = prepared.counts[training].log1p()
+    mean = np.asarray(logs.mean(axis=0), dtype=np.float64).ravel()
+    square = np.asarray(logs.multiply(logs).mean(axis=0), dtype=np.float64).ravel()
+    unbiased = len(training) / max(len(training) - 1, 1)
+    return TrainingConstants(
+        cells_per_gene=np.asarray(cells_per_gene, dtype=np.float64),
+        failing_cells=int(np.asarray(prepared.cells.obs[keys.ARTIFACT], dtype=bool)[training].sum()),
+        training_cells=len(training),
+        log_mean=mean,
+        log_std=np.sqrt(np.maximum(square - mean**2, 0.0) * unbiased),
+    )

@@ -1,0 +1,105 @@
+"""Building blocks of the networks: a linear layer over named input blocks, a residual MLP, a head of a normal distribution."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+VARIANCE_FLOOR = 1e-4
+
+
+@dataclass(frozen=True)
+class Normal:
+    """Diagonal normal distribution; both (..., d)."""
+
+    mean: Tensor
+    std: Tensor
+
+    def sample(self, noise: Tensor) -> Tensor:
+        """Reparameterised draw from standard normal `noise` of the same shape."""
+        return self.mean + self.std * noise
+
+    def __getitem__(self, key: object) -> Normal:
+        return Normal(self.mean[key], self.std[key])  # type: ignore[index]
+
+
+class BlockLinear(nn.Module):
+    """A linear layer on the concatenation of named blocks, with one contiguous weight per block.
+
+    Each block can then be multiplied on its own: once per perturbation, once per cell, as a gather for a one-hot block.
+    """
+
+    def __init__(self, blocks: dict[str, int], outputs: int) -> None:
+        super().__init__()
+        whole = nn.Linear(sum(blocks.values()), outputs)  # initialised as the undivided layer would be
+        parts = whole.weight.detach().split(list(blocks.values()), dim=1)
+        self.weights = nn.ParameterDict({name: nn.Parameter(part.contiguous()) for name, part in zip(blocks, parts, strict=True)})
+        self.bias = nn.Parameter(whole.bias.detach().clone())
+
+    def block(self, name: str, values: Tensor) -> Tensor:
+        """Contribution of one block, without the bias: (..., size) -> (..., outputs)."""
+        return functional.linear(values, self.weights[name])
+
+    def columns(self, name: str, index: Tensor) -> Tensor:
+        """Contribution of a one-hot block whose ones are at `index` (r,): (r, outputs)."""
+        return self.weights[name].index_select(1, index).T
+
+
+class ResidualMLP(nn.Module):
+    """y_1 = act(first layer), y_l = act(W_l y + b_l) + y, act = LeakyReLU(0.01). The first layer is a BlockLinear."""
+
+    def __init__(self, blocks: dict[str, int], width: int, layers: int) -> None:
+        super().__init__()
+        self.first = BlockLinear(blocks, width)
+        self.rest = nn.ModuleList(nn.Linear(width, width) for _ in range(layers - 1))
+
+    def forward(self, contributions: Tensor) -> Tensor:
+        """`contributions`: sum over blocks of the first layer, without its bias, (..., width)."""
+        hidden = functional.leaky_relu(contributions + self.first.bias)
+        for layer in self.rest:
+            hidden = functional.leaky_relu(layer(hidden)) + hidden
+        return hidden
+
+
+class NormalHead(nn.Module):
+    """Mean and standard deviation by two linear maps; variance = exp(.) + 1e-4."""
+
+    def __init__(self, width: int, outputs: int) -> None:
+        super().__init__()
+        self.mean = nn.Linear(width, outputs)
+        self.log_variance = nn.Linear(width, outputs)
+
+    def forward(self, hidden: Tensor) -> Normal:
+        return Normal(self.mean(hidden), (self.log_variance(hidden).exp() + VARIANCE_FLOOR).sqrt())
+
+
+def standard_normal_log_ratio(sample: Tensor, posterior: Normal) -> Tensor:
+    """log N(sample; 0, 1) - log q(sample), elementwise; the constants of both densities cancel."""
+    standardised = (sample - posterior.mean) / posterior.std
+    return 0.5 * (standardised**2 - sample**2) + posterior.std.log()
+
+
+def normal_kl(first: Normal, second: Normal) -> Tensor:
+    """KL(first || second), elementwise: log(s2/s1) + (s1^2 + (m1 - m2)^2) / (2 s2^2) - 1/2."""
+    variance = second.std**2
+    return (second.std / first.std).log() + (first.std**2 + (first.mean - second.mean) ** 2) / (2 * variance) - 0.5
+
+
+def straight_through_bernoulli(logits: Tensor, uniform: Tensor, temperature: float) -> Tensor:
+    """Draws of 0 or 1 whose gradient is that of the relaxed Bernoulli sigmoid((logits + logit(u)) / temperature).
+
+    uniform: standard uniform draws, broadcast against `logits`; clamped away from 0 and 1 by the float's epsilon.
+    """
+    eps = torch.finfo(uniform.dtype).eps
+    soft = torch.sigmoid((logits + uniform.clamp(eps, 1 - eps).logit()) / temperature)
+    return (soft > 0.5).to(soft.dtype) + soft - soft.detach()
+
+
+def bernoulli_log_ratio(sample: Tensor, logits: Tensor, prior: float) -> Tensor:
+    """log Bernoulli(sample; prior) - log Bernoulli(sample; sigmoid(logits)), elementwise."""
+    log_odds = math.log(prior) - math.log1p(-prior)
+    return sample * (log_odds - logits) + math.log1p(-prior) + functional.softplus(logits)

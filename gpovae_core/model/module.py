@@ -1,0 +1,176 @@
+"""The GPO-VAE: guide (inference) and decoder (generative model).
+
+Symbols and shapes, throughout: P particles, B cells of a batch, U distinct perturbations among them (the control is one, with
+a row of zeros), r panel genes perturbed in the batch, n panel genes, G measured genes, L latent dimensions.
+W = sigmoid(mask_logits) is (n, n), row = source, column = target.
+
+Only rows of the mask M and the effects E that some cell of the batch uses are sampled; the others do not enter the loss.
+The first layers see the offset of a perturbation, not of a cell: it is multiplied per perturbation and then gathered.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from gpovae_core.config import ModelSettings
+from gpovae_core.data.batches import Batch
+from gpovae_core.model.layers import Normal, NormalHead, ResidualMLP, straight_through_bernoulli
+
+MEAN_FLOOR = 1e-4
+"""Added to every mean count, so that the rate of the Gamma-Poisson stays finite."""
+
+
+@dataclass(frozen=True)
+class GuideNoise:
+    """Random numbers behind one draw of the variables that all cells share."""
+
+    mask: Tensor  # (P, r, n) uniform
+    effect: Tensor  # (P, r, n) standard normal
+    artifact: Tensor  # (P, 1, L) standard normal
+
+
+@dataclass(frozen=True)
+class GuideDraw:
+    """One draw of mask rows, effect rows and artifact vector from the guide."""
+
+    rows: Tensor  # (r,) panel positions
+    mask: Tensor  # (P, r, n) zeros and ones, straight-through gradient
+    effect_posterior: Normal  # (P, r, n)
+    effect: Tensor  # (P, r, n)
+    artifact_posterior: Normal  # (1, L)
+    artifact: Tensor  # (P, 1, L)
+
+    def offsets(self, dosage: Tensor) -> Tensor:
+        """z_p = D (E * M) per perturbation: (P, U, n) for dosage (U, n)."""
+        return dosage.index_select(1, self.rows) @ (self.mask * self.effect)
+
+
+@dataclass(frozen=True)
+class Inference:
+    """Everything the guide says about a batch."""
+
+    draw: GuideDraw
+    basal_posterior: Normal  # (P, B, L), each cell under its own artifact label
+    basal: Tensor  # (P, B, L)
+    flipped_posterior: Normal  # (P, B, L), label flipped
+    counterfactual_posterior: Normal  # (P, U, 2, L): profile of perturbation u among cells with label 0 and 1, under that label
+
+
+class Guide(nn.Module):
+    """q(M), q(E | M), q(u) and q(z_b | x, z_p, z_a)."""
+
+    log_mean: Tensor
+    log_std: Tensor
+
+    def __init__(self, settings: ModelSettings, n: int, genes: int) -> None:
+        super().__init__()
+        latent = settings.latent
+        self.temperature = settings.temperature
+        self.mask_logits = nn.Parameter(torch.zeros(n, n))
+        self.effect = ResidualMLP({"mask": n, "identity": n}, settings.embedding_width, settings.embedding_layers)
+        self.effect_head = NormalHead(settings.embedding_width, n)
+        self.artifact = ResidualMLP({"constant": latent}, settings.embedding_width, settings.embedding_layers)
+        self.artifact_head = NormalHead(settings.embedding_width, latent)
+        self.basal = ResidualMLP({"counts": genes, "offset": n, "artifact": latent}, settings.basal_width, settings.basal_layers)
+        self.basal_head = NormalHead(settings.basal_width, latent)
+        self.register_buffer("log_mean", torch.zeros(genes))
+        self.register_buffer("log_std", torch.ones(genes))
+
+    def noise(self, particles: int, rows: int) -> GuideNoise:
+        """Fresh random numbers on the device of the weights, from torch's default generator."""
+        like = self.mask_logits
+        n, latent = like.shape[0], self.artifact_head.mean.out_features
+        return GuideNoise(
+            mask=torch.rand(particles, rows, n, device=like.device, dtype=like.dtype),
+            effect=torch.randn(particles, rows, n, device=like.device, dtype=like.dtype),
+            artifact=torch.randn(particles, 1, latent, device=like.device, dtype=like.dtype),
+        )
+
+    def sample(self, rows: Tensor, noise: GuideNoise) -> GuideDraw:
+        """Mask, effects and artifact vector for the panel genes at `rows` (r,)."""
+        mask = straight_through_bernoulli(self.mask_logits.index_select(0, rows), noise.mask, self.temperature)
+        first = self.effect.first
+        hidden = self.effect(first.block("mask", mask) + first.columns("identity", rows))
+        effect = self.effect_head(hidden)
+        constant = self.artifact.first.weights["constant"].sum(dim=1)  # the input is a vector of ones
+        artifact = self.artifact_head(self.artifact(constant)[None])
+        return GuideDraw(rows, mask, effect, effect.sample(noise.effect), artifact, artifact.sample(noise.artifact))
+
+    def counts_part(self, counts: Tensor) -> Tensor:
+        """Contribution of the standardised log1p counts (..., G) to the first layer of the basal encoder."""
+        return self.basal.first.block("counts", (counts.log1p() - self.log_mean) / self.log_std)
+
+    def offset_part(self, offsets: Tensor) -> Tensor:
+        """Contribution of the perturbation offsets: (P, U, n) -> (P, U, width)."""
+        return self.basal.first.block("offset", offsets)
+
+    def basal_posterior(self, counts_part: Tensor, offset_part: Tensor, artifact: Tensor, label: Tensor) -> Normal:
+        """q(z_b): parts broadcast to (P, ..., width); artifact (P, 1, L); label (...) 0 or 1."""
+        own = self.basal.first.block("artifact", artifact)  # (P, 1, width)
+        shape = (own.shape[0], *(1,) * label.dim(), own.shape[-1])
+        return self.basal_head(self.basal(counts_part + offset_part + label[..., None] * own.reshape(shape)))
+
+
+class Decoder(nn.Module):
+    """Mean share of every measured gene, and the Gamma-Poisson concentration per gene."""
+
+    def __init__(self, settings: ModelSettings, n: int, genes: int) -> None:
+        super().__init__()
+        blocks = {"basal": settings.latent, "offset": n, "artifact": settings.latent}
+        self.mlp = ResidualMLP(blocks, settings.decoder_width, settings.decoder_layers)
+        self.head = nn.Linear(settings.decoder_width, genes)
+        self.log_concentration = nn.Parameter(torch.zeros(genes))
+
+    def log_share(self, basal: Tensor, offset_part: Tensor, artifact_part: Tensor | None = None) -> Tensor:
+        """Log of the mean share per gene, (..., G), from the basal state (..., L) and first-layer contributions."""
+        contributions = self.mlp.first.block("basal", basal) + offset_part
+        if artifact_part is not None:
+            contributions = contributions + artifact_part
+        return functional.log_softmax(self.head(self.mlp(contributions)), dim=-1)
+
+
+class GpoVae(nn.Module):
+    """Guide and decoder together. `n` panel genes, `genes` measured genes."""
+
+    def __init__(self, settings: ModelSettings, n: int, genes: int) -> None:
+        super().__init__()
+        self.settings = settings
+        self.guide = Guide(settings, n, genes)
+        self.decoder = Decoder(settings, n, genes)
+
+    def edge_probabilities(self) -> Tensor:
+        """W (n, n), row = source, column = target."""
+        return torch.sigmoid(self.guide.mask_logits)
+
+    def set_count_statistics(self, log_mean: Tensor, log_std: Tensor) -> None:
+        """Mean and standard deviation of log1p counts per gene over the *training* cells; a constant gene is left unscaled."""
+        self.guide.log_mean.copy_(log_mean)
+        self.guide.log_std.copy_(torch.where(log_std > 0, log_std, torch.ones_like(log_std)))
+
+    def infer(self, batch: Batch, noise: GuideNoise, counterfactual_noise: GuideNoise, basal_noise: Tensor) -> Inference:
+        """One pass of the guide over a batch; `basal_noise` (P, B, L). The counterfactual pass uses draws of its own."""
+        guide = self.guide
+        draw = guide.sample(batch.rows, noise)
+        counts = guide.counts_part(batch.counts)  # once for all particles and both labels
+        offset = guide.offset_part(draw.offsets(batch.dosage))[:, batch.group]
+        basal = guide.basal_posterior(counts, offset, draw.artifact, batch.artifact)
+        flipped = guide.basal_posterior(counts, offset, draw.artifact, 1 - batch.artifact)
+
+        other = guide.sample(batch.rows, counterfactual_noise)
+        profiles = guide.counts_part(batch.profiles)  # (U, 2, width): per perturbation and label, not per cell
+        labels = torch.tensor([0.0, 1.0], device=profiles.device, dtype=profiles.dtype).expand(len(batch.dosage), 2)
+        offset = guide.offset_part(other.offsets(batch.dosage))[:, :, None]
+        counterfactual = guide.basal_posterior(profiles, offset, other.artifact, labels)
+        return Inference(draw, basal, basal.sample(basal_noise), flipped, counterfactual)
+
+    def log_shares(self, batch: Batch, inference: Inference) -> Tensor:
+        """Log of the mean share of every gene in every cell, each under its own artifact label: (P, B, G)."""
+        first = self.decoder.mlp.first
+        draw = inference.draw
+        offset = first.block("offset", draw.offsets(batch.dosage))[:, batch.group]
+        artifact = batch.artifact[:, None] * first.block("artifact", draw.artifact)
+        return self.decoder.log_share(inference.basal, offset, artifact)

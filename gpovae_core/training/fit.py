@@ -1,0 +1,227 @@
+"""Fit a model to prepared cells inside a run folder: start, stop, resume."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import lightning
+import torch
+from lightning.pytorch.callbacks import Checkpoint, EarlyStopping
+from safetensors.torch import load_file, save_file
+from torch.utils.data import DataLoader, Sampler
+
+from gpovae_core import keys
+from gpovae_core.config import Settings
+from gpovae_core.data.batches import CellBatches, counterfactual_profiles, training_constants
+from gpovae_core.data.schema import PreparedCells
+from gpovae_core.errors import RunError
+from gpovae_core.model.module import GpoVae
+from gpovae_core.training.runs import RunFolder
+from gpovae_core.training.task import VALIDATION_LOSS, GpoVaeTask, epoch_seed
+
+HEARTBEAT_SECONDS = 5.0
+LAST_CHECKPOINT = "last.ckpt"
+
+Progress = Callable[[int, int, str], None]
+"""Called with finished epochs, the most there can be, and a few words."""
+
+
+def fit(run: RunFolder, prepared: PreparedCells, settings: Settings, resume: bool = False, progress: Progress | None = None) -> None:
+    """Train until the early stop, the last epoch, or a request to stop; everything of worth is in the run folder after every epoch.
+
+    resume: continue after the last finished epoch, or from the start where none has finished. Raises RunError where the loss
+    is no longer a number.
+    """
+    training = settings.training
+    checkpoint = run.checkpoints / LAST_CHECKPOINT
+    resume = resume and checkpoint.is_file()
+    lightning.seed_everything(training.seed, workers=True, verbose=False)
+    constants = training_constants(prepared)
+    task = GpoVaeTask(settings, prepared, constants)
+    profiles = counterfactual_profiles(prepared, settings.loss.counterfactual_cells, training.seed)
+    train = _loader(CellBatches(prepared, (keys.TRAIN,), profiles), settings, shuffle=True)
+    validation = _loader(CellBatches(prepared, (keys.VALIDATION,), profiles), settings, shuffle=False)
+    recorder = RunRecorder(run, training.epochs, progress)
+    stopper = EarlyStopping(VALIDATION_LOSS, min_delta=training.min_improvement, patience=training.patience, check_finite=True)
+    with _quiet_lightning():
+        trainer = _trainer(run, settings, [stopper, recorder])
+        run.write_status(state="training", pid=os.getpid(), message="")
+        run.log(f"training on {trainer.strategy.root_device}" + (", resumed" if resume else ""))
+        with _stop_after_step(trainer, recorder):
+            trainer.fit(task, train, validation, ckpt_path=checkpoint if resume else None, weights_only=True)
+    _close(run, trainer, stopper, recorder)
+
+
+def load_model(run: RunFolder) -> GpoVae:
+    """The model with the weights of the best epoch, on the CPU, in evaluation mode."""
+    panel = run.panel()
+    run.mask_logits()  # says in words what is wrong with the file, if anything is
+    weights = load_file(run.path / "model.safetensors")
+    model = GpoVae(run.settings().model, n=len(panel), genes=len(weights["guide.log_mean"]))
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:
+        raise RunError(f"Run '{run.name}': model.safetensors does not fit the settings in config.json ({error}).") from error
+    return model.eval()
+
+
+class SeededShuffle(Sampler[int]):
+    """A new order every epoch that depends on seed and epoch alone. Lightning calls `set_epoch`."""
+
+    def __init__(self, size: int, seed: int) -> None:
+        self.size, self.seed, self.epoch = size, seed, 0
+
+    def set_epoch(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return self.size
+
+    def __iter__(self) -> Iterator[int]:
+        generator = torch.Generator().manual_seed(epoch_seed(self.seed, self.epoch))
+        yield from torch.randperm(self.size, generator=generator).tolist()
+
+
+class RunRecorder(Checkpoint):
+    """Writes the run folder: heartbeat while a step runs, and after every epoch metrics, best weights, and the state to resume.
+
+    A Checkpoint by class, since Lightning runs those last: the state it saves then holds the early stop's decision too.
+    """
+
+    def __init__(self, run: RunFolder, epochs: int, progress: Progress | None) -> None:
+        self.run, self.epochs, self.progress = run, epochs, progress
+        self.best = float("inf")
+        self.best_epoch: int | None = None
+        self.diverged = False
+        self.stopping = False  # somebody asked for it
+        self._beat = 0.0
+        self._epoch_start = time.monotonic()
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"best": self.best, "best_epoch": self.best_epoch}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.best, self.best_epoch = state_dict["best"], state_dict["best_epoch"]
+
+    def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        self._epoch_start = time.monotonic()
+
+    def on_train_batch_end(self, trainer: lightning.Trainer, *_: Any) -> None:
+        if time.monotonic() - self._beat > HEARTBEAT_SECONDS:
+            self._beat = time.monotonic()
+            self.run.write_status(epoch=trainer.current_epoch)
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        if self.stopping or not isinstance(pl_module, GpoVaeTask):
+            return  # asked to stop before the epoch was whole
+        epoch = trainer.current_epoch + 1
+        loss = float(trainer.callback_metrics[VALIDATION_LOSS])
+        if loss < self.best:
+            self.best, self.best_epoch = loss, epoch
+            save_weights(pl_module.model, self.run.path / "model.safetensors")
+        self.diverged = loss != loss
+        summary = pl_module.epoch_summary()
+        self.run.append_metrics({"epoch": epoch, **summary, "seconds": time.monotonic() - self._epoch_start})
+        if not self.diverged:
+            self._save_state(trainer)
+        self.run.write_status(epoch=epoch, best_epoch=self.best_epoch)
+        if self.progress:
+            self.progress(epoch, self.epochs, f"validation loss {loss:.2f}, best {self.best:.2f} at epoch {self.best_epoch}")
+
+    def _save_state(self, trainer: lightning.Trainer) -> None:
+        aside = self.run.checkpoints / f".{LAST_CHECKPOINT}.part"
+        trainer.save_checkpoint(aside)
+        aside.replace(self.run.checkpoints / LAST_CHECKPOINT)
+
+
+def save_weights(model: GpoVae, path: Path) -> None:
+    """Weights as safetensors, replaced as a whole."""
+    aside = path.with_name(f".{path.name}.part")
+    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}, aside)
+    aside.replace(path)
+
+
+def _trainer(run: RunFolder, settings: Settings, callbacks: list[lightning.Callback]) -> lightning.Trainer:
+    training = settings.training
+    return lightning.Trainer(
+        accelerator="gpu" if training.device == "cuda" else training.device,
+        devices=1,
+        max_epochs=training.epochs,
+        gradient_clip_val=training.clip_norm,
+        callbacks=callbacks,
+        logger=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        default_root_dir=run.path,
+    )
+
+
+def _loader(cells: CellBatches, settings: Settings, shuffle: bool) -> DataLoader:
+    sampler = SeededShuffle(len(cells), settings.training.seed) if shuffle else None
+    return DataLoader(cells, batch_size=settings.training.batch_size, sampler=sampler, collate_fn=_as_it_is)
+
+
+def _as_it_is(batch: Any) -> Any:
+    return batch
+
+
+def _close(run: RunFolder, trainer: lightning.Trainer, stopper: EarlyStopping, recorder: RunRecorder) -> None:
+    """Say in status and log how the training ended."""
+    if recorder.diverged:
+        message = "The loss is no longer a number. Resume is of no use; try a lower learning rate or GPO weight."
+        run.write_status(state="failed", message=message)
+        raise RunError(f"Run '{run.name}': {message}")
+    if stopper.stopped_epoch and not recorder.stopping:
+        message = f"stopped early after epoch {trainer.current_epoch}: no better validation loss for {stopper.patience} epochs"
+    elif recorder.stopping:
+        message = f"stopped on request after epoch {recorder.run.status().epoch}"
+        run.write_status(state="stopped", message=message)
+        run.log(message)
+        return
+    else:
+        message = f"reached the last epoch, {trainer.current_epoch}"
+    run.write_status(state="evaluating", message=message)
+    run.log(message)
+
+
+@contextmanager
+def _stop_after_step(trainer: lightning.Trainer, recorder: RunRecorder) -> Iterator[None]:
+    """SIGINT and SIGTERM end the training after the step at hand instead of tearing it."""
+
+    def stop(_signal: int, _frame: object) -> None:
+        trainer.should_stop = True
+        recorder.stopping = True
+
+    try:
+        old = {which: signal.signal(which, stop) for which in (signal.SIGINT, signal.SIGTERM)}
+    except ValueError:  # not in the main thread: nobody can signal it
+        old = {}
+    try:
+        yield
+    finally:
+        for which, handler in old.items():
+            signal.signal(which, handler)
+
+
+@contextmanager
+def _quiet_lightning() -> Iterator[None]:
+    """Lightning's advice about loggers and worker counts is not for the users of this command."""
+    import logging
+
+    logger = logging.getLogger("lightning.pytorch")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="lightning")
+        try:
+            yield
+        finally:
+            logger.setLevel(level)

@@ -1,0 +1,117 @@
+"""The training step as a LightningModule: what happens to one batch, and what is measured on the way."""
+
+from __future__ import annotations
+
+import lightning
+import torch
+from torch import Tensor
+
+from gpovae_core.config import Settings
+from gpovae_core.data.batches import Batch, TrainingConstants
+from gpovae_core.data.schema import PreparedCells
+from gpovae_core.model.losses import PlateWeights, loss_terms
+from gpovae_core.model.module import GpoVae, Inference
+
+ACTIVE_BELOW = 0.9
+"""A latent dimension counts as active when its posterior standard deviation, averaged over cells, is below this (prior: 1)."""
+
+TRAIN_LOSS = "train_loss"
+VALIDATION_LOSS = "validation_loss"
+
+
+class GpoVaeTask(lightning.LightningModule):
+    """Fits a GpoVae to prepared cells. Random numbers are seeded per epoch, so that a resumed run draws what an unbroken one does."""
+
+    def __init__(self, settings: Settings, prepared: PreparedCells, constants: TrainingConstants) -> None:
+        super().__init__()
+        self.settings = settings
+        self.model = GpoVae(settings.model, n=len(prepared.panel), genes=prepared.cells.n_vars)
+        self.model.set_count_statistics(
+            torch.as_tensor(constants.log_mean, dtype=torch.float32), torch.as_tensor(constants.log_std, dtype=torch.float32)
+        )
+        self.weights = PlateWeights.from_constants(constants, settings.loss.balance_artifacts)
+        self.register_buffer("measured", torch.from_numpy(prepared.panel.is_measured.nonzero()[0]), persistent=False)
+        self._collected: dict[str, list[tuple[Tensor, int]]] = {}
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        training = self.settings.training
+        return torch.optim.Adam(self.model.parameters(), lr=training.learning_rate, weight_decay=training.weight_decay)
+
+    def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
+        return batch.to(device, non_blocking=True)
+
+    def on_fit_start(self) -> None:
+        self.weights = self.weights.to(self.device)
+
+    def on_train_epoch_start(self) -> None:
+        torch.manual_seed(epoch_seed(self.settings.training.seed, self.current_epoch))
+        self._collected = {}
+
+    def training_step(self, batch: Batch, _index: int) -> Tensor:
+        inference = self._infer(batch)
+        terms = loss_terms(self.model, batch, inference, self.weights, self._measured(), self.settings.loss)
+        total = terms.total
+        self._collect({TRAIN_LOSS: total.detach(), **terms.detached()}, len(batch.group))
+        return total
+
+    def on_validation_epoch_start(self) -> None:
+        # The same draws at every epoch: the validation loss then changes because the weights did.
+        self._generator_state = torch.random.get_rng_state()
+        torch.manual_seed(epoch_seed(self.settings.training.seed, -1))
+
+    def validation_step(self, batch: Batch, _index: int) -> None:
+        inference = self._infer(batch)
+        terms = loss_terms(self.model, batch, inference, self.weights, self._measured(), self.settings.loss)
+        total = terms.total
+        self.log(VALIDATION_LOSS, total, batch_size=len(batch.group), on_epoch=True, sync_dist=True)
+        self._collect(self._diagnostics(batch, inference, total), len(batch.group))
+
+    def on_validation_epoch_end(self) -> None:
+        torch.random.set_rng_state(self._generator_state)
+
+    def epoch_summary(self) -> dict[str, float]:
+        """Means over the cells of the epoch, by name, plus what W looks like now."""
+        means = {
+            name: float(torch.stack([value * count for value, count in values]).sum(0).div(sum(count for _, count in values)).mean())
+            for name, values in self._collected.items()
+            if value_is_scalar(values[0][0])
+        }
+        sd = self._collected.get("posterior_sd")
+        if sd:
+            mean_sd = torch.stack([value * count for value, count in sd]).sum(0) / sum(count for _, count in sd)
+            means["active_latent"] = float((mean_sd < ACTIVE_BELOW).sum())
+        w = self.model.edge_probabilities().detach()
+        off_diagonal = w > 0.5
+        off_diagonal.fill_diagonal_(False)
+        return {**means, "w_mean": float(w.mean()), "w_sd": float(w.std()), "edges": float(off_diagonal.sum())}
+
+    def _infer(self, batch: Batch) -> Inference:
+        particles = self.settings.training.particles
+        guide = self.model.guide
+        rows = len(batch.rows)
+        basal = torch.randn(particles, len(batch.group), self.settings.model.latent, device=self.device)
+        return self.model.infer(batch, guide.noise(particles, rows), guide.noise(particles, rows), basal)
+
+    def _measured(self) -> Tensor:
+        return self.get_buffer("measured")
+
+    def _diagnostics(self, batch: Batch, inference: Inference, total: Tensor) -> dict[str, Tensor]:
+        offsets = inference.draw.offsets(batch.dosage)[:, batch.dosage.any(dim=1)]
+        return {
+            VALIDATION_LOSS: total,
+            "posterior_sd": inference.basal_posterior.std.mean(dim=(0, 1)),
+            "offset_norm": offsets.norm(dim=-1).mean() if offsets.numel() else offsets.new_zeros(()),
+        }
+
+    def _collect(self, values: dict[str, Tensor], count: int) -> None:
+        for name, value in values.items():
+            self._collected.setdefault(name, []).append((value, count))
+
+
+def value_is_scalar(value: Tensor) -> bool:
+    return value.dim() == 0
+
+
+def epoch_seed(seed: int, epoch: int) -> int:
+    """A seed of its own for every epoch; -1 is the validation."""
+    return (seed * 1_000_003 + epoch + 1) % 2**63
