@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
@@ -68,6 +68,11 @@ class Panel:
         if len(alike) == 1:
             return self.index[alike[0]]
         raise QueryError(unknown_gene(gene, self.genes))
+
+    def canonical(self, perturbation: str) -> str:
+        """A typed perturbation under its name in the data: genes as the panel spells them, sorted. Raises QueryError."""
+        genes = {self.genes[self.position(gene)] for gene in perturbation.split(keys.PAIR_SEPARATOR)}
+        return keys.PAIR_SEPARATOR.join(sorted(genes))
 
     def dosage(self, perturbation: str) -> np.ndarray:
         """(n,) float32 row of the dosage matrix D: one at every gene of `perturbation`, zeros for the control."""
@@ -189,3 +194,12 @@ class PreparedCells:
         panel = Panel(PanelData.model_validate(json.loads(cells.uns["panel"])))
         report = PreparationReport.model_validate(json.loads(cells.uns["report"]))
         return cls(cells=cells, panel=panel, report=report)
+
+
+def read_report(path: Path) -> PreparationReport:
+    """Only the report out of prepared cells, without reading the counts."""
+    import h5py
+
+    with h5py.File(path) as file:
+        text: Any = file["uns/report"]
+        return PreparationReport.model_validate(json.loads(text[()]))

@@ -78,8 +78,7 @@ class RunFolder:
             raise RunError(f"'{path}' already exists and is not empty. Choose another name, or continue that run with --resume.")
         (path / "checkpoints").mkdir(parents=True)
         run = cls(path)
-        config = {"format": FORMAT, "gpovae": __version__, "source": source.model_dump(), "settings": settings.model_dump(mode="json")}
-        write_text(path / "config.json", json.dumps(config, indent=2))
+        run._write_config(source, settings)
         run.write_status(state="preparing", started=time.time(), pid=os.getpid())
         return run
 
@@ -105,6 +104,16 @@ class RunFolder:
 
     def _config(self) -> dict[str, Any]:
         return self._json("config.json")
+
+    def _write_config(self, source: DataSource, settings: Settings) -> None:
+        config = {"format": FORMAT, "gpovae": __version__, "source": source.model_dump(), "settings": settings.model_dump(mode="json")}
+        write_text(self.path / "config.json", json.dumps(config, indent=2))
+
+    def write_settings(self, settings: Settings) -> None:
+        self._write_config(self.source(), settings)
+
+    def write_source(self, source: DataSource) -> None:
+        self._write_config(source, self.settings())
 
     def _json(self, name: str) -> dict[str, Any]:
         try:

@@ -1,0 +1,34 @@
+# make app: install and serve the dashboard on localhost:8501.   make test: install, lint, types, every test.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: install app test lint types demo bench clean
+
+install: .venv/.installed
+
+.venv/.installed: requirements.txt requirements-dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; say which with: make PYTHON=/path/to/python3.11"; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --disable-pip-version-check -q -r requirements-dev.txt
+	$(BIN)/pip install --disable-pip-version-check -q --no-deps -e .
+	@touch $@
+
+app: install
+	$(BIN)/streamlit run app.py
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: install
+	$(BIN)/pyright
+
+test: lint types
+	$(BIN)/pytest -n 2
+
+demo: install
+	rm -rf assets/demo
+	$(BIN)/python benchmarks/make_demo.py
+
+clean:
+	rm -rf .venv .pytest_cache .ruff_cache .hypothesis *.egg-info build

@@ -1,0 +1,323 @@
+"""The `gpovae` command. Each command reads its options, calls one function, and shows the answer.
+
+Heavy libraries are imported where they are used: `gpovae --help` must not wait for torch.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+from gpovae_core.errors import DataError, GpoVaeError, SettingsError
+
+if TYPE_CHECKING:
+    from gpovae_core.network.grn import GeneNetwork
+    from gpovae_core.workflow import Report
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+
+RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, as made by `gpovae train --run`.")]
+FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="Cells with raw counts, .h5ad or .zarr.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, for scripts.")]
+Threshold = Annotated[float | None, typer.Option(help="W above this is an edge (default: the run's own setting, 0.5).")]
+LabelColumn = Annotated[str | None, typer.Option(help="Column of obs with the perturbed gene; found by name when not given.")]
+ControlLabel = Annotated[str | None, typer.Option(help="Value of that column that marks control cells; recognised when not given.")]
+
+
+def main() -> NoReturn:
+    """Entry point: what a user can mend is one clear message and exit code 2; a traceback is a bug."""
+    try:
+        app()
+    except GpoVaeError as error:
+        print(f"Error: {error}", file=sys.stderr)
+    except OSError as error:
+        print(f"Error: {error.strerror or error}" + (f": '{error.filename}'" if error.filename else ""), file=sys.stderr)
+    raise SystemExit(2)
+
+
+@app.callback()
+def _root() -> None:
+    """Train a GPO-VAE on Perturb-seq cells and question the gene regulatory network it learned."""
+
+
+@app.command()
+def simulate(
+    out: Annotated[Path, typer.Argument(metavar="OUT.h5ad", help="File to write; the true edges go beside it, to OUT.edges.csv.")],
+    genes: Annotated[int, typer.Option(help="Genes in the network.")] = 100,
+    perturbations: Annotated[int, typer.Option(help="Genes knocked down one at a time.")] = 30,
+    cells: Annotated[int, typer.Option(help="Cells in all, controls among them.")] = 5000,
+    network: Annotated[str, typer.Option(help="mixed, hubs, chains, random, forks or feedforward.")] = "mixed",
+    seed: Annotated[int, typer.Option(help="Same seed, same cells.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Draw cells from a stated process with a known network."""
+    from gpovae_core.data.simulate import SimulationSettings
+    from gpovae_core.data.simulate import simulate as draw
+
+    values: dict[str, Any] = {"genes": genes, "perturbations": perturbations, "cells": cells, "network": network, "seed": seed}
+    simulation = draw(SimulationSettings(**values))
+    edges = simulation.write(out)
+    answer = {"cells": str(out), "edges": str(edges), "n_obs": simulation.adata.n_obs, "n_edges": len(simulation.edges)}
+    _show(answer, as_json, f"Wrote {answer['n_obs']} cells to {out} and {answer['n_edges']} true edges to {edges}.")
+
+
+@app.command()
+def validate(file: FileArgument, label_column: LabelColumn = None, control_label: ControlLabel = None, as_json: Json = False) -> None:
+    """Say what is wrong with a file, all at once, and what would be used of it. Exit code 2 where it cannot be used."""
+    from gpovae_core.config import DataSettings
+    from gpovae_core.data.io import read_cells
+    from gpovae_core.data.validate import examine
+
+    try:
+        examination = examine(read_cells(file), DataSettings(label_column=label_column, control_label=control_label))
+        ok, problems, summary = examination.ok, examination.problems, examination.summary
+    except DataError as error:
+        ok, problems, summary = False, error.problems, {}
+    rows = [{"code": p.code, "message": p.message, "hint": p.hint, "severity": p.severity} for p in problems]
+    lines = [f"{p.severity.capitalize()} [{p.code}]: {p}" for p in problems]
+    lines.append(f"'{file}' can be used." if ok else f"'{file}' cannot be used as it is.")
+    _show({"ok": ok, "problems": rows, "summary": summary}, as_json, "\n".join(lines))
+    if not ok:
+        raise typer.Exit(2)
+
+
+@app.command()
+def train(
+    file: FileArgument,
+    run: Annotated[Path, typer.Option(help="Folder of the run; must be new, unless --resume.")],
+    preset: Annotated[str, typer.Option(help="released or paper: whose formulas carry W over its hops.")] = "released",
+    epochs: Annotated[int | None, typer.Option(help="Most epochs; the early stop usually comes before.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of split, weights, batches and draws.")] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps.")] = None,
+    label_column: LabelColumn = None,
+    control_label: ControlLabel = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", metavar="SECTION.FIELD=VALUE", help="Any other setting; repeatable.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the run after its last finished epoch.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Prepare the cells, train to the early stop, and score the run on held-out cells."""
+    from gpovae_core.config import make_settings
+    from gpovae_core.workflow import resume_run, start_run
+
+    given: dict[str, dict[str, object]] = {
+        "training": _given(epochs=epochs, seed=seed, device=device),
+        "data": _given(label_column=label_column, control_label=control_label, seed=seed),
+    }
+    for assignment in set_ or []:
+        section, field, value = _parse_assignment(assignment)
+        given.setdefault(section, {})[field] = value
+    with _progress() as report:
+        if resume:
+            fixed = {name: fields for name, fields in given.items() if name != "training" and fields}
+            if fixed:
+                raise SettingsError(f"A resumed run keeps its settings; leave out those of {', '.join(fixed)}.")
+            folder = resume_run(run, given["training"], report)
+        else:
+            folder = start_run(file, run, make_settings(preset, given), report)
+    status = folder.status()
+    answer = {"run": str(folder.path), "state": status.state, "epochs": status.epoch, "best_epoch": status.best_epoch}
+    _show(
+        answer,
+        as_json,
+        f"Run {folder.path}: {status.state}, {status.message}."
+        + (f"\n{_scores(folder.evaluation())}" if folder.has("evaluation.json") else ""),
+    )
+
+
+@app.command()
+def evaluate(
+    run: RunArgument,
+    edges: Annotated[Path | None, typer.Option(help="CSV with source,target[,weight] to score in place of W.")] = None,
+    threshold: Threshold = None,
+    as_json: Json = False,
+) -> None:
+    """Score a run, or any other edge table against its held-out cells, with baselines and ceilings."""
+    from gpovae_core.training.runs import RunFolder
+    from gpovae_core.workflow import score_run
+
+    folder = RunFolder.open(run)
+    if edges is not None:
+        from gpovae_core.evaluation.report import evaluate_edges, read_edge_table
+
+        answer = evaluate_edges(folder.cells(), read_edge_table(edges), folder.settings().evaluation, threshold)
+    else:
+        with _progress() as report:
+            answer = score_run(folder, threshold, report)
+    _show(answer, as_json, _scores(answer))
+
+
+@app.command()
+def predict(
+    run: RunArgument,
+    perturbation: Annotated[list[str], typer.Option(help="Panel gene, or several joined by '+'; repeatable.")],
+    out: Annotated[Path | None, typer.Option(help="CSV to write: perturbation,gene,effect,sd.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Expected effects of perturbations: log2(counts per 10,000 + 1) against control, with the spread over guide samples."""
+    from gpovae_core.inference import treatment_effects
+    from gpovae_core.training.fit import load_model
+    from gpovae_core.training.runs import RunFolder
+
+    folder = RunFolder.open(run)
+    prepared = folder.cells()
+    names = tuple(prepared.panel.canonical(name) for name in perturbation)
+    with _progress() as report:
+        predicted = treatment_effects(
+            load_model(folder), prepared, names, folder.settings().inference, lambda share: report("predicting", share)
+        )
+    table = predicted.mean.stack().rename("effect").to_frame().join(predicted.deviation.stack().rename("sd")).reset_index()
+    table.columns = ["perturbation", "gene", "effect", "sd"]
+    unseen = [name for name in names if name not in prepared.perturbations]
+    if out is not None:
+        table.to_csv(out, index=False)
+    effects = {name: rows.set_index("gene")[["effect", "sd"]].to_dict("index") for name, rows in table.groupby("perturbation", sort=False)}
+    answer = {"effects": effects, "monte_carlo_error": predicted.monte_carlo_error, "not_in_training": unseen}
+    strongest = table.reindex(table["effect"].abs().sort_values(ascending=False).index).groupby("perturbation", sort=False).head(10)
+    text = strongest.to_string(index=False) if out is None else f"Wrote {len(table)} effects to {out}."
+    note = f"\nNo cells of {', '.join(unseen)} in the data: the answer rests on the network alone." if unseen else ""
+    _show(answer, as_json, text + note)
+
+
+@app.command()
+def network(
+    run: RunArgument,
+    out: Annotated[Path, typer.Option(help="File to write: .csv, .graphml, .gexf, .sif, .cx2 or .html.")],
+    threshold: Threshold = None,
+    as_json: Json = False,
+) -> None:
+    """Write the edges above a threshold: source, target, weight, sign."""
+    from gpovae_core.network.exports import write_edges
+
+    net, cut = _network(run, threshold)
+    write_edges(net, cut, out)
+    edges = net.edges(cut)
+    answer = {"threshold": cut, "edges": len(edges), "out": str(out)}
+    _show(answer, as_json, f"Wrote {len(edges)} edges with W > {cut:g} to {out}.")
+
+
+@app.command()
+def paths(
+    run: RunArgument,
+    source: Annotated[list[str], typer.Option(help="Gene the path starts from; repeatable.")],
+    target: Annotated[str, typer.Option(help="Gene it leads to.")],
+    hops: Annotated[int, typer.Option(min=1, help="Most edges in a path.")] = 5,
+    top: Annotated[int, typer.Option(min=1, help="How many paths.")] = 10,
+    threshold: Annotated[float, typer.Option(help="Only edges with W above this.")] = 0.0,
+    as_json: Json = False,
+) -> None:
+    """The most probable paths from a gene to another, and their share of what reaches the target within the hops."""
+    from gpovae_core.network.paths import trace_paths
+
+    net, _ = _network(run, None)
+    trace = trace_paths(net, source, target, hops, top, threshold)
+    answer = trace.as_dict()
+    lines = [f"{path['probability']:.3g}  {path['share']:.1%}  {' -> '.join(path['genes'])}" for path in answer["paths"]]
+    header = f"probability, share of the influence over {hops} hops, path"
+    _show(answer, as_json, "\n".join([header, *lines]) if lines else f"No path of at most {hops} hops.")
+
+
+@app.command()
+def info(run: RunArgument, as_json: Json = False) -> None:
+    """What a run is: data, settings, state, panel."""
+    from gpovae_core.training.runs import RunFolder
+
+    folder = RunFolder.open(run)
+    panel = folder.panel().data if folder.has("panel.json") else None
+    answer = {
+        "run": str(folder.path),
+        "source": folder.source().model_dump(),
+        "status": folder.status().model_dump(),
+        "panel": {"perturbed": len(panel.perturbed), "extended": len(panel.extended), "measured": len(panel.measured)} if panel else None,
+        "settings": folder.settings().model_dump(mode="json"),
+    }
+    _show(answer, as_json, json.dumps(answer, indent=2))
+
+
+def _network(run: Path, threshold: float | None) -> tuple[GeneNetwork, float]:
+    from gpovae_core.network.grn import GeneNetwork
+    from gpovae_core.training.runs import RunFolder
+
+    folder = RunFolder.open(run)
+    cut = folder.settings().evaluation.threshold if threshold is None else threshold
+    return GeneNetwork.from_run(folder), cut
+
+
+def _given(**values: object) -> dict[str, object]:
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _parse_assignment(text: str) -> tuple[str, str, object]:
+    """`loss.hops=3` -> ("loss", "hops", 3); values are JSON, or else plain text."""
+    name, equals, value = text.partition("=")
+    section, dot, field = name.strip().partition(".")
+    if not (equals and dot and section and field):
+        raise SettingsError(f"--set takes SECTION.FIELD=VALUE, for example loss.hops=3; got '{text}'.")
+    try:
+        return section, field, json.loads(value)
+    except json.JSONDecodeError:
+        return section, field, value
+
+
+def _show(answer: dict[str, Any], as_json: bool, text: str) -> None:
+    print(json.dumps(answer, allow_nan=False) if as_json else text)
+
+
+def _scores(report: dict[str, Any]) -> str:
+    """Scores for reading: every number beside its baselines, its ceiling and its edge count."""
+
+    def number(value: float | None) -> str:
+        return "undefined" if value is None else f"{value:.3f}"
+
+    lines = []
+    for name, words in (("test", "held-out cells"), ("all", "all cells, the model's own included")):
+        scores = report.get("response", {}).get(name)
+        if scores:
+            lines.append(f"Effects, {words} ({scores['perturbations']} perturbations, {scores['cells']} cells):")
+            for metric, label in (("ate_rho", "ATE-rho, pooled"), ("median_rho", "rho, median of perturbations"), ("r2", "R2")):
+                lines.append(
+                    f"  {label}: " + ", ".join(f"{key.replace('_', ' ')} {number(value)}" for key, value in scores[metric].items())
+                )
+    net = report["network"]
+    cut = "listed edges" if net["threshold"] is None else f"threshold {net['threshold']:g}"
+    same = net["at_same_edges"]
+    lines += [
+        f"Network, {cut}: {net['edges']} edges of {net['pairs']} testable pairs",
+        f"  mean Wasserstein {number(net['mu_wd'])} (same number of edges: random {number(same['random']['mu_wd'])}, "
+        f"mean difference {number(same['mean_difference']['mu_wd'])})",
+        f"  share with BH p < 0.05 {number(net['bh_share'])} (random {number(same['random']['bh_share'])}, "
+        f"mean difference {number(same['mean_difference']['bh_share'])})",
+        f"  false omission rate {number(net['for'])} over {net['for_pairs']} pairs without a path",
+    ]
+    health = report.get("health")
+    if health:
+        lines.append(f"Latent dimensions in use: {health['active_latent']} of {health['latent']}")
+        lines += [f"Warning: {text}" for text in health["warnings"]]
+    return "\n".join(lines + [f"Note: {text}" for text in report.get("notes", [])])
+
+
+@contextmanager
+def _progress() -> Iterator[Report]:
+    """A bar on standard error, so that standard output stays clean for scripts; plain lines where it is no terminal."""
+    if not sys.stderr.isatty():
+        last = [""]
+
+        def plain(stage: str, share: float) -> None:
+            if stage != last[0]:
+                last[0] = stage
+                print(f"{share:4.0%} {stage}", file=sys.stderr, flush=True)
+
+        yield plain
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TextColumn("{task.percentage:>3.0f}%"), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task("starting", total=1.0)
+        yield lambda stage, share: bar.update(task, description=stage, completed=share)
