@@ -1,0 +1,304 @@
+"""The learned network: edge probabilities W, signs and observed effects of one run, and the questions a table can answer.
+
+Direction everywhere: row = source (regulator), column = target. Sign everywhere: +1 the source activates the target (knocking it
+down lowers the target), -1 it represses it (knocking it down raises the target), 0 unknown. The model learns no signs:
+they come from the observed effects of the training cells and are known only for single-gene perturbations and measured targets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from gpovae_core import keys
+from gpovae_core.data.schema import Panel
+from gpovae_core.errors import QueryError
+from gpovae_core.model.hops import hop_series, influence
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+    from gpovae_core.training.runs import RunFolder
+
+Direction = Literal["out", "in", "both"]
+
+SIGN_ERRORS = 2.0
+"""A sign is called only where the observed effect exceeds so many of its standard errors (where these are known)."""
+
+SIGN_WORDS = {1: "activates", -1: "represses", 0: "regulates"}
+
+_THRESHOLD_STEP = 0.001
+
+
+@dataclass(frozen=True)
+class Neighbourhood:
+    """A gene with what lies around it.
+
+    genes: `gene`, `hops` (0 for the gene itself), `perturbed`, `measured`; nearest first. edges: all edges above the threshold
+    between these genes.
+    """
+
+    genes: pd.DataFrame
+    edges: pd.DataFrame
+
+
+@dataclass(frozen=True, eq=False)
+class GeneNetwork:
+    """W with names. Arrays are read-only views; every question takes and returns gene names.
+
+    panel: the n genes; weights: (n, n) edge probabilities in [0, 1]; signs: (n, n) int8, see the module; effects: (n, n)
+    observed effect of knocking down the row on the column, log2 fold change, NaN where not measured; name: of the run;
+    simulated: whether its cells are; settings: the run's settings as JSON, "" where unknown.
+
+    Raises QueryError where the matrices do not fit the panel or hold impossible values.
+    """
+
+    panel: Panel
+    weights: np.ndarray
+    signs: np.ndarray
+    effects: np.ndarray
+    name: str = "network"
+    simulated: bool = False
+    settings: str = field(default="", repr=False)
+
+    def __post_init__(self) -> None:
+        for what, kind in (("weights", np.float64), ("signs", np.int8), ("effects", np.float64)):
+            value = np.asarray(getattr(self, what), dtype=kind).view()
+            _check_matrix(what, value, len(self.panel))
+            value.flags.writeable = False
+            object.__setattr__(self, what, value)
+
+    @classmethod
+    def from_weights(cls, panel: Panel, weights: np.ndarray, name: str = "network", simulated: bool = False) -> GeneNetwork:
+        """A network of which only W is known: no signs, no effects."""
+        n = len(panel)
+        return cls(panel, weights, np.zeros((n, n), dtype=np.int8), np.full((n, n), np.nan), name=name, simulated=simulated)
+
+    @classmethod
+    def from_run(cls, run: RunFolder) -> GeneNetwork:
+        """W of a run, with signs and effects of its training cells where effects.h5ad has them.
+
+        Raises RunError where the run has no weights, or damaged ones.
+        """
+        panel = run.panel()
+        effects, signs = _observed(panel, run.effects() if run.has("effects.h5ad") else None)
+        return cls(
+            panel=panel,
+            weights=run.edge_probabilities(),
+            signs=signs,
+            effects=effects,
+            name=run.name,
+            simulated=run.source().simulated,
+            settings=run.settings().model_dump_json(),
+        )
+
+    def __len__(self) -> int:
+        return len(self.panel)
+
+    @cached_property
+    def by_name(self) -> np.ndarray:
+        """(n,) positions of the genes in the order of their names."""
+        return np.array(sorted(range(len(self)), key=lambda i: self.panel.genes[i]), dtype=np.intp)
+
+    @cached_property
+    def _names(self) -> np.ndarray:
+        return np.array(self.panel.genes, dtype=object)
+
+    @cached_property
+    def _ascending(self) -> dict[bool, np.ndarray]:
+        """All weights in rising order, with self-loops (True) and without (False)."""
+        own = np.eye(len(self), dtype=bool)
+        without = np.sort(self.weights[~own])
+        return {False: without, True: np.sort(np.concatenate([without, self.weights[own]]))}
+
+    def edges(self, threshold: float, self_loops: bool = False, top: int | None = None) -> pd.DataFrame:
+        """Edges with a weight strictly above `threshold`: columns source, target, weight, sign.
+
+        By falling weight, equal weights by source and target name. top: at most so many. Raises QueryError for a
+        threshold outside [0, 1].
+        """
+        check_threshold(threshold)
+        if top is not None:
+            threshold = max(threshold, self._floor_for(top, self_loops))
+        order = self.by_name
+        return self._edge_table(*np.nonzero(self._above(threshold, self_loops)[np.ix_(order, order)]), top=top)
+
+    def _above(self, threshold: float, self_loops: bool) -> np.ndarray:
+        """(n, n) bool: which pairs are edges."""
+        above = self.weights > threshold
+        if not self_loops:
+            np.fill_diagonal(above, False)
+        return above
+
+    def _floor_for(self, top: int, self_loops: bool) -> float:
+        """Just below the weight of the edge on rank `top`, so that sorting starts with few edges."""
+        weights = self._ascending[self_loops]
+        return float(np.nextafter(weights[-top], -1.0)) if 0 < top <= len(weights) else -1.0
+
+    def _edge_table(self, rows: np.ndarray, columns: np.ndarray, top: int | None = None) -> pd.DataFrame:
+        """Table of pairs given as places in name order, row by row; the stable sort keeps that order among equal weights."""
+        source, target = self.by_name[rows], self.by_name[columns]
+        best = np.argsort(-self.weights[source, target], kind="stable")[:top]
+        source, target = source[best], target[best]
+        return pd.DataFrame(
+            {
+                keys.SOURCE: self._names[source],
+                keys.TARGET: self._names[target],
+                keys.WEIGHT: self.weights[source, target],
+                keys.SIGN: self.signs[source, target],
+            }
+        )
+
+    def count_edges(self, thresholds: Sequence[float] | np.ndarray, self_loops: bool = False) -> np.ndarray:
+        """(t,) edges strictly above each threshold. Sorts W once; every further call is a search."""
+        weights = self._ascending[self_loops]
+        return len(weights) - np.searchsorted(weights, np.asarray(thresholds, dtype=np.float64), side="right")
+
+    def suggest_threshold(self, edges: int = 1, self_loops: bool = False) -> float | None:
+        """The largest threshold, in steps of 0.001, at which at least `edges` edges show; None where no threshold shows so many."""
+        weights = self._ascending[self_loops]
+        if edges < 1:
+            raise QueryError(f"edges must be 1 or more, got {edges}.")
+        if edges > len(weights) or weights[-edges] <= 0.0:
+            return None
+        weight = float(weights[-edges])
+        step = int(np.floor(weight / _THRESHOLD_STEP))
+        candidates = (round(k * _THRESHOLD_STEP, 3) for k in (step + 1, step, step - 1))
+        return next((t for t in candidates if 0.0 <= t < weight), 0.0)
+
+    def degrees(self, threshold: float, self_loops: bool = False) -> pd.DataFrame:
+        """Every gene with `targets` and `regulators` (edges out and in), their summed weights, `perturbed`, `measured`.
+
+        Genes with most targets first, equals by regulators, then name.
+        """
+        check_threshold(threshold)
+        above = self._above(threshold, self_loops)
+        table = pd.DataFrame(
+            {
+                "gene": self._names,
+                "targets": above.sum(axis=1),
+                "regulators": above.sum(axis=0),
+                "target_weight": self.weights.sum(axis=1, where=above),
+                "regulator_weight": self.weights.sum(axis=0, where=above),
+                "perturbed": self.panel.is_perturbed,
+                "measured": self.panel.is_measured,
+            }
+        )
+        return table.sort_values(["targets", "regulators", "gene"], ascending=[False, False, True], ignore_index=True)
+
+    def neighbourhood(self, gene: str, hops: int = 1, direction: Direction = "both", threshold: float = 0.5) -> Neighbourhood:
+        """What lies within `hops` edges above `threshold` of a gene (its ego network); for `both`, edges are followed either way."""
+        found = self.reach(gene, hops, threshold, direction)
+        places = np.array([self.panel.position(gene), *(self.panel.index[name] for name in found["gene"])])
+        genes = pd.DataFrame(
+            {
+                "gene": self._names[places],
+                "hops": [0, *found["hops"]],
+                "perturbed": self.panel.is_perturbed[places],
+                "measured": self.panel.is_measured[places],
+            }
+        )
+        inside = np.isin(self.by_name, places)
+        rows = np.flatnonzero(inside)
+        near, far = np.nonzero(self._above(threshold, self_loops=False)[np.ix_(self.by_name[rows], self.by_name[rows])])
+        return Neighbourhood(genes, self._edge_table(rows[near], rows[far]))
+
+    def reach(self, gene: str, hops: int, threshold: float = 0.0, direction: Direction = "out") -> pd.DataFrame:
+        """Genes joined to `gene` by a path of at most `hops` edges above `threshold`: columns gene, hops, probability.
+
+        hops: edges of the shortest path; probability: product of W along the most probable path of at most `hops` edges (the
+        two need not be the same path). direction: out = downstream, in = upstream, both = edges followed either way.
+        Nearest first, then most probable.
+        """
+        check_threshold(threshold)
+        check_hops(hops)
+        start = self.panel.position(gene)
+        matrix = self._directed(threshold, direction)
+        best, distance = np.zeros(len(self)), np.full(len(self), -1)
+        best[start], distance[start] = 1.0, 0
+        for hop in range(1, hops + 1):
+            # Weights are at most 1, so going round in circles never pays and the best walk is a path.
+            active = np.flatnonzero(best)
+            better = np.maximum(best, (best[active, None] * matrix[active]).max(axis=0))
+            distance[(better > 0) & (distance < 0)] = hop
+            best = better
+        found = self.by_name[distance[self.by_name] > 0]
+        table = pd.DataFrame({"gene": self._names[found], "hops": distance[found], "probability": best[found]})
+        return table.sort_values(["hops", "probability"], ascending=[True, False], kind="stable", ignore_index=True)
+
+    def _directed(self, threshold: float, direction: Direction) -> np.ndarray:
+        """(n, n) weights with a zero where there is no edge, the row being where a step starts."""
+        kept = np.where(self._above(threshold, self_loops=False), self.weights, 0.0)
+        views = {"out": lambda: kept, "in": lambda: kept.T, "both": lambda: np.maximum(kept, kept.T)}
+        if direction not in views:
+            raise QueryError(f"Unknown direction '{direction}': choose out, in or both.")
+        return views[direction]()
+
+    def influence(self, hops: int, genes: Sequence[str] | None = None) -> np.ndarray:
+        """T_K for K = `hops`: (r, n), one row per gene of `genes`; (n, n) in panel order where None.
+
+        Always the series `paper` on the probabilities W, whatever the preset of the run: what the `released` loss accumulates are
+        logits, which may be negative and are no probabilities. See model.hops.hop_series.
+        """
+        check_hops(hops)
+        series = hop_series("paper", len(self), hops)
+        rows = None if genes is None else self.weights[[self.panel.position(gene) for gene in genes]]
+        return influence(self.weights, series, rows)
+
+
+def check_threshold(threshold: float) -> None:
+    if not 0.0 <= threshold <= 1.0:
+        raise QueryError(f"A threshold on W lies between 0 and 1, got {threshold}.")
+
+
+def check_hops(hops: int, most: int = 50) -> None:
+    if not 1 <= hops <= most:
+        raise QueryError(f"The number of hops must lie between 1 and {most}, got {hops}.")
+
+
+def _check_matrix(what: str, matrix: np.ndarray, n: int) -> None:
+    if matrix.shape != (n, n):
+        raise QueryError(f"{what} must have one row and one column per gene of the panel, shape ({n}, {n}); got {matrix.shape}.")
+    if what == "weights":
+        if not np.isfinite(matrix).all():
+            raise QueryError("weights holds values that are not numbers; expected probabilities between 0 and 1.")
+        if n and (matrix.min() < 0.0 or matrix.max() > 1.0):
+            raise QueryError(f"weights must lie between 0 and 1; got {matrix.min():.4g} to {matrix.max():.4g}. Are these logits?")
+    if what == "signs" and not np.isin(matrix, (-1, 0, 1)).all():
+        raise QueryError("signs must be -1, 0 or 1.")
+
+
+def _observed(panel: Panel, table: AnnData | None) -> tuple[np.ndarray, np.ndarray]:
+    """Effects (n, n) and signs (n, n) by name from effects.h5ad, single-gene perturbations only.
+
+    The diagonal has an effect but no sign: that a knocked-down gene falls says nothing about self-regulation.
+    """
+    n = len(panel)
+    effects, signs = np.full((n, n), np.nan), np.zeros((n, n), dtype=np.int8)
+    if table is None or keys.OBSERVED_TRAIN not in table.layers:
+        return effects, signs
+    rows = [(i, panel.index[name]) for i, name in enumerate(table.obs_names) if name in panel.index]
+    columns = [(j, panel.index[name]) for j, name in enumerate(table.var_names) if name in panel.index]
+    if not rows or not columns:
+        return effects, signs
+    (here, there), (from_column, to_column) = (np.array(pairs).T for pairs in (rows, columns))
+    effects[np.ix_(there, to_column)] = _layer(table, keys.OBSERVED_TRAIN)[np.ix_(here, from_column)]
+    least = np.zeros((n, n))
+    if (errors := keys.standard_error(keys.OBSERVED_TRAIN)) in table.layers:
+        least[np.ix_(there, to_column)] = SIGN_ERRORS * _layer(table, errors)[np.ix_(here, from_column)]
+    known = np.abs(effects) > least  # False for NaN on either side
+    np.fill_diagonal(known, False)
+    signs[known] = -np.sign(effects[known]).astype(np.int8)
+    return effects, signs
+
+
+def _layer(table: AnnData, name: str) -> np.ndarray:
+    from scipy import sparse
+
+    layer: Any = table.layers[name]
+    return np.asarray(layer.toarray() if sparse.issparse(layer) else layer, dtype=np.float64)
