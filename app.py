@@ -1,0 +1,16 @@
+"""The dashboard: `streamlit run app.py`. Navigation over pages/, and the frame all pages share."""
+
+import streamlit as st
+
+from dashboard import shell
+
+st.set_page_config(page_title="GPO-VAE", page_icon="🧬", layout="wide")
+page = st.navigation(
+    {
+        "Project": [st.Page("pages/runs.py", title="Runs", default=True)],
+        "Explore": [st.Page("pages/network.py", title="Network"), st.Page("pages/response.py", title="Response")],
+    }
+)
+shell.frame()
+with shell.errors_in_words():
+    page.run()

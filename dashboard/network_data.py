@@ -1,0 +1,134 @@
+"""What the picture of a network needs, taken from a GeneNetwork; no Streamlit in here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from gpovae_core import keys
+from gpovae_core.network.grn import Direction, GeneNetwork
+from gpovae_core.plots.layout import network_layout
+
+MOST_EDGES = 5000
+"""Edges drawn at most; panning stays fluid with so many."""
+STEPS = 200
+"""The slider moves in steps of 1 / STEPS; network.js has the same constant."""
+LAYOUT_EDGES_PER_GENE = 3
+MARGIN = 0.1
+"""How far below the threshold the edges of an ego view are sent, so that the slider can go down without asking Python."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """What does not change with threshold, focus or view: computed once per run.
+
+    genes: gene, perturbed, x, y in panel order; edges: the strongest MOST_EDGES, by gene number; counts, indirect: (STEPS + 1,)
+    edges above each step of the slider, and those of them that start at a gene never perturbed.
+    """
+
+    genes: pd.DataFrame
+    edges: pd.DataFrame
+    thresholds: np.ndarray
+    counts: list[int]
+    indirect: list[int]
+
+
+def picture(network: GeneNetwork) -> Picture:
+    """Layout from the strongest edges; counts from all of them."""
+    strongest = numbered(network, network.edges(0.0, top=MOST_EDGES))
+    shaping = strongest.head(LAYOUT_EDGES_PER_GENE * len(network))
+    positions = network_layout(
+        len(network), shaping[keys.SOURCE].to_numpy(), shaping[keys.TARGET].to_numpy(), shaping[keys.WEIGHT].to_numpy(dtype=float)
+    )
+    genes = pd.DataFrame(
+        {
+            "gene": list(network.panel.genes),
+            "perturbed": network.panel.is_perturbed.astype(np.int8),
+            "x": positions[:, 0].astype(np.float32),
+            "y": positions[:, 1].astype(np.float32),
+        }
+    )
+    thresholds = np.linspace(0.0, 1.0, STEPS + 1)
+    return Picture(genes, strongest, thresholds, network.count_edges(thresholds).tolist(), _without_evidence(network, thresholds))
+
+
+def numbered(network: GeneNetwork, edges: pd.DataFrame) -> pd.DataFrame:
+    """An edge table with genes as their numbers in the panel, in small types: it travels on every rerun."""
+    index = network.panel.index
+    return pd.DataFrame(
+        {
+            keys.SOURCE: edges[keys.SOURCE].map(index).astype(np.int32),
+            keys.TARGET: edges[keys.TARGET].map(index).astype(np.int32),
+            keys.WEIGHT: edges[keys.WEIGHT].astype(np.float64),
+            keys.SIGN: edges[keys.SIGN].astype(np.int8),
+        }
+    )
+
+
+def _without_evidence(network: GeneNetwork, thresholds: np.ndarray) -> list[int]:
+    """Edges above each threshold whose source was never perturbed, so that no cell speaks for or against them."""
+    never = ~network.panel.is_perturbed
+    weights = network.weights[never][np.arange(len(network))[None, :] != np.flatnonzero(never)[:, None]]
+    ordered = np.sort(weights)
+    return (len(ordered) - np.searchsorted(ordered, thresholds, side="right")).tolist()
+
+
+def ego_edges(network: GeneNetwork, gene: str, hops: int, direction: Direction, threshold: float) -> tuple[pd.DataFrame, float]:
+    """The strongest edges around a gene down to a little below the threshold, numbered, and how far down they reach."""
+    floor = max(0.0, threshold - MARGIN)
+    edges = network.neighbourhood(gene, hops, direction, floor).edges.head(MOST_EDGES)
+    if len(edges) == MOST_EDGES:
+        floor = max(floor, float(edges[keys.WEIGHT].iloc[-1]))
+    return numbered(network, edges), floor
+
+
+def strongest_at(network: GeneNetwork, gene: str, direction: Direction) -> float | None:
+    """Weight of the strongest edge at a gene; None where it has none."""
+    found = network.reach(gene, 1, 0.0, direction)["probability"]
+    return float(found.max()) if len(found) else None
+
+
+def on_step(threshold: float) -> float:
+    """The nearest threshold the slider can take."""
+    return round(round(threshold * STEPS) / STEPS, 6)
+
+
+def message(
+    shown: Picture,
+    network: GeneNetwork,
+    run: str,
+    *,
+    mode: str,
+    focus: str | None,
+    hops: int,
+    direction: Direction,
+    threshold: float,
+    path: tuple[str, ...],
+) -> dict[str, Any]:
+    """Everything the component is sent. `version` names the edges: equal versions, equal edges, nothing to rebuild."""
+    index = network.panel.index
+    ego = mode == "ego" and focus is not None
+    edges, floor = ego_edges(network, focus, hops, direction, threshold) if ego and focus is not None else (shown.edges, 0.0)
+    view = {
+        "mode": "ego" if ego else "whole",
+        "focus": index[focus] if focus is not None else None,
+        "hops": hops,
+        "direction": direction,
+        "threshold": threshold,
+        "path": [[index[a], index[b]] for a, b in zip(path, path[1:], strict=False)],
+        "floor": floor,
+        "strongest": strongest_at(network, focus, direction) if ego and focus is not None else None,
+    }
+    version = f"{run}|ego|{focus}|{hops}|{direction}|{threshold}" if ego else f"{run}|whole"
+    return {
+        "run": run,
+        "version": version,
+        "genes": shown.genes,
+        "edges": edges,
+        "counts": shown.counts,
+        "indirect": shown.indirect,
+        "view": view,
+    }

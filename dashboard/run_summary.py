@@ -1,0 +1,116 @@
+"""What the page Runs says about a run, gathered from its folder; no Streamlit in here."""
+
+from __future__ import annotations
+
+import time
+from pathlib import PurePath
+from typing import Any
+
+import pandas as pd
+
+from dashboard.words import ago, number
+from gpovae_core.config import Settings, make_settings
+from gpovae_core.errors import GpoVaeError
+from gpovae_core.training.runs import RunFolder, Status
+
+SILENCE = 300.0
+"""Seconds without a heartbeat after which a run that calls itself busy is taken for dead."""
+BUSY = ("preparing", "training", "evaluating")
+
+COLUMNS = {
+    "name": "Run",
+    "state": "State",
+    "data": "Data",
+    "kind": "Kind of data",
+    "preset": "Preset",
+    "epochs": "Epochs",
+    "model": "ATE-rho, model",
+    "train_mean": "ATE-rho, training mean",
+    "ceiling": "ATE-rho, ceiling",
+    "edges": "Edges",
+    "pairs": "Pairs",
+    "threshold": "at W above",
+}
+
+
+def state_in_words(status: Status, now: float | None = None) -> str:
+    """The state, or 'dead' for a run that says it is busy and has been silent for SILENCE seconds."""
+    silent = (time.time() if now is None else now) - status.heartbeat
+    if status.state in BUSY and silent > SILENCE:
+        return f"dead: silent for {ago(silent)} while {status.state}"
+    return status.state
+
+
+def pick(report: Any, *path: str) -> Any:
+    """Value deep inside nested dicts; None where any part is missing."""
+    for part in path:
+        report = report.get(part) if isinstance(report, dict) else None
+    return report
+
+
+def run_row(name: str, run: RunFolder, evaluation: dict[str, Any]) -> dict[str, Any]:
+    """One row of the table of runs, with the keys of COLUMNS; a damaged run has its fault in `state`."""
+    row: dict[str, Any] = dict.fromkeys(COLUMNS)
+    row["name"] = name
+    try:
+        run = RunFolder.open(run.path)
+        source, status = run.source(), run.status()
+        row |= {
+            "state": state_in_words(status),
+            "data": PurePath(source.path).name,
+            "kind": "simulated" if source.simulated else "measured",
+            "preset": run.settings().preset,
+            "epochs": status.epoch,
+        }
+        rho = pick(evaluation, "response", "test", "ate_rho")
+        row |= {key: pick(rho, key) for key in ("model", "train_mean", "ceiling")}
+        row |= {key: pick(evaluation, "network", key) for key in ("edges", "pairs", "threshold")}
+    except GpoVaeError as error:
+        row["state"] = f"cannot be read: {str(error).splitlines()[0]}"
+    return row
+
+
+def changed_settings(settings: Settings) -> pd.DataFrame:
+    """Settings that differ from their preset: section.field, value here, value of the preset, and what it means."""
+    preset = make_settings(settings.preset)
+    rows = []
+    for section in ("data", "model", "loss", "training", "inference", "evaluation"):
+        here, there = getattr(settings, section), getattr(preset, section)
+        for field, info in type(here).model_fields.items():
+            if getattr(here, field) != getattr(there, field):
+                rows.append((f"{section}.{field}", str(getattr(here, field)), str(getattr(there, field)), info.description or ""))
+    return pd.DataFrame(rows, columns=["Setting", "This run", f"Preset '{settings.preset}'", "Meaning"])
+
+
+SCORES = {"ate_rho": "ATE-rho, all effects pooled", "median_rho": "ATE-rho, median over perturbations", "r2": "R², all effects pooled"}
+
+
+def response_scores(evaluation: dict[str, Any], reference: str) -> pd.DataFrame:
+    """Scores of the model between the baselines and the ceiling, one row per score; 'not defined' where a value is null."""
+    part = pick(evaluation, "response", reference) or {}
+    columns = {
+        "model": "Model",
+        "train_mean": "Training mean",
+        "perturbation_mean": "Mean perturbation",
+        "no_effect": "No effect",
+        "ceiling": "Ceiling",
+    }
+    rows = [
+        {"Score": name, **{label: number(pick(part, key, column)) for column, label in columns.items()}} for key, name in SCORES.items()
+    ]
+    return pd.DataFrame(rows)
+
+
+def network_scores(evaluation: dict[str, Any]) -> pd.DataFrame:
+    """muWD and the share of significant edges, each beside other networks with the same number of edges."""
+    part = pick(evaluation, "network") or {}
+    names = {"mu_wd": "Mean Wasserstein distance", "bh_share": "Share of edges with a significant effect"}
+    return pd.DataFrame(
+        {
+            "Score": list(names.values()),
+            "Edges": [number(pick(part, "edges"))] * 2,
+            "This network": [number(pick(part, key)) for key in names],
+            "Random edges, same number": [number(pick(part, "at_same_edges", "random", key)) for key in names],
+            "Largest mean differences, same number": [number(pick(part, "at_same_edges", "mean_difference", key)) for key in names],
+        }
+    )

@@ -1,0 +1,206 @@
+"""Runs: what is there, open one, and what there is to know about it."""
+
+import pandas as pd
+import streamlit as st
+
+from dashboard import loaders, run_summary, shell, state
+from dashboard.words import number, plain
+from gpovae_core.errors import GpoVaeError
+from gpovae_core.plots import training
+from gpovae_core.training.runs import RunFolder
+
+
+def table_of_runs(runs: dict[str, RunFolder]) -> None:
+    rows = [run_summary.run_row(name, run, evaluation_or_nothing(run)) for name, run in runs.items()]
+    table = pd.DataFrame(rows).rename(columns=run_summary.COLUMNS)
+    names = list(runs)
+
+    def open_selected() -> None:
+        selected = st.session_state["runs_table"].selection.rows
+        if selected:
+            shell.choose_run(names[selected[0]])
+
+    st.caption(
+        "Tick a row to open that run. ATE-rho: correlation of predicted with held-out effects; read it between its baseline and its ceiling."
+    )
+    st.dataframe(
+        table,
+        key="runs_table",
+        hide_index=True,
+        on_select=open_selected,
+        selection_mode="single-row",
+        column_config={
+            run_summary.COLUMNS["state"]: st.column_config.TextColumn(width="medium"),
+            **{
+                run_summary.COLUMNS[key]: st.column_config.NumberColumn(format="%.3f", help=text)
+                for key, text in (
+                    ("model", "Held-out cells, all perturbations and genes pooled."),
+                    ("train_mean", "What the plain mean of the training cells of each perturbation reaches. A model should beat it."),
+                    ("ceiling", "How well two halves of the data predict each other: no model can be expected to do better."),
+                )
+            },
+            run_summary.COLUMNS["edges"]: st.column_config.NumberColumn(
+                help="Edges from perturbed genes to measured genes at the threshold."
+            ),
+            run_summary.COLUMNS["pairs"]: st.column_config.NumberColumn(help="Pairs of genes that could have had an edge."),
+        },
+    )
+
+
+def evaluation_or_nothing(run: RunFolder) -> dict:
+    try:
+        return loaders.evaluation(run)
+    except GpoVaeError:
+        return {}
+
+
+def no_runs() -> None:
+    st.info("No runs here yet.")
+    st.markdown(f"This page looks in `{loaders.runs_folder().resolve()}`. Train a first run in a terminal, then reload:")
+    st.code("gpovae train my_screen.h5ad --run runs/first", language="bash")
+    st.markdown("No data at hand? Make some, with a network that is known:")
+    st.code("gpovae simulate toy.h5ad --genes 60 --perturbations 20 --cells 3000\ngpovae train toy.h5ad --run runs/toy", language="bash")
+
+
+def heading(name: str, run: RunFolder) -> None:
+    status, source = run.status(), run.source()
+    words = run_summary.state_in_words(status)
+    st.subheader(plain(name))
+    if source.simulated:
+        st.warning(shell.SIMULATED)
+    facts = [
+        f"State: **{plain(words)}**",
+        f"{status.epoch:,} epochs",
+        f"data: {plain(source.path)}",
+        f"preset: {plain(run.settings().preset)}",
+    ]
+    st.markdown(" · ".join(facts))
+    if status.message:
+        st.caption(plain(status.message))
+    if words.startswith("dead") or status.state in ("stopped", "failed"):
+        st.info("Continue this run from its last finished epoch:")
+        st.code(f"gpovae train {source.path} --run {run.path} --resume", language="bash")
+    left, right, _ = st.columns([1, 1, 4])
+    left.page_link("pages/network.py", label="Open its network →")
+    right.page_link("pages/response.py", label="Open its predictions →")
+
+
+def scores(run: RunFolder) -> None:
+    report = loaders.evaluation(run)
+    if not report:
+        st.info("This run has not been evaluated yet:")
+        st.code(f"gpovae evaluate {run.path}", language="bash")
+        return
+    st.markdown("##### Predicted effects, on held-out cells")
+    st.dataframe(run_summary.response_scores(report, "test"), hide_index=True)
+    st.caption(
+        f"{number(run_summary.pick(report, 'response', 'test', 'perturbations'))} perturbations, "
+        f"{number(run_summary.pick(report, 'response', 'test', 'cells'))} held-out cells. Baselines: *training mean*, the plain mean of the training "
+        "cells of the same perturbation; *mean perturbation*, the same average effect for all; *no effect*. *Ceiling*: how well two halves of the data "
+        "predict each other. Below a baseline the model adds nothing to a plain mean; at the ceiling nothing is left to gain with these data."
+    )
+    with st.expander("The same against all cells, training cells included (as published; flatters every method)"):
+        st.dataframe(run_summary.response_scores(report, "all"), hide_index=True)
+    network_part(report)
+    for note in report.get("notes") or []:
+        st.caption(plain(note))
+
+
+def network_part(report: dict) -> None:
+    network = run_summary.pick(report, "network") or {}
+    st.markdown("##### Network")
+    st.dataframe(run_summary.network_scores(report), hide_index=True)
+    share = network.get("for")
+    omitted = (
+        f"{number(share)} of {number(network.get('for_pairs'))} such pairs" if share is not None else "not defined, every pair has a path"
+    )
+    st.caption(
+        f"W above {number(network.get('threshold'), 2)} leaves {number(network.get('edges'))} edges of {number(network.get('pairs'))} possible pairs "
+        f"(perturbed source, measured target, held-out cells). Pairs without a path that do show an effect (false omission rate): {omitted}. "
+        "The Wasserstein distance falls with the number of edges, so compare networks only at the same number."
+    )
+
+
+def health(run: RunFolder) -> None:
+    report = loaders.evaluation(run)
+    warnings = run_summary.pick(report, "health", "warnings") or []
+    for warning in warnings:
+        st.warning(plain(warning))
+    if report and not warnings:
+        st.success("No warning: no term of the loss has collapsed or exploded.")
+    in_use, latent = run_summary.pick(report, "health", "active_latent"), run_summary.pick(report, "health", "latent")
+    if in_use is not None:
+        st.caption(f"{number(in_use)} of {number(latent)} latent dimensions are in use.")
+
+
+def curves(run: RunFolder) -> None:
+    table = loaders.metrics(run)
+    if table.empty:
+        st.info("No epoch has finished yet. This page shows the curves as soon as one has.")
+        return
+    left, right = st.columns(2)
+    left.plotly_chart(training.loss_curves(table, run.status().best_epoch), key="loss")
+    right.plotly_chart(training.penalty_curves(table), key="penalties")
+    left.plotly_chart(training.spread_curves(table), key="spread")
+    right.plotly_chart(training.latent_curve(table, run.settings().model.latent), key="latent")
+
+
+def preparation(run: RunFolder) -> None:
+    report = loaders.report(run)
+    if report is None:
+        st.info("This run holds no prepared cells, so there is no report on them.")
+        return
+    st.markdown(
+        f"{report.cells_kept:,} of {report.cells_read:,} cells kept, {report.control_cells:,} of them controls (label {plain(report.control_label)}); "
+        f"{len(report.perturbations):,} perturbations; {report.genes_measured:,} genes measured; counts from {plain(report.counts_from)}; "
+        f"{report.artifacts:,} cells marked as artifacts."
+    )
+    if report.unmeasured_targets:
+        st.markdown(f"Perturbed but not measured: {plain(', '.join(report.unmeasured_targets))}.")
+    st.markdown("##### What was dropped, and why")
+    if report.dropped:
+        st.dataframe(
+            pd.DataFrame([(d.what, d.name, d.count, d.reason) for d in report.dropped], columns=["What", "Name", "Cells", "Reason"]),
+            hide_index=True,
+        )
+    else:
+        st.caption("Nothing was dropped.")
+    st.markdown("##### Quality criteria")
+    st.dataframe(
+        pd.DataFrame(
+            [(c.name.replace("_", " "), "yes" if c.used else "no", c.direction, c.cutoff, c.failing, c.note) for c in report.criteria],
+            columns=["Criterion", "Used", "Fails", "Cut-off", "Cells failing", "Note"],
+        ),
+        hide_index=True,
+    )
+    for note in report.notes:
+        st.caption(plain(note))
+
+
+def settings(run: RunFolder) -> None:
+    changed = run_summary.changed_settings(run.settings())
+    if changed.empty:
+        st.caption(f"All settings are those of the preset '{plain(run.settings().preset)}'.")
+    else:
+        st.dataframe(changed, hide_index=True)
+
+
+def details(name: str) -> None:
+    run = loaders.open_run(name)
+    heading(name, run)
+    parts = {"Scores": scores, "Training": curves, "Health": health, "Data": preparation, "Settings": settings}
+    for tab, part in zip(st.tabs(list(parts)), parts.values(), strict=True):
+        with tab, shell.errors_in_words():
+            part(run)
+
+
+shell.title("Runs")
+runs = loaders.all_runs()
+if runs:
+    table_of_runs(runs)
+else:
+    no_runs()
+if state.get(state.RUN) is not None:
+    details(state.get(state.RUN))
+elif runs:
+    st.info("Open a run above to see its scores, its training curves and what was dropped from its data.")
