@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import sparse
+
+from gpovae_core import keys
+from gpovae_core.data.effects import average_effects
+from gpovae_core.evaluation import baselines
+from gpovae_core.evaluation.response import pearson
+from tests.evaluation.conftest import build_screen
+
+
+def table() -> pd.DataFrame:
+    values = [[1.0, 2.0], [3.0, -2.0], [np.nan, np.nan]]
+    return pd.DataFrame(values, index=["A", "B", "UNSEEN"], columns=["g", "h"])
+
+
+def test_perturbation_mean_is_the_plain_mean_for_every_row_unseen_ones_too():
+    np.testing.assert_array_equal(baselines.perturbation_mean(table()), [[2.0, 0.0]] * 3)
+
+
+def test_without_any_training_cells_there_is_no_mean():
+    assert baselines.perturbation_mean(table().loc[["UNSEEN"]]).isna().all(axis=None)
+
+
+def test_predictions_by_name():
+    got = baselines.baseline_predictions(table())
+    assert set(got) == {"train_mean", "perturbation_mean", "no_effect"}
+    assert got["train_mean"].loc["UNSEEN"].isna().all()
+    assert (got["no_effect"] == 0).all(axis=None)
+    for prediction in got.values():
+        assert list(prediction.index) == ["A", "B", "UNSEEN"]
+        assert list(prediction.columns) == ["g", "h"]
+
+
+def test_attainable():
+    assert baselines.attainable(1.0) == pytest.approx(1.0)
+    assert baselines.attainable(0.5) == pytest.approx(np.sqrt(2 / 3))
+    assert np.isnan(baselines.attainable(np.array([0.0, -0.3, np.nan]))).all()
+
+
+def normal_cells(spread: float, seed: int = 3) -> tuple[np.ndarray, np.ndarray, tuple[str, ...], np.ndarray]:
+    """Cells (n, genes) of 40 perturbations with known effects (40, genes) under unit noise, and 400 controls."""
+    rng = np.random.default_rng(seed)
+    names = tuple(f"P{i:02d}" for i in range(40))
+    truth = rng.normal(0, spread, size=(40, 300))
+    labels = np.repeat([keys.CONTROL, *names], [400] + [30] * 40).astype(object)
+    means = np.vstack([np.zeros((400, 300)), np.repeat(truth, 30, axis=0)])
+    return means + rng.normal(size=means.shape), labels, names, truth
+
+
+def observed_effects(cells: np.ndarray, labels: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
+    return np.stack([cells[labels == name].mean(axis=0) for name in names]) - cells[labels == keys.CONTROL].mean(axis=0)
+
+
+@pytest.mark.parametrize("spread", [0.1, 0.2, 0.5])
+def test_the_ceiling_is_what_the_noiseless_truth_reaches(spread):
+    cells, labels, names, truth = normal_cells(spread)
+    pooled, each = baselines.split_half_correlations(cells, labels, names, halvings=20, seed=0)
+    reached = pearson(observed_effects(cells, labels, names), truth)
+    assert float(baselines.attainable(pooled.mean())) == pytest.approx(reached, abs=0.02)
+    own = [pearson(a, b) for a, b in zip(observed_effects(cells, labels, names), truth, strict=True)]
+    assert np.median(baselines.attainable(each.mean(axis=0))) == pytest.approx(np.median(own), abs=0.05)
+
+
+def test_no_signal_has_no_ceiling_to_speak_of():
+    cells, labels, names, _ = normal_cells(0.0)
+    pooled, _ = baselines.split_half_correlations(cells, labels, names, halvings=20, seed=0)
+    # halving the controls as well keeps their noise from being taken for shared signal
+    assert abs(pooled.mean()) < 0.05
+
+
+def test_halves_against_slicing_by_hand():
+    cells, labels, names, _ = normal_cells(0.3)
+    pooled, each = baselines.split_half_correlations(sparse.csr_matrix(cells), labels, names[:3], halvings=1, seed=5)
+    rng = np.random.default_rng(5)
+    halves = {}
+    for name in (keys.CONTROL, *names[:3]):
+        own = cells[labels == name]
+        first = rng.random((len(own), 1)).argsort(axis=0)[:, 0] < len(own) // 2
+        halves[name] = own[first].mean(axis=0), own[~first].mean(axis=0)
+    base = halves.pop(keys.CONTROL)
+    one, two = (np.stack([half[k] - base[k] for half in halves.values()]) for k in (0, 1))
+    assert pooled[0] == pytest.approx(np.corrcoef(one.ravel(), two.ravel())[0, 1], abs=1e-10)
+    np.testing.assert_allclose(each[0], [np.corrcoef(a, b)[0, 1] for a, b in zip(one, two, strict=True)], atol=1e-10)
+
+
+def test_repeatable_and_stable_between_seeds(screen):
+    one, two, other = (baselines.reliability(screen, keys.HELD_OUT, 20, seed) for seed in (0, 0, 1))
+    assert one.split_half == two.split_half
+    pd.testing.assert_series_equal(one.per_perturbation, two.per_perturbation)
+    assert other.split_half != one.split_half
+    assert other.split_half == pytest.approx(one.split_half, abs=0.05)
+    assert 0 < one.split_half < one.ceiling < 1
+
+
+def test_more_cells_raise_the_ceiling(screen):
+    held_out, every = (baselines.reliability(screen, splits) for splits in (keys.HELD_OUT, keys.SPLITS))
+    assert every.ceiling > held_out.ceiling
+
+
+def test_a_single_cell_cannot_be_halved():
+    screen = build_screen(extra={"LONELY": 1})
+    got = baselines.reliability(screen, keys.SPLITS)
+    assert np.isnan(got.per_perturbation["LONELY"])
+    assert got.per_perturbation.drop("LONELY").notna().all()
+    assert got.split_half > 0
+
+
+def test_without_controls_there_is_no_ceiling(screen):
+    got = baselines.reliability(screen, ())
+    assert np.isnan(got.split_half)
+    assert np.isnan(got.ceiling)
+
+
+def test_the_training_mean_stays_below_the_ceiling(screen):
+    # its own noise comes on top of the reference's
+    observed = average_effects(screen, keys.HELD_OUT).mean.to_numpy()
+    training = average_effects(screen, (keys.TRAIN,)).mean.to_numpy()
+    assert pearson(observed, training) < baselines.reliability(screen, keys.HELD_OUT).ceiling
