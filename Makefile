@@ -27,8 +27,7 @@ test: lint types
 	$(BIN)/pytest -n 2
 
 demo: install
-	rm -rf assets/demo
-	$(BIN)/python benchmarks/make_demo.py
+	$(BIN)/python assets/build_demo.py
 
 clean:
 	rm -rf .venv .pytest_cache .ruff_cache .hypothesis *.egg-info build

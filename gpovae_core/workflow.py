@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gpovae_core.config import Settings
-from gpovae_core.errors import GpoVaeError, RunError, SettingsError
+from gpovae_core.errors import DataError, GpoVaeError, RunError, SettingsError
 from gpovae_core.training.runs import DataSource, RunFolder
 
 if TYPE_CHECKING:
@@ -22,12 +23,19 @@ CHANGEABLE_ON_RESUME = ("epochs", "patience", "min_improvement", "device")
 
 
 def start_run(source: Path, path: Path, settings: Settings, report: Report | None = None) -> RunFolder:
-    """Make a new run at `path` from the cells in `source`, train it and score it. Raises GpoVaeError with what is wrong."""
+    """Make a new run at `path` from the cells in `source`, train it and score it. Raises GpoVaeError with what is wrong.
+
+    Cells that cannot be used leave no run behind: the mended file can go to the same place.
+    """
     source = Path(source)
     if not source.exists():
         raise RunError(f"There is no file '{source}'.")
     run = RunFolder.create(path, settings, DataSource(path=str(source.resolve()), sha256=fingerprint(source)))
-    return _carry_on(run, settings, report)
+    try:
+        return _carry_on(run, settings, report)
+    except DataError:
+        shutil.rmtree(run.path)
+        raise
 
 
 def resume_run(path: Path, changes: dict[str, Any] | None = None, report: Report | None = None) -> RunFolder:

@@ -35,7 +35,7 @@ class GpoVaeTask(lightning.LightningModule):
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         training = self.settings.training
-        return torch.optim.Adam(self.model.parameters(), lr=training.learning_rate, weight_decay=training.weight_decay)
+        return torch.optim.Adam(self.model.parameters(), lr=training.learning_rate, weight_decay=training.weight_decay, fused=True)
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
         return batch.to(device, non_blocking=True)

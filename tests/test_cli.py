@@ -1,0 +1,254 @@
+"""The `gpovae` command as a script meets it: JSON on standard output, one clear message and exit code 2 on bad input."""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import networkx
+import numpy as np
+import pandas as pd
+import pytest
+
+from gpovae_core.cli import app, main
+from gpovae_core.training.runs import RunFolder
+from tests.conftest import PROJECT
+from tests.toy import tiny_options, toy_simulation, write_toy
+
+COMMANDS = sorted(str(command.name or command.callback.__name__) for command in app.registered_commands if command.callback)
+
+
+@pytest.fixture
+def gpovae(monkeypatch, capsys):
+    """Call the command in this process: gpovae("info", run) -> (exit code, standard output, standard error)."""
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["gpovae", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stop:
+            main()
+        out, err = capsys.readouterr()
+        return int(stop.value.code or 0), out, err
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory) -> Path:
+    """A run trained by the command itself."""
+    folder = tmp_path_factory.mktemp("cli")
+    cells = write_toy(folder)
+    line = [sys.executable, "-c", "from gpovae_core.cli import main; main()", "train", str(cells), "--run", str(folder / "R1"), "--json"]
+    done = subprocess.run([*line, *tiny_options()], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["state"] == "done"
+    return folder / "R1"
+
+
+@pytest.mark.parametrize("command", [None, *COMMANDS])
+def test_help(gpovae, command):
+    code, out, _ = gpovae(*([command] if command else []), "--help")
+    assert code == 0
+    assert "Usage" in out
+
+
+def test_every_command_is_in_the_readme():
+    readme = (PROJECT / "README.md").read_text()
+    assert [command for command in COMMANDS if f"gpovae {command}" not in readme] == []
+
+
+def test_light_commands_do_not_import_heavy_libraries():
+    code = (
+        "import sys; sys.argv = ['gpovae', '--help']\n"
+        "from gpovae_core.cli import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "heavy = {'torch', 'lightning', 'scanpy', 'anndata', 'pandas', 'streamlit'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    start = time.monotonic()
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+    assert time.monotonic() - start < 5  # 0.2 s where nothing else runs
+
+
+def test_simulate_writes_cells_and_true_edges(gpovae, tmp_path):
+    out = tmp_path / "sim.h5ad"
+    code, text, _ = gpovae("simulate", out, "--genes", 15, "--perturbations", 4, "--cells", 200, "--seed", 3, "--json")
+    assert code == 0
+    assert json.loads(text)["n_obs"] == 200
+    edges = pd.read_csv(tmp_path / "sim.edges.csv")
+    assert list(edges.columns[:2]) == ["source", "target"]
+    assert len(edges) == json.loads(text)["n_edges"]
+
+
+def test_validate_good(gpovae, tmp_path):
+    code, out, _ = gpovae("validate", write_toy(tmp_path), "--json")
+    answer = json.loads(out)
+    assert code == 0
+    assert answer["ok"] is True
+    assert answer["summary"]
+
+
+@pytest.mark.parametrize("content", [b"", b"\x89PNG\r\n\x1a\n and more", None])
+def test_validate_bad(gpovae, tmp_path, content):
+    path = tmp_path / "cells.h5ad"
+    if content is not None:
+        path.write_bytes(content)
+    code, out, _ = gpovae("validate", path, "--json")
+    answer = json.loads(out)
+    assert code == 2
+    assert answer["ok"] is False
+    assert all(problem["code"] and problem["message"] and problem["hint"] for problem in answer["problems"])
+
+
+def test_validate_says_everything_at_once(gpovae, tmp_path):
+    adata = toy_simulation().adata.copy()
+    adata.X = adata.X.log1p()
+    adata.obs = adata.obs.rename(columns={"perturbation": "who knows"})[["who knows"]].astype(str) + "?"
+    path = tmp_path / "bad.h5ad"
+    adata.write_h5ad(path)
+    code, out, _ = gpovae("validate", path, "--json")
+    assert code == 2
+    assert len([p for p in json.loads(out)["problems"] if p["severity"] == "error"]) >= 2
+
+
+def test_evaluate_has_the_promised_numbers(gpovae, run):
+    code, out, _ = gpovae("evaluate", run, "--json")
+    assert code == 0
+    answer = json.loads(out)
+    for reference in ("test", "all"):
+        assert set(answer["response"][reference]["ate_rho"]) >= {"model", "train_mean", "perturbation_mean", "no_effect", "ceiling"}
+        assert answer["response"][reference]["ate_rho"]["no_effect"] is None
+    assert {"threshold", "edges", "mu_wd", "for", "bh_share"} <= set(answer["network"])
+    assert answer["network"]["threshold"] == 0.5
+    assert json.loads((run / "evaluation.json").read_text())["response"] == answer["response"]
+
+
+def test_evaluate_another_edge_table(gpovae, run, tmp_path):
+    true = tmp_path / "true.csv"
+    toy_simulation().edges.to_csv(true, index=False)
+    code, out, err = gpovae("evaluate", run, "--edges", true, "--json")
+    assert code == 0, err
+    network = json.loads(out)["network"]
+    assert network["edges"] > 0
+    strange = tmp_path / "strange.csv"
+    strange.write_text("source,target\nNOBODY,SIM001\n")
+    code, out, err = gpovae("evaluate", run, "--edges", strange)
+    assert code == 2
+    assert "NOBODY" in err
+
+
+def test_network_csv_and_graphml_agree(gpovae, run, tmp_path):
+    table, graph = tmp_path / "net.csv", tmp_path / "net.graphml"
+    assert gpovae("network", run, "--threshold", 0.4, "--out", table)[0] == 0
+    assert gpovae("network", run, "--threshold", 0.4, "--out", graph)[0] == 0
+    with table.open() as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == ["source", "target", "weight", "sign"]
+    w, index = RunFolder.open(run).edge_probabilities(), RunFolder.open(run).panel().index
+    assert len(rows) == ((w > 0.4) & ~np.eye(len(w), dtype=bool)).sum()
+    assert all(float(row["weight"]) == pytest.approx(w[index[row["source"]], index[row["target"]]]) for row in rows)
+    assert networkx.read_graphml(graph).number_of_edges() == len(rows)
+
+
+@pytest.mark.parametrize("threshold", ["1.5", "-1", "nan", "many"])
+def test_threshold_outside_its_range(gpovae, run, tmp_path, threshold):
+    code, _, err = gpovae("network", run, "--threshold", threshold, "--out", tmp_path / "x.csv")
+    assert code == 2
+    assert err
+    assert "Traceback" not in err
+
+
+def test_paths(gpovae, run):
+    genes = RunFolder.open(run).panel().genes
+    code, out, _ = gpovae("paths", run, "--source", genes[0].lower(), "--target", genes[8], "--hops", 3, "--top", 4, "--json")
+    assert code == 0
+    answer = json.loads(out)
+    assert len(answer["paths"]) == 4
+    assert all(path["genes"][0] == genes[0] and path["genes"][-1] == genes[8] for path in answer["paths"])
+    assert [path["probability"] for path in answer["paths"]] == sorted((p["probability"] for p in answer["paths"]), reverse=True)
+    assert sum(answer["share_by_hops"]) == pytest.approx(1)
+
+
+def test_unknown_gene_is_refused_with_the_nearest_names(gpovae, run):
+    genes = RunFolder.open(run).panel().genes
+    code, _, err = gpovae("paths", run, "--source", genes[0] + "X", "--target", genes[1])
+    assert code == 2
+    assert genes[0] in err
+
+
+def test_predict(gpovae, run, tmp_path):
+    panel = RunFolder.open(run).panel()
+    known, extended = panel.data.perturbed[0], panel.data.extended[0]
+    pair = f"{panel.data.perturbed[1]}+{known}"
+    out = tmp_path / "effects.csv"
+    options = [part for name in (known, extended, pair) for part in ("--perturbation", name)]
+    code, text, _ = gpovae("predict", run, *options, "--out", out, "--json")
+    assert code == 0
+    answer = json.loads(text)
+    assert answer["not_in_training"] == [extended, "+".join(sorted(pair.split("+")))]
+    table = pd.read_csv(out)
+    assert list(table.columns) == ["perturbation", "gene", "effect", "sd"]
+    stored = RunFolder.open(run).effects()
+    ours = table[table["perturbation"] == known].set_index("gene")["effect"]
+    theirs = stored[known].to_df("predicted").iloc[0]
+    np.testing.assert_allclose(ours.loc[theirs.index], theirs, atol=1e-5)
+
+
+def test_info(gpovae, run):
+    code, out, _ = gpovae("info", run, "--json")
+    answer = json.loads(out)
+    assert code == 0
+    assert answer["source"]["simulated"] is True
+    assert answer["status"]["state"] == "done"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["info", "nowhere"], "not a run"),
+        (["train", "nowhere.h5ad", "--run", "new"], "no file"),
+        (["evaluate", "nowhere"], "not a run"),
+        (["train", "toy.h5ad", "--run", "new", "--preset", "magic"], "Unknown preset"),
+        (["train", "toy.h5ad", "--run", "new", "--set", "loss.hops=0"], "loss.hops"),
+        (["train", "toy.h5ad", "--run", "new", "--set", "hops=3"], "SECTION.FIELD"),
+        (["train", "toy.h5ad", "--run", "nowhere", "--resume"], "not a run"),
+        (["simulate", "x.h5ad", "--genes", "3", "--perturbations", "9"], "perturbations"),
+        (["simulate", "x.csv"], "h5ad"),
+        (["paths", "x"], "--source"),
+        (["sing"], "sing"),
+    ],
+)
+def test_bad_input_is_one_message_and_exit_code_2(gpovae, tmp_path, monkeypatch, arguments, words):
+    monkeypatch.chdir(tmp_path)
+    write_toy(tmp_path)
+    code, _, err = gpovae(*arguments)
+    assert code == 2
+    assert words in err
+    assert "Traceback" not in err
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_run_is_not_overwritten_and_keeps_its_settings_on_resume(gpovae, run):
+    code, _, err = gpovae("train", run.parent / "toy.h5ad", "--run", run)
+    assert code == 2
+    assert "--resume" in err
+    code, _, err = gpovae("train", run.parent / "toy.h5ad", "--run", run, "--resume", "--set", "loss.hops=2")
+    assert code == 2
+    assert "keeps its settings" in err
+    code, _, err = gpovae("train", run.parent / "toy.h5ad", "--run", run, "--resume", "--seed", 5)
+    assert code == 2
+    assert "seed" in err
+
+
+def test_bad_data_ends_with_the_reasons_and_leaves_no_run(gpovae, tmp_path):
+    adata = toy_simulation().adata.copy()
+    adata.X = adata.X.log1p()
+    adata.write_h5ad(tmp_path / "logs.h5ad")
+    code, _, err = gpovae("train", tmp_path / "logs.h5ad", "--run", tmp_path / "run")
+    assert code == 2
+    assert "raw counts" in err
+    assert not (tmp_path / "run").exists()
