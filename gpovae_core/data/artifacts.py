@@ -1,0 +1,229 @@
+"""Which cells failed quality control: six criteria, each with its own cut-off and a line in the report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gpovae_core.config import ARTIFACT_CRITERIA
+from gpovae_core.data.schema import ArtifactCriterion
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from scipy import sparse
+
+    from gpovae_core.config import DataSettings
+
+UMI_COUNT, GENES_DETECTED, MITOCHONDRIAL, RIBOSOMAL, HAEMOGLOBIN, DOUBLET = ARTIFACT_CRITERIA
+
+WHOLE_TRANSCRIPTOME = 1000
+"""Fewer measured genes are a targeted panel: somebody chose them, so a class's share of the counts says nothing about the cell."""
+LARGEST_DOUBLET_GROUP = 10_000
+"""Scrublet's exact neighbours cost the square of the cells; larger groups are cut into random parts of at most this size."""
+_MANY_FAIL = 0.2
+
+_GENES = {
+    MITOCHONDRIAL: r"^MT-",
+    RIBOSOMAL: r"^RP(?:L|S)(?:\d+(?:[AXYL]\d*|P\d+|-\d+)?(?:L\d?)?|A|P\d)$",
+    HAEMOGLOBIN: r"^HB(?:A(?:\d|-A\d)?|B(?:-B\w)?|D|E1?|G\d|M|Q\d?|Z|-A\d|P1(?!))$",
+}
+_CLASS = {MITOCHONDRIAL: "mitochondrial", RIBOSOMAL: "ribosomal", HAEMOGLOBIN: "haemoglobin"}
+_COLUMNS = {
+    MITOCHONDRIAL: (
+        "pct_counts_mt",
+        "percent_mito",
+        "percent.mt",
+        "percent_mt",
+        "pct_mito",
+        "pct_mt",
+        "p_mito",
+        "mito_percent",
+        "mitopercent",
+    ),
+    RIBOSOMAL: ("pct_counts_ribo", "percent_ribo", "percent.ribo", "pct_ribo", "p_ribo"),
+    HAEMOGLOBIN: ("pct_counts_hb", "percent_hb", "percent.hb", "pct_hb", "p_hb"),
+}
+
+
+@dataclass(frozen=True)
+class Artifacts:
+    """failed: (n_obs,) bool; by_criterion: bool columns of the criteria in use, same rows; criteria: all six, for the report."""
+
+    failed: np.ndarray
+    by_criterion: pd.DataFrame
+    criteria: list[ArtifactCriterion]
+
+
+def mad_cutoff(values: np.ndarray, mads: float, direction: str) -> float:
+    """median - mads * MAD ("below" fails) or median + mads * MAD ("above" fails); MAD = median absolute deviation, unscaled."""
+    middle = float(np.median(values))
+    spread = mads * float(np.median(np.abs(values - middle)))
+    return middle - spread if direction == "below" else middle + spread
+
+
+def outliers(values: np.ndarray, cutoff: float, direction: str) -> np.ndarray:
+    """(n_obs,) bool: strictly beyond the cut-off."""
+    return values < cutoff if direction == "below" else values > cutoff
+
+
+def class_genes(genes: Sequence[str], criterion: str) -> np.ndarray:
+    """(n_vars,) bool: mitochondrial, ribosomal or haemoglobin genes (human and mouse; not RPS6KA1, HBP1, HBEGF or HBS1L)."""
+    import re
+
+    pattern = re.compile(_GENES[criterion], re.IGNORECASE)
+    return np.array([bool(pattern.search(gene)) for gene in genes], dtype=bool)
+
+
+def artifact_labels(
+    counts: sparse.csr_matrix,
+    genes: Sequence[str],
+    obs: pd.DataFrame,
+    settings: DataSettings,
+    batch: pd.Series | None = None,
+    progress: Callable[[float], None] | None = None,
+) -> Artifacts:
+    """Cells that fail any of `settings.artifact_criteria` (section "Artifact label" of Baek et al. 2025 and its code).
+
+    counts: (n_obs, n_vars) raw; obs: columns of the file, same rows, looked through for percentages measured over the whole
+    transcriptome; batch: doublets are looked for within each. A criterion that cannot be used says so in its note.
+    """
+    import pandas as pd
+
+    results = [_apply(name, counts, genes, obs, settings, batch, progress) for name in ARTIFACT_CRITERIA]
+    by_criterion = pd.DataFrame({c.name: failing for c, failing in results if failing is not None}, index=obs.index)
+    failed = by_criterion.any(axis=1).to_numpy(dtype=bool) if by_criterion.shape[1] else np.zeros(len(obs), dtype=bool)
+    return Artifacts(failed, by_criterion, [criterion for criterion, _ in results])
+
+
+def _apply(
+    name: str,
+    counts: sparse.csr_matrix,
+    genes: Sequence[str],
+    obs: pd.DataFrame,
+    settings: DataSettings,
+    batch: pd.Series | None,
+    progress: Callable[[float], None] | None,
+) -> tuple[ArtifactCriterion, np.ndarray | None]:
+    if name not in settings.artifact_criteria:
+        return _skipped(name, "switched off in the settings"), None
+    if name == DOUBLET:
+        return _doublets(counts, settings, batch, progress)
+    values, source = _values(name, counts, genes, obs)
+    if values is None:
+        return _skipped(name, source), None
+    direction = "below" if name in (UMI_COUNT, GENES_DETECTED) else "above"
+    cutoff = mad_cutoff(values, settings.artifact_mads, direction)
+    failing = outliers(values, cutoff, direction)
+    note = "; ".join(part for part in (source, _meaning(values, cutoff, direction, failing)) if part)
+    return ArtifactCriterion(name=name, used=True, cutoff=cutoff, direction=direction, failing=int(failing.sum()), note=note), failing
+
+
+def _skipped(name: str, note: str) -> ArtifactCriterion:
+    return ArtifactCriterion(name=name, used=False, note=note)
+
+
+def _values(name: str, counts: sparse.csr_matrix, genes: Sequence[str], obs: pd.DataFrame) -> tuple[np.ndarray | None, str]:
+    """(values (n_obs,) or None, where they come from or why there are none)."""
+    if name == UMI_COUNT:
+        return np.asarray(counts.sum(axis=1), dtype=np.float64).ravel(), ""
+    if name == GENES_DETECTED:
+        return np.diff(counts.indptr).astype(np.float64), ""
+    return _percentages(name, counts, genes, obs)
+
+
+def _percentages(name: str, counts: sparse.csr_matrix, genes: Sequence[str], obs: pd.DataFrame) -> tuple[np.ndarray | None, str]:
+    members = class_genes(genes, name)
+    targeted = len(genes) < WHOLE_TRANSCRIPTOME
+    if members.any() and not targeted:
+        total = np.asarray(counts.sum(axis=1), dtype=np.float64).ravel()
+        part = np.asarray(counts[:, np.flatnonzero(members)].sum(axis=1), dtype=np.float64).ravel()
+        return 100.0 * np.divide(part, total, out=np.zeros_like(total), where=total > 0), ""
+    values, column = _from_obs(name, obs)
+    if values is not None:
+        return values, f"taken from the column '{column}' of obs"
+    if not members.any():
+        return None, f"no {_CLASS[name]} genes among the {len(genes):,} measured ones"
+    shown = ", ".join(gene for gene, member in zip(genes, members, strict=True) if member)
+    return None, f"only {len(genes):,} chosen genes were measured, so the share of {shown} in their counts does not show a cell's quality"
+
+
+def _from_obs(name: str, obs: pd.DataFrame) -> tuple[np.ndarray | None, str]:
+    """Percentages from a known column of obs; a share (largest value at most 1) is turned into percent."""
+    import pandas as pd
+
+    by_name = {str(column).casefold(): column for column in obs.columns}
+    for wish in _COLUMNS[name]:
+        column = by_name.get(wish)
+        if column is not None and pd.api.types.is_numeric_dtype(obs[column]):
+            values = obs[column].to_numpy(dtype=np.float64)
+            if np.isfinite(values).all() and values.min() >= 0:
+                return values * (100.0 if values.max() <= 1.0 else 1.0), str(column)
+    return None, ""
+
+
+def _meaning(values: np.ndarray, cutoff: float, direction: str, failing: np.ndarray) -> str:
+    """What a reader should know about an unusual cut-off."""
+    if direction == "below" and cutoff <= 0:
+        return "the cut-off is below zero: no cell can fail, the counts are spread too widely"
+    if cutoff == np.median(values) and failing.any():
+        what = "every cell with any" if cutoff == 0 else "every cell beyond the median"
+        return f"at least half of the cells have the same value, so {what} fails ({failing.mean():.0%})"
+    if failing.mean() > _MANY_FAIL:
+        return f"{failing.mean():.0%} of the cells fail, more than damage would explain: consider leaving this criterion out"
+    return ""
+
+
+def _doublets(
+    counts: sparse.csr_matrix, settings: DataSettings, batch: pd.Series | None, progress: Callable[[float], None] | None
+) -> tuple[ArtifactCriterion, np.ndarray | None]:
+    if not settings.detect_doublets:
+        return _skipped(DOUBLET, "switched off in the settings (detect_doublets)"), None
+    if counts.shape[1] < WHOLE_TRANSCRIPTOME:
+        note = f"Scrublet looks for doublets in the variable genes of a whole transcriptome; {counts.shape[1]:,} chosen genes are too few"
+        return _skipped(DOUBLET, note), None
+    groups = doublet_groups(counts.shape[0], batch, settings.seed)
+    failing = np.zeros(counts.shape[0], dtype=bool)
+    for done, rows in enumerate(groups):
+        try:
+            failing[rows] = predict_doublets(counts[rows], settings.seed)
+        except Exception as error:  # Scrublet gives up in many ways on small or odd groups; cells are then kept, and the report says so
+            first = (str(error).splitlines() or [type(error).__name__])[0][:120]
+            return _skipped(DOUBLET, f"Scrublet could not be run on a group of {len(rows):,} cells ({first})"), None
+        if progress:
+            progress((done + 1) / len(groups))
+    note = "Scrublet" + (f", in {len(groups)} groups of cells" if len(groups) > 1 else "")
+    return ArtifactCriterion(name=DOUBLET, used=True, failing=int(failing.sum()), note=note), failing
+
+
+def doublet_groups(n_obs: int, batch: pd.Series | None, seed: int) -> list[np.ndarray]:
+    """Rows to search together: one group per batch, cut at random into parts of at most LARGEST_DOUBLET_GROUP cells."""
+    names = np.zeros(n_obs, dtype=int) if batch is None else np.asarray(batch.astype(str))
+    generator = np.random.default_rng(seed)
+    groups = []
+    for name in np.unique(names):
+        rows = generator.permutation(np.flatnonzero(names == name))
+        groups += [np.sort(part) for part in np.array_split(rows, -(-len(rows) // LARGEST_DOUBLET_GROUP))]
+    return groups
+
+
+def predict_doublets(counts: sparse.csr_matrix, seed: int) -> np.ndarray:
+    """(n_obs,) bool by scanpy's Scrublet with exact neighbours.
+
+    Approximate ones need a pynndescent and a scipy that fit each other, and change between machines. Where Scrublet finds no
+    threshold between its two modes, no cell is called. Raises what Scrublet raises.
+    """
+    import warnings
+
+    import scanpy as sc
+    from anndata import AnnData
+
+    cells = AnnData(counts.copy())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        sc.pp.scrublet(cells, random_state=seed, use_approx_neighbors=False, verbose=False)
+    if "predicted_doublet" not in cells.obs:
+        return np.zeros(cells.n_obs, dtype=bool)
+    return cells.obs["predicted_doublet"].fillna(False).to_numpy(dtype=bool)

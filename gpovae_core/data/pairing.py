@@ -1,0 +1,102 @@
+"""A control cell for every perturbed cell, by optimal transport of normalised expression."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gpovae_core import keys
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from scipy import sparse
+
+    from gpovae_core.config import DataSettings
+
+LARGEST_PLAN = 20_000_000
+"""Most entries of one transport plan (float64: 160 MB); beyond it the perturbed cells are taken in parts, then controls are sampled."""
+_FEWEST_IN_PART = 500
+_STABLE_EXPONENT = 200.0  # exp(-200) is far from the smallest float64; beyond it the plan is computed in logarithms
+
+
+def pair_controls(
+    expression: sparse.csr_matrix,
+    labels: pd.Series,
+    splits: pd.Series,
+    settings: DataSettings,
+    progress: Callable[[float], None] | None = None,
+) -> pd.Series:
+    """Cell id -> id of its matched control of the same split; "" for control cells. UNSEEN cells are matched with TEST controls.
+
+    expression: (n_obs, m) log-normalised counts of the measured panel genes, all of them: on the perturbed genes alone the
+    pairing would match away the very knock-down. Rows are those of `labels` (cell id -> perturbation) and `splits`.
+    """
+    import pandas as pd
+
+    ids = np.asarray(labels.index.astype(str), dtype=object)
+    order = np.argsort(ids.astype(str), kind="stable")  # ties go to the first id, whatever the order of the file
+    names, parts = labels.to_numpy(dtype=object)[order], splits.to_numpy(dtype=object)[order]
+    result = np.full(len(ids), "", dtype=object)
+    groups = [(part, name) for part in keys.SPLITS for name in sorted(set(names[parts == part]) - {keys.CONTROL})]
+    for done, (part, name) in enumerate(groups):
+        controls = order[(names == keys.CONTROL) & (parts == (keys.TEST if part == keys.UNSEEN else part))]
+        cells = order[(names == name) & (parts == part)]
+        seed = (settings.seed, zlib.crc32(f"{part} {name}".encode()))
+        result[cells] = ids[controls[_match_in_parts(expression, cells, controls, settings, seed)]]
+        if progress:
+            progress((done + 1) / len(groups))
+    return pd.Series(result, index=labels.index, name=keys.CONTROL_ID)
+
+
+def _match_in_parts(
+    expression: sparse.csr_matrix, cells: np.ndarray, controls: np.ndarray, settings: DataSettings, seed: tuple[int, int]
+) -> np.ndarray:
+    """(len(cells),) positions within `controls`."""
+    generator = np.random.default_rng(seed)
+    pool = np.arange(len(controls))
+    if len(pool) * min(len(cells), _FEWEST_IN_PART) > LARGEST_PLAN:
+        pool = np.sort(generator.choice(pool, LARGEST_PLAN // _FEWEST_IN_PART, replace=False))
+    size = max(1, LARGEST_PLAN // len(pool))
+    shuffled = generator.permutation(len(cells)) if len(cells) > size else np.arange(len(cells))
+    right = expression[controls[pool]].toarray()
+    result = np.empty(len(cells), dtype=np.int64)
+    for start in range(0, len(cells), size):
+        part = shuffled[start : start + size]
+        cost = transport_cost(expression[cells[part]].toarray(), right, settings.pairing_cost_scale)
+        result[part] = pool[match(cost, settings.pairing, settings.pairing_regularisation)]
+    return result
+
+
+def transport_cost(cells: np.ndarray, controls: np.ndarray, scale: float = 100.0) -> np.ndarray:
+    """(b, c) Euclidean distances between rows of `cells` (b, m) and `controls` (c, m), divided by `scale`."""
+    from scipy.spatial.distance import cdist
+
+    return cdist(cells, controls) / scale
+
+
+def match(cost: np.ndarray, method: str = "sinkhorn", regularisation: float = 1.0) -> np.ndarray:
+    """(b,) column of the largest entry in every row of the plan between uniform marginals; the first column of equals."""
+    plan = exact_plan(cost) if method == "exact" else sinkhorn_plan(cost, regularisation)
+    return plan.argmax(axis=1)
+
+
+def sinkhorn_plan(cost: np.ndarray, regularisation: float = 1.0) -> np.ndarray:
+    """(b, c) entropic plan, uniform marginals, by POT; in logarithms where exp(-cost / regularisation) would vanish."""
+    import ot
+
+    b, c = cost.shape
+    shifted = cost - cost.min()  # a constant does not change the plan, and keeps the exponent small
+    method = "sinkhorn_log" if shifted.max() / regularisation > _STABLE_EXPONENT else "sinkhorn"
+    rows, columns = np.full(b, 1 / b), np.full(c, 1 / c)
+    return ot.sinkhorn(rows, columns, shifted, regularisation, method=method, numItermax=10_000, stopThr=1e-10, warn=False)
+
+
+def exact_plan(cost: np.ndarray) -> np.ndarray:
+    """(b, c) optimal plan without regularisation, uniform marginals, by POT's network simplex."""
+    import ot
+
+    b, c = cost.shape
+    return ot.emd(np.full(b, 1 / b), np.full(c, 1 / c), cost, numItermax=100_000_000)

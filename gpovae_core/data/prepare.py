@@ -1,0 +1,146 @@
+"""From a file of cells to what the model trains on: the whole way, with a report of everything done and left out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gpovae_core import keys
+from gpovae_core.data.artifacts import Artifacts, artifact_labels
+from gpovae_core.data.effects import log_expression
+from gpovae_core.data.io import read_cells
+from gpovae_core.data.pairing import pair_controls
+from gpovae_core.data.panel import choose_panel
+from gpovae_core.data.schema import Panel, PreparationReport, PreparedCells
+from gpovae_core.data.splits import split_cells
+from gpovae_core.data.validate import Examination, Reading, examine
+from gpovae_core.errors import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from anndata import AnnData
+
+    from gpovae_core.config import DataSettings
+
+BATCH = "batch"
+_BATCH_COLUMNS = ("batch", "gem_group", "gemgroup", "lane", "replicate", "library", "sample", "channel")
+_MOST_BATCHES = 100
+_IN_MEMORY = "(in memory)"
+
+Progress = Callable[[str, float], None]
+
+
+def prepare(source: Path | str | AnnData, settings: DataSettings, progress: Progress | None = None) -> PreparedCells:
+    """Prepared cells of a file (.h5ad, .zarr) or an AnnData, which is not changed.
+
+    Rows come sorted by cell id, columns by gene name: the order of the file has no influence on any result.
+    progress: called with what is being done and the share done so far, 0 to 1.
+    Raises DataError with *all* errors of `examine`, SettingsError for settings that do not fit the data.
+    """
+    tell = progress or (lambda stage, share: None)
+    tell("reading the file", 0.0)
+    name = Path(source).name if isinstance(source, str | Path) else _IN_MEMORY
+    cells = read_cells(source) if isinstance(source, str | Path) else source
+    tell("checking", 0.1)
+    examination = examine(cells, settings)
+    reading = examination.reading
+    if reading is None:
+        raise DataError([problem for problem in examination.problems if problem.severity == "error"])
+    del cells
+    return _assemble(name, reading, examination, settings, tell)
+
+
+def _assemble(name: str, reading: Reading, examination: Examination, settings: DataSettings, tell: Progress) -> PreparedCells:
+    splits = split_cells(reading.labels, settings)
+    batch = find_batch(reading.obs)
+    tell("quality control", 0.2)
+    artifacts = artifact_labels(
+        reading.counts, reading.genes, reading.obs, settings, batch, lambda share: tell("looking for doublets", 0.2 + 0.3 * share)
+    )
+    tell("choosing the panel", 0.5)
+    training = (splits == keys.TRAIN).to_numpy()
+    panel = choose_panel(reading.counts, reading.genes, reading.labels, training, settings, reading.ids)
+    tell("matching controls", 0.6)
+    expression = log_expression(reading.counts, target_sum=settings.target_sum)
+    columns = np.flatnonzero(np.isin(np.array(reading.genes), np.array(panel.data.measured)))
+    matched = pair_controls(
+        expression[:, columns], reading.labels, splits, settings, lambda share: tell("matching controls", 0.6 + 0.4 * share)
+    )
+    report = _report(name, reading, examination, artifacts, panel, settings)
+    tell("done", 1.0)
+    return PreparedCells(_cells(reading, artifacts, splits, matched, batch), panel, report)
+
+
+def find_batch(obs: pd.DataFrame) -> pd.Series | None:
+    """The batch of every cell as text, from the first column of obs with a usual name and 2 to 100 values; None where none is."""
+    by_name = {str(column).casefold(): column for column in obs.columns}
+    for wish in _BATCH_COLUMNS:
+        if wish in by_name and 2 <= obs[by_name[wish]].nunique(dropna=False) <= _MOST_BATCHES:
+            return obs[by_name[wish]].astype(str).rename(BATCH)
+    return None
+
+
+def _cells(reading: Reading, artifacts: Artifacts, splits: pd.Series, matched: pd.Series, batch: pd.Series | None) -> AnnData:
+    import pandas as pd
+    from anndata import AnnData
+
+    index = pd.Index(reading.labels.index, dtype=object)
+    obs = pd.DataFrame(
+        {
+            keys.PERTURBATION: pd.Categorical(reading.labels),
+            keys.ARTIFACT: artifacts.failed,
+            keys.SPLIT: pd.Categorical(splits, categories=list(keys.SPLITS)),
+            keys.CONTROL_ID: matched.to_numpy(dtype=object),
+            keys.LIBRARY_SIZE: np.asarray(reading.counts.sum(axis=1), dtype=np.float64).ravel(),
+        },
+        index=index,
+    )
+    if batch is not None:
+        obs[BATCH] = pd.Categorical(batch)
+    return AnnData(X=reading.counts, obs=obs, var=pd.DataFrame(index=pd.Index(reading.genes, dtype=object)))
+
+
+def _report(
+    name: str, reading: Reading, examination: Examination, artifacts: Artifacts, panel: Panel, settings: DataSettings
+) -> PreparationReport:
+    summary = examination.summary
+    warnings = [str(problem) for problem in examination.problems]
+    return PreparationReport(
+        source=name,
+        simulated=summary["simulated"],
+        cells_read=summary["cells"],
+        cells_kept=len(reading.labels),
+        genes_measured=len(reading.genes),
+        counts_from=summary["counts_from"],
+        label_column=summary["label_column"],
+        control_label=summary["control_label"],
+        perturbations=summary["perturbations"],
+        control_cells=summary["control_cells"],
+        unmeasured_targets=tuple(summary["unmeasured_targets"]),
+        artifacts=int(artifacts.failed.sum()),
+        criteria=artifacts.criteria,
+        dropped=list(reading.dropped),
+        notes=[*summary["notes"], *warnings, *_panel_notes(panel, reading, settings), *_artifact_notes(artifacts)],
+    )
+
+
+def _panel_notes(panel: Panel, reading: Reading, settings: DataSettings) -> list[str]:
+    extended, perturbed = len(panel.data.extended), len(panel.data.perturbed)
+    text = f"The network spans {perturbed:,} perturbed genes and {extended:,} extended genes"
+    if extended and all(reason.startswith("measured") for reason in panel.data.reasons.values()):
+        return [f"{text}: all {len(reading.genes):,} measured genes take part."]
+    if extended:
+        return [f"{text}, picked by a Wilcoxon test on the training cells."]
+    rule = f"abs(log2 fold change) > {settings.extended_min_abs_lfc:g} and adjusted p < {settings.extended_max_p:g}"
+    return [f"{text}: no other gene passes the rule ({rule}); loosen it, or set panel to 'all', to allow genes in between."]
+
+
+def _artifact_notes(artifacts: Artifacts) -> list[str]:
+    skipped = [criterion.name for criterion in artifacts.criteria if not criterion.used]
+    share = artifacts.failed.mean() if len(artifacts.failed) else 0.0
+    used = len(artifacts.criteria) - len(skipped)
+    text = f"{int(artifacts.failed.sum()):,} cells ({share:.1%}) failed quality control by {used} of {len(artifacts.criteria)} criteria"
+    return [f"{text}; not used: {', '.join(skipped)}." if skipped else f"{text}."]

@@ -1,0 +1,267 @@
+"""What a file of cells holds and what is wrong with it: all problems at once, and what would be used."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gpovae_core import keys
+from gpovae_core.data.counts import as_csr, find_counts
+from gpovae_core.data.effects import log_expression
+from gpovae_core.data.genes import find_gene_names
+from gpovae_core.data.io import duplicate_cell_ids
+from gpovae_core.data.labels import Labels, find_label_column, read_labels
+from gpovae_core.data.schema import Dropped
+from gpovae_core.errors import Problem
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from anndata import AnnData
+    from scipy import sparse
+
+    from gpovae_core.config import DataSettings
+
+FEWEST_CELLS = 3  # one cell each for training, validation and test
+FEWEST_PERTURBATIONS = 2
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The usable part of a file in an order of its own: cells sorted by id, genes by name, so that file order cannot matter.
+
+    counts: (n_obs, n_vars) raw counts, CSR float32; labels: cell id -> canonical label; obs: the file's columns of these cells.
+    """
+
+    counts: sparse.csr_matrix
+    genes: tuple[str, ...]
+    ids: dict[str, str]
+    labels: pd.Series
+    obs: pd.DataFrame
+    dropped: tuple[Dropped, ...]
+
+
+@dataclass(frozen=True)
+class Examination:
+    """problems: errors and warnings; summary: plain values for JSON; reading: what can be used, None where an error stops it."""
+
+    problems: tuple[Problem, ...]
+    summary: dict[str, Any]
+    reading: Reading | None = None
+
+    @property
+    def ok(self) -> bool:
+        return not any(problem.severity == "error" for problem in self.problems)
+
+
+@dataclass
+class _Findings:
+    """Collected on the way through the file."""
+
+    problems: list[Problem] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    dropped: list[Dropped] = field(default_factory=list)
+
+    def add(self, problems: Iterable[Problem], notes: Iterable[str] = ()) -> None:
+        self.problems.extend(problems)
+        self.notes.extend(notes)
+
+    def error(self, code: str, message: str, hint: str = "") -> None:
+        self.problems.append(Problem(code, message, hint))
+
+    def warn(self, code: str, message: str, hint: str = "") -> None:
+        self.problems.append(Problem(code, message, hint, "warning"))
+
+    @property
+    def ok(self) -> bool:
+        return not any(problem.severity == "error" for problem in self.problems)
+
+
+def examine(cells: AnnData, settings: DataSettings) -> Examination:
+    """Everything wrong with `cells` under `settings`, and what training would use of them."""
+    found = _Findings()
+    repeated = duplicate_cell_ids(cells)
+    found.add([repeated] if repeated else [])
+    if cells.n_obs == 0 or cells.n_vars == 0:
+        found.error("no-cells" if cells.n_obs == 0 else "no-genes", f"The data hold {cells.n_obs:,} cells and {cells.n_vars:,} genes.")
+        return Examination(tuple(found.problems), _basics(cells))
+    counts = find_counts(cells, settings.counts_layer)
+    found.add(counts.problems, counts.notes)
+    var = cells.var if counts.var is None else counts.var
+    totals = None if counts.matrix is None else np.asarray(counts.matrix.sum(axis=0), dtype=np.float64).ravel()
+    names = find_gene_names(var, settings.symbol_column, totals)
+    found.add(names.problems, names.notes)
+    column, labels = _labels(cells, names.names, names.ids, settings, found)
+
+    summary = _basics(cells) | {"genes": len(names.names), "counts_from": counts.source, "label_column": column or ""}
+    summary |= {"control_label": labels.control_label, "simulated": bool(cells.uns.get("simulated", False))}
+    if labels.canonical is None or counts.matrix is None or not names.usable or repeated:
+        return Examination(tuple(found.problems), summary | {"notes": found.notes})
+    reading = _select(cells, counts.matrix, names.names, names.ids, labels, settings, found)
+    summary |= _summarise(reading, found)
+    return Examination(tuple(found.problems), summary, reading if found.ok else None)
+
+
+def _basics(cells: AnnData) -> dict[str, Any]:
+    return {"cells": int(cells.n_obs), "genes": int(cells.n_vars)}
+
+
+def _labels(
+    cells: AnnData, genes: Sequence[str], ids: dict[str, str], settings: DataSettings, found: _Findings
+) -> tuple[str | None, Labels]:
+    hint = cells.uns.get("control_label")
+    hint = str(hint) if isinstance(hint, str | np.str_) else None
+    column, problems, notes = find_label_column(cells.obs, set(genes), settings.label_column, settings.control_label or hint)
+    if column is None and settings.label_column is None and find_label_column(cells.var, set(cells.obs_names))[0]:
+        text = "The rows look like genes and the columns like cells: the labels are in var instead of obs."
+        problems = [Problem("transposed", text, "Write `adata.T` instead.")]
+    found.add(problems, notes)
+    if column is None:
+        return None, Labels(None)
+    labels = read_labels(cells.obs[column], set(genes), settings.control_label, hint, ids)
+    found.add(labels.problems, labels.notes)
+    return column, labels
+
+
+def _select(
+    cells: AnnData, matrix: Any, genes: list[str], ids: dict[str, str], labels: Labels, settings: DataSettings, found: _Findings
+) -> Reading:
+    """The cells that stay, sorted; every one that does not goes into found.dropped with its reason."""
+    assert labels.canonical is not None
+    for reason, names in labels.left_out.items():
+        found.dropped += [Dropped(what="cells", name=name or "(empty)", count=n, reason=reason) for name, n in sorted(names.items())]
+    unlabelled = labels.left_out.get("no label", {}).get("", 0)
+    if unlabelled:
+        found.warn("cells-without-label", f"{unlabelled:,} cells have no label and are left out.")
+    canonical = labels.canonical.to_numpy(dtype=object)
+    kept = np.array([label is not None and label == label for label in canonical], dtype=bool)
+    kept &= _not_empty(matrix, kept, found)
+    cell_ids = np.asarray(cells.obs_names.astype(str), dtype=object)
+    rows = np.flatnonzero(kept)
+    rows = rows[np.argsort(cell_ids[rows].astype(str), kind="stable")]
+    columns = np.argsort(np.array(genes), kind="stable")
+    counts = as_csr(matrix[rows])[:, columns]
+    counts.sort_indices()
+    ordered = tuple(genes[i] for i in columns)
+    strong = _strong_enough(counts, ordered, canonical[rows], settings, found)
+    strong &= _enough_cells(canonical[rows], strong, settings.min_cells, found)
+    return _reading(cells, counts, ordered, ids, canonical, rows, strong, found)
+
+
+def _reading(
+    cells: AnnData,
+    counts: sparse.csr_matrix,
+    genes: tuple[str, ...],
+    ids: dict[str, str],
+    canonical: np.ndarray,
+    rows: np.ndarray,
+    stay: np.ndarray,
+    found: _Findings,
+) -> Reading:
+    import pandas as pd
+
+    obs = cells.obs.iloc[rows[stay]].copy()
+    obs.index = obs.index.astype(str)
+    labels = pd.Series(canonical[rows[stay]], index=obs.index, name=keys.PERTURBATION, dtype=object)
+    counts = counts if stay.all() else counts[np.flatnonzero(stay)]
+    return Reading(counts, genes, {gene: ids[gene] for gene in genes if gene in ids}, labels, obs, tuple(found.dropped))
+
+
+def _not_empty(matrix: Any, kept: np.ndarray, found: _Findings) -> np.ndarray:
+    """(n_obs,) bool: cells with at least one count."""
+    filled = np.asarray(matrix.sum(axis=1)).ravel() > 0
+    empty = int((kept & ~filled).sum())
+    if empty:
+        found.dropped.append(Dropped(what="cells", name="empty", count=empty, reason="no counts at all"))
+        found.warn("empty-cells", f"{empty:,} cells have no counts at all and are left out.")
+    return filled
+
+
+def _strong_enough(
+    counts: sparse.csr_matrix, genes: tuple[str, ...], labels: np.ndarray, settings: DataSettings, found: _Findings
+) -> np.ndarray:
+    """(n_obs,) bool: all True, unless only strongly knocked-down cells are wanted."""
+    if not settings.strong_knockdown_only:
+        return np.ones(len(labels), dtype=bool)
+    strong = strong_knockdown(log_expression(counts, target_sum=settings.target_sum), genes, labels, settings.knockdown_percentile)
+    for name in sorted(set(labels[~strong])):
+        n = int((~strong & (labels == name)).sum())
+        reason = f"target above percentile {settings.knockdown_percentile:g} of controls"
+        found.dropped.append(Dropped(what="cells", name=name, count=n, reason=reason))
+    unmeasured = sorted(_targets(labels) - set(genes))
+    if unmeasured:
+        found.notes.append(f"The knock-down of unmeasured targets cannot be checked; their cells were all kept: {_listed(unmeasured)}.")
+    return strong
+
+
+def strong_knockdown(expression: sparse.csr_matrix, genes: Sequence[str], labels: np.ndarray, percentile: float) -> np.ndarray:
+    """(n_obs,) bool: every measured target of the cell is at or below that percentile of its expression in control cells.
+
+    expression: (n_obs, n_vars) log-normalised; labels: (n_obs,) canonical. Controls, and cells whose targets are not measured, stay.
+    """
+    column = {gene: i for i, gene in enumerate(genes)}
+    by_column = expression.tocsc()
+    control = labels == keys.CONTROL
+    strong = np.ones(len(labels), dtype=bool)
+    for name in sorted(set(labels) - {keys.CONTROL}):
+        for gene in name.split(keys.PAIR_SEPARATOR):
+            if gene in column and control.any():
+                values = by_column[:, [column[gene]]].toarray().ravel()
+                strong &= (labels != name) | (values <= np.percentile(values[control], percentile))
+    return strong
+
+
+def _enough_cells(labels: np.ndarray, kept: np.ndarray, min_cells: int, found: _Findings) -> np.ndarray:
+    """(n_obs,) bool: cells of perturbations with enough of them; adds the problems of too few cells, controls, perturbations."""
+    names, n = np.unique(labels[kept].astype(str), return_counts=True)
+    counts = dict(zip(names.tolist(), n.tolist(), strict=True))
+    controls = counts.pop(keys.CONTROL, 0)
+    least = max(min_cells, FEWEST_CELLS)
+    if controls < least:
+        hint = "Effects are measured against controls: add control cells, or lower min_cells if so few must do."
+        found.error("too-few-controls", f"{controls:,} control cells; at least {least:,} are needed.", hint)
+    small = {name: count for name, count in counts.items() if count < least}
+    if small:
+        found.dropped += [Dropped(what="perturbation", name=k, count=v, reason=f"fewer than {least} cells") for k, v in small.items()]
+        shown = _listed([f"{name} ({count})" for name, count in sorted(small.items(), key=lambda item: item[1])])
+        text = f"{len(small):,} perturbations have fewer than {least} cells and are left out: {shown}."
+        found.warn("few-cells", text, "The limit is the setting min_cells.")
+    left = sorted(set(counts) - set(small))
+    if len(left) < FEWEST_PERTURBATIONS:
+        _too_few_perturbations(left, len(small), least, found)
+    return ~np.isin(labels.astype(str), list(small))
+
+
+def _too_few_perturbations(left: list[str], small: int, least: int, found: _Findings) -> None:
+    got = f"only {left[0]}" if left else "none"
+    after = f" after leaving out {small:,} with fewer than {least} cells" if small else ""
+    code = "single-perturbation" if left else "no-perturbations"
+    message = f"A network needs at least {FEWEST_PERTURBATIONS} perturbations to compare; there is {got}{after}."
+    found.error(code, message, "Check label_column" + (", or lower min_cells." if small else "."))
+
+
+def _targets(labels: Iterable[str]) -> set[str]:
+    return {gene for label in set(labels) - {keys.CONTROL} for gene in label.split(keys.PAIR_SEPARATOR)}
+
+
+def _listed(names: Sequence[str], most: int = 10) -> str:
+    return ", ".join(names[:most]) + (f" and {len(names) - most:,} more" if len(names) > most else "")
+
+
+def _summarise(reading: Reading, found: _Findings) -> dict[str, Any]:
+    counts = {str(name): int(n) for name, n in reading.labels.value_counts().sort_index().items()}
+    controls = counts.pop(keys.CONTROL, 0)
+    unmeasured = sorted(_targets(reading.labels) - set(reading.genes))
+    if unmeasured:
+        text = f"{len(unmeasured):,} perturbed genes are not among the measured genes: {_listed(unmeasured)}."
+        found.warn("unmeasured-targets", text, "They can be sources of edges, but not targets: nothing was measured to see an effect in.")
+    return {
+        "cells_kept": len(reading.labels),
+        "control_cells": controls,
+        "perturbations": counts,
+        "unmeasured_targets": unmeasured,
+        "dropped": [entry.model_dump() for entry in found.dropped],
+        "notes": list(found.notes),
+    }
