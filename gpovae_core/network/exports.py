@@ -1,0 +1,347 @@
+"""The network at a threshold as a file: CSV, GraphML, GEXF, SIF, CX2 (Cytoscape) and a stand-alone web page.
+
+Gene names come from the user's data, so every writer shows them as text: characters that a format forbids, or that would break its
+lines or reverse its text, appear as a visible code such as \\u0007. A file holds the genes that have an edge at the threshold, each with
+`perturbed` (else extended) and `measured`, and, where the format has room, the run, the threshold and the settings.
+
+CX2: https://cytoscape.org/cx/cx2/specification/cytoscape-exchange-format-specification-(version-2)/
+"""
+
+from __future__ import annotations
+
+import html
+import io
+import json
+import os
+import random
+import re
+import unicodedata
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from gpovae_core import __version__, keys
+from gpovae_core.errors import QueryError
+from gpovae_core.network.grn import SIGN_WORDS, GeneNetwork
+
+if TYPE_CHECKING:
+    import networkx as nx
+
+MOST_DRAWN = 5000
+"""Edges drawn in the web page, strongest first; it says how many are left out."""
+
+_FORMULA_STARTS = ("=", "+", "-", "@")
+_LINE_AND_DIRECTION = {"\u2028", "\u2029", *map(chr, range(0x202A, 0x202F)), *map(chr, range(0x2066, 0x206A))}
+_LONGEST_LABEL = 40
+
+SIGN_COLOURS = {1: "#0072B2", -1: "#D55E00", 0: "#888888"}
+"""Okabe and Ito's palette; in the picture repression also ends in a bar and an unknown sign is dashed."""
+
+NODE_COLOURS = {True: "#E69F00", False: "#56B4E9"}
+"""Perturbed and extended genes; the picture also draws them as dots and diamonds."""
+
+
+@dataclass(frozen=True)
+class Format:
+    """How a format is named on a button, in a file name and in a download."""
+
+    label: str
+    suffix: str
+    mime: str
+
+
+FORMATS = {
+    "csv": Format("Table (CSV)", ".csv", "text/csv"),
+    "graphml": Format("GraphML (Cytoscape, igraph, networkx)", ".graphml", "application/graphml+xml"),
+    "gexf": Format("GEXF (Gephi)", ".gexf", "application/gexf+xml"),
+    "sif": Format("SIF (Cytoscape, names only)", ".sif", "text/plain"),
+    "cx2": Format("CX2 (Cytoscape, NDEx)", ".cx2", "application/json"),
+    "html": Format("Web page (stand-alone)", ".html", "text/html"),
+}
+
+
+def export_bytes(network: GeneNetwork, threshold: float, format: str) -> bytes:
+    """The edges strictly above `threshold`, without self-loops, as the content of a file. Raises QueryError for an unknown format."""
+    if format not in _WRITERS:
+        raise QueryError(f"Unknown format '{format}': choose one of {', '.join(FORMATS)}.")
+    return _WRITERS[format](_content(network, threshold))
+
+
+def write_edges(network: GeneNetwork, threshold: float, path: Path, format: str | None = None) -> Path:
+    """Write export_bytes to `path`, replacing it as a whole; the format follows from the file's ending where not given."""
+    path = Path(path)
+    by_suffix = {kind.suffix: name for name, kind in FORMATS.items()}
+    format = format or by_suffix.get(path.suffix.lower())
+    if format is None:
+        raise QueryError(f"'{path.name}' does not say which format to write: end the name in one of {', '.join(by_suffix)}.")
+    content = export_bytes(network, threshold, format)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    aside.write_bytes(content)
+    aside.replace(path)
+    return path
+
+
+def visible(text: str) -> str:
+    """`text` with control characters, lone surrogates, line separators and text-direction marks written out as \\uXXXX."""
+    return "".join(f"\\u{ord(c):04x}" if _is_hidden(c) else c for c in text)
+
+
+def _is_hidden(character: str) -> bool:
+    noncharacter = ord(character) & 0xFFFE == 0xFFFE  # U+FFFE, U+FFFF and their like in every plane
+    return noncharacter or character in _LINE_AND_DIRECTION or unicodedata.category(character) in ("Cc", "Cs")
+
+
+@dataclass(frozen=True)
+class _Content:
+    """What every writer needs: genes with a unique printable name, edges by these names, and the facts about the run."""
+
+    genes: list[tuple[str, bool, bool]]  # name, perturbed, measured; in panel order, genes with an edge only
+    edges: pd.DataFrame  # source, target, weight, sign; by falling weight
+    facts: dict[str, str | float | bool]
+
+    @property
+    def title(self) -> str:
+        return f"{self.facts['run']}: edges with W > {self.facts['threshold']:g}"
+
+
+def _content(network: GeneNetwork, threshold: float) -> _Content:
+    edges, panel = network.edges(threshold), network.panel
+    connected = {*edges[keys.SOURCE], *edges[keys.TARGET]}
+    names = dict(zip(panel.genes, _unique_names(panel.genes), strict=True))
+    for column in (keys.SOURCE, keys.TARGET):
+        edges[column] = pd.Series([names[gene] for gene in edges[column]], dtype=object)
+    facts_of_genes = zip(panel.genes, panel.is_perturbed.tolist(), panel.is_measured.tolist(), strict=True)
+    genes = [(names[gene], perturbed, measured) for gene, perturbed, measured in facts_of_genes if gene in connected]
+    facts = {
+        "run": visible(network.name),
+        "threshold": float(threshold),
+        "simulated": bool(network.simulated),
+        "settings": visible(network.settings),
+        "direction": "source regulates target; sign 1 activates, -1 represses, 0 unknown; weight is the edge probability W",
+        "gpovae": __version__,
+    }
+    return _Content(genes, edges, facts)
+
+
+def _unique_names(genes: tuple[str, ...]) -> list[str]:
+    """Printable names; where writing out a hidden character makes two genes look the same, the later one gets a number."""
+    taken: set[str] = set()
+    names = []
+    for gene in genes:
+        name, copy = visible(gene), 1
+        while name in taken:
+            copy += 1
+            name = f"{visible(gene)} ({copy})"
+        taken.add(name)
+        names.append(name)
+    return names
+
+
+# Tables --------------------------------------------------------------------------------------------------------------
+
+
+def _csv(content: _Content) -> bytes:
+    """source,target,weight,sign. A name that a spreadsheet would run as a formula gets an apostrophe in front."""
+    table = content.edges.copy()
+    for column in (keys.SOURCE, keys.TARGET):
+        table[column] = [f"'{name}" if name.startswith(_FORMULA_STARTS) else name for name in table[column]]
+    return table.to_csv(index=False, lineterminator="\n").encode()
+
+
+def _sif(content: _Content) -> bytes:
+    """source <tab> activates|represses|regulates <tab> target."""
+    rows = zip(content.edges[keys.SOURCE], content.edges[keys.SIGN], content.edges[keys.TARGET], strict=True)
+    return "".join(f"{source}\t{SIGN_WORDS[sign]}\t{target}\n" for source, sign, target in rows).encode()
+
+
+# Graph formats -------------------------------------------------------------------------------------------------------
+
+
+def _graph(content: _Content) -> nx.DiGraph:
+    import networkx as nx
+
+    graph = nx.DiGraph()
+    graph.graph.update(content.facts)
+    for name, perturbed, measured in content.genes:
+        graph.add_node(name, perturbed=perturbed, measured=measured)
+    for source, target, weight, sign in content.edges.itertuples(index=False, name=None):
+        graph.add_edge(source, target, weight=float(weight), sign=int(sign), interaction=SIGN_WORDS[sign])
+    return graph
+
+
+def _graphml(content: _Content) -> bytes:
+    import networkx as nx
+
+    buffer = io.BytesIO()
+    nx.write_graphml_xml(_graph(content), buffer)
+    return buffer.getvalue()
+
+
+def _gexf(content: _Content) -> bytes:
+    """networkx writes no graph attributes into GEXF, so the facts go into its description."""
+    import networkx as nx
+
+    buffer = io.BytesIO()
+    nx.write_gexf(_graph(content), buffer)
+    facts = html.escape(json.dumps(content.facts, ensure_ascii=False), quote=False)
+    return buffer.getvalue().replace(b"</meta>", f"  <description>{facts}</description>\n    </meta>".encode(), 1)
+
+
+def _cx2(content: _Content) -> bytes:
+    place = {name: i for i, (name, _, _) in enumerate(content.genes)}
+    nodes = [
+        {"id": place[name], "v": {"name": name, "perturbed": perturbed, "measured": measured}}
+        for name, perturbed, measured in content.genes
+    ]
+    edges = [
+        {"id": i, "s": place[s], "t": place[t], "v": {"weight": float(weight), "sign": int(sign), "interaction": SIGN_WORDS[sign]}}
+        for i, (s, t, weight, sign) in enumerate(content.edges.itertuples(index=False, name=None))
+    ]
+    attributes = {"name": content.title, **content.facts}
+    declarations = {
+        "networkAttributes": {name: {"d": _cx2_type(value)} for name, value in attributes.items()},
+        "nodes": {"name": {"d": "string"}, "perturbed": {"d": "boolean"}, "measured": {"d": "boolean"}},
+        "edges": {"weight": {"d": "double"}, "sign": {"d": "integer"}, "interaction": {"d": "string"}},
+    }
+    aspects: dict[str, list[Any]] = {
+        "attributeDeclarations": [declarations],
+        "networkAttributes": [attributes],
+        "nodes": nodes,
+        "edges": edges,
+    }
+    document = [
+        {"CXVersion": "2.0", "hasFragments": False},
+        {"metaData": [{"name": name, "elementCount": len(elements)} for name, elements in aspects.items()]},
+        *({name: elements} for name, elements in aspects.items()),
+        {"status": [{"success": True, "error": ""}]},
+    ]
+    return json.dumps(document, allow_nan=False).encode()
+
+
+def _cx2_type(value: str | float | bool) -> str:
+    return "boolean" if isinstance(value, bool) else "double" if isinstance(value, float) else "string"
+
+
+# The web page --------------------------------------------------------------------------------------------------------
+
+_POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:"
+_STYLE = """
+body { font: 15px/1.45 system-ui, sans-serif; margin: 1rem 1.5rem; color: #1b1b1b; background: #fff; }
+h1 { font-size: 1.25rem; margin: 0 0 .25rem; } p { margin: .25rem 0; } details { margin: .5rem 0; }
+pre { white-space: pre-wrap; overflow-wrap: anywhere; } td, th { text-align: left; padding: .1rem .8rem .1rem 0; overflow-wrap: anywhere; }
+#mynetwork { float: none !important; clear: both; } center:empty, center > h1:empty { display: none; }
+"""
+
+
+def _html(content: _Content) -> bytes:
+    """A page around pyvis' picture with everything inside it; a content security policy keeps it from asking any host for anything."""
+    shown = content.edges.head(MOST_DRAWN)
+    page = _without_requests(_picture(content.genes, shown))
+    head = (
+        f'<head>\n<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
+        f"<title>{html.escape(content.title)}</title>\n<style>{_STYLE}</style>"
+    )
+    before, _, after = page.rpartition("<body>")
+    page = "<!doctype html>\n" + before.replace("<html>", '<html lang="en">', 1).replace("<head>", head, 1)
+    return (page + "<body>\n" + _caption(content, shown) + after.replace("</body>", _appendix(content, shown) + "</body>")).encode()
+
+
+def _picture(genes: list[tuple[str, bool, bool]], edges: pd.DataFrame) -> str:
+    """pyvis' page. Names go in as labels only: pyvis treats hover texts of nodes as markup once one of them has a link."""
+    from pyvis.network import Network
+
+    drawn = {*edges[keys.SOURCE], *edges[keys.TARGET]}
+    genes = [gene for gene in genes if gene[0] in drawn]
+    place = {name: i for i, (name, _, _) in enumerate(genes)}
+    ends = np.array([[place[s], place[t]] for s, t in zip(edges[keys.SOURCE], edges[keys.TARGET], strict=True)]).reshape(-1, 2)
+    net = Network(height="75vh", width="100%", directed=True, cdn_resources="in_line")
+    for i, ((name, perturbed, measured), (x, y)) in enumerate(zip(genes, _layout(len(genes), ends), strict=True)):
+        words = f"{'perturbed' if perturbed else 'extended'}, {'measured' if measured else 'not measured'}"
+        label, shape, colour = _shortened(name), "dot" if perturbed else "diamond", NODE_COLOURS[perturbed]
+        net.add_node(i, label=label, title=words, x=x, y=y, shape=shape, color=colour, size=10, borderWidth=2 if measured else 0)
+    for (source, target), weight, sign in zip(ends.tolist(), edges[keys.WEIGHT], edges[keys.SIGN], strict=True):
+        arrow = {"to": {"enabled": True, "type": "bar" if sign < 0 else "arrow", "scaleFactor": 0.6}}
+        words = f"W = {weight:.3f}, {SIGN_WORDS[sign] if sign else 'sign unknown'}"
+        width, colour = 0.5 + 2.5 * float(weight), SIGN_COLOURS[sign]
+        net.add_edge(source, target, title=words, width=width, color=colour, dashes=bool(sign == 0), arrows=arrow)
+    net.set_options(json.dumps({"physics": {"enabled": False}, "edges": {"smooth": False}, "interaction": {"hover": True}}))
+    return net.generate_html()
+
+
+def _shortened(name: str) -> str:
+    """Never empty, or pyvis would show the number of the node instead."""
+    return (name if len(name) <= _LONGEST_LABEL else name[: _LONGEST_LABEL - 1] + "…") or " "
+
+
+def _layout(n: int, ends: np.ndarray) -> list[tuple[float, float]]:
+    """Force-directed positions in pixels; the same graph always gets the same. Far-off pieces are pulled in."""
+    import igraph
+
+    if n == 0:
+        return []
+    # igraph draws from Python's own generator: lend it a seeded one, then give the common one back.
+    igraph.set_random_number_generator(random.Random(0))  # noqa: S311
+    try:
+        found = np.array(igraph.Graph(n=n, edges=ends.tolist()).layout_fruchterman_reingold(grid="nogrid").coords)
+    finally:
+        igraph.set_random_number_generator(random)
+    found -= np.median(found, axis=0)
+    radius = np.maximum(np.linalg.norm(found, axis=1), 1e-9)
+    usual = max(float(np.quantile(radius, 0.8)), 1e-9)
+    pulled = np.where(radius > usual, usual * (1 + np.log(radius / usual)), radius)
+    scale = 45.0 * np.sqrt(n) / usual
+    return [(round(x, 1), round(y, 1)) for x, y in (found * (scale * pulled / radius)[:, None]).tolist()]
+
+
+def _without_requests(page: str) -> str:
+    """pyvis' page without the tags that load bootstrap from a host, the comment with such tags and the hint at a source map."""
+    page = re.sub(r"<!--\s*<link.*?-->", "", page, flags=re.DOTALL)
+    page = re.sub(r"<link\b[^>]*>", "", page)
+    page = re.sub(r"<script\b[^>]*\bsrc=[^>]*>\s*</script>", "", page)
+    return re.sub(r"//# sourceMappingURL=[^\s<]+", "", page)
+
+
+def _caption(content: _Content, shown: pd.DataFrame) -> str:
+    hidden = len(content.edges) - len(shown)
+    drawn = f"{len(shown):,} edges between {len(content.genes):,} genes" + (f"; {hidden:,} weaker edges are not drawn" if hidden else "")
+    simulated = "<p><strong>Simulated data.</strong></p>" if content.facts["simulated"] else ""
+    legend = " · ".join(f'<span style="color:{SIGN_COLOURS[sign]}">{SIGN_WORDS[sign]}</span>' for sign in (1, -1)) + (
+        " (ends in a bar) · sign unknown (dashed) · dot: perturbed gene, diamond: extended gene"
+    )
+    return f"<h1>{html.escape(content.title)}</h1>{simulated}<p>{drawn}.</p><p>{legend}</p>\n"
+
+
+def _appendix(content: _Content, shown: pd.DataFrame) -> str:
+    """The drawn edges as a table, with full names, and where they come from."""
+    rows = "\n".join(
+        f"<tr><td>{html.escape(s)}</td><td>{html.escape(t)}</td><td>{w:.4f}</td><td>{SIGN_WORDS[sign]}</td></tr>"
+        for s, t, w, sign in shown.itertuples(index=False, name=None)
+    )
+    facts = html.escape(json.dumps({**content.facts, "settings": _parsed(content.facts["settings"])}, indent=2, ensure_ascii=False))
+    head = "<tr><th>source</th><th>target</th><th>W</th><th>effect</th></tr>"
+    return (
+        f"<details><summary>Edges as a table</summary><table><thead>{head}</thead><tbody>{rows}</tbody></table></details>\n"
+        f"<details><summary>Run and settings</summary><pre>{facts}</pre></details>\n"
+    )
+
+
+def _parsed(settings: Any) -> Any:
+    try:
+        return json.loads(settings)
+    except json.JSONDecodeError:
+        return settings
+
+
+_WRITERS: dict[str, Callable[[_Content], bytes]] = {
+    "csv": _csv,
+    "graphml": _graphml,
+    "gexf": _gexf,
+    "sif": _sif,
+    "cx2": _cx2,
+    "html": _html,
+}

@@ -1,0 +1,296 @@
+"""Every export read back: the same edges, the same weights, hostile names as text, and no request to any host."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import networkx as nx
+import numpy as np
+import pandas as pd
+import pytest
+
+from gpovae_core import keys
+from gpovae_core.config import make_settings
+from gpovae_core.data.schema import Panel, PanelData
+from gpovae_core.errors import QueryError
+from gpovae_core.network import exports
+from gpovae_core.network.exports import FORMATS, export_bytes, visible, write_edges
+from gpovae_core.network.grn import SIGN_WORDS, GeneNetwork
+
+HOSTILE = (
+    "<img src=x onerror=alert(1)>",
+    'a"b',
+    "GENE&1",
+    "=cmd()|' /C calc'!A0",
+    "@SUM(1)",
+    "</script><script>alert(2)</script>",
+    '<a href="javascript:alert(3)">link</a>',
+    "bell\x07null\x00tab\tline\nend",
+    "half\ud800pair\ufffe",
+    "turn\u202eround",
+    "comma,semi;colon",
+    "基因-长" + "长" * 300,
+    "{{7*7}}",
+    "..",
+)
+NAMES = tuple(sorted(HOSTILE))
+RUN = '<b>run</b> "7" & co\x01'
+
+
+@pytest.fixture(scope="module")
+def network() -> GeneNetwork:
+    n = len(NAMES)
+    rng = np.random.default_rng(0)
+    weights = np.round(rng.random((n, n)), 3)
+    np.fill_diagonal(weights, 0.99)  # self-loops, which no export has
+    panel = Panel(PanelData(perturbed=NAMES[:9], extended=NAMES[9:], measured=NAMES[2:]))
+    settings = make_settings().model_dump_json()
+    return GeneNetwork(panel, weights, rng.integers(-1, 2, (n, n)), np.full((n, n), np.nan), RUN, simulated=True, settings=settings)
+
+
+def plain(network: GeneNetwork, threshold: float) -> dict[tuple[str, str], tuple[float, int]]:
+    """Edges as exports must show them: (visible source, visible target) -> (weight, sign)."""
+    table = network.edges(threshold)
+    return {(visible(s), visible(t)): (w, sign) for s, t, w, sign in table.itertuples(index=False, name=None)}
+
+
+def cx2_graph(content: bytes) -> nx.DiGraph:
+    """Reads CX2 strictly: order of the blocks, counts, and only attributes that are declared, with their declared types."""
+    document = json.loads(content)
+    assert document[0] == {"CXVersion": "2.0", "hasFragments": False}
+    assert list(document[1]) == ["metaData"]
+    assert document[-1] == {"status": [{"success": True, "error": ""}]}
+    assert all(len(block) == 1 for block in document[1:])
+    aspects = {name: elements for block in document[2:-1] for name, elements in block.items()}
+    assert {entry["name"]: entry["elementCount"] for entry in document[1]["metaData"]} == {k: len(v) for k, v in aspects.items()}
+    declared = aspects["attributeDeclarations"][0]
+    types = {"string": str, "double": float, "integer": int, "boolean": bool}
+
+    def check(values: dict[str, Any], aspect: str) -> dict[str, Any]:
+        assert all(type(value) is types[declared[aspect][name]["d"]] for name, value in values.items())
+        return values
+
+    graph = nx.DiGraph(**check(aspects["networkAttributes"][0], "networkAttributes"))
+    names = {node["id"]: check(node["v"], "nodes")["name"] for node in aspects["nodes"]}
+    assert len(names) == len(aspects["nodes"])
+    for node in aspects["nodes"]:
+        graph.add_node(node["v"]["name"], **{key: value for key, value in node["v"].items() if key != "name"})
+    assert len({edge["id"] for edge in aspects["edges"]}) == len(aspects["edges"])
+    for edge in aspects["edges"]:
+        graph.add_edge(names[edge["s"]], names[edge["t"]], **check(edge["v"], "edges"))
+    return graph
+
+
+READERS = {
+    "graphml": lambda content: nx.read_graphml(io.BytesIO(content)),
+    "gexf": lambda content: nx.read_gexf(io.BytesIO(content)),
+    "cx2": cx2_graph,
+}
+
+
+@pytest.mark.parametrize("format", list(READERS))
+@pytest.mark.parametrize("threshold", [0.0, 0.5, 0.95, 1.0])
+def test_graph_formats_read_back(network: GeneNetwork, format: str, threshold: float) -> None:
+    graph = READERS[format](export_bytes(network, threshold, format))
+    expected = plain(network, threshold)
+    assert {(s, t): (data["weight"], data["sign"]) for s, t, data in graph.edges(data=True)} == expected
+    assert all(data["interaction"] == SIGN_WORDS[data["sign"]] for _, _, data in graph.edges(data=True))
+    assert set(graph) == {name for edge in expected for name in edge}
+    for gene, perturbed, measured in zip(network.panel.genes, network.panel.is_perturbed, network.panel.is_measured, strict=True):
+        if visible(gene) in graph:
+            node = graph.nodes[visible(gene)]
+            assert (node["perturbed"], node["measured"]) == (perturbed, measured)
+
+
+@pytest.mark.parametrize("format", ["graphml", "cx2"])
+def test_graph_attributes_say_where_it_comes_from(network: GeneNetwork, format: str) -> None:
+    facts = READERS[format](export_bytes(network, 0.5, format)).graph
+    assert (facts["run"], facts["threshold"], facts["simulated"]) == (visible(RUN), 0.5, True)
+    assert json.loads(facts["settings"])["preset"] == "released"
+    assert "source regulates target" in facts["direction"]
+
+
+def test_gexf_says_where_it_comes_from(network: GeneNetwork) -> None:
+    tree = ElementTree.fromstring(export_bytes(network, 0.5, "gexf"))
+    text = next(element.text for element in tree.iter() if element.tag.endswith("}description"))
+    facts = json.loads(text or "")
+    assert (facts["run"], facts["threshold"]) == (visible(RUN), 0.5)
+    assert json.loads(facts["settings"])["preset"] == "released"
+
+
+def test_csv_reads_back_and_runs_no_formula(network: GeneNetwork) -> None:
+    content = export_bytes(network, 0.3, "csv")
+    assert content.startswith(b"source,target,weight,sign\n")
+    table = pd.read_csv(io.BytesIO(content), keep_default_na=False)
+    cells = pd.concat([table[keys.SOURCE], table[keys.TARGET]])
+    assert not cells.str.match(r"[=+\-@\t\r]").any()
+    assert cells.str.startswith("'=cmd()").any()
+
+    def bare(name: str) -> str:
+        return name[1:] if name.startswith("'") else name
+
+    found = {(bare(s), bare(t)): (w, sign) for s, t, w, sign in table.itertuples(index=False, name=None)}
+    assert found == plain(network, 0.3)
+    assert len(content.decode().splitlines()) == len(table) + 1
+
+
+def test_sif_has_three_columns_whatever_the_names(network: GeneNetwork) -> None:
+    lines = export_bytes(network, 0.3, "sif").decode().split("\n")
+    assert lines.pop() == ""
+    rows = [line.split("\t") for line in lines]
+    assert {len(row) for row in rows} == {3}
+    words = {value: key for key, value in SIGN_WORDS.items()}
+    assert {(s, t): words[word] for s, word, t in rows} == {pair: sign for pair, (_, sign) in plain(network, 0.3).items()}
+
+
+class Page(HTMLParser):
+    """Tags, addresses and text of a page as a browser would take them."""
+
+    def __init__(self, content: bytes) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.addresses: list[str] = []
+        self.handlers: list[str] = []
+        self.scripts: list[str] = []
+        self.text: list[str] = []
+        self.feed(content.decode())
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.addresses += [value or "" for name, value in attrs if name in ("src", "href", "action", "data", "srcset")]
+        self.handlers += [name for name, _ in attrs if name.startswith("on")]
+
+    def handle_data(self, data: str) -> None:
+        (self.scripts if self.tags and self.tags[-1] == "script" and self.cdata_elem == "script" else self.text).append(data)
+
+
+def test_the_page_holds_everything_and_names_are_text(network: GeneNetwork) -> None:
+    content = export_bytes(network, 0.5, "html")
+    page = Page(content)
+    assert page.addresses == []
+    assert page.handlers == []
+    assert not {"img", "a", "iframe", "b", "link"} & set(page.tags)
+    text = "".join(page.text)
+    for gene in {name for edge in plain(network, 0.5) for name in edge}:
+        assert gene in text
+    assert f"{visible(RUN)}: edges with W > 0.5" in text
+    assert "Simulated data." in text
+    assert '"preset": "released"' in text
+    assert "Content-Security-Policy" in content.decode()
+    assert "default-src 'none'" in content.decode()
+    nodes = next(script for script in page.scripts if "nodes = new vis.DataSet" in script)
+    labels = [node["label"] for node in json.loads(re.search(r"nodes = new vis\.DataSet\((.*?)\);\n", nodes)[1])]  # type: ignore[index]
+    assert "</script><script>alert(2)</script>" in labels
+    assert max(map(len, labels)) <= 40
+
+
+def test_the_page_draws_the_strongest_edges_only(network: GeneNetwork, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exports, "MOST_DRAWN", 7)
+    text = "".join(Page(export_bytes(network, 0.5, "html")).text)
+    hidden = len(network.edges(0.5)) - 7
+    assert f"{hidden:,} weaker edges are not drawn" in text
+    assert text.count("activates") + text.count("represses") + text.count("regulates") >= 7
+
+
+@pytest.mark.parametrize("format", list(FORMATS))
+def test_no_edges_is_a_valid_file_too(network: GeneNetwork, format: str) -> None:
+    content = export_bytes(network, 1.0, format)
+    if format in READERS:
+        assert READERS[format](content).number_of_edges() == 0
+    elif format == "csv":
+        assert content == b"source,target,weight,sign\n"
+    elif format == "html":
+        assert "0 edges between 0 genes" in "".join(Page(content).text)
+    else:
+        assert content == b""
+
+
+@pytest.mark.parametrize("format", list(FORMATS))
+def test_the_file_is_the_bytes(network: GeneNetwork, format: str, tmp_path: Path) -> None:
+    path = write_edges(network, 0.6, tmp_path / "new" / f"toy{FORMATS[format].suffix}")
+    assert path.read_bytes() == export_bytes(network, 0.6, format)
+    assert [child.name for child in path.parent.iterdir()] == [path.name]
+    named = write_edges(network, 0.6, tmp_path / "toy.txt", format)
+    assert named.read_bytes() == path.read_bytes()
+
+
+def test_unknown_formats_and_endings(network: GeneNetwork, tmp_path: Path) -> None:
+    with pytest.raises(QueryError, match="choose one of csv"):
+        export_bytes(network, 0.5, "xlsx")
+    with pytest.raises(QueryError, match=r"end the name in one of \.csv"):
+        write_edges(network, 0.5, tmp_path / "toy.xlsx")
+    with pytest.raises(QueryError, match="between 0 and 1"):
+        export_bytes(network, 3.0, "csv")
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("STAT1", "STAT1"),
+        ("a\x00b", "a\\u0000b"),
+        ("x\ud800", "x\\ud800"),
+        ("长é", "长é"),
+        ("a\nb\tc", "a\\u000ab\\u0009c"),
+        ("\ufffe", "\\ufffe"),
+    ],
+)
+def test_visible(text: str, shown: str) -> None:
+    assert visible(text) == shown
+
+
+def test_names_that_look_the_same_stay_apart() -> None:
+    names = tuple(sorted(("a\x07", "a\\u0007", "b")))
+    panel = Panel(PanelData(perturbed=names, extended=(), measured=names))
+    weights = np.full((3, 3), 0.9)
+    for format, read in READERS.items():
+        graph = read(export_bytes(GeneNetwork.from_weights(panel, weights), 0.5, format))
+        assert graph.number_of_nodes() == 3, format
+        assert graph.number_of_edges() == 6, format
+
+
+def test_layout_is_repeatable_and_compact() -> None:
+    ends = np.array([(0, i) for i in range(1, 40)] + [(41, 42), (43, 44)])
+    first, again = exports._layout(45, ends), exports._layout(45, ends)
+    assert first == again
+    radius = np.linalg.norm(np.array(first), axis=1)
+    assert radius.max() < 4 * np.quantile(radius, 0.8)
+    assert len(set(first)) == 45
+
+
+@pytest.mark.e2e
+def test_the_page_in_a_browser(network: GeneNetwork, tmp_path: Path) -> None:
+    sync_api = pytest.importorskip("playwright.sync_api")
+    browser_path = Path("/usr/bin/chromium")
+    if not browser_path.exists():
+        pytest.skip("needs Chromium (apt-get install chromium)")
+    path = write_edges(network, 0.5, tmp_path / "toy.html")
+    asked, said, dialogs = [], [], []
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(browser_path), args=["--no-sandbox", "--disable-gpu"])
+        page = browser.new_page()
+        page.on("request", lambda request: asked.append(request.url))
+        page.on("console", lambda message: said.append(message.text))
+        page.on("pageerror", lambda error: said.append(str(error)))
+        page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
+        page.goto(path.as_uri())
+        page.wait_for_selector("#mynetwork canvas")
+        counts = page.evaluate("[nodes.length, edges.length]")
+        # The hover text of every edge, shown by the picture's own popup.
+        for place in itertools.product(range(100, 900, 80), range(200, 600, 60)):
+            page.mouse.move(*place)
+        page.click("text=Edges as a table")
+        cells = page.locator("td").all_inner_texts()
+        browser.close()
+    edges = network.edges(0.5)
+    assert counts == [len(set(edges[keys.SOURCE]) | set(edges[keys.TARGET])), len(edges)]
+    assert asked == [path.as_uri()]
+    assert said == []
+    assert dialogs == []
+    assert "<img src=x onerror=alert(1)>" in cells
