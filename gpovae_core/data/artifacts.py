@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -25,10 +25,10 @@ LARGEST_DOUBLET_GROUP = 10_000
 """Scrublet's exact neighbours cost the square of the cells; larger groups are cut into random parts of at most this size."""
 _MANY_FAIL = 0.2
 
-_GENES = {
-    MITOCHONDRIAL: r"^MT-",
-    RIBOSOMAL: r"^RP(?:L|S)(?:\d+(?:[AXYL]\d*|P\d+|-\d+)?(?:L\d?)?|A|P\d)$",
-    HAEMOGLOBIN: r"^HB(?:A(?:\d|-A\d)?|B(?:-B\w)?|D|E1?|G\d|M|Q\d?|Z|-A\d|P1(?!))$",
+_GENES = {  # whole names: pseudogenes (RPL23P8, HBBP1) and kinases (RPS6KA1) of similar name stay out
+    MITOCHONDRIAL: r"MT-.+",
+    RIBOSOMAL: r"RP[LS](\d+[AXYL]?\d?(L\d?)?|A|P\d)",
+    HAEMOGLOBIN: r"HB(A\d?|B|D|E1|G\d|M|Q1|Z|A-\w\d?|B-\w+)",
 }
 _CLASS = {MITOCHONDRIAL: "mitochondrial", RIBOSOMAL: "ribosomal", HAEMOGLOBIN: "haemoglobin"}
 _COLUMNS = {
@@ -74,7 +74,7 @@ def class_genes(genes: Sequence[str], criterion: str) -> np.ndarray:
     import re
 
     pattern = re.compile(_GENES[criterion], re.IGNORECASE)
-    return np.array([bool(pattern.search(gene)) for gene in genes], dtype=bool)
+    return np.array([bool(pattern.fullmatch(gene)) for gene in genes], dtype=bool)
 
 
 def artifact_labels(
@@ -94,7 +94,7 @@ def artifact_labels(
 
     results = [_apply(name, counts, genes, obs, settings, batch, progress) for name in ARTIFACT_CRITERIA]
     by_criterion = pd.DataFrame({c.name: failing for c, failing in results if failing is not None}, index=obs.index)
-    failed = by_criterion.any(axis=1).to_numpy(dtype=bool) if by_criterion.shape[1] else np.zeros(len(obs), dtype=bool)
+    failed = np.asarray(by_criterion.to_numpy(dtype=bool).any(axis=1))
     return Artifacts(failed, by_criterion, [criterion for criterion, _ in results])
 
 
@@ -181,11 +181,12 @@ def _doublets(
 ) -> tuple[ArtifactCriterion, np.ndarray | None]:
     if not settings.detect_doublets:
         return _skipped(DOUBLET, "switched off in the settings (detect_doublets)"), None
-    if counts.shape[1] < WHOLE_TRANSCRIPTOME:
-        note = f"Scrublet looks for doublets in the variable genes of a whole transcriptome; {counts.shape[1]:,} chosen genes are too few"
+    n_obs, n_vars = cast("tuple[int, int]", counts.shape)
+    if n_vars < WHOLE_TRANSCRIPTOME:
+        note = f"Scrublet looks for doublets in the variable genes of a whole transcriptome; {n_vars:,} chosen genes are too few"
         return _skipped(DOUBLET, note), None
-    groups = doublet_groups(counts.shape[0], batch, settings.seed)
-    failing = np.zeros(counts.shape[0], dtype=bool)
+    groups = doublet_groups(n_obs, batch, settings.seed)
+    failing = np.zeros(n_obs, dtype=bool)
     for done, rows in enumerate(groups):
         try:
             failing[rows] = predict_doublets(counts[rows], settings.seed)

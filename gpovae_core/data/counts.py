@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from scipy import sparse
@@ -39,7 +39,7 @@ def find_counts(cells: AnnData, wanted: str | None = None) -> Counts:
         return _wanted_counts(cells, wanted)
     x_fault = fault(cells.X, "X")
     if x_fault is None:
-        return Counts(cells.X, cells.var, "X")
+        return Counts(cells.X, cast("pd.DataFrame", cells.var), "X")
     for source in _other_sources(cells):
         matrix, var = _stored(cells, source)
         if fault(matrix, source) is None:
@@ -70,10 +70,10 @@ def _other_sources(cells: AnnData) -> list[str]:
 
 def _stored(cells: AnnData, source: str) -> tuple[Any, pd.DataFrame]:
     if source == "X":
-        return cells.X, cells.var
+        return cells.X, cast("pd.DataFrame", cells.var)
     if source in cells.layers:
-        return cells.layers[source], cells.var
-    return cells.raw.X, cells.raw.var
+        return cells.layers[source], cast("pd.DataFrame", cells.var)
+    return cells.raw.X, cast("pd.DataFrame", cells.raw.var)
 
 
 def fault(matrix: Any, name: str) -> Problem | None:

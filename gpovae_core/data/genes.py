@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -70,8 +70,8 @@ def find_gene_names(var: pd.DataFrame, symbol_column: str | None, totals: np.nda
     return GeneNames(index, ids=_ids_beside(var, index))
 
 
-def _text(values: pd.Index | pd.Series) -> list[str]:
-    """As stripped text; "" for a missing value."""
+def _text(values: Any) -> list[str]:
+    """An index or a column as stripped text; "" for a missing value."""
     import pandas as pd
 
     missing = pd.isna(values)

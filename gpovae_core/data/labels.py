@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from gpovae_core import keys
 from gpovae_core.errors import Problem
@@ -76,6 +76,11 @@ class Labels:
     notes: list[str] = field(default_factory=list)
 
 
+def column_of(frame: pd.DataFrame, name: str) -> pd.Series:
+    """One column; said so, because pandas cannot know that column names are unique."""
+    return cast("pd.Series", frame[name])
+
+
 def label_text(column: pd.Series) -> pd.Series:
     """Labels as stripped text, "" where missing; categories are worked on, not cells."""
     import pandas as pd
@@ -98,11 +103,12 @@ def find_label_column(
         return _wanted_column(obs, wanted)
     by_name = {str(column).casefold(): str(column) for column in obs.columns}
     known = [by_name[name] for name in LABEL_COLUMNS if name in by_name]
-    with_control = [column for column in known if _names_control(obs[column], control)]
+    with_control = [column for column in known if _names_control(column_of(obs, column), control)]
     if with_control:
         return _pick_known(obs, with_control)
-    others = [str(c) for c in obs.columns if str(c) not in known and _is_text(obs[c]) and _names_control(obs[c], control)]
-    others = [column for column in others if _names_gene(obs[column], genes)] or others
+    texts = [str(c) for c in obs.columns if str(c) not in known and _is_text(column_of(obs, c))]
+    others = [column for column in texts if _names_control(column_of(obs, column), control)]
+    others = [column for column in others if _names_gene(column_of(obs, column), genes)] or others
     if len(others) == 1:
         return (
             others[0],
@@ -125,7 +131,7 @@ def _wanted_column(obs: pd.DataFrame, wanted: str) -> tuple[str | None, list[Pro
 
 def _pick_known(obs: pd.DataFrame, columns: list[str]) -> tuple[str | None, list[Problem], list[str]]:
     first = columns[0]
-    agree = all((label_text(obs[column]) == label_text(obs[first])).all() for column in columns[1:])
+    agree = all((label_text(column_of(obs, column)) == label_text(column_of(obs, first))).all() for column in columns[1:])
     if agree:
         return first, [], []
     if first.casefold() == LABEL_COLUMNS[0]:
@@ -135,13 +141,13 @@ def _pick_known(obs: pd.DataFrame, columns: list[str]) -> tuple[str | None, list
 
 
 def _ambiguous_column(obs: pd.DataFrame, columns: list[str]) -> Problem:
-    shown = "; ".join(f"'{column}' ({_examples(obs[column])})" for column in columns[:6])
+    shown = "; ".join(f"'{column}' ({_examples(column_of(obs, column))})" for column in columns[:6])
     return Problem("label-column-ambiguous", f"Several columns of obs could name the perturbed gene: {shown}.", "Set label_column to one.")
 
 
 def _missing_column(obs: pd.DataFrame, known: list[str]) -> Problem:
-    candidates = known or [str(column) for column in obs.columns if _is_text(obs[column])]
-    shown = "; ".join(f"'{column}' ({_examples(obs[column])})" for column in candidates[:8])
+    candidates = known or [str(column) for column in obs.columns if _is_text(column_of(obs, column))]
+    shown = "; ".join(f"'{column}' ({_examples(column_of(obs, column))})" for column in candidates[:8])
     message = "No column of obs is recognised as the one that names the perturbed gene and the controls."
     message += f" Columns with text: {shown}." if shown else " No column of obs holds text."
     hint = "Set label_column to the right one (and control_label to the value that marks controls)."
@@ -188,7 +194,8 @@ def read_labels(
     if chosen.problem is not None:
         return Labels(None, chosen.label, problems=[chosen.problem])
     reader = _Reader(set(genes), chosen.kind, chosen.label, set(counts), ids or {})
-    canonical, reasons = {"": None}, {"": "no label"}
+    canonical: dict[str, str | None] = {"": None}
+    reasons = {"": "no label"}
     for name in counts:
         canonical[name], reasons[name] = reader.read(name)
     problems, notes = _remarks(counts, canonical, reasons, chosen, reader)

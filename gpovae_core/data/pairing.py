@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -91,7 +91,8 @@ def sinkhorn_plan(cost: np.ndarray, regularisation: float = 1.0) -> np.ndarray:
     shifted = cost - cost.min()  # a constant does not change the plan, and keeps the exponent small
     method = "sinkhorn_log" if shifted.max() / regularisation > _STABLE_EXPONENT else "sinkhorn"
     rows, columns = np.full(b, 1 / b), np.full(c, 1 / c)
-    return ot.sinkhorn(rows, columns, shifted, regularisation, method=method, numItermax=10_000, stopThr=1e-10, warn=False)
+    plan: Any = ot.sinkhorn(rows, columns, shifted, regularisation, method=method, numItermax=10_000, stopThr=1e-10, warn=False)
+    return plan
 
 
 def exact_plan(cost: np.ndarray) -> np.ndarray:
@@ -99,4 +100,5 @@ def exact_plan(cost: np.ndarray) -> np.ndarray:
     import ot
 
     b, c = cost.shape
-    return ot.emd(np.full(b, 1 / b), np.full(c, 1 / c), cost, numItermax=100_000_000)
+    plan: Any = ot.emd(np.full(b, 1 / b), np.full(c, 1 / c), cost, numItermax=100_000_000)
+    return plan

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -50,12 +51,12 @@ def extended_by_wilcoxon(
 ) -> dict[str, str]:
     """Gene -> reason: per perturbation its best never-perturbed genes that pass `select_extended`."""
     table = wilcoxon_table(counts[np.flatnonzero(training)], genes, labels[training], settings.target_sum)
-    table = table[~table["gene"].isin(perturbed)]
-    chosen = select_extended(table, settings.extended_per_perturbation, settings.extended_min_abs_lfc, settings.extended_max_p)
+    candidates = cast("pd.DataFrame", table[~np.isin(table["gene"].to_numpy(dtype=str), sorted(perturbed))])
+    chosen = select_extended(candidates, settings.extended_per_perturbation, settings.extended_min_abs_lfc, settings.extended_max_p)
     reasons: dict[str, list[str]] = {}
-    for row in chosen.itertuples():
-        text = f"{row.perturbation} (log2 fold change {row.lfc:+.2f}, adjusted p {row.p:.1e})"
-        reasons.setdefault(str(row.gene), []).append(text)
+    for row in chosen.to_dict("records"):
+        text = f"{row['perturbation']} (log2 fold change {row['lfc']:+.2f}, adjusted p {row['p']:.1e})"
+        reasons.setdefault(str(row["gene"]), []).append(text)
     return {gene: f"changed by {'; '.join(texts)}" for gene, texts in reasons.items()}
 
 
@@ -79,11 +80,11 @@ def wilcoxon_table(counts: sparse.csr_matrix, genes: Sequence[str], labels: pd.S
     import scanpy as sc
     from anndata import AnnData
 
-    n = labels.value_counts()
-    groups = sorted(str(name) for name, size in n.items() if name != keys.CONTROL and size > 1)
+    n = Counter(labels)
+    groups = sorted(name for name, size in n.items() if name != keys.CONTROL and size > 1)
     columns = ["perturbation", "gene", "score", "lfc", "p"]
-    if not groups or n.get(keys.CONTROL, 0) < 2:
-        return pd.DataFrame(columns=columns)
+    if not groups or n[keys.CONTROL] < 2:
+        return pd.DataFrame({column: [] for column in columns})
     obs = pd.DataFrame({keys.PERTURBATION: pd.Categorical(labels.astype(str))}, index=labels.index.astype(str))
     cells = AnnData(log_expression(counts, target_sum=target_sum), obs=obs, var=pd.DataFrame(index=pd.Index(list(genes))))
     cells.uns["log1p"] = {"base": None}  # natural logarithm: scanpy needs it for the fold change
@@ -105,4 +106,4 @@ def wilcoxon_table(counts: sparse.csr_matrix, genes: Sequence[str], labels: pd.S
         )
         for name in groups
     ]
-    return pd.concat(parts, ignore_index=True)[columns]
+    return pd.concat(parts, ignore_index=True)

@@ -12,6 +12,7 @@ from gpovae_core import keys
 from gpovae_core.data.artifacts import Artifacts, artifact_labels
 from gpovae_core.data.effects import log_expression
 from gpovae_core.data.io import read_cells
+from gpovae_core.data.labels import column_of
 from gpovae_core.data.pairing import pair_controls
 from gpovae_core.data.panel import choose_panel
 from gpovae_core.data.schema import Panel, PreparationReport, PreparedCells
@@ -79,7 +80,7 @@ def find_batch(obs: pd.DataFrame) -> pd.Series | None:
     by_name = {str(column).casefold(): column for column in obs.columns}
     for wish in _BATCH_COLUMNS:
         if wish in by_name and 2 <= obs[by_name[wish]].nunique(dropna=False) <= _MOST_BATCHES:
-            return obs[by_name[wish]].astype(str).rename(BATCH)
+            return column_of(obs, by_name[wish]).astype(str)
     return None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from gpovae_core.data.counts import as_csr, find_counts
 from gpovae_core.data.effects import log_expression
 from gpovae_core.data.genes import find_gene_names
 from gpovae_core.data.io import duplicate_cell_ids
-from gpovae_core.data.labels import Labels, find_label_column, read_labels
+from gpovae_core.data.labels import Labels, column_of, find_label_column, read_labels
 from gpovae_core.data.schema import Dropped
 from gpovae_core.errors import Problem
 
@@ -89,7 +89,7 @@ def examine(cells: AnnData, settings: DataSettings) -> Examination:
         return Examination(tuple(found.problems), _basics(cells))
     counts = find_counts(cells, settings.counts_layer)
     found.add(counts.problems, counts.notes)
-    var = cells.var if counts.var is None else counts.var
+    var = cast("pd.DataFrame", cells.var) if counts.var is None else counts.var
     totals = None if counts.matrix is None else np.asarray(counts.matrix.sum(axis=0), dtype=np.float64).ravel()
     names = find_gene_names(var, settings.symbol_column, totals)
     found.add(names.problems, names.notes)
@@ -113,14 +113,15 @@ def _labels(
 ) -> tuple[str | None, Labels]:
     hint = cells.uns.get("control_label")
     hint = str(hint) if isinstance(hint, str | np.str_) else None
-    column, problems, notes = find_label_column(cells.obs, set(genes), settings.label_column, settings.control_label or hint)
-    if column is None and settings.label_column is None and find_label_column(cells.var, set(cells.obs_names))[0]:
+    obs, var = cast("pd.DataFrame", cells.obs), cast("pd.DataFrame", cells.var)
+    column, problems, notes = find_label_column(obs, set(genes), settings.label_column, settings.control_label or hint)
+    if column is None and settings.label_column is None and find_label_column(var, set(cells.obs_names))[0]:
         text = "The rows look like genes and the columns like cells: the labels are in var instead of obs."
         problems = [Problem("transposed", text, "Write `adata.T` instead.")]
     found.add(problems, notes)
     if column is None:
         return None, Labels(None)
-    labels = read_labels(cells.obs[column], set(genes), settings.control_label, hint, ids)
+    labels = read_labels(column_of(obs, column), set(genes), settings.control_label, hint, ids)
     found.add(labels.problems, labels.notes)
     return column, labels
 
@@ -162,7 +163,7 @@ def _reading(
 ) -> Reading:
     import pandas as pd
 
-    obs = cells.obs.iloc[rows[stay]].copy()
+    obs = cast("pd.DataFrame", cells.obs).iloc[rows[stay]].copy()
     obs.index = obs.index.astype(str)
     labels = pd.Series(canonical[rows[stay]], index=obs.index, name=keys.PERTURBATION, dtype=object)
     counts = counts if stay.all() else counts[np.flatnonzero(stay)]
@@ -226,7 +227,7 @@ def _enough_cells(labels: np.ndarray, kept: np.ndarray, min_cells: int, found: _
     if small:
         found.dropped += [Dropped(what="perturbation", name=k, count=v, reason=f"fewer than {least} cells") for k, v in small.items()]
         shown = _listed([f"{name} ({count})" for name, count in sorted(small.items(), key=lambda item: item[1])])
-        text = f"{len(small):,} perturbations have fewer than {least} cells and are left out: {shown}."
+        text = f"Left out, because they have fewer than {least} cells: {shown}."
         found.warn("few-cells", text, "The limit is the setting min_cells.")
     left = sorted(set(counts) - set(small))
     if len(left) < FEWEST_PERTURBATIONS:
@@ -255,8 +256,10 @@ def _summarise(reading: Reading, found: _Findings) -> dict[str, Any]:
     controls = counts.pop(keys.CONTROL, 0)
     unmeasured = sorted(_targets(reading.labels) - set(reading.genes))
     if unmeasured:
-        text = f"{len(unmeasured):,} perturbed genes are not among the measured genes: {_listed(unmeasured)}."
-        found.warn("unmeasured-targets", text, "They can be sources of edges, but not targets: nothing was measured to see an effect in.")
+        text = (
+            f"Perturbed but not measured: {_listed(unmeasured)} ({len(unmeasured):,} of {len(_targets(reading.labels)):,} perturbed genes)."
+        )
+        found.warn("unmeasured-targets", text, "Edges can start at them, but none can be seen to end there.")
     return {
         "cells_kept": len(reading.labels),
         "control_cells": controls,
