@@ -287,7 +287,7 @@ def _layout(n: int, ends: np.ndarray) -> list[tuple[float, float]]:
     # igraph draws from Python's own generator: lend it a seeded one, then give the common one back.
     igraph.set_random_number_generator(random.Random(0))  # noqa: S311
     try:
-        found = np.array(igraph.Graph(n=n, edges=ends.tolist()).layout_fruchterman_reingold(grid="nogrid").coords)
+        found = np.array(igraph.Graph(n=n, edges=ends.tolist()).layout_fruchterman_reingold().coords)
     finally:
         igraph.set_random_number_generator(random)
     found -= np.median(found, axis=0)
@@ -311,7 +311,7 @@ def _caption(content: _Content, shown: pd.DataFrame) -> str:
     drawn = f"{len(shown):,} edges between {len(content.genes):,} genes" + (f"; {hidden:,} weaker edges are not drawn" if hidden else "")
     simulated = "<p><strong>Simulated data.</strong></p>" if content.facts["simulated"] else ""
     legend = " · ".join(f'<span style="color:{SIGN_COLOURS[sign]}">{SIGN_WORDS[sign]}</span>' for sign in (1, -1)) + (
-        " (ends in a bar) · sign unknown (dashed) · dot: perturbed gene, diamond: extended gene"
+        " (ends in a bar) · sign unknown (dashed) · dot: perturbed gene, diamond: extended gene, outlined: measured"
     )
     return f"<h1>{html.escape(content.title)}</h1>{simulated}<p>{drawn}.</p><p>{legend}</p>\n"
 
