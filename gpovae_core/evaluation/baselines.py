@@ -15,6 +15,7 @@ from scipy import sparse
 from gpovae_core import keys
 from gpovae_core.data.effects import log_expression
 from gpovae_core.data.schema import PreparedCells
+from gpovae_core.evaluation.response import median
 
 Expression = sparse.csr_matrix | np.ndarray
 
@@ -48,11 +49,14 @@ class Reliability:
 
     split_half: mean Pearson of the effects in two random halves of the cells, pooled over perturbation x gene;
     ceiling: the Pearson that the true effects would reach with the whole reference, see `attainable`;
-    per_perturbation: that ceiling for the Pearson within one perturbation.
+    per_perturbation: that ceiling for the Pearson within one perturbation, NaN where its halves show no common signal;
+    median_ceiling: their median for the median score. A perturbation without common signal counts there as 0, the nearest
+    possible value: it pulls the median score down as well.
     """
 
     split_half: float
     ceiling: float
+    median_ceiling: float
     per_perturbation: pd.Series
 
 
@@ -85,9 +89,15 @@ def reliability(
     kept = prepared.where(splits=splits)
     values = log_expression(prepared.counts, prepared.library_size) if expression is None else expression
     pooled, each = split_half_correlations(values, np.where(kept, prepared.labels, ""), prepared.perturbations, halvings, seed)
-    ceilings = attainable(_mean(each))
+    own = _mean(each)
+    ceilings = attainable(own)
     split_half = float(_mean(pooled[:, None])[0])
-    return Reliability(split_half, float(attainable(split_half)), pd.Series(ceilings, index=list(prepared.perturbations)))
+    return Reliability(
+        split_half=split_half,
+        ceiling=float(attainable(split_half)),
+        median_ceiling=median(np.where(own <= 0, 0.0, ceilings)),
+        per_perturbation=pd.Series(ceilings, index=list(prepared.perturbations)),
+    )
 
 
 def split_half_correlations(

@@ -16,7 +16,7 @@ from gpovae_core.errors import QueryError
 from gpovae_core.evaluation.baselines import Reliability, baseline_predictions, reliability
 from gpovae_core.evaluation.edges import check_edge_table, chosen_edges, edge_weights, read_edge_table
 from gpovae_core.evaluation.network import EdgeScore, NetworkScores, PairStatistics, network_scores, pair_statistics, reachable
-from gpovae_core.evaluation.response import ResponseScores, median, response_scores
+from gpovae_core.evaluation.response import ResponseScores, response_scores
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -47,7 +47,7 @@ def evaluate(
     notes: list[str] = []
     expression = log_expression(prepared.counts, prepared.library_size)
     training = average_effects(prepared, (keys.TRAIN,)).mean
-    predictions = {"model": _aligned(predicted, training, notes), **baseline_predictions(training)}
+    predictions = {"model": _aligned(predicted, training), **baseline_predictions(training)}
     _note_predictions(predictions, notes)
     response = {
         name: _response(
@@ -55,7 +55,9 @@ def evaluate(
         )
         for name, splits in REFERENCES.items()
     }
-    notes.append("The reference 'all' holds the cells that the model and the baselines were fitted to, so its scores flatter.")
+    notes.append(
+        "The reference 'all' holds the cells that the model and the baselines were fitted to: its scores flatter, and may pass its ceiling."
+    )
     pairs = held_out_pairs(prepared, expression)
     network = _network(prepared, pairs, training, weights > cut, cut, settings, notes)
     return {"response": response, "network": network, "notes": notes}
@@ -66,17 +68,20 @@ def evaluate_edges(
 ) -> dict[str, Any]:
     """Scores of any other edge table (source, target[, weight]) in place of W: {"network", "notes"}, as `evaluate` gives them.
 
-    Which of the listed edges count, with and without a threshold: see `edges.chosen_edges`. Raises QueryError for genes
+    Without weights every listed edge counts; with them see `edges.chosen_edges`. Raises QueryError for genes
     outside the panel and for a table that `edges.check_edge_table` refuses.
     """
-    weights = edge_weights(prepared.panel, check_edge_table(edges))
-    adjacency, cut = chosen_edges(weights, threshold, settings.threshold)
+    table = check_edge_table(edges)
+    weights = edge_weights(prepared.panel, table)
+    adjacency, cut = chosen_edges(weights, threshold, settings.threshold) if keys.WEIGHT in table else (~np.isnan(weights), None)
     listed = int((~np.isnan(weights)).sum())
     notes = [
         f"All {listed} listed edges count."
         if cut is None
         else f"{int(adjacency.sum())} of {listed} listed edges have a weight above {cut:g}."
     ]
+    if threshold is not None and cut is None:
+        notes.append("The edge table has no weights, so the threshold was not applied.")
     training = average_effects(prepared, (keys.TRAIN,)).mean
     pairs = held_out_pairs(prepared)
     return {"network": _network(prepared, pairs, training, adjacency, cut, settings, notes), "notes": notes}
@@ -124,7 +129,7 @@ def _checked_threshold(threshold: float) -> float:
     return float(threshold)
 
 
-def _aligned(predicted: pd.DataFrame, like: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
+def _aligned(predicted: pd.DataFrame, like: pd.DataFrame) -> pd.DataFrame:
     """The prediction in the rows and columns of `like`, by name; rows it lacks are NaN."""
     missing = like.columns.difference(predicted.columns)
     if len(missing):
@@ -145,7 +150,7 @@ def _response(reference: EffectTable, predictions: dict[str, pd.DataFrame], nois
     observed = reference.mean.to_numpy()
     scores = {name: response_scores(observed, table.loc[reference.mean.index].to_numpy()) for name, table in predictions.items()}
     present = np.asarray(np.isfinite(observed).all(axis=1))
-    limits = {"ate_rho": noise.ceiling, "median_rho": median(noise.per_perturbation.to_numpy()[present])}
+    limits = {"ate_rho": noise.ceiling, "median_rho": noise.median_ceiling}
     section: dict[str, Any] = {key: {name: _number(getattr(s, key)) for name, s in scores.items()} for key in SCORES}
     for key in SCORES:
         if key != "r2":  # the others but ate_rho and median_rho select genes by their noise: no ceiling is known for them

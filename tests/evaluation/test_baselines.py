@@ -101,6 +101,15 @@ def test_more_cells_raise_the_ceiling(screen):
     assert every.ceiling > held_out.ceiling
 
 
+def test_perturbations_without_signal_pull_the_median_ceiling_down():
+    silent = build_screen(extra={f"NONE{i:02d}": 40 for i in range(12)})
+    got = baselines.reliability(silent, keys.HELD_OUT)
+    defined = got.per_perturbation.dropna()
+    assert len(defined) < 18
+    assert got.median_ceiling == pytest.approx(np.median(got.per_perturbation.fillna(0.0)))
+    assert got.median_ceiling < defined.median()
+
+
 def test_a_single_cell_cannot_be_halved():
     screen = build_screen(extra={"LONELY": 1})
     got = baselines.reliability(screen, keys.SPLITS)

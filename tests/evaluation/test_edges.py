@@ -103,7 +103,7 @@ def test_one_edge_in_two_spellings():
     [
         ([0.2, 0.9], None, 1, 0.5),  # may be probabilities: the run's threshold
         ([0.2, 0.9], 0.1, 2, 0.1),
-        ([1.0, 1.0], None, 2, 0.5),  # no weights given
+        ([0.5, 1.0], None, 1, 0.5),  # above, not at
         ([0.2, 30.0], None, 2, None),  # another scale: no natural cut
         ([-0.7, 0.4], None, 2, None),
         ([0.2, 30.0], 5.0, 1, 5.0),

@@ -244,6 +244,8 @@ def test_without_held_out_cells_nothing_is_made_up(screen):
 def test_an_edge_table_in_place_of_w(screen, report):
     edges = pd.DataFrame(EDGES, columns=["source", "target"])
     got = evaluate_edges(screen, edges, SETTINGS)
+    assert got["network"]["threshold"] is None
+    assert evaluate_edges(screen, edges, SETTINGS, threshold=1.0)["network"] == got["network"]
     assert {k: v for k, v in got["network"].items() if k != "threshold"} == {k: v for k, v in report["network"].items() if k != "threshold"}
     assert json.dumps(got, allow_nan=False)
     weighted = edges.assign(weight=[0.9, 0.8, 0.7, 0.2, 0.6, 0.1])
