@@ -217,13 +217,11 @@ class _Search:
         self.remaining: dict[frozenset[int], _Remaining] = {}
         self.queue: list[_PathSet] = []
 
-    def tables(self, prefix: tuple[int, ...]) -> tuple[_Remaining, bool]:
-        """The tightest table there is already for paths that avoid `prefix`, and whether it avoids all of it."""
-        own = frozenset(prefix)
-        if own in self.remaining:
-            return self.remaining[own], True
+    def table(self, prefix: tuple[int, ...]) -> tuple[_Remaining, list[int]]:
+        """The tightest table there is already for paths that begin with `prefix`, and the genes it avoids."""
+        own = self.remaining.get(frozenset(prefix))
         # The start is never entered again, so its own table is always there and holds for every longer prefix.
-        return self.remaining[frozenset(prefix[:1])], False
+        return (own, list(prefix)) if own else (self.remaining[frozenset(prefix[:1])], [prefix[0]])
 
     def begin(self, start: int) -> None:
         self.remaining[frozenset((start,))] = _Remaining(self.lengths, self.end, (start,), self.hops - 1)
@@ -239,7 +237,7 @@ class _Search:
 
     def next_lengths(self, prefix: tuple[int, ...], barred: frozenset[int], spent: float) -> np.ndarray:
         """(n,) bound of the paths that go on from the prefix to each gene."""
-        remaining, _ = self.tables(prefix)
+        remaining, _ = self.table(prefix)
         total = spent + self.lengths[prefix[-1]] + remaining[self.hops - len(prefix)]
         total[list(prefix)] = np.inf
         total[list(barred)] = np.inf
@@ -257,13 +255,12 @@ class _Search:
 
     def follow(self, item: _PathSet) -> tuple[tuple[int, ...], float]:
         """Best path of the set by the table at hand, of equals the first by name; empty where there is none."""
-        remaining, _ = self.tables(item.prefix)
+        remaining, avoided = self.table(item.prefix)
         total = self.next_lengths(item.prefix, item.barred, item.spent)
         length = float(total.min())
         if not np.isfinite(length):
             return (), length
         path = [*item.prefix, self.first(total)]
-        avoided = list(item.prefix if frozenset(item.prefix) in self.remaining else item.prefix[:1])
         while path[-1] != self.end:
             onward = self.lengths[path[-1]] + remaining[self.hops - len(path)]
             onward[avoided] = np.inf
