@@ -33,7 +33,7 @@ LABEL_COLUMNS = (
 
 _NO_LABEL = {"", "nan", "none", "na", "n/a", "<na>", "null"}
 _NO_SINGLE_GUIDE = {"unassigned", "unknown", "ambiguous", "multiplet", "multiple", "doublet", "negative", "undetermined", "*"}
-_OTHER_SEPARATORS = ("__", "_", "|", ";", ",", "&")
+_OTHER_SEPARATORS = ("_", "|", ";", ",", "&")
 _NUMBER = r"([\s_\-.]*(sg|g|guide|sgrna|grna)?[\s_\-.]*\d+)?"
 _KINDS_BY_PART = {  # looked for anywhere in the label, separators removed
     "non-targeting": ("nontarget",),
@@ -219,7 +219,7 @@ def _choose_control(counts: Mapping[str, int], genes: set[str], control: str | N
             return _Control(str(given).strip(), control_kind(str(given)))
     kinds: dict[str, dict[str, int]] = {}
     for name, n in counts.items():
-        found = {control_kind(part) for part in name.split(keys.PAIR_SEPARATOR)}
+        found = {_kind_beside(part, genes) for part in name.split(keys.PAIR_SEPARATOR)}
         if None not in found and len(found) == 1:
             kinds.setdefault(str(found.pop()), {})[name] = n
     if control is not None:
@@ -235,6 +235,13 @@ def _choose_control(counts: Mapping[str, int], genes: set[str], control: str | N
         return _Control(problem=_several_kinds(kinds))
     kind, names = next(iter(kinds.items()))
     return _Control(_most_frequent(names), kind)
+
+
+def _kind_beside(label: str, genes: Collection[str]) -> str | None:
+    """control_kind, but None for AHR_NegCtrl0: a gene's guide beside a control guide, although 'negctrl' is somewhere in it."""
+    kind = control_kind(label)
+    parts = [part for separator in _OTHER_SEPARATORS for part in label.split(separator)]
+    return None if kind and any(part in genes and not control_kind(part) for part in parts) else kind
 
 
 def _most_frequent(names: Mapping[str, int]) -> str:
@@ -276,6 +283,9 @@ class _Reader:
             return keys.CONTROL, ""
         if label.casefold() in _NO_SINGLE_GUIDE:
             return None, "no single perturbation assigned"
+        halves = label.split("__")
+        if len(halves) == 2 and halves[0] == halves[1]:  # AHR_FEV__AHR_FEV: both barcodes of one cell
+            return self.read(halves[0])
         if keys.PAIR_SEPARATOR in label and label in self.genes:
             self.plus_genes.append(label)
             return None, "gene name with '+'"
@@ -289,12 +299,12 @@ class _Reader:
         return (keys.CONTROL, "") if same_kind else (None, "another kind of control")
 
     def _is_control(self, part: str) -> bool:
-        return part == self.control or (control_kind(part) is not None and part not in self.genes)
+        return part == self.control or (part not in self.genes and _kind_beside(part, self.genes) is not None)
 
     def _parts(self, label: str) -> list[str]:
         if keys.PAIR_SEPARATOR in label:
             return [part.strip() for part in label.split(keys.PAIR_SEPARATOR)]
-        if label in self.genes or (control_kind(label) is not None and not self._gene_and_control(label)):
+        if label in self.genes or _kind_beside(label, self.genes):
             return [label]
         for separator in _OTHER_SEPARATORS:
             parts = [part.strip() for part in label.split(separator)]
@@ -303,14 +313,8 @@ class _Reader:
                 return parts
         return [label]
 
-    def _gene_and_control(self, label: str) -> bool:
-        """AHR_NegCtrl0: a gene's guide beside a control guide, although 'negctrl' is somewhere in it."""
-        return any(part in self.genes for separator in _OTHER_SEPARATORS for part in label.split(separator))
-
     def _all_known(self, parts: list[str], label: str) -> bool:
         """Whether a label may be cut here: every part is a measured gene, another label, or a control; one is no control."""
-        if len(set(parts)) == 1 and len(parts[0]) > 1:
-            return True
         known = [part in self.genes or self._is_control(part) or (part in self.labels and part != label) for part in parts]
         return all(known) and any(part in self.genes for part in parts)
 
