@@ -107,7 +107,7 @@ def train(
 
     given: dict[str, dict[str, object]] = {
         "training": _given(epochs=epochs, seed=seed, device=device),
-        "data": _given(label_column=label_column, control_label=control_label, seed=seed),
+        "data": _given(label_column=label_column, control_label=control_label),
     }
     for assignment in set_ or []:
         section, field, value = _parse_assignment(assignment)
@@ -119,6 +119,7 @@ def train(
                 raise SettingsError(f"A resumed run keeps its settings; leave out those of {', '.join(fixed)}.")
             folder = resume_run(run, given["training"], report)
         else:
+            given["data"] = {**_given(seed=seed), **given["data"]}
             folder = start_run(file, run, make_settings(preset, given), report)
     status = folder.status()
     answer = {"run": str(folder.path), "state": status.state, "epochs": status.epoch, "best_epoch": status.best_epoch}
@@ -171,14 +172,16 @@ def predict(
         predicted = treatment_effects(
             load_model(folder), prepared, names, folder.settings().inference, lambda share: report("predicting", share)
         )
-    table = predicted.mean.stack().rename("effect").to_frame().join(predicted.deviation.stack().rename("sd")).reset_index()
-    table.columns = ["perturbation", "gene", "effect", "sd"]
+    table = predicted.table()
     unseen = [name for name in names if name not in prepared.perturbations]
     if out is not None:
         table.to_csv(out, index=False)
-    effects = {name: rows.set_index("gene")[["effect", "sd"]].to_dict("index") for name, rows in table.groupby("perturbation", sort=False)}
+    effects = {
+        name: {gene: {"effect": float(e), "sd": float(s)} for gene, e, s in zip(rows["gene"], rows["effect"], rows["sd"], strict=True)}
+        for name, rows in table.groupby("perturbation", sort=False)
+    }
     answer = {"effects": effects, "monte_carlo_error": predicted.monte_carlo_error, "not_in_training": unseen}
-    strongest = table.reindex(table["effect"].abs().sort_values(ascending=False).index).groupby("perturbation", sort=False).head(10)
+    strongest = table.sort_values("effect", key=abs, ascending=False).groupby("perturbation", sort=False).head(10)
     text = strongest.to_string(index=False) if out is None else f"Wrote {len(table)} effects to {out}."
     note = f"\nNo cells of {', '.join(unseen)} in the data: the answer rests on the network alone." if unseen else ""
     _show(answer, as_json, text + note)
@@ -216,10 +219,18 @@ def paths(
 
     net, _ = _network(run, None)
     trace = trace_paths(net, source, target, hops, top, threshold)
-    answer = trace.as_dict()
-    lines = [f"{path['probability']:.3g}  {path['share']:.1%}  {' -> '.join(path['genes'])}" for path in answer["paths"]]
-    header = f"probability, share of the influence over {hops} hops, path"
-    _show(answer, as_json, "\n".join([header, *lines]) if lines else f"No path of at most {hops} hops.")
+    found = [{"genes": list(path.genes), "probability": path.probability, "share": path.share} for path in trace.paths]
+    answer = {
+        "paths": found,
+        "share_by_hops": list(trace.share_by_hops),
+        "influence": trace.influence,
+        "explained": trace.explained,
+        "remainder": trace.remainder,
+    }
+    lines = [f"probability, share of the influence over {hops} hops, path"]
+    lines += [f"{path.probability:.3g}  {path.share:.1%}  {' -> '.join(path.genes)}" for path in trace.paths]
+    lines.append(f"These paths carry {trace.explained:.1%}; {trace.remainder:.1%} runs over others and over walks that revisit genes.")
+    _show(answer, as_json, "\n".join(lines) if found else f"No path of at most {hops} hops.")
 
 
 @app.command()

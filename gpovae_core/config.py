@@ -113,7 +113,7 @@ class TrainingSettings(_Settings):
     epochs: Count = Field(default=2000, description="Most epochs.")
     patience: Count = Field(default=30, description="Stop after so many epochs without a better validation loss.")
     min_improvement: NonNegative = Field(
-        default=0.05, description="Least fall of the validation loss (nats per cell) that counts as better."
+        default=0.25, description="Least fall of the validation loss (nats per cell) that counts as better."
     )
     batch_size: Count = Field(default=512, description="Cells per step.")
     particles: Count = Field(default=5, description="Samples of the latent variables per step.")
@@ -142,7 +142,6 @@ class EvaluationSettings(_Settings):
     threshold: Fraction = Field(default=0.5, description="W above this is an edge.")
     significance: float = Field(default=0.05, gt=0.0, lt=1.0, description="Level of the tests, raw and Benjamini-Hochberg.")
     omission_hops: Count = Field(default=3, description="A pair counts as omitted when no predicted path of at most this length joins it.")
-    omission_pairs: Count = Field(default=500, description="Pairs drawn when testing every omitted pair would cost too much.")
     split_halves: Count = Field(default=20, description="Random halvings behind the ceiling.")
     seed: int = Field(default=0, ge=0, description="Seed of halvings and drawn pairs.")
 

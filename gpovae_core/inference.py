@@ -41,6 +41,18 @@ class PredictedEffects:
     deviation: pd.DataFrame
     monte_carlo_error: float
 
+    def table(self) -> pd.DataFrame:
+        """One row per perturbation and gene: perturbation, gene, effect, sd."""
+        genes, names = len(self.mean.columns), len(self.mean.index)
+        return pd.DataFrame(
+            {
+                keys.PERTURBATION: np.repeat(self.mean.index.to_numpy(), genes),
+                "gene": np.tile(self.mean.columns.to_numpy(), names),
+                "effect": self.mean.to_numpy().ravel(),
+                "sd": self.deviation.to_numpy().ravel(),
+            }
+        )
+
 
 class ExpectedLog:
     """E[log2(1 + 1e4 x / l)] for Gamma-Poisson counts x, by table: genes x library levels x means on a logarithmic grid.
@@ -87,13 +99,8 @@ def treatment_effects(
     asked = prepared.perturbations if perturbations is None else perturbations
     settings = settings or InferenceSettings()
     dosage = torch.from_numpy(np.stack([prepared.panel.dosage(name) for name in asked]))
-    state = torch.random.get_rng_state()
-    torch.manual_seed(settings.seed)
-    try:
-        with torch.inference_mode():
-            means, deviations = _effects(model, prepared, dosage, settings, progress)
-    finally:
-        torch.random.set_rng_state(state)
+    with torch.inference_mode():
+        means, deviations = _effects(model, prepared, dosage, settings, progress)
     error = float((deviations**2).mean().div(settings.guide_samples).sqrt())
     index = pd.Index(asked, name=keys.PERTURBATION)
     columns = prepared.cells.var_names
@@ -124,7 +131,7 @@ def _effects(
 
     control = mean_log(zero)  # (S, G)
     means, deviations = [], []
-    for i, offsets in enumerate(_offsets(model, dosage, settings.guide_samples)):
+    for i, offsets in enumerate(_offsets(model, dosage, settings)):
         effect = mean_log(decoder.mlp.first.block("offset", offsets)[:, None]) - control
         means.append(effect.mean(dim=0))
         deviations.append(effect.std(dim=0) if len(effect) > 1 else torch.zeros_like(effect[0]))
@@ -133,13 +140,12 @@ def _effects(
     return torch.stack(means), torch.stack(deviations)
 
 
-def _offsets(model: GpoVae, dosage: Tensor, samples: int) -> Iterator[Tensor]:
+def _offsets(model: GpoVae, dosage: Tensor, settings: InferenceSettings) -> Iterator[Tensor]:
     """(S, n) offset of every perturbation, from the same random numbers for each: a gene's draw does not depend on who else is asked."""
-    state = torch.random.get_rng_state()
     for row in dosage:
-        torch.random.set_rng_state(state)
+        generator = torch.Generator().manual_seed(settings.seed)
         rows = row.nonzero()[:, 0]
-        draw = model.guide.sample(rows, model.guide.noise(samples, len(rows)))
+        draw = model.guide.sample(rows, model.guide.noise(settings.guide_samples, len(rows), generator))
         yield draw.offsets(row[None])[:, 0]
 
 
@@ -160,7 +166,7 @@ def _shared_arm(model: GpoVae, prepared: PreparedCells, settings: InferenceSetti
     )
     typical = np.array([sizes[s].mean() if len(s) else sizes.mean() for s in slices])
     level = np.abs(typical[:, None] - levels[None]).argmin(axis=1)
-    basal = torch.randn(*chosen.shape, model.settings.latent)
+    basal = torch.randn(*chosen.shape, model.settings.latent, generator=torch.Generator().manual_seed(settings.seed))
     if settings.basal == "controls":
         basal = _posterior_of_controls(model, prepared, pool[chosen]).sample(basal)
     library = torch.from_numpy(levels[level]).float()

@@ -80,14 +80,14 @@ class Guide(nn.Module):
         self.register_buffer("log_mean", torch.zeros(genes))
         self.register_buffer("log_std", torch.ones(genes))
 
-    def noise(self, particles: int, rows: int) -> GuideNoise:
-        """Fresh random numbers on the device of the weights, from torch's default generator."""
+    def noise(self, particles: int, rows: int, generator: torch.Generator | None = None) -> GuideNoise:
+        """Fresh random numbers on the device of the weights; torch's default generator where None is given."""
         like = self.mask_logits
         n, latent = like.shape[0], self.artifact_head.mean.out_features
         return GuideNoise(
-            mask=torch.rand(particles, rows, n, device=like.device, dtype=like.dtype),
-            effect=torch.randn(particles, rows, n, device=like.device, dtype=like.dtype),
-            artifact=torch.randn(particles, 1, latent, device=like.device, dtype=like.dtype),
+            mask=torch.rand(particles, rows, n, device=like.device, generator=generator),
+            effect=torch.randn(particles, rows, n, device=like.device, generator=generator),
+            artifact=torch.randn(particles, 1, latent, device=like.device, generator=generator),
         )
 
     def sample(self, rows: Tensor, noise: GuideNoise) -> GuideDraw:

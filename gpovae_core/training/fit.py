@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -27,6 +28,7 @@ from gpovae_core.training.runs import RunFolder
 from gpovae_core.training.task import VALIDATION_LOSS, GpoVaeTask, epoch_seed
 
 HEARTBEAT_SECONDS = 5.0
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 LAST_CHECKPOINT = "last.ckpt"
 
 Progress = Callable[[int, int, str], None]
@@ -54,7 +56,7 @@ def fit(run: RunFolder, prepared: PreparedCells, settings: Settings, resume: boo
         trainer = _trainer(run, settings, [stopper, recorder])
         run.write_status(state="training", pid=os.getpid(), message="")
         run.log(f"training on {trainer.strategy.root_device}" + (", resumed" if resume else ""))
-        with _stop_after_step(trainer, recorder):
+        with _signals_given_back():
             trainer.fit(task, train, validation, ckpt_path=checkpoint if resume else None, weights_only=True)
     _close(run, trainer, stopper, recorder)
 
@@ -109,6 +111,17 @@ class RunRecorder(Checkpoint):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.best, self.best_epoch = state_dict["best"], state_dict["best_epoch"]
+
+    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """SIGINT and SIGTERM end the training after the step at hand; set here, since Lightning sets handlers of its own before."""
+
+        def stop(_signal: int, _frame: object) -> None:
+            trainer.should_stop = True
+            self.stopping = True
+
+        if threading.current_thread() is threading.main_thread():
+            for which in STOP_SIGNALS:
+                signal.signal(which, stop)
 
     def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         self._epoch_start = time.monotonic()
@@ -193,21 +206,16 @@ def _close(run: RunFolder, trainer: lightning.Trainer, stopper: EarlyStopping, r
 
 
 @contextmanager
-def _stop_after_step(trainer: lightning.Trainer, recorder: RunRecorder) -> Iterator[None]:
-    """SIGINT and SIGTERM end the training after the step at hand instead of tearing it."""
-
-    def stop(_signal: int, _frame: object) -> None:
-        trainer.should_stop = True
-        recorder.stopping = True
-
-    try:
-        old = {which: signal.signal(which, stop) for which in (signal.SIGINT, signal.SIGTERM)}
-    except ValueError:  # not in the main thread: nobody can signal it
-        old = {}
+def _signals_given_back() -> Iterator[None]:
+    """Whoever handled SIGINT and SIGTERM before the training handles them after it."""
+    if threading.current_thread() is not threading.main_thread():  # nobody can signal it there
+        yield
+        return
+    before = {which: signal.getsignal(which) for which in STOP_SIGNALS}
     try:
         yield
     finally:
-        for which, handler in old.items():
+        for which, handler in before.items():
             signal.signal(which, handler)
 
 

@@ -57,15 +57,13 @@ def _posterior_spread(model: GpoVae, prepared: PreparedCells, settings: Settings
     cells = CellBatches(prepared, (keys.VALIDATION,), profiles)
     step = max(1, len(cells) // CELLS_LOOKED_AT)
     batch = cells.__getitems__(list(range(0, len(cells), step)))
-    generator_state = torch.random.get_rng_state()
-    torch.manual_seed(settings.training.seed)
+    generator = torch.Generator().manual_seed(settings.training.seed)
     with torch.inference_mode():
         guide = model.guide
-        noise = [guide.noise(settings.training.particles, len(batch.rows)) for _ in range(2)]
-        basal = torch.randn(settings.training.particles, len(batch.group), settings.model.latent)
+        noise = [guide.noise(settings.training.particles, len(batch.rows), generator) for _ in range(2)]
+        basal = torch.randn(settings.training.particles, len(batch.group), settings.model.latent, generator=generator)
         inference = model.infer(batch, noise[0], noise[1], basal)
         offsets = inference.draw.offsets(batch.dosage)[:, batch.dosage.any(dim=1)]
-    torch.random.set_rng_state(generator_state)
     norm = float(offsets.norm(dim=-1).mean()) if offsets.numel() else 0.0
     return inference.basal_posterior.std.mean(dim=(0, 1)).numpy(), norm
 

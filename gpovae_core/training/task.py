@@ -42,10 +42,11 @@ class GpoVaeTask(lightning.LightningModule):
 
     def on_fit_start(self) -> None:
         self.weights = self.weights.to(self.device)
+        self._generator = torch.Generator(self.device)
 
     def on_train_epoch_start(self) -> None:
-        torch.manual_seed(epoch_seed(self.settings.training.seed, self.current_epoch))
         self._collected = {}
+        self._generator.manual_seed(epoch_seed(self.settings.training.seed, self.current_epoch))
 
     def training_step(self, batch: Batch, _index: int) -> Tensor:
         inference = self._infer(batch)
@@ -56,8 +57,7 @@ class GpoVaeTask(lightning.LightningModule):
 
     def on_validation_epoch_start(self) -> None:
         # The same draws at every epoch: the validation loss then changes because the weights did.
-        self._generator_state = torch.random.get_rng_state()
-        torch.manual_seed(epoch_seed(self.settings.training.seed, -1))
+        self._generator.manual_seed(epoch_seed(self.settings.training.seed, -1))
 
     def validation_step(self, batch: Batch, _index: int) -> None:
         inference = self._infer(batch)
@@ -65,9 +65,6 @@ class GpoVaeTask(lightning.LightningModule):
         total = terms.total
         self.log(VALIDATION_LOSS, total, batch_size=len(batch.group), on_epoch=True, sync_dist=True)
         self._collect(self._diagnostics(batch, inference, total), len(batch.group))
-
-    def on_validation_epoch_end(self) -> None:
-        torch.random.set_rng_state(self._generator_state)
 
     def epoch_summary(self) -> dict[str, float]:
         """Means over the cells of the epoch, by name, plus what W looks like now."""
@@ -88,9 +85,9 @@ class GpoVaeTask(lightning.LightningModule):
     def _infer(self, batch: Batch) -> Inference:
         particles = self.settings.training.particles
         guide = self.model.guide
-        rows = len(batch.rows)
-        basal = torch.randn(particles, len(batch.group), self.settings.model.latent, device=self.device)
-        return self.model.infer(batch, guide.noise(particles, rows), guide.noise(particles, rows), basal)
+        noise = [guide.noise(particles, len(batch.rows), self._generator) for _ in range(2)]
+        basal = torch.randn(particles, len(batch.group), self.settings.model.latent, device=self.device, generator=self._generator)
+        return self.model.infer(batch, noise[0], noise[1], basal)
 
     def _measured(self) -> Tensor:
         return self.get_buffer("measured")
