@@ -62,6 +62,7 @@ def resume_run(path: Path, changes: dict[str, Any] | None = None, report: Report
 
 def score_run(run: RunFolder, threshold: float | None = None, report: Report | None = None) -> dict[str, Any]:
     """Predict all effects, score the run on held-out cells and on all, and store both; returns the report."""
+    from gpovae_core.evaluation.null import alignment_null, null_warning
     from gpovae_core.evaluation.report import effects_table, evaluate
     from gpovae_core.inference import treatment_effects
     from gpovae_core.training.fit import load_model
@@ -76,7 +77,10 @@ def score_run(run: RunFolder, threshold: float | None = None, report: Report | N
     run.write_effects(effects_table(prepared, predicted.mean, predicted.deviation))
     _tell(report, "scoring", 0.0)
     scores = evaluate(prepared, predicted.mean, run.edge_probabilities(), settings.evaluation, threshold)
+    scores["alignment_null"] = alignment_null(prepared, settings)
     scores["health"] = health(model, prepared, run.metrics(), settings)
+    warning = null_warning(scores["alignment_null"])
+    scores["health"]["warnings"] += [warning] if warning else []
     scores["monte_carlo_error"] = predicted.monte_carlo_error
     scores["seeds"] = {name: getattr(settings, name).seed for name in ("data", "training", "inference", "evaluation")}
     scores["simulated"] = prepared.report.simulated
