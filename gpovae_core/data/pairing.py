@@ -91,7 +91,7 @@ def sinkhorn_plan(cost: np.ndarray, regularisation: float = 1.0) -> np.ndarray:
     shifted = cost - cost.min()  # a constant does not change the plan, and keeps the exponent small
     method = "sinkhorn_log" if shifted.max() / regularisation > _STABLE_EXPONENT else "sinkhorn"
     rows, columns = np.full(b, 1 / b), np.full(c, 1 / c)
-    plan: Any = ot.sinkhorn(rows, columns, shifted, regularisation, method=method, numItermax=10_000, stopThr=1e-10, warn=False)
+    plan: Any = ot.sinkhorn(rows, columns, shifted, regularisation, method=method, numItermax=1000, stopThr=1e-10, warn=False)
     return plan
 
 

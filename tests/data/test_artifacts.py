@@ -1,0 +1,202 @@
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import sparse
+
+from gpovae_core.config import ARTIFACT_CRITERIA, DataSettings
+from gpovae_core.data import artifacts
+from gpovae_core.data.artifacts import (
+    DOUBLET,
+    GENES_DETECTED,
+    HAEMOGLOBIN,
+    MITOCHONDRIAL,
+    RIBOSOMAL,
+    UMI_COUNT,
+    WHOLE_TRANSCRIPTOME,
+    Artifacts,
+    artifact_labels,
+    class_genes,
+    doublet_groups,
+    mad_cutoff,
+    outliers,
+)
+from tests.conftest import shared_folder
+
+NO_DOUBLETS = DataSettings(detect_doublets=False)
+
+
+@pytest.mark.parametrize("mads", [3, 5])
+def test_cutoffs_and_labels_are_those_of_the_release(mads: int) -> None:
+    known = np.load(shared_folder("fixtures") / "qc_labels.npz")
+    columns = ("UMI_count", "ngenes", "pct_counts_mt", "pct_counts_ribo", "pct_counts_hb")
+    for i, (column, direction) in enumerate(zip(columns, ("below", "below", "above", "above", "above"), strict=True)):
+        cutoff = mad_cutoff(known[column], mads, direction)
+        assert cutoff == pytest.approx(known[f"thresholds_thr{mads}"][i], rel=1e-12)
+        np.testing.assert_array_equal(outliers(known[column], cutoff, direction), known[f"labels_thr{mads}"][:, i])
+
+
+def test_the_cutoff_by_hand() -> None:
+    values = np.array([1.0, 2.0, 3.0, 4.0, 100.0])  # median 3, absolute deviations 2 1 0 1 97, MAD 1
+    assert mad_cutoff(values, 3.0, "above") == 6.0
+    assert mad_cutoff(values, 3.0, "below") == 0.0
+    assert outliers(values, 4.0, "above").tolist() == [False] * 4 + [True]
+
+
+@pytest.mark.parametrize(
+    ("criterion", "members", "strangers"),
+    [
+        (MITOCHONDRIAL, ["MT-ND1", "MT-ATP8", "mt-Co1"], ["MT1X", "MTOR", "AMT-1"]),
+        (
+            RIBOSOMAL,
+            ["RPL30", "RPS6", "RPLP0", "RPSA", "RPS4X", "RPS4Y1", "RPL36AL", "RPS27L", "RPL22L1", "RPL13A", "Rps3a1"],
+            ["RPS6KA1", "RPS6KB2", "RPS6KL1", "RPS19BP1", "RPL23P8", "RPP30", "RPLD"],
+        ),
+        (
+            HAEMOGLOBIN,
+            ["HBA1", "HBA2", "HBB", "HBD", "HBE1", "HBG1", "HBG2", "HBM", "HBQ1", "HBZ", "Hba-a1", "Hbb-bs"],
+            ["HBP1", "HBEGF", "HBS1L", "HBBP1", "HBZP1"],
+        ),
+    ],
+)
+def test_gene_classes(criterion: str, members: list[str], strangers: list[str]) -> None:
+    assert class_genes([*members, *strangers], criterion).tolist() == [True] * len(members) + [False] * len(strangers)
+
+
+def _transcriptome(n: int = 200, seed: int = 0) -> tuple[sparse.csr_matrix, list[str]]:
+    genes = ["MT-ND1", "MT-CO1", "RPL3", "RPS6", "HBB", "HBA1", *(f"G{i}" for i in range(WHOLE_TRANSCRIPTOME))]
+    rng = np.random.default_rng(seed)
+    counts = rng.poisson(2.0, (n, len(genes)))
+    counts[:, 4:6] = 0
+    return sparse.csr_matrix(counts.astype(np.float32)), genes
+
+
+def _labels(counts: sparse.csr_matrix, genes: list[str], settings: DataSettings = NO_DOUBLETS, **obs: np.ndarray) -> Artifacts:
+    return artifact_labels(counts, genes, pd.DataFrame(obs, index=[f"c{i}" for i in range(counts.shape[0])]), settings)
+
+
+def _damaged(column: int, value: float) -> tuple[sparse.csr_matrix, list[str]]:
+    counts, genes = _transcriptome()
+    dense = counts.toarray()
+    dense[7, column] = value
+    return sparse.csr_matrix(dense), genes
+
+
+@pytest.mark.parametrize(("column", "criterion"), [(0, MITOCHONDRIAL), (3, RIBOSOMAL), (4, HAEMOGLOBIN)])
+def test_a_damaged_cell_fails_its_criterion(column: int, criterion: str) -> None:
+    result = _labels(*_damaged(column, 500))
+    assert result.by_criterion[criterion].iloc[7]
+    assert result.failed[7]
+
+
+def test_an_empty_looking_cell_fails_both_counts() -> None:
+    counts, genes = _transcriptome()
+    dense = counts.toarray()
+    dense[9, 30:] = 0
+    result = _labels(sparse.csr_matrix(dense), genes)
+    assert result.by_criterion.loc["c9", [UMI_COUNT, GENES_DETECTED]].all()
+
+
+def test_a_cell_fails_when_any_criterion_does_and_the_report_counts_them() -> None:
+    result = _labels(*_damaged(0, 500))
+    np.testing.assert_array_equal(result.failed, result.by_criterion.any(axis=1))
+    assert [criterion.name for criterion in result.criteria] == list(ARTIFACT_CRITERIA)
+    for criterion in result.criteria:
+        if criterion.used:
+            assert criterion.failing == result.by_criterion[criterion.name].sum()
+
+
+def test_percentages_agree_with_scanpy() -> None:
+    import scanpy as sc
+    from anndata import AnnData
+
+    counts, genes = _transcriptome()
+    cells = AnnData(counts.copy(), var=pd.DataFrame(index=genes))
+    cells.var["mt"] = cells.var_names.str.startswith("MT-")
+    sc.pp.calculate_qc_metrics(cells, qc_vars=["mt"], percent_top=None, inplace=True)
+    percent = cells.obs["pct_counts_mt"].to_numpy()
+    (criterion,) = [c for c in _labels(counts, genes).criteria if c.name == MITOCHONDRIAL]
+    assert criterion.cutoff == pytest.approx(mad_cutoff(percent, 3.0, "above"), rel=1e-5)
+
+
+def test_equal_values_are_explained() -> None:
+    (criterion,) = [c for c in _labels(*_damaged(4, 1)).criteria if c.name == HAEMOGLOBIN]
+    assert criterion.used
+    assert criterion.cutoff == 0.0
+    assert criterion.failing == 1
+    assert "every cell with any fails" in criterion.note
+
+
+def test_missing_genes_skip_a_criterion_with_a_note() -> None:
+    counts, genes = _transcriptome()
+    result = _labels(counts[:, 6:], genes[6:])
+    skipped = {criterion.name: criterion.note for criterion in result.criteria if not criterion.used}
+    assert set(skipped) == {MITOCHONDRIAL, RIBOSOMAL, HAEMOGLOBIN, DOUBLET}
+    assert "no mitochondrial genes" in skipped[MITOCHONDRIAL]
+    assert "switched off" in skipped[DOUBLET]
+
+
+def test_chosen_genes_do_not_show_quality() -> None:
+    """Haemoglobin genes that were put on a panel as readout are expressed on purpose."""
+    counts, genes = _transcriptome()
+    result = _labels(counts[:, :30], genes[:30])
+    notes = {criterion.name: criterion.note for criterion in result.criteria if not criterion.used}
+    assert "HBB, HBA1" in notes[HAEMOGLOBIN]
+
+
+@pytest.mark.parametrize(("column", "factor"), [("p_mito", 0.01), ("pct_counts_mt", 1.0), ("percent.mt", 1.0)])
+def test_percentages_of_the_whole_transcriptome_are_taken_from_obs(column: str, factor: float) -> None:
+    counts, genes = _transcriptome()
+    percent = np.random.default_rng(0).uniform(2.0, 4.0, counts.shape[0])
+    percent[3] = 60.0
+    result = _labels(counts[:, 6:40], genes[6:40], **{column: percent * factor})
+    (criterion,) = [c for c in result.criteria if c.name == MITOCHONDRIAL]
+    assert result.by_criterion[MITOCHONDRIAL].to_numpy().nonzero()[0].tolist() == [3]
+    assert f"'{column}'" in criterion.note
+    assert criterion.cutoff == pytest.approx(mad_cutoff(percent, 3.0, "above"))
+
+
+def test_a_criterion_that_is_switched_off_is_not_lost() -> None:
+    result = _labels(*_damaged(0, 500), settings=DataSettings(artifact_criteria=(UMI_COUNT,)))
+    assert list(result.by_criterion) == [UMI_COUNT]
+    assert not result.failed[7]
+    assert sum(not criterion.used for criterion in result.criteria) == 5
+
+
+def test_no_criterion_at_all_fails_no_cell() -> None:
+    result = _labels(*_damaged(0, 500), settings=DataSettings(artifact_criteria=()))
+    assert not result.failed.any()
+    assert result.failed.shape == (200,)
+
+
+def test_scrublet_failing_is_said_and_no_cell_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    def give_up(counts: sparse.csr_matrix, seed: int) -> np.ndarray:
+        raise ValueError("n_components=30 must be smaller")
+
+    monkeypatch.setattr(artifacts, "predict_doublets", give_up)
+    criterion = _labels(*_transcriptome(), settings=DataSettings()).criteria[-1]
+    assert not criterion.used
+    assert "n_components=30" in criterion.note
+
+
+def test_scrublet_finds_mixed_cells_and_repeats_itself() -> None:
+    rng = np.random.default_rng(0)
+    profiles = rng.gamma(0.3, 3.0, (4, 1100))
+    first = rng.integers(0, 4, 30)
+    second = (first + rng.integers(1, 4, 30)) % 4
+    single = rng.poisson(profiles[rng.integers(0, 4, 400)])
+    counts = sparse.csr_matrix(np.vstack([single, rng.poisson(profiles[first] + profiles[second])]).astype(np.float32))
+    found = artifacts.predict_doublets(counts, seed=0)
+    assert found[400:].mean() > 0.8
+    assert found[:400].mean() < 0.05
+    np.testing.assert_array_equal(found, artifacts.predict_doublets(counts, seed=0))
+
+
+def test_doublets_are_looked_for_within_batches_of_bounded_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(artifacts, "LARGEST_DOUBLET_GROUP", 30)
+    batch = pd.Series(["a"] * 70 + ["b"] * 20)
+    groups = doublet_groups(90, batch, seed=0)
+    assert sorted(np.concatenate(groups).tolist()) == list(range(90))
+    assert max(map(len, groups)) <= 30
+    assert all(batch.iloc[rows].nunique() == 1 for rows in groups)
