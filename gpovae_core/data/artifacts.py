@@ -10,6 +10,7 @@ import numpy as np
 
 from gpovae_core.config import ARTIFACT_CRITERIA
 from gpovae_core.data.schema import ArtifactCriterion
+from gpovae_core.data.wording import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -192,7 +193,7 @@ def _doublets(
             failing[rows] = predict_doublets(counts[rows], settings.seed)
         except Exception as error:  # Scrublet gives up in many ways on small or odd groups; cells are then kept, and the report says so
             first = (str(error).splitlines() or [type(error).__name__])[0][:120]
-            return _skipped(DOUBLET, f"Scrublet could not be run on a group of {len(rows):,} cells ({first})"), None
+            return _skipped(DOUBLET, f"Scrublet could not be run on a group of {counted(len(rows), 'cell')} ({first})"), None
         if progress:
             progress((done + 1) / len(groups))
     note = "Scrublet" + (f", in {len(groups)} groups of cells" if len(groups) > 1 else "")

@@ -47,7 +47,8 @@ def find_counts(cells: AnnData, wanted: str | None = None) -> Counts:
             message = f"{x_fault.message} Raw counts were found in {place} and are used instead."
             return Counts(matrix, var, source, [Problem("counts-not-in-x", message, severity="warning")])
     looked = ["X", *_other_sources(cells)]
-    problem = Problem(x_fault.code, f"{x_fault.message} Looked in: {', '.join(looked)}.", x_fault.hint)
+    tried = f" Looked in {', '.join(looked)} and found no raw counts." if len(looked) > 1 else ""
+    problem = Problem(x_fault.code, f"{x_fault.message}{tried}", x_fault.hint)
     return Counts(None, None, "X", [problem])
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gpovae_core.data.wording import counted
 from gpovae_core.errors import Problem
 
 if TYPE_CHECKING:
@@ -88,14 +89,15 @@ def _index_problems(names: list[str]) -> list[Problem]:
     problems = []
     missing = sum(name in ("", "nan", "NaN", "None") for name in names)
     if missing:
-        message = f"{missing:,} of {len(names):,} genes have no name in the index of var."
+        message = f"{missing:,} of {counted(len(names), 'gene')} without a name in the index of var."
         problems.append(Problem("gene-names-missing", message, "Name them, or remove these columns."))
     elif all(name.isdigit() for name in names):
         message = f"Genes are called {', '.join(names[:3])}, ...: these are numbers, not gene names."
         problems.append(Problem("gene-names-missing", message, "Set `adata.var_names` to the gene symbols."))
     repeated = _repeated([name for name in names if name])
     if repeated:
-        message = f"{len(repeated):,} gene names occur more than once, e.g. {', '.join(repeated[:4])}."
+        shown = ", ".join(repeated[:4])
+        message = f"Every gene needs a name of its own; {counted(len(repeated), 'name')} used more than once, e.g. {shown}."
         hint = "Keep one column of each, add their counts, or rename them with `adata.var_names_make_unique()`."
         problems.append(Problem("duplicate-gene-names", message, hint))
     return problems
@@ -125,14 +127,14 @@ def _from_column(ids: list[str], symbols: list[str], column: str, totals: np.nda
     shared = sum(bool(symbol) and best[symbol] != i for i, symbol in enumerate(symbols))
     notes = [f"Gene symbols come from the column '{column}' of var; the ids of the index are kept beside them."]
     if unnamed:
-        notes.append(f"{unnamed:,} genes have no symbol and keep their id as name.")
+        notes.append(f"Without a symbol, and so named by the id: {counted(unnamed, 'gene')}.")
     problems = []
     if shared:
-        message = f"{shared:,} genes share their symbol with another gene that has more counts; they keep their id as name."
+        message = f"{counted(shared, 'gene')} with the symbol of another gene that has more counts: named by the id instead."
         problems.append(Problem("shared-symbols", message, severity="warning"))
     repeated = _repeated(names)  # a symbol that is another gene's id
     if repeated:
-        message = f"The column '{column}' of var gives {len(repeated):,} names twice, e.g. {', '.join(repeated[:4])}."
+        message = f"The column '{column}' of var gives {counted(len(repeated), 'name')} twice, e.g. {', '.join(repeated[:4])}."
         problems.append(Problem("duplicate-gene-names", message, "Make the symbols unique, or choose another symbol_column."))
     return GeneNames(names, {n: i for n, i in zip(names, ids, strict=True) if n != i}, problems, notes)
 

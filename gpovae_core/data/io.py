@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from gpovae_core.data.wording import counted
 from gpovae_core.errors import DataError, Problem
 
 if TYPE_CHECKING:
@@ -83,9 +84,9 @@ def _read_zarr(path: Path) -> AnnData:
 
 def _check_shape_and_ids(cells: AnnData, name: str) -> None:
     if cells.n_obs == 0:
-        _refuse("no-cells", f"'{name}' holds 0 cells ({cells.n_vars:,} genes).", "Check the filter that wrote it.")
+        _refuse("no-cells", f"'{name}' holds 0 cells ({counted(cells.n_vars, 'gene')}).", "Check the filter that wrote it.")
     if cells.n_vars == 0:
-        _refuse("no-genes", f"'{name}' holds 0 genes ({cells.n_obs:,} cells).", "Check the filter that wrote it.")
+        _refuse("no-genes", f"'{name}' holds 0 genes ({counted(cells.n_obs, 'cell')}).", "Check the filter that wrote it.")
     problem = duplicate_cell_ids(cells)
     if problem:
         raise DataError([problem])
@@ -97,7 +98,8 @@ def duplicate_cell_ids(cells: AnnData) -> Problem | None:
     repeated = ids[ids.duplicated()].unique()
     if not len(repeated):
         return None
-    message = f"{len(repeated):,} cell ids occur more than once, e.g. {', '.join(map(str, repeated[:3]))}; every cell needs its own."
+    shown = ", ".join(map(str, repeated[:3]))
+    message = f"Every cell needs an id of its own; {counted(len(repeated), 'id')} used more than once, e.g. {shown}."
     hint = "Usual after joining batches: `anndata.concat(..., index_unique='-')`, or `adata.obs_names_make_unique()`."
     return Problem("duplicate-cell-ids", message, hint)
 

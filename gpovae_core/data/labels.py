@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
 from gpovae_core import keys
+from gpovae_core.data.wording import counted
 from gpovae_core.errors import Problem
 
 if TYPE_CHECKING:
@@ -190,7 +191,7 @@ def read_labels(
     if not counts:
         message = f"The column '{column.name}' of obs holds no labels."
         return Labels(None, problems=[Problem("labels-missing", message, "Choose another label_column.")])
-    chosen = _choose_control(counts, set(genes), control, hint)
+    chosen = _choose_control(counts, set(genes), control, hint, str(column.name))
     if chosen.problem is not None:
         return Labels(None, chosen.label, problems=[chosen.problem])
     reader = _Reader(set(genes), chosen.kind, chosen.label, set(counts), ids or {})
@@ -213,7 +214,7 @@ class _Control:
     problem: Problem | None = None
 
 
-def _choose_control(counts: Mapping[str, int], genes: set[str], control: str | None, hint: str | None) -> _Control:
+def _choose_control(counts: Mapping[str, int], genes: set[str], control: str | None, hint: str | None, column: str) -> _Control:
     for given in (control, hint):
         if given is not None and str(given).strip() in counts:
             return _Control(str(given).strip(), control_kind(str(given)))
@@ -226,11 +227,13 @@ def _choose_control(counts: Mapping[str, int], genes: set[str], control: str | N
         kind = control_kind(control)
         if kind in kinds:
             return _Control(_most_frequent(kinds[kind]), kind)
-        return _Control(control, problem=_control_missing(counts, f"control_label is '{control}', but no cell has this label."))
+        return _Control(
+            control, problem=_control_missing(counts, f"control_label is '{control}', but no cell has this label in '{column}'.")
+        )
     if len(kinds) > 1:  # a gene may be called CTRL
         kinds = {kind: names for kind, names in kinds.items() if not set(names) <= genes} or kinds
     if not kinds:
-        return _Control(problem=_control_missing(counts, "No label is recognised as that of the control cells."))
+        return _Control(problem=_control_missing(counts, f"No label in '{column}' is recognised as that of the control cells."))
     if len(kinds) > 1:
         return _Control(problem=_several_kinds(kinds))
     kind, names = next(iter(kinds.items()))
@@ -257,7 +260,7 @@ def _control_missing(counts: Mapping[str, int], message: str) -> Problem:
 
 def _several_kinds(kinds: Mapping[str, Mapping[str, int]]) -> Problem:
     shown = "; ".join(
-        f"{_most_frequent(names)} ({sum(names.values()):,} cells" + (f", {len(names)} labels)" if len(names) > 1 else ")")
+        f"{_most_frequent(names)} ({counted(sum(names.values()), 'cell')}" + (f", {len(names)} labels)" if len(names) > 1 else ")")
         for _, names in sorted(kinds.items())
     )
     hint = "Set control_label to the one to compare with; cells of the others are then left out."
@@ -338,10 +341,10 @@ def _remarks(
         shown = ", ".join(sorted(merged)[:4]) + (", ..." if len(merged) > 4 else "")
         notes.append(f"{len(merged)} control labels of one kind ({shown}) are taken together as the control.")
     if reader.split:
-        notes.append(f"{len(reader.split):,} labels were read as several genes, e.g. '{sorted(reader.split)[0]}'.")
+        notes.append(f"Read as several genes: {counted(len(reader.split), 'label')}, e.g. '{min(reader.split)}'.")
     if reader.respelled:
         old, new = min(reader.respelled.items())
-        notes.append(f"{len(reader.respelled):,} labels are spelled as the measured genes are, e.g. '{old}' as '{new}'.")
+        notes.append(f"Spelled as the measured genes are: {counted(len(reader.respelled), 'label')}, e.g. '{old}' as '{new}'.")
     problems += _left_out_problems(counts, reasons)
     if reader.plus_genes:
         message = f"Perturbed genes with a '+' in their name, e.g. '{reader.plus_genes[0]}': '+' joins the genes of a combination."
@@ -352,16 +355,17 @@ def _remarks(
 
 def _left_out_problems(counts: Mapping[str, int], reasons: Mapping[str, str]) -> list[Problem]:
     wording = {
-        "malformed label": ("malformed-labels", "have a label that cannot be read (a '+' with nothing beside it)"),
-        "another kind of control": ("other-controls", "carry another kind of control label than the chosen one"),
-        "no single perturbation assigned": ("no-single-perturbation", "have no single perturbation assigned"),
+        "malformed label": ("malformed-labels", "with a label that cannot be read (a '+' with nothing beside it)"),
+        "another kind of control": ("other-controls", "with another kind of control label than the chosen one"),
+        "no single perturbation assigned": ("no-single-perturbation", "with no single perturbation assigned"),
     }
     problems = []
     for reason, (code, text) in wording.items():
         names = sorted(name for name in counts if reasons[name] == reason)
         if names:
             cells = sum(counts[name] for name in names)
-            message = f"{cells:,} cells {text} ({', '.join(names[:4])}{', ...' if len(names) > 4 else ''}) and are left out."
+            shown = ", ".join(names[:4]) + (", ..." if len(names) > 4 else "")
+            message = f"Left out: {counted(cells, 'cell')} {text} ({shown})."
             problems.append(Problem(code, message, severity="warning"))
     return problems
 

@@ -18,6 +18,7 @@ from gpovae_core.data.panel import choose_panel
 from gpovae_core.data.schema import Panel, PreparationReport, PreparedCells
 from gpovae_core.data.splits import split_cells
 from gpovae_core.data.validate import Examination, Reading, examine
+from gpovae_core.data.wording import counted
 from gpovae_core.errors import DataError
 
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ def _report(
 
 def _panel_notes(panel: Panel, reading: Reading, settings: DataSettings) -> list[str]:
     extended, perturbed = len(panel.data.extended), len(panel.data.perturbed)
-    text = f"The network spans {perturbed:,} perturbed genes and {extended:,} extended genes"
+    text = f"The network spans {counted(perturbed, 'perturbed gene')} and {counted(extended, 'extended gene')}"
     if extended and all(reason.startswith("measured") for reason in panel.data.reasons.values()):
         return [f"{text}: all {len(reading.genes):,} measured genes take part."]
     if extended:
@@ -143,5 +144,6 @@ def _artifact_notes(artifacts: Artifacts) -> list[str]:
     skipped = [criterion.name for criterion in artifacts.criteria if not criterion.used]
     share = artifacts.failed.mean() if len(artifacts.failed) else 0.0
     used = len(artifacts.criteria) - len(skipped)
-    text = f"{int(artifacts.failed.sum()):,} cells ({share:.1%}) failed quality control by {used} of {len(artifacts.criteria)} criteria"
+    failed = counted(int(artifacts.failed.sum()), "cell")
+    text = f"{failed} ({share:.1%}) failed quality control by {used} of {len(artifacts.criteria)} criteria"
     return [f"{text}; not used: {', '.join(skipped)}." if skipped else f"{text}."]

@@ -182,7 +182,7 @@ class PreparedCells:
         cells = self.cells.copy()
         cells.uns = {"panel": self.panel.data.model_dump_json(), "report": self.report.model_dump_json()}
         aside = path.with_name(f".{path.name}.part")
-        cells.write_h5ad(aside, compression="gzip")
+        cells.write_h5ad(aside, compression="gzip", convert_strings_to_categoricals=False)
         aside.replace(path)
 
     @classmethod

@@ -15,6 +15,7 @@ from gpovae_core.data.genes import find_gene_names
 from gpovae_core.data.io import duplicate_cell_ids
 from gpovae_core.data.labels import Labels, column_of, find_label_column, read_labels
 from gpovae_core.data.schema import Dropped
+from gpovae_core.data.wording import counted
 from gpovae_core.errors import Problem
 
 if TYPE_CHECKING:
@@ -135,7 +136,7 @@ def _select(
         found.dropped += [Dropped(what="cells", name=name or "(empty)", count=n, reason=reason) for name, n in sorted(names.items())]
     unlabelled = labels.left_out.get("no label", {}).get("", 0)
     if unlabelled:
-        found.warn("cells-without-label", f"{unlabelled:,} cells have no label and are left out.")
+        found.warn("cells-without-label", f"Left out: {counted(unlabelled, 'cell')} without a label.")
     canonical = labels.canonical.to_numpy(dtype=object)
     kept = np.array([label is not None and label == label for label in canonical], dtype=bool)
     kept &= _not_empty(matrix, kept, found)
@@ -176,7 +177,7 @@ def _not_empty(matrix: Any, kept: np.ndarray, found: _Findings) -> np.ndarray:
     empty = int((kept & ~filled).sum())
     if empty:
         found.dropped.append(Dropped(what="cells", name="empty", count=empty, reason="no counts at all"))
-        found.warn("empty-cells", f"{empty:,} cells have no counts at all and are left out.")
+        found.warn("empty-cells", f"Left out: {counted(empty, 'cell')} without any counts.")
     return filled
 
 
@@ -222,7 +223,7 @@ def _enough_cells(labels: np.ndarray, kept: np.ndarray, min_cells: int, found: _
     least = max(min_cells, FEWEST_CELLS)
     if controls < least:
         hint = "Effects are measured against controls: add control cells, or lower min_cells if so few must do."
-        found.error("too-few-controls", f"{controls:,} control cells; at least {least:,} are needed.", hint)
+        found.error("too-few-controls", f"{counted(controls, 'control cell')}; at least {least:,} are needed.", hint)
     small = {name: count for name, count in counts.items() if count < least}
     if small:
         found.dropped += [Dropped(what="perturbation", name=k, count=v, reason=f"fewer than {least} cells") for k, v in small.items()]
@@ -259,7 +260,7 @@ def _summarise(reading: Reading, found: _Findings) -> dict[str, Any]:
         text = (
             f"Perturbed but not measured: {_listed(unmeasured)} ({len(unmeasured):,} of {len(_targets(reading.labels)):,} perturbed genes)."
         )
-        found.warn("unmeasured-targets", text, "Edges can start at them, but none can be seen to end there.")
+        found.warn("unmeasured-targets", text, "Edges can start there, but none can be seen to end there.")
     return {
         "cells_kept": len(reading.labels),
         "control_cells": controls,

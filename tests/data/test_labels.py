@@ -105,7 +105,7 @@ def test_different_kinds_of_control_are_listed_with_counts_and_not_guessed() -> 
     (problem,) = result.problems
     assert problem.code == "control-ambiguous"
     assert "NT_1 (2 cells, 2 labels)" in problem.message
-    assert "safe-targeting (1 cells)" in problem.message
+    assert "safe-targeting (1 cell)" in problem.message
 
 
 @pytest.mark.parametrize("option", ["control", "hint"])
