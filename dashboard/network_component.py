@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import streamlit as st
+from streamlit.components.v2 import component
 
 KEY = "network_picture"
 _ASSETS = Path(__file__).resolve().parent.parent / "assets" / "network"
@@ -18,7 +19,7 @@ def _component() -> Any:
     def text(name: str) -> str:
         return (_ASSETS / name).read_text(encoding="utf-8")
 
-    return st.components.v2.component("gpovae_network", html=text("network.html"), css=text("network.css"), js=text("network.js"))
+    return component("gpovae_network", html=text("network.html"), css=text("network.css"), js=text("network.js"))
 
 
 def network_picture(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -60,8 +62,8 @@ def numbered(network: GeneNetwork, edges: pd.DataFrame) -> pd.DataFrame:
     index = network.panel.index
     return pd.DataFrame(
         {
-            keys.SOURCE: edges[keys.SOURCE].map(index).astype(np.int32),
-            keys.TARGET: edges[keys.TARGET].map(index).astype(np.int32),
+            keys.SOURCE: np.array([index[gene] for gene in edges[keys.SOURCE]], dtype=np.int32),
+            keys.TARGET: np.array([index[gene] for gene in edges[keys.TARGET]], dtype=np.int32),
             keys.WEIGHT: edges[keys.WEIGHT].astype(np.float64),
             keys.SIGN: edges[keys.SIGN].astype(np.int8),
         }
@@ -96,6 +98,11 @@ def on_step(threshold: float) -> float:
     return round(round(threshold * STEPS) / STEPS, 6)
 
 
+def step_below(weight: float) -> float:
+    """The largest threshold the slider can take at which an edge of this weight still shows."""
+    return max(0.0, round((math.ceil(weight * STEPS - 1e-9) - 1) / STEPS, 6))
+
+
 def message(
     shown: Picture,
     network: GeneNetwork,
@@ -118,7 +125,7 @@ def message(
         "hops": hops,
         "direction": direction,
         "threshold": threshold,
-        "path": [[index[a], index[b]] for a, b in zip(path, path[1:], strict=False)],
+        "path": [[index[a], index[b]] for a, b in pairwise(path)],
         "floor": floor,
         "strongest": strongest_at(network, focus, direction) if ego and focus is not None else None,
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from pathlib import PurePath
 from typing import Any
@@ -10,6 +11,7 @@ import pandas as pd
 
 from dashboard.words import ago, number
 from gpovae_core.config import Settings, make_settings
+from gpovae_core.data.schema import PreparationReport
 from gpovae_core.errors import GpoVaeError
 from gpovae_core.training.runs import RunFolder, Status
 
@@ -21,12 +23,12 @@ COLUMNS = {
     "name": "Run",
     "state": "State",
     "data": "Data",
-    "kind": "Kind of data",
+    "kind": "Kind",
     "preset": "Preset",
     "epochs": "Epochs",
-    "model": "ATE-rho, model",
-    "train_mean": "ATE-rho, training mean",
-    "ceiling": "ATE-rho, ceiling",
+    "model": "rho, model",
+    "train_mean": "rho, baseline",
+    "ceiling": "rho, ceiling",
     "edges": "Edges",
     "pairs": "Pairs",
     "threshold": "at W above",
@@ -37,7 +39,7 @@ def state_in_words(status: Status, now: float | None = None) -> str:
     """The state, or 'dead' for a run that says it is busy and has been silent for SILENCE seconds."""
     silent = (time.time() if now is None else now) - status.heartbeat
     if status.state in BUSY and silent > SILENCE:
-        return f"dead: silent for {ago(silent)} while {status.state}"
+        return f"dead, silent for {ago(silent)}"
     return status.state
 
 
@@ -78,8 +80,15 @@ def changed_settings(settings: Settings) -> pd.DataFrame:
         here, there = getattr(settings, section), getattr(preset, section)
         for field, info in type(here).model_fields.items():
             if getattr(here, field) != getattr(there, field):
-                rows.append((f"{section}.{field}", str(getattr(here, field)), str(getattr(there, field)), info.description or ""))
-    return pd.DataFrame(rows, columns=["Setting", "This run", f"Preset '{settings.preset}'", "Meaning"])
+                rows.append(
+                    {
+                        "Setting": f"{section}.{field}",
+                        "This run": str(getattr(here, field)),
+                        f"Preset '{settings.preset}'": str(getattr(there, field)),
+                        "Meaning": info.description or "",
+                    }
+                )
+    return pd.DataFrame(rows)
 
 
 SCORES = {"ate_rho": "ATE-rho, all effects pooled", "median_rho": "ATE-rho, median over perturbations", "r2": "R², all effects pooled"}
@@ -114,3 +123,64 @@ def network_scores(evaluation: dict[str, Any]) -> pd.DataFrame:
             "Largest mean differences, same number": [number(pick(part, "at_same_edges", "mean_difference", key)) for key in names],
         }
     )
+
+
+def response_note(evaluation: dict[str, Any], reference: str) -> str:
+    """What stands under the table of response scores."""
+    part = pick(evaluation, "response", reference) or {}
+    return (
+        f"{number(part.get('perturbations'))} perturbations, {number(part.get('cells'))} cells. Baselines: *training mean*, the plain mean "
+        "of the training cells of the same perturbation; *mean perturbation*, one average effect for all; *no effect*. *Ceiling*: how well "
+        "two halves of the data predict each other. Below a baseline the model adds nothing to a plain mean; at the ceiling nothing is "
+        "left to gain with these data."
+    )
+
+
+def network_note(evaluation: dict[str, Any]) -> str:
+    """What stands under the table of network scores: the edge count, and the false omission rate."""
+    part = pick(evaluation, "network") or {}
+    share, pairs = part.get("for"), part.get("for_pairs")
+    omitted = "not defined, because every pair has a path" if share is None else f"{number(share)} of {number(pairs)} pairs without a path"
+    edges, possible, threshold = number(part.get("edges")), number(part.get("pairs")), number(part.get("threshold"), 2)
+    return (
+        f"W above {threshold} leaves {edges} edges of {possible} possible pairs (perturbed source, measured target, held-out cells). "
+        f"False omission rate, the share of pairs without a path that do show an effect: {omitted}. "
+        "The Wasserstein distance falls with the number of edges, so compare networks only at the same number."
+    )
+
+
+def preparation_in_words(report: PreparationReport) -> str:
+    """The numbers of the preparation in one paragraph."""
+    words = (
+        f"{report.cells_kept:,} of {report.cells_read:,} cells kept, {report.control_cells:,} of them controls (label "
+        f"{report.control_label}); {len(report.perturbations):,} perturbations; {report.genes_measured:,} genes measured; counts from "
+        f"{report.counts_from}; {report.artifacts:,} cells marked as artifacts."
+    )
+    missing = ", ".join(report.unmeasured_targets)
+    return f"{words} Perturbed but not measured: {missing}." if missing else words
+
+
+def dropped(report: PreparationReport) -> pd.DataFrame:
+    """What was left out and why, one row each."""
+    return pd.DataFrame([{"What": d.what, "Name": d.name, "Cells": d.count, "Reason": d.reason} for d in report.dropped])
+
+
+def criteria(report: PreparationReport) -> pd.DataFrame:
+    """The quality criteria as they were applied, one row each."""
+    return pd.DataFrame(
+        [
+            {
+                "Criterion": c.name.replace("_", " "),
+                "Used": "yes" if c.used else "no",
+                "A cell fails when": f"{c.direction} {c.cutoff:,.4g}" if c.cutoff is not None else "",
+                "Cells failing": c.failing,
+                "Note": c.note,
+            }
+            for c in report.criteria
+        ]
+    )
+
+
+def command(*words: object) -> str:
+    """A command line that can be copied as it is, whatever characters its paths hold."""
+    return shlex.join(str(word) for word in words)

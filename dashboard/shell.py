@@ -13,7 +13,7 @@ from dashboard.words import plain
 from gpovae_core.errors import GpoVaeError
 from gpovae_core.training.runs import RunFolder
 
-SIMULATED = "🧪 Simulated data: made-up cells and gene names, for trying things out. Nothing here is biology."
+SIMULATED = ":orange-badge[Simulated data] Made-up cells and gene names, for trying things out. Nothing here is biology."
 
 
 @contextmanager
@@ -25,16 +25,13 @@ def errors_in_words() -> Iterator[None]:
         st.error(plain(error))
 
 
-_FRAMED = "gpovae_framed"
-
-
 def title(name: str, caption: str = "") -> None:
     """Title of a page; the first call in every page.
 
     Streamlit runs a file in pages/ on its own when a fresh server is first asked for that page by its address, because it
     learns of st.navigation only by running app.py once. Then tell it, and start over through app.py.
     """
-    if _FRAMED not in st.session_state:
+    if PagesManager.uses_pages_directory:
         PagesManager.uses_pages_directory = False
         st.rerun()
     st.title(name)
@@ -44,7 +41,6 @@ def title(name: str, caption: str = "") -> None:
 
 def frame() -> None:
     """Keep the URL in step and put the open run into the sidebar. Called by app.py before the page."""
-    st.session_state[_FRAMED] = True
     state.sync_url()
     runs = loaders.all_runs()
     with st.sidebar:
@@ -94,5 +90,5 @@ def opened_run() -> RunFolder | None:
         return None
     run = loaders.open_run(name)
     if is_simulated(run):
-        st.warning(SIMULATED)
+        st.markdown(SIMULATED)
     return run

@@ -5,9 +5,10 @@ import streamlit as st
 
 from dashboard import loaders, shell, state
 from dashboard.network_component import network_picture
-from dashboard.network_data import message, on_step
+from dashboard.network_data import message, on_step, step_below
 from dashboard.words import number, plain
 from gpovae_core import keys
+from gpovae_core.network.exports import FORMATS, export_bytes
 from gpovae_core.network.grn import SIGN_WORDS, GeneNetwork
 from gpovae_core.network.paths import PathTrace
 from gpovae_core.plots import network as figures
@@ -16,6 +17,7 @@ from gpovae_core.training.runs import RunFolder
 VIEWS = {state.WHOLE: "Whole network", state.EGO: "Around the gene"}
 DIRECTIONS = {"both": "Both ways", "out": "What it regulates", "in": "What regulates it"}
 TABLE_ROWS = 5000
+DIRECT, NO_EVIDENCE = "source was perturbed", "no direct evidence: source never perturbed"
 
 
 def threshold_of(run: RunFolder) -> float:
@@ -79,7 +81,7 @@ def picture(run: RunFolder, network: GeneNetwork, threshold: float, path: tuple[
     network_picture(
         data,
         on_click=lambda gene: state.put(**{state.FOCUS: gene}),
-        on_threshold=lambda value: state.put(**{state.THRESHOLD: value}),
+        on_threshold=set_threshold,
         on_reset=lambda: state.put(**dict.fromkeys((state.THRESHOLD, state.FOCUS, state.VIEW, state.HOPS, state.DIRECTION))),
     )
 
@@ -140,7 +142,7 @@ def path_table(run: RunFolder, found: PathTrace) -> None:
             "Probability": table["probability"],
             "Share of influence (%)": 100 * table["share"],
             "Weakest edge": table["weakest"],
-            "Effect": table["sign"].map(SIGN_WORDS),
+            "Effect": [SIGN_WORDS[sign] for sign in table["sign"]],
         }
     )
     key = f"paths_{found.sources[0]}_{found.target}_{found.hops}_{found.threshold}"
@@ -159,13 +161,14 @@ def path_table(run: RunFolder, found: PathTrace) -> None:
         column_config={
             "Path": st.column_config.TextColumn(width="large"),
             "Probability": st.column_config.NumberColumn(format="%.4f"),
-            "Share of influence (%)": st.column_config.NumberColumn(format="%.2f"),
+            "Share of influence (%)": st.column_config.NumberColumn(format="%.2g"),
             "Weakest edge": st.column_config.NumberColumn(format="%.3f"),
         },
     )
+    source, target = plain(found.sources[0]), plain(found.target)
     st.markdown(
-        f"These {len(found.paths)} paths carry **{100 * found.explained:.1f} %** of the influence of {plain(found.sources[0])} on {plain(found.target)}. "
-        f"The remaining **{100 * found.remainder:.1f} %** comes from weaker paths and from walks that pass a gene more than once."
+        f"Listed paths together: **{100 * found.explained:.2g} %** of the influence of {source} on {target}. The remaining "
+        f"**{100 * found.remainder:.3g} %** comes from other, weaker paths and from walks that pass a gene more than once."
     )
     st.download_button("Download these paths (CSV)", table.to_csv(index=False), file_name=f"{run.name}_paths.csv", mime="text/csv")
 
@@ -175,48 +178,61 @@ def no_path(run: RunFolder, source: str, target: str, threshold: float) -> None:
     st.info(f"No path of at most {hops} hops from {plain(source)} to {plain(target)} has all its edges above {threshold:.3f}.")
     any_path = loaders.trace(run, source, target, hops, 0.0, top=1)
     if any_path.paths:
-        weakest = min(any_path.paths[0].weights)
-        lower = on_step(max(0.0, weakest - 0.005))
-        st.button(
-            f"Lower the threshold to {lower:.3f}, where the most probable path appears",
-            on_click=lambda: state.put(**{state.THRESHOLD: lower}),
-        )
+        lower = step_below(min(any_path.paths[0].weights))
+        st.button(f"Lower the threshold to {lower:.3f}, where the most probable path appears", on_click=set_threshold, args=(lower,))
 
 
 def edges(run: RunFolder, network: GeneNetwork, threshold: float) -> None:
     total = int(network.count_edges([threshold])[0])
     if total == 0:
-        st.info(f"No edge between different genes has W above {threshold:.3f}.")
-        best = network.suggest_threshold(min(20, len(network) * (len(network) - 1)) or 1)
-        if best is not None:
-            lower = on_step(max(0.0, best - 0.005))
-            st.button(f"Lower the threshold to {lower:.3f}", on_click=lambda: state.put(**{state.THRESHOLD: lower}))
+        no_edges(network, threshold)
         return
-    table = edge_table(network, threshold)
-    st.caption(
-        f"{total:,} edges with W above {threshold:.3f}" + (f"; the strongest {TABLE_ROWS:,} are listed." if total > TABLE_ROWS else ".")
-    )
-    st.dataframe(table, hide_index=True, column_config={"W": st.column_config.NumberColumn(format="%.4f")})
-    st.download_button(
-        "Download all edges (CSV)",
-        lambda: network.edges(threshold).to_csv(index=False),
-        file_name=f"{run.name}_edges_{threshold:g}.csv",
-        mime="text/csv",
+    focus = state.get(state.FOCUS)
+    if state.get(state.VIEW) == state.EGO and focus is not None:
+        found = network.neighbourhood(focus, state.get(state.HOPS), state.get(state.DIRECTION), threshold).edges
+        st.caption(f"{len(found):,} edges with W above {threshold:.3f} between the genes around {plain(focus)}, strongest first.")
+    else:
+        found = network.edges(threshold, top=TABLE_ROWS)
+        st.caption(f"{total:,} edges with W above {threshold:.3f}, strongest first.")
+    if len(found) >= TABLE_ROWS < total:
+        st.caption(f"The strongest {TABLE_ROWS:,} are listed; the download has all.")
+    st.dataframe(edge_table(network, found), hide_index=True, column_config={"W": st.column_config.NumberColumn(format="%.4f")})
+    download(run, network, threshold, total)
+
+
+def no_edges(network: GeneNetwork, threshold: float) -> None:
+    st.info(f"No edge between different genes has W above {threshold:.3f}.")
+    best = network.suggest_threshold(1)
+    if best is not None:
+        lower = step_below(best)
+        st.button(f"Lower the threshold to {lower:.3f}, where the first edges appear", on_click=set_threshold, args=(lower,))
+
+
+def set_threshold(value: float) -> None:
+    state.put(**{state.THRESHOLD: value})
+
+
+def download(run: RunFolder, network: GeneNetwork, threshold: float, total: int) -> None:
+    left, right = st.columns([2, 3], vertical_alignment="bottom")
+    chosen = left.selectbox("File format", list(FORMATS), format_func=lambda name: FORMATS[name].label, key="export_format")
+    right.download_button(
+        f"Download all {total:,} edges",
+        lambda: export_bytes(network, threshold, chosen),
+        file_name=f"{run.name}_W{threshold:g}{FORMATS[chosen].suffix}",
+        mime=FORMATS[chosen].mime,
     )
 
 
-def edge_table(network: GeneNetwork, threshold: float) -> pd.DataFrame:
-    found = network.edges(threshold, top=TABLE_ROWS)
+def edge_table(network: GeneNetwork, found: pd.DataFrame) -> pd.DataFrame:
+    found = found.head(TABLE_ROWS)
     perturbed = set(network.panel.data.perturbed)
     return pd.DataFrame(
         {
             "Source": found[keys.SOURCE],
-            "Effect": found[keys.SIGN].map(SIGN_WORDS),
+            "Effect": [SIGN_WORDS[sign] for sign in found[keys.SIGN]],
             "Target": found[keys.TARGET],
             "W": found[keys.WEIGHT],
-            "Evidence": [
-                "source was perturbed" if gene in perturbed else "no direct evidence: source never perturbed" for gene in found[keys.SOURCE]
-            ],
+            "Evidence": [DIRECT if gene in perturbed else NO_EVIDENCE for gene in found[keys.SOURCE]],
         }
     )
 

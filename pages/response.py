@@ -4,7 +4,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import loaders, shell, state
-from dashboard.run_summary import pick
+from dashboard.run_summary import command, pick
 from dashboard.words import number, plain
 from gpovae_core import keys
 from gpovae_core.plots import response
@@ -23,8 +23,13 @@ def per_perturbation(run: RunFolder, reference: str) -> pd.DataFrame:
     """Table of all perturbations from the evaluation."""
     rows = pick(loaders.evaluation(run), "response", reference, "per_perturbation") or []
     return pd.DataFrame(
-        [(r.get("perturbation"), r.get("cells"), pick(r, "rho", "model"), pick(r, "rho", "train_mean"), r.get("ceiling")) for r in rows],
-        columns=["Perturbation", "Cells", "rho, model", "rho, training mean", "Ceiling"],
+        {
+            "Perturbation": [str(row.get("perturbation")) for row in rows],
+            "Cells": [row.get("cells") for row in rows],
+            "rho, model": [pick(row, "rho", "model") for row in rows],
+            "rho, training mean": [pick(row, "rho", "train_mean") for row in rows],
+            "Ceiling": [row.get("ceiling") for row in rows],
+        }
     )
 
 
@@ -44,20 +49,17 @@ def choose(effects: object, reference: str) -> list[str]:
 
 def scores(table: pd.DataFrame, summary: pd.DataFrame, perturbation: str, cells: int | None) -> None:
     """rho and R2 of the model with the baseline and the ceiling beside them."""
-    model = response.agreement(table["predicted"], table["observed"])
-    baseline = response.agreement(table["train_mean"], table["observed"])
-    row = summary[summary["Perturbation"] == perturbation]
-    ceiling = row["Ceiling"].iloc[0] if len(row) else None
+    model, baseline = response.agreement(table), response.agreement(table, "train_mean")
+    ceiling = dict(zip(summary["Perturbation"], summary["Ceiling"], strict=True)).get(perturbation)
     st.markdown(
         f"**rho {number(model.rho)}** (training mean {number(baseline.rho)}, ceiling {number(ceiling)}) · "
         f"**R² {number(model.r2)}** (training mean {number(baseline.r2)}) · {model.genes:,} genes · {number(cells)} cells"
     )
-    target = table[table["target"]].dropna(subset=["observed"])
-    for hit in target.itertuples():
-        st.caption(
-            f"Perturbed gene {plain(hit.gene)}: observed {number(float(hit.observed), 2)}, predicted {number(float(hit.predicted), 2)} log2."
-        )
-    if target.empty:
+    targets = table.query("target").to_dict("records")
+    for hit in targets:
+        words = f"observed {number(hit['observed'], 2)}, predicted {number(hit['predicted'], 2)} log2"
+        st.caption(f"Perturbed gene {plain(hit['gene'])}: {words}.")
+    if not targets:
         st.caption(f"The perturbed gene {plain(perturbation)} is not measured in these data, so it is not among the points.")
 
 
@@ -91,7 +93,7 @@ def page(run: RunFolder) -> None:
     st.subheader("All perturbations")
     if summary.empty:
         st.info("The table of all perturbations comes from the evaluation of this run:")
-        st.code(f"gpovae evaluate {run.path}", language="bash")
+        st.code(command("gpovae", "evaluate", run.path), language="bash")
         return
     st.caption(
         "Correlation over all measured genes. A model should beat the training mean; the ceiling is what the noise in the data allows."

@@ -21,7 +21,8 @@ def table_of_runs(runs: dict[str, RunFolder]) -> None:
             shell.choose_run(names[selected[0]])
 
     st.caption(
-        "Tick a row to open that run. ATE-rho: correlation of predicted with held-out effects; read it between its baseline and its ceiling."
+        "Tick a row to open that run. rho (ATE-rho) is the correlation of predicted with observed effects in held-out cells: better than "
+        "the baseline (the plain mean of the training cells)? Near the ceiling (what the noise in the data allows)?"
     )
     st.dataframe(
         table,
@@ -30,7 +31,6 @@ def table_of_runs(runs: dict[str, RunFolder]) -> None:
         on_select=open_selected,
         selection_mode="single-row",
         column_config={
-            run_summary.COLUMNS["state"]: st.column_config.TextColumn(width="medium"),
             **{
                 run_summary.COLUMNS[key]: st.column_config.NumberColumn(format="%.3f", help=text)
                 for key, text in (
@@ -67,7 +67,7 @@ def heading(name: str, run: RunFolder) -> None:
     words = run_summary.state_in_words(status)
     st.subheader(plain(name))
     if source.simulated:
-        st.warning(shell.SIMULATED)
+        st.markdown(shell.SIMULATED)
     facts = [
         f"State: **{plain(words)}**",
         f"{status.epoch:,} epochs",
@@ -79,7 +79,7 @@ def heading(name: str, run: RunFolder) -> None:
         st.caption(plain(status.message))
     if words.startswith("dead") or status.state in ("stopped", "failed"):
         st.info("Continue this run from its last finished epoch:")
-        st.code(f"gpovae train {source.path} --run {run.path} --resume", language="bash")
+        st.code(run_summary.command("gpovae", "train", source.path, "--run", run.path, "--resume"), language="bash")
     left, right, _ = st.columns([1, 1, 4])
     left.page_link("pages/network.py", label="Open its network →")
     right.page_link("pages/response.py", label="Open its predictions →")
@@ -89,16 +89,11 @@ def scores(run: RunFolder) -> None:
     report = loaders.evaluation(run)
     if not report:
         st.info("This run has not been evaluated yet:")
-        st.code(f"gpovae evaluate {run.path}", language="bash")
+        st.code(run_summary.command("gpovae", "evaluate", run.path), language="bash")
         return
     st.markdown("##### Predicted effects, on held-out cells")
     st.dataframe(run_summary.response_scores(report, "test"), hide_index=True)
-    st.caption(
-        f"{number(run_summary.pick(report, 'response', 'test', 'perturbations'))} perturbations, "
-        f"{number(run_summary.pick(report, 'response', 'test', 'cells'))} held-out cells. Baselines: *training mean*, the plain mean of the training "
-        "cells of the same perturbation; *mean perturbation*, the same average effect for all; *no effect*. *Ceiling*: how well two halves of the data "
-        "predict each other. Below a baseline the model adds nothing to a plain mean; at the ceiling nothing is left to gain with these data."
-    )
+    st.caption(run_summary.response_note(report, "test"))
     with st.expander("The same against all cells, training cells included (as published; flatters every method)"):
         st.dataframe(run_summary.response_scores(report, "all"), hide_index=True)
     network_part(report)
@@ -107,18 +102,9 @@ def scores(run: RunFolder) -> None:
 
 
 def network_part(report: dict) -> None:
-    network = run_summary.pick(report, "network") or {}
     st.markdown("##### Network")
     st.dataframe(run_summary.network_scores(report), hide_index=True)
-    share = network.get("for")
-    omitted = (
-        f"{number(share)} of {number(network.get('for_pairs'))} such pairs" if share is not None else "not defined, every pair has a path"
-    )
-    st.caption(
-        f"W above {number(network.get('threshold'), 2)} leaves {number(network.get('edges'))} edges of {number(network.get('pairs'))} possible pairs "
-        f"(perturbed source, measured target, held-out cells). Pairs without a path that do show an effect (false omission rate): {omitted}. "
-        "The Wasserstein distance falls with the number of edges, so compare networks only at the same number."
-    )
+    st.caption(run_summary.network_note(report))
 
 
 def health(run: RunFolder) -> None:
@@ -150,29 +136,14 @@ def preparation(run: RunFolder) -> None:
     if report is None:
         st.info("This run holds no prepared cells, so there is no report on them.")
         return
-    st.markdown(
-        f"{report.cells_kept:,} of {report.cells_read:,} cells kept, {report.control_cells:,} of them controls (label {plain(report.control_label)}); "
-        f"{len(report.perturbations):,} perturbations; {report.genes_measured:,} genes measured; counts from {plain(report.counts_from)}; "
-        f"{report.artifacts:,} cells marked as artifacts."
-    )
-    if report.unmeasured_targets:
-        st.markdown(f"Perturbed but not measured: {plain(', '.join(report.unmeasured_targets))}.")
+    st.markdown(plain(run_summary.preparation_in_words(report)))
     st.markdown("##### What was dropped, and why")
     if report.dropped:
-        st.dataframe(
-            pd.DataFrame([(d.what, d.name, d.count, d.reason) for d in report.dropped], columns=["What", "Name", "Cells", "Reason"]),
-            hide_index=True,
-        )
+        st.dataframe(run_summary.dropped(report), hide_index=True)
     else:
         st.caption("Nothing was dropped.")
     st.markdown("##### Quality criteria")
-    st.dataframe(
-        pd.DataFrame(
-            [(c.name.replace("_", " "), "yes" if c.used else "no", c.direction, c.cutoff, c.failing, c.note) for c in report.criteria],
-            columns=["Criterion", "Used", "Fails", "Cut-off", "Cells failing", "Note"],
-        ),
-        hide_index=True,
-    )
+    st.dataframe(run_summary.criteria(report), hide_index=True)
     for note in report.notes:
         st.caption(plain(note))
 

@@ -6,11 +6,12 @@ const STEPS = 200; // thresholds are multiples of 1 / STEPS, and `counts` has ST
 const REACH = 12; // pixels around the pointer in which the nearest gene is taken
 const LABEL_PX = 12;
 const LABEL_LENGTH = 24;
+const MOST_LABELS = 70;
 
 // Okabe-Ito colours, a darker and a lighter set; shape and arrow head say the same without colour.
 const PALETTES = {
-  light: { perturbed: "#009E73", extended: "#B5609A", activation: [0, 114, 178], repression: [213, 94, 0], unknown: [120, 120, 120], path: "#E69F00" },
-  dark: { perturbed: "#2BC79B", extended: "#E3A6CB", activation: [86, 180, 233], repression: [255, 128, 51], unknown: [160, 160, 160], path: "#F0E442" },
+  light: { perturbed: "#E69F00", extended: "#56B4E9", activation: [0, 114, 178], repression: [213, 94, 0], unknown: [120, 120, 120], path: "#009E73" },
+  dark: { perturbed: "#E69F00", extended: "#56B4E9", activation: [74, 163, 223], repression: [255, 118, 51], unknown: [160, 160, 160], path: "#2BC79B" },
 };
 const ARROWS = { activation: "arrow", repression: "bar", unknown: "vee" };
 const signName = (sign) => (sign > 0 ? "activation" : sign < 0 ? "repression" : "unknown");
@@ -114,7 +115,7 @@ class NetworkView {
       this.outgoing[this.source[e]].push(e);
       this.incoming[this.target[e]].push(e);
     });
-    this.unit = Math.max(7, Math.min(34, 420 / Math.sqrt(this.names.length + 1)));
+    this.unit = Math.max(14, Math.min(38, 560 / Math.sqrt(this.names.length + 1)));
   }
 
   build(vis, newRun) {
@@ -146,7 +147,7 @@ class NetworkView {
     const perturbed = this.kind[i] === 1;
     const color = perturbed ? this.palette.perturbed : this.palette.extended;
     return {
-      id: i, x: this.x[i], y: this.y[i], hidden: true, color: { background: color, border: color },
+      id: i, x: this.x[i], y: this.y[i], color: { background: color, border: color },
       shape: perturbed ? "dot" : "diamond", size: this.unit * (perturbed ? 0.5 : 0.45),
     };
   }
@@ -156,7 +157,7 @@ class NetworkView {
     const strength = Math.max(0, Math.min(1, this.weight[e]));
     const [r, g, b] = this.palette[kind];
     return {
-      id: e, from: this.source[e], to: this.target[e], hidden: true,
+      id: e, from: this.source[e], to: this.target[e],
       width: this.unit * (0.03 + 0.1 * strength),
       color: { color: `rgba(${r},${g},${b},${0.25 + 0.65 * strength})`, inherit: false },
       arrows: { to: { enabled: true, type: ARROWS[kind], scaleFactor: this.unit / 34 } },
@@ -243,7 +244,6 @@ class NetworkView {
   show(wanted) {
     const genes = new Uint8Array(this.names.length);
     this.degree = new Uint32Array(this.names.length);
-    const changed = [];
     let count = 0;
     for (let e = 0; e < wanted.length; e++) {
       if (wanted[e]) {
@@ -252,14 +252,14 @@ class NetworkView {
         this.degree[this.source[e]]++;
         this.degree[this.target[e]]++;
       }
-      if (wanted[e] !== this.shownEdge[e]) changed.push({ id: e, hidden: !wanted[e] });
     }
     if (this.view.focus !== null) genes[this.view.focus] = 1;
     for (const [a, b] of this.view.path) genes[a] = genes[b] = 1;
-    const moved = [];
-    for (let i = 0; i < genes.length; i++) if (genes[i] !== this.shownNode[i]) moved.push({ id: i, hidden: !genes[i] });
-    if (moved.length) this.nodes.update(moved);
-    if (changed.length) this.edges.update(changed);
+    // What is drawn is set straight in vis-network's lists: telling its DataSets edge by edge takes ten times longer.
+    const listed = (flags) => Array.from(flags.keys()).filter((i) => flags[i]).map(String);
+    this.network.body.edgeIndices = listed(wanted);
+    this.network.body.nodeIndices = listed(genes);
+    this.network.redraw();
     this.shownEdge = wanted;
     this.shownNode = genes;
     this.shownCount = count;
@@ -367,6 +367,7 @@ class NetworkView {
   decorate(ctx) {
     const scale = this.network.getScale();
     ctx.save();
+    this.drawFocusEdges(ctx, scale);
     for (const [a, b] of this.view.path) this.drawPathEdge(ctx, a, b, scale);
     if (this.view.focus !== null && this.shownNode[this.view.focus]) {
       ctx.beginPath();
@@ -377,6 +378,21 @@ class NetworkView {
     }
     this.drawLabels(ctx, scale);
     ctx.restore();
+  }
+
+  /** The chosen gene's own edges once more, stronger, so that they stand out from the rest. */
+  drawFocusEdges(ctx, scale) {
+    const gene = this.view.focus;
+    if (gene === null) return;
+    ctx.lineWidth = 2 / scale;
+    for (const e of [...this.outgoing[gene], ...this.incoming[gene]]) {
+      if (!this.shownEdge[e]) continue;
+      ctx.strokeStyle = `rgb(${this.palette[signName(this.sign[e])].join(",")})`;
+      ctx.beginPath();
+      ctx.moveTo(this.x[this.source[e]], this.y[this.source[e]]);
+      ctx.lineTo(this.x[this.target[e]], this.y[this.target[e]]);
+      ctx.stroke();
+    }
   }
 
   drawPathEdge(ctx, a, b, scale) {
@@ -405,7 +421,7 @@ class NetworkView {
     const box = this.el.canvas.getBoundingClientRect();
     const { x: left, y: top } = this.network.canvasToDOM({ x: 0, y: 0 });
     const placed = [];
-    ctx.font = `${LABEL_PX / scale}px sans-serif`;
+    ctx.font = `${LABEL_PX / scale}px ${this.css("--st-font") || "sans-serif"}`;
     ctx.textAlign = "center";
     ctx.textBaseline = "top";
     ctx.lineWidth = 3 / scale;
@@ -418,13 +434,14 @@ class NetworkView {
       const half = this.widths.get(name) / 2 + 2;
       const px = left + this.x[i] * scale, py = top + this.y[i] * scale + (this.unit / 2) * scale + 3;
       if (px < 0 || py < 0 || px > box.width || py > box.height) continue;
-      const rect = [px - half, py, px + half, py + LABEL_PX + 2];
+      const middle = Math.max(half, Math.min(box.width - half, px)); // a long name at the border stays inside
+      const rect = [middle - half, py, middle + half, py + LABEL_PX + 2];
       if (placed.some((p) => rect[0] < p[2] && p[0] < rect[2] && rect[1] < p[3] && p[1] < rect[3])) continue;
       placed.push(rect);
       const y = this.y[i] + this.unit / 2 + 3 / scale;
-      ctx.strokeText(name, this.x[i], y);
-      ctx.fillText(name, this.x[i], y);
-      if (placed.length >= 150) break;
+      ctx.strokeText(name, (middle - left) / scale, y);
+      ctx.fillText(name, (middle - left) / scale, y);
+      if (placed.length >= MOST_LABELS) break;
     }
   }
 
@@ -465,7 +482,7 @@ class NetworkView {
       [diamond, "extended gene, never perturbed"],
       [`${line(rgb(p.activation))}<path d="M12 2 L20 7 L12 12 Z" fill="${rgb(p.activation)}"/>`, "activates: target falls when the source is knocked down"],
       [`${line(rgb(p.repression))}<path d="M18 1 V13" stroke="${rgb(p.repression)}" stroke-width="3"/>`, "represses: target rises"],
-      [`${line(rgb(p.unknown))}<path d="M13 2 L19 7 L13 12" stroke="${rgb(p.unknown)}" fill="none" stroke-width="2"/>`, "direction of effect not measured"],
+      [`${line(rgb(p.unknown))}<path d="M13 2 L19 7 L13 12" stroke="${rgb(p.unknown)}" fill="none" stroke-width="2"/>`, "sign not known: no clear effect measured"],
       [`<path d="M1 7 H19" stroke="${p.path}" stroke-width="4"/>`, "traced path"],
     ];
     this.el.legend.replaceChildren(...entries.map(([drawing, words]) => {

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import random
+
 import numpy as np
 
 SIZE = 1000.0
-"""Half the side of the square the connected genes are laid out in; pixels at zoom 1."""
+"""Radius within which nine tenths of the connected genes are laid out; pixels at zoom 1."""
+STRETCH = 1.4
+"""Width over height: screens are wide."""
 
 
 def network_layout(genes: int, sources: np.ndarray, targets: np.ndarray, weights: np.ndarray, seed: int = 0) -> np.ndarray:
@@ -23,12 +27,14 @@ def network_layout(genes: int, sources: np.ndarray, targets: np.ndarray, weights
         graph = igraph.Graph(
             n=len(connected), edges=np.column_stack([np.searchsorted(connected, sources), np.searchsorted(connected, targets)]).tolist()
         )
-        start = np.random.default_rng(seed).normal(size=(len(connected), 2)) * np.sqrt(len(connected))
-        drawn = graph.layout_fruchterman_reingold(
-            weights=weights.tolist(), seed=start.tolist(), niter=500, grid="nogrid" if genes < 600 else "auto"
-        )
+        igraph.set_random_number_generator(random.Random(seed))  # noqa: S311 (igraph jiggles points and takes no seed as an argument)
+        try:
+            drawn = graph.layout_fruchterman_reingold(weights=weights.tolist(), niter=500)
+        finally:
+            igraph.set_random_number_generator(random)
         positions[connected] = _fit(np.asarray(drawn.coords))
     _place_rest(positions, np.setdiff1d(np.arange(genes), connected), bool(len(connected)))
+    positions[:, 0] *= STRETCH
     return positions
 
 

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from gpovae_core.plots import theme
 
 
-def edge_count_curve(thresholds: np.ndarray, edges: np.ndarray, threshold: float) -> go.Figure:
+def edge_count_curve(thresholds: np.ndarray, edges: Sequence[int] | np.ndarray, threshold: float) -> go.Figure:
     """Number of edges with W above each threshold, (m,) each, with the current threshold marked."""
     if len(thresholds) == 0:
         return theme.empty("Edges left by the threshold", "The panel has no pair of different genes.")

@@ -22,7 +22,7 @@ Reference = Literal["test", "all"]
 LAYER: dict[str, str] = {"test": keys.OBSERVED_TEST, "all": keys.OBSERVED_ALL}
 SCATTER_WIDTH, SCATTER_HEIGHT = 560, 520
 """Pixels the labels are laid out for; a wider figure only moves them apart."""
-_INNER_WIDTH, _INNER_HEIGHT = SCATTER_WIDTH - 96, SCATTER_HEIGHT - 136
+_INNER_WIDTH, _INNER_HEIGHT = SCATTER_WIDTH - 96, SCATTER_HEIGHT - 152
 
 
 def response_table(effects: AnnData, perturbation: str, reference: Reference = "test") -> pd.DataFrame:
@@ -63,11 +63,11 @@ class Agreement:
     genes: int
 
 
-def agreement(predicted: pd.Series, observed: pd.Series) -> Agreement:
-    """How well `predicted` meets `observed` over the genes that have both."""
-    both = np.isfinite(predicted.to_numpy(float)) & np.isfinite(observed.to_numpy(float))
-    p, o = predicted.to_numpy(float)[both], observed.to_numpy(float)[both]
-    return Agreement(rho=pearson(o, p), r2=r2(o, p), genes=len(o))
+def agreement(table: pd.DataFrame, prediction: str = "predicted") -> Agreement:
+    """How well a column of a response table ("predicted", or the baseline "train_mean") meets "observed", over the genes that have both."""
+    guess, truth = (table[[column]].to_numpy(dtype=float).ravel() for column in (prediction, "observed"))
+    both = np.isfinite(guess) & np.isfinite(truth)
+    return Agreement(rho=pearson(truth[both], guess[both]), r2=r2(truth[both], guess[both]), genes=int(both.sum()))
 
 
 def strongest_perturbation(effects: AnnData, reference: Reference = "test") -> str | None:
@@ -90,15 +90,16 @@ def response_scatter(table: pd.DataFrame, perturbation: str, labelled: int = 20)
     figure.add_scatter(
         x=[low, high], y=[low, high], mode="lines", line={"color": theme.GREY, "dash": "dot"}, name="Equal", hoverinfo="skip"
     )
-    figure.add_scattergl(**_points(shown[~shown["target"]], theme.BLUE, "circle", 6, "Gene"))
-    if shown["target"].any():
-        figure.add_scatter(**_points(shown[shown["target"]], theme.TARGET, "star", 14, "Perturbed gene"))
+    targets = shown.query("target")
+    figure.add_scattergl(**_points(shown.query("not target"), theme.BLUE, "circle", 6, "Gene"))
+    if len(targets):
+        figure.add_scatter(**_points(targets, theme.TARGET, "star", 14, "Perturbed gene"))
     for annotation in _annotations(shown, labelled, low, high):
         figure.add_annotation(**annotation)
     theme.style(figure, title, f"Observed effect, {theme.EFFECT_UNIT}", "Predicted effect, same unit", height=SCATTER_HEIGHT)
-    figure.update_layout(margin={"l": 64, "r": 32, "t": 72, "b": 64})
-    figure.update_xaxes(range=[low, high], title_font_size=12, zeroline=True)
-    return figure.update_yaxes(range=[low, high], title_font_size=12, zeroline=True)
+    figure.update_layout(margin={"l": 64, "r": 32, "t": 56, "b": 96})
+    figure.update_xaxes(range=[low, high], zeroline=True)
+    return figure.update_yaxes(range=[low, high], zeroline=True)
 
 
 def _limits(table: pd.DataFrame) -> tuple[float, float]:
@@ -122,19 +123,20 @@ def _points(table: pd.DataFrame, color: str, symbol: str, size: int, name: str) 
 
 def _annotations(table: pd.DataFrame, labelled: int, low: float, high: float) -> list[dict[str, object]]:
     """Names beside the points: the perturbed gene first, then the strongest, each where it covers nothing."""
-    chosen = pd.concat([table[table["target"]], table[~table["target"]]]).head(labelled)
-    names = [theme.text(gene, longest=16) for gene in chosen["gene"]]
+    ordered = pd.concat([table.query("target"), table.query("not target")])
+    observed, predicted = ordered[["observed", "predicted"]].to_numpy(dtype=float).T
+    names = [theme.shorten(gene, 16) for gene in ordered["gene"].head(labelled)]
     scale = high - low
-    x = (chosen["observed"].to_numpy() - low) / scale * _INNER_WIDTH
-    y = (high - chosen["predicted"].to_numpy()) / scale * _INNER_HEIGHT
-    lengths = [str(gene)[:16] for gene in chosen["gene"]]
+    placed = place_labels(
+        (observed - low) / scale * _INNER_WIDTH, (high - predicted) / scale * _INNER_HEIGHT, names, _INNER_WIDTH, _INNER_HEIGHT
+    )
     return [
         {
-            "x": float(chosen["observed"].iloc[label.point]),
-            "y": float(chosen["predicted"].iloc[label.point]),
+            "x": float(observed[label.point]),
+            "y": float(predicted[label.point]),
             "ax": label.dx,
             "ay": label.dy,
-            "text": names[label.point],
+            "text": theme.text(names[label.point]),
             "font": {"size": 11},
             "showarrow": True,
             "arrowhead": 0,
@@ -142,7 +144,7 @@ def _annotations(table: pd.DataFrame, labelled: int, low: float, high: float) ->
             "arrowcolor": theme.GREY,
             "standoff": 3,
         }
-        for label in place_labels(x, y, lengths, _INNER_WIDTH, _INNER_HEIGHT)
+        for label in placed
     ]
 
 
@@ -174,7 +176,6 @@ def ranked_bars(table: pd.DataFrame, perturbation: str, count: int = 20) -> go.F
             hovertemplate="%{text}<br>%{x:.2f}<extra></extra>",
         )
     names = [("★ " if target else "") + theme.text(gene, 18) for gene, target in zip(shown["gene"], shown["target"], strict=True)]
-    theme.style(figure, title, f"Effect, {theme.EFFECT_UNIT}", "", height=SCATTER_HEIGHT)
-    figure.update_layout(barmode="overlay", bargap=0, margin={"l": 64, "r": 16, "t": 72, "b": 64})
-    figure.update_xaxes(title_font_size=12)
-    return figure.update_yaxes(tickmode="array", tickvals=rows, ticktext=names, title_text="Gene (★ perturbed)", title_font_size=12)
+    theme.style(figure, title, f"Effect, {theme.EFFECT_UNIT}", "Gene (★ perturbed)", height=SCATTER_HEIGHT)
+    figure.update_layout(barmode="overlay", bargap=0, margin={"l": 64, "r": 16, "t": 56, "b": 96})
+    return figure.update_yaxes(tickmode="array", tickvals=rows, ticktext=names)

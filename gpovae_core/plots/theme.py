@@ -23,10 +23,20 @@ CYCLE = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, GREY)
 EFFECT_UNIT = "log2 (counts per 10,000 + 1), difference to control"
 
 
+def shorten(name: object, longest: int = 40) -> str:
+    """A name of at most `longest` characters, the cut marked by an ellipsis."""
+    shown = str(name)
+    return shown if len(shown) <= longest else shown[: longest - 1] + "…"
+
+
+def escape(words: str) -> str:
+    """Text that plotly shows as it is. Quotes stay: plotly would show their code."""
+    return html.escape(words, quote=False)
+
+
 def text(name: object, longest: int = 40) -> str:
     """A name for a plotly label: plotly reads a few HTML tags in text, so they are escaped; overlong names are cut."""
-    shown = str(name)
-    return html.escape(shown if len(shown) <= longest else shown[: longest - 1] + "…")
+    return escape(shorten(name, longest))
 
 
 def texts(names: Sequence[object]) -> list[str]:
@@ -36,21 +46,21 @@ def texts(names: Sequence[object]) -> list[str]:
 def style(figure: go.Figure, title: str, x: str, y: str, height: int = 360) -> go.Figure:
     """Title, axis titles and margins, alike for all figures. Titles are plain text: they are escaped here."""
     figure.update_layout(
-        title={"text": html.escape(title), "x": 0, "xanchor": "left", "font": {"size": 16}},
+        title={"text": escape(shorten(title, 70)), "x": 0, "xanchor": "left", "font": {"size": 16}},
         height=height,
-        margin={"l": 64, "r": 16, "t": 56, "b": 56},
-        legend={"orientation": "h", "yanchor": "bottom", "y": 1.0, "xanchor": "right", "x": 1.0},
+        margin={"l": 64, "r": 16, "t": 48, "b": 88},
+        legend={"orientation": "h", "yref": "container", "yanchor": "bottom", "y": 0.0, "xanchor": "left", "x": 0.0},
         hoverlabel={"align": "left"},
     )
-    figure.update_xaxes(title_text=html.escape(x), automargin=True)
-    figure.update_yaxes(title_text=html.escape(y), automargin=True)
+    figure.update_xaxes(title_text=escape(x), title_font_size=12)
+    figure.update_yaxes(title_text=escape(y), title_font_size=12, automargin=True)
     return figure
 
 
 def empty(title: str, why: str) -> go.Figure:
     """A figure with nothing to draw, that says why."""
     figure = go.Figure()
-    figure.add_annotation(text=html.escape(why), showarrow=False, xref="paper", yref="paper", x=0.5, y=0.5)
+    figure.add_annotation(text=escape(why), showarrow=False, xref="paper", yref="paper", x=0.5, y=0.5)
     figure.update_xaxes(visible=False)
     figure.update_yaxes(visible=False)
-    return figure.update_layout(title={"text": html.escape(title), "x": 0}, height=240)
+    return figure.update_layout(title={"text": escape(shorten(title, 70)), "x": 0}, height=240)

@@ -27,9 +27,7 @@ def loss_curves(metrics: pd.DataFrame, best_epoch: int | None = None) -> go.Figu
         return theme.empty(title, "No epoch has finished yet.")
     figure = _lines(metrics, names)
     if best_epoch is not None:
-        figure.add_vline(
-            x=best_epoch, line={"color": theme.GREY, "dash": "dot"}, annotation_text="kept", annotation_position="bottom right"
-        )
+        figure.add_vline(x=best_epoch, line={"color": theme.GREY, "dash": "dot"}, annotation_text="kept", annotation_position="top left")
     return theme.style(figure, title, "Epoch", "Nats per cell")
 
 
@@ -40,8 +38,8 @@ def penalty_curves(metrics: pd.DataFrame) -> go.Figure:
         return theme.empty(title, "No epoch has finished yet.")
     figure = _lines(metrics, PENALTIES)
     theme.style(figure, title, "Epoch", "Nats per cell (log scale)")
-    figure.update_yaxes(type="log", exponentformat="power")
-    return figure.update_layout(legend={"orientation": "h", "yanchor": "top", "y": -0.2, "xanchor": "left", "x": 0}, height=420)
+    figure.update_yaxes(type="log", dtick=1, exponentformat="none")
+    return figure.update_layout(height=420, margin_b=132)
 
 
 def spread_curves(metrics: pd.DataFrame) -> go.Figure:

@@ -1,0 +1,73 @@
+"""The app on a real server, and a real browser in front of it."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
+
+import pytest
+
+from tests.conftest import PROJECT
+from tests.fake_run import HOSTILE, make_fake_run
+
+CHROMIUM = "/usr/bin/chromium"
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+]
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of the app, served from a folder with two made-up runs: `plain` and `hostile`."""
+    folder = tmp_path_factory.mktemp("runs")
+    make_fake_run(folder / "plain", n_perturbed=15, n_extended=40, n_measured=70, seed=1, simulated=False)
+    make_fake_run(folder / "hostile", names=HOSTILE, n_perturbed=8, n_extended=6, seed=2)
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.headless=true", f"--server.port={port}"]
+    command += ["--server.fileWatcherType=none"]
+    log = (tmp_path_factory.mktemp("log") / "streamlit.txt").open("w")
+    process = subprocess.Popen(command, cwd=PROJECT, env={**os.environ, "GPOVAE_RUNS_DIR": str(folder)}, stdout=log, stderr=log)
+    try:
+        _wait_for(f"http://localhost:{port}/_stcore/health", process, Path(log.name))
+        yield f"http://localhost:{port}"
+    finally:
+        process.terminate()
+        process.wait(timeout=20)
+        log.close()
+
+
+def _wait_for(address: str, process: subprocess.Popen, log: Path) -> None:
+    for _ in range(240):
+        if process.poll() is not None:
+            pytest.fail(f"the server stopped: {log.read_text()}")
+        try:
+            with urlopen(address, timeout=1):
+                return
+        except (URLError, OSError):
+            time.sleep(0.25)
+    pytest.fail("the server did not start within a minute")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[object]:
+    if not Path(CHROMIUM).exists():
+        pytest.skip(f"needs a browser at {CHROMIUM} (Debian: apt-get install chromium)")
+    sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright")
+    with sync_api.sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield started
+        started.close()
