@@ -113,7 +113,7 @@ class TrainingSettings(_Settings):
     epochs: Count = Field(default=2000, description="Most epochs.")
     patience: Count = Field(default=30, description="Stop after so many epochs without a better validation loss.")
     min_improvement: NonNegative = Field(
-        default=0.25, description="Least fall of the validation loss (nats per cell) that counts as better."
+        default=0.5, description="Least fall of the validation loss (nats per cell) that counts as better."
     )
     batch_size: Count = Field(default=512, description="Cells per step.")
     particles: Count = Field(default=5, description="Samples of the latent variables per step.")

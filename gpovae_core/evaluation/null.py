@@ -28,23 +28,29 @@ def alignment_cut(settings: Settings) -> float:
 def alignment_null(prepared: PreparedCells, settings: Settings) -> dict[str, Any]:
     """Shares of pairs (perturbation, other measured panel gene) whose median dX passes `alignment_cut`, on training cells.
 
-    real: the perturbations as they are. null: half of the training controls, relabelled as perturbations of the same relative
-    sizes and matched to the other half. Returns {"cut", "pairs", "real", "null"}; None where there are too few controls.
+    real: the perturbations as they are. null: half of the training controls, relabelled as perturbed and matched to the other
+    half; for each perturbation as many of them as it has cells (all where it has more). Returns {"cut", "pairs", "real", "null"};
+    None where there are no such pairs, or too few controls.
     """
-    labels, training = prepared.labels, prepared.where(splits=(keys.TRAIN,))
-    names = [name for name in prepared.perturbations if (training & (labels == name)).any() and keys.PAIR_SEPARATOR not in name]
-    real_labels = np.where(training & np.isin(labels, [keys.CONTROL, *names]), labels, "")
-    relabelled = _relabelled(prepared, names, settings.data.seed)
+    sizes = {name: int(prepared.where(name, (keys.TRAIN,)).sum()) for name in prepared.perturbations if keys.PAIR_SEPARATOR not in name}
+    names = [name for name, size in sizes.items() if size]
+    counted = _off_diagonal(prepared, names)
     cut = alignment_cut(settings)
-    real = _medians(prepared, real_labels, names, settings)
-    null = None if relabelled is None else _medians(prepared, relabelled, names, settings)
-    off_diagonal = _off_diagonal(prepared, names)
-    return {
-        "cut": cut,
-        "pairs": int(off_diagonal.sum()),
-        "real": float((real > cut)[off_diagonal].mean()) if off_diagonal.any() else None,
-        "null": None if null is None or not off_diagonal.any() else float((null > cut)[off_diagonal].mean()),
-    }
+
+    training = np.flatnonzero(prepared.where(splits=(keys.TRAIN,)))
+    differences = _differences(prepared, training, prepared.labels[training], settings)
+    own = {name: np.flatnonzero(prepared.labels[training] == name) for name in names}
+    answer = {"cut": cut, "pairs": int(counted.sum()), "real": _share_above(differences, own, counted, cut), "null": None}
+
+    relabelled, others = _halves(prepared, settings.data.seed)
+    if len(relabelled) >= FEWEST_CONTROLS // 2:
+        cells = np.concatenate([relabelled, others])
+        labels = np.repeat(np.array(["relabelled", keys.CONTROL], dtype=object), [len(relabelled), len(others)])
+        differences = _differences(prepared, cells, labels, settings)
+        rng = np.random.default_rng(settings.data.seed)
+        drawn = {name: rng.permutation(len(relabelled))[: sizes[name]] for name in names}
+        answer["null"] = _share_above(differences, drawn, counted, cut)
+    return answer
 
 
 def null_warning(found: dict[str, Any]) -> str | None:
@@ -58,34 +64,29 @@ def null_warning(found: dict[str, Any]) -> str | None:
     )
 
 
-def _relabelled(prepared: PreparedCells, names: list[str], seed: int) -> np.ndarray | None:
-    """(n_obs,) labels under which half of the training controls are pseudo-perturbations; "" = left out."""
+def _halves(prepared: PreparedCells, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Two random halves of the training controls, the same whatever the order of the cells."""
     controls = np.flatnonzero(prepared.where(keys.CONTROL, (keys.TRAIN,)))
-    if len(controls) < max(FEWEST_CONTROLS, 2 * len(names)) or not names:
-        return None
     by_id = controls[np.argsort(prepared.cells.obs_names.to_numpy(dtype=str)[controls])]
     shuffled = np.random.default_rng(seed).permutation(by_id)
-    half = len(shuffled) // 2
-    sizes = np.array([prepared.where(name, (keys.TRAIN,)).sum() for name in names], dtype=float)
-    bounds = np.round(np.cumsum(sizes) / sizes.sum() * (half - len(names))).astype(int) + np.arange(1, len(names) + 1)
-    labels = np.full(prepared.cells.n_obs, "", dtype=object)
-    labels[shuffled[half:]] = keys.CONTROL
-    for name, cells in zip(names, np.split(shuffled[:half], bounds[:-1]), strict=True):
-        labels[cells] = name
-    return labels
+    return shuffled[: len(shuffled) // 2], shuffled[len(shuffled) // 2 :]
 
 
-def _medians(prepared: PreparedCells, labels: np.ndarray, names: list[str], settings: Settings) -> np.ndarray:
-    """(names, measured panel genes) median absolute difference of the cells of each label to their matched controls."""
-    chosen = np.flatnonzero(labels != "")
-    expression = log_expression(prepared.counts[chosen], prepared.library_size[chosen])
+def _differences(prepared: PreparedCells, cells: np.ndarray, labels: np.ndarray, settings: Settings) -> np.ndarray:
+    """(cells, measured panel genes) absolute difference of every cell to its matched control; zeros for controls."""
     columns = prepared.panel_columns
-    index = prepared.cells.obs_names[chosen]
-    own = pd.Series(labels[chosen], index=index)
-    matched = pair_controls(expression[:, columns], own, pd.Series(keys.TRAIN, index=index), settings.data)
-    controls = index.get_indexer(matched)
-    rows = [absolute_cell_effects(expression, cells, controls[cells], columns) for cells in (np.flatnonzero(own == n) for n in names)]
-    return np.stack([np.median(row, axis=0) for row in rows]) if rows else np.zeros((0, len(columns)))
+    expression = log_expression(prepared.counts[cells], prepared.library_size[cells])
+    index = prepared.cells.obs_names[cells]
+    parts = pd.Series(keys.TRAIN, index=index, dtype=object)
+    matched = pair_controls(expression[:, columns], pd.Series(labels, index=index), parts, settings.data)
+    return absolute_cell_effects(expression, np.arange(len(cells)), index.get_indexer(matched), columns)
+
+
+def _share_above(differences: np.ndarray, groups: dict[str, np.ndarray], counted: np.ndarray, cut: float) -> float | None:
+    if not counted.any():
+        return None
+    medians = np.stack([np.median(differences[cells], axis=0) for cells in groups.values()])
+    return float((medians > cut)[counted].mean())
 
 
 def _off_diagonal(prepared: PreparedCells, names: list[str]) -> np.ndarray:

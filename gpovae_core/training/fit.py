@@ -158,6 +158,7 @@ def save_weights(model: GpoVae, path: Path) -> None:
     """Weights as safetensors, replaced as a whole."""
     aside = path.with_name(f".{path.name}.part")
     save_file({name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}, aside)
+    aside.chmod(0o644)  # safetensors makes files that only their owner can read
     aside.replace(path)
 
 
@@ -193,7 +194,10 @@ def _close(run: RunFolder, trainer: lightning.Trainer, stopper: EarlyStopping, r
         run.write_status(state="failed", message=message)
         raise RunError(f"Run '{run.name}': {message}")
     if stopper.stopped_epoch and not recorder.stopping:
-        message = f"stopped early after epoch {trainer.current_epoch}: no better validation loss for {stopper.patience} epochs"
+        message = (
+            f"stopped early after epoch {trainer.current_epoch}: over {stopper.patience} epochs the validation loss fell "
+            f"by less than {abs(stopper.min_delta):g} nats per cell"
+        )
     elif recorder.stopping:
         message = f"stopped on request after epoch {recorder.run.status().epoch}"
         run.write_status(state="stopped", message=message)
