@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import streamlit as st
@@ -37,6 +37,14 @@ def title(name: str, caption: str = "") -> None:
     st.title(name)
     if caption:
         st.caption(caption)
+
+
+def tabs(key: str, parts: dict[str, Callable[[], None]]) -> None:
+    """One tab per part; only the open one is computed, and an error in it leaves the others usable."""
+    for tab, part in zip(st.tabs(list(parts), key=key, on_change="rerun"), parts.values(), strict=True):
+        if tab.open:
+            with tab, errors_in_words():
+                part()
 
 
 def frame() -> None:

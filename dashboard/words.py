@@ -23,6 +23,15 @@ def number(value: Any, digits: int = 3) -> str:
     return f"{value:.{digits}f}"
 
 
+def percent(share: float) -> str:
+    """A share between 0 and 1 in percent; what rounding would turn into nothing or all is said as a bound."""
+    if 0.0 < share < 0.0001:
+        return "below 0.01 %"
+    if 0.9999 < share < 1.0:
+        return "above 99.99 %"
+    return f"{100 * share:.2f} %"
+
+
 def ago(seconds: float) -> str:
     """A duration in the largest unit that fits: '40 s', '12 min', '3 h', '5 days'."""
     for limit, unit, name in ((90, 1, "s"), (5400, 60, "min"), (172800, 3600, "h")):

@@ -6,7 +6,7 @@ import streamlit as st
 from dashboard import loaders, shell, state
 from dashboard.network_component import network_picture
 from dashboard.network_data import message, on_step, step_below
-from dashboard.words import number, plain
+from dashboard.words import number, percent, plain
 from gpovae_core import keys
 from gpovae_core.network.exports import FORMATS, export_bytes
 from gpovae_core.network.grn import SIGN_WORDS, GeneNetwork
@@ -140,7 +140,7 @@ def path_table(run: RunFolder, found: PathTrace) -> None:
             "Path": table["path"],
             "Hops": table["hops"],
             "Probability": table["probability"],
-            "Share of influence (%)": 100 * table["share"],
+            "Share of influence": [percent(share) for share in table["share"]],
             "Weakest edge": table["weakest"],
             "Effect": [SIGN_WORDS[sign] for sign in table["sign"]],
         }
@@ -161,14 +161,13 @@ def path_table(run: RunFolder, found: PathTrace) -> None:
         column_config={
             "Path": st.column_config.TextColumn(width="large"),
             "Probability": st.column_config.NumberColumn(format="%.4f"),
-            "Share of influence (%)": st.column_config.NumberColumn(format="%.2g"),
             "Weakest edge": st.column_config.NumberColumn(format="%.3f"),
         },
     )
     source, target = plain(found.sources[0]), plain(found.target)
     st.markdown(
-        f"Listed paths together: **{100 * found.explained:.2g} %** of the influence of {source} on {target}. The remaining "
-        f"**{100 * found.remainder:.3g} %** comes from other, weaker paths and from walks that pass a gene more than once."
+        f"Listed paths together: **{percent(found.explained)}** of the influence of {source} on {target}. The remaining "
+        f"**{percent(found.remainder)}** comes from other, weaker paths and from walks that pass a gene more than once."
     )
     st.download_button("Download these paths (CSV)", table.to_csv(index=False), file_name=f"{run.name}_paths.csv", mime="text/csv")
 
@@ -254,14 +253,14 @@ def page(run: RunFolder) -> None:
     controls(network)
     picture(run, network, threshold, lit_path(found))
     gene_facts(network, threshold)
-    parts = {
-        "Paths between two genes": lambda: paths(run, network, found, threshold),
-        "Edges": lambda: edges(run, network, threshold),
-        "Which threshold?": lambda: threshold_part(run, threshold),
-    }
-    for tab, part in zip(st.tabs(list(parts)), parts.values(), strict=True):
-        with tab, shell.errors_in_words():
-            part()
+    shell.tabs(
+        "network_part",
+        {
+            "Paths between two genes": lambda: paths(run, network, found, threshold),
+            "Edges": lambda: edges(run, network, threshold),
+            "Which threshold?": lambda: threshold_part(run, threshold),
+        },
+    )
 
 
 def gene_facts(network: GeneNetwork, threshold: float) -> None:

@@ -12,6 +12,7 @@ from gpovae_core.training.runs import RunFolder
 
 MOST = 4
 REFERENCES = {"test": "Held-out cells", "all": "All cells"}
+UNIT = "Effect: mean of log2(counts per 10,000 + 1) in perturbed cells minus the same in control cells; -1 is about half."
 EXPLAINED = {
     "test": "Observed effects come from held-out cells only: cells that neither the training nor its early stop has seen.",
     "all": "Observed effects come from every cell, the training cells included. Less noise, but the model has seen most of these cells, "
@@ -80,7 +81,7 @@ def page(run: RunFolder) -> None:
     effects = loaders.effects(run)
     reference = state.get(state.REFERENCE)
     chosen = choose(effects, reference)
-    st.caption(EXPLAINED[reference])
+    st.caption(f"{EXPLAINED[reference]} {UNIT}")
     summary = per_perturbation(run, reference)
     tables = {name: one(run, name, reference, summary) for name in chosen}
     if tables:

@@ -1,5 +1,7 @@
 """Runs: what is there, open one, and what there is to know about it."""
 
+from functools import partial
+
 import pandas as pd
 import streamlit as st
 
@@ -31,6 +33,7 @@ def table_of_runs(runs: dict[str, RunFolder]) -> None:
         on_select=open_selected,
         selection_mode="single-row",
         column_config={
+            run_summary.COLUMNS["state"]: st.column_config.TextColumn(width=140),
             **{
                 run_summary.COLUMNS[key]: st.column_config.NumberColumn(format="%.3f", help=text)
                 for key, text in (
@@ -160,9 +163,7 @@ def details(name: str) -> None:
     run = loaders.open_run(name)
     heading(name, run)
     parts = {"Scores": scores, "Training": curves, "Health": health, "Data": preparation, "Settings": settings}
-    for tab, part in zip(st.tabs(list(parts)), parts.values(), strict=True):
-        with tab, shell.errors_in_words():
-            part(run)
+    shell.tabs("run_part", {title: partial(part, run) for title, part in parts.items()})
 
 
 shell.title("Runs")

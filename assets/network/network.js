@@ -159,7 +159,7 @@ class NetworkView {
     return {
       id: e, from: this.source[e], to: this.target[e],
       width: this.unit * (0.03 + 0.1 * strength),
-      color: { color: `rgba(${r},${g},${b},${0.25 + 0.65 * strength})`, inherit: false },
+      color: { color: `rgba(${r},${g},${b},${0.4 + 0.5 * strength})`, inherit: false },
       arrows: { to: { enabled: true, type: ARROWS[kind], scaleFactor: this.unit / 34 } },
     };
   }

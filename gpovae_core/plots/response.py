@@ -96,7 +96,7 @@ def response_scatter(table: pd.DataFrame, perturbation: str, labelled: int = 20)
         figure.add_scatter(**_points(targets, theme.TARGET, "star", 14, "Perturbed gene"))
     for annotation in _annotations(shown, labelled, low, high):
         figure.add_annotation(**annotation)
-    theme.style(figure, title, f"Observed effect, {theme.EFFECT_UNIT}", "Predicted effect, same unit", height=SCATTER_HEIGHT)
+    theme.style(figure, title, f"Observed effect ({theme.EFFECT_UNIT})", f"Predicted effect ({theme.EFFECT_UNIT})", height=SCATTER_HEIGHT)
     figure.update_layout(margin={"l": 64, "r": 32, "t": 56, "b": 96})
     figure.update_xaxes(range=[low, high], zeroline=True)
     return figure.update_yaxes(range=[low, high], zeroline=True)
@@ -176,6 +176,6 @@ def ranked_bars(table: pd.DataFrame, perturbation: str, count: int = 20) -> go.F
             hovertemplate="%{text}<br>%{x:.2f}<extra></extra>",
         )
     names = [("★ " if target else "") + theme.text(gene, 18) for gene, target in zip(shown["gene"], shown["target"], strict=True)]
-    theme.style(figure, title, f"Effect, {theme.EFFECT_UNIT}", "Gene (★ perturbed)", height=SCATTER_HEIGHT)
+    theme.style(figure, title, f"Effect ({theme.EFFECT_UNIT})", "Gene (★ perturbed)", height=SCATTER_HEIGHT)
     figure.update_layout(barmode="overlay", bargap=0, margin={"l": 64, "r": 16, "t": 56, "b": 96})
     return figure.update_yaxes(tickmode="array", tickvals=rows, ticktext=names)

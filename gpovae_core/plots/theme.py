@@ -20,7 +20,8 @@ PREDICTED = BLUE
 TARGET = VERMILLION
 CYCLE = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, GREY)
 
-EFFECT_UNIT = "log2 (counts per 10,000 + 1), difference to control"
+EFFECT_UNIT = "log2 difference to control"
+"""Of log2(counts per 10,000 + 1), averaged over cells; the page spells it out."""
 
 
 def shorten(name: object, longest: int = 40) -> str:

@@ -67,7 +67,7 @@ class Visit:
         raise AssertionError("no gene found under the pointer")
 
 
-@pytest.fixture()
+@pytest.fixture
 def visit(browser: Any, server: str) -> Iterator[Visit]:
     one = Visit(browser, server)
     yield one

@@ -13,13 +13,21 @@ from tests.app_words import Opener, words
 from tests.fake_run import HOSTILE
 
 PAGES = ("runs", "network", "response")
+TABS = {
+    "runs": ("Scores", "Training", "Health", "Data", "Settings"),
+    "network": ("Paths between two genes", "Edges", "Which threshold?"),
+    "response": ("",),
+}
 
 
 @pytest.mark.parametrize("run", ["hostile", "one", "dead", "nulls", "bare", "nan", "future", "torn", "broken_config"])
 def test_no_page_shows_a_traceback(open_app: Opener, run: str) -> None:
     app = open_app(run=run)
-    for page in PAGES:
-        assert not app.switch_page(f"pages/{page}.py").run().exception, page
+    for page, tabs in TABS.items():
+        app.switch_page(f"pages/{page}.py")
+        for tab in tabs:
+            app.session_state["run_part" if page == "runs" else "network_part"] = tab
+            assert not app.run().exception, (page, tab)
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -115,6 +123,8 @@ def test_a_path_comes_with_probability_share_and_remainder(open_app: Opener, mad
 
 def test_an_empty_network_offers_the_threshold_at_which_edges_appear(open_app: Opener) -> None:
     app = open_app("network", run="plain", threshold="1")
+    app.session_state["network_part"] = "Edges"
+    app.run()
     assert "No edge between different genes" in words(app)
     lower = next(button for button in app.button if "Lower the threshold" in button.label)
     app = lower.click().run()

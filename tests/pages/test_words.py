@@ -6,7 +6,7 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dashboard.words import ago, number, plain
+from dashboard.words import ago, number, percent, plain
 
 
 @given(st.text())
@@ -28,6 +28,10 @@ def test_numbers() -> None:
         "1,234,567",
         "0",
     ]
+
+
+def test_shares_never_round_to_nothing_or_all() -> None:
+    assert [percent(s) for s in (0.0, 1e-9, 0.25, 0.99999999, 1.0)] == ["0.00 %", "below 0.01 %", "25.00 %", "above 99.99 %", "100.00 %"]
 
 
 def test_durations() -> None:
