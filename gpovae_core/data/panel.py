@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -50,7 +50,7 @@ def extended_by_wilcoxon(
     counts: sparse.csr_matrix, genes: Sequence[str], labels: pd.Series, training: np.ndarray, settings: DataSettings, perturbed: set[str]
 ) -> dict[str, str]:
     """Gene -> reason: per perturbation its best never-perturbed genes that pass `select_extended`."""
-    table = wilcoxon_table(counts[np.flatnonzero(training)], genes, labels[training], settings.target_sum)
+    table = wilcoxon_table(counts[np.flatnonzero(training)], genes, labels.iloc[np.flatnonzero(training)], settings.target_sum)
     candidates = cast("pd.DataFrame", table[~np.isin(table["gene"].to_numpy(dtype=str), sorted(perturbed))])
     chosen = select_extended(candidates, settings.extended_per_perturbation, settings.extended_min_abs_lfc, settings.extended_max_p)
     reasons: dict[str, list[str]] = {}
@@ -63,8 +63,9 @@ def extended_by_wilcoxon(
 def select_extended(table: pd.DataFrame, per_perturbation: int, min_abs_lfc: float, max_p: float) -> pd.DataFrame:
     """The rows of `wilcoxon_table` that make G+: abs(lfc) above and adjusted p below their limits, whatever the direction of the
     change; of those, per perturbation, the ones with the largest abs(score) (ties: by abs(lfc), then by name)."""
-    passing = table[(table["lfc"].abs() > min_abs_lfc) & (table["p"] < max_p)]
-    ranked = passing.assign(_score=-passing["score"].abs(), _lfc=-passing["lfc"].abs())
+    lfc, score = (np.abs(table[name].to_numpy(dtype=np.float64)) for name in ("lfc", "score"))
+    passing = (lfc > min_abs_lfc) & (table["p"].to_numpy(dtype=np.float64) < max_p)
+    ranked = table.assign(_score=-score, _lfc=-lfc).iloc[np.flatnonzero(passing)]
     ranked = ranked.sort_values(["perturbation", "_score", "_lfc", "gene"], kind="stable")
     return ranked.groupby("perturbation", sort=True).head(per_perturbation).drop(columns=["_score", "_lfc"]).reset_index(drop=True)
 
@@ -72,38 +73,89 @@ def select_extended(table: pd.DataFrame, per_perturbation: int, min_abs_lfc: flo
 def wilcoxon_table(counts: sparse.csr_matrix, genes: Sequence[str], labels: pd.Series, target_sum: float) -> pd.DataFrame:
     """Every perturbation against the controls: columns perturbation, gene, score (z), lfc (log2 fold change), p (Benjamini-Hochberg).
 
-    scanpy's rank_genes_groups on log(1 + target_sum x / l), ties corrected. Empty where there is nothing to compare.
+    On log(1 + target_sum x / l), with scanpy's fold change of rank_genes_groups. Empty where there is nothing to compare.
     """
-    import warnings
-
     import pandas as pd
-    import scanpy as sc
-    from anndata import AnnData
+    from scipy import stats
 
-    n = Counter(labels)
-    groups = sorted(name for name, size in n.items() if name != keys.CONTROL and size > 1)
-    columns = ["perturbation", "gene", "score", "lfc", "p"]
-    if not groups or n[keys.CONTROL] < 2:
-        return pd.DataFrame({column: [] for column in columns})
-    obs = pd.DataFrame({keys.PERTURBATION: pd.Categorical(labels.astype(str))}, index=labels.index.astype(str))
-    cells = AnnData(log_expression(counts, target_sum=target_sum), obs=obs, var=pd.DataFrame(index=pd.Index(list(genes))))
-    cells.uns["log1p"] = {"base": None}  # natural logarithm: scanpy needs it for the fold change
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        sc.tl.rank_genes_groups(
-            cells, keys.PERTURBATION, groups=groups, reference=keys.CONTROL, method="wilcoxon", tie_correct=True, n_genes=cells.n_vars
-        )
-    found = cells.uns["rank_genes_groups"]
-    parts = [
-        pd.DataFrame(
-            {
-                "perturbation": name,
-                "gene": found["names"][name],
-                "score": found["scores"][name].astype(float),
-                "lfc": found["logfoldchanges"][name].astype(float),
-                "p": found["pvals_adj"][name].astype(float),
-            }
-        )
-        for name in groups
-    ]
-    return pd.concat(parts, ignore_index=True)
+    names = labels.to_numpy(dtype=object)
+    size = Counter(names)
+    groups = sorted(name for name, n in size.items() if name != keys.CONTROL and n > 1)
+    if not groups or size[keys.CONTROL] < 2:
+        return pd.DataFrame({column: [] for column in ("perturbation", "gene", "score", "lfc", "p")})
+    expression = log_expression(counts, target_sum=target_sum)
+    members = [np.flatnonzero(names == name) for name in (keys.CONTROL, *groups)]
+    means = np.vstack([np.asarray(expression[rows].mean(axis=0)).ravel() for rows in members])
+    levels = np.expm1(means) + 1e-9
+    scores = wilcoxon_scores(expression, members[0], members[1:])
+    adjusted = stats.false_discovery_control(2.0 * stats.norm.sf(np.abs(scores)), axis=1)
+    return pd.DataFrame(
+        {
+            "perturbation": np.repeat(np.array(groups, dtype=object), len(genes)),
+            "gene": np.tile(np.array(genes, dtype=object), len(groups)),
+            "score": scores.ravel(),
+            "lfc": np.log2(levels[1:] / levels[0]).ravel(),
+            "p": adjusted.ravel(),
+        }
+    )
+
+
+def wilcoxon_scores(expression: sparse.csr_matrix, control: np.ndarray, groups: Sequence[np.ndarray]) -> np.ndarray:
+    """(groups, n_vars) z of the rank-sum test of each group's rows against the control rows, normal approximation, ties corrected.
+
+    expression: (n_obs, n_vars), no negative values. scanpy ranks controls and cells anew for every group: minutes for 100
+    perturbations, hours for 600. Here the non-zero controls are sorted once per gene, and the zeros are counted, not sorted.
+    """
+    by_gene: Any = expression.tocsc()
+    parts = [_block_scores(by_gene[:, start : start + 512], control, groups) for start in range(0, by_gene.shape[1], 512)]
+    return np.concatenate(parts, axis=1)
+
+
+def _block_scores(block: Any, control: np.ndarray, groups: Sequence[np.ndarray]) -> np.ndarray:
+    """wilcoxon_scores for a few columns (block: CSC). Equal values of a gene share a code; codes ascend by gene, then by value."""
+    block.sort_indices()
+    block.eliminate_zeros()
+    n_vars = block.shape[1]
+    column = np.repeat(np.arange(n_vars), np.diff(block.indptr))
+    order = np.lexsort((block.data, column))
+    new = np.ones(len(order), dtype=bool)
+    new[1:] = (np.diff(block.data[order]) != 0) | (np.diff(column[order]) != 0)
+    codes = np.empty(len(order), dtype=np.int64)
+    codes[order] = np.cumsum(new)  # from 1: a stored 0 would be a missing entry
+    coded = type(block)((codes, block.indices, block.indptr), shape=block.shape).tocsr()
+    base, base_columns = np.sort(coded[control].data), coded[control].indices
+    filled = np.bincount(base_columns, minlength=n_vars)
+    ties = np.unique(base, return_counts=True)[1]
+    gene_of = np.empty(int(codes.max(initial=0)) + 1, dtype=np.int64)
+    gene_of[codes] = column
+    tied = np.bincount(gene_of[np.unique(base)], weights=_cube(ties), minlength=n_vars)
+    first = np.concatenate([[0], np.cumsum(filled)[:-1]])
+    return np.vstack([_group_scores(coded[rows], base, gene_of, first, filled, tied, len(control)) for rows in groups])
+
+
+def _group_scores(
+    group: Any, base: np.ndarray, gene_of: np.ndarray, first: np.ndarray, filled: np.ndarray, tied: np.ndarray, n_control: int
+) -> np.ndarray:
+    """(n_vars,) z of one group (CSR of codes): U counts the control values below each value of the group, half of the equal ones.
+
+    base: sorted codes of the controls; first, filled: where a gene's begin there and how many; tied: sum of t^3 - t over them.
+    """
+    n, n_vars = group.shape
+    values, times = np.unique(group.data, return_counts=True)
+    gene = gene_of[values]
+    low, high = np.searchsorted(base, values, "left"), np.searchsorted(base, values, "right")
+    zero, own_zero = n_control - filled, n - np.bincount(gene, weights=times, minlength=n_vars)
+    below = zero[gene] + (low - first[gene]) + 0.5 * (high - low)
+    u = np.bincount(gene, weights=below * times, minlength=n_vars) + 0.5 * zero * own_zero
+    more = _cube(high - low + times) - _cube(high - low)
+    ties = tied + np.bincount(gene, weights=more, minlength=n_vars) + _cube(zero + own_zero)
+    total = n + n_control
+    variance = n * n_control / 12.0 * ((total + 1) - ties / (total * (total - 1)))
+    difference = u - 0.5 * n * n_control
+    return np.divide(difference, np.sqrt(np.maximum(variance, 0.0)), out=np.zeros(n_vars), where=variance > 1e-9)
+
+
+def _cube(t: np.ndarray) -> np.ndarray:
+    """t^3 - t, the weight of t equal values in the tie correction."""
+    t = t.astype(np.float64)
+    return t**3 - t
