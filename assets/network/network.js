@@ -96,7 +96,7 @@ class NetworkView {
     if (newTheme) this.drawLegend();
     this.setThreshold(data.view.threshold);
     if (newRun || (newView && data.view.mode === "ego")) this.fit(!newRun);
-    this.network.redraw();
+    this.paint();
     this.el.root.dataset.ready = String(Number(this.el.root.dataset.ready || 0) + 1); // tests and benchmarks wait for this
   }
 
@@ -172,7 +172,9 @@ class NetworkView {
     if (this.frame) return;
     this.frame = requestAnimationFrame(() => {
       this.frame = undefined;
-      if (this.network) this.setThreshold(this.pending);
+      if (!this.network) return;
+      this.setThreshold(this.pending);
+      this.network.redraw(); // in this very frame
     });
   }
 
@@ -259,7 +261,6 @@ class NetworkView {
     const listed = (flags) => Array.from(flags.keys()).filter((i) => flags[i]).map(String);
     this.network.body.edgeIndices = listed(wanted);
     this.network.body.nodeIndices = listed(genes);
-    this.network.redraw();
     this.shownEdge = wanted;
     this.shownNode = genes;
     this.shownCount = count;
@@ -308,6 +309,11 @@ class NetworkView {
     this.el.empty.hidden = false;
   }
 
+  /** Draw once in the next frame, however often this is called before it; network.redraw() would draw at every call. */
+  paint() {
+    this.network.body.emitter.emit("_requestRedraw");
+  }
+
   // ------------------------------------------------------------------ pointer
 
   /** The nearest visible gene within REACH pixels of a point of the canvas, or -1: dots of few pixels are hard to hit. */
@@ -333,7 +339,8 @@ class NetworkView {
     const gene = this.nearest(params.pointer.DOM);
     if (gene >= 0) {
       this.view = { ...this.view, focus: gene }; // mark it now; Python answers with the rest
-      this.network.redraw();
+      this.order = undefined;
+      this.paint();
       this.send("clicked", this.names[gene]);
     }
   }
