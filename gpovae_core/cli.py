@@ -81,6 +81,7 @@ def validate(file: FileArgument, label_column: LabelColumn = None, control_label
         ok, problems, summary = False, error.problems, {}
     rows = [{"code": p.code, "message": p.message, "hint": p.hint, "severity": p.severity} for p in problems]
     lines = [f"{p.severity.capitalize()} [{p.code}]: {p}" for p in problems]
+    lines += _usable(summary) if ok else []
     lines.append(f"'{file}' can be used." if ok else f"'{file}' cannot be used as it is.")
     _show({"ok": ok, "problems": rows, "summary": summary}, as_json, "\n".join(lines))
     if not ok:
@@ -277,6 +278,20 @@ def _parse_assignment(text: str) -> tuple[str, str, object]:
 
 def _show(answer: dict[str, Any], as_json: bool, text: str) -> None:
     print(json.dumps(answer, allow_nan=False) if as_json else text)
+
+
+def _usable(summary: dict[str, Any]) -> list[str]:
+    """What would be used of a file, for reading."""
+    sizes = summary["perturbations"]
+    listed = ", ".join(f"{name} {count:,}" for name, count in sorted(sizes.items(), key=lambda item: -item[1]))
+    dropped = [f"Dropped: {item['what']} {item['name']}, {item['count']:,} cells: {item['reason']}" for item in summary["dropped"]]
+    return [
+        f"Cells: {summary['cells_kept']:,} of {summary['cells']:,}; genes: {summary['genes']:,}; counts from {summary['counts_from']}.",
+        f"Labels from '{summary['label_column']}'; control '{summary['control_label']}' with {summary['control_cells']:,} cells.",
+        f"Perturbations ({len(sizes)}) with their cells: {listed}.",
+        *dropped,
+        *(f"Note: {note}" for note in summary["notes"]),
+    ]
 
 
 def _scores(report: dict[str, Any]) -> str:
