@@ -364,9 +364,9 @@ class NetworkView {
 
   fit(animate = true) {
     if (!this.network) return;
-    const shown = [];
-    for (let i = 0; i < this.names.length; i++) if (this.shownNode[i]) shown.push(i);
-    this.network.fit({ nodes: shown.length ? shown : undefined, maxZoomLevel: 1.6, animation: animate ? { duration: 250 } : false });
+    const all = this.names.map((_, i) => i);
+    const shown = all.filter((i) => this.shownNode[i]);
+    this.network.fit({ nodes: shown.length ? shown : all, maxZoomLevel: 1.6, animation: animate ? { duration: 250 } : false });
   }
 
   // ------------------------------------------------------------------ drawing over the network
