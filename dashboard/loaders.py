@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard.network_data import Picture, picture
-from gpovae_core.data.schema import PreparationReport, read_report
+from gpovae_core.data.schema import PreparationReport
 from gpovae_core.errors import RunError
 from gpovae_core.network.grn import GeneNetwork
 from gpovae_core.network.paths import PathTrace, trace_paths
@@ -54,19 +53,9 @@ def stamp(run: RunFolder, *files: str) -> Stamp:
     return tuple(found)
 
 
-def _read(run: RunFolder, name: str, read: Callable[[], Any]) -> Any:
-    """Call `read`; whatever the libraries below say about a damaged file becomes a RunError that names it."""
-    try:
-        return read()
-    except (OSError, KeyError, ValueError, TypeError, AttributeError) as error:
-        reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-        raise RunError(f"Run '{run.name}': {name} is damaged or incomplete ({reason}).") from error
-
-
 @st.cache_data(max_entries=32, show_spinner=False)
 def _metrics(path: str, stamped: Stamp) -> pd.DataFrame:
-    run = RunFolder(Path(path))
-    return _read(run, "metrics.jsonl", run.metrics)
+    return RunFolder(Path(path)).metrics()
 
 
 def metrics(run: RunFolder) -> pd.DataFrame:
@@ -85,8 +74,7 @@ def evaluation(run: RunFolder) -> dict[str, Any]:
 
 @st.cache_data(max_entries=32, show_spinner=False)
 def _report(path: str, stamped: Stamp) -> PreparationReport:
-    run = RunFolder(Path(path))
-    return _read(run, "cells.h5ad", lambda: read_report(run.path / "cells.h5ad"))
+    return RunFolder(Path(path)).report()
 
 
 def report(run: RunFolder) -> PreparationReport | None:
@@ -96,8 +84,7 @@ def report(run: RunFolder) -> PreparationReport | None:
 
 @st.cache_resource(max_entries=4, show_spinner="Reading the effects …")
 def _effects(path: str, stamped: Stamp) -> Any:
-    run = RunFolder(Path(path))
-    return _read(run, "effects.h5ad", run.effects)
+    return RunFolder(Path(path)).effects()
 
 
 def effects(run: RunFolder) -> Any:
@@ -112,8 +99,7 @@ _NETWORK_FILES = ("config.json", "panel.json", "model.safetensors", "effects.h5a
 
 @st.cache_resource(max_entries=4, show_spinner="Reading the network …")
 def _network(path: str, stamped: Stamp) -> GeneNetwork:
-    run = RunFolder(Path(path))
-    return _read(run, "model.safetensors or effects.h5ad", lambda: GeneNetwork.from_run(run))
+    return GeneNetwork.from_run(RunFolder(Path(path)))
 
 
 def network(run: RunFolder) -> GeneNetwork:

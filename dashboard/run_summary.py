@@ -130,9 +130,9 @@ def response_note(evaluation: dict[str, Any], reference: str) -> str:
     part = pick(evaluation, "response", reference) or {}
     return (
         f"{number(part.get('perturbations'))} perturbations, {number(part.get('cells'))} cells. Baselines: *training mean*, the plain mean "
-        "of the training cells of the same perturbation; *mean perturbation*, one average effect for all; *no effect*. *Ceiling*: how well "
-        "two halves of the data predict each other. Below a baseline the model adds nothing to a plain mean; at the ceiling nothing is "
-        "left to gain with these data."
+        "of the training cells of the same perturbation; *mean perturbation*, one average effect for all; *no effect*. *Ceiling*: what a "
+        "perfect prediction would reach against measurements as noisy as these. Below a baseline the model adds nothing to a plain mean; "
+        "at the ceiling nothing is left to gain with these data."
     )
 
 

@@ -19,6 +19,8 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -28,7 +30,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from gpovae_core import __version__
 from gpovae_core.config import Settings, parse_settings
-from gpovae_core.data.schema import Panel, PanelData, PreparedCells
+from gpovae_core.data.schema import Panel, PanelData, PreparationReport, PreparedCells, read_report
 from gpovae_core.errors import RunError
 
 if TYPE_CHECKING:
@@ -126,6 +128,22 @@ class RunFolder:
             raise RunError(f"Run '{self.name}': {name} holds no JSON object.")
         return value
 
+    def report(self) -> PreparationReport:
+        """How the cells were prepared, without reading the cells."""
+        if not self.has("cells.h5ad"):
+            raise RunError(f"Run '{self.name}' holds no cells, so there is no report of their preparation.")
+        with self._readable("cells.h5ad"):
+            return read_report(self.path / "cells.h5ad")
+
+    @contextmanager
+    def _readable(self, name: str) -> Iterator[None]:
+        """Whatever the libraries below say about a damaged file becomes a RunError that names it."""
+        try:
+            yield
+        except (OSError, KeyError, ValueError, TypeError, AttributeError) as error:
+            reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+            raise RunError(f"Run '{self.name}': {name} is damaged or incomplete ({reason}).") from error
+
     def has(self, name: str) -> bool:
         return (self.path / name).is_file()
 
@@ -168,7 +186,8 @@ class RunFolder:
     def cells(self) -> PreparedCells:
         if not self.has("cells.h5ad"):
             raise RunError(f"Run '{self.name}' holds no cells: predictions, edge evidence and evaluation need them.")
-        return PreparedCells.read(self.path / "cells.h5ad")
+        with self._readable("cells.h5ad"):
+            return PreparedCells.read(self.path / "cells.h5ad")
 
     def mask_logits(self) -> np.ndarray:
         """(n, n) float32 logits A of W, row = source, column = target."""
@@ -203,13 +222,14 @@ class RunFolder:
         if not self.has("metrics.jsonl"):
             return pd.DataFrame({"epoch": pd.Series(dtype=int)})
         rows = []
-        for line in (self.path / "metrics.jsonl").read_text().splitlines():
+        for line in (self.path / "metrics.jsonl").read_text(errors="replace").splitlines():
             try:
                 rows.append(json.loads(line))
             except json.JSONDecodeError:  # the line being written when the process was killed
                 continue
-        frame = pd.DataFrame(rows)
-        return frame.drop_duplicates("epoch", keep="last").sort_values("epoch").reset_index(drop=True) if len(frame) else frame
+        with self._readable("metrics.jsonl"):
+            frame = pd.DataFrame(rows)
+            return frame.drop_duplicates("epoch", keep="last").sort_values("epoch").reset_index(drop=True) if len(frame) else frame
 
     def write_effects(self, effects: AnnData) -> None:
         aside = self.path / ".effects.h5ad.part"
@@ -222,7 +242,8 @@ class RunFolder:
 
         if not self.has("effects.h5ad"):
             raise RunError(f"Run '{self.name}' has no effects yet. Run `gpovae evaluate {self.path}` first.")
-        return anndata.read_h5ad(self.path / "effects.h5ad")
+        with self._readable("effects.h5ad"):
+            return anndata.read_h5ad(self.path / "effects.h5ad")
 
     def write_evaluation(self, report: dict[str, Any]) -> None:
         write_text(self.path / "evaluation.json", json.dumps(report, indent=2, allow_nan=False))

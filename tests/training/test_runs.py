@@ -114,3 +114,11 @@ def test_find_runs_passes_over_everything_else(run, tmp_path):
 def test_evaluation_refuses_nan(run):
     with pytest.raises(ValueError, match="JSON"):
         run.write_evaluation({"score": float("nan")})
+
+
+@pytest.mark.parametrize("content", [b"", b"\x89HDF\r\n\x1a\n", b"not hdf5 at all"])
+def test_damaged_h5ad_is_named(run, content):
+    for name, read in (("cells.h5ad", run.cells), ("cells.h5ad", run.report), ("effects.h5ad", run.effects)):
+        (run.path / name).write_bytes(content)
+        with pytest.raises(RunError, match=name):
+            read()
