@@ -19,6 +19,8 @@ MOST_EDGES = 5000
 STEPS = 200
 """The slider moves in steps of 1 / STEPS; network.js has the same constant."""
 LAYOUT_EDGES_PER_GENE = 3
+MOST_AROUND = 300
+"""Edges drawn at most around a gene: two hops in a dense network are most of it, and a hairball answers nothing."""
 MARGIN = 0.1
 """How far below the threshold the edges of an ego view are sent, so that the slider can go down without asking Python."""
 
@@ -78,13 +80,20 @@ def _without_evidence(network: GeneNetwork, thresholds: np.ndarray) -> list[int]
     return (len(ordered) - np.searchsorted(ordered, thresholds, side="right")).tolist()
 
 
-def ego_edges(network: GeneNetwork, gene: str, hops: int, direction: Direction, threshold: float) -> tuple[pd.DataFrame, float]:
-    """The strongest edges around a gene down to a little below the threshold, numbered, and how far down they reach."""
+def ego_edges(network: GeneNetwork, gene: str, hops: int, direction: Direction, threshold: float) -> tuple[pd.DataFrame, float, int]:
+    """Edges around a gene, numbered; how far down they reach; and how many there are above the threshold.
+
+    All of them down to MARGIN below the threshold where these are few; else the nearest to the gene, then the strongest, above it.
+    """
     floor = max(0.0, threshold - MARGIN)
-    edges = network.neighbourhood(gene, hops, direction, floor).edges.head(MOST_EDGES)
-    if len(edges) == MOST_EDGES:
-        floor = max(floor, float(edges[keys.WEIGHT].iloc[-1]))
-    return numbered(network, edges), floor
+    here = network.neighbourhood(gene, hops, direction, threshold)
+    wider = network.neighbourhood(gene, hops, direction, floor).edges
+    if len(wider) <= MOST_AROUND:
+        return numbered(network, wider), floor, len(here.edges)
+    distance = dict(zip(here.genes["gene"], here.genes["hops"], strict=True))
+    ends = [np.array([distance[name] for name in here.edges[end]], dtype=int) for end in (keys.SOURCE, keys.TARGET)]
+    nearest = np.argsort(np.minimum(ends[0], ends[1]), kind="stable")[:MOST_AROUND]  # strongest first, and still so among equals
+    return numbered(network, here.edges.iloc[np.sort(nearest).tolist()]), threshold, len(here.edges)
 
 
 def strongest_at(network: GeneNetwork, gene: str, direction: Direction) -> float | None:
@@ -118,7 +127,9 @@ def message(
     """Everything the component is sent. `version` names the edges: equal versions, equal edges, nothing to rebuild."""
     index = network.panel.index
     ego = mode == "ego" and focus is not None
-    edges, floor = ego_edges(network, focus, hops, direction, threshold) if ego and focus is not None else (shown.edges, 0.0)
+    edges, floor, around = shown.edges, 0.0, 0
+    if ego and focus is not None:
+        edges, floor, around = ego_edges(network, focus, hops, direction, threshold)
     view = {
         "mode": "ego" if ego else "whole",
         "focus": index[focus] if focus is not None else None,
@@ -127,6 +138,7 @@ def message(
         "threshold": threshold,
         "path": [[index[a], index[b]] for a, b in pairwise(path)],
         "floor": floor,
+        "around": around,
         "strongest": strongest_at(network, focus, direction) if ego and focus is not None else None,
     }
     version = f"{run}|ego|{focus}|{hops}|{direction}|{threshold}" if ego else f"{run}|whole"

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from dashboard.words import ago, number
+from dashboard.words import ago, number, percent
 from gpovae_core.config import Settings, make_settings
 from gpovae_core.data.schema import PreparationReport
 from gpovae_core.errors import GpoVaeError
@@ -146,6 +146,37 @@ def network_note(evaluation: dict[str, Any]) -> str:
         f"W above {threshold} leaves {edges} edges of {possible} possible pairs (perturbed source, measured target, held-out cells). "
         f"False omission rate, the share of pairs without a path that do show an effect: {omitted}. "
         "The Wasserstein distance falls with the number of edges, so compare networks only at the same number."
+    )
+
+
+def health_facts(evaluation: dict[str, Any]) -> pd.DataFrame:
+    """What the health report measured: one row each, with the value and how to read it."""
+    part, null = pick(evaluation, "health") or {}, pick(evaluation, "alignment_null") or {}
+    cut = number(null.get("cut"), 2)
+    rows = [
+        (
+            "Latent dimensions in use",
+            f"{number(part.get('active_latent'))} of {number(part.get('latent'))}",
+            "0: the basal state has collapsed",
+        ),
+        ("Mean norm of a perturbation's offset", number(part.get("offset_norm")), "0: the decoder is told nothing of the perturbation"),
+        ("W, mean and standard deviation", f"{number(pick(part, 'w', 'mean'))}, {number(pick(part, 'w', 'sd'))}", "it starts at 0.5, 0"),
+        ("W above 0.5, rows of perturbed genes", percent(pick(part, "w", "above_half_perturbed_rows")), "rows with direct evidence"),
+        ("W above 0.5, rows never perturbed", percent(pick(part, "w", "above_half_other_rows")), "rows without direct evidence"),
+        (f"Pairs whose median difference passes {cut}", percent(null.get("real")), "what the alignment alone would call an edge"),
+        ("The same with controls relabelled as perturbed", percent(null.get("null")), "noise: should be far below the row above"),
+    ]
+    return pd.DataFrame(rows, columns=pd.Index(["Measured", "Value", "How to read it"]))
+
+
+def null_in_words(evaluation: dict[str, Any]) -> str | None:
+    """How the alignment fares on relabelled controls, for whoever is about to read W as confidence; None where not measured."""
+    null = pick(evaluation, "alignment_null") or {}
+    if null.get("real") is None or null.get("null") is None:
+        return None
+    return (
+        f"Check against noise: the alignment alone would call {percent(null['real'])} of pairs an edge, and {percent(null['null'])} where "
+        "control cells are relabelled as perturbed. The closer the two, the less W above the threshold means."
     )
 
 

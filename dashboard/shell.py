@@ -13,6 +13,8 @@ from dashboard.words import plain
 from gpovae_core.errors import GpoVaeError
 from gpovae_core.training.runs import RunFolder
 
+TIGHT = "<style>[data-testid=stMainBlockContainer]{padding-top:2.5rem;padding-bottom:3rem}</style>"
+"""Streamlit leaves a sixth of a laptop screen empty above the title."""
 SIMULATED = ":orange-badge[Simulated data] Made-up cells and gene names, for trying things out. Nothing here is biology."
 
 
@@ -50,6 +52,7 @@ def tabs(key: str, parts: dict[str, Callable[[], None]]) -> None:
 def frame() -> None:
     """Keep the URL in step and put the open run into the sidebar. Called by app.py before the page."""
     state.sync_url()
+    st.html(TIGHT)
     runs = loaders.all_runs()
     with st.sidebar:
         if not runs:

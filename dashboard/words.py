@@ -23,8 +23,10 @@ def number(value: Any, digits: int = 3) -> str:
     return f"{value:.{digits}f}"
 
 
-def percent(share: float) -> str:
-    """A share between 0 and 1 in percent; what rounding would turn into nothing or all is said as a bound."""
+def percent(share: float | None) -> str:
+    """A share between 0 and 1 in percent, 'not defined' for None; what rounding would turn into nothing or all is said as a bound."""
+    if share is None:
+        return "not defined"
     if 0.0 < share < 0.0001:
         return "below 0.01 %"
     if 0.9999 < share < 1.0:

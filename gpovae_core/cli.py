@@ -6,6 +6,7 @@ Heavy libraries are imported where they are used: `gpovae --help` must not wait 
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,6 +33,8 @@ ControlLabel = Annotated[str | None, typer.Option(help="Value of that column tha
 
 def main() -> NoReturn:
     """Entry point: what a user can mend is one clear message and exit code 2; a traceback is a bug."""
+    # Threads of torch that wait busily slow training tenfold as soon as anything else wants the cores. Read when torch is loaded.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         app()
     except GpoVaeError as error:

@@ -6,6 +6,7 @@ import streamlit as st
 from dashboard import loaders, shell, state
 from dashboard.network_component import network_picture
 from dashboard.network_data import message, on_step, step_below
+from dashboard.run_summary import null_in_words
 from dashboard.words import number, percent, plain
 from gpovae_core import keys
 from gpovae_core.network.exports import FORMATS, export_bytes
@@ -253,6 +254,8 @@ def page(run: RunFolder) -> None:
     controls(network)
     picture(run, network, threshold, lit_path(found))
     gene_facts(network, threshold)
+    with shell.errors_in_words():
+        trust(run, network, threshold)
     shell.tabs(
         "network_part",
         {
@@ -261,6 +264,17 @@ def page(run: RunFolder) -> None:
             "Which threshold?": lambda: threshold_part(run, threshold),
         },
     )
+
+
+def trust(run: RunFolder, network: GeneNetwork, threshold: float) -> None:
+    """What the edges rest on, before anybody reads them as confidence."""
+    table = network.degrees(threshold)
+    total, blind = int(table["targets"].sum()), int(table.loc[~table["perturbed"], "targets"].sum())
+    words = [null_in_words(loaders.evaluation(run)) or ""]
+    if blind:
+        words.insert(0, f"{blind:,} of the {total:,} edges start at genes that were never perturbed: they have no direct evidence.")
+    if any(words):
+        st.caption(" ".join(words).strip())
 
 
 def gene_facts(network: GeneNetwork, threshold: float) -> None:

@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import loaders, run_summary, shell, state
-from dashboard.words import number, plain
+from dashboard.words import plain
 from gpovae_core.errors import GpoVaeError
 from gpovae_core.plots import training
 from gpovae_core.training.runs import RunFolder
@@ -110,16 +110,18 @@ def network_part(report: dict) -> None:
     st.caption(run_summary.network_note(report))
 
 
+def warnings(run: RunFolder) -> None:
+    """What went wrong in the training, in sight before any score."""
+    for warning in run_summary.pick(loaders.evaluation(run), "health", "warnings") or []:
+        st.warning(plain(warning))
+
+
 def health(run: RunFolder) -> None:
     report = loaders.evaluation(run)
-    warnings = run_summary.pick(report, "health", "warnings") or []
-    for warning in warnings:
-        st.warning(plain(warning))
-    if report and not warnings:
-        st.success("No warning: no term of the loss has collapsed or exploded.")
-    in_use, latent = run_summary.pick(report, "health", "active_latent"), run_summary.pick(report, "health", "latent")
-    if in_use is not None:
-        st.caption(f"{number(in_use)} of {number(latent)} latent dimensions are in use.")
+    if not run_summary.pick(report, "health"):
+        st.info("The health of a run is looked at when it is evaluated.")
+        return
+    st.dataframe(run_summary.health_facts(report), hide_index=True)
 
 
 def curves(run: RunFolder) -> None:
@@ -162,6 +164,8 @@ def settings(run: RunFolder) -> None:
 def details(name: str) -> None:
     run = loaders.open_run(name)
     heading(name, run)
+    with shell.errors_in_words():
+        warnings(run)
     parts = {"Scores": scores, "Training": curves, "Health": health, "Data": preparation, "Settings": settings}
     shell.tabs("run_part", {title: partial(part, run) for title, part in parts.items()})
 

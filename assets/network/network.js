@@ -276,7 +276,9 @@ class NetworkView {
     bold.textContent = `${n(total)} edge${total === 1 ? "" : "s"}`;
     bold.dataset.count = total;
     const parts = [];
-    if (this.view.mode === "ego") parts.push(`${n(this.shownCount)} of them in this view`);
+    const cut = this.view.mode === "ego" && value === this.view.threshold && this.view.around > this.shownCount;
+    if (cut) parts.push(`of the ${n(this.view.around)} around ${this.names[this.view.focus].slice(0, 40)} the nearest and strongest ${n(this.shownCount)} are drawn`);
+    else if (this.view.mode === "ego") parts.push(`${n(this.shownCount)} of them in this view`);
     else if (total > this.shownCount) parts.push(`the strongest ${n(this.shownCount)} drawn, ${n(total - this.shownCount)} hidden`);
     if (this.view.mode === "ego" && value < this.view.floor) parts.push("release the slider to load weaker edges");
     parts.push(`${n(genes)} gene${genes === 1 ? "" : "s"} shown`);

@@ -71,12 +71,17 @@ def agreement(table: pd.DataFrame, prediction: str = "predicted") -> Agreement:
 
 
 def strongest_perturbation(effects: AnnData, reference: Reference = "test") -> str | None:
-    """The perturbation with the largest mean absolute observed effect; None where nothing was observed."""
-    observed = np.abs(np.asarray(effects.layers[LAYER[reference]], dtype=float))
+    """The perturbation whose observed effects stand out most from their noise; None where nothing was observed.
+
+    Mean squared effect over standard error: by the effects alone the perturbation with the fewest cells would win.
+    """
+    observed = np.asarray(effects.layers[LAYER[reference]], dtype=float)
+    error = np.asarray(effects.layers[keys.standard_error(LAYER[reference])], dtype=float)
+    ratio = np.divide(observed, error, out=np.zeros_like(observed), where=np.isfinite(observed) & (error > 0))
     known = np.isfinite(observed).all(axis=1)
     if not known.any() or observed.shape[1] == 0:
         return None
-    return str(effects.obs_names[int(np.argmax(np.where(known, observed.mean(axis=1), -1.0)))])
+    return str(effects.obs_names[int(np.argmax(np.where(known, (ratio**2).mean(axis=1), -1.0)))])
 
 
 def response_scatter(table: pd.DataFrame, perturbation: str, labelled: int = 20) -> go.Figure:

@@ -97,8 +97,11 @@ def test_agreement_equals_scipy(effects: anndata.AnnData) -> None:
 
 
 def test_the_strongest_perturbation(effects: anndata.AnnData) -> None:
-    means = np.abs(np.asarray(effects.layers[keys.OBSERVED_TEST])).mean(axis=1)
-    assert response.strongest_perturbation(effects) == effects.obs_names[means.argmax()]
+    error = keys.standard_error(keys.OBSERVED_TEST)
+    clear = effects.copy()
+    clear.layers[error] = np.full(effects.shape, 1.0)
+    clear.layers[error][2] = 0.01  # the same effects, measured more exactly
+    assert response.strongest_perturbation(clear) == effects.obs_names[2]
     without = effects.copy()
     without.layers[keys.OBSERVED_TEST] = np.full(effects.shape, np.nan)
     assert response.strongest_perturbation(without) is None
