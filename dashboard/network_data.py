@@ -18,7 +18,8 @@ MOST_EDGES = 5000
 """Edges drawn at most; panning stays fluid with so many."""
 STEPS = 200
 """The slider moves in steps of 1 / STEPS; network.js has the same constant."""
-LAYOUT_EDGES_PER_GENE = 3
+LAYOUT_EDGES = 2
+"""Strongest edges into and out of every gene that shape the layout, so that each gene has a place whatever the threshold."""
 MOST_AROUND = 300
 """Edges drawn at most around a gene: two hops in a dense network are most of it, and a hairball answers nothing."""
 MARGIN = 0.1
@@ -43,10 +44,7 @@ class Picture:
 def picture(network: GeneNetwork) -> Picture:
     """Layout from the strongest edges; counts from all of them."""
     strongest = numbered(network, network.edges(0.0, top=MOST_EDGES))
-    shaping = strongest.head(LAYOUT_EDGES_PER_GENE * len(network))
-    positions = network_layout(
-        len(network), shaping[keys.SOURCE].to_numpy(), shaping[keys.TARGET].to_numpy(), shaping[keys.WEIGHT].to_numpy(dtype=float)
-    )
+    positions = network_layout(len(network), *shaping_edges(network.weights, network.panel.is_perturbed))
     genes = pd.DataFrame(
         {
             "gene": list(network.panel.genes),
@@ -57,6 +55,22 @@ def picture(network: GeneNetwork) -> Picture:
     )
     thresholds = np.linspace(0.0, 1.0, STEPS + 1)
     return Picture(genes, strongest, thresholds, network.count_edges(thresholds).tolist(), _without_evidence(network, thresholds))
+
+
+def shaping_edges(weights: np.ndarray, perturbed: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Sources, targets and weights of the LAYOUT_EDGES strongest edges into every gene, and out of every perturbed gene.
+
+    Only edges above zero, no self-loops; each edge once. Edges out of genes never perturbed shape nothing of their own.
+    """
+    n = len(weights)
+    off = np.where(np.eye(n, dtype=bool), 0.0, weights)
+    most = min(LAYOUT_EDGES, n)
+    into = np.argsort(-off, axis=0, kind="stable")[:most]  # (most, n) sources of every target
+    out = np.argsort(-off[perturbed], axis=1, kind="stable")[:, :most]
+    sources = np.concatenate([into.ravel(), np.repeat(np.flatnonzero(perturbed), out.shape[1])])
+    targets = np.concatenate([np.tile(np.arange(n), most), out.ravel()])
+    pairs = np.unique(np.column_stack([sources, targets])[off[sources, targets] > 0], axis=0)
+    return pairs[:, 0], pairs[:, 1], off[pairs[:, 0], pairs[:, 1]]
 
 
 def numbered(network: GeneNetwork, edges: pd.DataFrame) -> pd.DataFrame:

@@ -368,7 +368,7 @@ class NetworkView {
     if (!this.network) return;
     const all = this.names.map((_, i) => i);
     const shown = all.filter((i) => this.shownNode[i]);
-    this.network.fit({ nodes: shown.length ? shown : all, maxZoomLevel: 1.6, animation: animate ? { duration: 250 } : false });
+    this.network.fit({ nodes: shown.length ? shown : all, maxZoomLevel: 1.2, animation: animate ? { duration: 250 } : false });
   }
 
   // ------------------------------------------------------------------ drawing over the network

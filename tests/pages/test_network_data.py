@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dashboard.network_data import MARGIN, MOST_AROUND, ego_edges
+from dashboard.network_data import LAYOUT_EDGES, MARGIN, MOST_AROUND, ego_edges, shaping_edges
 from gpovae_core.data.schema import Panel, PanelData
 from gpovae_core.network.grn import GeneNetwork
 
@@ -36,3 +36,20 @@ def test_many_edges_are_cut_to_the_nearest_and_strongest():
     assert set(np.flatnonzero(own)) <= set(edges.loc[edges["source"] == 7, "target"])  # none of the gene's own edges is cut
     others = edges[(edges["source"] != 7) & (edges["target"] != 7)]
     assert others["weight"].min() > 0.9  # of the rest only the strongest
+
+
+def test_every_gene_has_edges_that_shape_the_layout():
+    net = network(30)
+    sources, targets, weights = shaping_edges(net.weights, np.arange(30) < 10)
+    assert set(targets) == set(range(30))
+    assert set(range(10)) <= set(sources)
+    assert (sources != targets).all()
+    np.testing.assert_array_equal(weights, net.weights[sources, targets])
+    for target in range(30):
+        strongest = np.argsort(-np.where(np.arange(30) == target, 0, net.weights[:, target]))[:LAYOUT_EDGES]
+        assert set(strongest) <= set(sources[targets == target])
+
+
+@pytest.mark.parametrize("n", [1, 2])
+def test_networks_too_small_or_empty_have_no_shape(n):
+    assert len(shaping_edges(np.zeros((n, n)), np.ones(n, dtype=bool))[0]) == 0
