@@ -121,18 +121,19 @@ def _effects(
 ) -> tuple[Tensor, Tensor]:
     arm, levels = _shared_arm(model, prepared, settings)
     decoder = model.decoder
-    zero = torch.zeros(settings.guide_samples, 1, decoder.mlp.first.bias.shape[0])
-    largest = _largest_share(decoder, arm, zero) * arm.library.max() * 64  # a knock-down seldom raises a gene more than 64-fold
+    first = decoder.mlp.first
+    unperturbed = first.bias.expand(settings.guide_samples, 1, -1)
+    largest = _largest_share(decoder, arm, unperturbed) * arm.library.max() * 64  # a knock-down seldom raises a gene more than 64-fold
     expected = ExpectedLog(decoder.log_concentration.exp(), largest.clamp(max=float(arm.library.max())), levels)
 
-    def mean_log(offset_part: Tensor) -> Tensor:
-        share = decoder.log_share(arm.basal, offset_part).exp()
+    def mean_log(condition: Tensor) -> Tensor:
+        share = decoder.log_share(arm.basal, condition).exp()
         return expected(share * arm.library[:, None] + MEAN_FLOOR, arm.level).mean(dim=1)
 
-    control = mean_log(zero)  # (S, G)
+    control = mean_log(unperturbed)  # (S, G)
     means, deviations = [], []
     for i, offsets in enumerate(_offsets(model, dosage, settings)):
-        effect = mean_log(decoder.mlp.first.block("offset", offsets)[:, None]) - control
+        effect = mean_log((first.block("offset", offsets) + first.bias)[:, None]) - control
         means.append(effect.mean(dim=0))
         deviations.append(effect.std(dim=0) if len(effect) > 1 else torch.zeros_like(effect[0]))
         if progress:
@@ -178,12 +179,11 @@ def _posterior_of_controls(model: GpoVae, prepared: PreparedCells, cells: np.nda
     guide = model.guide
     counts = torch.from_numpy(prepared.counts[cells.ravel()].toarray())
     part = guide.counts_part(counts).reshape(*cells.shape, -1)
-    nothing = torch.zeros(1, 1, model.settings.latent)
-    return guide.basal_posterior(part, torch.zeros(()), nothing, torch.zeros(cells.shape[1]))
+    return guide.basal_posterior(part, guide.basal.first.bias)  # no perturbation, no artifact
 
 
-def _largest_share(decoder: Decoder, arm: _Arm, zero: Tensor) -> Tensor:
-    return decoder.log_share(arm.basal, zero).exp().amax(dim=(0, 1)).double()
+def _largest_share(decoder: Decoder, arm: _Arm, unperturbed: Tensor) -> Tensor:
+    return decoder.log_share(arm.basal, unperturbed).exp().amax(dim=(0, 1)).double()
 
 
 def _expected_log_table(concentration: Tensor, means: Tensor, levels: Tensor) -> Tensor:

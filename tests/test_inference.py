@@ -97,15 +97,15 @@ def test_effects_equal_those_of_drawn_counts(model):
     generator = np.random.default_rng(0)
     concentration = model.decoder.log_concentration.exp().detach().numpy()
 
-    def drawn(offset_part: torch.Tensor) -> np.ndarray:
-        share = model.decoder.log_share(arm.basal, offset_part).exp().detach().numpy()
+    def drawn(condition: torch.Tensor) -> np.ndarray:
+        share = model.decoder.log_share(arm.basal, condition).exp().detach().numpy()
         mean = share * arm.library.numpy()[:, None] + 1e-4
         counts = generator.poisson(generator.gamma(concentration, mean / concentration, size=(100, *mean.shape)))
         return np.log2(1 + 1e4 * counts / arm.library.numpy()[:, None]).mean(axis=(0, 1, 2))
 
     with torch.inference_mode():
-        zero = torch.zeros(1, 1, model.settings.decoder_width)
-        expected = drawn(model.decoder.mlp.first.block("offset", offset)[:, None]) - drawn(zero)
+        first = model.decoder.mlp.first
+        expected = drawn((first.block("offset", offset) + first.bias)[:, None]) - drawn(first.bias.expand(1, 1, -1))
     ours = treatment_effects(model, prepared, (name,), SETTINGS).mean.loc[name]
     assert np.abs(ours).max() > 0.5
     np.testing.assert_allclose(ours, expected, atol=0.12)  # 24,000 draws in either arm of a logarithm whose standard deviation is 2 to 4

@@ -6,9 +6,8 @@ import json
 from functools import cache
 from pathlib import Path
 
-from gpovae_core.data.prepare import prepare
-
 from gpovae_core.config import Settings, make_settings
+from gpovae_core.data.prepare import prepare
 from gpovae_core.data.schema import PreparedCells
 from gpovae_core.data.simulate import Simulation, SimulationSettings, simulate
 

@@ -44,6 +44,14 @@ class BlockLinear(nn.Module):
         """Contribution of one block, without the bias: (..., size) -> (..., outputs)."""
         return functional.linear(values, self.weights[name])
 
+    def conditions(self, offsets: Tensor, artifact: Tensor) -> Tensor:
+        """What a cell's perturbation and artifact label add, bias included: (P, U, 2, outputs), to be gathered per cell.
+
+        offsets (P, U, n) and artifact (P, 1, L) meet the blocks of those names; the third axis is the label, 0 or 1.
+        """
+        perturbation = self.block("offset", offsets) + self.bias
+        return torch.stack([perturbation, perturbation + self.block("artifact", artifact)], dim=2)
+
     def columns(self, name: str, index: Tensor) -> Tensor:
         """Contribution of a one-hot block whose ones are at `index` (r,): (r, outputs)."""
         return self.weights[name].index_select(1, index).T
@@ -57,11 +65,11 @@ class ResidualMLP(nn.Module):
         self.first = BlockLinear(blocks, width)
         self.rest = nn.ModuleList(nn.Linear(width, width) for _ in range(layers - 1))
 
-    def forward(self, contributions: Tensor) -> Tensor:
-        """`contributions`: sum over blocks of the first layer, without its bias, (..., width)."""
-        hidden = functional.leaky_relu(contributions + self.first.bias)
+    def forward(self, first: Tensor) -> Tensor:
+        """`first`: sum over blocks of the first layer and its bias, (..., width); overwritten."""
+        hidden = functional.leaky_relu(first, inplace=True)
         for layer in self.rest:
-            hidden = functional.leaky_relu(layer(hidden)) + hidden
+            hidden = functional.leaky_relu(layer(hidden), inplace=True) + hidden
         return hidden
 
 

@@ -94,25 +94,19 @@ class Guide(nn.Module):
         """Mask, effects and artifact vector for the panel genes at `rows` (r,)."""
         mask = straight_through_bernoulli(self.mask_logits.index_select(0, rows), noise.mask, self.temperature)
         first = self.effect.first
-        hidden = self.effect(first.block("mask", mask) + first.columns("identity", rows))
+        hidden = self.effect(first.block("mask", mask) + (first.columns("identity", rows) + first.bias))
         effect = self.effect_head(hidden)
         constant = self.artifact.first.weights["constant"].sum(dim=1)  # the input is a vector of ones
-        artifact = self.artifact_head(self.artifact(constant)[None])
+        artifact = self.artifact_head(self.artifact(constant + self.artifact.first.bias)[None])
         return GuideDraw(rows, mask, effect, effect.sample(noise.effect), artifact, artifact.sample(noise.artifact))
 
     def counts_part(self, counts: Tensor) -> Tensor:
         """Contribution of the standardised log1p counts (..., G) to the first layer of the basal encoder."""
         return self.basal.first.block("counts", (counts.log1p() - self.log_mean) / self.log_std)
 
-    def offset_part(self, offsets: Tensor) -> Tensor:
-        """Contribution of the perturbation offsets: (P, U, n) -> (P, U, width)."""
-        return self.basal.first.block("offset", offsets)
-
-    def basal_posterior(self, counts_part: Tensor, offset_part: Tensor, artifact: Tensor, label: Tensor) -> Normal:
-        """q(z_b): parts broadcast to (P, ..., width); artifact (P, 1, L); label (...) 0 or 1."""
-        own = self.basal.first.block("artifact", artifact)  # (P, 1, width)
-        shape = (own.shape[0], *(1,) * label.dim(), own.shape[-1])
-        return self.basal_head(self.basal(counts_part + offset_part + label[..., None] * own.reshape(shape)))
+    def basal_posterior(self, counts_part: Tensor, condition: Tensor) -> Normal:
+        """q(z_b) from the two parts of the first layer, broadcast to (P, ..., width): see `BlockLinear.conditions`."""
+        return self.basal_head(self.basal(counts_part + condition))
 
 
 class Decoder(nn.Module):
@@ -125,12 +119,14 @@ class Decoder(nn.Module):
         self.head = nn.Linear(settings.decoder_width, genes)
         self.log_concentration = nn.Parameter(torch.zeros(genes))
 
-    def log_share(self, basal: Tensor, offset_part: Tensor, artifact_part: Tensor | None = None) -> Tensor:
-        """Log of the mean share per gene, (..., G), from the basal state (..., L) and first-layer contributions."""
-        contributions = self.mlp.first.block("basal", basal) + offset_part
-        if artifact_part is not None:
-            contributions = contributions + artifact_part
-        return functional.log_softmax(self.head(self.mlp(contributions)), dim=-1)
+    def log_share(self, basal: Tensor, condition: Tensor) -> Tensor:
+        """Log of the mean share per gene, (..., G), from the basal state (..., L) and the condition (..., width)."""
+        first = self.mlp.first
+        width = condition.shape[-1]
+        # One pass over memory for product and sum; a condition shared by many basal states is broadcast.
+        rows = condition.expand(*basal.shape[:-1], width).reshape(-1, width)
+        joined = torch.addmm(rows, basal.reshape(-1, basal.shape[-1]), first.weights["basal"].T).reshape(*basal.shape[:-1], width)
+        return functional.log_softmax(self.head(self.mlp(joined)), dim=-1)
 
 
 class GpoVae(nn.Module):
@@ -154,23 +150,21 @@ class GpoVae(nn.Module):
     def infer(self, batch: Batch, noise: GuideNoise, counterfactual_noise: GuideNoise, basal_noise: Tensor) -> Inference:
         """One pass of the guide over a batch; `basal_noise` (P, B, L). The counterfactual pass uses draws of its own."""
         guide = self.guide
+        first = guide.basal.first
         draw = guide.sample(batch.rows, noise)
         counts = guide.counts_part(batch.counts)  # once for all particles and both labels
-        offset = guide.offset_part(draw.offsets(batch.dosage))[:, batch.group]
-        basal = guide.basal_posterior(counts, offset, draw.artifact, batch.artifact)
-        flipped = guide.basal_posterior(counts, offset, draw.artifact, 1 - batch.artifact)
+        label = batch.artifact.long()
+        condition = first.conditions(draw.offsets(batch.dosage), draw.artifact)
+        basal = guide.basal_posterior(counts, condition[:, batch.group, label])
+        flipped = guide.basal_posterior(counts, condition[:, batch.group, 1 - label])
 
         other = guide.sample(batch.rows, counterfactual_noise)
         profiles = guide.counts_part(batch.profiles)  # (U, 2, width): per perturbation and label, not per cell
-        labels = torch.tensor([0.0, 1.0], device=profiles.device, dtype=profiles.dtype).expand(len(batch.dosage), 2)
-        offset = guide.offset_part(other.offsets(batch.dosage))[:, :, None]
-        counterfactual = guide.basal_posterior(profiles, offset, other.artifact, labels)
+        counterfactual = guide.basal_posterior(profiles, first.conditions(other.offsets(batch.dosage), other.artifact))
         return Inference(draw, basal, basal.sample(basal_noise), flipped, counterfactual)
 
     def log_shares(self, batch: Batch, inference: Inference) -> Tensor:
         """Log of the mean share of every gene in every cell, each under its own artifact label: (P, B, G)."""
-        first = self.decoder.mlp.first
         draw = inference.draw
-        offset = first.block("offset", draw.offsets(batch.dosage))[:, batch.group]
-        artifact = batch.artifact[:, None] * first.block("artifact", draw.artifact)
-        return self.decoder.log_share(inference.basal, offset, artifact)
+        condition = self.decoder.mlp.first.conditions(draw.offsets(batch.dosage), draw.artifact)
+        return self.decoder.log_share(inference.basal, condition[:, batch.group, batch.artifact.long()])

@@ -179,7 +179,7 @@ def test_basal_posterior_equals_the_network_on_the_concatenated_input():
     label = batch.artifact[:, None] * draw.artifact
     whole = torch.cat([guide.basal.first.weights[name] for name in ("counts", "offset", "artifact")], dim=1)
     stacked = torch.cat([standardised.expand(PARTICLES, -1, -1), offsets, label], dim=-1)
-    expected = guide.basal_head(guide.basal(stacked @ whole.T))
+    expected = guide.basal_head(guide.basal(stacked @ whole.T + guide.basal.first.bias))
     torch.testing.assert_close(inference.basal_posterior.mean, expected.mean)
     torch.testing.assert_close(inference.basal_posterior.std, expected.std)
 
@@ -189,9 +189,10 @@ def test_reconstruction_scores_every_cell_under_its_own_label():
     inference = infer(model, batch)
     first = model.decoder.mlp.first
     for cell, failing in enumerate(batch.artifact.tolist()):
-        offset = first.block("offset", inference.draw.offsets(batch.dosage)[:, batch.group[cell]])
-        label = first.block("artifact", inference.draw.artifact[:, 0]) * failing
-        expected = model.decoder.log_share(inference.basal[:, cell], offset, label)
+        offset = inference.draw.offsets(batch.dosage)[:, batch.group[cell]]
+        stacked = torch.cat([inference.basal[:, cell], offset, inference.draw.artifact[:, 0] * failing], dim=-1)
+        whole = torch.cat([first.weights[name] for name in ("basal", "offset", "artifact")], dim=1)
+        expected = torch.log_softmax(model.decoder.head(model.decoder.mlp(stacked @ whole.T + first.bias)), dim=-1)
         torch.testing.assert_close(model.log_shares(batch, inference)[:, cell], expected)
 
 
