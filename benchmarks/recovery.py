@@ -28,10 +28,10 @@ from gpovae_core.training.fit import fit
 from gpovae_core.training.runs import DataSource, RunFolder
 
 
-def one(kind: str, preset: str, seed: int, epochs: int, size: dict[str, int]) -> dict[str, Any]:
-    """One simulated network, one training: the figures of a row."""
+def one(kind: str, preset: str, seed: int, epochs: int, size: dict[str, int], loss: dict[str, object]) -> dict[str, Any]:
+    """One simulated network, one training: the figures of a row. loss: settings on top of the preset's."""
     simulation = simulate(SimulationSettings(network=kind, seed=seed, **size))  # type: ignore[arg-type]
-    settings = make_settings(preset, {"training": {"epochs": epochs, "seed": seed}, "data": {"seed": seed}})
+    settings = make_settings(preset, {"training": {"epochs": epochs, "seed": seed}, "data": {"seed": seed}, "loss": loss})
     prepared = prepare(simulation.adata, settings.data)
     with tempfile.TemporaryDirectory() as folder:
         run = RunFolder.create(Path(folder) / "run", settings, DataSource(path="simulated", simulated=True))
@@ -45,6 +45,7 @@ def one(kind: str, preset: str, seed: int, epochs: int, size: dict[str, int]) ->
     return {
         "network": kind,
         "preset": preset,
+        **loss,
         "seed": seed,
         "epochs": epochs,
         "best_epoch": epoch,
@@ -83,16 +84,18 @@ def main() -> None:
     parser.add_argument("--presets", nargs="+", default=["released", "paper"])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--epochs", type=int, default=150)
+    parser.add_argument("--alignment", type=float, help="weight of the alignment in place of the preset's")
     parser.add_argument("--genes", type=int, default=60)
     parser.add_argument("--perturbations", type=int, default=30)
     parser.add_argument("--cells", type=int, default=6000)
     options = parser.parse_args()
     size = {"genes": options.genes, "perturbations": options.perturbations, "cells": options.cells}
+    loss: dict[str, object] = {} if options.alignment is None else {"alignment": options.alignment}
     rows = []
     for kind in options.networks:
         for preset in options.presets:
             for seed in options.seeds:
-                rows.append(one(kind, preset, seed, options.epochs, size))
+                rows.append(one(kind, preset, seed, options.epochs, size, loss))
                 print(json.dumps(rows[-1]) if options.json else rows[-1], flush=True)
 
 
