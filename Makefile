@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: install app test lint types demo bench clean
+.PHONY: install app test lint types demo clean
 
 install: .venv/.installed
 

@@ -96,6 +96,7 @@ def train(
     file: FileArgument,
     run: Annotated[Path, typer.Option(help="Folder of the run; must be new, unless --resume.")],
     preset: Annotated[str, typer.Option(help="released or paper: whose formulas carry W over its hops.")] = "released",
+    published: Annotated[str | None, typer.Option(help="K562, RPE1 or Adamson: the settings released for that data set.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Most epochs; the early stop usually comes before.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of split, weights, batches and draws.")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps.")] = None,
@@ -118,13 +119,13 @@ def train(
         given.setdefault(section, {})[field] = value
     with _progress() as report:
         if resume:
-            fixed = {name: fields for name, fields in given.items() if name != "training" and fields}
+            fixed = [name for name, fields in given.items() if name != "training" and fields] + ["published"] * (published is not None)
             if fixed:
                 raise SettingsError(f"A resumed run keeps its settings; leave out those of {', '.join(fixed)}.")
             folder = resume_run(run, given["training"], report)
         else:
             given["data"] = {**_given(seed=seed), **given["data"]}
-            folder = start_run(file, run, make_settings(preset, given), report)
+            folder = start_run(file, run, make_settings(preset, given, published), report)
     status = folder.status()
     answer = {"run": str(folder.path), "state": status.state, "epochs": status.epoch, "best_epoch": status.best_epoch}
     _show(

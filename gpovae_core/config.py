@@ -171,15 +171,19 @@ PUBLISHED: dict[str, dict[str, dict[str, object]]] = {
 """Settings of the authors' release per data set, on top of the preset `released`."""
 
 
-def make_settings(preset: str = "released", changes: dict[str, dict[str, object]] | None = None) -> Settings:
-    """Settings of a preset with `changes` (section -> field -> value) on top.
+def make_settings(preset: str = "released", changes: dict[str, dict[str, object]] | None = None, published: str | None = None) -> Settings:
+    """Settings of a preset, with those PUBLISHED for a data set and then `changes` (section -> field -> value) on top.
 
     Raises SettingsError that names every bad field, what it accepts and what it got.
     """
     if preset not in PRESETS:
         raise SettingsError(f"Unknown preset '{preset}': choose one of {', '.join(PRESETS)}.")
+    if published is not None and (published not in PUBLISHED or preset != "released"):
+        raise SettingsError(
+            f"Published settings exist for {', '.join(PUBLISHED)}, with the preset 'released'; got '{published}', '{preset}'."
+        )
     merged: dict[str, object] = {"preset": preset}
-    for layer in (PRESETS[preset], changes or {}):
+    for layer in (PRESETS[preset], PUBLISHED.get(published or "", {}), changes or {}):
         for section, fields in layer.items():
             merged[section] = {**merged.get(section, {}), **fields}  # type: ignore[dict-item]
     return parse_settings(merged)
