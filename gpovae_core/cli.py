@@ -95,7 +95,9 @@ def validate(file: FileArgument, label_column: LabelColumn = None, control_label
 def train(
     file: FileArgument,
     run: Annotated[Path, typer.Option(help="Folder of the run; must be new, unless --resume.")],
-    preset: Annotated[str, typer.Option(help="released or paper: whose formulas carry W over its hops.")] = "released",
+    preset: Annotated[
+        str | None, typer.Option(help="evidence (default): W from calibrated effects; released or paper: the published formulas.")
+    ] = None,
     published: Annotated[str | None, typer.Option(help="K562, RPE1 or Adamson: the settings released for that data set.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Most epochs; the early stop usually comes before.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of split, weights, batches and draws.")] = None,
