@@ -191,7 +191,7 @@ PRESETS: dict[str, dict[str, dict[str, object]]] = {
     "evidence": {
         "model": {"network": "evidence", "latent": 32},
         "loss": {"alignment": 0.0, "sparsity": 0.0, "effect_offset": 0.0, "kl_warmup": 20, "balance_artifacts": False},
-        "training": {"learning_rate": 1e-3, "patience": 15},
+        "training": {"learning_rate": 1e-3, "particles": 2, "patience": 15},
     },
     "released": {},
     "paper": {"loss": {"influence": "paper", "alignment": 0.1, "sparsity": 0.1, "effect_offset": 0.0}},

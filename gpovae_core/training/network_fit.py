@@ -10,6 +10,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from gpovae_core.config import Settings
 from gpovae_core.data.contrasts import Contrasts, contrasts, null_contrasts
@@ -135,6 +136,14 @@ def false_edge_rate(fit: NetworkFit, weights: np.ndarray, threshold: np.ndarray 
     edges = len(values) - np.searchsorted(values, at, side="right")
     expected = np.interp(at, fit.null_threshold, fit.null_share) * len(values)
     return np.where(edges > 0, np.minimum(expected / np.maximum(edges, 1), 1.0), np.where(np.isnan(expected), np.nan, 0.0))
+
+
+def false_edges(fit: NetworkFit, weights: np.ndarray, thresholds: np.ndarray | None = None) -> pd.DataFrame:
+    """Table over thresholds: threshold, edges (from perturbed genes, to measured ones), estimated_false_edge_rate."""
+    at = np.round(np.arange(0.05, 1.0, 0.05), 2) if thresholds is None else thresholds
+    values = np.sort(weights[np.isfinite(fit.evidence)])
+    edges = len(values) - np.searchsorted(values, at, side="right")
+    return pd.DataFrame({"threshold": at, "edges": edges, "estimated_false_edge_rate": false_edge_rate(fit, weights, at)})
 
 
 def measured_influence(fit: NetworkFit, prepared: PreparedCells) -> np.ndarray:
