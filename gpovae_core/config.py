@@ -118,7 +118,9 @@ class NetworkSettings(_Settings):
 class LossSettings(_Settings):
     """Weights of the loss terms."""
 
-    influence: Literal["paper", "released"] = Field(default="released", description="Which formula carries W over K hops.")
+    influence: Literal["paper", "released", "signed"] = Field(
+        default="released", description="Which formula carries W over K hops; signed: powers of W times S (preset evidence)."
+    )
     hops: Count = Field(default=5, description="K, the number of hops over which W is accumulated.")
     alignment: NonNegative = Field(
         default=100.0, description="Weight of the alignment of the hop influence with observed effects (GPO weight)."
@@ -177,6 +179,15 @@ class EvaluationSettings(_Settings):
 class Settings(_Settings):
     """All settings of a run."""
 
+    @model_validator(mode="after")
+    def _check(self) -> Settings:
+        if (self.model.network == "evidence") != (self.loss.influence == "signed"):
+            raise ValueError(
+                "model.network and loss.influence belong together: 'evidence' with 'signed', 'free' with 'paper' or 'released'; "
+                f"got '{self.model.network}' with '{self.loss.influence}'"
+            )
+        return self
+
     preset: Literal["evidence", "paper", "released"] = "released"
     data: DataSettings = Field(default_factory=DataSettings)
     model: ModelSettings = Field(default_factory=ModelSettings)
@@ -190,7 +201,14 @@ class Settings(_Settings):
 PRESETS: dict[str, dict[str, dict[str, object]]] = {
     "evidence": {
         "model": {"network": "evidence", "latent": 32},
-        "loss": {"alignment": 0.0, "sparsity": 0.0, "effect_offset": 0.0, "kl_warmup": 20, "balance_artifacts": False},
+        "loss": {
+            "influence": "signed",
+            "alignment": 0.0,
+            "sparsity": 0.0,
+            "effect_offset": 0.0,
+            "kl_warmup": 20,
+            "balance_artifacts": False,
+        },
         "training": {"learning_rate": 1e-3, "particles": 2, "patience": 15},
     },
     "released": {},

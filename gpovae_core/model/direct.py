@@ -115,15 +115,6 @@ def direct_edges(total: TotalEffects, n: int, least_effect: float, hop_tolerance
     return DirectEdges(log_odds, mean, np.sqrt(variance))
 
 
-def signed_influence(edges: np.ndarray, hops: int) -> np.ndarray:
-    """T_K = B + B^2 + ... + B^K of B = W * S (n, n): change of each gene per unit change of the source, over up to K hops."""
-    total = walk = edges
-    for _ in range(hops - 1):
-        walk = walk @ edges
-        total = total + walk
-    return total
-
-
 def _log_bayes_factor(estimate: np.ndarray, error2: np.ndarray, null: float, slab: float) -> np.ndarray:
     """log N(estimate; 0, error2 + null + slab) - log N(estimate; 0, error2 + null): an edge against nothing that matters."""
     without, having = error2 + null, error2 + null + slab

@@ -15,8 +15,9 @@ import pandas as pd
 from gpovae_core.config import Settings
 from gpovae_core.data.contrasts import Contrasts, contrasts, null_contrasts
 from gpovae_core.data.schema import PreparedCells
-from gpovae_core.model.direct import TotalEffects, direct_edges, signed_influence
+from gpovae_core.model.direct import TotalEffects, direct_edges
 from gpovae_core.model.evidence import EvidenceRule, fit_evidence
+from gpovae_core.model.hops import hop_series, influence
 
 SEEN_FALLING = 3.0
 """A target counts as knocked down where its own expression falls by so many standard errors."""
@@ -83,7 +84,7 @@ def explain(prepared: PreparedCells, observed: Contrasts, rule: EvidenceRule, se
         log_odds=edges.log_odds,
         strength=edges.strength,
         strength_sd=edges.deviation,
-        influence=signed_influence(edges.probabilities * edges.strength, settings.loss.hops),
+        influence=influence(edges.probabilities * edges.strength, hop_series("signed", n, settings.loss.hops)),
         evidence=_whole(n, observed, belief.probability, known),
         effect=_whole(n, observed, observed.effect, np.isfinite(observed.error)),
         effect_sd=_whole(n, observed, observed.error, np.isfinite(observed.error)),
