@@ -142,7 +142,10 @@ def _measured(cells: PreparedCells, source: str, target: str, pairs: PairStatist
     perturbed = cells.labels[here] == source
     treated, control = values[perturbed], values[~perturbed]
     if len(treated) == 0:
-        return None, f"No held-out cell has {source} alone perturbed: its cells were all used for training, or it was only part of combinations."
+        return (
+            None,
+            f"No held-out cell has {source} alone perturbed: its cells were all used for training, or it was only part of combinations.",
+        )
     if len(control) == 0:
         return None, "No control cell was held out."
     low, high = welch_interval(treated, control)

@@ -208,7 +208,7 @@ class GeneNetwork:
         return len(weights) - np.searchsorted(weights, np.asarray(thresholds, dtype=np.float64), side="right")
 
     def suggest_threshold(self, edges: int = 1, self_loops: bool = False) -> float | None:
-        """The largest threshold, in thousandths of the scale, at which at least `edges` edges show; None where no threshold shows so many."""
+        """The largest threshold, in thousandths of the scale, that shows at least `edges` edges; None where none does."""
         weights = self._ascending[self_loops]
         if edges < 1:
             raise QueryError(f"edges must be 1 or more, got {edges}.")

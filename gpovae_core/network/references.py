@@ -93,8 +93,10 @@ def read_references(folder: Path) -> tuple[list[ReferenceNetwork], list[str]]:
 def read_reference(content: bytes, file_name: str) -> ReferenceNetwork:
     """The network in the bytes of a file. Raises QueryError that says what is wrong with it."""
     lines = io.StringIO(_text(content, file_name), newline="")
-    first = lines.readline()
-    lines.seek(0)
+    start, first = 0, lines.readline()
+    while first.startswith("#"):  # facts above a table, as this project's own exports have them
+        start, first = lines.tell(), lines.readline()
+    lines.seek(start)
     rows = csv.reader(lines, delimiter="\t" if "\t" in first else ",")
     try:
         header = [name.strip().casefold() for name in next(rows, [])]
@@ -114,7 +116,7 @@ def _text(content: bytes, file_name: str) -> str:
             with gzip.GzipFile(fileobj=io.BytesIO(content)) as file:
                 content = file.read(MOST_BYTES + 1)
         if len(content) > MOST_BYTES:
-            raise QueryError(f"'{file_name}' holds more than {MOST_BYTES // 1_000_000} MB of text: leave out the edges that are not needed.")
+            raise QueryError(f"'{file_name}' holds more than {MOST_BYTES // 1_000_000} MB of text: leave out what is not needed.")
         return content.decode("utf-8-sig")
     except (OSError, EOFError, UnicodeDecodeError, zlib.error):
         raise QueryError(f"'{file_name}' is not a text file. {EXPECTED}") from None

@@ -14,7 +14,9 @@ from gpovae_core.network.grn import GeneNetwork
 from tests.fake_run import HOSTILE
 
 PANEL = Panel(
-    PanelData(perturbed=("A", "B", "C"), extended=("D",), measured=("A", "B", "D"), ids={"B": "ENSG00000115415.7"}, reasons={"D": "top of A"})
+    PanelData(
+        perturbed=("A", "B", "C"), extended=("D",), measured=("A", "B", "D"), ids={"B": "ENSG00000115415.7"}, reasons={"D": "top of A"}
+    )
 )
 
 

@@ -71,9 +71,13 @@ def test_other_reasons_are_named(run: tuple[GeneNetwork, PreparedCells]) -> None
     assert not network.panel.is_measured[-1]
     assert "was not measured" in edge_evidence(network, "PERT0000", unmeasured, cells).why_not
     assert "holds no cells" in edge_evidence(network, "PERT0000", "PERT0001").why_not
-    without = PreparedCells(cells.cells[~((cells.labels == "PERT0002") & cells.where(splits=keys.HELD_OUT))].copy(), cells.panel, cells.report)
+    without = PreparedCells(
+        cells.cells[~((cells.labels == "PERT0002") & cells.where(splits=keys.HELD_OUT))].copy(), cells.panel, cells.report
+    )
     assert "No held-out cell has PERT0002" in edge_evidence(network, "PERT0002", "PERT0001", without).why_not
-    bare = PreparedCells(cells.cells[~((cells.labels == keys.CONTROL) & cells.where(splits=keys.HELD_OUT))].copy(), cells.panel, cells.report)
+    bare = PreparedCells(
+        cells.cells[~((cells.labels == keys.CONTROL) & cells.where(splits=keys.HELD_OUT))].copy(), cells.panel, cells.report
+    )
     assert "No control cell" in edge_evidence(network, "PERT0002", "PERT0001", bare).why_not
 
 
@@ -105,7 +109,9 @@ def test_no_way_around() -> None:
 
 def test_references_are_asked(run: tuple[GeneNetwork, PreparedCells]) -> None:
     reference = read_reference(b"source,target,sign\npert0000,pert0001,-1\n", "mine.csv")
-    there, back = (edge_evidence(run[0], *ends, references=[reference]).known[0] for ends in (("PERT0000", "PERT0001"), ("PERT0001", "PERT0000")))
+    there, back = (
+        edge_evidence(run[0], *ends, references=[reference]).known[0] for ends in (("PERT0000", "PERT0001"), ("PERT0001", "PERT0000"))
+    )
     assert (there.reference, there.found, there.sign) == ("mine", True, -1)
     assert (back.found, back.reverse) == (False, True)
 
