@@ -28,8 +28,10 @@ class ThresholdCurves:
 
     edges, genes: edges between different genes above the step, and genes that have one; coverage: share of the pairs with a real
     effect that are joined within `hops` edges; effects: how many such pairs there are; mu_wd: mean Wasserstein distance of the edges
-    that were tested; random_mu_wd: the same over all tested pairs, which is what as many random edges would have on average;
-    omission: share of significant raw p among the tested pairs that no path of at most `omission_hops` edges joins.
+    that were tested; omission: share of significant raw p among the tested pairs that no path of at most `omission_hops` edges joins.
+
+    Beside each of these what the number of edges alone would give: coverage_of_any, the share of *all* tested pairs that are joined;
+    random_mu_wd, the mean over all tested pairs; significant, the share of significant raw p among all of them.
     """
 
     thresholds: np.ndarray
@@ -37,16 +39,23 @@ class ThresholdCurves:
     genes: np.ndarray
     hops: int
     coverage: np.ndarray | None = None
+    coverage_of_any: np.ndarray | None = None
     effects: int = 0
     mu_wd: np.ndarray | None = None
     random_mu_wd: float | None = None
     omission: np.ndarray | None = None
     omission_hops: int = 0
+    significant: float | None = None
 
     def table(self) -> pd.DataFrame:
         """The curves as columns, for a download."""
         columns = {"threshold": self.thresholds, "edges": self.edges, "genes": self.genes}
-        optional = {"pathway_coverage": self.coverage, "mean_wasserstein": self.mu_wd, "false_omission_rate": self.omission}
+        optional = {
+            "pathway_coverage": self.coverage,
+            "coverage_of_any_pair": self.coverage_of_any,
+            "mean_wasserstein": self.mu_wd,
+            "false_omission_rate": self.omission,
+        }
         return pd.DataFrame(columns | {name: values for name, values in optional.items() if values is not None})
 
 
@@ -116,11 +125,13 @@ def threshold_curves(
         genes=curves.genes,
         hops=hops,
         coverage=_ratio(_above(reached[:, columns][real]), np.full(STEPS + 1, real.sum())),
+        coverage_of_any=_ratio(_above(reached[:, columns][tested]), np.full(STEPS + 1, tested.sum())),
         effects=int(real.sum()),
         mu_wd=_ratio(distance, edges),
         random_mu_wd=float(pairs.wasserstein[tested].mean()),
         omission=_ratio(missed, without),
         omission_hops=omission_hops,
+        significant=float((pairs.p[tested] < significance).mean()),
     )
 
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from scipy import stats
+from scipy import sparse, stats
 
 from gpovae_core import keys
 from gpovae_core.data.effects import log_expression
@@ -22,6 +23,29 @@ from gpovae_core.network.references import Known, ReferenceNetwork
 
 CONFIDENCE = 0.95
 PATHS_LOOKED_AT = 6
+
+
+@dataclass(frozen=True)
+class HeldOutCells:
+    """Expression of the panel's measured genes in the held-out cells, cut out once so that one edge costs one column.
+
+    labels: (h,) perturbation of every cell; expression: (h, m) CSC; columns: gene -> column.
+    """
+
+    labels: np.ndarray
+    expression: sparse.csc_matrix
+    columns: dict[str, int]
+
+    @classmethod
+    def of(cls, cells: PreparedCells) -> HeldOutCells:
+        here = np.flatnonzero(cells.where(splits=keys.HELD_OUT))
+        expression: Any = log_expression(cells.counts[here], cells.library_size[here])[:, cells.panel_columns]
+        genes = [str(gene) for gene in cells.cells.var_names[cells.panel_columns]]
+        return cls(cells.labels[here], expression.tocsc(), {gene: i for i, gene in enumerate(genes)})
+
+    def values(self, gene: str) -> np.ndarray:
+        """(h,) expression of one measured gene."""
+        return self.expression[:, [self.columns[gene]]].toarray().ravel()
 
 
 @dataclass(frozen=True)
@@ -79,7 +103,7 @@ def edge_evidence(
     network: GeneNetwork,
     source: str,
     target: str,
-    cells: PreparedCells | None = None,
+    cells: HeldOutCells | None = None,
     pairs: PairStatistics | None = None,
     references: Sequence[ReferenceNetwork] = (),
     hops: int = 5,
@@ -121,7 +145,7 @@ def _influence(network: GeneNetwork, i: int, j: int, trace: PathTrace | None) ->
     return trace.influence if trace else float("nan")
 
 
-def _why_not_measured(network: GeneNetwork, i: int, j: int, cells: PreparedCells | None) -> str:
+def _why_not_measured(network: GeneNetwork, i: int, j: int, cells: HeldOutCells | None) -> str:
     """What keeps cells from speaking for an edge, "" where nothing does."""
     genes = network.panel.genes
     if not network.has_evidence[i]:
@@ -133,14 +157,9 @@ def _why_not_measured(network: GeneNetwork, i: int, j: int, cells: PreparedCells
     return ""
 
 
-def _measured(cells: PreparedCells, source: str, target: str, pairs: PairStatistics | None) -> tuple[Measured | None, str]:
-    held_out = cells.where(splits=keys.HELD_OUT)
-    here = np.flatnonzero(held_out & ((cells.labels == keys.CONTROL) | (cells.labels == source)))
-    column = cells.cells.var_names.get_loc(target)
-    counts = cells.counts[here]
-    values = log_expression(counts, cells.library_size[here])[:, [column]].toarray().ravel()
-    perturbed = cells.labels[here] == source
-    treated, control = values[perturbed], values[~perturbed]
+def _measured(cells: HeldOutCells, source: str, target: str, pairs: PairStatistics | None) -> tuple[Measured | None, str]:
+    values = cells.values(target)
+    treated, control = values[cells.labels == source], values[cells.labels == keys.CONTROL]
     if len(treated) == 0:
         return (
             None,

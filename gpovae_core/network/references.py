@@ -43,9 +43,8 @@ class ReferenceNetwork:
 
     def knows(self, source: str, target: str) -> Known:
         """What the table says on source -> target."""
-        pair = (source.casefold(), target.casefold())
-        notes = self.known.get(pair if self.directed or pair[0] <= pair[1] else pair[::-1])
-        reverse = self.directed and self.known.get(pair[::-1]) is not None
+        notes = self.known.get(_folded(source, target, self.directed))
+        reverse = self.directed and _folded(target, source, True) in self.known
         return Known(self.name, notes is not None, reverse, tuple(n for n in notes or () if n))
 
 
@@ -136,13 +135,18 @@ def _pairs(rows: Iterable[list[str]], ends: tuple[int, int], directed: bool, not
     for row in rows:
         if len(row) <= max(ends):
             continue
-        pair = (row[ends[0]].strip().casefold(), row[ends[1]].strip().casefold())
-        if not all(pair):
+        key = _folded(row[ends[0]].strip(), row[ends[1]].strip(), directed)
+        if not all(key):
             continue
-        key = pair if directed or pair[0] <= pair[1] else pair[::-1]
         note = row[notes].strip() if notes is not None and len(row) > notes else ""
         found.setdefault(key, {})[note] = None
     return {pair: tuple(noted) for pair, noted in found.items()}
+
+
+def _folded(source: str, target: str, directed: bool) -> tuple[str, str]:
+    """How a pair is looked up: without regard to case, and to order where there is no direction."""
+    a, b = source.casefold(), target.casefold()
+    return (a, b) if directed or a <= b else (b, a)
 
 
 _WELL_KNOWN = {"trrust": "TRRUST", "collectri": "CollecTRI", "corum": "CORUM"}

@@ -13,7 +13,7 @@ from gpovae_core.data.effects import log_expression
 from gpovae_core.data.schema import PreparedCells
 from gpovae_core.errors import QueryError
 from gpovae_core.evaluation.report import held_out_pairs
-from gpovae_core.network.evidence import edge_evidence, welch_interval
+from gpovae_core.network.evidence import HeldOutCells, edge_evidence, welch_interval
 from gpovae_core.network.grn import GeneNetwork
 from gpovae_core.network.references import read_reference
 from tests.fake_run import make_fake_run
@@ -28,7 +28,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[GeneNetwork, Prepared
 def test_the_numbers_are_those_of_scipy(run: tuple[GeneNetwork, PreparedCells]) -> None:
     network, cells = run
     pairs = held_out_pairs(cells)
-    found = edge_evidence(network, "PERT0001", "PERT0003", cells, pairs).measured
+    found = edge_evidence(network, "PERT0001", "PERT0003", HeldOutCells.of(cells), pairs).measured
     values = log_expression(cells.counts, cells.library_size)[:, [cells.cells.var_names.get_loc("PERT0003")]].toarray().ravel()
     held = cells.where(splits=keys.HELD_OUT)
     control, treated = values[held & (cells.labels == keys.CONTROL)], values[held & (cells.labels == "PERT0001")]
@@ -44,7 +44,7 @@ def test_the_numbers_are_those_of_scipy(run: tuple[GeneNetwork, PreparedCells]) 
     i, j = pairs.sources.index("PERT0001"), pairs.targets.index("PERT0003")
     assert found.adjusted == pairs.adjusted[i, j]
     assert (found.p, found.wasserstein) == pytest.approx((pairs.p[i, j], pairs.wasserstein[i, j]))
-    assert edge_evidence(network, "PERT0001", "PERT0003", cells).measured.adjusted is None  # type: ignore[union-attr]
+    assert edge_evidence(network, "PERT0001", "PERT0003", HeldOutCells.of(cells)).measured.adjusted is None  # type: ignore[union-attr]
 
 
 def test_rank_counts_the_stronger_edges(run: tuple[GeneNetwork, PreparedCells]) -> None:
@@ -59,7 +59,7 @@ def test_rank_counts_the_stronger_edges(run: tuple[GeneNetwork, PreparedCells]) 
 
 
 def test_what_was_never_perturbed_has_no_direct_evidence(run: tuple[GeneNetwork, PreparedCells]) -> None:
-    found = edge_evidence(*run[:1], "EXT0001", "PERT0000", run[1])
+    found = edge_evidence(run[0], "EXT0001", "PERT0000", HeldOutCells.of(run[1]))
     assert not found.perturbed
     assert found.measured is None
     assert found.why_not.startswith("No direct evidence: EXT0001 was never perturbed")
@@ -69,16 +69,15 @@ def test_other_reasons_are_named(run: tuple[GeneNetwork, PreparedCells]) -> None
     network, cells = run
     unmeasured = network.panel.genes[-1]
     assert not network.panel.is_measured[-1]
-    assert "was not measured" in edge_evidence(network, "PERT0000", unmeasured, cells).why_not
+    assert "was not measured" in edge_evidence(network, "PERT0000", unmeasured, HeldOutCells.of(cells)).why_not
     assert "holds no cells" in edge_evidence(network, "PERT0000", "PERT0001").why_not
-    without = PreparedCells(
-        cells.cells[~((cells.labels == "PERT0002") & cells.where(splits=keys.HELD_OUT))].copy(), cells.panel, cells.report
-    )
-    assert "No held-out cell has PERT0002" in edge_evidence(network, "PERT0002", "PERT0001", without).why_not
-    bare = PreparedCells(
-        cells.cells[~((cells.labels == keys.CONTROL) & cells.where(splits=keys.HELD_OUT))].copy(), cells.panel, cells.report
-    )
-    assert "No control cell" in edge_evidence(network, "PERT0002", "PERT0001", bare).why_not
+    held_out = cells.where(splits=keys.HELD_OUT)
+
+    def without(label: str) -> HeldOutCells:
+        return HeldOutCells.of(PreparedCells(cells.cells[~((cells.labels == label) & held_out)].copy(), cells.panel, cells.report))
+
+    assert "No held-out cell has PERT0002" in edge_evidence(network, "PERT0002", "PERT0001", without("PERT0002")).why_not
+    assert "No control cell" in edge_evidence(network, "PERT0002", "PERT0001", without(keys.CONTROL)).why_not
 
 
 def chain(direct: float) -> GeneNetwork:
@@ -117,7 +116,7 @@ def test_references_are_asked(run: tuple[GeneNetwork, PreparedCells]) -> None:
 
 
 def test_a_self_loop_has_no_path(run: tuple[GeneNetwork, PreparedCells]) -> None:
-    found = edge_evidence(run[0], "PERT0000", "PERT0000", run[1])
+    found = edge_evidence(run[0], "PERT0000", "PERT0000", HeldOutCells.of(run[1]))
     assert found.trace is None
     assert found.measured is not None
     assert found.measured.adjusted is None
@@ -150,7 +149,7 @@ def test_the_project_has_real_cells_to_show(tmp_path: Path) -> None:
     demo = RunFolder.open(PROJECT / "assets" / "demo" / "run")
     network = GeneNetwork.from_run(demo)
     strongest = network.edges(0.5).iloc[0]
-    found = edge_evidence(network, strongest["source"], strongest["target"], demo.cells(), held_out_pairs(demo.cells()))
+    found = edge_evidence(network, strongest["source"], strongest["target"], HeldOutCells.of(demo.cells()), held_out_pairs(demo.cells()))
     assert found.measured is not None
     assert found.measured.adjusted is not None
     assert found.measured.adjusted < 0.01
