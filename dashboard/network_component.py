@@ -41,8 +41,17 @@ class Answers:
     reset: Callable[[], None]
 
 
+_HELD = "gpovae_graph_in_browser"
+
+
+def graph_in_browser() -> str | None:
+    """Version of the graph that the picture on the screen was sent last; None where there is no picture on the screen yet."""
+    return st.session_state.get(_HELD) if KEY in st.session_state else None
+
+
 def network_picture(data: dict[str, Any], answers: Answers) -> None:
     """Show the picture. What the browser says is checked here: anything of another shape is passed over."""
+    st.session_state[_HELD] = data["version"]
 
     def event(name: str) -> Any:
         return st.session_state[KEY].get(name)
@@ -75,6 +84,9 @@ def network_picture(data: dict[str, Any], answers: Answers) -> None:
         if by in (-1, 1):
             answers.step(int(by))
 
+    def missing() -> None:
+        st.session_state.pop(_HELD, None)
+
     _component("network")(
         key=KEY,
         data=data,
@@ -85,6 +97,7 @@ def network_picture(data: dict[str, Any], answers: Answers) -> None:
         on_loops_change=loops,
         on_stepped_change=stepped,
         on_reset_change=answers.reset,
+        on_missing_change=missing,
     )
 
 

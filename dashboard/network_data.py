@@ -180,8 +180,11 @@ def digits(top: float) -> int:
     return max(0, min(12, 3 - math.floor(math.log10(top) + 1e-9)))
 
 
-def message(shown: Picture, network: GeneNetwork, run: str, sight: Sight) -> dict[str, Any]:
-    """Everything the component is sent. `version` names the edges: equal versions, equal edges, nothing to rebuild."""
+def message(shown: Picture, network: GeneNetwork, run: str, sight: Sight, known: str | None = None) -> dict[str, Any]:
+    """Everything the component is sent. `version` names the edges: equal versions, equal edges, nothing to rebuild.
+
+    known: the version that the browser holds already; its genes and edges, most of the message, are then left out.
+    """
     index = network.panel.index
     ego = sight.mode == "ego" and sight.focus is not None
     edges, floor, around, strongest = shown.edges, 0.0, 0, None
@@ -220,17 +223,11 @@ def message(shown: Picture, network: GeneNetwork, run: str, sight: Sight) -> dic
         "around": around,
         "strongest": strongest,
     }
+    if version == known:
+        return {"run": run, "version": version, "view": view}
     facts = {"run": network.name, "simulated": network.simulated, "settings": network.settings, "gpovae": __version__}
-    return {
-        "run": run,
-        "version": version,
-        "genes": shown.genes,
-        "edges": edges,
-        "counts": shown.counts,
-        "indirect": shown.indirect,
-        "facts": facts,
-        "view": view,
-    }
+    graph = {"genes": shown.genes, "edges": edges, "counts": shown.counts, "indirect": shown.indirect, "facts": facts}
+    return {"run": run, "version": version, "view": view, **graph}
 
 
 def threshold_message(

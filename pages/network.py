@@ -4,7 +4,7 @@ import streamlit as st
 
 from dashboard import history, loaders, shell, state
 from dashboard import network_tabs as tabs
-from dashboard.network_component import Answers, network_picture
+from dashboard.network_component import Answers, graph_in_browser, network_picture
 from dashboard.network_data import Sight, false_edge_rate, message, on_step
 from dashboard.network_inspector import chosen_edge, inspector
 from dashboard.run_summary import null_in_words
@@ -83,7 +83,7 @@ def picture(scene: tabs.Scene) -> None:
         redo=redo,
         false_rate=false_edge_rate(loaders.false_edges(scene.run), shown),
     )
-    network_picture(message(scene.picture, shown, f"{loaders.version(scene.run)}", sight), answers(found))
+    network_picture(message(scene.picture, shown, loaders.version(scene.run), sight, graph_in_browser()), answers(found))
 
 
 def answers(found: PathTrace | None) -> Answers:
@@ -143,10 +143,10 @@ def page(run: RunFolder) -> None:
     history.record()
     controls(scene.network)
     left, right = st.columns([7, 3])
+    with right, shell.errors_in_words():  # first: the browser paints the picture last, and that takes longest
+        inspector(run, scene.shown, scene.threshold)
     with left:
         picture(scene)
-    with right, shell.errors_in_words():
-        inspector(run, scene.shown, scene.threshold)
     with shell.errors_in_words():
         trust(scene)
     parts = {

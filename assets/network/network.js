@@ -8,6 +8,7 @@ const EDGE_REACH = 6; // the same for edges, where no gene is near
 const LABEL_PX = 12;
 const LABEL_LENGTH = 24;
 const MOST_LABELS = 70;
+const MOST_DASHED = 1500; // edges up to which those without direct evidence are dashed; of more, dashes would double the time to paint
 const THRESHOLD_EVENT = "gpovae-threshold"; // the chart of thresholds and this picture tell each other of a drag
 
 // Okabe-Ito colours, a darker and a lighter set; shape, arrow head and dashes say the same without colour.
@@ -71,7 +72,7 @@ class NetworkView {
     this.el = {
       root: find(".explorer"), slider: find(".slider"), exact: find(".exact"), status: find(".status"), canvas: find(".canvas"),
       empty: find(".empty"), tip: find(".tip"), legend: find(".legend"), measure: find(".measure"), loops: find(".loops"),
-      undo: find(".undo"), redo: find(".redo"), full: find(".full"), bar: find(".bar"),
+      undo: find(".undo"), redo: find(".redo"), full: find(".full"), ring: find(".ring"),
     };
     const on = (selector, event, action) => find(selector).addEventListener(event, action);
     on(".slider", "input", () => this.drag(this.fromStep(this.el.slider.value)));
@@ -109,13 +110,19 @@ class NetworkView {
     if (data !== this.latest || this.gone) return; // a newer rerun came while the library loaded
     const view = data.view;
     const newGraph = data.version !== this.version;
+    if (newGraph && !data.genes) {
+      this.send("missing", Date.now()); // Python believes that this graph is here already; it was, before this picture was made anew
+      return;
+    }
     const newRun = data.run !== this.run;
     const viewKey = JSON.stringify([view.mode, view.focus, view.hops, view.direction, view.highlight]);
     const newView = viewKey !== this.viewKey;
-    const flyTo = view.mode !== "ego" && view.focus !== null && view.focus !== this.view?.focus && !newRun;
+    const flyTo = view.mode !== "ego" && view.focus !== null && view.focus !== this.view?.focus && view.focus !== this.clicked && !newRun;
+    this.clicked = undefined;
+    this.el.ring.hidden = true;
     const palette = this.isDark() ? PALETTES.dark : PALETTES.light;
     const newTheme = palette !== this.palette;
-    Object.assign(this, { version: data.version, run: data.run, view, counts: data.counts, indirect: data.indirect, facts: data.facts, palette, viewKey });
+    Object.assign(this, { version: data.version, run: data.run, view, palette, viewKey });
     if (newGraph) this.read(data);
     const membersKey = view.members ? view.members.join() : "";
     const newMembers = membersKey !== this.membersKey;
@@ -132,6 +139,7 @@ class NetworkView {
   }
 
   read(data) {
+    Object.assign(this, { counts: data.counts, indirect: data.indirect, facts: data.facts });
     this.names = column(data.genes, "gene").map(String);
     this.kind = column(data.genes, "perturbed").map(Number);
     this.x = column(data.genes, "x").map(Number);
@@ -146,7 +154,7 @@ class NetworkView {
       this.outgoing[this.source[e]].push(e);
       this.incoming[this.target[e]].push(e);
     });
-    this.unit = Math.max(14, Math.min(38, 560 / Math.sqrt(this.names.length + 1)));
+    this.unit = Math.max(14, Math.min(54, 560 / Math.sqrt(this.names.length + 1)));
   }
 
   build(vis, newRun) {
@@ -171,6 +179,7 @@ class NetworkView {
       nodes: { borderWidth: 0, chosen: false },
     });
     this.network.on("click", (params) => this.click(params));
+    for (const moved of ["zoom", "dragging"]) this.network.on(moved, () => (this.el.ring.hidden = true));
     this.network.on("afterDrawing", (ctx) => this.decorate(ctx));
   }
 
@@ -194,7 +203,7 @@ class NetworkView {
       id: e, from: this.source[e], to: this.target[e],
       width: this.edgeWidth(e),
       color: { color: this.edgeColor(e), inherit: false },
-      dashes: this.kind[this.source[e]] === 1 ? false : [this.unit * 0.35, this.unit * 0.25],
+      dashes: this.isDashed(e) ? [this.unit * 0.35, this.unit * 0.25] : false,
       arrows: { to: { enabled: true, type: ARROWS[kind], scaleFactor: this.unit / 34 } },
     };
   }
@@ -207,7 +216,12 @@ class NetworkView {
   }
   edgeColor(e) {
     const [r, g, b] = this.palette[signName(this.sign[e])];
-    return `rgba(${r},${g},${b},${0.4 + 0.5 * this.share(e)})`;
+    const pale = this.kind[this.source[e]] !== 1 && !this.isDashed(e) ? 0.5 : 1;
+    return `rgba(${r},${g},${b},${((0.4 + 0.5 * this.share(e)) * pale).toFixed(3)})`;
+  }
+  /** No direct evidence: dashed where edges are few enough, pale where not. */
+  isDashed(e) {
+    return this.kind[this.source[e]] !== 1 && this.weight.length <= MOST_DASHED;
   }
 
   drawControls() {
@@ -364,7 +378,7 @@ class NetworkView {
     else if (total > this.shownCount) parts.push(`the strongest ${number(this.shownCount)} drawn, ${number(total - this.shownCount)} hidden`);
     if (ego && value < view.floor) parts.push("release the slider to load weaker edges");
     parts.push(`${number(genes)} gene${genes === 1 ? "" : "s"} shown`);
-    if (this.indirect[at]) parts.push(`${number(this.indirect[at])} start at a gene that was never perturbed (dashed): no direct evidence`);
+    if (this.indirect[at]) parts.push(`${number(this.indirect[at])} start at a gene that was never perturbed: no direct evidence`);
     const between = view.self_loops ? "" : " between different genes";
     const falseRate = view.false_rate?.[at];
     if (falseRate !== null && falseRate !== undefined) parts.push(`about ${(100 * falseRate).toFixed(0)} % of them expected false`);
@@ -458,19 +472,24 @@ class NetworkView {
     const gene = this.nearest(params.pointer.DOM);
     const event = params.event?.srcEvent;
     if (gene >= 0 && event?.shiftKey) {
-      this.view = { ...this.view, goal: gene };
       this.send("aimed", this.names[gene]);
+      this.mark(gene);
     } else if (gene >= 0) {
-      this.view = { ...this.view, focus: gene, edge: null }; // mark it now; Python answers with the rest
+      this.clicked = gene;
       this.send("clicked", this.names[gene]);
+      this.mark(gene);
     } else {
       const edge = this.nearestEdge(params.pointer.DOM);
-      if (edge < 0) return;
-      this.view = { ...this.view, edge: [this.source[edge], this.target[edge]] };
-      this.send("edge", [this.names[this.source[edge]], this.names[this.target[edge]]]);
+      if (edge >= 0) this.send("edge", [this.names[this.source[edge]], this.names[this.target[edge]]]);
     }
-    this.order = undefined;
-    this.paint();
+  }
+
+  /** A ring around a gene at once, over the picture: painting thousands of edges would hold up the question to Python. */
+  mark(gene) {
+    const { x, y } = this.placeOf(gene);
+    const radius = this.unit * 0.62 * this.network.getScale() + 5;
+    Object.assign(this.el.ring.style, { left: `${x - radius}px`, top: `${y - radius}px`, width: `${2 * radius}px`, height: `${2 * radius}px` });
+    this.el.ring.hidden = false;
   }
 
   key(event) {
@@ -670,7 +689,7 @@ class NetworkView {
     const parts = [];
     for (let e = 0; e < this.weight.length; e++) {
       if (!this.shownEdge[e] || this.source[e] === this.target[e] || !near(this.source[e]) || !near(this.target[e])) continue;
-      parts.push(this.svgEdge(at(this.source[e]), at(this.target[e]), this.edgeColor(e), this.edgeWidth(e) * scale, signName(this.sign[e]), this.kind[this.source[e]] !== 1, scale));
+      parts.push(this.svgEdge(at(this.source[e]), at(this.target[e]), this.edgeColor(e), this.edgeWidth(e) * scale, signName(this.sign[e]), this.isDashed(e), scale));
     }
     for (const [a, b] of this.view.path) parts.push(this.svgEdge(at(a), at(b), this.palette.path, 4, "activation", false, scale));
     if (this.view.edge) parts.push(this.svgEdge(at(this.view.edge[0]), at(this.view.edge[1]), this.textColor(), 3, "activation", false, scale));
@@ -773,7 +792,7 @@ class NetworkView {
       [`${line(rgb(p.activation))}<path d="M12 2 L20 7 L12 12 Z" fill="${rgb(p.activation)}"/>`, "activates: target falls when the source is knocked down"],
       [`${line(rgb(p.repression))}<path d="M18 1 V13" stroke="${rgb(p.repression)}" stroke-width="3"/>`, "represses: target rises"],
       [`${line(rgb(p.unknown))}<path d="M13 2 L19 7 L13 12" stroke="${rgb(p.unknown)}" fill="none" stroke-width="2"/>`, "sign not known: no clear effect measured"],
-      [`<path d="M1 7 H19" stroke="${rgb(p.unknown)}" stroke-width="2" stroke-dasharray="4 3"/>`, "dashed: source never perturbed"],
+      [`<path d="M1 7 H19" stroke="${rgb(p.unknown)}" stroke-width="2" stroke-dasharray="4 3"/>`, "dashed, or pale among many: source never perturbed"],
       [`<path d="M1 7 H19" stroke="${p.path}" stroke-width="4"/>`, "traced path"],
     ];
     if (members) {
