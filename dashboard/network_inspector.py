@@ -185,7 +185,7 @@ def _direct_or_not(found: EdgeEvidence) -> None:
 
 def show_paths(source: str, target: str) -> None:
     state.put(**{state.PATH_SOURCE: (source,), state.PATH_TARGET: target, state.PATH_ROW: None})
-    st.session_state["network_part"] = "Paths"
+    st.session_state["network_part"] = "Paths"  # see network_tabs.OPEN
 
 
 def _known_elsewhere(known: tuple[Known, ...]) -> None:

@@ -27,6 +27,9 @@ from gpovae_core.training.runs import RunFolder
 TABLE_ROWS = 5000
 DIRECT, NO_EVIDENCE = "source was perturbed", "no direct evidence: source never perturbed"
 TURN = "gpovae_path_turn"
+OPEN = "network_part"
+"""Key of the tabs in the session: the name of the open one."""
+_DRAWN = "gpovae_tab_drawn"
 
 
 @dataclass(frozen=True)
@@ -496,3 +499,41 @@ def default_threshold(run: RunFolder, network: GeneNetwork, shown: GeneNetwork) 
         return on_step(start)
     wanted = int(network.count_edges([start])[0])
     return on_step(shown.threshold_for(max(1, wanted)) or 0.0, shown.top)
+
+
+PARTS = {
+    "Paths": paths,
+    "Edges": edges,
+    "Regulates, regulated by": neighbours,
+    "Which threshold?": thresholds,
+    "Communities": community_part,
+    "Compare runs": compare_runs,
+    "Export and references": export,
+}
+_CUT = (state.RUN, state.MEASURE, state.THRESHOLD, state.INFLUENCE, state.LOOPS)
+_SIGHT = (*_CUT, state.FOCUS, state.VIEW, state.HOPS, state.DIRECTION, state.COMMUNITY)
+DEPENDS = {
+    "Paths": (*_CUT, state.PATH_SOURCE, state.PATH_TARGET, state.PATH_HOPS, state.PATH_ROW),
+    "Edges": _SIGHT,
+    "Regulates, regulated by": _SIGHT,
+    "Which threshold?": (*_CUT, state.PATH_HOPS, state.PINNED),
+    "Communities": _CUT,
+    "Compare runs": (*_CUT, state.COMPARED),
+    "Export and references": _SIGHT,
+}
+"""What each tab shows something of; where nothing of it has changed, a click in the picture need not draw the tab anew."""
+
+
+def _inputs() -> tuple[object, ...]:
+    part = st.session_state.get(OPEN) or next(iter(PARTS))
+    return part, *(state.get(name) for name in DEPENDS[part])
+
+
+def up_to_date() -> None:
+    """The open tab is being drawn from what the session holds now."""
+    st.session_state[_DRAWN] = _inputs()
+
+
+def outdated() -> bool:
+    """Whether the tab on the screen was drawn from something else than what the session holds now."""
+    return st.session_state.get(_DRAWN) != _inputs()

@@ -108,7 +108,7 @@ def aim(gene: str) -> None:
     if not state.get(state.PATH_SOURCE) and focus is not None and focus != gene:
         state.put(**{state.PATH_SOURCE: (focus,)})
     state.put(**{state.PATH_TARGET: gene, state.PATH_ROW: None})
-    st.session_state["network_part"] = "Paths"
+    st.session_state[tabs.OPEN] = "Paths"
 
 
 def trace(run: RunFolder, threshold: float) -> PathTrace | None:
@@ -138,7 +138,10 @@ def scene_of(run: RunFolder) -> tabs.Scene:
     return tabs.Scene(run, network, shown, loaders.network_picture(run, shown.measure, state.get(state.LOOPS)), threshold, trace(run, on_w))
 
 
-def page(run: RunFolder) -> None:
+@st.fragment
+def explorer(run: RunFolder) -> None:
+    """The picture with what stands around it. A click runs this part alone; the open tab follows where it depends on what has changed."""
+    state.sync_url()
     scene = scene_of(run)
     history.record()
     controls(scene.network)
@@ -147,18 +150,17 @@ def page(run: RunFolder) -> None:
         inspector(run, scene.shown, scene.threshold)
     with left:
         picture(scene)
+    if tabs.outdated():
+        st.rerun()
+
+
+def page(run: RunFolder) -> None:
+    tabs.up_to_date()
+    explorer(run)
+    scene = scene_of(run)
     with shell.errors_in_words():
         trust(scene)
-    parts = {
-        "Paths": tabs.paths,
-        "Edges": tabs.edges,
-        "Regulates, regulated by": tabs.neighbours,
-        "Which threshold?": tabs.thresholds,
-        "Communities": tabs.community_part,
-        "Compare runs": tabs.compare_runs,
-        "Export and references": tabs.export,
-    }
-    shell.tabs("network_part", {name: lambda part=part: part(scene) for name, part in parts.items()})
+    shell.tabs(tabs.OPEN, {name: lambda part=part: part(scene) for name, part in tabs.PARTS.items()})
 
 
 shell.title("Network", "An arrow from A to B: the model believes that A regulates B, with probability W.")
