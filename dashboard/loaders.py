@@ -118,9 +118,20 @@ def _influence(path: str, stamped: Stamp) -> GeneNetwork:
     return _network(path, stamped).influence_network(RunFolder(Path(path)).settings().loss.hops)
 
 
-def shown_network(run: RunFolder, measure: str) -> GeneNetwork:
-    """W ("W") or the influence over up to K hops ("T") of a run, shared between sessions: never change it."""
-    return network(run) if measure == "W" else _influence(str(run.path), stamp(run, *_NETWORK_FILES))
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _with_evidence(path: str, stamped: Stamp, measure: str) -> GeneNetwork:
+    return (_network(path, stamped) if measure == "W" else _influence(path, stamped)).with_evidence()
+
+
+def shown_network(run: RunFolder, measure: str, blind: bool = True) -> GeneNetwork:
+    """W ("W") or the influence over up to K hops ("T") of a run, shared between sessions: never change it.
+
+    blind: with the edges out of genes that were never perturbed, for which no cell speaks.
+    """
+    stamped = stamp(run, *_NETWORK_FILES)
+    if not blind:
+        return _with_evidence(str(run.path), stamped, measure)
+    return network(run) if measure == "W" else _influence(str(run.path), stamped)
 
 
 @st.cache_resource(max_entries=4, show_spinner="Laying out the network …")
@@ -129,23 +140,25 @@ def _layout(path: str, stamped: Stamp) -> Any:
 
 
 @st.cache_resource(max_entries=8, show_spinner="Sorting the edges …")
-def _picture(path: str, stamped: Stamp, measure: str, self_loops: bool) -> Picture:
-    return picture(shown_network(RunFolder(Path(path)), measure), _layout(path, stamped), self_loops)
+def _picture(path: str, stamped: Stamp, measure: str, self_loops: bool, blind: bool) -> Picture:
+    run = RunFolder(Path(path))
+    shown, whole = shown_network(run, measure, blind), shown_network(run, measure)
+    return picture(shown, _layout(path, stamped), self_loops, None if blind or shown is whole else whole)
 
 
-def network_picture(run: RunFolder, measure: str = "W", self_loops: bool = False) -> Picture:
+def network_picture(run: RunFolder, measure: str = "W", self_loops: bool = False, blind: bool = True) -> Picture:
     """Layout, the same for every measure, and strongest edges; computed once."""
-    return _picture(str(run.path), stamp(run, *_NETWORK_FILES), measure, self_loops)
+    return _picture(str(run.path), stamp(run, *_NETWORK_FILES), measure, self_loops, blind)
 
 
 @st.cache_resource(max_entries=16, show_spinner="Looking for communities …")
-def _communities(path: str, stamped: Stamp, measure: str, threshold: float) -> Any:
-    return communities(shown_network(RunFolder(Path(path)), measure), threshold)
+def _communities(path: str, stamped: Stamp, measure: str, threshold: float, blind: bool) -> Any:
+    return communities(shown_network(RunFolder(Path(path)), measure, blind), threshold)
 
 
-def network_communities(run: RunFolder, measure: str, threshold: float) -> Any:
+def network_communities(run: RunFolder, measure: str, threshold: float, blind: bool = True) -> Any:
     """(n,) community of every gene, see gpovae_core.network.communities."""
-    return _communities(str(run.path), stamp(run, *_NETWORK_FILES), measure, threshold)
+    return _communities(str(run.path), stamp(run, *_NETWORK_FILES), measure, threshold, blind)
 
 
 @st.cache_resource(max_entries=2, show_spinner="Reading the cells …")
@@ -198,16 +211,16 @@ def pairs_wait(run: RunFolder) -> float | None:
 
 
 @st.cache_resource(max_entries=8, show_spinner="Going through the thresholds …")
-def _curves(path: str, stamped: Stamp, measure: str, tested: bool, hops: int) -> ThresholdCurves:
+def _curves(path: str, stamped: Stamp, measure: str, tested: bool, hops: int, blind: bool) -> ThresholdCurves:
     run = RunFolder(Path(path))
     settings = run.settings().evaluation
     found = _pairs(path, stamp(run, "cells.h5ad")) if tested else None
-    return threshold_curves(shown_network(run, measure), found, hops, settings.omission_hops, settings.significance)
+    return threshold_curves(shown_network(run, measure, blind), found, hops, settings.omission_hops, settings.significance)
 
 
-def curves(run: RunFolder, measure: str, hops: int) -> ThresholdCurves:
+def curves(run: RunFolder, measure: str, hops: int, blind: bool = True) -> ThresholdCurves:
     """What every threshold does to the network; only edges and genes where the pairs are not tested."""
-    return _curves(str(run.path), stamp(run, *_NETWORK_FILES, "cells.h5ad"), measure, pairs(run) is not None, hops)
+    return _curves(str(run.path), stamp(run, *_NETWORK_FILES, "cells.h5ad"), measure, pairs(run) is not None, hops, blind)
 
 
 def false_edges(run: RunFolder) -> pd.DataFrame | None:

@@ -28,7 +28,8 @@ def _component(name: str) -> Any:
 class Answers:
     """What the page does when something happens in the picture; each is called before the next script run.
 
-    gene: clicked; aimed: shift-clicked; edge: source and target of one clicked; threshold: released; loops: shown or hidden;
+    gene: clicked; aimed: shift-clicked; edge: source and target of one clicked; threshold: released; loops, blind: edges to the gene
+    itself, and edges without direct evidence, shown or hidden;
     step: -1 to undo, 1 to redo; reset: back to the start.
     """
 
@@ -37,6 +38,7 @@ class Answers:
     edge: Callable[[str, str], None]
     threshold: Callable[[float], None]
     loops: Callable[[bool], None]
+    blind: Callable[[bool], None]
     step: Callable[[int], None]
     reset: Callable[[], None]
 
@@ -78,6 +80,10 @@ def network_picture(data: dict[str, Any], answers: Answers) -> None:
         if isinstance(shown := event("loops"), bool):
             answers.loops(shown)
 
+    def blind() -> None:
+        if isinstance(shown := event("blind"), bool):
+            answers.blind(shown)
+
     def stepped() -> None:
         wanted = event("stepped")
         by = wanted.get("by") if hasattr(wanted, "get") else None
@@ -95,6 +101,7 @@ def network_picture(data: dict[str, Any], answers: Answers) -> None:
         on_edge_change=edge,
         on_released_change=released,
         on_loops_change=loops,
+        on_blind_change=blind,
         on_stepped_change=stepped,
         on_reset_change=answers.reset,
         on_missing_change=missing,

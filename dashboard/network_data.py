@@ -30,7 +30,8 @@ class Picture:
     """What does not change with threshold, focus or view: computed once per run and measure.
 
     genes: gene, perturbed, x, y in panel order; edges: the strongest MOST_EDGES, by gene number; counts, indirect: (STEPS + 1,)
-    edges above each step of the slider, and those of them that start at a gene never perturbed.
+    edges above each step of the slider, and those of them that start at a gene never perturbed; blind: whether such edges are shown
+    at all, hidden: how many are left out at each step where they are not.
     """
 
     genes: pd.DataFrame
@@ -38,6 +39,8 @@ class Picture:
     counts: list[int]
     indirect: list[int]
     self_loops: bool
+    blind: bool = True
+    hidden: list[int] | None = None
 
     @property
     def positions(self) -> np.ndarray:
@@ -75,8 +78,11 @@ def layout(network: GeneNetwork) -> np.ndarray:
     return network_layout(len(network), *shaping_edges(network.weights, network.has_evidence)).astype(np.float32)
 
 
-def picture(network: GeneNetwork, positions: np.ndarray, self_loops: bool = False) -> Picture:
-    """The strongest edges with the places of the genes; counts are of all edges."""
+def picture(network: GeneNetwork, positions: np.ndarray, self_loops: bool = False, whole: GeneNetwork | None = None) -> Picture:
+    """The strongest edges with the places of the genes; counts are of all edges.
+
+    whole: the network of which `network` holds only the edges with evidence, to say how many are left out; None where it is all.
+    """
     genes = pd.DataFrame(
         {
             "gene": list(network.panel.genes),
@@ -92,6 +98,8 @@ def picture(network: GeneNetwork, positions: np.ndarray, self_loops: bool = Fals
         counts=network.count_edges(thresholds, self_loops).tolist(),
         indirect=_without_evidence(network, thresholds, self_loops),
         self_loops=self_loops,
+        blind=whole is None,
+        hidden=None if whole is None else _without_evidence(whole, thresholds, self_loops),
     )
 
 
@@ -188,7 +196,7 @@ def message(shown: Picture, network: GeneNetwork, run: str, sight: Sight, known:
     index = network.panel.index
     ego = sight.mode == "ego" and sight.focus is not None
     edges, floor, around, strongest = shown.edges, 0.0, 0, None
-    base = f"{run}|{network.measure}|{shown.self_loops}"
+    base = f"{run}|{network.measure}|{shown.self_loops}|{shown.blind}"
     version = f"{base}|whole"
     if ego and sight.focus is not None:
         found, floor, around = ego_edges(network, sight.focus, sight.hops, sight.direction, sight.threshold, shown.self_loops)
@@ -206,6 +214,7 @@ def message(shown: Picture, network: GeneNetwork, run: str, sight: Sight, known:
         "measure": network.measure,
         "scale": network.top,
         "self_loops": shown.self_loops,
+        "blind": shown.blind,
         "focus": number(sight.focus),
         "goal": number(sight.goal),
         "hops": sight.hops,
@@ -226,7 +235,14 @@ def message(shown: Picture, network: GeneNetwork, run: str, sight: Sight, known:
     if version == known:
         return {"run": run, "version": version, "view": view}
     facts = {"run": network.name, "simulated": network.simulated, "settings": network.settings, "gpovae": __version__}
-    graph = {"genes": shown.genes, "edges": edges, "counts": shown.counts, "indirect": shown.indirect, "facts": facts}
+    graph = {
+        "genes": shown.genes,
+        "edges": edges,
+        "counts": shown.counts,
+        "indirect": shown.indirect,
+        "hidden": shown.hidden,
+        "facts": facts,
+    }
     return {"run": run, "version": version, "view": view, **graph}
 
 

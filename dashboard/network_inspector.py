@@ -77,8 +77,7 @@ def _links(card: GeneCard) -> None:
     if not card.links:
         st.caption("A simulated gene: there is nothing to read about it elsewhere.")
         return
-    for column, (site, address) in zip(st.columns(len(card.links)), card.links.items(), strict=True):
-        column.link_button(site, address, width="stretch")
+    st.markdown("Read on: " + " · ".join(f"[{site}]({address})" for site, address in card.links.items()))
 
 
 def _effects(effects: pd.DataFrame) -> None:
@@ -90,16 +89,15 @@ def _effects(effects: pd.DataFrame) -> None:
 # Edges ---------------------------------------------------------------------------------------------------------------
 
 
-def all_references() -> list[ReferenceNetwork]:
-    """Those of the folder, then those loaded in this session."""
-    return [*loaders.references()[0], *st.session_state.get(UPLOADED, {}).values()]
+def all_references(simulated: bool) -> list[ReferenceNetwork]:
+    """Those of the folder, then those loaded in this session; made-up genes are looked up in the latter only."""
+    return [*([] if simulated else loaders.references()[0]), *st.session_state.get(UPLOADED, {}).values()]
 
 
 def edge_panel(run: RunFolder, source: str, target: str) -> None:
     network = loaders.network(run)
-    found = edge_evidence(
-        network, source, target, loaders.held_out(run), loaders.pairs(run), all_references(), hops=run.settings().loss.hops
-    )
+    known = all_references(network.simulated)
+    found = edge_evidence(network, source, target, loaders.held_out(run), loaders.pairs(run), known, run.settings().loss.hops)
     left, right = st.columns([5, 1])
     left.markdown(f"#### {plain(found.source)} → {plain(found.target)}")
     right.button("✕", key="close_edge", help="Back to the gene", on_click=forget_edge)
@@ -114,7 +112,7 @@ def edge_panel(run: RunFolder, source: str, target: str) -> None:
         st.caption(_tests_in_words(found.measured))
         _offer_pairs(run, found.measured)
     _direct_or_not(found)
-    _known_elsewhere(found.known)
+    _known_elsewhere(found.known, network.simulated)
 
 
 def forget_edge() -> None:
@@ -188,17 +186,18 @@ def show_paths(source: str, target: str) -> None:
     st.session_state["network_part"] = "Paths"  # see network_tabs.OPEN
 
 
-def _known_elsewhere(known: tuple[Known, ...]) -> None:
+def _known_elsewhere(known: tuple[Known, ...], simulated: bool) -> None:
     st.markdown("**Known elsewhere?**")
-    if not known:
+    if not known and simulated:
+        st.caption("A simulated gene is in no reference network. A table of your own can be loaded under Export and references.")
+    elif not known:
         st.caption(
             f"No reference network is loaded. Put tables such as TRRUST or CollecTRI into the folder "
             f"{plain(loaders.networks_folder())}, or load one under Export and references."
         )
-        return
-    for entry in known:
-        st.markdown(f"- {_known_in_words(entry)}")
-    st.caption("Absence proves nothing: these tables hold what was studied.")
+    else:
+        st.markdown("\n".join(f"- {_known_in_words(entry)}" for entry in known))
+        st.caption("Absence proves nothing: these tables hold what was studied.")
 
 
 def _known_in_words(entry: Known) -> str:
@@ -206,7 +205,9 @@ def _known_in_words(entry: Known) -> str:
     if entry.found:
         notes = plain(", ".join(entry.notes[:3]) + (" …" if len(entry.notes) > 3 else ""))
         return f"**{name}: yes**" + (f" ({notes})" if notes else "")
-    return f"{name}: only the other way round" if entry.reverse else f"{name}: no"
+    if entry.reverse:
+        return f"{name}: only the other way round"
+    return f"{name}: no, among {entry.listed:,} it lists for this source" if entry.listed else f"{name}: says nothing about this source"
 
 
 def sign_words(signs: pd.Series) -> list[str]:

@@ -304,7 +304,7 @@ def neighbour_table(scene: Scene, gene: str, hops: int, direction: Direction, ti
 
 
 def community_part(scene: Scene) -> None:
-    members = loaders.network_communities(scene.run, scene.shown.measure, scene.threshold)
+    members = loaders.network_communities(scene.run, scene.shown.measure, scene.threshold, state.get(state.BLIND))
     table = community_table(scene.shown, members, scene.threshold)
     if table.empty:
         st.info(f"No edge has {scene.above}, so there are no communities. Lower the threshold.")
@@ -348,7 +348,7 @@ def thresholds(scene: Scene) -> None:
     if seconds is not None:
         st.info("Coverage, Wasserstein distance and omission rate need a test of every pair of genes on the held-out cells.")
         st.button(f"Test all pairs (about {seconds:.0f} s, once)", on_click=loaders.ask_for_pairs, args=(scene.run,), key="pairs_for_chart")
-    curves = loaders.curves(scene.run, scene.shown.measure, state.get(state.PATH_HOPS))
+    curves = loaders.curves(scene.run, scene.shown.measure, state.get(state.PATH_HOPS), state.get(state.BLIND))
     threshold_chart(
         threshold_message(curves, scene.shown, scene.threshold, pinned(scene.shown), loaders.false_edges(scene.run)),
         on_threshold=set_threshold,
@@ -388,7 +388,7 @@ def compare_runs(scene: Scene) -> None:
     if name is None:
         st.info("Choose another run, of the same data or of other data: genes are matched by name.")
         return
-    other = loaders.shown_network(loaders.open_run(name), scene.shown.measure)
+    other = loaders.shown_network(loaders.open_run(name), scene.shown.measure, state.get(state.BLIND))
     threshold = equal_edges(scene.shown, scene.threshold, other) if equal.startswith("the same number") else min(scene.threshold, other.top)
     if threshold is None:
         st.info("There are no edges between genes of both runs to compare at this threshold.")
@@ -510,7 +510,7 @@ PARTS = {
     "Compare runs": compare_runs,
     "Export and references": export,
 }
-_CUT = (state.RUN, state.MEASURE, state.THRESHOLD, state.INFLUENCE, state.LOOPS)
+_CUT = (state.RUN, state.MEASURE, state.THRESHOLD, state.INFLUENCE, state.LOOPS, state.BLIND)
 _SIGHT = (*_CUT, state.FOCUS, state.VIEW, state.HOPS, state.DIRECTION, state.COMMUNITY)
 DEPENDS = {
     "Paths": (*_CUT, state.PATH_SOURCE, state.PATH_TARGET, state.PATH_HOPS, state.PATH_ROW),

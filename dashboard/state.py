@@ -26,6 +26,7 @@ INFLUENCE = "influence"  # threshold on T, beside THRESHOLD on W
 EDGE_SOURCE = "edge_from"
 EDGE_TARGET = "edge_to"
 LOOPS = "loops"
+BLIND = "blind"  # show edges out of genes that were never perturbed
 PINNED = "pinned"
 COMPARED = "with"  # the run that the open one is compared with
 COMMUNITY = "community"  # session only: the one looked at
@@ -79,6 +80,7 @@ _IN_URL: dict[str, Callable[[str], Any]] = {
     EDGE_SOURCE: _text,
     EDGE_TARGET: _text,
     LOOPS: _flag,
+    BLIND: _flag,
     PINNED: _amount,
     COMPARED: _text,
     HOPS: _hops,
@@ -99,6 +101,7 @@ _DEFAULTS: dict[str, Any] = {
     PATH_ROW: 0,
     MEASURE: "W",
     LOOPS: False,
+    BLIND: False,
     REFERENCE: "test",
 }
 _STORE = "gpovae_state"

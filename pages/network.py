@@ -77,7 +77,7 @@ def picture(scene: tabs.Scene) -> None:
         path=tabs.lit_path(found),
         paths=tuple(path.genes for path in found.paths) if found else (),
         edge=chosen_edge(shown),
-        members=loaders.network_communities(scene.run, shown.measure, scene.threshold) if grouped else None,
+        members=loaders.network_communities(scene.run, shown.measure, scene.threshold, state.get(state.BLIND)) if grouped else None,
         highlight=state.get(state.COMMUNITY) if grouped else None,
         undo=undo,
         redo=redo,
@@ -97,8 +97,11 @@ def answers(found: PathTrace | None) -> Answers:
         edge=edge,
         threshold=tabs.set_threshold,
         loops=lambda shown: state.put(**{state.LOOPS: shown or None}),
+        blind=lambda shown: state.put(**{state.BLIND: shown or None}),
         step=history.step,
-        reset=lambda: state.put(**dict.fromkeys((*history.REMEMBERED, state.HOPS, state.DIRECTION, state.COMMUNITY, state.LOOPS))),
+        reset=lambda: state.put(
+            **dict.fromkeys((*history.REMEMBERED, state.HOPS, state.DIRECTION, state.COMMUNITY, state.LOOPS, state.BLIND))
+        ),
     )
 
 
@@ -131,11 +134,18 @@ def trust(scene: tabs.Scene) -> None:
 def scene_of(run: RunFolder) -> tabs.Scene:
     network = loaders.network(run)
     known_genes_only(network)
-    shown = loaders.shown_network(run, state.get(state.MEASURE))
+    measure, blind = state.get(state.MEASURE), state.get(state.BLIND)
+    shown = loaders.shown_network(run, measure, blind)
     chosen = state.get(tabs.threshold_name())
-    threshold = tabs.default_threshold(run, network, shown) if chosen is None else on_step(min(chosen, shown.top), shown.top)
+    threshold = (
+        tabs.default_threshold(run, loaders.shown_network(run, "W", blind), shown)
+        if chosen is None
+        else on_step(min(chosen, shown.top), shown.top)
+    )
     on_w = threshold if shown.measure == "W" else on_step(state.get(state.THRESHOLD) or run.settings().evaluation.threshold)
-    return tabs.Scene(run, network, shown, loaders.network_picture(run, shown.measure, state.get(state.LOOPS)), threshold, trace(run, on_w))
+    return tabs.Scene(
+        run, network, shown, loaders.network_picture(run, measure, state.get(state.LOOPS), blind), threshold, trace(run, on_w)
+    )
 
 
 @st.fragment
@@ -155,9 +165,9 @@ def explorer(run: RunFolder) -> None:
 
 
 def page(run: RunFolder) -> None:
+    scene = scene_of(run)  # a run that cannot be read says so here, once
     tabs.up_to_date()
     explorer(run)
-    scene = scene_of(run)
     with shell.errors_in_words():
         trust(scene)
     shell.tabs(tabs.OPEN, {name: lambda part=part: part(scene) for name, part in tabs.PARTS.items()})

@@ -71,7 +71,7 @@ class NetworkView {
     const find = (selector) => parent.querySelector(selector);
     this.el = {
       root: find(".explorer"), slider: find(".slider"), exact: find(".exact"), status: find(".status"), canvas: find(".canvas"),
-      empty: find(".empty"), tip: find(".tip"), legend: find(".legend"), measure: find(".measure"), loops: find(".loops"),
+      empty: find(".empty"), tip: find(".tip"), legend: find(".legend"), measure: find(".measure"), loops: find(".loops"), blind: find(".blind"),
       undo: find(".undo"), redo: find(".redo"), full: find(".full"), ring: find(".ring"),
     };
     const on = (selector, event, action) => find(selector).addEventListener(event, action);
@@ -83,6 +83,7 @@ class NetworkView {
     on(".undo", "click", () => this.send("stepped", { by: -1, at: Date.now() }));
     on(".redo", "click", () => this.send("stepped", { by: 1, at: Date.now() }));
     on(".loops", "click", () => this.send("loops", !this.view.self_loops));
+    on(".blind", "click", () => this.send("blind", !this.view.blind));
     on(".svg", "click", () => this.saveSvg());
     on(".png", "click", () => this.savePng());
     on(".full", "click", () => this.toggleFull());
@@ -152,7 +153,7 @@ class NetworkView {
   }
 
   read(data) {
-    Object.assign(this, { counts: data.counts, indirect: data.indirect, facts: data.facts });
+    Object.assign(this, { counts: data.counts, indirect: data.indirect, hidden: data.hidden, facts: data.facts });
     this.names = column(data.genes, "gene").map(String);
     this.kind = column(data.genes, "perturbed").map(Number);
     this.x = column(data.genes, "x").map(Number);
@@ -167,7 +168,7 @@ class NetworkView {
       this.outgoing[this.source[e]].push(e);
       this.incoming[this.target[e]].push(e);
     });
-    this.unit = Math.max(14, Math.min(54, 560 / Math.sqrt(this.names.length + 1)));
+    this.unit = Math.max(14, Math.min(48, 560 / Math.sqrt(this.names.length + 1)));
   }
 
   build(vis, newRun) {
@@ -225,7 +226,7 @@ class NetworkView {
     return Math.max(0, Math.min(1, this.weight[e] / this.view.scale));
   }
   edgeWidth(e) {
-    return this.unit * (0.03 + 0.1 * this.share(e));
+    return Math.min(this.unit, 38) * (0.03 + 0.09 * this.share(e));
   }
   edgeColor(e) {
     const [r, g, b] = this.palette[signName(this.sign[e])];
@@ -242,6 +243,7 @@ class NetworkView {
     this.el.measure.textContent = view.measure === "W" ? "Show edges with W above" : "Show influences T above";
     this.el.exact.max = view.scale;
     this.el.loops.setAttribute("aria-pressed", String(view.self_loops));
+    this.el.blind.setAttribute("aria-pressed", String(view.blind));
     this.el.undo.disabled = !view.undo;
     this.el.redo.disabled = !view.redo;
   }
@@ -392,6 +394,7 @@ class NetworkView {
     if (ego && value < view.floor) parts.push("release the slider to load weaker edges");
     parts.push(`${number(genes)} gene${genes === 1 ? "" : "s"} shown`);
     if (this.indirect[at]) parts.push(`${number(this.indirect[at])} start at a gene that was never perturbed: no direct evidence`);
+    if (this.hidden?.[at]) parts.push(`${number(this.hidden[at])} more without direct evidence (source never perturbed) are hidden`);
     const between = view.self_loops ? "" : " between different genes";
     const falseRate = view.false_rate?.[at];
     if (falseRate !== null && falseRate !== undefined) parts.push(`about ${(100 * falseRate).toFixed(0)} % of them expected false`);

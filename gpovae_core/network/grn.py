@@ -327,6 +327,12 @@ class GeneNetwork:
         signs = np.where(np.eye(len(self), dtype=bool), 0, np.sign(total)) if signed else self.signs
         return replace(self, weights=np.abs(total), signs=signs, strength=None, influence_matrix=None, measure="T")
 
+    def with_evidence(self) -> GeneNetwork:
+        """Only the edges out of genes that were perturbed; the network itself where no gene was (an imported matrix, say)."""
+        if not self.has_evidence.any() or self.has_evidence.all():
+            return self
+        return replace(self, weights=np.where(self.has_evidence[:, None], self.weights, 0.0))
+
 
 def check_threshold(threshold: float) -> None:
     """Raises QueryError for a threshold that is no probability."""

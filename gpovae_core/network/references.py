@@ -11,8 +11,10 @@ import csv
 import gzip
 import io
 import zlib
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from gpovae_core import keys
@@ -45,17 +47,27 @@ class ReferenceNetwork:
         """What the table says on source -> target."""
         notes = self.known.get(_folded(source, target, self.directed))
         reverse = self.directed and _folded(target, source, True) in self.known
-        return Known(self.name, notes is not None, reverse, tuple(n for n in notes or () if n))
+        return Known(self.name, notes is not None, reverse, tuple(n for n in notes or () if n), self._listed[source.casefold()])
+
+    @cached_property
+    def _listed(self) -> Counter[str]:
+        """Folded symbol -> edges that start there, or touch it where there is no direction."""
+        sources = Counter(source for source, _ in self.known)
+        return sources if self.directed else sources + Counter(b for a, b in self.known if a != b)
 
 
 @dataclass(frozen=True)
 class Known:
-    """Whether a reference network has an edge: `found`, or only the other way round (`reverse`); notes: signs or complexes it gives."""
+    """Whether a reference network has an edge: `found`, or only the other way round (`reverse`); notes: signs or complexes it gives.
+
+    listed: edges of the source in the table; 0 means that its absence says nothing at all.
+    """
 
     reference: str
     found: bool
     reverse: bool
     notes: tuple[str, ...]
+    listed: int = 0
 
     @property
     def sign(self) -> int:

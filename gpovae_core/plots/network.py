@@ -79,8 +79,8 @@ def distributions(measured: Measured, source: str, target: str) -> go.Figure:
             hoveron="points",
             hovertemplate="%{y:.2f}<extra></extra>",
         )
-    theme.style(figure, f"{theme.shorten(target, 24)} in held-out cells", "", EXPRESSION, height=300)
-    figure.update_layout(showlegend=False, margin={"l": 48, "r": 8, "t": 40, "b": 48}, violingap=0.15, title_font_size=14)
+    theme.style(figure, f"{theme.shorten(target, 24)} in held-out cells", "", EXPRESSION, height=260)
+    figure.update_layout(showlegend=False, margin={"l": 48, "r": 8, "t": 36, "b": 40}, violingap=0.15, title_font_size=14)
     return figure
 
 

@@ -313,3 +313,15 @@ def test_self_loops_are_in_the_neighbourhood_only_where_asked_for() -> None:
     net = GeneNetwork.from_weights(PANEL, np.full((5, 5), 0.9))
     assert len(net.neighbourhood("B", 1, "both", 0.5).edges) == 20
     assert len(net.neighbourhood("B", 1, "both", 0.5, self_loops=True).edges) == 25
+
+
+def test_edges_with_evidence_start_at_perturbed_genes() -> None:
+    net = strong_network()
+    kept = net.with_evidence()
+    np.testing.assert_array_equal(kept.weights[:3], net.weights[:3])
+    assert (kept.weights[3:] == 0).all()
+    assert set(kept.edges(0.0)["source"]) <= set(PANEL.data.perturbed)
+    nobody = GeneNetwork(PANEL, net.weights, net.signs, net.effects, direct_evidence=np.zeros(5, dtype=bool))
+    assert nobody.with_evidence() is nobody
+    influence = net.influence_network(2)
+    assert influence.with_evidence().measure == "T"

@@ -25,6 +25,7 @@ def test_directed_tables() -> None:
     back = table.knows("IRF1", "STAT1")
     assert (back.found, back.reverse) == (False, True)
     assert not table.knows("A", "B").found
+    assert (table.knows("A", "B").listed, table.knows("STAT1", "X").listed, back.listed) == (0, 1, 0)
     assert table.genes == {"stat1", "irf1", "myc", "cdkn1a"}
 
 
@@ -33,6 +34,7 @@ def test_pairs_without_direction_are_known_both_ways() -> None:
     assert (table.name, table.directed) == ("CORUM", False)
     assert table.knows("HDAC4", "BCL6").notes == table.knows("BCL6", "hdac4").notes == ("one", "two")
     assert not table.knows("BCL6", "HDAC4").reverse
+    assert table.knows("HDAC4", "X").listed == table.knows("BCL6", "X").listed == 1
 
 
 def test_exports_of_this_project_can_be_loaded() -> None:
