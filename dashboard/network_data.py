@@ -19,7 +19,7 @@ MOST_EDGES = 5000
 """Edges drawn at most; panning stays fluid with so many."""
 LAYOUT_EDGES = 2
 """Strongest edges into and out of every gene that shape the layout, so that each gene has a place whatever the threshold."""
-MOST_AROUND = 300
+MOST_AROUND = 150
 """Edges drawn at most around a gene: two hops in a dense network are most of it, and a hairball answers nothing."""
 MARGIN = 0.1
 """How far below the threshold, as a part of the scale, the edges of an ego view are sent: the slider can go down without asking Python."""

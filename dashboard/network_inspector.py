@@ -120,7 +120,8 @@ def forget_edge() -> None:
 
 
 def _standing(found: EdgeEvidence) -> str:
-    words = [f"W = **{found.weight:.3f}**, rank {found.rank:,} of {found.of:,} pairs"]
+    kind = "a perturbed source" if found.perturbed else "a source never perturbed"
+    words = [f"W = **{found.weight:.3f}**, rank {found.rank:,} of {found.of:,} pairs with {kind}"]
     sign = {1: "activates", -1: "represses"}.get(found.sign, "sign not known")
     words.append(sign)
     if found.strength is not None:

@@ -150,7 +150,9 @@ def scene_of(run: RunFolder) -> tabs.Scene:
 
 @st.fragment
 def explorer(run: RunFolder) -> None:
-    """The picture with what stands around it. A click runs this part alone; the open tab follows where it depends on what has changed."""
+    """The picture with what stands around it. A click runs this part alone, the whole page where the open tab depends on the change."""
+    if tabs.outdated():
+        st.rerun()
     state.sync_url()
     scene = scene_of(run)
     history.record()
@@ -160,8 +162,6 @@ def explorer(run: RunFolder) -> None:
         inspector(run, scene.shown, scene.threshold)
     with left:
         picture(scene)
-    if tabs.outdated():
-        st.rerun()
 
 
 def page(run: RunFolder) -> None:

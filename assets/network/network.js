@@ -579,8 +579,8 @@ class NetworkView {
     const scale = this.network.getScale();
     ctx.save();
     this.drawFocusEdges(ctx, scale);
-    ctx.globalAlpha = 0.45;
-    for (const [a, b] of this.view.paths) this.drawArrow(ctx, a, b, this.palette.path, 2.5, scale);
+    ctx.globalAlpha = 0.35;
+    for (const [a, b] of this.view.paths) this.drawArrow(ctx, a, b, this.palette.path, 1.5, scale);
     ctx.globalAlpha = 1;
     for (const [a, b] of this.view.path) this.drawArrow(ctx, a, b, this.palette.path, 4, scale);
     if (this.view.edge) this.drawArrow(ctx, ...this.view.edge, this.textColor(), 3.5, scale);

@@ -71,7 +71,8 @@ class Measured:
 class EdgeEvidence:
     """Everything known of one edge.
 
-    weight: W; rank: its place among all `of` pairs of different genes, 1 = strongest, ties share the best; sign and effect: as in
+    weight: W; rank: its place, 1 = strongest, ties share the best, among the `of` pairs of different genes whose source was perturbed
+    (or was not, like this one: rows without evidence are on no common scale with the others); sign and effect: as in
     GeneNetwork; strength: S, None without; influence: T_K of this pair; perturbed: was the source perturbed in this screen;
     measured: None, with the reason in `why_not`, where no cells speak; detour: the most probable path that takes two hops or more;
     trace: the paths with their shares; known: one entry per reference network.
@@ -119,13 +120,13 @@ def edge_evidence(
     if cells is not None and not why_not:
         measured, why_not = _measured(cells, source, target, pairs)
     trace = trace_paths(network, source, target, hops, PATHS_LOOKED_AT) if i != j else None
-    rank = int(network.count_edges([float(network.weights[i, j])])[0]) + 1
+    rank, of = _rank(network, i, j)
     return EdgeEvidence(
         source=source,
         target=target,
         weight=float(network.weights[i, j]),
         rank=rank,
-        of=len(network) * (len(network) - 1),
+        of=of,
         sign=int(network.signs[i, j]),
         effect=float(network.effects[i, j]),
         strength=None if network.strength is None else float(network.strength[i, j]),
@@ -137,6 +138,15 @@ def edge_evidence(
         trace=trace,
         known=tuple(reference.knows(source, target) for reference in references),
     )
+
+
+def _rank(network: GeneNetwork, i: int, j: int) -> tuple[int, int]:
+    """Place of W[i, j], 1 = strongest, and among how many pairs of different genes: those out of genes perturbed (or not) like i."""
+    alike = network.has_evidence == network.has_evidence[i]
+    places = np.flatnonzero(alike)
+    stronger = network.weights[alike] > network.weights[i, j]
+    stronger[np.arange(len(places)), places] = False
+    return int(stronger.sum()) + 1, len(places) * (len(network) - 1)
 
 
 def _influence(network: GeneNetwork, i: int, j: int, trace: PathTrace | None) -> float:

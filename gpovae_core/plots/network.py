@@ -93,6 +93,7 @@ def comparison_picture(comparison: NetworkComparison, places: Mapping[str, np.nd
     if drawn.empty:
         return theme.empty(title, "Neither network has an edge between shared genes.")
     figure = go.Figure()
+    thin = min(1.0, 25 / np.sqrt(len(drawn)))  # many lines are drawn finer and paler
     for state, (colour, dash, width) in STYLES.items():
         part = drawn[drawn["state"] == state]
         ends = np.array([[places[s], places[t]] for s, t in zip(part[keys.SOURCE], part[keys.TARGET], strict=True)]).reshape(-1, 2, 2)
@@ -101,8 +102,8 @@ def comparison_picture(comparison: NetworkComparison, places: Mapping[str, np.nd
             x=lines[:, 0],
             y=-lines[:, 1],
             mode="lines",
-            line={"color": colour, "dash": dash, "width": width},
-            opacity=0.8,
+            line={"color": colour, "dash": dash, "width": max(0.6, width * thin)},
+            opacity=0.4 + 0.45 * thin,
             name=f"{state} ({comparison.count(state):,})",
             hoverinfo="skip",
         )

@@ -47,15 +47,18 @@ def test_the_numbers_are_those_of_scipy(run: tuple[GeneNetwork, PreparedCells]) 
     assert edge_evidence(network, "PERT0001", "PERT0003", HeldOutCells.of(cells)).measured.adjusted is None  # type: ignore[union-attr]
 
 
-def test_rank_counts_the_stronger_edges(run: tuple[GeneNetwork, PreparedCells]) -> None:
+def test_rank_counts_the_stronger_edges_out_of_genes_of_the_same_kind(run: tuple[GeneNetwork, PreparedCells]) -> None:
     network, _ = run
     table = network.edges(0.0)
-    for place in (0, 5, len(table) - 1):
-        row = table.iloc[place]
-        found = edge_evidence(network, row["source"], row["target"])
-        assert found.rank == (table["weight"] > row["weight"]).sum() + 1
-        assert found.of == len(network) * (len(network) - 1)
-        assert found.weight == row["weight"]
+    kind = table["source"].str.startswith("PERT")
+    for perturbed, sources in ((True, 6), (False, 4)):
+        part = table[kind == perturbed].reset_index(drop=True)
+        for place in (0, 5, len(part) - 1):
+            row = part.iloc[place]
+            found = edge_evidence(network, row["source"], row["target"])
+            assert found.rank == (part["weight"] > row["weight"]).sum() + 1
+            assert found.of == sources * (len(network) - 1)
+            assert found.weight == row["weight"]
 
 
 def test_what_was_never_perturbed_has_no_direct_evidence(run: tuple[GeneNetwork, PreparedCells]) -> None:

@@ -49,7 +49,7 @@ def test_an_edge_comes_with_its_cells_and_tests(open_app: Opener, strongest: tup
     app = open_app("network", run="plain", edge_from=strongest[0], edge_to=strongest[1])
     text = bare(words(app))
     assert f"#### {strongest[0]} → {strongest[1]}" in text
-    assert re.search(r"rank \d+ of 992 pairs", text)
+    assert re.search(r"rank \d+ of 372 pairs", text)
     assert "Held-out cells:" in text
     assert "adjusted over all pairs" in text
     assert "95 % interval" in text
