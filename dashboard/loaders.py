@@ -188,7 +188,7 @@ PAIRS_AT_ONCE = 10_000_000
 def pairs(run: RunFolder) -> PairStatistics | None:
     """Every perturbation against every panel gene; None without cells, or where it takes long and nobody has asked (`ask_for_pairs`)."""
     cells = held_out(run)
-    if cells is None or (cells.expression.shape[0] * cells.expression.shape[1] > PAIRS_AT_ONCE and not _pairs_asked(run)):
+    if cells is None or (cells.size > PAIRS_AT_ONCE and not _pairs_asked(run)):
         return None
     return _pairs(str(run.path), stamp(run, "cells.h5ad"))
 
@@ -207,7 +207,7 @@ def pairs_wait(run: RunFolder) -> float | None:
     cells = held_out(run)
     if cells is None or pairs(run) is not None:
         return None
-    return cells.expression.shape[0] * cells.expression.shape[1] / PAIRS_AT_ONCE * 15
+    return cells.size / PAIRS_AT_ONCE * 15
 
 
 @st.cache_resource(max_entries=8, show_spinner="Going through the thresholds …")
@@ -231,10 +231,10 @@ def false_edges(run: RunFolder) -> pd.DataFrame | None:
 @st.cache_data(max_entries=32, show_spinner=False)
 def _table(path: str, stamped: Stamp) -> pd.DataFrame | None:
     try:
-        table = pd.read_csv(path)[["threshold", "estimated_false_edge_rate"]].apply(pd.to_numeric, errors="coerce")
+        table = pd.read_csv(path)
+        return pd.DataFrame({name: pd.to_numeric(table[name], errors="coerce") for name in ("threshold", "estimated_false_edge_rate")})
     except (ValueError, KeyError):  # damaged, or of another kind: the chart does without it
         return None
-    return table
 
 
 def networks_folder() -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 import pandas as pd
 import streamlit as st
@@ -211,5 +212,5 @@ def _known_in_words(entry: Known) -> str:
     return f"{name}: no, among {entry.listed:,} it lists for this source" if entry.listed else f"{name}: says nothing about this source"
 
 
-def sign_words(signs: pd.Series) -> list[str]:
+def sign_words(signs: Iterable[int]) -> list[str]:
     return [SIGN_WORDS[sign] for sign in signs]

@@ -452,19 +452,19 @@ def export(scene: Scene) -> None:
 
 
 def export_view(scene: Scene, all_of_them: bool) -> View:
-    focus, ego = state.get(state.FOCUS), state.get(state.VIEW) == state.EGO and state.get(state.FOCUS) is not None
+    focus: str | None = state.get(state.FOCUS)
+    ego = state.get(state.VIEW) == state.EGO
     facts: dict[str, str | float | bool] = {"view": "all edges" if all_of_them else state.get(state.VIEW), "measure": scene.shown.measure}
     if focus is not None:
         facts["focus"] = focus
-    if ego and not all_of_them:
+    if ego and focus is not None and not all_of_them:
         facts |= {"hops": float(ego_hops(scene.shown)), "around": state.get(state.DIRECTION)}
     if all_of_them:
         found = scene.shown.edges(scene.threshold, scene.picture.self_loops) if scene.picture.self_loops else None
-    elif ego:
-        found = ego_edges(scene.shown, focus, ego_hops(scene.shown), state.get(state.DIRECTION), scene.threshold, scene.picture.self_loops)[
-            0
-        ]
-        found = found[found[keys.WEIGHT] > scene.threshold]
+    elif ego and focus is not None:
+        hops, direction = ego_hops(scene.shown), state.get(state.DIRECTION)
+        found = ego_edges(scene.shown, focus, hops, direction, scene.threshold, scene.picture.self_loops)[0]
+        found = found.loc[found[keys.WEIGHT] > scene.threshold]
     else:
         found = scene.shown.edges(scene.threshold, scene.picture.self_loops, top=MOST_EDGES).head(MOST_EDGES)
     return View(found, scene.picture.positions, facts)

@@ -43,6 +43,11 @@ class HeldOutCells:
         genes = [str(gene) for gene in cells.cells.var_names[cells.panel_columns]]
         return cls(cells.labels[here], expression.tocsc(), {gene: i for i, gene in enumerate(genes)})
 
+    @property
+    def size(self) -> int:
+        """Cells times genes: what testing every pair grows with."""
+        return len(self.labels) * len(self.columns)
+
     def values(self, gene: str) -> np.ndarray:
         """(h,) expression of one measured gene."""
         return self.expression[:, [self.columns[gene]]].toarray().ravel()

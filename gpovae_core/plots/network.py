@@ -88,7 +88,8 @@ def comparison_picture(comparison: NetworkComparison, places: Mapping[str, np.nd
     """Shared, gained and lost edges between the genes at their places (gene -> (x, y), y down): colour, dash and width tell them apart."""
     title = "Shared, gained and lost edges"
     edges = comparison.edges[comparison.edges[keys.SOURCE].isin(places) & comparison.edges[keys.TARGET].isin(places)]
-    strongest = np.argsort(-np.maximum(edges["weight_a"].to_numpy(), edges["weight_b"].to_numpy()), kind="stable")[:MOST_DRAWN]
+    weight = np.maximum(np.asarray(edges["weight_a"]), np.asarray(edges["weight_b"]))
+    strongest = np.argsort(-weight, kind="stable")[:MOST_DRAWN]
     drawn = edges.iloc[np.sort(strongest)]
     if drawn.empty:
         return theme.empty(title, "Neither network has an edge between shared genes.")
