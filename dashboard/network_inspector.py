@@ -99,9 +99,8 @@ def edge_panel(run: RunFolder, source: str, target: str) -> None:
     network = loaders.network(run)
     known = all_references(network.simulated)
     found = edge_evidence(network, source, target, loaders.held_out(run), loaders.pairs(run), known, run.settings().loss.hops)
-    left, right = st.columns([5, 1])
-    left.markdown(f"#### {plain(found.source)} → {plain(found.target)}")
-    right.button("✕", key="close_edge", help="Back to the gene", on_click=forget_edge)
+    st.button("Close this edge", key="close_edge", type="tertiary", on_click=forget_edge)
+    st.markdown(f"#### {plain(found.source)} → {plain(found.target)}")
     st.markdown(_standing(found))
     if found.measured is None:
         st.warning(plain(found.why_not))

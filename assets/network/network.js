@@ -608,10 +608,15 @@ class NetworkView {
     ctx.lineWidth = 2 / scale;
     for (const e of [...this.outgoing[gene], ...this.incoming[gene]]) {
       if (!this.shownEdge[e] || this.source[e] === this.target[e]) continue;
+      const ax = this.x[this.source[e]], ay = this.y[this.source[e]];
+      const dx = this.x[this.target[e]] - ax, dy = this.y[this.target[e]] - ay;
+      const length = Math.hypot(dx, dy) || 1;
+      const [start, end] = [0.55 * this.unit, length - 1.05 * this.unit]; // the dots and the arrow head stay in sight
+      if (end <= start) continue;
       ctx.strokeStyle = `rgb(${this.palette[signName(this.sign[e])].join(",")})`;
       ctx.beginPath();
-      ctx.moveTo(this.x[this.source[e]], this.y[this.source[e]]);
-      ctx.lineTo(this.x[this.target[e]], this.y[this.target[e]]);
+      ctx.moveTo(ax + (dx / length) * start, ay + (dy / length) * start);
+      ctx.lineTo(ax + (dx / length) * end, ay + (dy / length) * end);
       ctx.stroke();
     }
   }
