@@ -224,17 +224,12 @@ def curves(run: RunFolder, measure: str, hops: int, blind: bool = True) -> Thres
 
 
 def false_edges(run: RunFolder) -> pd.DataFrame | None:
-    """Estimated false-edge rate per threshold on W, where the run has a table of it."""
-    return _table(str(run.path / "false_edges.csv"), stamp(run, "false_edges.csv")) if run.has("false_edges.csv") else None
-
-
-@st.cache_data(max_entries=32, show_spinner=False)
-def _table(path: str, stamped: Stamp) -> pd.DataFrame | None:
-    try:
-        table = pd.read_csv(path)
-        return pd.DataFrame({name: pd.to_numeric(table[name], errors="coerce") for name in ("threshold", "estimated_false_edge_rate")})
-    except (ValueError, KeyError):  # damaged, or of another kind: the chart does without it
+    """Estimated false-edge rate per threshold on W (threshold, estimated_false_edge_rate), where the run's evaluation has it."""
+    rows = (evaluation(run).get("network") or {}).get("false_edges")
+    names = ("threshold", "estimated_false_edge_rate")
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         return None
+    return pd.DataFrame({name: pd.to_numeric(pd.Series([row.get(name) for row in rows], dtype=object), errors="coerce") for name in names})
 
 
 def networks_folder() -> Path:

@@ -108,12 +108,13 @@ class GeneNetwork:
 
     @classmethod
     def from_run(cls, run: RunFolder) -> GeneNetwork:
-        """W of a run, with signs and effects of its training cells where effects.h5ad has them.
+        """W of a run, with signs and effects of its training cells where effects.h5ad has them, S and T_K where the run has them.
 
         Raises RunError where the run has no weights, or damaged ones.
         """
         panel = run.panel()
         effects, signs = _observed(panel, run.effects() if run.has("effects.h5ad") else None)
+        stored = run.network_arrays()
         return cls(
             panel=panel,
             weights=run.edge_probabilities(),
@@ -122,6 +123,8 @@ class GeneNetwork:
             name=run.name,
             simulated=run.source().simulated,
             settings=run.settings().model_dump_json(),
+            strength=stored.get("strength"),
+            influence_matrix=stored.get("influence"),
         )
 
     def __len__(self) -> int:
@@ -308,7 +311,7 @@ class GeneNetwork:
         """
         check_hops(hops)
         if self.strength is not None:
-            return self.weights * self.strength, HopSeries(step=1.0, weights=(1.0,) * hops)
+            return self.weights * self.strength, hop_series("signed", len(self), hops)
         return self.weights, hop_series("paper", len(self), hops)
 
     def influence(self, hops: int, genes: Sequence[str] | None = None) -> np.ndarray:

@@ -325,3 +325,14 @@ def test_edges_with_evidence_start_at_perturbed_genes() -> None:
     assert nobody.with_evidence() is nobody
     influence = net.influence_network(2)
     assert influence.with_evidence().measure == "T"
+
+
+def test_a_run_gives_the_strengths_and_influences_it_stores(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "toy")
+    rng = np.random.default_rng(0)
+    strength, total = rng.normal(size=(2, 5, 5)).astype(np.float32)
+    run.write_network({"strength": strength, "influence": total})
+    network = GeneNetwork.from_run(run)
+    assert network.strength is not None
+    np.testing.assert_allclose(network.strength, strength)
+    np.testing.assert_allclose(network.influence_network(3).weights, np.abs(total))

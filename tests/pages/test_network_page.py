@@ -13,7 +13,7 @@ import streamlit as st
 from safetensors.numpy import save_file
 from streamlit.testing.v1 import AppTest
 
-from dashboard import history, state
+from dashboard import history, loaders, state
 from dashboard.network_tabs import PARTS
 from gpovae_core.network.grn import GeneNetwork
 from gpovae_core.training.runs import MASK_LOGITS, RunFolder
@@ -190,14 +190,16 @@ def test_communities_are_listed(open_app: Opener) -> None:
     assert not put(app, community=0).exception
 
 
-def test_a_table_of_false_edges_is_shown_where_there_is_one(open_app: Opener, tmp_path: Path) -> None:
+@pytest.mark.parametrize("rows", [[{"threshold": 0.1, "estimated_false_edge_rate": 0.8}], [{"threshold": None}], "nonsense", [1, 2], None])
+def test_a_table_of_false_edges_is_shown_where_there_is_one(open_app: Opener, tmp_path: Path, rows: object) -> None:
     run = make_fake_run(tmp_path / "rated", seed=1)
-    pd.DataFrame({"threshold": [0.1, 0.9], "estimated_false_edge_rate": [0.8, 0.2]}).to_csv(run.path / "false_edges.csv", index=False)
-    from dashboard import loaders
-
-    assert loaders.false_edges(run) is not None
-    assert not tab(open_app("network", folder=tmp_path, run="rated"), "Which threshold?").exception
-    (run.path / "false_edges.csv").write_text("something,else\n1,2\n")
+    report = run.evaluation()
+    report["network"]["false_edges"] = rows
+    run.write_evaluation(report)
+    found = loaders.false_edges(run)
+    assert (found is not None and found["estimated_false_edge_rate"].notna().any()) == (
+        rows == [{"threshold": 0.1, "estimated_false_edge_rate": 0.8}]
+    )
     assert not tab(open_app("network", folder=tmp_path, run="rated"), "Which threshold?").exception
 
 
