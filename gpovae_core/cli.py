@@ -104,11 +104,12 @@ def train(
     control_label: ControlLabel = None,
     set_: Annotated[list[str] | None, typer.Option("--set", metavar="SECTION.FIELD=VALUE", help="Any other setting; repeatable.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the run after its last finished epoch.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="With --resume: first wait until no other run in the same folder trains.")] = False,
     as_json: Json = False,
 ) -> None:
     """Prepare the cells, train to the early stop, and score the run on held-out cells."""
     from gpovae_core.config import make_settings
-    from gpovae_core.workflow import resume_run, start_run
+    from gpovae_core.workflow import resume_in_turn, resume_run, start_run
 
     given: dict[str, dict[str, object]] = {
         "training": _given(epochs=epochs, seed=seed, device=device),
@@ -122,7 +123,7 @@ def train(
             fixed = [name for name, fields in given.items() if name != "training" and fields] + ["published"] * (published is not None)
             if fixed:
                 raise SettingsError(f"A resumed run keeps its settings; leave out those of {', '.join(fixed)}.")
-            folder = resume_run(run, given["training"], report)
+            folder = (resume_in_turn if wait else resume_run)(run, given["training"], report)
         else:
             given["data"] = {**_given(seed=seed), **given["data"]}
             folder = start_run(file, run, make_settings(preset, given, published), report)
@@ -153,7 +154,7 @@ def evaluate(
 
         answer = evaluate_edges(folder.cells(), read_edge_table(edges), folder.settings().evaluation, threshold)
     else:
-        with _progress() as report:
+        with _progress() as report, folder.working():
             answer = score_run(folder, threshold, report)
     _show(answer, as_json, _scores(answer))
 
@@ -351,3 +352,7 @@ def _progress() -> Iterator[Report]:
     with Progress(*columns, console=Console(stderr=True)) as bar:
         task = bar.add_task("starting", total=1.0)
         yield lambda stage, share: bar.update(task, description=stage, completed=share)
+
+
+if __name__ == "__main__":  # background jobs start the command this way: python -m gpovae_core.cli
+    main()
