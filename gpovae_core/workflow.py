@@ -48,6 +48,8 @@ def resume_run(path: Path, changes: dict[str, Any] | None = None, report: Report
     killed while its data was prepared prepares it again, from the same file.
     """
     run = RunFolder.open(path)
+    if run.source().imported:
+        raise RunError(f"Run '{run.name}' was imported ({run.source().imported}): it has no cells to train on.")
     changes = changes or {}
     fixed = sorted(set(changes) - set(CHANGEABLE_ON_RESUME))
     if fixed:
@@ -64,7 +66,7 @@ def resume_run(path: Path, changes: dict[str, Any] | None = None, report: Report
 
 
 def resume_in_turn(path: Path, changes: dict[str, Any] | None = None, report: Report | None = None) -> RunFolder:
-    """`resume_run` as a background job does it: after the other runs in the same folder, and giving way to whatever else wants the cores."""
+    """`resume_run` as a background job does it: after the other runs in the same folder, and giving way to other programs."""
     run = RunFolder.open(path)
     with run.working(), jobs.stoppable(), ExitStack() as place:
         try:

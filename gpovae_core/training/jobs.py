@@ -54,6 +54,8 @@ def resume(run: RunFolder, changes: dict[str, Any] | None = None) -> None:
     status = run.status()
     if status.busy and not status.dead():
         raise RunError(f"Run '{run.name}' is already {status.state}. There is nothing to resume.")
+    if run.source().imported:
+        raise RunError(f"Run '{run.name}' was imported ({run.source().imported}): it has no cells to train on.")
     if not run.has("cells.h5ad") and not Path(run.source().path).exists():
         raise RunError(
             f"Run '{run.name}' cannot be resumed: its cells were never prepared, and their file '{run.source().path}' is not there."
