@@ -30,6 +30,11 @@ Threshold = Annotated[float | None, typer.Option(help="W above this is an edge (
 LabelColumn = Annotated[str | None, typer.Option(help="Column of obs with the perturbed gene; found by name when not given.")]
 ControlLabel = Annotated[str | None, typer.Option(help="Value of that column that marks control cells; recognised when not given.")]
 
+Preset = Annotated[str, typer.Option(help="released or paper: whose formulas carry W over its hops.")]
+Published = Annotated[str | None, typer.Option(help="K562, RPE1 or Adamson: the settings released for that data set.")]
+Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps.")]
+Sets = Annotated[list[str] | None, typer.Option("--set", metavar="SECTION.FIELD=VALUE", help="Any other setting; repeatable.")]
+
 
 def main() -> NoReturn:
     """Entry point: what a user can mend is one clear message and exit code 2; a traceback is a bug."""
@@ -95,14 +100,14 @@ def validate(file: FileArgument, label_column: LabelColumn = None, control_label
 def train(
     file: FileArgument,
     run: Annotated[Path, typer.Option(help="Folder of the run; must be new, unless --resume.")],
-    preset: Annotated[str, typer.Option(help="released or paper: whose formulas carry W over its hops.")] = "released",
-    published: Annotated[str | None, typer.Option(help="K562, RPE1 or Adamson: the settings released for that data set.")] = None,
+    preset: Preset = "released",
+    published: Published = None,
     epochs: Annotated[int | None, typer.Option(help="Most epochs; the early stop usually comes before.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of split, weights, batches and draws.")] = None,
-    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps.")] = None,
+    device: Device = None,
     label_column: LabelColumn = None,
     control_label: ControlLabel = None,
-    set_: Annotated[list[str] | None, typer.Option("--set", metavar="SECTION.FIELD=VALUE", help="Any other setting; repeatable.")] = None,
+    set_: Sets = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the run after its last finished epoch.")] = False,
     wait: Annotated[bool, typer.Option("--wait", help="With --resume: first wait until no other run in the same folder trains.")] = False,
     as_json: Json = False,
@@ -111,13 +116,7 @@ def train(
     from gpovae_core.config import make_settings
     from gpovae_core.workflow import resume_in_turn, resume_run, start_run
 
-    given: dict[str, dict[str, object]] = {
-        "training": _given(epochs=epochs, seed=seed, device=device),
-        "data": _given(label_column=label_column, control_label=control_label),
-    }
-    for assignment in set_ or []:
-        section, field, value = _parse_assignment(assignment)
-        given.setdefault(section, {})[field] = value
+    given = _settings_given(epochs, seed, device, label_column, control_label, set_)
     with _progress() as report:
         if resume:
             fixed = [name for name, fields in given.items() if name != "training" and fields] + ["published"] * (published is not None)
@@ -135,6 +134,55 @@ def train(
         f"Run {folder.path}: {status.state}, {status.message}."
         + (f"\n{_scores(folder.evaluation())}" if folder.has("evaluation.json") else ""),
     )
+
+
+@app.command()
+def estimate(
+    file: FileArgument,
+    preset: Preset = "released",
+    published: Published = None,
+    device: Device = None,
+    label_column: LabelColumn = None,
+    control_label: ControlLabel = None,
+    set_: Sets = None,
+    as_json: Json = False,
+) -> None:
+    """Say how long an epoch takes on this machine and how much memory it needs, measured on a few steps."""
+    from gpovae_core import workflow
+    from gpovae_core.config import make_settings
+
+    settings = make_settings(preset, _settings_given(None, None, device, label_column, control_label, set_), published)
+    with _progress() as report:
+        probe = workflow.estimate(file, settings, report)
+    text = (
+        f"On {probe.device}: {probe.seconds_per_epoch:.1f} s per epoch ({probe.steps_per_epoch} steps; {probe.cells:,} training cells, "
+        f"{probe.panel:,} panel genes, {probe.genes:,} measured genes), {probe.peak_bytes / 1e9:.2f} GB of memory."
+    )
+    _show(probe.model_dump(), as_json, text)
+
+
+@app.command()
+def fetch(
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="Key of the data set; without it, the list is shown.")] = None,
+    folder: Annotated[Path, typer.Option(help="Where the file goes.")] = Path("data"),
+    as_json: Json = False,
+) -> None:
+    """List public Perturb-seq data sets, or fetch one: size and checksum from Zenodo's record, continued where it was cut off."""
+    from gpovae_core.data import catalogue
+
+    if name is None:
+        rows = [{"key": d.key, "title": d.title, "what": d.what, "paper": d.paper} for d in catalogue.CATALOGUE]
+        lines = [f"{d.key:14} {d.title}: {d.what} doi {d.paper}" for d in catalogue.CATALOGUE]
+        _show(
+            {"data": rows, "licence": catalogue.LICENCE}, as_json, "\n".join([*lines, f"From {catalogue.COLLECTION}, {catalogue.LICENCE}."])
+        )
+        return
+    listing = catalogue.look_up(catalogue.find(name))
+    print(f"{listing.name}, {listing.size / 1e6:,.0f} MB, {listing.checksum}, {catalogue.LICENCE}, {listing.address}", file=sys.stderr)
+    with _progress() as report:
+        path = catalogue.fetch(listing, folder, lambda here, all_: report(f"fetching {listing.name}", here / max(1, all_)))
+    answer = {"path": str(path), "bytes": listing.size, "checksum": listing.checksum}
+    _show(answer, as_json, f"{path}: {listing.size / 1e6:,.0f} MB, checksum as in the record.")
 
 
 @app.command()
@@ -310,6 +358,20 @@ def _network(run: Path, threshold: float | None) -> tuple[GeneNetwork, float]:
 
 def _given(**values: object) -> dict[str, object]:
     return {name: value for name, value in values.items() if value is not None}
+
+
+def _settings_given(
+    epochs: int | None, seed: int | None, device: str | None, label_column: str | None, control_label: str | None, sets: list[str] | None
+) -> dict[str, dict[str, object]]:
+    """Section -> field -> value of what was given on the command line."""
+    given: dict[str, dict[str, object]] = {
+        "training": _given(epochs=epochs, seed=seed, device=device),
+        "data": _given(label_column=label_column, control_label=control_label),
+    }
+    for assignment in sets or []:
+        section, field, value = _parse_assignment(assignment)
+        given.setdefault(section, {})[field] = value
+    return given
 
 
 def _parse_assignment(text: str) -> tuple[str, str, object]:

@@ -18,6 +18,7 @@ from gpovae_core.training.runs import DataSource, RunFolder
 
 if TYPE_CHECKING:
     from gpovae_core.data.schema import PreparedCells
+    from gpovae_core.training.probe import Probe
 
 Report = Callable[[str, float], None]
 """Called with the name of the stage ("preparing", "training", "evaluating" and what goes on in it) and its finished share, 0 to 1."""
@@ -79,6 +80,26 @@ def resume_in_turn(path: Path, changes: dict[str, Any] | None = None, report: Re
         except jobs.StopRequest:
             _note_stop(run)
             return run
+
+
+def estimate(source: Path, settings: Settings, report: Report | None = None) -> Probe:
+    """Prepare the cells (kept for the training), time a few steps, and say how long an epoch takes here and how much memory it needs."""
+    from gpovae_core.data.prepare import prepare
+    from gpovae_core.data.schema import PreparedCells
+    from gpovae_core.training.probe import measure
+
+    source = Path(source)
+    if not source.exists():
+        raise RunError(f"There is no file '{source}'.")
+    kept = cache.prepared_path(cache.fingerprint(source), settings.data)
+    try:
+        prepared = PreparedCells.read(kept)
+    except (OSError, KeyError, ValueError):  # not there, or damaged
+        kept.unlink(missing_ok=True)
+        prepared = prepare(source, settings.data, progress=lambda stage, share: _tell(report, f"preparing: {stage}", share))
+        cache.keep_cells(prepared.write, kept)
+    _tell(report, "measuring", 0.0)
+    return measure(prepared, settings)
 
 
 def score_run(run: RunFolder, threshold: float | None = None, report: Report | None = None) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 from gpovae_core import __version__
@@ -59,6 +60,16 @@ def keep(cells: Path, kept: Path) -> None:
         kept.parent.mkdir(parents=True, exist_ok=True)
         if not kept.exists():
             _link_or_copy(cells, kept)
+        _throw_out(kept.parent)
+    except OSError:
+        return
+
+
+def keep_cells(write: Callable[[Path], None], kept: Path) -> None:
+    """The same for cells that are in memory; write: puts them into a file, as a whole."""
+    try:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        write(kept)
         _throw_out(kept.parent)
     except OSError:
         return

@@ -1,7 +1,7 @@
 """Public Perturb-seq data sets that can be fetched: the harmonised files of scPerturb (Peidli et al. 2024) on Zenodo.
 
-Nothing is asked of another host unless somebody asks for it. Size and checksum come from Zenodo's record at that moment; a download that was
-cut off goes on where it stopped, and a file that does not match its checksum is thrown away.
+Nothing is asked of another host unless somebody asks for it. Size and checksum come from Zenodo's record at that moment; a
+download that was cut off goes on where it stopped, and a file that does not match its checksum is thrown away.
 """
 
 from __future__ import annotations
@@ -150,8 +150,9 @@ def fetch(listing: Listing, folder: Path, progress: Progress | None = None) -> P
     def download(address: str, out: Any, _pooch: object) -> None:
         _continue(address, folder / (listing.name + PARTIAL), listing.size, tell).replace(out)
 
+    downloader: Any = download  # pooch itself cannot continue a download
     try:
-        found = pooch.retrieve(listing.address, known_hash=listing.checksum, fname=listing.name, path=folder, downloader=download)
+        found = pooch.retrieve(listing.address, known_hash=listing.checksum, fname=listing.name, path=folder, downloader=downloader)
     except ValueError as error:  # pooch's word for a wrong checksum
         raise FetchError(
             f"What came from {listing.address} does not match the checksum in the record ({listing.checksum}); it was thrown away. "

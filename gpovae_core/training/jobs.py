@@ -6,21 +6,24 @@ at a time in a folder of runs; the others wait in the order they were asked for.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gpovae_core.config import Settings
+from gpovae_core.config import Settings, make_settings
+from gpovae_core.data.cache import cache_folder
 from gpovae_core.errors import GpoVaeError, RunError
 from gpovae_core.training import processes
-from gpovae_core.training.runs import BEAT, DataSource, RunFolder, find_runs
+from gpovae_core.training.probe import Probe
+from gpovae_core.training.runs import BEAT, DataSource, RunFolder, find_runs, tail
 
 SLOT = ".training.lock"
 """In the folder of runs; whoever trains as a job holds it."""
@@ -74,24 +77,63 @@ def stop(run: RunFolder) -> bool:
 
 
 def launch(run: RunFolder, changes: dict[str, Any] | None = None) -> None:
-    """Start `gpovae train --resume --wait` on a run in a session of its own; what it prints goes to worker.txt in the run folder."""
-    options = [part for name, value in (changes or {}).items() for part in ("--set", f"training.{name}={value}")]
-    command = [sys.executable, "-m", "gpovae_core.cli", "train", run.source().path, "--run", str(run.path.resolve())]
-    with (run.path / "worker.txt").open("w") as printed:
-        subprocess.Popen(  # noqa: S603 -- this very program; the paths are arguments, never a shell's text
-            [*command, "--resume", "--wait", *options],
-            stdin=subprocess.DEVNULL,
-            stdout=printed,
-            stderr=subprocess.STDOUT,
-            cwd=run.path.resolve().parent,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join([str(_project()), *filter(None, [os.environ.get("PYTHONPATH")])])},
-            start_new_session=True,
-        )
+    """Start `gpovae train --resume --wait` on a run; what it prints goes to worker.txt in the run folder."""
+    options = [part for name, value in (changes or {}).items() for part in ("--set", f"training.{name}={json.dumps(value)}")]
+    command = ["train", run.source().path, "--run", str(run.path.resolve()), "--resume", "--wait", *options]
+    processes.start_gpovae(command, run.path / "worker.txt", run.path.resolve().parent)
 
 
-def _project() -> Path:
-    """The folder this package is in, so that the worker is the same program whatever its working directory."""
-    return Path(__file__).resolve().parent.parent.parent
+@dataclass(frozen=True)
+class Estimate:
+    """probe: what was measured, None where nothing was yet; running: it is being measured; problem: why it could not be."""
+
+    probe: Probe | None = None
+    running: bool = False
+    problem: str = ""
+
+
+def estimate(source: Path, settings: Settings) -> Estimate:
+    """What is known of the time and memory that these settings take on this file, here."""
+    record = _estimate_record(source, settings)
+    if processes.errand_runs(record):
+        return Estimate(running=True)
+    printed = record.with_suffix(".txt")
+    try:
+        return Estimate(probe=Probe.model_validate_json(printed.read_text().strip().splitlines()[-1]))
+    except (OSError, ValueError, IndexError):
+        words = [line for line in tail(printed, 8) if line.strip()]
+        return Estimate(problem="\n".join(words[-3:]).removeprefix("Error: ") if words else "")
+
+
+def start_estimate(source: Path, settings: Settings) -> None:
+    """Measure a few steps in the background; `estimate` has the answer when it is there."""
+    record = _estimate_record(source, settings)
+    if not processes.errand_runs(record):
+        processes.start_errand(["estimate", str(Path(source).resolve()), *as_options(settings), "--json"], record, record.parent)
+
+
+def _estimate_record(source: Path, settings: Settings) -> Path:
+    """Where a measurement is kept: by file, settings and machine. Seed, epochs and patience change nothing."""
+    stat = Path(source).stat()
+    values = settings.model_dump(mode="json")
+    for name in ("seed", "epochs", "patience", "min_improvement"):
+        values["training"].pop(name, None)
+    for section in ("inference", "evaluation"):
+        values.pop(section, None)
+    key = json.dumps([str(Path(source).resolve()), stat.st_mtime_ns, stat.st_size, values, processes.machine()], sort_keys=True)
+    return cache_folder() / "estimates" / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.json"
+
+
+def as_options(settings: Settings) -> list[str]:
+    """The options of `gpovae train` that give these settings: the preset, and --set for what differs from it."""
+    preset = make_settings(settings.preset).model_dump(mode="json")
+    options = ["--preset", settings.preset]
+    for section, fields in settings.model_dump(mode="json").items():
+        if isinstance(fields, dict):
+            for name, value in fields.items():
+                if value != preset[section][name]:
+                    options += ["--set", f"{section}.{name}={json.dumps(value)}"]
+    return options
 
 
 def ahead_of(run: RunFolder, runs: list[RunFolder]) -> list[RunFolder]:

@@ -5,9 +5,13 @@ A process id alone proves nothing: ids are used again. With the time the process
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import signal
+import subprocess
+import sys
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
@@ -59,3 +63,39 @@ def ask_to_stop(pid: int, mark: str, where: str) -> bool:
     except ProcessLookupError:  # it ended in this moment
         return False
     return True
+
+
+def start_gpovae(arguments: Sequence[str], printed: Path, folder: Path) -> int:
+    """Start the `gpovae` command in a session of its own, so that it outlives whoever started it; returns its process id.
+
+    printed: file that takes all it prints; folder: its working directory.
+    """
+    project = str(Path(__file__).resolve().parent.parent.parent)  # the same program, wherever the worker stands
+    path = os.pathsep.join([project, *filter(None, [os.environ.get("PYTHONPATH")])])
+    with printed.open("w") as out:
+        process = subprocess.Popen(  # noqa: S603 -- this very program; names of files are arguments, never a shell's text
+            [sys.executable, "-m", "gpovae_core.cli", *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            cwd=folder,
+            env={**os.environ, "PYTHONPATH": path},
+            start_new_session=True,
+        )
+    return process.pid
+
+
+def start_errand(arguments: Sequence[str], record: Path, folder: Path) -> None:
+    """Start a `gpovae` command in the background, with `record` (a JSON file) naming its process and `record`.txt taking what it prints."""
+    record.parent.mkdir(parents=True, exist_ok=True)
+    pid = start_gpovae(arguments, record.with_suffix(".txt"), folder)
+    record.write_text(json.dumps({"pid": pid, "process": start_mark(pid), "machine": machine()}))
+
+
+def errand_runs(record: Path) -> bool:
+    """Whether the process of a background command still lives."""
+    try:
+        known = json.loads(record.read_text())
+        return bool(is_running(known["pid"], known["process"], known["machine"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
