@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import time
 from pathlib import PurePath
 from typing import Any
 
@@ -14,10 +13,6 @@ from gpovae_core.config import Settings, make_settings
 from gpovae_core.data.schema import PreparationReport
 from gpovae_core.errors import GpoVaeError
 from gpovae_core.training.runs import RunFolder, Status
-
-SILENCE = 300.0
-"""Seconds without a heartbeat after which a run that calls itself busy is taken for dead."""
-BUSY = ("preparing", "training", "evaluating")
 
 COLUMNS = {
     "name": "Run",
@@ -36,10 +31,9 @@ COLUMNS = {
 
 
 def state_in_words(status: Status, now: float | None = None) -> str:
-    """The state, or 'dead' for a run that says it is busy and has been silent for SILENCE seconds."""
-    silent = (time.time() if now is None else now) - status.heartbeat
-    if status.state in BUSY and silent > SILENCE:
-        return f"dead, silent for {ago(silent)}"
+    """The state, or 'dead' for a run that says it is busy while nobody works on it."""
+    if status.dead(now):
+        return f"dead, silent for {ago(status.silent(now))}"
     return status.state
 
 
