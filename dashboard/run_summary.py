@@ -20,6 +20,8 @@ COLUMNS = {
     "data": "Data",
     "kind": "Kind",
     "preset": "Preset",
+    "differs": "Changed settings",
+    "progress": "Progress",
     "epochs": "Epochs",
     "model": "rho, model",
     "train_mean": "rho, baseline",
@@ -56,6 +58,8 @@ def run_row(name: str, run: RunFolder, evaluation: dict[str, Any]) -> dict[str, 
             "data": PurePath(source.path).name,
             "kind": "simulated" if source.simulated else "measured",
             "preset": run.settings().preset,
+            "differs": changed_in_short(run.settings()),
+            "progress": status.share if status.busy and not status.dead() else None,
             "epochs": status.epoch,
         }
         rho = pick(evaluation, "response", "test", "ate_rho")
@@ -64,6 +68,16 @@ def run_row(name: str, run: RunFolder, evaluation: dict[str, Any]) -> dict[str, 
     except GpoVaeError as error:
         row["state"] = f"cannot be read: {str(error).splitlines()[0]}"
     return row
+
+
+def changed_in_short(settings: Settings) -> str:
+    """The settings that differ from the preset in one line: 'hops 3, epochs 60'."""
+    table = changed_settings(settings)
+    if table.empty:
+        return ""
+    return ", ".join(
+        f"{name.partition('.')[2].replace('_', ' ')} {value}" for name, value in zip(table["Setting"], table["This run"], strict=True)
+    )
 
 
 def changed_settings(settings: Settings) -> pd.DataFrame:

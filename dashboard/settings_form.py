@@ -37,6 +37,14 @@ LABELS = {
     "data.min_cells": "Least cells per perturbation",
 }
 IN_SIGHT = ("loss.hops", "loss.alignment", "loss.sparsity", "training.epochs", "training.device")
+EXPLAINED = {
+    "loss.hops": "How many steps an effect may travel through the network.",
+    "loss.alignment": "How strongly the network is pulled towards the observed effects.",
+    "loss.sparsity": "How strongly edges are held down: the higher, the fewer.",
+    "training.epochs": "Passes over the cells at most; the early stop usually comes sooner.",
+    "training.device": "Where to train; auto takes a graphics card where there is one.",
+}
+"""In plainer words than the model's own description, for the settings everybody sees."""
 SEEDS = ("data.seed", "training.seed")
 """One seed in the form stands for these, as `--seed` does in the terminal."""
 PRESET_WORDS = {
@@ -134,11 +142,12 @@ def preset_choice() -> None:
     )
     right.selectbox(
         "Values published for",
-        [None, *PUBLISHED],
+        list(PUBLISHED),
+        index=None,
         key=keys[1],
         on_change=store,
         disabled=now["preset"] != "released",
-        format_func=lambda name: str(name or "no particular data set"),
+        placeholder="no particular data set",
         help="What the authors used for their own data sets, on top of the preset 'released'.",
     )
     count = len(changed())
@@ -197,16 +206,16 @@ def field(path: str, explained: bool = False, options: list[Any] | None = None) 
     key = f"form_{now['preset']}_{now['published']}_{path}"
     _widget(path, label + mark, info, value, key, options, None if explained else info.description)
     if explained and info.description:
-        st.caption(info.description)
+        st.caption(EXPLAINED.get(path, info.description))
 
 
 def _widget(path: str, label: str, info: FieldInfo, value: Any, key: str, options: list[Any] | None, tip: str | None) -> None:
     kind = info.annotation
     arguments: dict[str, Any] = {"key": key, "help": tip}
     if options is not None:
-        choices = [None, *options] if value is None or value in options else [None, value, *options]
+        choices = options if value is None or value in options else [value, *options]
         _bind(key, value)
-        st.selectbox(label, choices, format_func=_or_found, on_change=_store(path, key), **arguments)
+        st.selectbox(label, choices, index=None, placeholder="found by itself", on_change=_store(path, key), **arguments)
     elif get_origin(kind) is Literal:
         _bind(key, value)
         st.selectbox(label, list(get_args(kind)), on_change=_store(path, key), **arguments)
@@ -232,10 +241,6 @@ def _widget(path: str, label: str, info: FieldInfo, value: Any, key: str, option
     else:  # a kind this form does not know yet: as JSON, checked by the model
         _bind(key, json.dumps(value, default=str))
         st.text_input(label, on_change=_store(path, key, _from_json), **arguments)
-
-
-def _or_found(value: Any) -> str:
-    return "found by itself" if value is None else str(value)
 
 
 def _spaced(name: str) -> str:

@@ -114,8 +114,10 @@ def verdict(found: Examination) -> None:
 
 def problems(found: Examination) -> None:
     for problem in found.problems:
-        show = st.error if problem.severity == "error" else st.warning
-        show(plain(problem.message) + (f"  \n**What to do:** {plain(problem.hint)}" if problem.hint else ""))
+        if problem.severity == "error":
+            st.error(plain(problem.message) + (f"  \n**What to do:** {plain(problem.hint)}" if problem.hint else ""))
+        else:
+            st.warning(plain(str(problem)))
     for note in found.summary.get("notes", []) if found.ok else []:
         st.caption(plain(note))
 
@@ -171,8 +173,8 @@ def quality(stamped: data_files.Stamp, settings: DataSettings, found: Examinatio
         criterion = view.criterion
         with columns[place % 2]:
             st.plotly_chart(figures.criterion_histogram(criterion, view.values), key=f"criterion_{criterion.name}")  # type: ignore[arg-type]
-            words = f"{criterion.failing:,} cells fail. " if criterion.used else "Not used. "
-            st.caption(plain(words + (f"{criterion.note[:1].upper()}{criterion.note[1:]}." if criterion.note else "")))
+            note = f"{criterion.note[:1].upper()}{criterion.note[1:]}." if criterion.note else ""
+            st.caption(plain(note if criterion.used else f"Not used: {note}"))
     for view in views:
         if view.values is None:
             st.caption(f"**{plain(figures.CRITERIA.get(view.criterion.name, view.criterion.name))}**: {plain(view.criterion.note)}.")

@@ -22,7 +22,7 @@ CRITERIA = {
 
 def cells_per_perturbation(kept: dict[str, int], small: dict[str, int], least: int) -> go.Figure:
     """Cells of every perturbation, largest first, with the least number that stays; those below it in another colour."""
-    title = "Cells per perturbation"
+    title = f"Cells per perturbation (at least {least:,} are needed)"
     sizes = sorted(
         [(n, name, True) for name, n in kept.items()] + [(n, name, False) for name, n in small.items()], key=lambda x: (-x[0], x[1])
     )
@@ -38,12 +38,12 @@ def cells_per_perturbation(kept: dict[str, int], small: dict[str, int], least: i
             x=ranks,
             y=counts,
             name=label,
-            marker={"color": color, "pattern": {"shape": "" if stays else "/"}},
+            marker={"color": color, "pattern": {"shape": "" if stays else "/", "fillmode": "overlay"}},
             text=theme.texts(list(names)),
             textposition="none",
             hovertemplate="%{text}<br>%{y:,} cells<extra></extra>",
         )
-    figure.add_hline(y=least, line={"color": theme.GREY, "dash": "dot"}, annotation_text=f"least {least}", annotation_position="top right")
+    figure.add_hline(y=least, line={"color": theme.GREY, "dash": "dot"})
     theme.style(figure, title, "Perturbation" if len(sizes) <= MOST_BARS else "Perturbations, largest first", "Cells")
     figure.update_layout(bargap=0.15 if len(sizes) <= MOST_BARS else 0, showlegend=bool(small))
     if len(sizes) <= MOST_BARS:
@@ -59,23 +59,38 @@ def counts_histogram(counts_per_cell: np.ndarray) -> go.Figure:
     values = values[values > 0]
     if not len(values):
         return theme.empty(title, "No cell has any counts.")
-    edges = np.logspace(np.log10(values.min()) - 0.01, np.log10(values.max()) + 0.01, 60)
-    heights, edges = np.histogram(values, edges)
+    logs = np.log10(values)
+    heights, edges = np.histogram(logs, np.linspace(logs.min() - 0.01, logs.max() + 0.01, 61))
+    centres = (edges[:-1] + edges[1:]) / 2
     figure = go.Figure()
     figure.add_bar(
-        x=np.sqrt(edges[:-1] * edges[1:]),
+        x=centres,
         y=heights,
         width=np.diff(edges),
         marker={"color": theme.BLUE},
-        hovertemplate="about %{x:,.0f} counts<br>%{y:,} cells<extra></extra>",
+        customdata=10**centres,
+        hovertemplate="about %{customdata:,.0f} counts<br>%{y:,} cells<extra></extra>",
         showlegend=False,
     )
     middle = float(np.median(values))
     figure.add_vline(
-        x=middle, line={"color": theme.GREY, "dash": "dot"}, annotation_text=f"median {middle:,.0f}", annotation_position="top right"
+        x=np.log10(middle),
+        line={"color": theme.GREY, "dash": "dot"},
+        annotation_text=f"median {middle:,.0f}",
+        annotation_position="top right",
     )
-    theme.style(figure, title, "Counts per cell (log scale)", "Cells").update_xaxes(type="log")
+    ticks = [n * 10**k for k in range(7) for n in (1, 2, 5) if edges[0] <= np.log10(n * 10**k) <= edges[-1]]
+    theme.style(figure, title, "Counts per cell (log scale)", "Cells")
+    figure.update_xaxes(tickvals=[np.log10(tick) for tick in ticks], ticktext=[f"{tick:,}" for tick in ticks])
     return figure.update_layout(bargap=0)
+
+
+def _bins(values: np.ndarray, low: float, high: float) -> np.ndarray:
+    """Edges of about 60 bins; for whole numbers each bin holds the same number of them, or the bars would form a comb."""
+    if (values == np.round(values)).all() and high - low >= 1:
+        width = max(1, int(np.ceil((high - low) / 60)))
+        return np.arange(np.floor(low) - 0.5, high + width + 0.5, width)
+    return np.linspace(low, high, 61)
 
 
 def criterion_histogram(criterion: ArtifactCriterion, values: np.ndarray) -> go.Figure:
@@ -87,7 +102,7 @@ def criterion_histogram(criterion: ArtifactCriterion, values: np.ndarray) -> go.
         high = max(high, min(float(values.max()), criterion.cutoff * 1.1))
     if high <= low:
         high = low + 1.0
-    edges = np.linspace(low, high, 61)
+    edges = _bins(values, low, high)
     cutoff = criterion.cutoff if criterion.used else None
     fails = (
         np.zeros(len(values), dtype=bool) if cutoff is None else (values < cutoff if criterion.direction == "below" else values > cutoff)
@@ -95,12 +110,12 @@ def criterion_histogram(criterion: ArtifactCriterion, values: np.ndarray) -> go.
     figure = go.Figure()
     centres = (edges[:-1] + edges[1:]) / 2
     for mask, label, color, shape in ((~fails, "Passes", theme.BLUE, ""), (fails, "Fails", theme.VERMILLION, "/")):
-        heights, _ = np.histogram(np.clip(values[mask], low, high), edges)
+        heights, _ = np.histogram(np.clip(values[mask], edges[0], edges[-1]), edges)
         figure.add_bar(
             x=centres,
             y=heights,
             name=f"{label}: {int(mask.sum()):,} cells",
-            marker={"color": color, "pattern": {"shape": shape}},
+            marker={"color": color, "pattern": {"shape": shape, "fillmode": "overlay"}},
             width=np.diff(edges),
             hovertemplate="%{x:,.4g}: %{y:,} cells<extra></extra>",
         )
