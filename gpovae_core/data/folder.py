@@ -69,12 +69,13 @@ def inside(folder: Path, name: str) -> Path:
     root = folder.resolve()
     try:
         path = (root / name).resolve()
+        there = path.exists()
     except (OSError, ValueError, RuntimeError):  # too long, or links in a circle
         _refuse("bad-path", f"'{name[:80]}' cannot be followed to a file.", "Choose a file from the list.")
     if not path.is_relative_to(root) or path == root:
         hint = f"Only files below it can be opened here: copy the file there, or start the dashboard with GPOVAE_DATA_DIR set ({root})."
         _refuse("outside-data-folder", f"'{name[:120]}' leads out of the data folder.", hint)
-    if not path.exists():
+    if not there:
         _refuse("file-missing", f"There is no file '{name[:120]}' in the data folder '{root}'.", "Choose a file from the list.")
     return path
 

@@ -48,8 +48,9 @@ def test_every_setting_of_the_model_has_its_place_in_the_form(open_app: Opener, 
 
 def test_what_is_chosen_is_what_the_run_gets(open_app: Opener, place: Path) -> None:
     app = open_app("train", folder=place / "runs", data="cells.h5ad")
-    for label, value in (("Hops K", 3), ("GPO weight", 0.2), ("Seed", 7), ("Latent", 12)):
+    for label, value in (("Hops K", 3), ("GPO weight", 0.2), ("Latent", 12)):
         app = labelled(app)[label].set_value(value).run()
+    app = app.number_input(key="form_seed").set_value(7).run()
     app = labelled(app)["Name of the run"].set_value("my run").run()
     app = next(button for button in app.button if button.label == "Start training").click().run()
     assert not app.exception
@@ -60,7 +61,7 @@ def test_what_is_chosen_is_what_the_run_gets(open_app: Opener, place: Path) -> N
     assert "my run: queued" in words(app).replace("\\", "")
 
 
-@pytest.mark.parametrize("name", ["../evil", "a/b", "", "x" * 200])
+@pytest.mark.parametrize("name", ["../evil", "a/b", ""])
 def test_a_name_that_cannot_be_is_refused_in_words(open_app: Opener, place: Path, name: str) -> None:
     app = open_app("train", folder=place / "runs", data="cells.h5ad")
     app.session_state["train_name"] = name
