@@ -144,17 +144,19 @@ def buttons(run: RunFolder, status: Status) -> None:
     with columns[0]:
         if at_work:
             st.button(
-                "Stop", key="job_stop", on_click=_stop, args=(run,), help="Ends after the step at hand. Every finished epoch is kept."
+                "Stop training",
+                key="job_stop",
+                on_click=_stop,
+                args=(run,),
+                help="Ends after the step at hand. Every finished epoch is kept.",
             )
         elif resumable:
             st.button(
                 "Resume", key="job_resume", type="primary", on_click=_resume, args=(run,), help="Goes on after the last finished epoch."
             )
     with columns[1]:
-        if status.state != "imported" and st.button(
-            "Clone with changes", key="job_clone", help="A new run that starts from these settings."
-        ):
-            clone(run)
+        tip = "A new run that starts from these settings."
+        if status.state != "imported" and st.button("Clone with changes", key="job_clone", on_click=clone, args=(run,), help=tip):
             st.switch_page("pages/train.py")
     with columns[2]:
         if run.has("model.safetensors"):

@@ -123,12 +123,12 @@ def test_from_a_file_to_a_network_without_a_terminal(browser: Any, place: Place,
 
     page, more = visit(browser, place, "/" + address[address.index("?") :])
     go(page, "Train")
-    page.get_by_role("button", name="Stop", exact=True).click()
+    page.get_by_role("button", name="Stop training", exact=True).click()
     page.get_by_role("button", name="Resume", exact=True).wait_for()
     assert run.status().state == "stopped"
     kept = run.status().epoch
     page.get_by_role("button", name="Resume", exact=True).click()
-    page.get_by_role("button", name="Stop", exact=True).wait_for()
+    page.get_by_role("button", name="Stop training", exact=True).wait_for()
     until(lambda: run.status().epoch > kept)
 
     os.kill(run.status().pid or 0, signal.SIGKILL)
@@ -136,9 +136,9 @@ def test_from_a_file_to_a_network_without_a_terminal(browser: Any, place: Place,
     page.get_by_text("This run is dead").first.wait_for()
     assert time.monotonic() - killed < 15
     page.get_by_role("button", name="Resume", exact=True).click()
-    page.get_by_role("button", name="Stop", exact=True).wait_for()
+    page.get_by_role("button", name="Stop training", exact=True).wait_for()
     until(lambda: run.status().state == "training" and run.status().pid is not None)
-    page.get_by_role("button", name="Stop", exact=True).click()
+    page.get_by_role("button", name="Stop training", exact=True).click()
     page.get_by_role("button", name="Resume", exact=True).wait_for()
 
     # Finished in a terminal: the same run.

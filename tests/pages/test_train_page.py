@@ -117,7 +117,7 @@ def test_a_run_at_work_shows_progress_numbers_and_stop(open_app: Opener, place: 
     assert not app.exception
     shown = words(app).replace("\\", "")
     assert "Edges above 0.5" in shown
-    assert [button.label for button in app.button if button.key == "job_stop"] == ["Stop"]
+    assert [button.label for button in app.button if button.key == "job_stop"] == ["Stop training"]
     assert "epoch 40 of at most 60" in str([getattr(node, "proto", "") for node in app.get("progress")]).replace("\\", "")
 
 
