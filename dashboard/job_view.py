@@ -74,6 +74,7 @@ def progress(run: RunFolder, status: Status, table: pd.DataFrame) -> None:
     if status.state == "training":
         most = run.settings().training.epochs
         stage = f"epoch {status.epoch:,} of at most {most:,}" + time_left(run, status, table)
+        stage = status.message if status.message and not status.epoch else stage
     elif status.state == "evaluating":
         stage = status.stage
     share = status.share if status.share is not None else 0.0

@@ -21,6 +21,7 @@ Changes = dict[str, dict[str, Any]]
 TITLES = {
     "data": "Cells and panel",
     "model": "Sizes of the model",
+    "network": "How the network is fitted",
     "loss": "Terms of the loss",
     "training": "Optimiser and stopping rule",
     "inference": "Predictions",
@@ -50,8 +51,9 @@ SEEDS = ("data.seed", "training.seed")
 PRESET_WORDS = {
     "released": "released: the formulas of the authors' code",
     "paper": "paper: the formulas of Baek et al. 2025",
+    "evidence": "evidence: edges from calibrated effects",
 }
-DEFAULT_PRESET = Settings().preset
+DEFAULT_PRESET = make_settings().preset
 
 
 def draft() -> dict[str, Any]:

@@ -164,7 +164,7 @@ def read_matrix(
         perturbed=is_perturbed[order],
         logits=_logits(file, matrix, values)[np.ix_(order, order)],
         weights={},
-        settings=make_settings(),
+        settings=make_settings("released"),
         made_from="an adjacency matrix",
     )
 
