@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -30,7 +30,9 @@ Threshold = Annotated[float | None, typer.Option(help="W above this is an edge (
 LabelColumn = Annotated[str | None, typer.Option(help="Column of obs with the perturbed gene; found by name when not given.")]
 ControlLabel = Annotated[str | None, typer.Option(help="Value of that column that marks control cells; recognised when not given.")]
 
-Preset = Annotated[str, typer.Option(help="released or paper: whose formulas carry W over its hops.")]
+Preset = Annotated[
+    str | None, typer.Option(help="evidence (default): W from calibrated effects; released or paper: the published formulas.")
+]
 Published = Annotated[str | None, typer.Option(help="K562, RPE1 or Adamson: the settings released for that data set.")]
 Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps.")]
 Sets = Annotated[list[str] | None, typer.Option("--set", metavar="SECTION.FIELD=VALUE", help="Any other setting; repeatable.")]
@@ -100,7 +102,7 @@ def validate(file: FileArgument, label_column: LabelColumn = None, control_label
 def train(
     file: FileArgument,
     run: Annotated[Path, typer.Option(help="Folder of the run; must be new, unless --resume.")],
-    preset: Preset = "released",
+    preset: Preset = None,
     published: Published = None,
     epochs: Annotated[int | None, typer.Option(help="Most epochs; the early stop usually comes before.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of split, weights, batches and draws.")] = None,
@@ -139,7 +141,7 @@ def train(
 @app.command()
 def estimate(
     file: FileArgument,
-    preset: Preset = "released",
+    preset: Preset = None,
     published: Published = None,
     device: Device = None,
     label_column: LabelColumn = None,
@@ -205,6 +207,39 @@ def evaluate(
         with _progress() as report, folder.working():
             answer = score_run(folder, threshold, report)
     _show(answer, as_json, _scores(answer))
+
+
+@app.command()
+def null(
+    data: Annotated[Path, typer.Argument(help="Cells (.h5ad), or the folder of a run, whose cells and settings are taken.")],
+    preset: Preset = None,
+    threshold: Threshold = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of the relabelling and the training.")] = None,
+    run: Annotated[Path | None, typer.Option(help="Keep the run of the null in this new folder.")] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", metavar="SECTION.FIELD=VALUE", help="Any other setting; repeatable.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Relabel controls as perturbed cells and go the whole way to W: every edge that appears is false."""
+    from gpovae_core.config import make_settings, parse_settings
+    from gpovae_core.training.runs import RunFolder
+    from gpovae_core.workflow import null_network
+
+    given: dict[str, dict[str, object]] = {name: _given(seed=seed) for name in ("data", "training")}
+    given["evaluation"] = _given(threshold=threshold)
+    for assignment in set_ or []:
+        section, field, value = _parse_assignment(assignment)
+        given.setdefault(section, {})[field] = value
+    if (data / "config.json").is_file() and preset is None:
+        own = RunFolder.open(data).settings().model_dump(mode="json")
+        settings = parse_settings({**own, **{name: {**own[name], **fields} for name, fields in given.items() if fields}})
+    else:
+        settings = make_settings(preset, given)
+    with _progress() as report:
+        answer = null_network(data, settings, report, run)
+    lines = [f"  W > {row['threshold']:g}: {row['edges']} of {row['pairs']} pairs" for row in answer["thresholds"]]
+    share = "undefined" if answer["share"] is None else f"{answer['share']:.2%}"
+    text = f"Controls relabelled as perturbed, preset {answer['preset']}: {answer['edges']} of {answer['pairs']} pairs have W > "
+    _show(answer, as_json, text + f"{answer['threshold']:g} ({share}).\n" + "\n".join(lines))
 
 
 @app.command()
@@ -430,11 +465,25 @@ def _scores(report: dict[str, Any]) -> str:
         f"mean difference {number(same['mean_difference']['bh_share'])})",
         f"  false omission rate {number(net['for'])} over {net['for_pairs']} pairs without a path",
     ]
+    if "rankings" in net:
+        lines.append(f"  estimated share of false edges {number(net['false_edge_rate'])} (no effect at all; from controls)")
+        lines += _ranking_lines(net["rankings"], number)
     health = report.get("health")
     if health:
         lines.append(f"Latent dimensions in use: {health['active_latent']} of {health['latent']}")
         lines += [f"Warning: {text}" for text in health["warnings"]]
     return "\n".join(lines + [f"Note: {text}" for text in report.get("notes", [])])
+
+
+def _ranking_lines(rankings: dict[str, Any], number: Callable[[float | None], str]) -> list[str]:
+    """Rankings of pairs at equal numbers of edges, against held-out cells."""
+    words = {"w": "W", "influence": "T_K", "mean_difference": "mean difference", "z": "z score", "random": "random"}
+    lines = []
+    for reference, title in (("as_measured", "as measured"), ("without_common_lift", "without the common lift of all shares")):
+        for entry in rankings[reference]:
+            scores = (f"{label} {number(entry[k]['bh_share'])} / {number(entry[k]['mu_wd'])}" for k, label in words.items())
+            lines.append(f"  top {entry['edges']}, {title}, BH share / mean Wasserstein: {', '.join(scores)}")
+    return lines
 
 
 @contextmanager

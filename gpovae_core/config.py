@@ -1,7 +1,8 @@
 """Every setting of a run, once: the command line, the forms and the saved run are all made from these models.
 
-Presets: `paper` follows the formulas of Baek et al. 2025, `released` those of the authors' code, both without the
-mistakes that code contains. Published values per data set are in PUBLISHED.
+Presets: `evidence` (the default) fits the network to calibrated effects before the autoencoder is trained with it;
+`paper` follows the formulas of Baek et al. 2025, `released` those of the authors' code, both without the mistakes that code
+contains. The defaults of the fields are those of `released`; published values per data set are in PUBLISHED.
 """
 
 from __future__ import annotations
@@ -77,6 +78,11 @@ class DataSettings(_Settings):
 class ModelSettings(_Settings):
     """Sizes and priors of the generative model and its guide (MODEL: Baek et al. 2025, sections 3.1 to 3.3)."""
 
+    network: Literal["free", "evidence"] = Field(
+        default="free",
+        description="free: W is trained with everything else; evidence: W is fitted to calibrated effects first, and its influence moves "
+        "the decoder's shares.",
+    )
     latent: Count = Field(default=100, description="Dimensions of the basal state z_b.")
     decoder_width: Count = Field(default=400, description="Hidden width of the decoder.")
     decoder_layers: Count = Field(default=2, description="Layers of the decoder before its softmax head.")
@@ -88,10 +94,33 @@ class ModelSettings(_Settings):
     temperature: Positive = Field(default=1.0, description="Temperature of the relaxed Bernoulli of the mask.")
 
 
+class NetworkSettings(_Settings):
+    """How W and S are fitted to calibrated effects (model.network = evidence)."""
+
+    least_effect: NonNegative = Field(
+        default=0.05, description="Effects of about this size (natural log fold change) or less count as none; edges need more."
+    )
+    hop_tolerance: NonNegative = Field(
+        default=0.1, description="An indirect explanation is trusted up to this fraction of itself; larger explains more effects away."
+    )
+    unperturbed_prior: float = Field(
+        default=1e-4, gt=0.0, lt=1.0, description="Prior probability of an edge from a gene that was never perturbed."
+    )
+    perturbation: Literal["auto", "knock-down", "knock-out"] = Field(
+        default="auto",
+        description="What was done to the genes: a knock-down is read off their own expression; a knock-out removes the function "
+        "whatever the expression. auto: knock-out where the median measured target keeps more than half of its expression.",
+    )
+    complete_loss: float = Field(default=0.9, gt=0.0, lt=1.0, description="Share of its function that a knock-out is taken to remove.")
+    null_draws: Count = Field(default=10, description="Draws of controls in the place of the perturbations, for the false-edge rate.")
+
+
 class LossSettings(_Settings):
     """Weights of the loss terms."""
 
-    influence: Literal["paper", "released"] = Field(default="released", description="Which formula carries W over K hops.")
+    influence: Literal["paper", "released", "signed"] = Field(
+        default="released", description="Which formula carries W over K hops; signed: powers of W times S (preset evidence)."
+    )
     hops: Count = Field(default=5, description="K, the number of hops over which W is accumulated.")
     alignment: NonNegative = Field(
         default=100.0, description="Weight of the alignment of the hop influence with observed effects (GPO weight)."
@@ -100,6 +129,7 @@ class LossSettings(_Settings):
         default=0.5, description="c, subtracted from the observed effect before the alignment (released only)."
     )
     sparsity: NonNegative = Field(default=5.0, description="Weight of the mean of W.")
+    kl_warmup: int = Field(default=0, ge=0, description="Epochs over which the divergences from the priors grow to full weight.")
     artifact: NonNegative = Field(default=0.1, description="Weight of the artifact disentanglement.")
     counterfactual_cells: Count = Field(default=50, description="At most so many cells give a counterfactual profile.")
     balance_artifacts: bool = Field(
@@ -149,9 +179,19 @@ class EvaluationSettings(_Settings):
 class Settings(_Settings):
     """All settings of a run."""
 
-    preset: Literal["paper", "released"] = "released"
+    @model_validator(mode="after")
+    def _check(self) -> Settings:
+        if (self.model.network == "evidence") != (self.loss.influence == "signed"):
+            raise ValueError(
+                "model.network and loss.influence belong together: 'evidence' with 'signed', 'free' with 'paper' or 'released'; "
+                f"got '{self.model.network}' with '{self.loss.influence}'"
+            )
+        return self
+
+    preset: Literal["evidence", "paper", "released"] = "released"
     data: DataSettings = Field(default_factory=DataSettings)
     model: ModelSettings = Field(default_factory=ModelSettings)
+    network: NetworkSettings = Field(default_factory=NetworkSettings)
     loss: LossSettings = Field(default_factory=LossSettings)
     training: TrainingSettings = Field(default_factory=TrainingSettings)
     inference: InferenceSettings = Field(default_factory=InferenceSettings)
@@ -159,6 +199,18 @@ class Settings(_Settings):
 
 
 PRESETS: dict[str, dict[str, dict[str, object]]] = {
+    "evidence": {
+        "model": {"network": "evidence", "latent": 32},
+        "loss": {
+            "influence": "signed",
+            "alignment": 0.0,
+            "sparsity": 0.0,
+            "effect_offset": 0.0,
+            "kl_warmup": 20,
+            "balance_artifacts": False,
+        },
+        "training": {"learning_rate": 1e-3, "particles": 2, "patience": 15},
+    },
     "released": {},
     "paper": {"loss": {"influence": "paper", "alignment": 0.1, "sparsity": 0.1, "effect_offset": 0.0}},
 }
@@ -171,11 +223,16 @@ PUBLISHED: dict[str, dict[str, dict[str, object]]] = {
 """Settings of the authors' release per data set, on top of the preset `released`."""
 
 
-def make_settings(preset: str = "released", changes: dict[str, dict[str, object]] | None = None, published: str | None = None) -> Settings:
+DEFAULT_PRESET = "evidence"
+
+
+def make_settings(preset: str | None = None, changes: dict[str, dict[str, object]] | None = None, published: str | None = None) -> Settings:
     """Settings of a preset, with those PUBLISHED for a data set and then `changes` (section -> field -> value) on top.
 
-    Raises SettingsError that names every bad field, what it accepts and what it got.
+    preset: DEFAULT_PRESET where None, or `released` for published settings. Raises SettingsError that names every bad field, what
+    it accepts and what it got.
     """
+    preset = preset or ("released" if published else DEFAULT_PRESET)
     if preset not in PRESETS:
         raise SettingsError(f"Unknown preset '{preset}': choose one of {', '.join(PRESETS)}.")
     if published is not None and (published not in PUBLISHED or preset != "released"):

@@ -126,14 +126,14 @@ def _effects(
     largest = _largest_share(decoder, arm, unperturbed) * arm.library.max() * 64  # a knock-down seldom raises a gene more than 64-fold
     expected = ExpectedLog(decoder.log_concentration.exp(), largest.clamp(max=float(arm.library.max())), levels)
 
-    def mean_log(condition: Tensor) -> Tensor:
-        share = decoder.log_share(arm.basal, condition).exp()
+    def mean_log(condition: Tensor, shift: Tensor | None = None) -> Tensor:
+        share = decoder.log_share(arm.basal, condition, shift).exp()
         return expected(share * arm.library[:, None] + MEAN_FLOOR, arm.level).mean(dim=1)
 
     control = mean_log(unperturbed)  # (S, G)
     means, deviations = [], []
     for i, offsets in enumerate(_offsets(model, dosage, settings)):
-        effect = mean_log((first.block("offset", offsets) + first.bias)[:, None]) - control
+        effect = mean_log((first.block("offset", offsets) + first.bias)[:, None], decoder.shift(dosage[i : i + 1])) - control
         means.append(effect.mean(dim=0))
         deviations.append(effect.std(dim=0) if len(effect) > 1 else torch.zeros_like(effect[0]))
         if progress:

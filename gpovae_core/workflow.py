@@ -5,10 +5,13 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from gpovae_core.config import Settings
 from gpovae_core.data import cache
@@ -109,6 +112,7 @@ def score_run(run: RunFolder, threshold: float | None = None, report: Report | N
     from gpovae_core.inference import treatment_effects
     from gpovae_core.training.fit import load_model
     from gpovae_core.training.health import health
+    from gpovae_core.training.network_fit import NetworkFit
 
     settings = run.settings()
     prepared = run.cells()
@@ -118,17 +122,73 @@ def score_run(run: RunFolder, threshold: float | None = None, report: Report | N
     )
     run.write_effects(effects_table(prepared, predicted.mean, predicted.deviation))
     _tell(report, "scoring", 0.0)
-    scores = evaluate(prepared, predicted.mean, run.edge_probabilities(), settings.evaluation, threshold)
-    scores["alignment_null"] = alignment_null(prepared, settings)
+    arrays = run.network_arrays()
+    stage = NetworkFit.from_arrays(arrays) if arrays else None
+    scores = evaluate(prepared, predicted.mean, run.edge_probabilities(), settings.evaluation, threshold, stage)
     scores["health"] = health(model, prepared, run.metrics(), settings)
-    warning = null_warning(scores["alignment_null"])
-    scores["health"]["warnings"] += [warning] if warning else []
+    if stage is None:
+        scores["alignment_null"] = alignment_null(prepared, settings)
+        warning = null_warning(scores["alignment_null"])
+        scores["health"]["warnings"] += [warning] if warning else []
     scores["monte_carlo_error"] = predicted.monte_carlo_error
     scores["seeds"] = {name: getattr(settings, name).seed for name in ("data", "training", "inference", "evaluation")}
     scores["simulated"] = prepared.report.simulated
     run.write_evaluation(scores)
     _tell(report, "scoring", 1.0)
     return scores
+
+
+def null_network(source: Path, settings: Settings, report: Report | None = None, folder: Path | None = None) -> dict[str, Any]:
+    """The whole way from relabelled controls to W: how many edges appear where there can be none?
+
+    source: cells, or the folder of a run, whose prepared cells are taken. folder: where the run of the null is kept; nowhere if
+    None. Returns {"preset", "seed", "threshold", "pairs", "edges", "share", "thresholds": [...]}; a pair is a perturbed source and
+    a measured target.
+    """
+    from gpovae_core.data.prepare import prepare
+    from gpovae_core.evaluation.null import null_screen
+
+    source = Path(source)
+    if (source / "config.json").is_file():
+        prepared = RunFolder.open(source).cells()
+    else:
+        prepared = prepare(source, settings.data, progress=lambda stage, share: _tell(report, f"preparing: {stage}", share))
+    screen = null_screen(prepared, settings)
+    weights = _null_weights(screen, settings, report, folder)
+    counted = _testable(screen)
+    cut = settings.evaluation.threshold
+    table = [_null_row(weights[counted], at) for at in (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)]
+    return {"preset": settings.preset, "seed": settings.data.seed, **_null_row(weights[counted], cut), "thresholds": table}
+
+
+def _null_row(weights: np.ndarray, threshold: float) -> dict[str, Any]:
+    edges = int((weights > threshold).sum())
+    return {"threshold": threshold, "pairs": len(weights), "edges": edges, "share": edges / len(weights) if len(weights) else None}
+
+
+def _testable(screen: PreparedCells) -> np.ndarray:
+    """(n, n) bool: perturbed source with cells, measured target, two different genes."""
+    panel = screen.panel
+    present = np.isin(np.array(panel.genes, dtype=object), np.array(screen.perturbations, dtype=object))
+    return present[:, None] & panel.is_measured[None, :] & ~np.eye(len(panel), dtype=bool)
+
+
+def _null_weights(screen: PreparedCells, settings: Settings, report: Report | None, folder: Path | None) -> np.ndarray:
+    """W of the screen. The network stage decides it alone where there is one; else the model is trained."""
+    from scipy.special import expit
+
+    if settings.model.network == "evidence" and folder is None:
+        from gpovae_core.training.network_fit import fit_network
+
+        _tell(report, "fitting the network", 0.0)
+        return expit(fit_network(screen, settings).log_odds)
+    from gpovae_core.training.fit import fit
+
+    with tempfile.TemporaryDirectory() as aside:
+        run = RunFolder.create(folder or Path(aside) / "null", settings, DataSource(path="relabelled controls"))
+        run.write_cells(screen)
+        fit(run, screen, settings, progress=lambda done, most, words: _tell(report, f"training: {words}", done / most))
+        return run.edge_probabilities()
 
 
 def _carry_on(run: RunFolder, settings: Settings, report: Report | None, changed: bool = False) -> RunFolder:

@@ -1,7 +1,9 @@
-"""What the alignment would call an edge where there can be none: controls relabelled as perturbed.
+"""What is called an edge where there can be none: controls relabelled as perturbed.
 
-A cell's absolute difference to its matched control is never near zero for a variable gene, perturbed or not. An L1 alignment fits
-the median of it, so how many medians pass the cut among relabelled controls says how little a large W may mean.
+`null_screen` makes a screen of relabelled controls that takes the whole way of a run (`gpovae null`). `alignment_null` asks only
+what the alignment of `released` and `paper` would call an edge: a cell's absolute difference to its matched control is never
+near zero for a variable gene, perturbed or not, so how many medians pass the cut among relabelled controls says how little a
+large W may mean.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from gpovae_core.config import Settings
 from gpovae_core.data.effects import absolute_cell_effects, log_expression
 from gpovae_core.data.pairing import pair_controls
 from gpovae_core.data.schema import PreparedCells
+from gpovae_core.errors import QueryError
 
 FEWEST_CONTROLS = 20
 
@@ -51,6 +54,46 @@ def alignment_null(prepared: PreparedCells, settings: Settings) -> dict[str, Any
         drawn = {name: rng.permutation(len(relabelled))[: sizes[name]] for name in names}
         answer["null"] = _share_above(differences, drawn, counted, cut)
     return answer
+
+
+def null_screen(prepared: PreparedCells, settings: Settings) -> PreparedCells:
+    """Controls alone as a screen of the same panel: in each split half stay controls, the others stand in for perturbed cells.
+
+    Every single-gene perturbation gets as many cells as it has in that split, all of the half where it has more; a
+    control may stand in for several perturbations, under an id for each. Raises QueryError with fewer than FEWEST_CONTROLS controls.
+    """
+    import anndata
+
+    controls = int((prepared.labels == keys.CONTROL).sum())
+    if controls < FEWEST_CONTROLS:
+        raise QueryError(f"A null needs at least {FEWEST_CONTROLS} control cells to split; there are {controls}.")
+    rng = np.random.default_rng(settings.data.seed)
+    names = [name for name in prepared.perturbations if keys.PAIR_SEPARATOR not in name]
+    positions, labels = _relabelled(prepared, names, rng)
+    obs = pd.DataFrame(prepared.cells.obs).iloc[positions].copy()
+    obs.index = pd.Index([f"{cell}/{label}" for cell, label in zip(obs.index, labels, strict=True)])
+    obs[keys.PERTURBATION] = labels
+    expression = log_expression(prepared.counts[positions], prepared.library_size[positions])[:, prepared.panel_columns]
+    matched = pair_controls(expression, pd.Series(labels, index=obs.index), obs[keys.SPLIT].astype(object), settings.data)
+    obs[keys.CONTROL_ID] = matched.to_numpy()
+    cells = anndata.AnnData(X=prepared.counts[positions], obs=obs, var=pd.DataFrame(index=prepared.cells.var_names))
+    return PreparedCells(cells, prepared.panel, prepared.report)
+
+
+def _relabelled(prepared: PreparedCells, names: list[str], rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    positions: list[np.ndarray] = []
+    labels: list[str] = []
+    for split in keys.SPLITS:
+        pool = np.flatnonzero(prepared.where(keys.CONTROL, (split,)))
+        pool = rng.permutation(pool[np.argsort(prepared.cells.obs_names.to_numpy(dtype=str)[pool])])
+        half = len(pool) // 2
+        groups = {keys.CONTROL: pool[half:]}
+        for name in names:
+            groups[name] = rng.permutation(pool[:half])[: int(prepared.where(name, (split,)).sum())]
+        for name, cells in groups.items():
+            positions.append(cells)
+            labels += [name] * len(cells)
+    return np.concatenate(positions), np.array(labels, dtype=object)
 
 
 def null_warning(found: dict[str, Any]) -> str | None:

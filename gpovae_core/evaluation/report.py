@@ -14,9 +14,21 @@ from gpovae_core.data.effects import EffectTable, average_effects, log_expressio
 from gpovae_core.data.schema import PreparedCells
 from gpovae_core.errors import QueryError
 from gpovae_core.evaluation.baselines import Reliability, baseline_predictions, reliability
+from gpovae_core.evaluation.calibrated import calibrated
 from gpovae_core.evaluation.edges import check_edge_table, chosen_edges, edge_weights, read_edge_table
-from gpovae_core.evaluation.network import EdgeScore, NetworkScores, PairStatistics, network_scores, pair_statistics, reachable
-from gpovae_core.evaluation.response import ResponseScores, response_scores
+from gpovae_core.evaluation.influence import common_lift, predicted_by_network
+from gpovae_core.evaluation.network import (
+    EdgeScore,
+    NetworkScores,
+    PairStatistics,
+    network_scores,
+    pair_statistics,
+    reachable,
+    score_edges,
+    top_pairs,
+)
+from gpovae_core.evaluation.response import ResponseScores, pearson, response_scores
+from gpovae_core.training.network_fit import NetworkFit, false_edge_rate, false_edges
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -33,9 +45,16 @@ OBSERVED: dict[str, tuple[str, ...]] = {
 
 
 def evaluate(
-    prepared: PreparedCells, predicted: pd.DataFrame, weights: np.ndarray, settings: EvaluationSettings, threshold: float | None = None
+    prepared: PreparedCells,
+    predicted: pd.DataFrame,
+    weights: np.ndarray,
+    settings: EvaluationSettings,
+    threshold: float | None = None,
+    fit: NetworkFit | None = None,
 ) -> dict[str, Any]:
     """Scores of predicted effects and of W: {"response": {"test", "all"}, "network", "notes"}; None = undefined.
+
+    fit: the network stage where the run had one; the rankings by W and by T_K and the false-edge rates are then reported too.
 
     predicted: (perturbations x genes) effects in log2(counts per 10,000 + 1) against control, with every measured gene.
     weights: (n, n) W in panel order, row = source. threshold: W above it is an edge; `settings.threshold` where None.
@@ -46,8 +65,11 @@ def evaluate(
         raise ValueError(f"weights has shape {weights.shape}, the panel has {len(prepared.panel)} genes")
     notes: list[str] = []
     expression = log_expression(prepared.counts, prepared.library_size)
-    training = average_effects(prepared, (keys.TRAIN,)).mean
-    predictions = {"model": _aligned(predicted, training), **baseline_predictions(training)}
+    train_table = average_effects(prepared, (keys.TRAIN,))
+    training = train_table.mean
+    model = _aligned(predicted, training)
+    both = calibrated(model, train_table, average_effects(prepared, (keys.VALIDATION,)))
+    predictions = {"model": model, "calibrated": both.prediction, **baseline_predictions(training)}
     _note_predictions(predictions, notes)
     response = {
         name: _response(
@@ -60,7 +82,10 @@ def evaluate(
     )
     pairs = held_out_pairs(prepared, expression)
     network = _network(prepared, pairs, training, weights > cut, cut, settings, notes)
-    return {"response": response, "network": network, "notes": notes}
+    if fit is not None:
+        network |= _stage(prepared, fit, pairs, training, weights, cut, settings)
+    calibration = {"model_error": _number(both.model_error)}
+    return {"response": response, "calibration": calibration, "network": network, "notes": notes}
 
 
 def evaluate_edges(
@@ -205,20 +230,87 @@ def _network(
 
 
 def _network_numbers(scores: NetworkScores) -> dict[str, Any]:
-    def numbers(score: EdgeScore) -> dict[str, float | None]:
-        return {"mu_wd": _number(score.mu_wd), "bh_share": _number(score.bh_share)}
-
-    spread = {f"{key}_sd": value for key, value in numbers(scores.random_spread).items()}
+    spread = {f"{key}_sd": value for key, value in _edge_numbers(scores.random_spread).items()}
     return {
         "edges": scores.edges,
         "pairs": scores.pairs,
-        **numbers(scores.score),
+        **_edge_numbers(scores.score),
         "for": _number(scores.omission),
         "for_pairs": scores.omission_pairs,
         "true_positives": scores.true_positives,
         "false_positives": scores.false_positives,
-        "at_same_edges": {"random": numbers(scores.random) | spread, "mean_difference": numbers(scores.mean_difference)},
+        "at_same_edges": {"random": _edge_numbers(scores.random) | spread, "mean_difference": _edge_numbers(scores.mean_difference)},
     }
+
+
+def _edge_numbers(score: EdgeScore) -> dict[str, float | None]:
+    return {"mu_wd": _number(score.mu_wd), "bh_share": _number(score.bh_share)}
+
+
+TOPS = (50, 100)
+
+
+def _stage(
+    prepared: PreparedCells,
+    fit: NetworkFit,
+    pairs: PairStatistics,
+    training: pd.DataFrame,
+    weights: np.ndarray,
+    cut: float,
+    settings: EvaluationSettings,
+) -> dict[str, Any]:
+    """How well rankings find held-out effects at equal numbers of edges, as measured and without the common lift of all shares."""
+    panel = prepared.panel
+    place = np.ix_([panel.index[gene] for gene in pairs.sources], [panel.index[gene] for gene in pairs.targets])
+    influence = np.full(weights.shape, np.nan)
+    influence[:, panel.is_measured] = np.abs(predicted_by_network(fit, prepared)[:, prepared.panel_columns])
+    with np.errstate(invalid="ignore"):
+        z = np.abs(fit.effect / fit.effect_sd)
+    rankings = {
+        "w": fit.log_odds[place],
+        "influence": influence[place],
+        "mean_difference": training.reindex(index=list(pairs.sources), columns=list(pairs.targets)).abs().to_numpy(),
+        "z": z[place],
+    }
+    lifted = _without_lift(prepared, fit)
+    table = false_edges(fit, weights)
+    return {
+        "false_edge_rate": _number(float(false_edge_rate(fit, weights, cut)[0])),
+        "false_edges": [{key: _number(value) for key, value in row.items()} for row in table.to_dict("records")],
+        "common_lift": {panel.genes[i]: float(fit.shift[i]) for i in np.flatnonzero(np.isfinite(fit.shift))},
+        "lift_by_network": float(_lift_agreement(fit, prepared)),
+        "rankings": {
+            name: _top_scores(reference, rankings, settings.significance)
+            for name, reference in (("as_measured", pairs), ("without_common_lift", lifted))
+        },
+    }
+
+
+def _top_scores(pairs: PairStatistics, rankings: dict[str, np.ndarray], significance: float) -> list[dict[str, Any]]:
+    """One entry per number of edges in TOPS: {"edges", ranking: {"mu_wd", "bh_share"}}, and what random pairs give."""
+    total = int(pairs.evaluated.sum())
+    entries = []
+    for top in (k for k in TOPS if k <= total):
+        entry: dict[str, Any] = {"edges": top, "random": _edge_numbers(score_edges(pairs, pairs.evaluated, significance))}
+        for name, ranking in rankings.items():
+            entry[name] = _edge_numbers(score_edges(pairs, top_pairs(pairs, ranking, top), significance))
+        entries.append(entry)
+    return entries
+
+
+def _without_lift(prepared: PreparedCells, fit: NetworkFit) -> PairStatistics:
+    """The held-out pairs once more, with the cells of each perturbation scaled by the common lift that its training cells showed."""
+    lift = {gene: fit.shift[i] for gene, i in prepared.panel.index.items() if np.isfinite(fit.shift[i])}
+    scale = np.exp([lift.get(label, 0.0) for label in prepared.labels])
+    return held_out_pairs(prepared, log_expression(prepared.counts, prepared.library_size * scale))
+
+
+def _lift_agreement(fit: NetworkFit, prepared: PreparedCells) -> float:
+    """Correlation over perturbations of the observed common lift with the one that the network's changes bring about; NaN below three."""
+    known = np.isfinite(fit.shift)
+    if known.sum() < 3:
+        return float("nan")
+    return pearson(fit.shift[known], common_lift(fit, prepared)[known])
 
 
 def _note_sources(prepared: PreparedCells, pairs: PairStatistics, notes: list[str]) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
-Influence = Literal["paper", "released"]
+Influence = Literal["paper", "released", "signed"]
 Matrix = TypeVar("Matrix")  # numpy array or torch tensor
 
 
@@ -32,7 +32,11 @@ def hop_series(kind: Influence, n: int, hops: int) -> HopSeries:
         n^(k-2) for a dense W and cannot be trained from W = 0.5 on large panels; both agree at k = 2, and here every hop
         is bounded by 1/k.
     released: A + sum_{k=1..K} A^(k+1) / n^k on the logits A, K + 1 terms, as the authors' code has it.
+    signed: B + B^2 + ... + B^K of the signed strengths B = W * S (preset `evidence`): the total effect in a linear network. Not divided
+        by anything: a hop that is weakened by the number of genes explains nothing in a sparse network.
     """
+    if kind == "signed":
+        return HopSeries(step=1.0, weights=(1.0,) * hops)
     if kind == "paper":
         return HopSeries(step=1.0 / n, weights=tuple(1.0 / k for k in range(1, hops + 1)))
     return HopSeries(step=1.0 / n, weights=(1.0,) * (hops + 1))

@@ -14,7 +14,7 @@ from gpovae_core.config import LossSettings
 from gpovae_core.data.batches import Batch, TrainingConstants
 from gpovae_core.model.hops import hop_series, influence
 from gpovae_core.model.layers import bernoulli_log_ratio, normal_kl, standard_normal_log_ratio
-from gpovae_core.model.module import MEAN_FLOOR, GpoVae, Inference
+from gpovae_core.model.module import MEAN_FLOOR, GpoVae, GuideDraw, Inference
 
 
 @dataclass(frozen=True)
@@ -96,24 +96,31 @@ def reconstruction_log_prob(counts: Tensor, library_size: Tensor, log_share: Ten
     return with_mean.sum(dim=-1) + _count_part(counts, concentration).sum(dim=-1)
 
 
-def elbo_terms(model: GpoVae, batch: Batch, inference: Inference, weights: PlateWeights) -> dict[str, Tensor]:
-    """Minus the terms of the ELBO, each averaged over particles and cells."""
+def elbo_terms(model: GpoVae, batch: Batch, inference: Inference, weights: PlateWeights, kl_scale: float = 1.0) -> dict[str, Tensor]:
+    """Minus the terms of the ELBO, each averaged over particles and cells; kl_scale: weight of the divergences from the priors."""
     log_share = model.log_shares(batch, inference)
     log_prob = reconstruction_log_prob(batch.counts, batch.library_size, log_share, model.decoder.log_concentration.exp())
     cell_weight = torch.where(batch.artifact > 0, weights.cell[1], weights.cell[0])
 
     draw = inference.draw
-    mask = bernoulli_log_ratio(draw.mask, model.guide.mask_logits.index_select(0, draw.rows), model.settings.mask_prior)
     effect = standard_normal_log_ratio(draw.effect, draw.effect_posterior)
     artifact = standard_normal_log_ratio(draw.artifact, draw.artifact_posterior)
     per_row = row_weights(batch, weights)
-    return {
-        "reconstruction": -(log_prob * cell_weight).mean(),
+    divergences = {
         "kl_basal": -standard_normal_log_ratio(inference.basal, inference.basal_posterior).sum(-1).mean(),
-        "kl_mask": -(mask.sum(-1) @ per_row).mean(),
+        "kl_mask": _mask_divergence(model, draw, per_row),
         "kl_effect": -(effect.sum(-1) @ per_row).mean(),
         "kl_artifact": -artifact.sum(-1).mean() * batch.artifact.mean() * weights.failing,
     }
+    return {"reconstruction": -(log_prob * cell_weight).mean(), **{name: kl_scale * value for name, value in divergences.items()}}
+
+
+def _mask_divergence(model: GpoVae, draw: GuideDraw, per_row: Tensor) -> Tensor:
+    """Minus the log ratio of prior and posterior of the mask; a W that was given is not learned here and costs nothing."""
+    if model.guide.given:
+        return per_row.new_zeros(())
+    ratio = bernoulli_log_ratio(draw.mask, model.guide.mask_logits.index_select(0, draw.rows), model.settings.mask_prior)
+    return -(ratio.sum(-1) @ per_row).mean()
 
 
 def row_weights(batch: Batch, weights: PlateWeights) -> Tensor:
@@ -150,14 +157,24 @@ def alignment_term(matrix: Tensor, batch: Batch, measured: Tensor, settings: Los
 
 
 def loss_terms(
-    model: GpoVae, batch: Batch, inference: Inference, weights: PlateWeights, measured: Tensor, settings: LossSettings
+    model: GpoVae,
+    batch: Batch,
+    inference: Inference,
+    weights: PlateWeights,
+    measured: Tensor,
+    settings: LossSettings,
+    kl_scale: float = 1.0,
 ) -> LossTerms:
-    """All terms for one batch and one draw of the guide."""
-    probabilities = model.edge_probabilities()
-    matrix = probabilities if settings.influence == "paper" else model.guide.mask_logits
+    """All terms for one batch and one draw of the guide. A W that was given has met alignment and sparsity already."""
+    alignment = sparsity = batch.counts.new_zeros(())
+    if not model.guide.given:
+        probabilities = model.edge_probabilities()
+        matrix = probabilities if settings.influence == "paper" else model.guide.mask_logits
+        alignment = settings.alignment * alignment_term(matrix, batch, measured, settings)
+        sparsity = settings.sparsity * probabilities.mean()
     return LossTerms(
-        **elbo_terms(model, batch, inference, weights),
+        **elbo_terms(model, batch, inference, weights, kl_scale),
         artifact=settings.artifact * artifact_term(batch, inference),
-        alignment=settings.alignment * alignment_term(matrix, batch, measured, settings),
-        sparsity=settings.sparsity * probabilities.mean(),
+        alignment=alignment,
+        sparsity=sparsity,
     )

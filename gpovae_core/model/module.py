@@ -70,7 +70,8 @@ class Guide(nn.Module):
         super().__init__()
         latent = settings.latent
         self.temperature = settings.temperature
-        self.mask_logits = nn.Parameter(torch.zeros(n, n))
+        self.given = settings.network == "evidence"
+        self.mask_logits = nn.Parameter(torch.zeros(n, n), requires_grad=not self.given)
         self.effect = ResidualMLP({"mask": n, "identity": n}, settings.embedding_width, settings.embedding_layers)
         self.effect_head = NormalHead(settings.embedding_width, n)
         self.artifact = ResidualMLP({"constant": latent}, settings.embedding_width, settings.embedding_layers)
@@ -93,6 +94,8 @@ class Guide(nn.Module):
     def sample(self, rows: Tensor, noise: GuideNoise) -> GuideDraw:
         """Mask, effects and artifact vector for the panel genes at `rows` (r,)."""
         mask = straight_through_bernoulli(self.mask_logits.index_select(0, rows), noise.mask, self.temperature)
+        if self.given:  # a perturbation always acts on its own gene, which W, without a diagonal, does not say
+            mask = torch.where(functional.one_hot(rows, mask.shape[-1]).bool(), 1.0, mask)
         first = self.effect.first
         hidden = self.effect(first.block("mask", mask) + (first.columns("identity", rows) + first.bias))
         effect = self.effect_head(hidden)
@@ -112,21 +115,32 @@ class Guide(nn.Module):
 class Decoder(nn.Module):
     """Mean share of every measured gene, and the Gamma-Poisson concentration per gene."""
 
+    influence: Tensor | None
+
     def __init__(self, settings: ModelSettings, n: int, genes: int) -> None:
         super().__init__()
         blocks = {"basal": settings.latent, "offset": n, "artifact": settings.latent}
         self.mlp = ResidualMLP(blocks, settings.decoder_width, settings.decoder_layers)
         self.head = nn.Linear(settings.decoder_width, genes)
         self.log_concentration = nn.Parameter(torch.zeros(genes))
+        self.register_buffer("influence", torch.zeros(n, genes) if settings.network == "evidence" else None)
 
-    def log_share(self, basal: Tensor, condition: Tensor) -> Tensor:
-        """Log of the mean share per gene, (..., G), from the basal state (..., L) and the condition (..., width)."""
+    def shift(self, dosage: Tensor) -> Tensor | None:
+        """What the network adds to the log shares of every perturbation, (U, G) for dosage (U, n); None where W is free."""
+        return None if self.influence is None else dosage @ self.influence
+
+    def log_share(self, basal: Tensor, condition: Tensor, shift: Tensor | None = None) -> Tensor:
+        """Log of the mean share per gene, (..., G), from the basal state (..., L) and the condition (..., width).
+
+        shift: added before the shares are made to sum to one; broadcasts to (..., G).
+        """
         first = self.mlp.first
         width = condition.shape[-1]
         # One pass over memory for product and sum; a condition shared by many basal states is broadcast.
         rows = condition.expand(*basal.shape[:-1], width).reshape(-1, width)
         joined = torch.addmm(rows, basal.reshape(-1, basal.shape[-1]), first.weights["basal"].T).reshape(*basal.shape[:-1], width)
-        return functional.log_softmax(self.head(self.mlp(joined)), dim=-1)
+        logits = self.head(self.mlp(joined))
+        return functional.log_softmax(logits if shift is None else logits + shift, dim=-1)
 
 
 class GpoVae(nn.Module):
@@ -141,6 +155,13 @@ class GpoVae(nn.Module):
     def edge_probabilities(self) -> Tensor:
         """W (n, n), row = source, column = target."""
         return torch.sigmoid(self.guide.mask_logits)
+
+    def set_network(self, log_odds: Tensor, influence: Tensor) -> None:
+        """Take over a network that was fitted before: log odds of W (n, n), and the log fold change (n, G) that perturbing each panel
+        gene is expected to bring about in each measured gene."""
+        self.guide.mask_logits.data.copy_(log_odds)
+        assert self.decoder.influence is not None
+        self.decoder.influence.copy_(influence)
 
     def set_count_statistics(self, log_mean: Tensor, log_std: Tensor) -> None:
         """Mean and standard deviation of log1p counts per gene over the *training* cells; a constant gene is left unscaled."""
@@ -167,4 +188,7 @@ class GpoVae(nn.Module):
         """Log of the mean share of every gene in every cell, each under its own artifact label: (P, B, G)."""
         draw = inference.draw
         condition = self.decoder.mlp.first.conditions(draw.offsets(batch.dosage), draw.artifact)
-        return self.decoder.log_share(inference.basal, condition[:, batch.group, batch.artifact.long()])
+        shift = self.decoder.shift(batch.dosage)
+        return self.decoder.log_share(
+            inference.basal, condition[:, batch.group, batch.artifact.long()], None if shift is None else shift[batch.group]
+        )

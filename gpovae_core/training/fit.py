@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning
+import numpy as np
 import torch
 from lightning.pytorch.callbacks import Checkpoint, EarlyStopping
 from safetensors.torch import load_file, save_file
@@ -24,6 +25,7 @@ from gpovae_core.data.batches import CellBatches, counterfactual_profiles, train
 from gpovae_core.data.schema import PreparedCells
 from gpovae_core.errors import RunError
 from gpovae_core.model.module import GpoVae
+from gpovae_core.training.network_fit import NetworkFit, fit_network, measured_influence
 from gpovae_core.training.runs import RunFolder
 from gpovae_core.training.task import VALIDATION_LOSS, GpoVaeTask, epoch_seed
 
@@ -47,6 +49,8 @@ def fit(run: RunFolder, prepared: PreparedCells, settings: Settings, resume: boo
     lightning.seed_everything(training.seed, workers=True, verbose=False)
     constants = training_constants(prepared)
     task = GpoVaeTask(settings, prepared, constants)
+    if settings.model.network == "evidence":
+        _give_network(run, task.model, prepared, settings)
     profiles = counterfactual_profiles(prepared, settings.loss.counterfactual_cells, training.seed)
     train = _loader(CellBatches(prepared, (keys.TRAIN,), profiles), settings, shuffle=True)
     validation = _loader(CellBatches(prepared, (keys.VALIDATION,), profiles), settings, shuffle=False)
@@ -72,6 +76,21 @@ def load_model(run: RunFolder) -> GpoVae:
     except RuntimeError as error:
         raise RunError(f"Run '{run.name}': model.safetensors does not fit the settings in config.json ({error}).") from error
     return model.eval()
+
+
+def _give_network(run: RunFolder, model: GpoVae, prepared: PreparedCells, settings: Settings) -> None:
+    """The network stage, once per run."""
+    arrays = run.network_arrays()
+    if not arrays:
+        run.write_status(state="training", pid=os.getpid(), message="fitting the network")
+        fitted = fit_network(prepared, settings)
+        run.write_network(fitted.arrays())
+        edges = int((fitted.log_odds > 0).sum())
+        run.log(f"fitted the network: {edges} edges with W > 0.5 among {int(np.isfinite(fitted.evidence).sum())} measured pairs")
+        arrays = run.network_arrays()
+    fitted = NetworkFit.from_arrays(arrays)
+    influence = torch.as_tensor(measured_influence(fitted, prepared), dtype=torch.float32)
+    model.set_network(torch.as_tensor(fitted.log_odds, dtype=torch.float32), influence)
 
 
 class SeededShuffle(Sampler[int]):

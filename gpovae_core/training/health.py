@@ -44,7 +44,7 @@ def health(model: GpoVae, prepared: PreparedCells, metrics: pd.DataFrame, settin
             "above_half_other_rows": _share((w > 0.5)[~perturbed], off[~perturbed]),
         },
     }
-    return {**report, "warnings": _warnings(report, metrics)}
+    return {**report, "warnings": _warnings(report, metrics, model.guide.given)}
 
 
 def _share(above: np.ndarray, counted: np.ndarray) -> float | None:
@@ -68,16 +68,17 @@ def _posterior_spread(model: GpoVae, prepared: PreparedCells, settings: Settings
     return inference.basal_posterior.std.mean(dim=(0, 1)).numpy(), norm
 
 
-def _warnings(report: dict[str, Any], metrics: pd.DataFrame) -> list[str]:
+def _warnings(report: dict[str, Any], metrics: pd.DataFrame, given: bool) -> list[str]:
+    """given: W comes from the network stage; most of it is then near 0 as it should be."""
     found = []
     if report["active_latent"] == 0:
         found.append(
             f"The basal state has collapsed: none of its {report['latent']} dimensions carries anything about a cell "
             f"(least posterior sd {report['posterior_sd']['least']:.2f}, prior 1)."
         )
-    if report["w"]["sd"] < UNMOVED_SPREAD:
+    if not given and report["w"]["sd"] < UNMOVED_SPREAD:
         found.append(f"W has hardly moved from its start at 0.5 (spread {report['w']['sd']:.3f}): it says nothing yet.")
-    if report["w"]["saturated_share"] > SATURATED_SHARE:
+    if not given and report["w"]["saturated_share"] > SATURATED_SHARE:
         found.append(f"W is saturated: {report['w']['saturated_share']:.0%} of its entries are below 0.01 or above 0.99.")
     rows = report["w"]["above_half_other_rows"]
     if rows is not None and rows > (report["w"]["above_half_perturbed_rows"] or 0):

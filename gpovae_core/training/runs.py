@@ -5,6 +5,7 @@ Files, by name:
 - config.json: format version, where the data came from, all settings
 - panel.json: the genes of W, in order
 - cells.h5ad: prepared cells: counts, splits, matched controls, artifact labels, report
+- network.safetensors: strengths, influence and evidence of the network stage (preset `evidence`)
 - model.safetensors: weights of the best epoch so far
 - status.json: state, epoch, heartbeat, the process at work (replaced as a whole at every write)
 - metrics.jsonl: one line per finished epoch
@@ -285,6 +286,28 @@ class RunFolder:
     def edge_probabilities(self) -> np.ndarray:
         """(n, n) float64 W = sigmoid(A), row = source, column = target."""
         return 1.0 / (1.0 + np.exp(-self.mask_logits().astype(np.float64)))
+
+    def write_network(self, arrays: dict[str, np.ndarray]) -> None:
+        """Arrays of the network stage by name, see training.network_fit.NetworkFit; stored as float32."""
+        from safetensors.numpy import save_file
+
+        aside = self.path / ".network.safetensors.part"
+        save_file({name: np.ascontiguousarray(values, dtype=np.float32) for name, values in arrays.items()}, aside)
+        aside.chmod(0o644)
+        aside.replace(self.path / "network.safetensors")
+
+    def network_arrays(self) -> dict[str, np.ndarray]:
+        """What write_network stored, as float64; empty for a run whose W was trained with everything else."""
+        from safetensors import SafetensorError
+        from safetensors.numpy import load_file
+
+        if not self.has("network.safetensors"):
+            return {}
+        try:
+            arrays = load_file(self.path / "network.safetensors")
+        except SafetensorError as error:
+            raise RunError(f"Run '{self.name}': network.safetensors is damaged ({error}).") from error
+        return {name: values.astype(np.float64) for name, values in arrays.items()}
 
     def append_metrics(self, row: dict[str, float]) -> None:
         with (self.path / "metrics.jsonl").open("a") as file:

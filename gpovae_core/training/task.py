@@ -35,7 +35,8 @@ class GpoVaeTask(lightning.LightningModule):
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         training = self.settings.training
-        return torch.optim.Adam(self.model.parameters(), lr=training.learning_rate, weight_decay=training.weight_decay, fused=True)
+        trained = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
+        return torch.optim.Adam(trained, lr=training.learning_rate, weight_decay=training.weight_decay, fused=True)
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
         return batch.to(device, non_blocking=True)
@@ -50,7 +51,9 @@ class GpoVaeTask(lightning.LightningModule):
 
     def training_step(self, batch: Batch, _index: int) -> Tensor:
         inference = self._infer(batch)
-        terms = loss_terms(self.model, batch, inference, self.weights, self._measured(), self.settings.loss)
+        loss = self.settings.loss
+        kl_scale = min(1.0, (self.current_epoch + 1) / loss.kl_warmup) if loss.kl_warmup else 1.0
+        terms = loss_terms(self.model, batch, inference, self.weights, self._measured(), loss, kl_scale)
         total = terms.total
         self._collect({TRAIN_LOSS: total.detach(), **terms.detached()}, len(batch.group))
         return total

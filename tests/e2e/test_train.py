@@ -66,7 +66,7 @@ def settle(page: Any) -> None:
 
 
 def streamlit_looks(message: Any) -> bool:
-    """A page reloaded at its own address makes Streamlit look for its health page below that address first, and log that it is not there."""
+    """A page reloaded at its own address makes Streamlit look for its health page below that address first, and log its absence."""
     return "404" in message.text and "/train/_stcore/" in message.location.get("url", "")
 
 

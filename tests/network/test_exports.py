@@ -113,7 +113,7 @@ def test_graph_formats_read_back(network: GeneNetwork, format: str, threshold: f
 def test_graph_attributes_say_where_it_comes_from(network: GeneNetwork, format: str) -> None:
     facts = READERS[format](export_bytes(network, 0.5, format)).graph
     assert (facts["run"], facts["threshold"], facts["simulated"]) == (visible(RUN), 0.5, True)
-    assert json.loads(facts["settings"])["preset"] == "released"
+    assert json.loads(facts["settings"])["preset"] == "evidence"
     assert "source regulates target" in facts["direction"]
 
 
@@ -122,7 +122,7 @@ def test_gexf_says_where_it_comes_from(network: GeneNetwork) -> None:
     text = next(element.text for element in tree.iter() if element.tag.endswith("}description"))
     facts = json.loads(text or "")
     assert (facts["run"], facts["threshold"]) == (visible(RUN), 0.5)
-    assert json.loads(facts["settings"])["preset"] == "released"
+    assert json.loads(facts["settings"])["preset"] == "evidence"
 
 
 def test_csv_reads_back_and_runs_no_formula(network: GeneNetwork) -> None:
@@ -182,7 +182,7 @@ def test_the_page_holds_everything_and_names_are_text(network: GeneNetwork) -> N
         assert gene in text
     assert f"{visible(RUN)}: edges with W > 0.5" in text
     assert "Simulated data." in text
-    assert '"preset": "released"' in text
+    assert '"preset": "evidence"' in text
     assert "Content-Security-Policy" in content.decode()
     assert "default-src 'none'" in content.decode()
     nodes = next(script for script in page.scripts if "nodes = new vis.DataSet" in script)

@@ -58,7 +58,7 @@ def test_a_run_gives_weights_and_name(tmp_path: Path) -> None:
     network = GeneNetwork.from_run(write_run(tmp_path / "toy"))
     np.testing.assert_allclose(network.weights, 1 / (1 + np.exp(-np.linspace(-3, 3, 25).reshape(5, 5))), rtol=1e-6)
     assert (network.name, network.simulated, len(network)) == ("toy", True, 5)
-    assert '"preset":"released"' in network.settings
+    assert '"preset":"evidence"' in network.settings
     assert not network.signs.any()
     assert np.isnan(network.effects).all()
 

@@ -56,7 +56,7 @@ def test_what_is_chosen_is_what_the_run_gets(open_app: Opener, place: Path) -> N
     assert not app.exception
     run = RunFolder.open(place / "runs" / "my run")
     changes = {"loss": {"hops": 3, "alignment": 0.2}, "training": {"seed": 7}, "data": {"seed": 7}, "model": {"latent": 12}}
-    assert run.settings() == make_settings("released", changes)
+    assert run.settings() == make_settings(changes=changes)
     assert app.query_params["run"] in ("my run", ["my run"])
     assert "my run: queued" in words(app).replace("\\", "")
 
@@ -75,6 +75,7 @@ def test_a_name_that_cannot_be_is_refused_in_words(open_app: Opener, place: Path
 
 def test_a_preset_and_published_values_change_the_form(open_app: Opener, place: Path) -> None:
     app = open_app("train", folder=place / "runs", data="cells.h5ad")
+    app = labelled(app)["Preset"].set_value("released").run()
     app = labelled(app)["Values published for"].set_value("RPE1").run()
     assert labelled(app)["Sparsity"].value == 10.0
     app = labelled(app)["Preset"].set_value("paper").run()

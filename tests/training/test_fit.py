@@ -21,6 +21,7 @@ from gpovae_core.data.effects import log_expression
 from gpovae_core.errors import RunError
 from gpovae_core.training.fit import fit, load_model
 from gpovae_core.training.health import health
+from gpovae_core.training.network_fit import NetworkFit, measured_influence
 from gpovae_core.training.runs import DataSource, RunFolder
 from tests.toy import tiny_options, tiny_settings, toy_cells, write_toy
 
@@ -37,7 +38,7 @@ def finished(tmp_path_factory) -> RunFolder:
     return train(tmp_path_factory.mktemp("fit") / "run", tiny_settings())
 
 
-@pytest.mark.parametrize("preset", ["released", "paper"])
+@pytest.mark.parametrize("preset", ["evidence", "released", "paper"])
 def test_loss_falls_and_w_moves(tmp_path, preset):
     run = train(tmp_path / "run", tiny_settings(preset, training={"epochs": 15, "learning_rate": 3e-3}))
     metrics = run.metrics()
@@ -46,6 +47,21 @@ def test_loss_falls_and_w_moves(tmp_path, preset):
     assert run.edge_probabilities().std() > 0.01
     terms = ["reconstruction", "kl_basal", "kl_mask", "kl_effect", "kl_artifact", "artifact", "alignment", "sparsity"]
     np.testing.assert_allclose(metrics[terms].sum(axis=1), metrics["train_loss"], rtol=1e-4)
+
+
+def test_the_network_stage_decides_w_and_moves_the_shares(tmp_path):
+    run = train(tmp_path / "run", tiny_settings("evidence"))
+    fitted = NetworkFit.from_arrays(run.network_arrays())
+    np.testing.assert_allclose(run.mask_logits(), fitted.log_odds, rtol=1e-6)
+    model = load_model(run)
+    assert model.decoder.influence is not None
+    np.testing.assert_allclose(model.decoder.influence.numpy(), measured_influence(fitted, toy_cells()), rtol=1e-4, atol=1e-6)
+    own = toy_cells().panel.index[toy_cells().perturbations[0]]
+    batch_shift = model.decoder.shift(torch.eye(len(toy_cells().panel))[[own]])
+    assert batch_shift is not None
+    assert batch_shift.abs().max() > 0.3  # its knock-down at least
+    again = train(tmp_path / "again", tiny_settings("evidence", training={"seed": 3}))
+    np.testing.assert_array_equal(again.mask_logits(), run.mask_logits())
 
 
 def test_same_seed_same_w(finished, tmp_path):

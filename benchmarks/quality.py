@@ -1,0 +1,139 @@
+"""What the choice of the default preset rests on: every preset on real and simulated screens, with baselines, ceilings and nulls.
+
+    python benchmarks/quality.py --json --presets evidence --seeds 0 1 2
+
+One line of JSON per preset, data set and seed: scores on held-out cells, the network at its threshold and at equal numbers of edges, the
+null of relabelled controls, time per epoch; for simulated data also how well the true direct edges are found. Real data is
+looked for in GPOVAE_DATA_DIR, or beside the project in ../shared/data. The seed is that of split, weights, batches and draws.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from recovery import mean_difference, true_pairs
+from scipy.special import expit
+from sklearn.metrics import average_precision_score
+
+from gpovae_core.config import PRESETS, Settings, make_settings
+from gpovae_core.data.schema import PreparedCells
+from gpovae_core.data.simulate import Simulation, SimulationSettings, simulate
+from gpovae_core.evaluation.null import null_screen
+from gpovae_core.evaluation.report import held_out_pairs
+from gpovae_core.training.network_fit import NetworkFit, fit_network
+from gpovae_core.training.runs import RunFolder
+from gpovae_core.workflow import start_run
+
+REAL = {"schraivogel": "schraivogel2020_tapseq_k562.h5ad", "papalexi": "papalexi2021_thp1.h5ad"}
+SIMULATED: dict[str, dict[str, Any]] = {
+    "hubs": {"network": "hubs", "genes": 80, "perturbations": 80, "cells": 15000},
+    "chains": {"network": "chains", "genes": 80, "perturbations": 80, "cells": 15000},
+    "dense": {"network": "random", "genes": 40, "perturbations": 40, "cells": 8000, "edges_per_gene": 2.0},
+}
+
+
+def one(name: str, preset: str, seed: int, changes: dict[str, dict[str, Any]], keep: Path | None) -> dict[str, Any]:
+    """One data set, one training: a row."""
+    own = {section: dict(fields) for section, fields in changes.items()}
+    for section in ("data", "training"):
+        own.setdefault(section, {})["seed"] = seed
+    settings = make_settings(preset, own)
+    with tempfile.TemporaryDirectory() as folder:
+        source, simulation = _source(name, seed, Path(folder))
+        began = time.monotonic()
+        run = start_run(source, (keep or Path(folder)) / f"{name}-{preset}-{seed}", settings)
+        row = {"data": name, "preset": preset, "seed": seed, "changes": changes, "seconds": time.monotonic() - began, **_scores(run)}
+        prepared = run.cells()
+        row |= _null(prepared, run, settings)
+        if simulation is not None:
+            row |= _truth(simulation, prepared, run)
+    return row
+
+
+def _source(name: str, seed: int, folder: Path) -> tuple[Path, Simulation | None]:
+    if name in REAL:
+        data = Path(os.environ.get("GPOVAE_DATA_DIR", Path(__file__).parents[2] / "shared" / "data"))
+        return data / REAL[name], None
+    simulation = simulate(SimulationSettings(seed=seed, **SIMULATED[name]))
+    path = folder / f"{name}.h5ad"
+    simulation.write(path)
+    return path, simulation
+
+
+def _scores(run: RunFolder) -> dict[str, Any]:
+    report, metrics = run.evaluation(), run.metrics()
+    held_out, network = report["response"]["test"], report["network"]
+    return {
+        "epochs": len(metrics),
+        "best_epoch": run.status().best_epoch,
+        "seconds_per_epoch": float(metrics["seconds"].median()),
+        "ate_rho": held_out["ate_rho"],
+        "median_rho": held_out["median_rho"],
+        "active_latent": report["health"]["active_latent"],
+        "offset_norm": report["health"]["offset_norm"],
+        "network": {key: network.get(key) for key in ("edges", "pairs", "mu_wd", "bh_share", "at_same_edges", "for", "false_edge_rate")},
+        "rankings": network.get("rankings"),
+        "lift_by_network": network.get("lift_by_network"),
+    }
+
+
+def _null(prepared: PreparedCells, run: RunFolder, settings: Settings) -> dict[str, Any]:
+    """Edges of relabelled controls, and how many of the strongest pairs are also the null's. Only where W needs no training."""
+    weights = run.edge_probabilities()
+    other = ~prepared.panel.is_perturbed
+    row: dict[str, Any] = {"edges_of_unperturbed_genes": int((weights[other] > settings.evaluation.threshold).sum())}
+    if settings.model.network != "evidence":
+        return row
+    null = fit_network(null_screen(prepared, settings), settings)
+    pairs = held_out_pairs(prepared)
+    place = np.ix_([prepared.panel.index[g] for g in pairs.sources], [prepared.panel.index[g] for g in pairs.targets])
+    fit = NetworkFit.from_arrays(run.network_arrays())
+    best = [set(_best(values[place], pairs.evaluated, 50)) for values in (fit.log_odds, null.log_odds)]
+    edges = (expit(null.log_odds)[place] > settings.evaluation.threshold) & pairs.evaluated
+    return row | {"null_share": float(edges.sum() / pairs.evaluated.sum()), "top50_shared_with_null": len(best[0] & best[1]) / 50}
+
+
+def _best(ranking: np.ndarray, counted: np.ndarray, top: int) -> list[int]:
+    values = np.where(counted, ranking, -np.inf).ravel()
+    return np.argsort(-values, kind="stable")[:top].tolist()
+
+
+def _truth(simulation: Simulation, prepared: PreparedCells, run: RunFolder) -> dict[str, Any]:
+    truth, scored = true_pairs(simulation, prepared)
+    weights = run.mask_logits().astype(np.float64)
+    found = (expit(weights) > 0.5) & scored
+    rankings = {"w": weights, "mean_difference": mean_difference(prepared)}
+    return {
+        "true_edges": int(truth[scored].sum()),
+        "prevalence": float(truth[scored].mean()),
+        "auprc": {key: float(average_precision_score(truth[scored], values[scored])) for key, values in rankings.items()},
+        "precision": float(truth[found].mean()) if found.any() else None,
+        "recall": float(found[truth & scored].mean()),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--data", nargs="+", default=[*REAL, *SIMULATED], choices=[*REAL, *SIMULATED])
+    parser.add_argument("--presets", nargs="+", default=list(PRESETS), choices=list(PRESETS))
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--set", dest="changes", type=json.loads, default={}, help='settings on top, e.g. \'{"training": {"epochs": 5}}\'')
+    parser.add_argument("--keep", type=Path, help="folder to keep the runs in")
+    options = parser.parse_args()
+    for name in options.data:
+        for preset in options.presets:
+            for seed in options.seeds:
+                row = one(name, preset, seed, options.changes, options.keep)
+                print(json.dumps(row) if options.json else row, flush=True)
+
+
+if __name__ == "__main__":
+    main()
