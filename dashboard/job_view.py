@@ -27,24 +27,27 @@ WORDS = {
 }
 
 
-def watch(run: RunFolder) -> None:
-    """Everything about a run at work, renewed every EVERY seconds; when it comes to rest, the page is."""
+def watch(run: RunFolder, whole: bool = True) -> None:
+    """Everything about a run at work, renewed every EVERY seconds; when it comes to rest, so does the page.
+
+    whole: with numbers, curves and log; otherwise only how far it is and what can be done.
+    """
     status = run.status()
     if status.busy and not status.dead():
-        st.fragment(run_every=EVERY)(_look)(run)
+        st.fragment(run_every=EVERY)(_look)(run, whole)
     else:
-        show(run, status)
+        show(run, status, whole)
 
 
-def _look(run: RunFolder) -> None:
+def _look(run: RunFolder, whole: bool) -> None:
     with shell.errors_in_words():
         status = run.status()
         if not status.busy or status.dead():
             st.rerun()
-        show(run, status)
+        show(run, status, whole)
 
 
-def show(run: RunFolder, status: Status) -> None:
+def show(run: RunFolder, status: Status, whole: bool = True) -> None:
     """State, progress, numbers, curves and log, as they are now."""
     table = loaders.metrics(run)
     if status.dead():
@@ -52,6 +55,8 @@ def show(run: RunFolder, status: Status) -> None:
     elif status.busy:
         progress(run, status, table)
     buttons(run, status)
+    if not whole:
+        return
     if not table.empty:
         facts(table, status)
         curves(run, table)
@@ -162,6 +167,9 @@ def buttons(run: RunFolder, status: Status) -> None:
     with columns[2]:
         if run.has("model.safetensors"):
             st.page_link("pages/network.py", label="Open its network →")
+    with columns[3]:
+        if run.has("effects.h5ad"):
+            st.page_link("pages/response.py", label="Open its predictions →")
     if resumable:
         st.caption("The same in a terminal:")
         st.code(command("gpovae", "train", run.source().path, "--run", run.path, "--resume"), language="bash")

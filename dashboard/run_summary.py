@@ -20,7 +20,6 @@ COLUMNS = {
     "data": "Data",
     "kind": "Kind",
     "preset": "Preset",
-    "differs": "Changed settings",
     "progress": "Progress",
     "epochs": "Epochs",
     "model": "rho, model",
@@ -29,6 +28,7 @@ COLUMNS = {
     "edges": "Edges",
     "pairs": "Pairs",
     "threshold": "at W above",
+    "differs": "Changed settings",
 }
 
 

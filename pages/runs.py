@@ -91,11 +91,7 @@ def heading(name: str, run: RunFolder) -> None:
         st.caption(plain(status.message))
     if source.imported:
         st.caption(f"Made from {plain(source.imported)}. Without cells there are no predictions and no scores; the page Network shows it.")
-    left, right, _ = st.columns([1, 1, 4])
-    left.page_link("pages/network.py", label="Open its network →")
-    right.page_link("pages/response.py", label="Open its predictions →")
-    if status.busy or status.state in ("stopped", "failed"):
-        job_view.watch(run)
+    job_view.watch(run, whole=False)
 
 
 def scores(run: RunFolder) -> None:
