@@ -22,6 +22,8 @@ PATH_TARGET = "to"
 PATH_HOPS = "path_hops"
 PATH_ROW = "path_row"  # session only: which of the traced paths is lit
 REFERENCE = "cells"
+DATA = "data"  # the chosen file of cells, by its name below the data folder
+DRAFT = "draft"  # session only: the settings of a run that is being put together
 PERTURBATIONS = "perturbations"  # session only: lists of genes do not belong in the URL
 
 WHOLE, EGO = "whole", "ego"
@@ -60,6 +62,7 @@ _IN_URL: dict[str, Callable[[str], Any]] = {
     PATH_TARGET: _text,
     PATH_HOPS: _hops,
     REFERENCE: _one_of("test", "all"),
+    DATA: _text,
 }
 _DEFAULTS: dict[str, Any] = {VIEW: WHOLE, HOPS: 2, DIRECTION: "both", PATH_HOPS: MAX_HOPS, PATH_ROW: 0, REFERENCE: "test"}
 _STORE = "gpovae_state"
