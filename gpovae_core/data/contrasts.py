@@ -87,7 +87,7 @@ def null_contrasts(prepared: PreparedCells, like: Contrasts, draws: int, seed: i
     pool = np.flatnonzero(prepared.where(keys.CONTROL, (keys.TRAIN,)) & passing)
     pool = pool[np.argsort(prepared.cells.obs_names.to_numpy(dtype=str)[pool])]  # the same cells whatever their order in the file
     sizes = np.minimum(like.cells, len(pool) // 2)
-    if len(pool) < 4:
+    if len(pool) < 4 or not len(sizes):
         return []
     rng = np.random.default_rng(seed)
     shares = _shares(prepared.counts, prepared.library_size, pool, prepared.panel_columns)
