@@ -9,11 +9,17 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from dashboard.network_data import Picture, picture
-from gpovae_core.data.schema import PreparationReport
+from dashboard.network_data import Picture, layout, picture
+from gpovae_core.data.schema import PreparationReport, PreparedCells
 from gpovae_core.errors import RunError
+from gpovae_core.evaluation.network import PairStatistics
+from gpovae_core.evaluation.report import held_out_pairs
+from gpovae_core.network.communities import communities
+from gpovae_core.network.curves import ThresholdCurves, threshold_curves
+from gpovae_core.network.evidence import HeldOutCells
 from gpovae_core.network.grn import GeneNetwork
 from gpovae_core.network.paths import PathTrace, trace_paths
+from gpovae_core.network.references import ReferenceNetwork, read_references
 from gpovae_core.training.runs import RunFolder, find_runs
 
 DEMO = "demo"
@@ -107,24 +113,151 @@ def network(run: RunFolder) -> GeneNetwork:
     return _network(str(run.path), stamp(run, *_NETWORK_FILES))
 
 
+@st.cache_resource(max_entries=4, show_spinner="Adding up the influence over several hops …")
+def _influence(path: str, stamped: Stamp) -> GeneNetwork:
+    return _network(path, stamped).influence_network(RunFolder(Path(path)).settings().loss.hops)
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _with_evidence(path: str, stamped: Stamp, measure: str) -> GeneNetwork:
+    return (_network(path, stamped) if measure == "W" else _influence(path, stamped)).with_evidence()
+
+
+def shown_network(run: RunFolder, measure: str, blind: bool = True) -> GeneNetwork:
+    """W ("W") or the influence over up to K hops ("T") of a run, shared between sessions: never change it.
+
+    blind: with the edges out of genes that were never perturbed, for which no cell speaks.
+    """
+    stamped = stamp(run, *_NETWORK_FILES)
+    if not blind:
+        return _with_evidence(str(run.path), stamped, measure)
+    return network(run) if measure == "W" else _influence(str(run.path), stamped)
+
+
 @st.cache_resource(max_entries=4, show_spinner="Laying out the network …")
-def _picture(path: str, stamped: Stamp) -> Picture:
-    return picture(_network(path, stamped))
+def _layout(path: str, stamped: Stamp) -> Any:
+    return layout(_network(path, stamped))
 
 
-def network_picture(run: RunFolder) -> Picture:
-    """Layout and strongest edges, computed once per run."""
-    return _picture(str(run.path), stamp(run, *_NETWORK_FILES))
+@st.cache_resource(max_entries=8, show_spinner="Sorting the edges …")
+def _picture(path: str, stamped: Stamp, measure: str, self_loops: bool, blind: bool) -> Picture:
+    run = RunFolder(Path(path))
+    shown, whole = shown_network(run, measure, blind), shown_network(run, measure)
+    return picture(shown, _layout(path, stamped), self_loops, None if blind or shown is whole else whole)
+
+
+def network_picture(run: RunFolder, measure: str = "W", self_loops: bool = False, blind: bool = True) -> Picture:
+    """Layout, the same for every measure, and strongest edges; computed once."""
+    return _picture(str(run.path), stamp(run, *_NETWORK_FILES), measure, self_loops, blind)
+
+
+@st.cache_resource(max_entries=16, show_spinner="Looking for communities …")
+def _communities(path: str, stamped: Stamp, measure: str, threshold: float, blind: bool) -> Any:
+    return communities(shown_network(RunFolder(Path(path)), measure, blind), threshold)
+
+
+def network_communities(run: RunFolder, measure: str, threshold: float, blind: bool = True) -> Any:
+    """(n,) community of every gene, see gpovae_core.network.communities."""
+    return _communities(str(run.path), stamp(run, *_NETWORK_FILES), measure, threshold, blind)
+
+
+@st.cache_resource(max_entries=2, show_spinner="Reading the cells …")
+def _cells(path: str, stamped: Stamp) -> PreparedCells:
+    return RunFolder(Path(path)).cells()
+
+
+@st.cache_resource(max_entries=4, show_spinner="Reading the held-out cells …")
+def _held_out(path: str, stamped: Stamp) -> HeldOutCells:
+    return HeldOutCells.of(_cells(path, stamped))
+
+
+def held_out(run: RunFolder) -> HeldOutCells | None:
+    """Expression of the panel in the held-out cells; None where the run holds no cells."""
+    return _held_out(str(run.path), stamp(run, "cells.h5ad")) if run.has("cells.h5ad") else None
+
+
+@st.cache_resource(max_entries=4, show_spinner="Testing every pair of genes on the held-out cells, once per run …")
+def _pairs(path: str, stamped: Stamp) -> PairStatistics:
+    return held_out_pairs(_cells(path, stamped))
+
+
+PAIRS_AT_ONCE = 10_000_000
+"""Held-out cells times genes that are tested without being asked to: some ten seconds."""
+
+
+def pairs(run: RunFolder) -> PairStatistics | None:
+    """Every perturbation against every panel gene; None without cells, or where it takes long and nobody has asked (`ask_for_pairs`)."""
+    cells = held_out(run)
+    if cells is None or (cells.size > PAIRS_AT_ONCE and not _pairs_asked(run)):
+        return None
+    return _pairs(str(run.path), stamp(run, "cells.h5ad"))
+
+
+def _pairs_asked(run: RunFolder) -> bool:
+    return str(run.path) in st.session_state.get("gpovae_pairs", ())
+
+
+def ask_for_pairs(run: RunFolder) -> None:
+    """From now on `pairs` computes them for this run, however long that takes."""
+    st.session_state["gpovae_pairs"] = {*st.session_state.get("gpovae_pairs", ()), str(run.path)}
+
+
+def pairs_wait(run: RunFolder) -> float | None:
+    """About how many seconds `pairs` would take if it were asked for; None where it does not wait to be asked."""
+    cells = held_out(run)
+    if cells is None or pairs(run) is not None:
+        return None
+    return cells.size / PAIRS_AT_ONCE * 15
+
+
+@st.cache_resource(max_entries=8, show_spinner="Going through the thresholds …")
+def _curves(path: str, stamped: Stamp, measure: str, tested: bool, hops: int, blind: bool) -> ThresholdCurves:
+    run = RunFolder(Path(path))
+    settings = run.settings().evaluation
+    found = _pairs(path, stamp(run, "cells.h5ad")) if tested else None
+    return threshold_curves(shown_network(run, measure, blind), found, hops, settings.omission_hops, settings.significance)
+
+
+def curves(run: RunFolder, measure: str, hops: int, blind: bool = True) -> ThresholdCurves:
+    """What every threshold does to the network; only edges and genes where the pairs are not tested."""
+    return _curves(str(run.path), stamp(run, *_NETWORK_FILES, "cells.h5ad"), measure, pairs(run) is not None, hops, blind)
+
+
+def false_edges(run: RunFolder) -> pd.DataFrame | None:
+    """Estimated false-edge rate per threshold on W (threshold, estimated_false_edge_rate), where the run's evaluation has it."""
+    rows = (evaluation(run).get("network") or {}).get("false_edges")
+    names = ("threshold", "estimated_false_edge_rate")
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        return None
+    return pd.DataFrame({name: pd.to_numeric(pd.Series([row.get(name) for row in rows], dtype=object), errors="coerce") for name in names})
+
+
+def networks_folder() -> Path:
+    """Folder with reference networks: the environment variable GPOVAE_NETWORKS_DIR, or `networks` in the working directory."""
+    return Path(os.environ.get("GPOVAE_NETWORKS_DIR", "networks"))
+
+
+@st.cache_resource(max_entries=2, show_spinner="Reading the reference networks …")
+def _references(folder: str, stamped: Stamp) -> tuple[list[ReferenceNetwork], list[str]]:
+    return read_references(Path(folder))
+
+
+def references() -> tuple[list[ReferenceNetwork], list[str]]:
+    """Reference networks of the folder, and in words what could not be read there."""
+    folder = networks_folder()
+    files = sorted(folder.iterdir()) if folder.is_dir() else []
+    stamped = tuple((file.name, file.stat().st_mtime_ns, file.stat().st_size) for file in files if file.is_file())
+    return _references(str(folder), stamped)
 
 
 @st.cache_data(max_entries=64, show_spinner="Tracing paths …")
-def _trace(path: str, stamped: Stamp, source: str, target: str, hops: int, threshold: float, top: int) -> PathTrace:
-    return trace_paths(_network(path, stamped), source, target, hops=hops, top=top, threshold=threshold)
+def _trace(path: str, stamped: Stamp, sources: tuple[str, ...], target: str, hops: int, threshold: float, top: int) -> PathTrace:
+    return trace_paths(_network(path, stamped), sources, target, hops=hops, top=top, threshold=threshold)
 
 
-def trace(run: RunFolder, source: str, target: str, hops: int, threshold: float, top: int = 20) -> PathTrace:
-    """The best paths between two genes (see gpovae_core.network.paths.trace_paths)."""
-    return _trace(str(run.path), stamp(run, *_NETWORK_FILES), source, target, hops, threshold, top)
+def trace(run: RunFolder, sources: tuple[str, ...], target: str, hops: int, threshold: float, top: int = 20) -> PathTrace:
+    """The best paths from one or several genes to another (see gpovae_core.network.paths.trace_paths)."""
+    return _trace(str(run.path), stamp(run, *_NETWORK_FILES), sources, target, hops, threshold, top)
 
 
 def version(run: RunFolder) -> str:

@@ -74,7 +74,8 @@ def frame() -> None:
 
 def _forget_genes() -> None:
     """Another run has other genes: a focus that may not exist there would only be an error message."""
-    state.put(**dict.fromkeys((state.FOCUS, state.PATH_SOURCE, state.PATH_TARGET, state.PERTURBATIONS)))
+    genes = (state.FOCUS, state.PATH_SOURCE, state.PATH_TARGET, state.EDGE_SOURCE, state.EDGE_TARGET, state.PERTURBATIONS)
+    state.put(**dict.fromkeys((*genes, state.INFLUENCE, state.PINNED, state.COMMUNITY)))
 
 
 def choose_run(name: str) -> None:

@@ -21,12 +21,21 @@ PATH_SOURCE = "from"
 PATH_TARGET = "to"
 PATH_HOPS = "path_hops"
 PATH_ROW = "path_row"  # session only: which of the traced paths is lit
+MEASURE = "measure"
+INFLUENCE = "influence"  # threshold on T, beside THRESHOLD on W
+EDGE_SOURCE = "edge_from"
+EDGE_TARGET = "edge_to"
+LOOPS = "loops"
+BLIND = "blind"  # show edges out of genes that were never perturbed
+PINNED = "pinned"
+COMPARED = "with"  # the run that the open one is compared with
+COMMUNITY = "community"  # session only: the one looked at
 REFERENCE = "cells"
 DATA = "data"  # the chosen file of cells, by its name below the data folder
 DRAFT = "draft"  # session only: the settings of a run that is being put together
 PERTURBATIONS = "perturbations"  # session only: lists of genes do not belong in the URL
 
-WHOLE, EGO = "whole", "ego"
+WHOLE, EGO, COMMUNITIES = "whole", "ego", "communities"
 DIRECTIONS = ("out", "in", "both")
 MAX_HOPS = 5
 
@@ -51,11 +60,31 @@ def _text(text: str) -> str | None:
     return text or None
 
 
+def _amount(text: str) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if 0.0 <= value < float("inf") else None
+
+
+def _flag(text: str) -> bool | None:
+    return True if text == "1" else None
+
+
 _IN_URL: dict[str, Callable[[str], Any]] = {
     RUN: _text,
     THRESHOLD: _threshold,
     FOCUS: _text,
-    VIEW: _one_of(WHOLE, EGO),
+    VIEW: _one_of(WHOLE, EGO, COMMUNITIES),
+    MEASURE: _one_of("W", "T"),
+    INFLUENCE: _amount,
+    EDGE_SOURCE: _text,
+    EDGE_TARGET: _text,
+    LOOPS: _flag,
+    BLIND: _flag,
+    PINNED: _amount,
+    COMPARED: _text,
     HOPS: _hops,
     DIRECTION: _one_of(*DIRECTIONS),
     PATH_SOURCE: _text,
@@ -64,7 +93,20 @@ _IN_URL: dict[str, Callable[[str], Any]] = {
     REFERENCE: _one_of("test", "all"),
     DATA: _text,
 }
-_DEFAULTS: dict[str, Any] = {VIEW: WHOLE, HOPS: 2, DIRECTION: "both", PATH_HOPS: MAX_HOPS, PATH_ROW: 0, REFERENCE: "test"}
+_LISTS = (PATH_SOURCE,)
+"""Values that are tuples of names, written to the URL as one parameter each."""
+_DEFAULTS: dict[str, Any] = {
+    VIEW: WHOLE,
+    HOPS: 2,
+    DIRECTION: "both",
+    PATH_SOURCE: (),
+    PATH_HOPS: MAX_HOPS,
+    PATH_ROW: 0,
+    MEASURE: "W",
+    LOOPS: False,
+    BLIND: False,
+    REFERENCE: "test",
+}
 _STORE = "gpovae_state"
 _WRITTEN = "gpovae_url"
 
@@ -91,26 +133,29 @@ def sync_url() -> None:
     """Take what the URL newly says, then write the session's values to it. Call once, first, in every script run."""
     written = st.session_state.get(_WRITTEN, {})
     for name, parse in _IN_URL.items():
-        text = st.query_params.get(name)
-        if text is not None and text != written.get(name):
-            put(**{name: parse(text)})
-    wanted = {name: _as_text(value) for name in _IN_URL if (value := get(name)) is not None and value != _DEFAULTS.get(name)}
-    if wanted != st.query_params.to_dict():
+        texts = st.query_params.get_all(name)
+        if texts and texts != written.get(name):
+            put(**{name: tuple(filter(None, map(parse, texts))) if name in _LISTS else parse(texts[-1])})
+    wanted = {name: _as_texts(value) for name in _IN_URL if (value := get(name)) is not None and value != _DEFAULTS.get(name)}
+    if wanted != {name: st.query_params.get_all(name) for name in st.query_params}:
         st.query_params.from_dict(wanted)
     st.session_state[_WRITTEN] = wanted
 
 
-def _as_text(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
+def _as_texts(value: Any) -> list[str]:
+    if isinstance(value, tuple):
+        return [str(part) for part in value]
+    return [f"{value:g}" if isinstance(value, float) else "1" if value is True else str(value)]
 
 
 def bound(name: str, after: Callable[[], None] | None = None) -> dict[str, Any]:
     """Keyword arguments that tie a widget to the value `name`: its key, and a callback that stores what was chosen."""
     key = f"widget_{name}"
-    st.session_state[key] = get(name)
+    st.session_state[key] = list(get(name)) if name in _LISTS else get(name)
 
     def store() -> None:
-        put(**{name: st.session_state[key]})
+        value = st.session_state[key]
+        put(**{name: tuple(value) if name in _LISTS else value})
         if after is not None:
             after()
 

@@ -61,10 +61,12 @@ class Panel:
         return len(self.genes)
 
     def position(self, gene: str) -> int:
-        """Row and column of a gene, case-insensitive where that is unambiguous. Raises QueryError with the nearest names."""
+        """Row and column of a gene, case-insensitive where that is unambiguous, or of its Ensembl id. Raises QueryError with near names."""
         if gene in self.index:
             return self.index[gene]
-        alike = [g for g in self.genes if g.casefold() == gene.strip().casefold()]
+        wanted = gene.strip().casefold()
+        alike = [g for g in self.genes if g.casefold() == wanted]
+        alike = alike or [g for g, identifier in self.data.ids.items() if identifier.casefold() == wanted and g in self.index]
         if len(alike) == 1:
             return self.index[alike[0]]
         raise QueryError(unknown_gene(gene, self.genes))

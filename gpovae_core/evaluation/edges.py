@@ -32,6 +32,8 @@ def read_edge_table(path: Path) -> pd.DataFrame:
         raise QueryError(f"The edge table '{path}' cannot be read: {error.strerror or error}.") from error
     except UnicodeDecodeError:
         raise QueryError(f"'{path.name}' is not a text file. {EXPECTED}") from None
+    facts = next((i for i, line in enumerate(lines) if not line.startswith("#")), len(lines))  # "# run: ..." above an exported table
+    lines = lines[facts:]
     if not lines:
         raise QueryError(f"'{path.name}' is empty. {EXPECTED}")
     # not pandas.read_csv: it takes a gene called NA for a missing value and cuts lines that are too long
@@ -39,7 +41,7 @@ def read_edge_table(path: Path) -> pd.DataFrame:
         header, *rows = csv.reader(lines, delimiter="\t" if "\t" in lines[0] else ",")
     except csv.Error as error:
         raise QueryError(f"'{path.name}' is not a table that can be read ({error}). {EXPECTED}") from error
-    index = pd.Index([number for number, row in enumerate(rows, start=2) if row], name="line")
+    index = pd.Index([number for number, row in enumerate(rows, start=2 + facts) if row], name="line")
     filled = [row for row in rows if row]
     uneven = np.array([len(row) != len(header) for row in filled], dtype=bool)
     _refuse(uneven, index, f"'{path.name}' has lines with more or fewer than the {len(header)} fields of its first", EXPECTED)

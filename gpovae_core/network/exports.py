@@ -1,4 +1,4 @@
-"""The network at a threshold as a file: CSV, GraphML, GEXF, SIF, CX2 (Cytoscape) and a stand-alone web page.
+"""The network at a threshold, or the part of it that a picture shows, as a file: CSV, GraphML, GEXF, SIF, CX2 (Cytoscape), web page.
 
 Gene names come from the user's data, so every writer shows them as text: characters that a format forbids, or that would break its
 lines or reverse its text, appear as a visible code such as \\u0007. A file holds the genes that have an edge at the threshold, each with
@@ -9,6 +9,7 @@ CX2: https://cytoscape.org/cx/cx2/specification/cytoscape-exchange-format-specif
 
 from __future__ import annotations
 
+import csv
 import html
 import io
 import json
@@ -17,7 +18,7 @@ import random
 import re
 import unicodedata
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
 
 MOST_DRAWN = 5000
 """Edges drawn in the web page, strongest first; it says how many are left out."""
+
+MOST_IN_GRAPH = 200_000
+"""Edges in a graph file at most: a quarter of a gigabyte of XML opens nowhere. Tables have no such limit."""
 
 _FORMULA_STARTS = ("=", "+", "-", "@")
 _LINE_AND_DIRECTION = {"\u2028", "\u2029", *map(chr, range(0x202A, 0x202F)), *map(chr, range(0x2066, 0x206A))}
@@ -64,11 +68,35 @@ FORMATS = {
 }
 
 
-def export_bytes(network: GeneNetwork, threshold: float, format: str) -> bytes:
-    """The edges strictly above `threshold`, without self-loops, as the content of a file. Raises QueryError for an unknown format."""
+@dataclass(frozen=True)
+class View:
+    """What a picture shows of a network, to go into a file with it.
+
+    edges: as GeneNetwork.edges gives them, those to write (None: all above the threshold, without self-loops);
+    positions: (n, 2) places of the genes in pixels, x to the right and y down (None: no places); facts: more to say in the file, such
+    as focus and hops.
+    """
+
+    edges: pd.DataFrame | None = None
+    positions: np.ndarray | None = None
+    facts: dict[str, str | float | bool] = field(default_factory=dict)
+
+
+def export_bytes(network: GeneNetwork, threshold: float, format: str, view: View | None = None) -> bytes:
+    """The edges strictly above `threshold`, without self-loops, as the content of a file; only what `view` shows where it is given.
+
+    A table of a view starts with lines "# name: value" that hold the facts; the plain table has none, so that scripts can rely on
+    its columns. SIF has no room for either. Raises QueryError for an unknown format, or more than MOST_IN_GRAPH edges in a graph.
+    """
     if format not in _WRITERS:
         raise QueryError(f"Unknown format '{format}': choose one of {', '.join(FORMATS)}.")
-    return _WRITERS[format](_content(network, threshold))
+    count = len(view.edges) if view is not None and view.edges is not None else int(network.count_edges([threshold])[0])
+    if count > MOST_IN_GRAPH and format not in ("csv", "sif"):
+        raise QueryError(
+            f"{FORMATS[format].label}: {count:,} edges are too many for this format, at most {MOST_IN_GRAPH:,} are written. "
+            "Raise the threshold, or take the table (CSV), which has no limit."
+        )
+    return _WRITERS[format](_content(network, threshold, view))
 
 
 def write_edges(network: GeneNetwork, threshold: float, path: Path, format: str | None = None) -> Path:
@@ -103,29 +131,44 @@ class _Content:
     genes: list[tuple[str, bool, bool]]  # name, perturbed, measured; in panel order, genes with an edge only
     edges: pd.DataFrame  # source, target, weight, sign; by falling weight
     facts: dict[str, str | float | bool]
+    measure: str = "W"
+    places: dict[str, tuple[float, float]] | None = None  # name -> pixels to the right and down
+    of_view: bool = False
 
     @property
     def title(self) -> str:
-        return f"{self.facts['run']}: edges with W > {self.facts['threshold']:g}"
+        around = f" around {self.facts['focus']}" if self.facts.get("focus") else ""
+        return f"{self.facts['run']}{around}: edges with {self.measure} > {self.facts['threshold']:g}"
 
 
-def _content(network: GeneNetwork, threshold: float) -> _Content:
-    edges, panel = network.edges(threshold), network.panel
+_MEANING = {
+    "W": "weight is the edge probability W",
+    "T": "weight is the size of the influence T over up to K hops, however it gets there",
+}
+
+
+def _content(network: GeneNetwork, threshold: float, view: View | None = None) -> _Content:
+    panel = network.panel
+    edges = (network.edges(threshold) if view is None or view.edges is None else view.edges).reset_index(drop=True)
     connected = {*edges[keys.SOURCE], *edges[keys.TARGET]}
     names = dict(zip(panel.genes, _unique_names(panel.genes), strict=True))
-    for column in (keys.SOURCE, keys.TARGET):
-        edges[column] = pd.Series([names[gene] for gene in edges[column]], dtype=object)
+    edges = edges.assign(**{end: pd.Series([names[gene] for gene in edges[end]], dtype=object) for end in (keys.SOURCE, keys.TARGET)})
     facts_of_genes = zip(panel.genes, panel.is_perturbed.tolist(), panel.is_measured.tolist(), strict=True)
     genes = [(names[gene], perturbed, measured) for gene, perturbed, measured in facts_of_genes if gene in connected]
+    places = None
+    if view is not None and view.positions is not None:
+        places = {names[gene]: (round(float(x), 1), round(float(y), 1)) for gene, (x, y) in zip(panel.genes, view.positions, strict=True)}
+    more = {} if view is None else {name: visible(value) if isinstance(value, str) else value for name, value in view.facts.items()}
     facts = {
         "run": visible(network.name),
         "threshold": float(threshold),
+        **more,
         "simulated": bool(network.simulated),
         "settings": visible(network.settings),
-        "direction": "source regulates target; sign 1 activates, -1 represses, 0 unknown; weight is the edge probability W",
+        "direction": f"source regulates target; sign 1 activates, -1 represses, 0 unknown; {_MEANING[network.measure]}",
         "gpovae": __version__,
     }
-    return _Content(genes, edges, facts)
+    return _Content(genes, edges, facts, network.measure, places, of_view=view is not None)
 
 
 def _unique_names(genes: tuple[str, ...]) -> list[str]:
@@ -146,11 +189,20 @@ def _unique_names(genes: tuple[str, ...]) -> list[str]:
 
 
 def _csv(content: _Content) -> bytes:
-    """source,target,weight,sign. A name that a spreadsheet would run as a formula gets an apostrophe in front."""
+    """source,target,weight,sign, and of a view the places. A name that a spreadsheet would run as a formula gets an apostrophe in front."""
     table = content.edges.copy()
+    if content.places is not None:
+        for end in (keys.SOURCE, keys.TARGET):
+            table[f"{end}_x"], table[f"{end}_y"] = np.array([content.places[gene] for gene in table[end]]).reshape(-1, 2).T
     for column in (keys.SOURCE, keys.TARGET):
         table[column] = [f"'{name}" if name.startswith(_FORMULA_STARTS) else name for name in table[column]]
-    return table.to_csv(index=False, lineterminator="\n").encode()
+    head = "".join(f"# {name}: {value}\n" for name, value in content.facts.items()) if content.of_view else ""
+    return (head + table.to_csv(index=False, lineterminator="\n", quoting=_quoting(content))).encode()
+
+
+def _quoting(content: _Content) -> int:
+    """Below lines of facts every text is quoted, or readers that skip what follows a # would cut a name that holds one."""
+    return csv.QUOTE_NONNUMERIC if content.of_view else csv.QUOTE_MINIMAL
 
 
 def _sif(content: _Content) -> bytes:
@@ -168,7 +220,8 @@ def _graph(content: _Content) -> nx.DiGraph:
     graph = nx.DiGraph()
     graph.graph.update(content.facts)
     for name, perturbed, measured in content.genes:
-        graph.add_node(name, perturbed=perturbed, measured=measured)
+        x, y = content.places[name] if content.places else (None, None)
+        graph.add_node(name, perturbed=perturbed, measured=measured, **({} if x is None else {"x": x, "y": y}))
     for source, target, weight, sign in content.edges.itertuples(index=False, name=None):
         graph.add_edge(source, target, weight=float(weight), sign=int(sign), interaction=SIGN_WORDS[sign])
     return graph
@@ -186,8 +239,12 @@ def _gexf(content: _Content) -> bytes:
     """networkx writes no graph attributes into GEXF, so the facts go into its description."""
     import networkx as nx
 
+    graph = _graph(content)
+    for _, node in graph.nodes(data=True):
+        if "x" in node:  # up is positive there
+            node["viz"] = {"position": {"x": node.pop("x"), "y": -node.pop("y"), "z": 0.0}}
     buffer = io.BytesIO()
-    nx.write_gexf(_graph(content), buffer)
+    nx.write_gexf(graph, buffer)
     facts = html.escape(json.dumps(content.facts, ensure_ascii=False), quote=False)
     return buffer.getvalue().replace(b"</meta>", f"  <description>{facts}</description>\n    </meta>".encode(), 1)
 
@@ -195,7 +252,7 @@ def _gexf(content: _Content) -> bytes:
 def _cx2(content: _Content) -> bytes:
     place = {name: i for i, (name, _, _) in enumerate(content.genes)}
     nodes = [
-        {"id": place[name], "v": {"name": name, "perturbed": perturbed, "measured": measured}}
+        {"id": place[name], **_cx2_place(content, name), "v": {"name": name, "perturbed": perturbed, "measured": measured}}
         for name, perturbed, measured in content.genes
     ]
     edges = [
@@ -223,6 +280,10 @@ def _cx2(content: _Content) -> bytes:
     return json.dumps(document, allow_nan=False).encode()
 
 
+def _cx2_place(content: _Content, name: str) -> dict[str, float]:
+    return dict(zip("xy", content.places[name], strict=True)) if content.places else {}
+
+
 def _cx2_type(value: str | float | bool) -> str:
     return "boolean" if isinstance(value, bool) else "double" if isinstance(value, float) else "string"
 
@@ -241,7 +302,7 @@ pre { white-space: pre-wrap; overflow-wrap: anywhere; } td, th { text-align: lef
 def _html(content: _Content) -> bytes:
     """A page around pyvis' picture with everything inside it; a content security policy keeps it from asking any host for anything."""
     shown = content.edges.head(MOST_DRAWN)
-    page = _without_requests(_picture(content.genes, shown))
+    page = _without_requests(_picture(content, shown))
     head = (
         f'<head>\n<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
         f"<title>{html.escape(content.title)}</title>\n<style>{_STYLE}</style>"
@@ -251,22 +312,23 @@ def _html(content: _Content) -> bytes:
     return (page + "<body>\n" + _caption(content, shown) + after.replace("</body>", _appendix(content, shown) + "</body>")).encode()
 
 
-def _picture(genes: list[tuple[str, bool, bool]], edges: pd.DataFrame) -> str:
+def _picture(content: _Content, edges: pd.DataFrame) -> str:
     """pyvis' page. Names go in as labels only: pyvis treats hover texts of nodes as markup once one of them has a link."""
     from pyvis.network import Network
 
     drawn = {*edges[keys.SOURCE], *edges[keys.TARGET]}
-    genes = [gene for gene in genes if gene[0] in drawn]
+    genes = [gene for gene in content.genes if gene[0] in drawn]
     place = {name: i for i, (name, _, _) in enumerate(genes)}
     ends = np.array([[place[s], place[t]] for s, t in zip(edges[keys.SOURCE], edges[keys.TARGET], strict=True)]).reshape(-1, 2)
+    where = [content.places[name] for name, _, _ in genes] if content.places else _layout(len(genes), ends)
     net = Network(height="75vh", width="100%", directed=True, cdn_resources="in_line")
-    for i, ((name, perturbed, measured), (x, y)) in enumerate(zip(genes, _layout(len(genes), ends), strict=True)):
+    for i, ((name, perturbed, measured), (x, y)) in enumerate(zip(genes, where, strict=True)):
         words = f"{'perturbed' if perturbed else 'extended'}, {'measured' if measured else 'not measured'}"
         label, shape, colour = _shortened(name), "dot" if perturbed else "diamond", NODE_COLOURS[perturbed]
         net.add_node(i, label=label, title=words, x=x, y=y, shape=shape, color=colour, size=10, borderWidth=2 if measured else 0)
     for (source, target), weight, sign in zip(ends.tolist(), edges[keys.WEIGHT], edges[keys.SIGN], strict=True):
         arrow = {"to": {"enabled": True, "type": "bar" if sign < 0 else "arrow", "scaleFactor": 0.6}}
-        words = f"W = {weight:.3f}, {SIGN_WORDS[sign] if sign else 'sign unknown'}"
+        words = f"{content.measure} = {weight:.3g}, {SIGN_WORDS[sign] if sign else 'sign unknown'}"
         width, colour = 0.5 + 2.5 * float(weight), SIGN_COLOURS[sign]
         net.add_edge(source, target, title=words, width=width, color=colour, dashes=bool(sign == 0), arrows=arrow)
     net.set_options(json.dumps({"physics": {"enabled": False}, "edges": {"smooth": False}, "interaction": {"hover": True}}))
@@ -319,11 +381,11 @@ def _caption(content: _Content, shown: pd.DataFrame) -> str:
 def _appendix(content: _Content, shown: pd.DataFrame) -> str:
     """The drawn edges as a table, with full names, and where they come from."""
     rows = "\n".join(
-        f"<tr><td>{html.escape(s)}</td><td>{html.escape(t)}</td><td>{w:.4f}</td><td>{SIGN_WORDS[sign]}</td></tr>"
-        for s, t, w, sign in shown.itertuples(index=False, name=None)
+        f"<tr><td>{html.escape(s)}</td><td>{html.escape(t)}</td><td>{w:.4g}</td><td>{SIGN_WORDS[sign]}</td></tr>"
+        for s, t, w, sign in shown[[keys.SOURCE, keys.TARGET, keys.WEIGHT, keys.SIGN]].itertuples(index=False, name=None)
     )
     facts = html.escape(json.dumps({**content.facts, "settings": _parsed(content.facts["settings"])}, indent=2, ensure_ascii=False))
-    head = "<tr><th>source</th><th>target</th><th>W</th><th>effect</th></tr>"
+    head = f"<tr><th>source</th><th>target</th><th>{content.measure}</th><th>effect</th></tr>"
     return (
         f"<details><summary>Edges as a table</summary><table><thead>{head}</thead><tbody>{rows}</tbody></table></details>\n"
         f"<details><summary>Run and settings</summary><pre>{facts}</pre></details>\n"

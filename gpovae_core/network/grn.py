@@ -1,14 +1,15 @@
 """The learned network: edge probabilities W, signs and observed effects of one run, and the questions a table can answer.
 
 Direction everywhere: row = source (regulator), column = target. Sign everywhere: +1 the source activates the target (knocking it
-down lowers the target), -1 it represses it (knocking it down raises the target), 0 unknown. The model learns no signs:
-they come from the observed effects of the training cells and are known only for single-gene perturbations and measured targets.
+down lowers the target), -1 it represses it (knocking it down raises the target), 0 unknown. Where a run has a strength matrix S
+its sign is taken; elsewhere signs come from the observed effects of the training cells and are known only for single-gene perturbations
+and measured targets.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -18,7 +19,7 @@ import pandas as pd
 from gpovae_core import keys
 from gpovae_core.data.schema import Panel
 from gpovae_core.errors import QueryError
-from gpovae_core.model.hops import hop_series, influence
+from gpovae_core.model.hops import HopSeries, hop_series, influence
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -26,13 +27,16 @@ if TYPE_CHECKING:
     from gpovae_core.training.runs import RunFolder
 
 Direction = Literal["out", "in", "both"]
+Measure = Literal["W", "T"]
+"""What the weights of a network are: W, probabilities of direct edges; T, sizes of the influence over up to K hops."""
 
 SIGN_ERRORS = 2.0
 """A sign is called only where the observed effect exceeds so many of its standard errors (where these are known)."""
 
 SIGN_WORDS = {1: "activates", -1: "represses", 0: "regulates"}
 
-_THRESHOLD_STEP = 0.001
+_THRESHOLD_STEPS = 1000
+"""Thresholds are suggested in steps of this part of the scale."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,11 @@ class GeneNetwork:
     observed effect of knocking down the row on the column, log2 fold change, NaN where not measured; name: of the run;
     simulated: whether its cells are; settings: the run's settings as JSON, "" where unknown.
 
+    strength: (n, n) S, signed effect of an edge per unit of its source's own change, None where the model has none;
+    influence_matrix: (n, n) T_K as stored with the run, None where it is to be computed; direct_evidence: (n,) bool, was the
+    gene perturbed, so that cells speak for or against its outgoing edges (None: the perturbed genes of the panel).
+    measure: what the weights are; "T" only in what `influence_network` gives.
+
     Raises QueryError where the matrices do not fit the panel or hold impossible values.
     """
 
@@ -65,11 +74,29 @@ class GeneNetwork:
     name: str = "network"
     simulated: bool = False
     settings: str = field(default="", repr=False)
+    strength: np.ndarray | None = None
+    influence_matrix: np.ndarray | None = None
+    direct_evidence: np.ndarray | None = None
+    measure: Measure = "W"
 
     def __post_init__(self) -> None:
-        for what, kind in (("weights", np.float64), ("signs", np.int8), ("effects", np.float64)):
-            value = np.asarray(getattr(self, what), dtype=kind).view()
-            _check_matrix(what, value, len(self.panel))
+        n = len(self.panel)
+        if self.strength is not None:
+            strength = np.asarray(self.strength, dtype=np.float64)
+            _check_matrix("strength", strength, n)
+            off = ~np.eye(n, dtype=bool)
+            object.__setattr__(self, "signs", np.where((strength != 0) & off, np.sign(strength), self.signs))
+        evidence = self.panel.is_perturbed if self.direct_evidence is None else np.asarray(self.direct_evidence)
+        if evidence.shape != (n,):
+            raise QueryError(f"direct_evidence must have one entry per gene of the panel, shape ({n},); got {evidence.shape}.")
+        object.__setattr__(self, "direct_evidence", evidence.astype(bool))
+        kinds = {"weights": np.float64, "signs": np.int8, "effects": np.float64, "strength": np.float64, "influence_matrix": np.float64}
+        for what, kind in kinds.items():
+            given = getattr(self, what)
+            if given is None:
+                continue
+            value = np.asarray(given, dtype=kind).view()
+            _check_matrix(what, value, n, most=1.0 if self.measure == "W" else np.inf)
             value.flags.writeable = False
             object.__setattr__(self, what, value)
 
@@ -81,12 +108,13 @@ class GeneNetwork:
 
     @classmethod
     def from_run(cls, run: RunFolder) -> GeneNetwork:
-        """W of a run, with signs and effects of its training cells where effects.h5ad has them.
+        """W of a run, with signs and effects of its training cells where effects.h5ad has them, S and T_K where the run has them.
 
         Raises RunError where the run has no weights, or damaged ones.
         """
         panel = run.panel()
         effects, signs = _observed(panel, run.effects() if run.has("effects.h5ad") else None)
+        stored = run.network_arrays()
         return cls(
             panel=panel,
             weights=run.edge_probabilities(),
@@ -95,6 +123,8 @@ class GeneNetwork:
             name=run.name,
             simulated=run.source().simulated,
             settings=run.settings().model_dump_json(),
+            strength=stored.get("strength"),
+            influence_matrix=stored.get("influence"),
         )
 
     def __len__(self) -> int:
@@ -116,13 +146,34 @@ class GeneNetwork:
         without = np.sort(self.weights[~own])
         return {False: without, True: np.sort(np.concatenate([without, self.weights[own]]))}
 
+    @cached_property
+    def has_evidence(self) -> np.ndarray:
+        """(n,) bool: genes whose outgoing edges rest on cells in which they were perturbed."""
+        return np.asarray(self.direct_evidence, dtype=bool)
+
+    @cached_property
+    def top(self) -> float:
+        """Upper end of the scale of thresholds: 1 for probabilities; for influences the largest between two genes, rounded up."""
+        if self.measure == "W":
+            return 1.0
+        largest = float(self._ascending[False][-1]) if len(self._ascending[False]) else 0.0
+        if largest <= 0.0:
+            return 1.0
+        unit = 10.0 ** np.floor(np.log10(largest))
+        return float(next(f for f in (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10, 12) if f * unit >= largest) * unit)
+
+    def check_threshold(self, threshold: float) -> None:
+        """Raises QueryError for a threshold outside the scale, or not a number."""
+        if not 0.0 <= threshold <= self.top:
+            raise QueryError(f"A threshold on {self.measure} lies between 0 and {self.top:g}, got {threshold}.")
+
     def edges(self, threshold: float, self_loops: bool = False, top: int | None = None) -> pd.DataFrame:
         """Edges with a weight strictly above `threshold`: columns source, target, weight, sign.
 
         By falling weight, equal weights by source and target name. top: at most so many. Raises QueryError for a
-        threshold outside [0, 1].
+        threshold outside the scale.
         """
-        check_threshold(threshold)
+        self.check_threshold(threshold)
         if top is not None:
             threshold = max(threshold, self._floor_for(top, self_loops))
         order = self.by_name
@@ -160,15 +211,15 @@ class GeneNetwork:
         return len(weights) - np.searchsorted(weights, np.asarray(thresholds, dtype=np.float64), side="right")
 
     def suggest_threshold(self, edges: int = 1, self_loops: bool = False) -> float | None:
-        """The largest threshold, in steps of 0.001, at which at least `edges` edges show; None where no threshold shows so many."""
+        """The largest threshold, in thousandths of the scale, that shows at least `edges` edges; None where none does."""
         weights = self._ascending[self_loops]
         if edges < 1:
             raise QueryError(f"edges must be 1 or more, got {edges}.")
         if edges > len(weights) or weights[-edges] <= 0.0:
             return None
         weight = float(weights[-edges])
-        step = int(np.floor(weight / _THRESHOLD_STEP))
-        candidates = (round(k * _THRESHOLD_STEP, 3) for k in (step + 1, step, step - 1))
+        step = int(np.floor(weight / self.top * _THRESHOLD_STEPS))
+        candidates = (round(k / _THRESHOLD_STEPS * self.top, 12) for k in (step + 1, step, step - 1))
         return next((t for t in candidates if 0.0 <= t < weight), 0.0)
 
     def degrees(self, threshold: float, self_loops: bool = False) -> pd.DataFrame:
@@ -176,7 +227,7 @@ class GeneNetwork:
 
         Genes with most targets first, equals by regulators, then name.
         """
-        check_threshold(threshold)
+        self.check_threshold(threshold)
         above = self._above(threshold, self_loops)
         table = pd.DataFrame(
             {
@@ -191,7 +242,19 @@ class GeneNetwork:
         )
         return table.sort_values(["targets", "regulators", "gene"], ascending=[False, False, True], ignore_index=True)
 
-    def neighbourhood(self, gene: str, hops: int = 1, direction: Direction = "both", threshold: float = 0.5) -> Neighbourhood:
+    def threshold_for(self, edges: int, self_loops: bool = False) -> float | None:
+        """The threshold that leaves the `edges` strongest edges, or more of them where several tie; None where there are fewer.
+
+        For comparing networks at the same number of edges, so exact and not rounded as `suggest_threshold` is.
+        """
+        weights = self._ascending[self_loops]
+        if not 1 <= edges <= len(weights) or weights[-edges] <= 0.0:
+            return None
+        return max(0.0, float(np.nextafter(weights[-edges], -1.0)))
+
+    def neighbourhood(
+        self, gene: str, hops: int = 1, direction: Direction = "both", threshold: float = 0.5, self_loops: bool = False
+    ) -> Neighbourhood:
         """What lies within `hops` edges above `threshold` of a gene (its ego network); for `both`, edges are followed either way."""
         found = self.reach(gene, hops, threshold, direction)
         places = np.array([self.panel.position(gene), *(self.panel.index[name] for name in found["gene"])])
@@ -205,7 +268,7 @@ class GeneNetwork:
         )
         inside = np.isin(self.by_name, places)
         rows = np.flatnonzero(inside)
-        near, far = np.nonzero(self._above(threshold, self_loops=False)[np.ix_(self.by_name[rows], self.by_name[rows])])
+        near, far = np.nonzero(self._above(threshold, self_loops)[np.ix_(self.by_name[rows], self.by_name[rows])])
         return Neighbourhood(genes, self._edge_table(rows[near], rows[far]))
 
     def reach(self, gene: str, hops: int, threshold: float = 0.0, direction: Direction = "out") -> pd.DataFrame:
@@ -215,7 +278,7 @@ class GeneNetwork:
         two need not be the same path). direction: out = downstream, in = upstream, both = edges followed either way.
         Nearest first, then most probable.
         """
-        check_threshold(threshold)
+        self.check_threshold(threshold)
         check_hops(hops)
         start = self.panel.position(gene)
         matrix = self._directed(threshold, direction)
@@ -239,19 +302,43 @@ class GeneNetwork:
             raise QueryError(f"Unknown direction '{direction}': choose out, in or both.")
         return views[direction]()
 
-    def influence(self, hops: int, genes: Sequence[str] | None = None) -> np.ndarray:
-        """T_K for K = `hops`: (r, n), one row per gene of `genes`; (n, n) in panel order where None.
+    def walks(self, hops: int) -> tuple[np.ndarray, HopSeries]:
+        """The matrix whose powers make up T_K, (n, n), and their coefficients.
 
-        Always the series `paper` on the probabilities W, whatever the preset of the run: what the `released` loss accumulates are
-        logits, which may be negative and are no probabilities. See model.hops.hop_series.
+        With a strength matrix, W * S, every power counted once: the signed effect that arrives. Without one the series `paper`
+        on the probabilities W, whatever the preset of the run: what the `released` loss accumulates are logits, which may be
+        negative and are no probabilities. See model.hops.hop_series.
         """
         check_hops(hops)
-        series = hop_series("paper", len(self), hops)
-        rows = None if genes is None else self.weights[[self.panel.position(gene) for gene in genes]]
-        return influence(self.weights, series, rows)
+        if self.strength is not None:
+            return self.weights * self.strength, hop_series("signed", len(self), hops)
+        return self.weights, hop_series("paper", len(self), hops)
+
+    def influence(self, hops: int, genes: Sequence[str] | None = None) -> np.ndarray:
+        """T_K for K = `hops`, computed: (r, n), one row per gene of `genes`; (n, n) in panel order where None. See `walks`."""
+        matrix, series = self.walks(hops)
+        rows = None if genes is None else matrix[[self.panel.position(gene) for gene in genes]]
+        return influence(matrix, series, rows)
+
+    def influence_network(self, hops: int) -> GeneNetwork:
+        """The same genes joined by T_K instead of W: weights are its sizes, signs its signs where it has any.
+
+        The matrix stored with the run where there is one (its K is the run's), else computed for K = `hops`.
+        """
+        total = self.influence(hops) if self.influence_matrix is None else self.influence_matrix
+        signed = self.strength is not None or (total < 0).any()
+        signs = np.where(np.eye(len(self), dtype=bool), 0, np.sign(total)) if signed else self.signs
+        return replace(self, weights=np.abs(total), signs=signs, strength=None, influence_matrix=None, measure="T")
+
+    def with_evidence(self) -> GeneNetwork:
+        """Only the edges out of genes that were perturbed; the network itself where no gene was (an imported matrix, say)."""
+        if not self.has_evidence.any() or self.has_evidence.all():
+            return self
+        return replace(self, weights=np.where(self.has_evidence[:, None], self.weights, 0.0))
 
 
 def check_threshold(threshold: float) -> None:
+    """Raises QueryError for a threshold that is no probability."""
     if not 0.0 <= threshold <= 1.0:
         raise QueryError(f"A threshold on W lies between 0 and 1, got {threshold}.")
 
@@ -261,14 +348,17 @@ def check_hops(hops: int, most: int = 50) -> None:
         raise QueryError(f"The number of hops must lie between 1 and {most}, got {hops}.")
 
 
-def _check_matrix(what: str, matrix: np.ndarray, n: int) -> None:
+def _check_matrix(what: str, matrix: np.ndarray, n: int, most: float = 1.0) -> None:
+    """Shape and values of a matrix by its name; `most`: the largest weight there may be."""
     if matrix.shape != (n, n):
         raise QueryError(f"{what} must have one row and one column per gene of the panel, shape ({n}, {n}); got {matrix.shape}.")
     if what == "weights":
         if not np.isfinite(matrix).all():
             raise QueryError("weights holds values that are not numbers; expected probabilities between 0 and 1.")
-        if n and (matrix.min() < 0.0 or matrix.max() > 1.0):
-            raise QueryError(f"weights must lie between 0 and 1; got {matrix.min():.4g} to {matrix.max():.4g}. Are these logits?")
+        if n and (matrix.min() < 0.0 or matrix.max() > most):
+            raise QueryError(f"weights must lie between 0 and {most:g}; got {matrix.min():.4g} to {matrix.max():.4g}. Are these logits?")
+    if what in ("strength", "influence_matrix") and not np.isfinite(matrix).all():
+        raise QueryError(f"{what} holds values that are not numbers; expected one number per pair of genes.")
     if what == "signs" and not np.isin(matrix, (-1, 0, 1)).all():
         raise QueryError("signs must be -1, 0 or 1.")
 

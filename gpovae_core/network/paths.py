@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 
 from gpovae_core.errors import QueryError
-from gpovae_core.model.hops import HopSeries, hop_series
+from gpovae_core.model.hops import HopSeries
 from gpovae_core.network.grn import GeneNetwork, check_hops, check_threshold
 
 MOST_HOPS = 15
@@ -56,10 +56,11 @@ class TracedPath:
 class PathTrace:
     """Answer of trace_paths.
 
-    influence: T_K from the sources (summed) to the target, series `paper` on W, all edges whatever the threshold.
+    influence: T_K from the sources (summed) to the target, all edges whatever the threshold; see GeneNetwork.walks.
     share_by_hops: for k = 1..K the part of it that walks of k edges carry, walks that revisit genes included; sums to 1.
     explained: the part that the shown paths carry; remainder: 1 - explained, the part of further paths and of walks that
-    revisit genes. All shares are 0 where the influence is.
+    revisit genes. All shares are 0 where the influence is. With a strength matrix effects have signs and can cancel: shares still
+    sum to 1, but one may be above 1 or below 0.
     """
 
     sources: tuple[str, ...]
@@ -93,11 +94,11 @@ def trace_paths(
     if top < 1:
         raise QueryError(f"top must be 1 or more, got {top}.")
     starts, end = _places(network, [sources] if isinstance(sources, str) else list(sources), target)
-    series = hop_series("paper", len(network), hops)
-    by_hops = _influence_by_hops(network.weights, starts, end, series)
+    matrix, series = network.walks(hops)
+    by_hops = _influence_by_hops(matrix, starts, end, series)
     total = float(by_hops.sum())
     found = _best_paths(_edge_lengths(network.weights, threshold), network, starts, end, hops, top)
-    paths = tuple(_traced(network, places, series, total) for places in found)
+    paths = tuple(_traced(network, places, matrix, series, total) for places in found)
     explained = float(sum(path.share for path in paths))
     genes = network.panel.genes
     return PathTrace(
@@ -107,9 +108,9 @@ def trace_paths(
         threshold=threshold,
         paths=paths,
         influence=total,
-        share_by_hops=tuple((by_hops / total).tolist()) if total > 0 else (0.0,) * hops,
+        share_by_hops=tuple((by_hops / total).tolist()) if total else (0.0,) * hops,
         explained=explained,
-        remainder=max(0.0, 1.0 - explained) if total > 0 else 0.0,
+        remainder=_remainder(explained, signed=network.strength is not None) if total else 0.0,
     )
 
 
@@ -134,11 +135,16 @@ def _influence_by_hops(weights: np.ndarray, starts: list[int], end: int, series:
     return np.array(parts) * series.weights
 
 
-def _traced(network: GeneNetwork, places: tuple[int, ...], series: HopSeries, total: float) -> TracedPath:
+def _remainder(explained: float, signed: bool) -> float:
+    """What the shown paths leave; where effects have signs they can cancel, so the rest may be below zero and is left as it is."""
+    return 1.0 - explained if signed else max(0.0, 1.0 - explained)
+
+
+def _traced(network: GeneNetwork, places: tuple[int, ...], matrix: np.ndarray, series: HopSeries, total: float) -> TracedPath:
     steps = (list(places[:-1]), list(places[1:]))
     weights = network.weights[steps]
     probability = float(np.prod(weights))
-    share = probability * series.coefficient(len(weights)) / total if total > 0 else 0.0
+    share = float(np.prod(matrix[steps])) * series.coefficient(len(weights)) / total if total else 0.0
     genes = tuple(network.panel.genes[place] for place in places)
     return TracedPath(genes, tuple(weights.tolist()), probability, share, int(np.prod(network.signs[steps])))
 

@@ -9,10 +9,15 @@ from hypothesis import strategies as st
 from scipy import stats
 from scipy.special import expit, logit
 
-from gpovae_core.model.direct import ROW_PRIOR, DirectEdges, TotalEffects, direct_edges, signed_influence
+from gpovae_core.model.direct import ROW_PRIOR, DirectEdges, TotalEffects, direct_edges
+from gpovae_core.model.hops import hop_series, influence
 
 LEAST, TOLERANCE, UNPERTURBED = 0.05, 0.1, 1e-4
 OWN = np.log(0.2)
+
+
+def signed_influence(b: np.ndarray, hops: int) -> np.ndarray:
+    return influence(b, hop_series("signed", len(b), hops))
 
 
 def fit(total: TotalEffects, n: int, unperturbed: float = UNPERTURBED) -> DirectEdges:

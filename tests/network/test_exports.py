@@ -20,9 +20,11 @@ from gpovae_core import keys
 from gpovae_core.config import make_settings
 from gpovae_core.data.schema import Panel, PanelData
 from gpovae_core.errors import QueryError
+from gpovae_core.evaluation.edges import read_edge_table
 from gpovae_core.network import exports
-from gpovae_core.network.exports import FORMATS, export_bytes, visible, write_edges
+from gpovae_core.network.exports import FORMATS, View, export_bytes, visible, write_edges
 from gpovae_core.network.grn import SIGN_WORDS, GeneNetwork
+from gpovae_core.network.references import read_reference
 
 HOSTILE = (
     "<img src=x onerror=alert(1)>",
@@ -79,6 +81,8 @@ def cx2_graph(content: bytes) -> nx.DiGraph:
 
     graph = nx.DiGraph(**check(aspects["networkAttributes"][0], "networkAttributes"))
     names = {node["id"]: check(node["v"], "nodes")["name"] for node in aspects["nodes"]}
+    assert all(set(node) <= {"id", "x", "y", "z", "v"} for node in aspects["nodes"])
+    assert all(type(node[axis]) is float for node in aspects["nodes"] for axis in ("x", "y", "z") if axis in node)
     assert len(names) == len(aspects["nodes"])
     for node in aspects["nodes"]:
         graph.add_node(node["v"]["name"], **{key: value for key, value in node["v"].items() if key != "name"})
@@ -148,6 +152,80 @@ def test_sif_has_three_columns_whatever_the_names(network: GeneNetwork) -> None:
     assert {len(row) for row in rows} == {3}
     words = {value: key for key, value in SIGN_WORDS.items()}
     assert {(s, t): words[word] for s, word, t in rows} == {pair: sign for pair, (_, sign) in plain(network, 0.3).items()}
+
+
+@pytest.fixture(scope="module")
+def view(network: GeneNetwork) -> View:
+    positions = np.random.default_rng(1).normal(0, 500, (len(NAMES), 2))
+    edges = network.edges(0.5, self_loops=True).head(30)
+    return View(edges, positions, {"view": "around a gene", "focus": NAMES[3], "hops": 2.0})
+
+
+@pytest.mark.parametrize("format", list(READERS))
+def test_a_view_is_written_with_places_and_facts(network: GeneNetwork, view: View, format: str) -> None:
+    content = export_bytes(network, 0.5, format, view)
+    graph = READERS[format](content)
+    assert view.edges is not None
+    assert view.positions is not None
+    expected = {(visible(s), visible(t)): w for s, t, w, _ in view.edges.itertuples(index=False, name=None)}
+    assert {(s, t): data["weight"] for s, t, data in graph.edges(data=True)} == expected
+    for name, data in graph.nodes(data=True):
+        x, y = view.positions[[visible(gene) for gene in NAMES].index(name)]
+        if format == "graphml":
+            assert (data["x"], data["y"]) == pytest.approx((x, y), abs=0.06)
+        if format == "gexf":
+            assert (data["viz"]["position"]["x"], data["viz"]["position"]["y"]) == pytest.approx((x, -y), abs=0.06)
+    if format == "cx2":
+        nodes = next(block["nodes"] for block in json.loads(content) if "nodes" in block)
+        for node in nodes:
+            x, y = view.positions[[visible(gene) for gene in NAMES].index(node["v"]["name"])]
+            assert (node["x"], node["y"]) == pytest.approx((x, y), abs=0.06)
+    if format != "gexf":
+        assert (graph.graph["focus"], graph.graph["view"]) == (visible(NAMES[3]), "around a gene")
+
+
+def test_the_table_of_a_view_reads_back(network: GeneNetwork, view: View, tmp_path: Path) -> None:
+    path = tmp_path / "view.csv"
+    path.write_bytes(export_bytes(network, 0.5, "csv", view))
+    table = pd.read_csv(path, comment="#", keep_default_na=False)
+    assert view.edges is not None
+    assert len(table) == len(view.edges)
+    assert {"source_x", "target_y"} < set(table)
+    head = [line for line in path.read_text().splitlines() if line.startswith("# ")]
+    assert "# threshold: 0.5" in head
+    assert any(line.startswith("# settings: {") for line in head)
+    edges = read_edge_table(path)
+    assert len(edges) == len(view.edges)
+    assert read_reference(path.read_bytes(), path.name).directed
+
+
+def test_names_with_a_hash_survive_readers_that_skip_comments() -> None:
+    names = ("A#1", "B")
+    net = GeneNetwork.from_weights(Panel(PanelData(perturbed=names, extended=(), measured=names)), np.full((2, 2), 0.9))
+    table = pd.read_csv(io.BytesIO(export_bytes(net, 0.5, "csv", View())), comment="#")
+    assert set(table["source"]) == {"A#1", "B"}
+
+
+def test_the_page_of_a_view_keeps_its_places(network: GeneNetwork, view: View) -> None:
+    page = Page(export_bytes(network, 0.5, "html", view))
+    nodes = next(script for script in page.scripts if "nodes = new vis.DataSet" in script)
+    drawn = json.loads(re.search(r"nodes = new vis\.DataSet\((.*?)\);\n", nodes)[1])  # type: ignore[index]
+    assert view.positions is not None
+    places = {(round(float(x), 1), round(float(y), 1)) for x, y in view.positions}
+    assert {(node["x"], node["y"]) for node in drawn} <= places
+    assert page.addresses == []
+
+
+def test_too_many_edges_for_a_graph_are_refused_in_words(network: GeneNetwork, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exports, "MOST_IN_GRAPH", 10)
+    with pytest.raises(QueryError, match="too many for this format"):
+        export_bytes(network, 0.5, "graphml")
+    assert export_bytes(network, 0.5, "csv")
+
+
+def test_influences_are_named_as_such(network: GeneNetwork) -> None:
+    graph = READERS["graphml"](export_bytes(network.influence_network(3), 0.2, "graphml"))
+    assert "influence T" in graph.graph["direction"]
 
 
 class Page(HTMLParser):

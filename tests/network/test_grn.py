@@ -230,3 +230,109 @@ def test_case_of_a_gene_name_does_not_matter() -> None:
 def test_impossible_questions(ask: Any, message: str) -> None:
     with pytest.raises(QueryError, match=message):
         ask(random_network())
+
+
+def strong_network(seed: int = 0) -> GeneNetwork:
+    rng = np.random.default_rng(seed)
+    net = random_network(seed)
+    return GeneNetwork(PANEL, net.weights, net.signs, net.effects, strength=rng.normal(0, 0.4, (5, 5)))
+
+
+def test_strength_gives_the_signs_and_the_walks() -> None:
+    net = strong_network()
+    assert net.strength is not None
+    off = ~np.eye(5, dtype=bool)
+    np.testing.assert_array_equal(net.signs[off], np.sign(net.strength)[off])
+    step = net.weights * net.strength
+    expected = step + step @ step + step @ step @ step
+    np.testing.assert_allclose(net.influence(3), expected)
+    np.testing.assert_allclose(net.influence(3, ["D"]), expected[[1]])
+
+
+def test_an_unknown_strength_leaves_the_observed_sign() -> None:
+    net = random_network()
+    with_none = GeneNetwork(PANEL, net.weights, net.signs, net.effects, strength=np.zeros((5, 5)))
+    np.testing.assert_array_equal(with_none.signs, net.signs)
+
+
+@pytest.mark.parametrize("stored", [False, True])
+def test_the_influence_is_a_network_with_its_own_scale(stored: bool) -> None:
+    net = strong_network(1)
+    total = np.random.default_rng(2).normal(0, 3, (5, 5)) if stored else net.influence(4)
+    if stored:
+        net = GeneNetwork(PANEL, net.weights, net.signs, net.effects, strength=net.strength, influence_matrix=total)
+    shown = net.influence_network(4)
+    off = ~np.eye(5, dtype=bool)
+    np.testing.assert_allclose(shown.weights, np.abs(total))
+    np.testing.assert_array_equal(shown.signs[off], np.sign(total)[off])
+    largest = np.abs(total)[off].max()
+    assert largest <= shown.top <= 1.34 * largest
+    assert len(shown.edges(0.0)) == (total[off] != 0).sum()
+    assert len(shown.edges(shown.top)) == 0
+    best = shown.suggest_threshold(3)
+    assert best is not None
+    assert shown.count_edges([best])[0] >= 3
+    with pytest.raises(QueryError, match="threshold on T lies between 0"):
+        shown.edges(shown.top * 1.01)
+
+
+def test_without_strength_the_influence_keeps_the_observed_signs() -> None:
+    net = random_network(3)
+    shown = net.influence_network(3)
+    np.testing.assert_array_equal(shown.signs, net.signs)
+    assert (shown.weights >= net.weights - 1e-12).all()
+
+
+def test_direct_evidence_defaults_to_the_perturbed_genes() -> None:
+    net = random_network()
+    np.testing.assert_array_equal(net.has_evidence, PANEL.is_perturbed)
+    mine = GeneNetwork(PANEL, net.weights, net.signs, net.effects, direct_evidence=np.array([True, False, True, True, False]))
+    assert mine.has_evidence.tolist() == [True, False, True, True, False]
+    with pytest.raises(QueryError, match="direct_evidence must have one entry"):
+        GeneNetwork(PANEL, net.weights, net.signs, net.effects, direct_evidence=np.array([True]))
+
+
+@pytest.mark.parametrize("what", ["strength", "influence_matrix"])
+def test_matrices_that_are_no_numbers_are_refused(what: str) -> None:
+    net = random_network()
+    with pytest.raises(QueryError, match=what):
+        GeneNetwork(PANEL, net.weights, net.signs, net.effects, **{what: np.full((5, 5), np.nan)})
+
+
+@pytest.mark.parametrize("edges", [1, 4, 10])
+def test_the_threshold_for_a_number_of_edges_is_exact(edges: int) -> None:
+    net = GeneNetwork.from_weights(PANEL, np.random.default_rng(0).random((5, 5)))
+    threshold = net.threshold_for(edges)
+    assert threshold is not None
+    assert len(net.edges(threshold)) == edges
+    assert net.threshold_for(21) is None
+    assert GeneNetwork.from_weights(PANEL, np.zeros((5, 5))).threshold_for(1) is None
+
+
+def test_self_loops_are_in_the_neighbourhood_only_where_asked_for() -> None:
+    net = GeneNetwork.from_weights(PANEL, np.full((5, 5), 0.9))
+    assert len(net.neighbourhood("B", 1, "both", 0.5).edges) == 20
+    assert len(net.neighbourhood("B", 1, "both", 0.5, self_loops=True).edges) == 25
+
+
+def test_edges_with_evidence_start_at_perturbed_genes() -> None:
+    net = strong_network()
+    kept = net.with_evidence()
+    np.testing.assert_array_equal(kept.weights[:3], net.weights[:3])
+    assert (kept.weights[3:] == 0).all()
+    assert set(kept.edges(0.0)["source"]) <= set(PANEL.data.perturbed)
+    nobody = GeneNetwork(PANEL, net.weights, net.signs, net.effects, direct_evidence=np.zeros(5, dtype=bool))
+    assert nobody.with_evidence() is nobody
+    influence = net.influence_network(2)
+    assert influence.with_evidence().measure == "T"
+
+
+def test_a_run_gives_the_strengths_and_influences_it_stores(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "toy")
+    rng = np.random.default_rng(0)
+    strength, total = rng.normal(size=(2, 5, 5)).astype(np.float32)
+    run.write_network({"strength": strength, "influence": total})
+    network = GeneNetwork.from_run(run)
+    assert network.strength is not None
+    np.testing.assert_allclose(network.strength, strength)
+    np.testing.assert_allclose(network.influence_network(3).weights, np.abs(total))

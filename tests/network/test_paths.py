@@ -201,3 +201,24 @@ def test_most_hops_are_still_exact() -> None:
     trace = trace_paths(network_of(weights), "G0001", "G0016", 15, 3)
     assert [path.hops for path in trace.paths] == [15]
     assert trace_paths(network_of(weights), "G0000", "G0016", 15, 3).paths == ()
+
+
+@given(graphs(), st.integers(1, 5), st.integers(0, 1000))
+@settings(max_examples=100, deadline=None)
+def test_with_strengths_the_shares_are_of_the_signed_influence(weights: np.ndarray, hops: int, seed: int) -> None:
+    n = len(weights)
+    plain = network_of(weights)
+    strength = np.random.default_rng(seed).normal(0, 1, (n, n))
+    network = GeneNetwork(plain.panel, weights, plain.signs, plain.effects, strength=strength)
+    trace = trace_paths(network, NAMES[0], NAMES[1], hops, 1000)
+    step = weights * strength
+    parts = [np.linalg.matrix_power(step, k)[0, 1] for k in range(1, hops + 1)]
+    assert trace.influence == pytest.approx(sum(parts), rel=1e-9, abs=1e-12)
+    if trace.influence == 0:
+        return
+    assert sum(trace.share_by_hops) == pytest.approx(1.0, abs=1e-6)
+    assert trace.explained + trace.remainder == pytest.approx(1.0, abs=1e-9)
+    for path in trace.paths:
+        places = [network.panel.index[gene] for gene in path.genes]
+        carried = np.prod([step[a, b] for a, b in itertools.pairwise(places)])
+        assert path.share * trace.influence == pytest.approx(carried, rel=1e-6, abs=1e-12)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from dashboard.network_tabs import PARTS
 from gpovae_core.training.runs import RunFolder
 from tests.app_words import Opener, words
 from tests.fake_run import HOSTILE
@@ -15,7 +16,7 @@ from tests.fake_run import HOSTILE
 PAGES = ("runs", "network", "response")
 TABS = {
     "runs": ("Scores", "Training", "Health", "Data", "Settings"),
-    "network": ("Paths between two genes", "Edges", "Which threshold?"),
+    "network": tuple(PARTS),
     "response": ("",),
 }
 
@@ -99,9 +100,11 @@ def test_the_url_restores_gene_view_and_path(open_app: Opener, made_runs: Path) 
     app = open_app(run="plain", gene=genes[2].lower(), view="ego", hops="3", threshold="0.2", **{"from": genes[0], "to": genes[5]})
     app = app.switch_page("pages/network.py").run()
     chosen = {box.label: box.value for box in app.selectbox}
-    assert (chosen["Gene"], chosen["Show"], chosen["Hops"], chosen["From"], chosen["To"]) == (genes[2], "ego", 3, genes[0], genes[5])
-    assert f"{genes[2]}**: perturbed in this screen" in words(app)
-    assert "0\\.200" in words(app) or "0.200" in words(app)
+    assert (chosen["Gene"], chosen["Show"], chosen["Hops"], chosen["To"]) == (genes[2], "ego", 3, genes[5])
+    assert app.multiselect[0].value == [genes[0]]
+    assert f"#### {genes[2]}" in words(app)
+    assert "Perturbed in this screen." in words(app)
+    assert "At W > 0.2 it regulates" in words(app)
 
 
 @pytest.mark.parametrize("url", [{"threshold": "nan"}, {"threshold": "7"}, {"hops": "0"}, {"hops": "-1"}, {"view": "x"}, {"gene": "<b>"}])

@@ -9,7 +9,7 @@ from scipy import stats
 
 from gpovae_core import keys
 from gpovae_core.errors import QueryError
-from gpovae_core.plots import network, response, theme, training
+from gpovae_core.plots import response, theme, training
 from tests.fake_run import HOSTILE, make_fake_run
 
 
@@ -36,8 +36,6 @@ def all_figures(effects: anndata.AnnData, metrics: pd.DataFrame, name: str) -> l
     return [
         response.response_scatter(table, name),
         response.ranked_bars(table, name),
-        network.edge_count_curve(np.linspace(0, 1, 5), [90, 40, 10, 3, 0], 0.5),
-        network.hop_share_bars([0.7, 0.2, 0.1], name, HOSTILE[1]),
         training.loss_curves(metrics, 3),
         training.penalty_curves(metrics),
         training.spread_curves(metrics),
@@ -63,7 +61,6 @@ def test_empty_input_gives_a_figure_that_says_why() -> None:
         training.latent_curve(nothing),
     ):
         assert "No epoch" in figure.layout.annotations[0].text
-    assert "no influence" in network.hop_share_bars([0.0, 0.0], "A", "B").layout.annotations[0].text
 
 
 def test_the_table_is_by_name_and_strongest_first(effects: anndata.AnnData) -> None:
@@ -129,14 +126,6 @@ def test_no_effect_observed_is_said() -> None:
     )
     assert "No effect was observed" in response.ranked_bars(table, "A").layout.annotations[0].text
     assert "Nothing to compare" in response.response_scatter(table, "A").layout.annotations[0].text
-
-
-def test_edge_counts_and_hop_shares_are_drawn_as_given() -> None:
-    curve = network.edge_count_curve(np.array([0.0, 0.5, 1.0]), [100, 10, 0], 0.5)
-    assert list(curve.data[0].customdata) == [100, 10, 0]
-    bars = network.hop_share_bars([0.75, 0.25], "A", "B")
-    assert list(bars.data[0].y) == [75.0, 25.0]
-    assert list(bars.data[0].x) == ["1 hop", "2 hops"]
 
 
 def test_long_names_are_cut() -> None:

@@ -14,8 +14,8 @@ from gpovae_core.data.contrasts import Contrasts, contrasts
 from gpovae_core.data.prepare import prepare
 from gpovae_core.data.schema import PreparedCells
 from gpovae_core.data.simulate import SimulationSettings, simulate
-from gpovae_core.model.direct import signed_influence
 from gpovae_core.model.evidence import fit_evidence
+from gpovae_core.model.hops import hop_series, influence
 from gpovae_core.training.network_fit import (
     NULL_THRESHOLDS,
     NetworkFit,
@@ -90,7 +90,9 @@ def test_shapes_and_what_is_not_a_number(changes: dict[str, object]) -> None:
 def test_influence_is_that_of_w_times_s() -> None:
     fit = fitted()
     hops = evidence().loss.hops
-    np.testing.assert_allclose(fit.influence, signed_influence(weights(fit) * fit.strength, hops), atol=1e-12)
+    np.testing.assert_allclose(
+        fit.influence, influence(weights(fit) * fit.strength, hop_series("signed", len(fit.log_odds), hops)), atol=1e-12
+    )
     np.testing.assert_allclose(fit.expected_change(), np.diag(fit.own_change) @ fit.influence)
 
 

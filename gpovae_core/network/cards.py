@@ -1,0 +1,85 @@
+"""What there is to know of one gene: its edges at a threshold, its measured effects, and where to read on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import quote
+
+import numpy as np
+import pandas as pd
+
+from gpovae_core.network.grn import GeneNetwork
+
+_SPECIES = {
+    "ENSG": ("Homo_sapiens", "9606"),
+    "ENSMUSG": ("Mus_musculus", "10090"),
+    "ENSRNOG": ("Rattus_norvegicus", "10116"),
+    "ENSDARG": ("Danio_rerio", "7955"),
+}
+
+
+@dataclass(frozen=True)
+class GeneCard:
+    """targets, regulators: edges out and in above the threshold; as_source, as_target: gene and effect (log2 difference), the
+    strongest measured ones of knocking this gene down, and of other genes' knock-downs on it; own: of its knock-down on itself,
+    None where not measured; links: site -> address, none for simulated genes.
+    """
+
+    gene: str
+    identifier: str
+    perturbed: bool
+    measured: bool
+    reason: str
+    targets: int
+    regulators: int
+    self_loop: float
+    own: float | None
+    as_source: pd.DataFrame
+    as_target: pd.DataFrame
+    links: dict[str, str]
+
+
+def gene_card(network: GeneNetwork, gene: str, threshold: float, most: int = 5) -> GeneCard:
+    """The card of a gene; `most`: effects listed in either direction. Raises QueryError for a gene that is not in the panel."""
+    network.check_threshold(threshold)
+    place = network.panel.position(gene)
+    gene = network.panel.genes[place]
+    out, into = network.weights[place] > threshold, network.weights[:, place] > threshold
+    own = network.effects[place, place]
+    return GeneCard(
+        gene=gene,
+        identifier=network.panel.data.ids.get(gene, ""),
+        perturbed=bool(network.has_evidence[place]),
+        measured=bool(network.panel.is_measured[place]),
+        reason=network.panel.data.reasons.get(gene, ""),
+        targets=int(out.sum() - out[place]),
+        regulators=int(into.sum() - into[place]),
+        self_loop=float(network.weights[place, place]),
+        own=float(own) if np.isfinite(own) else None,
+        as_source=_strongest(network, network.effects[place], place, most),
+        as_target=_strongest(network, network.effects[:, place], place, most),
+        links={} if network.simulated else gene_links(gene, network.panel.data.ids.get(gene, "")),
+    )
+
+
+def _strongest(network: GeneNetwork, effects: np.ndarray, itself: int, most: int) -> pd.DataFrame:
+    known = np.flatnonzero(np.isfinite(effects) & (np.arange(len(effects)) != itself))
+    best = known[np.argsort(-np.abs(effects[known]), kind="stable")][:most]
+    return pd.DataFrame({"gene": [network.panel.genes[i] for i in best], "effect": effects[best]})
+
+
+def gene_links(gene: str, identifier: str = "") -> dict[str, str]:
+    """Addresses at NCBI, Ensembl and UniProt for a symbol, and its Ensembl id where there is one. Nothing is asked of any site.
+
+    The species is known from the id only; without one the pages are searches over all species.
+    """
+    prefix = next((start for start in _SPECIES if identifier.startswith(start) and identifier[len(start) :][:1].isdigit()), None)
+    species, taxon = _SPECIES[prefix] if prefix else ("Multi", "")
+    symbol = quote(gene, safe="")
+    organism = f"+AND+organism_id%3A{taxon}" if taxon else ""
+    ncbi = f"https://www.ncbi.nlm.nih.gov/gene/?term={symbol}%5Bsym%5D" + (f"+AND+txid{taxon}%5BOrganism%5D" if taxon else "")
+    bare = quote(identifier.split(".")[0], safe="")
+    ensembl = (
+        f"https://www.ensembl.org/{species}/Gene/Summary?g={bare}" if prefix else f"https://www.ensembl.org/Multi/Search/Results?q={symbol}"
+    )
+    return {"NCBI Gene": ncbi, "Ensembl": ensembl, "UniProt": f"https://www.uniprot.org/uniprotkb?query=gene_exact%3A{symbol}{organism}"}
