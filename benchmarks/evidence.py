@@ -4,12 +4,12 @@
     python benchmarks/evidence.py --json --seeds 0 1 2
 
 Networks of 80 genes, all or 40 of them perturbed, 150 cells per perturbation, of which 64 % are training cells. Scored pairs:
-perturbed source, measured target, no self-loops, no mitochondrial target (their share of a cell is drawn apart from all others, so
-it does change against them when a perturbation moves the whole network). AUPRC is for *direct* edges: by the log odds of W, by
-abs(W S), by the absolute mean difference and by the absolute z of Mann and Whitney's test on the same training cells. Precision, recall and the share of right
-signs among the true edges found are those of W > 0.5. A false edge joins a pair without any true path from source to target;
-its true rate stands beside the rate a run reports.
-Before that: do z scores of pairs without an effect have normal tails, by the error that is used and by Welch's?
+perturbed source, measured target, no self-loops, no mitochondrial target (their share of a cell is drawn apart from all others,
+so it does change against them when a perturbation moves the whole network). AUPRC is for *direct* edges: by the log odds of W,
+by abs(W S), by the absolute mean difference and by the absolute z of Mann and Whitney's test on the same training cells.
+Precision, recall and the share of right signs among the true edges found are those of W > 0.5. A false edge joins a pair
+without any true path from source to target; its true rate stands beside the rate a run reports. Before that: do z scores of
+pairs without an effect have normal tails, by the error that is used and by Welch's?
 """
 
 from __future__ import annotations
