@@ -7,7 +7,11 @@ from dashboard import shell
 st.set_page_config(page_title="GPO-VAE", page_icon="🧬", layout="wide")
 page = st.navigation(
     {
-        "Project": [st.Page("pages/runs.py", title="Runs", default=True)],
+        "Project": [
+            st.Page("pages/runs.py", title="Runs", default=True),
+            st.Page("pages/data.py", title="Data"),
+            st.Page("pages/train.py", title="Train"),
+        ],
         "Explore": [st.Page("pages/network.py", title="Network"), st.Page("pages/response.py", title="Response")],
     }
 )

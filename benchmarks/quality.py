@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from recovery import mean_difference, true_pairs
 from scipy.special import expit
+from simulated import mann_whitney, mean_difference, true_pairs
 from sklearn.metrics import average_precision_score
 
 from gpovae_core.config import PRESETS, Settings, make_settings
@@ -109,7 +109,7 @@ def _truth(simulation: Simulation, prepared: PreparedCells, run: RunFolder) -> d
     truth, scored = true_pairs(simulation, prepared)
     weights = run.mask_logits().astype(np.float64)
     found = (expit(weights) > 0.5) & scored
-    rankings = {"w": weights, "mean_difference": mean_difference(prepared)}
+    rankings = {"w": weights, "mean_difference": mean_difference(prepared), "mann_whitney": mann_whitney(prepared)}
     return {
         "true_edges": int(truth[scored].sum()),
         "prevalence": float(truth[scored].mean()),

@@ -14,16 +14,13 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from scipy.stats import spearmanr
+from simulated import mean_difference, true_pairs
 from sklearn.metrics import average_precision_score
 
-from gpovae_core import keys
 from gpovae_core.config import make_settings
-from gpovae_core.data.effects import average_effects
 from gpovae_core.data.prepare import prepare
-from gpovae_core.data.schema import PreparedCells
-from gpovae_core.data.simulate import Simulation, SimulationSettings, simulate
+from gpovae_core.data.simulate import SimulationSettings, simulate
 from gpovae_core.training.fit import fit
 from gpovae_core.training.runs import DataSource, RunFolder
 
@@ -57,24 +54,6 @@ def one(kind: str, preset: str, seed: int, epochs: int, size: dict[str, int], lo
         "mean_difference_over_prevalence": score["md"] / prevalence,
         "rank_correlation_with_mean_difference": float(spearmanr(weights[pairs], difference[pairs]).statistic),
     }
-
-
-def true_pairs(simulation: Simulation, prepared: PreparedCells) -> tuple[np.ndarray, np.ndarray]:
-    """(n, n) bool: the true edges, and the pairs that are scored."""
-    panel = prepared.panel
-    truth = np.zeros((len(panel), len(panel)), dtype=bool)
-    for source, target in zip(simulation.edges[keys.SOURCE], simulation.edges[keys.TARGET], strict=True):
-        if source in panel.index and target in panel.index:
-            truth[panel.index[source], panel.index[target]] = True
-    scored = panel.is_perturbed[:, None] & panel.is_measured[None, :] & ~np.eye(len(panel), dtype=bool)
-    return truth, scored
-
-
-def mean_difference(prepared: PreparedCells) -> np.ndarray:
-    """(n, n) absolute mean difference on training cells; zeros where nothing was measured."""
-    panel = prepared.panel
-    table = average_effects(prepared, (keys.TRAIN,)).mean.abs()
-    return table.reindex(index=list(panel.genes), columns=list(panel.genes)).fillna(0.0).to_numpy()
 
 
 def main() -> None:

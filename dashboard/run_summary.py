@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import time
 from pathlib import PurePath
 from typing import Any
 
@@ -15,16 +14,13 @@ from gpovae_core.data.schema import PreparationReport
 from gpovae_core.errors import GpoVaeError
 from gpovae_core.training.runs import RunFolder, Status
 
-SILENCE = 300.0
-"""Seconds without a heartbeat after which a run that calls itself busy is taken for dead."""
-BUSY = ("preparing", "training", "evaluating")
-
 COLUMNS = {
     "name": "Run",
     "state": "State",
     "data": "Data",
     "kind": "Kind",
     "preset": "Preset",
+    "progress": "Progress",
     "epochs": "Epochs",
     "model": "rho, model",
     "train_mean": "rho, baseline",
@@ -32,14 +28,14 @@ COLUMNS = {
     "edges": "Edges",
     "pairs": "Pairs",
     "threshold": "at W above",
+    "differs": "Changed settings",
 }
 
 
 def state_in_words(status: Status, now: float | None = None) -> str:
-    """The state, or 'dead' for a run that says it is busy and has been silent for SILENCE seconds."""
-    silent = (time.time() if now is None else now) - status.heartbeat
-    if status.state in BUSY and silent > SILENCE:
-        return f"dead, silent for {ago(silent)}"
+    """The state, or 'dead' for a run that says it is busy while nobody works on it."""
+    if status.dead(now):
+        return f"dead, silent for {ago(status.silent(now))}"
     return status.state
 
 
@@ -62,6 +58,8 @@ def run_row(name: str, run: RunFolder, evaluation: dict[str, Any]) -> dict[str, 
             "data": PurePath(source.path).name,
             "kind": "simulated" if source.simulated else "measured",
             "preset": run.settings().preset,
+            "differs": changed_in_short(run.settings()),
+            "progress": status.share if status.busy and not status.dead() else None,
             "epochs": status.epoch,
         }
         rho = pick(evaluation, "response", "test", "ate_rho")
@@ -70,6 +68,16 @@ def run_row(name: str, run: RunFolder, evaluation: dict[str, Any]) -> dict[str, 
     except GpoVaeError as error:
         row["state"] = f"cannot be read: {str(error).splitlines()[0]}"
     return row
+
+
+def changed_in_short(settings: Settings) -> str:
+    """The settings that differ from the preset in one line: 'hops 3, epochs 60'."""
+    table = changed_settings(settings)
+    if table.empty:
+        return ""
+    return ", ".join(
+        f"{name.partition('.')[2].replace('_', ' ')} {value}" for name, value in zip(table["Setting"], table["This run"], strict=True)
+    )
 
 
 def changed_settings(settings: Settings) -> pd.DataFrame:

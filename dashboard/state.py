@@ -31,6 +31,8 @@ PINNED = "pinned"
 COMPARED = "with"  # the run that the open one is compared with
 COMMUNITY = "community"  # session only: the one looked at
 REFERENCE = "cells"
+DATA = "data"  # the chosen file of cells, by its name below the data folder
+DRAFT = "draft"  # session only: the settings of a run that is being put together
 PERTURBATIONS = "perturbations"  # session only: lists of genes do not belong in the URL
 
 WHOLE, EGO, COMMUNITIES = "whole", "ego", "communities"
@@ -89,6 +91,7 @@ _IN_URL: dict[str, Callable[[str], Any]] = {
     PATH_TARGET: _text,
     PATH_HOPS: _hops,
     REFERENCE: _one_of("test", "all"),
+    DATA: _text,
 }
 _LISTS = (PATH_SOURCE,)
 """Values that are tuples of names, written to the URL as one parameter each."""

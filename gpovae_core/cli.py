@@ -30,6 +30,13 @@ Threshold = Annotated[float | None, typer.Option(help="W above this is an edge (
 LabelColumn = Annotated[str | None, typer.Option(help="Column of obs with the perturbed gene; found by name when not given.")]
 ControlLabel = Annotated[str | None, typer.Option(help="Value of that column that marks control cells; recognised when not given.")]
 
+Preset = Annotated[
+    str | None, typer.Option(help="evidence (default): W from calibrated effects; released or paper: the published formulas.")
+]
+Published = Annotated[str | None, typer.Option(help="K562, RPE1 or Adamson: the settings released for that data set.")]
+Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps.")]
+Sets = Annotated[list[str] | None, typer.Option("--set", metavar="SECTION.FIELD=VALUE", help="Any other setting; repeatable.")]
+
 
 def main() -> NoReturn:
     """Entry point: what a user can mend is one clear message and exit code 2; a traceback is a bug."""
@@ -95,36 +102,29 @@ def validate(file: FileArgument, label_column: LabelColumn = None, control_label
 def train(
     file: FileArgument,
     run: Annotated[Path, typer.Option(help="Folder of the run; must be new, unless --resume.")],
-    preset: Annotated[
-        str | None, typer.Option(help="evidence (default): W from calibrated effects; released or paper: the published formulas.")
-    ] = None,
-    published: Annotated[str | None, typer.Option(help="K562, RPE1 or Adamson: the settings released for that data set.")] = None,
+    preset: Preset = None,
+    published: Published = None,
     epochs: Annotated[int | None, typer.Option(help="Most epochs; the early stop usually comes before.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of split, weights, batches and draws.")] = None,
-    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps.")] = None,
+    device: Device = None,
     label_column: LabelColumn = None,
     control_label: ControlLabel = None,
-    set_: Annotated[list[str] | None, typer.Option("--set", metavar="SECTION.FIELD=VALUE", help="Any other setting; repeatable.")] = None,
+    set_: Sets = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the run after its last finished epoch.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="With --resume: first wait until no other run in the same folder trains.")] = False,
     as_json: Json = False,
 ) -> None:
     """Prepare the cells, train to the early stop, and score the run on held-out cells."""
     from gpovae_core.config import make_settings
-    from gpovae_core.workflow import resume_run, start_run
+    from gpovae_core.workflow import resume_in_turn, resume_run, start_run
 
-    given: dict[str, dict[str, object]] = {
-        "training": _given(epochs=epochs, seed=seed, device=device),
-        "data": _given(label_column=label_column, control_label=control_label),
-    }
-    for assignment in set_ or []:
-        section, field, value = _parse_assignment(assignment)
-        given.setdefault(section, {})[field] = value
+    given = _settings_given(epochs, seed, device, label_column, control_label, set_)
     with _progress() as report:
         if resume:
             fixed = [name for name, fields in given.items() if name != "training" and fields] + ["published"] * (published is not None)
             if fixed:
                 raise SettingsError(f"A resumed run keeps its settings; leave out those of {', '.join(fixed)}.")
-            folder = resume_run(run, given["training"], report)
+            folder = (resume_in_turn if wait else resume_run)(run, given["training"], report)
         else:
             given["data"] = {**_given(seed=seed), **given["data"]}
             folder = start_run(file, run, make_settings(preset, given, published), report)
@@ -136,6 +136,55 @@ def train(
         f"Run {folder.path}: {status.state}, {status.message}."
         + (f"\n{_scores(folder.evaluation())}" if folder.has("evaluation.json") else ""),
     )
+
+
+@app.command()
+def estimate(
+    file: FileArgument,
+    preset: Preset = None,
+    published: Published = None,
+    device: Device = None,
+    label_column: LabelColumn = None,
+    control_label: ControlLabel = None,
+    set_: Sets = None,
+    as_json: Json = False,
+) -> None:
+    """Say how long an epoch takes on this machine and how much memory it needs, measured on a few steps."""
+    from gpovae_core import workflow
+    from gpovae_core.config import make_settings
+
+    settings = make_settings(preset, _settings_given(None, None, device, label_column, control_label, set_), published)
+    with _progress() as report:
+        probe = workflow.estimate(file, settings, report)
+    text = (
+        f"On {probe.device}: {probe.seconds_per_epoch:.1f} s per epoch ({probe.steps_per_epoch} steps; {probe.cells:,} training cells, "
+        f"{probe.panel:,} panel genes, {probe.genes:,} measured genes), {probe.peak_bytes / 1e9:.2f} GB of memory."
+    )
+    _show(probe.model_dump(), as_json, text)
+
+
+@app.command()
+def fetch(
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="Key of the data set; without it, the list is shown.")] = None,
+    folder: Annotated[Path, typer.Option(help="Where the file goes.")] = Path("data"),
+    as_json: Json = False,
+) -> None:
+    """List public Perturb-seq data sets, or fetch one: size and checksum from Zenodo's record, continued where it was cut off."""
+    from gpovae_core.data import catalogue
+
+    if name is None:
+        rows = [{"key": d.key, "title": d.title, "what": d.what, "paper": d.paper} for d in catalogue.CATALOGUE]
+        lines = [f"{d.key:14} {d.title}: {d.what} doi {d.paper}" for d in catalogue.CATALOGUE]
+        _show(
+            {"data": rows, "licence": catalogue.LICENCE}, as_json, "\n".join([*lines, f"From {catalogue.COLLECTION}, {catalogue.LICENCE}."])
+        )
+        return
+    listing = catalogue.look_up(catalogue.find(name))
+    print(f"{listing.name}, {listing.size / 1e6:,.0f} MB, {listing.checksum}, {catalogue.LICENCE}, {listing.address}", file=sys.stderr)
+    with _progress() as report:
+        path = catalogue.fetch(listing, folder, lambda here, all_: report(f"fetching {listing.name}", here / max(1, all_)))
+    answer = {"path": str(path), "bytes": listing.size, "checksum": listing.checksum}
+    _show(answer, as_json, f"{path}: {listing.size / 1e6:,.0f} MB, checksum as in the record.")
 
 
 @app.command()
@@ -155,7 +204,7 @@ def evaluate(
 
         answer = evaluate_edges(folder.cells(), read_edge_table(edges), folder.settings().evaluation, threshold)
     else:
-        with _progress() as report:
+        with _progress() as report, folder.working():
             answer = score_run(folder, threshold, report)
     _show(answer, as_json, _scores(answer))
 
@@ -163,7 +212,7 @@ def evaluate(
 @app.command()
 def null(
     data: Annotated[Path, typer.Argument(help="Cells (.h5ad), or the folder of a run, whose cells and settings are taken.")],
-    preset: Annotated[str | None, typer.Option(help="evidence (default), released or paper.")] = None,
+    preset: Preset = None,
     threshold: Threshold = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the relabelling and the training.")] = None,
     run: Annotated[Path | None, typer.Option(help="Keep the run of the null in this new folder.")] = None,
@@ -290,6 +339,49 @@ def info(run: RunArgument, as_json: Json = False) -> None:
     _show(answer, as_json, json.dumps(answer, indent=2))
 
 
+@app.command("import")
+def import_(
+    file: Annotated[
+        Path,
+        typer.Argument(metavar="FILE", help="A run exported as .zip, a .ckpt of the authors' release, or a matrix (.csv, .tsv, .npz)."),
+    ],
+    run: Annotated[Path, typer.Option(help="Folder of the new run.")],
+    genes: Annotated[Path | None, typer.Option(help="Gene names in the order of the matrix: one a line, or the release's grn.csv.")] = None,
+    perturbed: Annotated[Path | None, typer.Option(help="For a matrix: which of its genes were perturbed, one a line.")] = None,
+    values: Annotated[str, typer.Option(help="For a matrix: probabilities, logits, or auto.")] = "auto",
+    transpose: Annotated[bool, typer.Option("--transpose", help="For a matrix: its rows are targets, not sources.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Make a run from a network that was trained elsewhere. Nothing in the file is executed."""
+    from gpovae_core.training.importing import import_file
+
+    if values not in ("auto", "probabilities", "logits"):
+        raise SettingsError(f"--values takes probabilities, logits or auto; got '{values}'.")
+    folder = import_file(file, run, genes, perturbed, values, transpose)
+    panel, status = folder.panel(), folder.status()
+    answer = {"run": str(folder.path), "state": status.state, "genes": len(panel), "perturbed": len(panel.data.perturbed)}
+    text = (
+        f"Run {folder.path}: {status.state}, {len(panel)} genes, {len(panel.data.perturbed)} of them perturbed. {status.message}".rstrip()
+    )
+    _show(answer, as_json, text)
+
+
+@app.command()
+def export(
+    run: RunArgument,
+    out: Annotated[Path, typer.Option(help="File to write, .zip; `gpovae import` reads it again.")],
+    resumable: Annotated[bool, typer.Option("--resumable", help="With what is needed to train on.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Write a run as one file, to keep it or to carry it to another machine."""
+    from gpovae_core.training.archive import export_run
+    from gpovae_core.training.runs import RunFolder
+
+    export_run(RunFolder.open(run), out, resumable)
+    answer = {"run": str(run), "out": str(out), "bytes": out.stat().st_size}
+    _show(answer, as_json, f"Wrote {run} to {out} ({answer['bytes'] / 1e6:,.1f} MB).")
+
+
 def _network(run: Path, threshold: float | None) -> tuple[GeneNetwork, float]:
     from gpovae_core.network.grn import GeneNetwork
     from gpovae_core.training.runs import RunFolder
@@ -301,6 +393,20 @@ def _network(run: Path, threshold: float | None) -> tuple[GeneNetwork, float]:
 
 def _given(**values: object) -> dict[str, object]:
     return {name: value for name, value in values.items() if value is not None}
+
+
+def _settings_given(
+    epochs: int | None, seed: int | None, device: str | None, label_column: str | None, control_label: str | None, sets: list[str] | None
+) -> dict[str, dict[str, object]]:
+    """Section -> field -> value of what was given on the command line."""
+    given: dict[str, dict[str, object]] = {
+        "training": _given(epochs=epochs, seed=seed, device=device),
+        "data": _given(label_column=label_column, control_label=control_label),
+    }
+    for assignment in sets or []:
+        section, field, value = _parse_assignment(assignment)
+        given.setdefault(section, {})[field] = value
+    return given
 
 
 def _parse_assignment(text: str) -> tuple[str, str, object]:
@@ -400,3 +506,7 @@ def _progress() -> Iterator[Report]:
     with Progress(*columns, console=Console(stderr=True)) as bar:
         task = bar.add_task("starting", total=1.0)
         yield lambda stage, share: bar.update(task, description=stage, completed=share)
+
+
+if __name__ == "__main__":  # background jobs start the command this way: python -m gpovae_core.cli
+    main()

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-import hashlib
+import errno
 import os
 import shutil
 import tempfile
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gpovae_core.config import Settings
+from gpovae_core.data import cache
 from gpovae_core.errors import DataError, GpoVaeError, RunError, SettingsError
+from gpovae_core.training import jobs
 from gpovae_core.training.runs import DataSource, RunFolder
 
 if TYPE_CHECKING:
     from gpovae_core.data.schema import PreparedCells
+    from gpovae_core.training.probe import Probe
 
 Report = Callable[[str, float], None]
 """Called with the name of the stage ("preparing", "training", "evaluating" and what goes on in it) and its finished share, 0 to 1."""
@@ -33,7 +37,7 @@ def start_run(source: Path, path: Path, settings: Settings, report: Report | Non
     source = Path(source)
     if not source.exists():
         raise RunError(f"There is no file '{source}'.")
-    run = RunFolder.create(path, settings, DataSource(path=str(source.resolve()), sha256=fingerprint(source)))
+    run = RunFolder.create(path, settings, DataSource(path=str(source.resolve()), sha256=cache.fingerprint(source)))
     try:
         return _carry_on(run, settings, report)
     except DataError:
@@ -48,6 +52,8 @@ def resume_run(path: Path, changes: dict[str, Any] | None = None, report: Report
     killed while its data was prepared prepares it again, from the same file.
     """
     run = RunFolder.open(path)
+    if run.source().imported:
+        raise RunError(f"Run '{run.name}' was imported ({run.source().imported}): it has no cells to train on.")
     changes = changes or {}
     fixed = sorted(set(changes) - set(CHANGEABLE_ON_RESUME))
     if fixed:
@@ -60,7 +66,43 @@ def resume_run(path: Path, changes: dict[str, Any] | None = None, report: Report
         training = type(settings.training).model_validate({**settings.training.model_dump(), **changes})
         settings = settings.model_copy(update={"training": training})
         run.write_settings(settings)
-    return _carry_on(run, settings, report)
+    return _carry_on(run, settings, report, changed=bool(changes))
+
+
+def resume_in_turn(path: Path, changes: dict[str, Any] | None = None, report: Report | None = None) -> RunFolder:
+    """`resume_run` as a background job does it: after the other runs in the same folder, and giving way to other programs."""
+    run = RunFolder.open(path)
+    with run.working(), jobs.stoppable(), ExitStack() as place:
+        try:
+            with jobs.beating(run):
+                place.enter_context(jobs.turn(run))
+            run.write_status(state="preparing", stage="starting")
+            if hasattr(os, "nice"):
+                os.nice(5)
+            return resume_run(path, changes, report)
+        except jobs.StopRequest:
+            _note_stop(run)
+            return run
+
+
+def estimate(source: Path, settings: Settings, report: Report | None = None) -> Probe:
+    """Prepare the cells (kept for the training), time a few steps, and say how long an epoch takes here and how much memory it needs."""
+    from gpovae_core.data.prepare import prepare
+    from gpovae_core.data.schema import PreparedCells
+    from gpovae_core.training.probe import measure
+
+    source = Path(source)
+    if not source.exists():
+        raise RunError(f"There is no file '{source}'.")
+    kept = cache.prepared_path(cache.fingerprint(source), settings.data)
+    try:
+        prepared = PreparedCells.read(kept)
+    except (OSError, KeyError, ValueError):  # not there, or damaged
+        kept.unlink(missing_ok=True)
+        prepared = prepare(source, settings.data, progress=lambda stage, share: _tell(report, f"preparing: {stage}", share))
+        cache.keep_cells(prepared.write, kept)
+    _tell(report, "measuring", 0.0)
+    return measure(prepared, settings)
 
 
 def score_run(run: RunFolder, threshold: float | None = None, report: Report | None = None) -> dict[str, Any]:
@@ -149,43 +191,83 @@ def _null_weights(screen: PreparedCells, settings: Settings, report: Report | No
         return run.edge_probabilities()
 
 
-def fingerprint(path: Path) -> str:
-    """SHA-256 of a file, or of all files below a folder with their names."""
-    digest = hashlib.sha256()
-    files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
-    for file in files:
-        if path.is_dir():
-            digest.update(str(file.relative_to(path)).encode())
-        with file.open("rb") as stream:
-            while block := stream.read(1 << 20):
-                digest.update(block)
-    return digest.hexdigest()
+def _carry_on(run: RunFolder, settings: Settings, report: Report | None, changed: bool = False) -> RunFolder:
+    """Prepare where that is not done, train from the last finished epoch, score. A failure is written into the run before it is raised.
 
-
-def _carry_on(run: RunFolder, settings: Settings, report: Report | None) -> RunFolder:
-    """Prepare where that is not done, train from the last finished epoch, score. A failure is written into the run before it is raised."""
-    from gpovae_core.training.fit import fit
-
-    try:
-        prepared = run.cells() if run.has("cells.h5ad") and run.has("panel.json") else _prepare(run, settings, report)
-        fit(run, prepared, settings, resume=True, progress=lambda done, most, words: _tell(report, f"training: {words}", done / most))
-        if run.status().state != "stopped":
-            score_run(run, report=report)
-            run.write_status(state="done", pid=None)
-            run.log("done")
-    except Exception as error:
-        message = str(error) if isinstance(error, GpoVaeError) else f"{type(error).__name__}: {error}"
-        _note_failure(run, message)
-        raise
+    changed: the training settings are not those the run had before, so that a training that had ended may go on.
+    """
+    with run.working():
+        run.sweep()
+        told = jobs.recorded(run, report)
+        try:
+            with jobs.stoppable(), jobs.beating(run):
+                (run.path / RESERVE).write_bytes(bytes(RESERVED))
+                run.write_status(pid=os.getpid())
+                _work(run, settings, told, changed)
+        except (KeyboardInterrupt, jobs.StopRequest, SystemExit):  # Lightning turns an interrupt that reaches it into an exit
+            _note_stop(run)
+        except Exception as error:
+            clear = _in_words(run, error)
+            _note_failure(run, str(clear) if isinstance(clear, GpoVaeError) else f"{type(clear).__name__}: {clear}")
+            if clear is error:
+                raise
+            raise clear from error
+        finally:
+            (run.path / RESERVE).unlink(missing_ok=True)
     return run
 
 
+def _work(run: RunFolder, settings: Settings, report: Report, changed: bool) -> None:
+    from gpovae_core.training.fit import fit
+
+    prepared = run.cells() if run.has("cells.h5ad") and run.has("panel.json") else _prepare(run, settings, report)
+    if changed or not run.status().trained:
+        run.write_status(state="training", stage="training", share=None)
+        fit(run, prepared, settings, resume=True, progress=lambda done, most, words: _tell(report, f"training: {words}", done / most))
+        if run.status().state == "stopped":
+            return
+    run.write_status(state="evaluating", trained=True)
+    score_run(run, report=report)
+    run.write_status(state="done")
+    run.log("done")
+
+
+RESERVE = ".reserve.part"
+RESERVED = 32 * 1024
+"""Bytes of disk held while a run is worked on, and given up so that a full disk can still be said in its status."""
+
+
+def _in_words(run: RunFolder, error: Exception) -> Exception:
+    """The error itself, or what a user can mend where it comes from a full disk, whichever library met it first."""
+    room = shutil.disk_usage(run.path)
+    seen = {getattr(cause, "errno", None) for cause in (error, error.__cause__, error.__context__)}
+    text = str(error)
+    if not ({errno.ENOSPC, errno.EDQUOT} & seen or "No space left" in text or ("fail" in text and room.free < 2**20)):
+        return error
+    return RunError(
+        f"The disk that holds '{run.path.parent}' is full: {room.free / 2**20:,.1f} MB of {room.total / 2**20:,.0f} MB are free. "
+        "Nothing that was finished is lost: make room, then resume the run."
+    )
+
+
 def _note_failure(run: RunFolder, message: str) -> None:
+    run.sweep()  # gives up the reserve too: there must be room for the message
     try:
-        run.write_status(state="failed", message=message, pid=None)
+        run.write_status(state="failed", message=message)
         run.log(f"failed: {message}")
-    except (OSError, GpoVaeError):  # a full disk: the error itself is what the user has to see
+    except (OSError, GpoVaeError):  # the error itself is what the user has to see
         return
+
+
+def _note_stop(run: RunFolder) -> None:
+    """Say that the run was stopped, and before what."""
+    status = run.status()
+    done = f"after epoch {status.epoch}" if status.epoch else "before the first epoch had finished"
+    what = "while it was scored; the training is complete" if status.trained else done
+    message = f"stopped on request {what}"
+    run.sweep()
+    run.write_status(state="stopped", message=message)
+    run.log(message)
 
 
 def _prepare(run: RunFolder, settings: Settings, report: Report | None) -> PreparedCells:
@@ -193,11 +275,31 @@ def _prepare(run: RunFolder, settings: Settings, report: Report | None) -> Prepa
 
     run.write_status(state="preparing", pid=os.getpid())
     source = run.source()
-    prepared = prepare(Path(source.path), settings.data, progress=lambda stage, share: _tell(report, f"preparing: {stage}", share))
-    run.write_cells(prepared)
-    if prepared.report.simulated:
-        run.write_source(source.model_copy(update={"simulated": True}))
+    _tell(report, "preparing: reading the file", 0.0)
+    found = cache.fingerprint(Path(source.path))
+    if source.sha256 not in ("", found):
+        raise RunError(f"'{source.path}' is no longer the file this run was started with. Start a new run for it.")
+    kept = cache.prepared_path(found, settings.data)
+    prepared = None
+    if cache.take(kept, run.path / "cells.h5ad"):
+        prepared = _kept_cells(run, kept)
+    if prepared is None:
+        prepared = prepare(Path(source.path), settings.data, progress=lambda stage, share: _tell(report, f"preparing: {stage}", share))
+        run.write_cells(prepared)
+        cache.keep(run.path / "cells.h5ad", kept)
+    run.write_source(source.model_copy(update={"simulated": prepared.report.simulated, "sha256": found}))
     run.log(f"prepared {prepared.report.cells_kept} cells, {len(prepared.perturbations)} perturbations, {len(prepared.panel)} panel genes")
+    return prepared
+
+
+def _kept_cells(run: RunFolder, kept: Path) -> PreparedCells | None:
+    """Cells that had been prepared before, with the panel written; None where what was kept is damaged."""
+    try:
+        prepared = run.cells()
+    except RunError:
+        kept.unlink(missing_ok=True)
+        return None
+    run.write_panel(prepared)
     return prepared
 
 

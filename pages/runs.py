@@ -1,15 +1,17 @@
-"""Runs: what is there, open one, and what there is to know about it."""
+"""Runs: what is there; open one, compare several, keep them in order."""
 
 from functools import partial
 
 import pandas as pd
 import streamlit as st
 
-from dashboard import loaders, run_summary, shell, state
+from dashboard import job_view, loaders, manage_runs, run_summary, shell, state
 from dashboard.words import plain
 from gpovae_core.errors import GpoVaeError
 from gpovae_core.plots import training
 from gpovae_core.training.runs import RunFolder
+
+COMPARED = "compared_runs"
 
 
 def table_of_runs(runs: dict[str, RunFolder]) -> None:
@@ -18,22 +20,28 @@ def table_of_runs(runs: dict[str, RunFolder]) -> None:
     names = list(runs)
 
     def open_selected() -> None:
-        selected = st.session_state["runs_table"].selection.rows
-        if selected:
-            shell.choose_run(names[selected[0]])
+        selected = [names[row] for row in st.session_state["runs_table"].selection.rows if row < len(names)]
+        st.session_state[COMPARED] = selected if len(selected) > 1 else []
+        if len(selected) == 1:
+            shell.choose_run(selected[0])
 
     st.caption(
-        "Tick a row to open that run. rho (ATE-rho) is the correlation of predicted with observed effects in held-out cells: better than "
-        "the baseline (the plain mean of the training cells)? Near the ceiling (what the noise in the data allows)?"
+        "Tick a row to open that run, several to compare them. rho (ATE-rho) is the correlation of predicted with observed effects in "
+        "held-out cells: better than the baseline (the plain mean of the training cells)? Near the "
+        "ceiling (what the noise in the data allows)?"
     )
     st.dataframe(
         table,
         key="runs_table",
         hide_index=True,
         on_select=open_selected,
-        selection_mode="single-row",
+        selection_mode="multi-row",
         column_config={
             run_summary.COLUMNS["state"]: st.column_config.TextColumn(width=140),
+            run_summary.COLUMNS["differs"]: st.column_config.TextColumn(help="Settings that differ from the preset.", width=160),
+            run_summary.COLUMNS["progress"]: st.column_config.ProgressColumn(
+                format="percent", help="Of what it is doing now; the early stop may end a training long before."
+            ),
             **{
                 run_summary.COLUMNS[key]: st.column_config.NumberColumn(format="%.3f", help=text)
                 for key, text in (
@@ -58,11 +66,12 @@ def evaluation_or_nothing(run: RunFolder) -> dict:
 
 
 def no_runs() -> None:
-    st.info("No runs here yet.")
-    st.markdown(f"This page looks in `{loaders.runs_folder().resolve()}`. Train a first run in a terminal, then reload:")
+    st.info("No runs here yet. Choose your cells, then train a first run.")
+    st.page_link("pages/data.py", label="**Choose cells on the page Data →**")
+    st.markdown(f"This page looks in `{loaders.runs_folder().resolve()}`. In a terminal:")
     st.code("gpovae train my_screen.h5ad --run runs/first", language="bash")
-    st.markdown("No data at hand? Make some, with a network that is known:")
-    st.code("gpovae simulate toy.h5ad --genes 60 --perturbations 20 --cells 3000\ngpovae train toy.h5ad --run runs/toy", language="bash")
+    st.markdown("No data at hand? Make some, with a network that is known, and choose it on the page Data:")
+    st.code("gpovae simulate data/toy.h5ad --genes 60 --perturbations 20 --cells 3000", language="bash")
 
 
 def heading(name: str, run: RunFolder) -> None:
@@ -80,12 +89,9 @@ def heading(name: str, run: RunFolder) -> None:
     st.markdown(" · ".join(facts))
     if status.message:
         st.caption(plain(status.message))
-    if words.startswith("dead") or status.state in ("stopped", "failed"):
-        st.info("Continue this run from its last finished epoch:")
-        st.code(run_summary.command("gpovae", "train", source.path, "--run", run.path, "--resume"), language="bash")
-    left, right, _ = st.columns([1, 1, 4])
-    left.page_link("pages/network.py", label="Open its network →")
-    right.page_link("pages/response.py", label="Open its predictions →")
+    if source.imported:
+        st.caption(f"Made from {plain(source.imported)}. Without cells there are no predictions and no scores; the page Network shows it.")
+    job_view.watch(run, whole=False)
 
 
 def scores(run: RunFolder) -> None:
@@ -166,17 +172,36 @@ def details(name: str) -> None:
     heading(name, run)
     with shell.errors_in_words():
         warnings(run)
-    parts = {"Scores": scores, "Training": curves, "Health": health, "Data": preparation, "Settings": settings}
+    parts = {
+        "Scores": scores,
+        "Training": curves,
+        "Health": health,
+        "Data": preparation,
+        "Settings": settings,
+        "Rename, export, delete": manage_runs.manage,
+    }
     shell.tabs("run_part", {title: partial(part, run) for title, part in parts.items()})
 
 
+def compared(runs: dict[str, RunFolder]) -> list[str]:
+    """The runs ticked for comparison, as far as they are still there."""
+    return [name for name in st.session_state.get(COMPARED, []) if name in runs]
+
+
 shell.title("Runs")
+job_view.problem_of_last_click()
 runs = loaders.all_runs()
 if runs:
     table_of_runs(runs)
-else:
+if not [name for name in runs if name != loaders.DEMO]:
     no_runs()
-if state.get(state.RUN) is not None:
+with st.expander("Import a run, a checkpoint or a matrix"):
+    manage_runs.importing()
+manage_runs.trash()
+if len(compared(runs)) > 1:
+    with shell.errors_in_words():
+        manage_runs.compare(compared(runs))
+elif state.get(state.RUN) is not None:
     details(state.get(state.RUN))
 elif runs:
     st.info("Open a run above to see its scores, its training curves and what was dropped from its data.")

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
 
 # Tests run side by side: threads of one that wait busily for each other would starve the other. Set before torch is imported.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Prepared cells are kept between runs: not those of the tests, and not beside the user's own.
+os.environ["GPOVAE_CACHE_DIR"] = tempfile.mkdtemp(prefix="gpovae-test-cache-")
 
 PROJECT = Path(__file__).resolve().parent.parent
 

@@ -112,7 +112,7 @@ def _apply(
         return _skipped(name, "switched off in the settings"), None
     if name == DOUBLET:
         return _doublets(counts, settings, batch, progress)
-    values, source = _values(name, counts, genes, obs)
+    values, source = criterion_values(name, counts, genes, obs)
     if values is None:
         return _skipped(name, source), None
     direction = "below" if name in (UMI_COUNT, GENES_DETECTED) else "above"
@@ -126,8 +126,11 @@ def _skipped(name: str, note: str) -> ArtifactCriterion:
     return ArtifactCriterion(name=name, used=False, note=note)
 
 
-def _values(name: str, counts: sparse.csr_matrix, genes: Sequence[str], obs: pd.DataFrame) -> tuple[np.ndarray | None, str]:
-    """(values (n_obs,) or None, where they come from or why there are none)."""
+def criterion_values(name: str, counts: sparse.csr_matrix, genes: Sequence[str], obs: pd.DataFrame) -> tuple[np.ndarray | None, str]:
+    """(values (n_obs,) of a criterion that has a cut-off, or None; where they come from, or why there are none).
+
+    counts: (n_obs, n_vars) raw; obs: columns of the file, same rows. Doublets are called, not measured: not for them.
+    """
     if name == UMI_COUNT:
         return np.asarray(counts.sum(axis=1), dtype=np.float64).ravel(), ""
     if name == GENES_DETECTED:

@@ -66,7 +66,7 @@ class Contrasts:
 
 
 def contrasts(prepared: PreparedCells, splits: tuple[str, ...] = (keys.TRAIN,)) -> Contrasts:
-    """Every single-gene perturbation with at least two cells in `splits` against all controls there.
+    """Every single-gene perturbation with at least two cells in `splits` against all controls there (at least two, or nothing is known).
 
     Only cells that pass quality control: what low-quality cells and doublets show is not the perturbation.
     """
@@ -87,7 +87,7 @@ def null_contrasts(prepared: PreparedCells, like: Contrasts, draws: int, seed: i
     pool = np.flatnonzero(prepared.where(keys.CONTROL, (keys.TRAIN,)) & passing)
     pool = pool[np.argsort(prepared.cells.obs_names.to_numpy(dtype=str)[pool])]  # the same cells whatever their order in the file
     sizes = np.minimum(like.cells, len(pool) // 2)
-    if len(pool) < 4:
+    if len(pool) < 4 or not len(sizes):
         return []
     rng = np.random.default_rng(seed)
     shares = _shares(prepared.counts, prepared.library_size, pool, prepared.panel_columns)
@@ -142,7 +142,8 @@ def _contrasts(prepared: PreparedCells, own: np.ndarray, treated: ShareMoments, 
     itself = own[:, None] == measured[None, :]
     shift = step = np.zeros((len(own), 1))
     effect, error = np.zeros(itself.shape), np.full(itself.shape, np.inf)
-    for _ in range(_CENTRINGS if len(own) else 0):  # the lift changes the pooled mean a little, so it is taken out of the cells
+    known = len(own) > 0 and control.cells.min() > 1
+    for _ in range(_CENTRINGS if known else 0):  # the lift changes the pooled mean a little, so it is taken out of the cells
         scale = np.exp(-shift)
         effect, error = log_fold_change(ShareMoments(treated.mean * scale, treated.variance * scale**2, treated.cells), control, pseudo)
         step = np.array([[weighted_median(e[~i], 1 / s[~i])] for e, s, i in zip(effect, error, itself, strict=True)])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from gpovae_core.data.memory import too_large
 from gpovae_core.data.wording import counted
 from gpovae_core.errors import DataError, Problem
 
@@ -55,12 +56,15 @@ def _read_h5ad(path: Path) -> AnnData:
         with h5py.File(path, "r") as file:
             missing = sorted({"obs", "var"} - set(file))
             found = ", ".join(sorted(file)[:6]) or "nothing"
-    except OSError as error:
+        huge = too_large(path)
+    except (OSError, RuntimeError, KeyError) as error:
         hint = "Copy or download it again, and compare the sizes."
         _refuse("file-damaged", f"'{path.name}' begins like an HDF5 file but is cut off or damaged ({_first_line(error)}).", hint, error)
     if missing:
         message = f"'{path.name}' is an HDF5 file but holds no AnnData: {' and '.join(missing)} missing; found {found}."
         _refuse("not-anndata", message, _MAKE_ONE + " (10x .h5 files: `scanpy.read_10x_h5`.)")
+    if huge:
+        raise DataError([huge])
     try:
         return anndata.read_h5ad(path)
     except Exception as error:  # whatever a damaged or foreign file makes h5py and anndata raise

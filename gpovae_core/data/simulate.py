@@ -6,12 +6,14 @@ The generative process, for cell c, network genes i and j, natural logarithms:
     knock-down   d[c, j] = log(1 - e_j) if c is perturbed in j and did not escape, else 0;   e_j ~ Beta(mean, spread)
     basal state  b[c, j] = sum_f z[c, f] L[f, j] + noise;   z = (cos, sin) of a uniform phase (a cycle), L ~ Normal(0, factor_spread)
     activity     h[c, j] = b[c, j] + d[c, j] + sum_i B[i, j] s tanh(h[c, i] / s),   solved exactly, sources before targets
-    share        p[c, j] = (1 - m[c]) softmax_j(log base_j + batch effect[batch of c, j] + h[c, j]);   base_j log-normal
+    own mRNA     r[c, j] = h[c, j], without d[c, j] where j is silent: its loss does not show in its own mRNA
+    share        p[c, j] = (1 - m[c]) softmax_j(log base_j + batch effect[batch of c, j] + r[c, j]);   base_j log-normal
     mito         m[c] ~ logit-normal share of the MT- genes, which are outside the network
     counts       x[c, j] ~ Poisson(Gamma(mean = l[c] p[c, j], variance = over_dispersion mean^2));   l[c] log-normal
 
 h is a log fold change against the unperturbed mean, so a knock-down multiplies the gene's own expression by 1 - e_j, and s, the
-saturation, is the largest log fold change of a source that its targets still feel. A low-quality cell has a fraction of
+saturation, is the largest log fold change of a source that its targets still feel. Silent genes stand for knock-outs: a frame shift
+takes the protein, which the targets feel, and leaves the transcript. A low-quality cell has a fraction of
 the library size and a multiple of the mitochondrial share. A doublet is the sum of a cell and a second, good one,
 of the same batch and with a label drawn like all others. Everything follows from the seed.
 """
@@ -73,6 +75,9 @@ class SimulationSettings(BaseModel):
 
     knockdown_mean: float = Field(default=0.8, gt=0.0, lt=1.0, description="Mean share of a gene's expression that a knock-down removes.")
     knockdown_spread: float = Field(default=0.1, ge=0.0, lt=0.5, description="Its standard deviation between genes.")
+    silent_share: Share = Field(
+        default=0.0, description="Share of the perturbed genes whose own mRNA stays although their targets feel the loss (knock-outs)."
+    )
     escape_share: Share = Field(default=0.05, description="Share of perturbed cells in which the knock-down does nothing.")
 
     basal_noise: Spread = Field(default=0.15, description="Standard deviation of a gene's own log activity between cells.")
@@ -139,6 +144,11 @@ class SimulationSettings(BaseModel):
         """Number of perturbed genes without counts."""
         return round(self.unmeasured_share * self.perturbations)
 
+    @property
+    def silent(self) -> int:
+        """Number of perturbed genes whose own mRNA does not fall."""
+        return round(self.silent_share * self.perturbations)
+
 
 @dataclass(frozen=True)
 class Simulation:
@@ -146,7 +156,7 @@ class Simulation:
 
     adata: X is CSR float32 counts, shape (n_obs, n_vars); obs has `perturbation` (genes, A+B, or `non-targeting`), `batch` and the truth
         (LOW_QUALITY, DOUBLET, DOUBLET_WITH, ESCAPED); var has `base_mean` (expected share in an unperturbed cell), `perturbed`, `knockdown`
-        (share removed) and `mitochondrial`; uns has `simulated`, `settings` (JSON) and `seed`.
+        (share removed), `silent` (not from the own mRNA) and `mitochondrial`; uns has `simulated`, `settings` (JSON) and `seed`.
     edges: the true direct edges, columns keys.SOURCE, TARGET, WEIGHT (signed strength) and SIGN (+1 activates, -1 represses). Genes
         that are perturbed but not measured are in it too.
     """
@@ -355,6 +365,7 @@ class _Genes:
     measured: np.ndarray  # (genes,) bool
     mito_names: np.ndarray  # (mitochondrial,) str
     mito_base: np.ndarray  # (mitochondrial,) shares that sum to 1
+    silent: np.ndarray  # (genes,) bool, perturbed without a fall of the own mRNA
 
 
 def _draw_genes(settings: SimulationSettings, perturbed: np.ndarray, rng: np.random.Generator) -> _Genes:
@@ -369,7 +380,7 @@ def _draw_genes(settings: SimulationSettings, perturbed: np.ndarray, rng: np.ran
     measured[rng.choice(perturbed, settings.unmeasured, replace=False)] = False
     width = max(3, len(str(n)))
     weights = rng.lognormal(0.0, 0.5, m)
-    return _Genes(
+    genes = _Genes(
         names=np.array([f"SIM{i:0{width}d}" for i in range(1, n + 1)], dtype=object),
         log_base=rng.normal(0.0, settings.base_spread, n),
         loadings=rng.normal(0.0, settings.factor_spread, (2, n)),
@@ -378,7 +389,10 @@ def _draw_genes(settings: SimulationSettings, perturbed: np.ndarray, rng: np.ran
         measured=measured,
         mito_names=np.array([f"MT-SIM{i}" for i in range(1, m + 1)], dtype=object),
         mito_base=weights / weights.sum() if m else weights,
+        silent=np.zeros(n, dtype=bool),
     )
+    genes.silent[rng.choice(perturbed, settings.silent, replace=False)] = True  # drawn last: without silent genes nothing else changes
+    return genes
 
 
 @dataclass(frozen=True)
@@ -462,8 +476,9 @@ def _draw_cells(
     phase = rng.uniform(0.0, 2.0 * np.pi, n)
     basal = np.stack([np.cos(phase), np.sin(phase)], axis=1) @ genes.loadings
     noise = settings.basal_noise * rng.standard_normal((n, size), dtype=np.float32)
+    hidden = np.where(genes.silent, drive, np.float32(0.0))  # felt by the targets, not seen in the own mRNA
     activity = _propagate(network, drive + basal.astype(np.float32) + noise, settings.saturation)
-    level = np.exp(activity + (genes.log_base + genes.batch_effects)[batch].astype(np.float32))
+    level = np.exp(activity - hidden + (genes.log_base + genes.batch_effects)[batch].astype(np.float32))
     level /= level.sum(axis=1, keepdims=True)
 
     library = settings.library_median * rng.lognormal(0.0, settings.library_spread, n) * np.where(low_quality, 0.25, 1.0)
@@ -522,6 +537,7 @@ def _gene_table(settings: SimulationSettings, network: _Network, genes: _Genes) 
             "base_mean": np.concatenate([(nuclear * base / base.sum())[kept], settings.mitochondrial_share * genes.mito_base]),
             "perturbed": np.concatenate([perturbed[kept], np.zeros(mito, dtype=bool)]),
             "knockdown": np.concatenate([np.where(perturbed, genes.knockdown, np.nan)[kept], np.full(mito, np.nan)]),
+            "silent": np.concatenate([genes.silent[kept], np.zeros(mito, dtype=bool)]),
             "mitochondrial": np.repeat([False, True], [int(kept.sum()), mito]),
         },
         index=pd.Index(np.concatenate([genes.names[kept], genes.mito_names]), dtype=object),

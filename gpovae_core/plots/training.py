@@ -66,6 +66,36 @@ def spread_curves(metrics: pd.DataFrame) -> go.Figure:
     return figure.update_yaxes(range=[0, 1])
 
 
+def edge_curve(metrics: pd.DataFrame) -> go.Figure:
+    """Pairs of different genes with W above 0.5 against the epoch."""
+    title = "Edges with W above 0.5"
+    if metrics.empty or "edges" not in metrics:
+        return theme.empty(title, "No epoch has finished yet.")
+    figure = _lines(metrics, {"edges": "Edges"})
+    theme.style(figure, title, "Epoch", "Edges").update_yaxes(rangemode="tozero")
+    return figure.update_layout(showlegend=False)
+
+
+def compare_curves(tables: dict[str, pd.DataFrame], column: str = "validation_loss") -> go.Figure:
+    """One column of the metrics of several runs against the epoch; name of the run -> its table."""
+    title, unit = {
+        "validation_loss": ("Validation loss", "Nats per cell"),
+        "edges": ("Edges with W above 0.5", "Edges"),
+        "w_sd": ("Spread of W", "Standard deviation"),
+    }[column]
+    drawn = {name: table for name, table in tables.items() if column in table and len(table)}
+    if not drawn:
+        return theme.empty(title, "None of these runs has finished an epoch.")
+    figure = go.Figure()
+    dashes = ("solid", "dash", "dot", "dashdot")
+    for place, (name, table) in enumerate(drawn.items()):
+        line = {"color": theme.CYCLE[place % len(theme.CYCLE)], "dash": dashes[place % len(dashes)]}
+        figure.add_scatter(
+            x=table["epoch"], y=table[column], mode="lines" if len(table) > 1 else "markers", line=line, name=theme.text(name)
+        )
+    return theme.style(figure, title, "Epoch", unit).update_layout(showlegend=True)
+
+
 def latent_curve(metrics: pd.DataFrame, latent: int | None = None) -> go.Figure:
     """Latent dimensions in use against the epoch; few of many means that the model ignores most of its basal state."""
     title = "Latent dimensions in use"

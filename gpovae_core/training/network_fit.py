@@ -100,13 +100,15 @@ def own_change(observed: Contrasts, kind: str, complete_loss: float) -> tuple[np
     """(p,) log fold change of every perturbed gene itself, and whether it had to be assumed for all (a knock-out).
 
     A knock-down is read off the gene's own expression; where that was not measured, or does not fall, the median of the others is
-    taken. A knock-out removes the gene's function, of which its expression says little.
+    taken. A knock-out removes the gene's function, of which its expression says little; so does a screen where no target falls.
     """
     assumed = float(np.log1p(-complete_loss))
     effect, error = observed.own
     falling = np.isfinite(error) & (effect < -SEEN_FALLING * error)
-    typical = float(np.median(effect[falling])) if falling.any() else assumed
-    if kind == "knock-out" or (kind == "auto" and typical > KNOCK_OUT_ABOVE):
+    if kind == "knock-out" or not falling.any():
+        return np.full(len(effect), assumed), True
+    typical = float(np.median(effect[falling]))
+    if kind == "auto" and typical > KNOCK_OUT_ABOVE:
         return np.full(len(effect), assumed), True
     return np.where(falling, effect, typical), False
 

@@ -7,18 +7,20 @@ Files, by name:
 - cells.h5ad: prepared cells: counts, splits, matched controls, artifact labels, report
 - network.safetensors: strengths, influence and evidence of the network stage (preset `evidence`)
 - model.safetensors: weights of the best epoch so far
-- status.json: state, epoch, heartbeat (replaced as a whole at every write)
+- status.json: state, epoch, heartbeat, the process at work (replaced as a whole at every write)
 - metrics.jsonl: one line per finished epoch
 - log.txt: what happened, in words
 - effects.h5ad: observed and predicted effects, perturbations x genes, one layer each
 - evaluation.json: scores with baselines and ceilings
 - checkpoints/: what is needed to resume
+- worker.txt: what the background process printed, where one worked here
 """
 
 from __future__ import annotations
 
 import json
 import os
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,6 +35,7 @@ from gpovae_core import __version__
 from gpovae_core.config import Settings, parse_settings
 from gpovae_core.data.schema import Panel, PanelData, PreparationReport, PreparedCells, read_report
 from gpovae_core.errors import RunError
+from gpovae_core.training import processes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,7 +45,16 @@ FORMAT = 1
 MASK_LOGITS = "guide.mask_logits"
 """Name of the tensor of logits A in model.safetensors, shape (n, n); W = sigmoid(A)."""
 
-State = Literal["preparing", "training", "evaluating", "stopped", "done", "failed"]
+State = Literal["queued", "preparing", "training", "evaluating", "stopped", "done", "failed", "imported"]
+AT_REST = ("stopped", "done", "failed", "imported")
+"""States in which no process works on the run; in every other one there should be one."""
+SILENCE = 15.0
+"""Seconds without a heartbeat after which a run is taken for dead where its process cannot be looked up."""
+BEAT = 4.0
+"""Seconds between heartbeats."""
+LARGEST_JSON = 64 * 2**20
+"""Bytes; no JSON file of a run comes near, and a larger one would only fill the memory."""
+_STATUS = threading.Lock()  # the heartbeat is written beside the work
 
 
 class DataSource(BaseModel):
@@ -53,6 +65,7 @@ class DataSource(BaseModel):
     path: str
     sha256: str = ""
     simulated: bool = False
+    imported: str = ""  # "" where the run was trained here; else what it was made from, in words
 
 
 class Status(BaseModel):
@@ -63,8 +76,29 @@ class Status(BaseModel):
     best_epoch: int | None = None
     message: str = ""
     pid: int | None = None
+    process: str = ""  # when that process started, and where it runs: see training/processes.py
+    machine: str = ""
+    stage: str = ""  # what is being done, in words
+    share: float | None = None  # of that, finished: 0 to 1
+    trained: bool = False  # the training has come to its end; what is left is the scoring
     started: float = 0.0
     heartbeat: float = 0.0
+
+    @property
+    def busy(self) -> bool:
+        """Whether the run says that it is being worked on, or waits for that."""
+        return self.state not in AT_REST
+
+    def dead(self, now: float | None = None) -> bool:
+        """Whether it says so, and nobody does: its process is gone, or (where it cannot be looked up) silent for SILENCE seconds."""
+        if not self.busy:
+            return False
+        running = None if self.pid is None else processes.is_running(self.pid, self.process, self.machine)
+        return self.silent(now) > SILENCE if running is None else not running
+
+    def silent(self, now: float | None = None) -> float:
+        """Seconds since the last heartbeat."""
+        return (time.time() if now is None else now) - self.heartbeat
 
 
 @dataclass(frozen=True)
@@ -120,10 +154,14 @@ class RunFolder:
 
     def _json(self, name: str) -> dict[str, Any]:
         try:
+            size = (self.path / name).stat().st_size
+            if size > LARGEST_JSON:
+                limit = f"expected at most {LARGEST_JSON / 2**20:.0f} MB"
+                raise RunError(f"Run '{self.name}': {name} has {size / 2**20:,.0f} MB, {limit}. It is not a file that gpovae wrote.")
             value = json.loads((self.path / name).read_text())
         except FileNotFoundError:
             raise RunError(f"Run '{self.name}' has no {name} yet.") from None
-        except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
             raise RunError(f"Run '{self.name}': {name} is damaged ({error}).") from error
         if not isinstance(value, dict):
             raise RunError(f"Run '{self.name}': {name} holds no JSON object.")
@@ -164,11 +202,45 @@ class RunFolder:
             raise RunError(f"Run '{self.name}': status.json is damaged ({error}).") from error
 
     def write_status(self, **changes: Any) -> Status:
-        """Replace status.json with the old status plus `changes`; the heartbeat is set to now."""
-        old = self.status() if self.has("status.json") else Status()
-        new = Status.model_validate({**old.model_dump(), **changes, "heartbeat": time.time()})
-        write_text(self.path / "status.json", new.model_dump_json(indent=2))
+        """Replace status.json with the old status plus `changes`; the heartbeat is set to now.
+
+        A pid brings the marks by which that process is known; a state at rest has no pid.
+        """
+        if changes.get("pid") is not None:
+            changes |= {"process": processes.start_mark(changes["pid"]), "machine": processes.machine()}
+        if changes.get("state") in AT_REST:
+            changes |= {"pid": None, "process": "", "machine": "", "stage": "", "share": None}
+        with _STATUS:
+            old = self.status() if self.has("status.json") else Status()
+            new = Status.model_validate({**old.model_dump(), **changes, "heartbeat": time.time()})
+            write_text(self.path / "status.json", new.model_dump_json(indent=2))
         return new
+
+    @contextmanager
+    def working(self) -> Iterator[None]:
+        """Held by whoever changes the run; a second one is refused. The system gives it back when the process ends, however it ends."""
+        import filelock
+
+        lock = filelock.FileLock(self.path / ".lock", is_singleton=True)
+        try:
+            lock.acquire(blocking=False)
+        except filelock.Timeout:
+            raise RunError(f"Run '{self.name}' is being worked on by another process. Wait for it, or stop it first.") from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def sweep(self) -> None:
+        """Remove what a killed process left half-written. Only for whoever holds `working`."""
+        for folder in (self.path, self.checkpoints):
+            for part in folder.glob(".*.part"):
+                part.unlink(missing_ok=True)
+
+    def last_words(self, lines: int = 12) -> list[str]:
+        """The end of what the background process printed, or else of the log."""
+        printed = tail(self.path / "worker.txt", lines)
+        return printed or tail(self.path / "log.txt", lines)
 
     def log(self, text: str) -> None:
         with (self.path / "log.txt").open("a") as file:
@@ -182,6 +254,9 @@ class RunFolder:
 
     def write_cells(self, prepared: PreparedCells) -> None:
         prepared.write(self.path / "cells.h5ad")
+        self.write_panel(prepared)
+
+    def write_panel(self, prepared: PreparedCells) -> None:
         write_text(self.path / "panel.json", prepared.panel.data.model_dump_json(indent=2))
 
     def cells(self) -> PreparedCells:
@@ -278,11 +353,26 @@ class RunFolder:
 def write_text(path: Path, text: str) -> None:
     """Replace a file as a whole: a reader sees the old text or the new, never a part."""
     aside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    with aside.open("w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    aside.replace(path)
+    try:
+        with aside.open("w") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        aside.replace(path)
+    except OSError:  # a full disk: do not make it fuller
+        aside.unlink(missing_ok=True)
+        raise
+
+
+def tail(path: Path, lines: int, most: int = 64 * 2**10) -> list[str]:
+    """The last lines of a text file, reading no more than its last `most` bytes; empty where there is none."""
+    try:
+        with path.open("rb") as file:
+            file.seek(0, os.SEEK_END)
+            file.seek(max(0, file.tell() - most))
+            return file.read().decode(errors="replace").splitlines()[-lines:]
+    except OSError:
+        return []
 
 
 def find_runs(folder: Path) -> list[RunFolder]:

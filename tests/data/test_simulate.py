@@ -173,6 +173,45 @@ def test_knock_down_removes_the_stated_share() -> None:
         assert left == pytest.approx(1 - cells.var.loc[gene, "knockdown"], abs=0.08)
 
 
+def test_silent_genes_keep_their_own_share_and_their_targets_feel_the_loss() -> None:
+    """The same knock-downs seen and silent: targets respond alike, the genes themselves do not fall."""
+    values = {**SMALL, "cells": 4000, "escape_share": 0, "doublet_share": 0, "low_quality_share": 0, "batches": 1, "network": "forks"}
+    seen, silent = (simulate(SimulationSettings(**values, silent_share=share)) for share in (0.0, 1.0))
+    pd.testing.assert_frame_equal(seen.edges, silent.edges)
+    assert silent.adata.var["silent"].sum() == 12
+    assert silent.adata.var["knockdown"].equals(seen.adata.var["knockdown"])
+    (falls, _), (stays, _) = differences(seen), differences(silent)
+    own_falls, own_stays = (np.array([table.loc[gene, gene] for gene in table.index]) for table in (falls, stays))
+    assert (own_falls < -0.5).all()
+    assert np.abs(own_stays).max() < 0.3
+    edges = [(s, t) for s, t in zip(seen.edges[keys.SOURCE], seen.edges[keys.TARGET], strict=True) if s in falls.index]
+    first, second = (np.array([table.loc[edge] for edge in edges]) for table in (falls, stays))
+    assert len(edges) > 10
+    assert (np.sign(first) == np.sign(second)).all()
+    assert np.median(second / first) == pytest.approx(1.0, abs=0.15)
+
+
+def test_only_the_asked_share_is_silent() -> None:
+    cells = simulate(SimulationSettings(**SMALL, silent_share=0.5)).adata
+    assert cells.var["silent"].sum() == 6
+    assert cells.var["perturbed"][cells.var["silent"]].all()
+
+
+def test_silence_is_drawn_last_so_that_the_default_gives_the_data_it_always_gave() -> None:
+    settings = SimulationSettings(**SMALL, seed=5)
+    drawn = [
+        module._draw_genes(SimulationSettings(**SMALL, seed=5, silent_share=share), np.arange(12), np.random.default_rng(1))
+        for share in (0.0, 0.5)
+    ]
+    for name in ("log_base", "loadings", "batch_effects", "knockdown", "measured", "mito_base"):
+        np.testing.assert_array_equal(getattr(drawn[0], name), getattr(drawn[1], name))
+    assert not drawn[0].silent.any()
+    counts = simulate(settings).adata.X
+    # As drawn before there were silent genes; a hair of room for another machine's exponentials.
+    assert counts.sum() == pytest.approx(5_118_039, rel=1e-4)
+    assert counts.nnz == pytest.approx(26_990, rel=1e-3)
+
+
 def test_propagation_solves_the_stated_equation() -> None:
     settings = SimulationSettings(genes=30, perturbations=10, network="random", edges_per_gene=2.0)
     network = module._draw_network(settings, np.random.default_rng(0))
@@ -261,6 +300,7 @@ def test_write_wants_an_h5ad_name(tmp_path: Any) -> None:
         ({"strength_min": 2.0}, "above strength_max"),
         ({"genes": 3, "perturbations": 3, "unmeasured_share": 1.0}, "fewer than 2 remain"),
         ({"knockdown_mean": 0.95, "knockdown_spread": 0.4}, "knockdown_spread"),
+        ({"silent_share": 1.5}, "silent_share"),
         ({"network": "ring"}, "network"),
         ({"genes": "many"}, "genes"),
         ({"colour": "blue"}, "colour"),

@@ -34,9 +34,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("runs")
     make_fake_run(folder / "plain", n_perturbed=15, n_extended=40, n_measured=70, seed=1, simulated=False)
     make_fake_run(folder / "hostile", names=HOSTILE, n_perturbed=8, n_extended=6, seed=2)
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.headless=true", f"--server.port={port}"]
     command += ["--server.fileWatcherType=none"]
     log = (tmp_path_factory.mktemp("log") / "streamlit.txt").open("w")
@@ -48,6 +46,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         process.terminate()
         process.wait(timeout=20)
         log.close()
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        return free.getsockname()[1]
 
 
 def _wait_for(address: str, process: subprocess.Popen, log: Path) -> None:

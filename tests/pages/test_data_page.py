@@ -1,0 +1,102 @@
+"""The page Data over good files and broken ones: never a traceback, always the words that help."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gpovae_core.errors import DataError
+from tests.app_words import Opener, words
+from tests.data.small import small_cells
+from tests.pages.broken_files import BROKEN
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+@pytest.fixture
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    monkeypatch.setenv("GPOVAE_DATA_DIR", str(folder))
+    return folder
+
+
+def test_there_are_at_least_thirty_broken_files() -> None:
+    assert len(BROKEN) >= 30
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_file_is_said_in_words(open_app: Opener, data: Path, name: str) -> None:
+    make, expected = BROKEN[name]
+    asked = make(data)
+    app = open_app("data", data=asked)
+    assert not app.exception
+    shown = "\n".join(str(error.value) for error in app.error).replace("\\", "")
+    assert expected in shown, shown
+    assert "Traceback" not in words(app)
+    app = app.switch_page("pages/train.py").run()
+    assert not app.exception
+    assert not [button for button in app.button if button.label == "Start training"], "nothing can be started on it"
+
+
+def test_a_good_file_is_reported_and_every_part_opens(open_app: Opener, data: Path) -> None:
+    small_cells().write_h5ad(data / "cells.h5ad")
+    app = open_app("data", data="cells.h5ad")
+    assert "This file can be used" in words(app)
+    for part in ("Cells", "Quality", "Knock-down", "Gene panel", "Left out"):
+        app.session_state["data_part"] = part
+        assert not app.run().exception, part
+    app.session_state["data_part"] = "Knock-down"
+    table = next(frame.value for frame in app.run().dataframe if "Verdict" in frame.value)
+    assert set(table["Verdict"]) == {"knocked down"}
+    assert (table["Left"] < 30).all()
+
+
+def test_settings_change_the_report_at_once(open_app: Opener, data: Path) -> None:
+    small_cells().write_h5ad(data / "cells.h5ad")
+    app = open_app("data", data="cells.h5ad")
+    box = next(box for box in app.number_input if box.label == "Least cells per perturbation")
+    app = box.set_value(61).run()
+    assert "cannot be used as it is" in "\n".join(str(error.value) for error in app.error)
+    box = next(box for box in app.number_input if box.label.startswith("Least cells per perturbation"))
+    assert box.label.endswith("•"), "a changed setting is marked"
+    app = box.set_value(40).run()
+    assert not app.error
+
+
+def test_nothing_outside_the_folder_is_listed(data: Path) -> None:
+    from gpovae_core.data.folder import list_files
+
+    for name in ("a link out of the folder", "a linked folder", "a name with a newline"):
+        for path in data.iterdir():
+            path.unlink()
+        BROKEN[name][0](data)
+        assert list_files(data) == []
+
+
+@pytest.mark.parametrize(
+    ("sent", "kept"),
+    [
+        ("cells.h5ad", "cells.h5ad"),
+        ("../../etc/passwd.h5ad", "passwd.h5ad"),
+        ("C:\\data\\my cells.h5ad", "my_cells.h5ad"),
+        (".hidden.h5ad", "hidden.h5ad"),
+        ("<img src=x>.h5ad", "img_src_x.h5ad"),
+        ("a\nb.h5ad", "a_b.h5ad"),
+        ("基因.h5ad", "cells.h5ad"),
+    ],
+)
+def test_an_upload_gets_a_safe_name_and_overwrites_nothing(data: Path, sent: str, kept: str) -> None:
+    import io
+
+    from gpovae_core.data.folder import save_upload
+
+    assert save_upload(data, sent, io.BytesIO(b"one")).name == kept
+    assert save_upload(data, sent, io.BytesIO(b"one")).name == kept
+    other = save_upload(data, sent, io.BytesIO(b"two"))
+    assert other.name == kept.replace(".h5ad", "_2.h5ad")
+    assert (data / kept).read_bytes() == b"one"
+    assert sorted(p.name for p in data.iterdir()) == sorted([kept, other.name])
+    with pytest.raises(DataError, match="cannot be uploaded"):
+        save_upload(data, "cells.pkl", io.BytesIO(b"x"))
