@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 from pathlib import PurePath
 from typing import Any
@@ -84,7 +85,7 @@ def changed_settings(settings: Settings) -> pd.DataFrame:
     """Settings that differ from their preset: section.field, value here, value of the preset, and what it means."""
     preset = make_settings(settings.preset)
     rows = []
-    for section in ("data", "model", "loss", "training", "inference", "evaluation"):
+    for section in ("data", "model", "network", "loss", "training", "inference", "evaluation"):
         here, there = getattr(settings, section), getattr(preset, section)
         for field, info in type(here).model_fields.items():
             if getattr(here, field) != getattr(there, field):
@@ -107,6 +108,7 @@ def response_scores(evaluation: dict[str, Any], reference: str) -> pd.DataFrame:
     part = pick(evaluation, "response", reference) or {}
     columns = {
         "model": "Model",
+        "calibrated": "Model with training mean",
         "train_mean": "Training mean",
         "perturbation_mean": "Mean perturbation",
         "no_effect": "No effect",
@@ -139,7 +141,9 @@ def response_note(evaluation: dict[str, Any], reference: str) -> str:
     return (
         f"{number(part.get('perturbations'))} perturbations, {number(part.get('cells'))} cells. Baselines: *training mean*, the plain mean "
         "of the training cells of the same perturbation; *mean perturbation*, one average effect for all; *no effect*. *Ceiling*: what a "
-        "perfect prediction would reach against measurements as noisy as these. Below a baseline the model adds nothing to a plain mean; "
+        "perfect prediction would reach against measurements as noisy as these. *Model with training mean*: both, weighed by "
+        "the uncertainty of the training mean, the weight chosen on validation cells. Below a baseline the model adds nothing to a plain "
+        "mean; "
         "at the ceiling nothing is left to gain with these data."
     )
 
@@ -157,10 +161,48 @@ def network_note(evaluation: dict[str, Any]) -> str:
     )
 
 
+def ranking_scores(evaluation: dict[str, Any], reference: str) -> pd.DataFrame:
+    """Rankings of pairs at equal numbers of edges against held-out cells, one row per number and ranking; empty where not measured.
+
+    reference: "as_measured" or "without_common_lift".
+    """
+    names = {
+        "w": "W (direct edges)",
+        "influence": "T_K (all that follows)",
+        "mean_difference": "mean difference",
+        "z": "log fold change over its error",
+        "random": "random pairs",
+    }
+    return pd.DataFrame(
+        [
+            {
+                "Strongest pairs": entry["edges"],
+                "Ranked by": label,
+                "Share with a significant effect": number(pick(entry, key, "bh_share")),
+                "Mean Wasserstein distance": number(pick(entry, key, "mu_wd")),
+            }
+            for entry in pick(evaluation, "network", "rankings", reference) or []
+            for key, label in names.items()
+        ]
+    )
+
+
+def lift_in_words(evaluation: dict[str, Any]) -> str | None:
+    """How far shares move together under single perturbations; None where not measured."""
+    lifts = pick(evaluation, "network", "common_lift")
+    if not lifts:
+        return None
+    gene = max(lifts, key=lambda name: abs(lifts[name]))
+    return (
+        "Shares of all counts add up to one: where an abundant gene falls, all others rise, and tests on normalised expression call them "
+        f"changed. The largest such common lift here is {math.expm1(lifts[gene]):+.0%}, under {gene}. The second table takes it out of the "
+        "held-out cells. W speaks of genes, not of shares, and belongs to that table; T_K is scored with the lift that it predicts."
+    )
+
+
 def health_facts(evaluation: dict[str, Any]) -> pd.DataFrame:
     """What the health report measured: one row each, with the value and how to read it."""
-    part, null = pick(evaluation, "health") or {}, pick(evaluation, "alignment_null") or {}
-    cut = number(null.get("cut"), 2)
+    part = pick(evaluation, "health") or {}
     rows = [
         (
             "Latent dimensions in use",
@@ -168,17 +210,34 @@ def health_facts(evaluation: dict[str, Any]) -> pd.DataFrame:
             "0: the basal state has collapsed",
         ),
         ("Mean norm of a perturbation's offset", number(part.get("offset_norm")), "0: the decoder is told nothing of the perturbation"),
-        ("W, mean and standard deviation", f"{number(pick(part, 'w', 'mean'))}, {number(pick(part, 'w', 'sd'))}", "it starts at 0.5, 0"),
+        ("W, mean and standard deviation", f"{number(pick(part, 'w', 'mean'))}, {number(pick(part, 'w', 'sd'))}", "all of W"),
         ("W above 0.5, rows of perturbed genes", percent(pick(part, "w", "above_half_perturbed_rows")), "rows with direct evidence"),
         ("W above 0.5, rows never perturbed", percent(pick(part, "w", "above_half_other_rows")), "rows without direct evidence"),
-        (f"Pairs whose median difference passes {cut}", percent(null.get("real")), "what the alignment alone would call an edge"),
-        ("The same with controls relabelled as perturbed", percent(null.get("null")), "noise: should be far below the row above"),
+        *_null_facts(evaluation),
     ]
     return pd.DataFrame(rows, columns=pd.Index(["Measured", "Value", "How to read it"]))
 
 
+def _null_facts(evaluation: dict[str, Any]) -> list[tuple[str, str, str]]:
+    null, rate = pick(evaluation, "alignment_null"), pick(evaluation, "network", "false_edge_rate")
+    if null is None:
+        at = number(pick(evaluation, "network", "threshold"), 2)
+        return [(f"Estimated share of false edges, W above {at}", percent(rate), "no effect at all; from controls")]
+    return [
+        (f"Pairs whose median difference passes {number(null.get('cut'), 2)}", percent(null.get("real")), "by the alignment alone"),
+        ("The same with controls relabelled as perturbed", percent(null.get("null")), "noise: should be far below the row above"),
+    ]
+
+
 def null_in_words(evaluation: dict[str, Any]) -> str | None:
-    """How the alignment fares on relabelled controls, for whoever is about to read W as confidence; None where not measured."""
+    """What relabelled controls say, for whoever is about to read W as confidence; None where not measured."""
+    rate = pick(evaluation, "network", "false_edge_rate")
+    if rate is not None:
+        return (
+            f"Check against noise: with W above {number(pick(evaluation, 'network', 'threshold'), 2)}, an estimated {percent(rate)} of the "
+            f"{number(pick(evaluation, 'network', 'edges'))} edges out of perturbed genes join genes without any effect, judged by control "
+            "cells in the place of the perturbed ones. Controls cannot tell whether an effect is direct."
+        )
     null = pick(evaluation, "alignment_null") or {}
     if null.get("real") is None or null.get("null") is None:
         return None

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from gpovae_core.network.grn import GeneNetwork
     from gpovae_core.workflow import Report
 
+LEAST_INFLUENCE = 0.01
+"""`gpovae network --influence` writes entries of T_K larger than this unless told otherwise: a hundredth of the source's own change."""
+
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, as made by `gpovae train --run`.")]
@@ -281,16 +284,23 @@ def network(
     run: RunArgument,
     out: Annotated[Path, typer.Option(help="File to write: .csv, .graphml, .gexf, .sif, .cx2 or .html.")],
     threshold: Threshold = None,
+    influence: Annotated[
+        bool, typer.Option("--influence", help="T_K in place of W: all that a change of the source changes, over up to K hops.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
-    """Write the edges above a threshold: source, target, weight, sign."""
+    """Write the edges above a threshold: source, target, weight, sign, and strength with its interval where the model has it."""
     from gpovae_core.network.exports import write_edges
+    from gpovae_core.training.runs import RunFolder
 
     net, cut = _network(run, threshold)
+    if influence:
+        net = net.influence_network(RunFolder.open(run).settings().loss.hops)
+        cut = LEAST_INFLUENCE if threshold is None else threshold
     write_edges(net, cut, out)
     edges = net.edges(cut)
-    answer = {"threshold": cut, "edges": len(edges), "out": str(out)}
-    _show(answer, as_json, f"Wrote {len(edges)} edges with W > {cut:g} to {out}.")
+    answer = {"matrix": "T_K" if influence else "W", "threshold": cut, "edges": len(edges), "out": str(out)}
+    _show(answer, as_json, f"Wrote {len(edges)} edges with {'abs(T_K)' if influence else 'W'} > {cut:g} to {out}.")
 
 
 @app.command()

@@ -22,6 +22,9 @@ SOURCE = "source"
 TARGET = "target"
 WEIGHT = "weight"
 SIGN = "sign"
+STRENGTH = "strength"
+STRENGTH_LOW = "strength_low"
+STRENGTH_HIGH = "strength_high"
 
 # Layers of effects.h5ad: obs = perturbations, var = measured genes, values in log2(counts per 10,000 + 1) against control.
 OBSERVED_TEST = "observed_test"

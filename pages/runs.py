@@ -114,6 +114,14 @@ def network_part(report: dict) -> None:
     st.markdown("##### Network")
     st.dataframe(run_summary.network_scores(report), hide_index=True)
     st.caption(run_summary.network_note(report))
+    words = run_summary.lift_in_words(report)
+    if words:
+        st.markdown("###### Pairs ranked by the model and without it, at equal numbers, on held-out cells")
+        st.caption(plain(words))
+        left, right = st.columns(2)
+        for column, reference, title in ((left, "as_measured", "As measured"), (right, "without_common_lift", "Without the common lift")):
+            column.caption(title)
+            column.dataframe(run_summary.ranking_scores(report, reference), hide_index=True)
 
 
 def warnings(run: RunFolder) -> None:

@@ -141,13 +141,38 @@ def test_evaluate_another_edge_table(gpovae, run, tmp_path):
     assert "NOBODY" in err
 
 
+def test_the_influence_is_written_on_request(gpovae, run, tmp_path):
+    table = tmp_path / "influence.csv"
+    code, out, _ = gpovae("network", run, "--influence", "--out", table, "--json")
+    assert code == 0
+    assert json.loads(out)["matrix"] == "T_K"
+    folder = RunFolder.open(run)
+    stored, index = folder.network_arrays()["influence"], folder.panel().index
+    with table.open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == (np.abs(stored[~np.eye(len(stored), dtype=bool)]) > 0.01).sum() > 0
+    for row in rows:
+        value = stored[index[row["source"]], index[row["target"]]]
+        assert float(row["weight"]) == pytest.approx(abs(value), abs=1e-9)
+        assert int(row["sign"]) == np.sign(value)
+
+
+def test_the_null_command_counts_edges(gpovae, run):
+    code, out, _ = gpovae("null", run, "--json")
+    assert code == 0
+    answer = json.loads(out)
+    assert {"threshold", "pairs", "edges", "share"} <= set(answer)
+    assert answer["share"] < 0.05
+
+
 def test_network_csv_and_graphml_agree(gpovae, run, tmp_path):
     table, graph = tmp_path / "net.csv", tmp_path / "net.graphml"
     assert gpovae("network", run, "--threshold", 0.4, "--out", table)[0] == 0
     assert gpovae("network", run, "--threshold", 0.4, "--out", graph)[0] == 0
     with table.open() as file:
         rows = list(csv.DictReader(file))
-    assert list(rows[0]) == ["source", "target", "weight", "sign"]
+    assert list(rows[0]) == ["source", "target", "weight", "sign", "strength", "strength_low", "strength_high"]
+    assert all(float(r["strength_low"]) <= float(r["strength"]) <= float(r["strength_high"]) for r in rows if r["strength_low"])
     w, index = RunFolder.open(run).edge_probabilities(), RunFolder.open(run).panel().index
     assert len(rows) == ((w > 0.4) & ~np.eye(len(w), dtype=bool)).sum()
     assert all(float(row["weight"]) == pytest.approx(w[index[row["source"]], index[row["target"]]]) for row in rows)

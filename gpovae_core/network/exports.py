@@ -19,6 +19,7 @@ import re
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,6 +58,8 @@ class Format:
     suffix: str
     mime: str
 
+
+_EDGE = [keys.SOURCE, keys.TARGET, keys.WEIGHT, keys.SIGN]
 
 FORMATS = {
     "csv": Format("Table (CSV)", ".csv", "text/csv"),
@@ -189,7 +192,10 @@ def _unique_names(genes: tuple[str, ...]) -> list[str]:
 
 
 def _csv(content: _Content) -> bytes:
-    """source,target,weight,sign, and of a view the places. A name that a spreadsheet would run as a formula gets an apostrophe in front."""
+    """source,target,weight,sign, strengths where the model has them, and of a view the places.
+
+    A name that a spreadsheet would run as a formula gets an apostrophe in front.
+    """
     table = content.edges.copy()
     if content.places is not None:
         for end in (keys.SOURCE, keys.TARGET):
@@ -222,8 +228,10 @@ def _graph(content: _Content) -> nx.DiGraph:
     for name, perturbed, measured in content.genes:
         x, y = content.places[name] if content.places else (None, None)
         graph.add_node(name, perturbed=perturbed, measured=measured, **({} if x is None else {"x": x, "y": y}))
-    for source, target, weight, sign in content.edges.itertuples(index=False, name=None):
+    strengths = [column for column in (keys.STRENGTH, keys.STRENGTH_LOW, keys.STRENGTH_HIGH) if column in content.edges]
+    for source, target, weight, sign, *more in content.edges[[*_EDGE, *strengths]].itertuples(index=False, name=None):
         graph.add_edge(source, target, weight=float(weight), sign=int(sign), interaction=SIGN_WORDS[sign])
+        graph.edges[source, target].update({name: float(value) for name, value in zip(strengths, more, strict=True) if isfinite(value)})
     return graph
 
 
@@ -257,7 +265,7 @@ def _cx2(content: _Content) -> bytes:
     ]
     edges = [
         {"id": i, "s": place[s], "t": place[t], "v": {"weight": float(weight), "sign": int(sign), "interaction": SIGN_WORDS[sign]}}
-        for i, (s, t, weight, sign) in enumerate(content.edges.itertuples(index=False, name=None))
+        for i, (s, t, weight, sign) in enumerate(content.edges[_EDGE].itertuples(index=False, name=None))
     ]
     attributes = {"name": content.title, **content.facts}
     declarations = {
@@ -382,7 +390,7 @@ def _appendix(content: _Content, shown: pd.DataFrame) -> str:
     """The drawn edges as a table, with full names, and where they come from."""
     rows = "\n".join(
         f"<tr><td>{html.escape(s)}</td><td>{html.escape(t)}</td><td>{w:.4g}</td><td>{SIGN_WORDS[sign]}</td></tr>"
-        for s, t, w, sign in shown[[keys.SOURCE, keys.TARGET, keys.WEIGHT, keys.SIGN]].itertuples(index=False, name=None)
+        for s, t, w, sign in shown[_EDGE].itertuples(index=False, name=None)
     )
     facts = html.escape(json.dumps({**content.facts, "settings": _parsed(content.facts["settings"])}, indent=2, ensure_ascii=False))
     head = f"<tr><th>source</th><th>target</th><th>{content.measure}</th><th>effect</th></tr>"

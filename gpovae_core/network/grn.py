@@ -35,6 +35,9 @@ SIGN_ERRORS = 2.0
 
 SIGN_WORDS = {1: "activates", -1: "represses", 0: "regulates"}
 
+NORMAL_95 = 1.96
+"""Standard deviations on either side of a 95 % interval."""
+
 _THRESHOLD_STEPS = 1000
 """Thresholds are suggested in steps of this part of the scale."""
 
@@ -59,7 +62,8 @@ class GeneNetwork:
     observed effect of knocking down the row on the column, log2 fold change, NaN where not measured; name: of the run;
     simulated: whether its cells are; settings: the run's settings as JSON, "" where unknown.
 
-    strength: (n, n) S, signed effect of an edge per unit of its source's own change, None where the model has none;
+    strength: (n, n) S, signed effect of an edge per unit of its source's own change, None where the model has none; strength_sd:
+    (n, n) its standard deviation, NaN where nothing was learned;
     influence_matrix: (n, n) T_K as stored with the run, None where it is to be computed; direct_evidence: (n,) bool, was the
     gene perturbed, so that cells speak for or against its outgoing edges (None: the perturbed genes of the panel).
     measure: what the weights are; "T" only in what `influence_network` gives.
@@ -75,6 +79,7 @@ class GeneNetwork:
     simulated: bool = False
     settings: str = field(default="", repr=False)
     strength: np.ndarray | None = None
+    strength_sd: np.ndarray | None = None
     influence_matrix: np.ndarray | None = None
     direct_evidence: np.ndarray | None = None
     measure: Measure = "W"
@@ -124,6 +129,7 @@ class GeneNetwork:
             simulated=run.source().simulated,
             settings=run.settings().model_dump_json(),
             strength=stored.get("strength"),
+            strength_sd=stored.get("strength_sd"),
             influence_matrix=stored.get("influence"),
         )
 
@@ -170,6 +176,7 @@ class GeneNetwork:
     def edges(self, threshold: float, self_loops: bool = False, top: int | None = None) -> pd.DataFrame:
         """Edges with a weight strictly above `threshold`: columns source, target, weight, sign.
 
+        Where the model has strengths, W also says strength, strength_low and strength_high: S with its 95 % interval.
         By falling weight, equal weights by source and target name. top: at most so many. Raises QueryError for a
         threshold outside the scale.
         """
@@ -196,7 +203,7 @@ class GeneNetwork:
         source, target = self.by_name[rows], self.by_name[columns]
         best = np.argsort(-self.weights[source, target], kind="stable")[:top]
         source, target = source[best], target[best]
-        return pd.DataFrame(
+        table = pd.DataFrame(
             {
                 keys.SOURCE: self._names[source],
                 keys.TARGET: self._names[target],
@@ -204,6 +211,10 @@ class GeneNetwork:
                 keys.SIGN: self.signs[source, target],
             }
         )
+        if self.strength is not None and self.strength_sd is not None:
+            strength, margin = self.strength[source, target], NORMAL_95 * self.strength_sd[source, target]
+            table = table.assign(**{keys.STRENGTH: strength, keys.STRENGTH_LOW: strength - margin, keys.STRENGTH_HIGH: strength + margin})
+        return table
 
     def count_edges(self, thresholds: Sequence[float] | np.ndarray, self_loops: bool = False) -> np.ndarray:
         """(t,) edges strictly above each threshold. Sorts W once; every further call is a search."""
@@ -328,7 +339,7 @@ class GeneNetwork:
         total = self.influence(hops) if self.influence_matrix is None else self.influence_matrix
         signed = self.strength is not None or (total < 0).any()
         signs = np.where(np.eye(len(self), dtype=bool), 0, np.sign(total)) if signed else self.signs
-        return replace(self, weights=np.abs(total), signs=signs, strength=None, influence_matrix=None, measure="T")
+        return replace(self, weights=np.abs(total), signs=signs, strength=None, strength_sd=None, influence_matrix=None, measure="T")
 
     def with_evidence(self) -> GeneNetwork:
         """Only the edges out of genes that were perturbed; the network itself where no gene was (an imported matrix, say)."""
