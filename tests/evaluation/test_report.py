@@ -38,11 +38,11 @@ def report(screen):
 
 
 def test_the_report_has_the_names_that_scripts_rely_on(report):
-    assert set(report) == {"response", "network", "notes"}
+    assert set(report) == {"response", "calibration", "network", "notes"}
     assert set(report["response"]) == {"test", "all"}
     for section in report["response"].values():
-        assert set(section["ate_rho"]) == {"model", "train_mean", "perturbation_mean", "no_effect", "ceiling"}
-        assert set(section["r2"]) == {"model", "train_mean", "perturbation_mean", "no_effect"}
+        assert set(section["ate_rho"]) == {"model", "calibrated", "train_mean", "perturbation_mean", "no_effect", "ceiling"}
+        assert set(section["r2"]) == {"model", "calibrated", "train_mean", "perturbation_mean", "no_effect"}
         for key in ("median_rho", "ate_rho_top20", "jaccard_top20", "jaccard_top50", "split_half", "perturbations", "cells"):
             assert key in section
         assert set(section["per_perturbation"][0]) == {"perturbation", "cells", "rho", "ceiling"}
