@@ -104,7 +104,7 @@ class NetworkSettings(_Settings):
         default=0.1, description="An indirect explanation is trusted up to this fraction of itself; larger explains more effects away."
     )
     unperturbed_prior: float = Field(
-        default=1e-4, gt=0.0, lt=1.0, description="Prior probability of an edge from a gene that was never perturbed."
+        default=1e-6, gt=0.0, lt=1.0, description="Prior probability of an edge from a gene that was never perturbed."
     )
     perturbation: Literal["auto", "knock-down", "knock-out"] = Field(
         default="auto",

@@ -12,7 +12,7 @@ from scipy.special import expit, logit
 from gpovae_core.model.direct import ROW_PRIOR, DirectEdges, TotalEffects, direct_edges
 from gpovae_core.model.hops import hop_series, influence
 
-LEAST, TOLERANCE, UNPERTURBED = 0.05, 0.1, 1e-4
+LEAST, TOLERANCE, UNPERTURBED = 0.05, 0.1, 1e-6
 OWN = np.log(0.2)
 
 
@@ -242,9 +242,8 @@ def test_turning_a_gene_round_turns_the_signs_of_its_edges(seed: int) -> None:
     np.testing.assert_allclose(second.strength, first.strength * sign[:, None] * sign, atol=1e-9)
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(20))
 def test_the_order_of_genes_and_perturbations_does_not_matter(seed: int) -> None:
-    """Coordinate updates depend on the order a little; where they end must not."""
     total, n = random_screen(seed), 12
     rng = np.random.default_rng(seed)
     order, rows = rng.permutation(n), rng.permutation(len(total.sources))
@@ -262,7 +261,7 @@ def test_the_order_of_genes_and_perturbations_does_not_matter(seed: int) -> None
         total.own[rows],
     )
     first, second = fit(total, n), fit(shuffled, n)
-    np.testing.assert_allclose(second.probabilities, first.probabilities[order][:, order], atol=0.02)
+    np.testing.assert_allclose(second.probabilities, first.probabilities[order][:, order], atol=1e-9)
 
 
 @pytest.mark.parametrize("seed", range(4))
