@@ -285,7 +285,9 @@ class RunFolder:
 
     def edge_probabilities(self) -> np.ndarray:
         """(n, n) float64 W = sigmoid(A), row = source, column = target."""
-        return 1.0 / (1.0 + np.exp(-self.mask_logits().astype(np.float64)))
+        from scipy.special import expit
+
+        return expit(self.mask_logits().astype(np.float64))
 
     def write_network(self, arrays: dict[str, np.ndarray]) -> None:
         """Arrays of the network stage by name, see training.network_fit.NetworkFit; stored as float32."""
