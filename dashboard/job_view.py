@@ -209,4 +209,7 @@ def clone(run: RunFolder) -> None:
 
 
 def headline(run: RunFolder, status: Status) -> str:
+    """Name and state; of a run at work the name alone, since its progress below renews itself and the headline does not."""
+    if status.busy and not status.dead():
+        return plain(run.name)
     return f"{plain(run.name)}: {plain(state_in_words(status))}"
