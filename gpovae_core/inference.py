@@ -21,7 +21,8 @@ from gpovae_core.config import InferenceSettings
 from gpovae_core.data.effects import EFFECT_SCALE
 from gpovae_core.data.schema import PreparedCells
 from gpovae_core.model.layers import Normal
-from gpovae_core.model.module import MEAN_FLOOR, Decoder, GpoVae
+from gpovae_core.model.likelihood import MEAN_FLOOR
+from gpovae_core.model.module import Decoder, GpoVae
 
 GRID_POINTS = 256
 EXACT_COUNTS = 256

@@ -14,7 +14,7 @@ from gpovae_core.config import LossSettings
 from gpovae_core.data.batches import Batch, TrainingConstants
 from gpovae_core.model.hops import hop_series, influence
 from gpovae_core.model.layers import bernoulli_log_ratio, normal_kl, standard_normal_log_ratio
-from gpovae_core.model.module import MEAN_FLOOR, GpoVae, GuideDraw, Inference
+from gpovae_core.model.module import GpoVae, GuideDraw, Inference
 
 
 @dataclass(frozen=True)
@@ -75,32 +75,10 @@ def balanced_weights(failing_share: float) -> tuple[float, float]:
     return 1 / (2 * (1 - failing_share)), 1 / (2 * failing_share)
 
 
-def gamma_poisson_log_prob(counts: Tensor, mean: Tensor, concentration: Tensor) -> Tensor:
-    """Log probability of counts under a Gamma-Poisson with rate concentration / mean; broadcasts; mean > 0.
-
-    = lgamma(x + c) - lgamma(c) - lgamma(x + 1) + c log c + x log m - (x + c) log(m + c); mean m, variance m + m^2 / c.
-    """
-    return _count_part(counts, concentration) + counts * mean.log() - (counts + concentration) * (mean + concentration).log()
-
-
-def _count_part(counts: Tensor, concentration: Tensor) -> Tensor:
-    """The part of the Gamma-Poisson that does not know the mean: one value per cell and gene, whatever the particles."""
-    normaliser = (counts + concentration).lgamma() - concentration.lgamma() - (counts + 1).lgamma()
-    return normaliser + concentration * concentration.log()
-
-
-def reconstruction_log_prob(counts: Tensor, library_size: Tensor, log_share: Tensor, concentration: Tensor) -> Tensor:
-    """Log probability of every cell, summed over genes: (P, B) from log shares (P, B, G)."""
-    mean = log_share.exp() * library_size[:, None] + MEAN_FLOOR
-    with_mean = counts * mean.log() - (counts + concentration) * (mean + concentration).log()
-    return with_mean.sum(dim=-1) + _count_part(counts, concentration).sum(dim=-1)
-
-
 def elbo_terms(model: GpoVae, batch: Batch, inference: Inference, weights: PlateWeights, kl_scale: float = 1.0) -> dict[str, Tensor]:
     """Minus the terms of the ELBO, each averaged over particles and cells; kl_scale: weight of the divergences from the priors."""
-    log_share = model.log_shares(batch, inference)
-    log_prob = reconstruction_log_prob(batch.counts, batch.library_size, log_share, model.decoder.log_concentration.exp())
     cell_weight = torch.where(batch.artifact > 0, weights.cell[1], weights.cell[0])
+    log_prob = model.mean_log_prob(batch, inference, cell_weight)
 
     draw = inference.draw
     effect = standard_normal_log_ratio(draw.effect, draw.effect_posterior)
@@ -112,7 +90,7 @@ def elbo_terms(model: GpoVae, batch: Batch, inference: Inference, weights: Plate
         "kl_effect": -(effect.sum(-1) @ per_row).mean(),
         "kl_artifact": -artifact.sum(-1).mean() * batch.artifact.mean() * weights.failing,
     }
-    return {"reconstruction": -(log_prob * cell_weight).mean(), **{name: kl_scale * value for name, value in divergences.items()}}
+    return {"reconstruction": -log_prob, **{name: kl_scale * value for name, value in divergences.items()}}
 
 
 def _mask_divergence(model: GpoVae, draw: GuideDraw, per_row: Tensor) -> Tensor:

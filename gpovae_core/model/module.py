@@ -18,10 +18,8 @@ from torch.nn import functional
 
 from gpovae_core.config import ModelSettings
 from gpovae_core.data.batches import Batch
+from gpovae_core.model import likelihood
 from gpovae_core.model.layers import Normal, NormalHead, ResidualMLP, straight_through_bernoulli
-
-MEAN_FLOOR = 1e-4
-"""Added to every mean count, so that the rate of the Gamma-Poisson stays finite."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +44,10 @@ class GuideDraw:
 
     def offsets(self, dosage: Tensor) -> Tensor:
         """z_p = D (E * M) per perturbation: (P, U, n) for dosage (U, n)."""
-        return dosage.index_select(1, self.rows) @ (self.mask * self.effect)
+        given = dosage.index_select(1, self.rows)
+        perturbation, row = given.nonzero(as_tuple=True)  # one row each, but for combinations: gathered, not multiplied
+        rows = (self.mask * self.effect).index_select(1, row) * given[perturbation, row, None]
+        return rows.new_zeros(len(rows), len(dosage), rows.shape[-1]).index_add(1, perturbation, rows)
 
 
 @dataclass(frozen=True)
@@ -134,13 +135,17 @@ class Decoder(nn.Module):
 
         shift: added before the shares are made to sum to one; broadcasts to (..., G).
         """
+        logits = self.head(self.hidden(basal, condition))
+        return functional.log_softmax(logits if shift is None else logits + shift, dim=-1)
+
+    def hidden(self, basal: Tensor, condition: Tensor) -> Tensor:
+        """The last layer before the head, (..., width)."""
         first = self.mlp.first
         width = condition.shape[-1]
         # One pass over memory for product and sum; a condition shared by many basal states is broadcast.
         rows = condition.expand(*basal.shape[:-1], width).reshape(-1, width)
         joined = torch.addmm(rows, basal.reshape(-1, basal.shape[-1]), first.weights["basal"].T).reshape(*basal.shape[:-1], width)
-        logits = self.head(self.mlp(joined))
-        return functional.log_softmax(logits if shift is None else logits + shift, dim=-1)
+        return self.mlp(joined)
 
 
 class GpoVae(nn.Module):
@@ -184,11 +189,17 @@ class GpoVae(nn.Module):
         counterfactual = guide.basal_posterior(profiles, first.conditions(other.offsets(batch.dosage), other.artifact))
         return Inference(draw, basal, basal.sample(basal_noise), flipped, counterfactual)
 
-    def log_shares(self, batch: Batch, inference: Inference) -> Tensor:
-        """Log of the mean share of every gene in every cell, each under its own artifact label: (P, B, G)."""
-        draw = inference.draw
-        condition = self.decoder.mlp.first.conditions(draw.offsets(batch.dosage), draw.artifact)
-        shift = self.decoder.shift(batch.dosage)
-        return self.decoder.log_share(
-            inference.basal, condition[:, batch.group, batch.artifact.long()], None if shift is None else shift[batch.group]
+    def mean_log_prob(self, batch: Batch, inference: Inference, cell_weight: Tensor) -> Tensor:
+        """Mean over particles and cells of cell_weight (B,) times the log probability of the counts, each cell under its own label."""
+        decoder, draw = self.decoder, inference.draw
+        condition = decoder.mlp.first.conditions(draw.offsets(batch.dosage), draw.artifact)
+        return likelihood.mean_log_prob(
+            decoder.hidden(inference.basal, condition[:, batch.group, batch.artifact.long()]),
+            decoder.head,
+            decoder.log_concentration,
+            batch.counts,
+            batch.library_size,
+            cell_weight,
+            decoder.shift(batch.dosage),
+            batch.group,
         )

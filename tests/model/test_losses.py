@@ -14,6 +14,7 @@ from torch.distributions import Normal as TorchNormal
 
 from gpovae_core.config import LossSettings, ModelSettings
 from gpovae_core.data.batches import Batch, TrainingConstants
+from gpovae_core.model import likelihood
 from gpovae_core.model.layers import (
     BlockLinear,
     Normal,
@@ -22,15 +23,14 @@ from gpovae_core.model.layers import (
     standard_normal_log_ratio,
     straight_through_bernoulli,
 )
+from gpovae_core.model.likelihood import MEAN_FLOOR, gamma_poisson_log_prob, mean_log_prob
 from gpovae_core.model.losses import (
     PlateWeights,
     alignment_term,
     artifact_term,
     balanced_weights,
     elbo_terms,
-    gamma_poisson_log_prob,
     loss_terms,
-    reconstruction_log_prob,
     row_weights,
 )
 from gpovae_core.model.module import GpoVae, GuideNoise
@@ -100,9 +100,27 @@ def test_gamma_poisson_fixture():
     fixture = {k: torch.as_tensor(v) for k, v in np.load(shared_folder("fixtures") / "gamma_poisson.npz").items()}
     x = next(v for k, v in fixture.items() if k.lower() in {"x", "counts"})
     library = next(v for k, v in fixture.items() if k.startswith("library"))
-    log_share = torch.log_softmax(fixture["logits"].double(), dim=-1)
-    ours = reconstruction_log_prob(x.double(), library.double().reshape(-1), log_share, fixture["concentration"].double())
-    torch.testing.assert_close(ours, fixture["log_prob_f64"].double().sum(-1), rtol=1e-6, atol=1e-6)
+    share = torch.softmax(fixture["logits"].double(), dim=-1)
+    ours = gamma_poisson_log_prob(x.double(), share * library.double().reshape(-1, 1) + MEAN_FLOOR, fixture["concentration"].double())
+    torch.testing.assert_close(ours.sum(-1), fixture["log_prob_f64"].double().sum(-1), rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("chunk", [1, 60, 1 << 20])
+def test_mean_log_prob_is_the_formula_with_its_gradients(monkeypatch, chunk):
+    monkeypatch.setattr(likelihood, "CHUNK", chunk)
+    torch.manual_seed(0)
+    hidden = torch.randn(2, 7, 3, dtype=torch.float64, requires_grad=True)
+    head, concentration = torch.nn.Linear(3, 5).double(), torch.randn(5, dtype=torch.float64, requires_grad=True)
+    counts = torch.poisson(torch.full((7, 5), 1.5, dtype=torch.float64))
+    library, weight = counts.sum(1) + 1, torch.rand(7, dtype=torch.float64)
+    shift, group = torch.randn(4, 5, dtype=torch.float64), torch.tensor([0, 3, 3, 1, 0, 2, 3])
+    fused = mean_log_prob(hidden, head, concentration, counts, library, weight, shift, group)
+    mean = torch.softmax(head(hidden) + shift[group], dim=-1) * library[:, None] + MEAN_FLOOR
+    plain = (gamma_poisson_log_prob(counts, mean, concentration.exp()).sum(-1) * weight).mean()
+    torch.testing.assert_close(fused, plain)
+    wanted = [hidden, *head.parameters(), concentration]
+    for ours, theirs in zip(torch.autograd.grad(3 * fused, wanted), torch.autograd.grad(3 * plain, wanted), strict=True):
+        torch.testing.assert_close(ours, theirs)
 
 
 def test_kl_of_two_normals():
@@ -192,8 +210,12 @@ def test_reconstruction_scores_every_cell_under_its_own_label():
         offset = inference.draw.offsets(batch.dosage)[:, batch.group[cell]]
         stacked = torch.cat([inference.basal[:, cell], offset, inference.draw.artifact[:, 0] * failing], dim=-1)
         whole = torch.cat([first.weights[name] for name in ("basal", "offset", "artifact")], dim=1)
-        expected = torch.log_softmax(model.decoder.head(model.decoder.mlp(stacked @ whole.T + first.bias)), dim=-1)
-        torch.testing.assert_close(model.log_shares(batch, inference)[:, cell], expected)
+        share = torch.softmax(model.decoder.head(model.decoder.mlp(stacked @ whole.T + first.bias)), dim=-1)
+        mean = share * batch.library_size[cell] + MEAN_FLOOR
+        expected = gamma_poisson_log_prob(batch.counts[cell], mean, model.decoder.log_concentration.exp()).sum(-1).mean()
+        only = torch.zeros(len(batch.group))
+        only[cell] = len(batch.group)
+        torch.testing.assert_close(model.mean_log_prob(batch, inference, only), expected)
 
 
 def test_plate_weights_fixture():

@@ -1,0 +1,119 @@
+"""The Gamma-Poisson likelihood of the counts, from the last hidden layer of the decoder to one number.
+
+Written out, the chain head -> softmax -> mean -> log probability keeps a dozen arrays of particles x cells x genes for its
+gradient. The gradient has a closed form, and as the loss is a weighted sum over cells it can be had on the way: a few cells at a time, for
+which everything stays in the processor's cache, and nothing of that size is kept.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+MEAN_FLOOR = 1e-4
+"""Added to every mean count, so that the rate of the Gamma-Poisson stays finite."""
+
+CHUNK = 1 << 22
+"""Particles x cells x genes worked on at a time, 16 MB of float32: fewer make the matrix products slow, more leave the cache."""
+
+
+def gamma_poisson_log_prob(counts: Tensor, mean: Tensor, concentration: Tensor) -> Tensor:
+    """Log probability of counts under a Gamma-Poisson with rate concentration / mean; broadcasts; mean > 0.
+
+    = lgamma(x + c) - lgamma(c) - lgamma(x + 1) + c log c + x log m - (x + c) log(m + c); mean m, variance m + m^2 / c.
+    """
+    normaliser = (counts + concentration).lgamma() - concentration.lgamma() - (counts + 1).lgamma()
+    with_mean = counts * mean.log() - (counts + concentration) * (mean + concentration).log()
+    return normaliser + concentration * concentration.log() + with_mean
+
+
+def mean_log_prob(
+    hidden: Tensor,
+    head: torch.nn.Linear,
+    log_concentration: Tensor,
+    counts: Tensor,
+    library_size: Tensor,
+    cell_weight: Tensor,
+    shift: Tensor | None = None,
+    group: Tensor | None = None,
+) -> Tensor:
+    """Mean over particles and cells of cell_weight * log p(counts), summed over genes; differentiable in hidden, head, concentration.
+
+    hidden: (P, B, width); head: width -> G logits of the shares; log_concentration: (G,); counts: (B, G); library_size,
+    cell_weight: (B,); shift: (U, G) added to the logits, and group: (B,) which of its rows is the cell's.
+    """
+    return _MeanLogProb.apply(hidden, head.weight, head.bias, log_concentration, counts, library_size, cell_weight, shift, group)  # type: ignore[return-value]
+
+
+class _MeanLogProb(torch.autograd.Function):
+    """With s = softmax(logits), m = l s + floor, t = m + c and r = d log p / d m = x / m - (x + c) / t:
+
+    d log p / d logits = q - s sum(q) with q = r l s;  d log p / d c = digamma(x + c) - digamma(c) + log c + 1 - log t - (x + c) / t.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        hidden: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        log_concentration: Tensor,
+        counts: Tensor,
+        library_size: Tensor,
+        cell_weight: Tensor,
+        shift: Tensor | None,
+        group: Tensor | None,
+    ) -> Tensor:
+        particles, cells, _ = hidden.shape
+        wanted = any(ctx.needs_input_grad)
+        each = cell_weight / (particles * cells)
+        concentration = log_concentration.exp()
+        total, by_concentration = _count_part(counts, concentration, log_concentration, particles * each)
+        to_hidden, to_weight, to_bias = torch.empty_like(hidden), torch.zeros_like(weight), torch.zeros_like(bias)
+        step = max(1, CHUNK // (particles * counts.shape[1]))
+        for chunk in torch.arange(cells, device=hidden.device).split(step):
+            rows = slice(int(chunk[0]), int(chunk[-1]) + 1)
+            inputs = hidden[:, rows].reshape(-1, hidden.shape[-1])
+            logits = torch.addmm(bias, inputs, weight.T).view(particles, -1, len(bias))
+            if shift is not None and group is not None:
+                logits += shift[group[rows]]
+            share = logits.softmax(dim=-1)
+            x, size = counts[rows], library_size[rows, None]
+            mean = torch.add(share * size, MEAN_FLOOR)
+            whole = mean + concentration
+            log_whole, shape = whole.log(), x + concentration
+            total = total + (each[rows] * ((x * mean.log()).sum(-1) - (shape * log_whole).sum(-1))).sum(dtype=torch.float64)
+            if not wanted:
+                continue
+            part = shape / whole
+            by_concentration -= torch.einsum("pbg,b->g", log_whole.sub_(log_concentration + 1).add_(part), each[rows])
+            q = (x / mean).sub_(part).mul_(share).mul_(size)
+            back = q.sub_(share.mul_(q.sum(-1, keepdim=True))).mul_(each[rows, None]).view(-1, len(bias))
+            to_hidden[:, rows] = (back @ weight).view(particles, -1, hidden.shape[-1])
+            to_weight.addmm_(back.T, inputs)
+            to_bias += back.sum(dim=0)
+        ctx.save_for_backward(to_hidden, to_weight, to_bias, by_concentration * concentration)
+        return total.to(hidden.dtype)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        return (*(gradient * own for own in ctx.saved_tensors), None, None, None, None, None)
+
+
+def _count_part(counts: Tensor, concentration: Tensor, log_concentration: Tensor, each: Tensor) -> tuple[Tensor, Tensor]:
+    """The part that does not know the mean: its sum over cells and genes, weighted with `each` (B,), and the
+    gradient (G,) of its gammas by c; that of c log c nearly cancels against the mean's and goes with it.
+
+    lgamma and digamma cancel where there is no count, so they are taken of the others only.
+    """
+    cell, gene = counts.nonzero(as_tuple=True)
+    x, c, weight = counts[cell, gene], concentration[gene], each[cell]
+    gammas = (x + c).lgamma() - concentration.lgamma()[gene] - (x + 1).lgamma()
+    total = (weight * gammas).sum(dtype=torch.float64) + each.sum() * (concentration * log_concentration).sum(dtype=torch.float64)
+    gradient = torch.zeros_like(concentration)
+    gradient.index_add_(0, gene, weight * ((x + c).digamma() - concentration.digamma()[gene]))
+    return total, gradient
