@@ -101,7 +101,7 @@ def direct_edges(total: TotalEffects, n: int, least_effect: float, hop_tolerance
             rest = response[through] - predicted[through] + x * edge[m]
             error2 = 1 / np.where(possible, precision, 1.0)
             estimate = (x * w * rest).sum(axis=0) * error2
-            odds = prior[m] + _log_bayes_factor(estimate, error2, null[m], slab)
+            odds = prior[m] + _log_bayes_factor(estimate, error2, float(null[m]), slab)
             odds = np.where(possible, np.clip(np.minimum(odds, ceiling[m]), -LOG_ODDS_LIMIT, LOG_ODDS_LIMIT), -LOG_ODDS_LIMIT)
             strength = np.where(possible, estimate * slab / (slab + error2), 0.0)
             new = expit(odds) * strength
