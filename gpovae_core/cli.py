@@ -19,6 +19,7 @@ from gpovae_core.errors import DataError, GpoVaeError, SettingsError
 
 if TYPE_CHECKING:
     from gpovae_core.network.grn import GeneNetwork
+    from gpovae_core.training.ensemble import Ensemble
     from gpovae_core.workflow import Report
 
 LEAST_INFLUENCE = 0.01
@@ -246,6 +247,46 @@ def null(
 
 
 @app.command()
+def ensemble(
+    source: Annotated[Path, typer.Argument(metavar="RUN|FILE", help="A run folder; or cells, of which a run is made first (--run).")],
+    members: Annotated[int, typer.Option(help="How many networks; more than before continues.")] = 20,
+    vary: Annotated[str, typer.Option(help="cells (drawn again with replacement), seeds, or both.")] = "both",
+    threshold: Threshold = None,
+    seed: Annotated[int, typer.Option(help="Seed of the draws of cells.")] = 0,
+    run: Annotated[Path | None, typer.Option(help="For cells: folder of the new run.")] = None,
+    preset: Preset = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", metavar="SECTION.FIELD=VALUE", help="For cells: any setting.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Find the network again from other draws of the cells and other seeds: how often does each edge come back?
+
+    With W from calibrated effects (preset evidence) no autoencoder is trained for it; elsewhere every member is a training. Stopped by
+    Ctrl-C, continued by the same command.
+    """
+    from gpovae_core.config import checked, make_settings
+    from gpovae_core.training.ensemble import EnsembleJob, EnsemblePlan, make_ensemble
+    from gpovae_core.training.runs import RunFolder
+    from gpovae_core.workflow import start_run
+
+    plan = checked(
+        EnsemblePlan, {"members": members, "vary": vary, "threshold": threshold, "seed": seed}, "An ensemble that cannot be made"
+    )
+    with _progress() as report:
+        if (source / "config.json").is_file():
+            if run is not None or preset is not None or set_:
+                raise SettingsError("A run keeps its settings and its place; leave out --run, --preset and --set.")
+            folder = RunFolder.open(source)
+        elif run is None:
+            raise SettingsError(f"'{source}' is no run. To make one of these cells first, say where: --run runs/NAME.")
+        else:
+            folder = start_run(source, run, make_settings(preset, _settings_given(None, None, None, None, None, set_)), report)
+        found = make_ensemble(folder, plan, report)
+    status = EnsembleJob.of(folder).status()
+    answer = {"run": str(folder.path), "state": status.state, "ensemble": found.facts() if found else None}
+    _show(answer, as_json, f"Ensemble of {folder.path}: {status.state}, {status.message}.\n" + (_ensemble_words(found) if found else ""))
+
+
+@app.command()
 def predict(
     run: RunArgument,
     perturbation: Annotated[list[str], typer.Option(help="Panel gene, or several joined by '+'; repeatable.")],
@@ -399,6 +440,18 @@ def _network(run: Path, threshold: float | None) -> tuple[GeneNetwork, float]:
     folder = RunFolder.open(run)
     cut = folder.settings().evaluation.threshold if threshold is None else threshold
     return GeneNetwork.from_run(folder), cut
+
+
+def _ensemble_words(found: Ensemble) -> str:
+    """How many edges come back how often, and how much two members agree, beside chance."""
+    counts = ", ".join(f"{int((found.frequency >= share).sum())} in at least {share:.0%}" for share in (0.5, 0.8, 0.95))
+    lines = [f"Edges (W > {found.threshold:g}): {found.edges:.1f} in a member on average; {counts} of {found.members} members."]
+    for row in found.stability.to_dict("records"):
+        lines.append(
+            f"  strongest {row['edges']:.0f}: two members share {row['overlap']:.0%} (Jaccard {row['jaccard']:.2f}; "
+            f"random {row['random_jaccard']:.2f})"
+        )
+    return "\n".join(lines)
 
 
 def _given(**values: object) -> dict[str, object]:

@@ -7,7 +7,7 @@ contains. The defaults of the fields are those of `released`; published values p
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -15,6 +15,7 @@ from gpovae_core.errors import SettingsError
 
 ARTIFACT_CRITERIA = ("umi_count", "genes_detected", "percent_mitochondrial", "percent_ribosomal", "percent_haemoglobin", "doublet")
 
+Model = TypeVar("Model", bound=BaseModel)
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Positive = Annotated[float, Field(gt=0.0)]
 NonNegative = Annotated[float, Field(ge=0.0)]
@@ -248,8 +249,13 @@ def make_settings(preset: str | None = None, changes: dict[str, dict[str, object
 
 def parse_settings(values: object) -> Settings:
     """Settings from plain values (a parsed config.json, a form). Raises SettingsError that lists every bad field."""
+    return checked(Settings, values, "Settings that cannot be used")
+
+
+def checked(model: type[Model], values: object, what: str) -> Model:
+    """`values` as a `model`. Raises SettingsError that starts with `what` and lists every bad field, what it accepts and what it got."""
     try:
-        return Settings.model_validate(values)
+        return model.model_validate(values)
     except ValidationError as error:
         lines = [f"{'.'.join(str(part) for part in e['loc']) or 'settings'}: {e['msg']} (got {e['input']!r:.80})" for e in error.errors()]
-        raise SettingsError("Settings that cannot be used:\n" + "\n".join(lines)) from error
+        raise SettingsError(f"{what}:\n" + "\n".join(lines)) from error

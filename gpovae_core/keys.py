@@ -25,6 +25,10 @@ SIGN = "sign"
 STRENGTH = "strength"
 STRENGTH_LOW = "strength_low"
 STRENGTH_HIGH = "strength_high"
+FREQUENCY = "frequency"  # share of the members of an ensemble that have the edge
+WEIGHT_MEAN = "weight_mean"
+WEIGHT_SD = "weight_sd"
+SIGN_AGREEMENT = "sign_agreement"
 
 # Layers of effects.h5ad: obs = perturbations, var = measured genes, values in log2(counts per 10,000 + 1) against control.
 OBSERVED_TEST = "observed_test"

@@ -65,14 +65,18 @@ class Contrasts:
         return self.effect[rows, self.sources], self.error[rows, self.sources]
 
 
-def contrasts(prepared: PreparedCells, splits: tuple[str, ...] = (keys.TRAIN,)) -> Contrasts:
+def contrasts(prepared: PreparedCells, splits: tuple[str, ...] = (keys.TRAIN,), rows: np.ndarray | None = None) -> Contrasts:
     """Every single-gene perturbation with at least two cells in `splits` against all controls there (at least two, or nothing is known).
 
-    Only cells that pass quality control: what low-quality cells and doublets show is not the perturbation.
+    Only cells that pass quality control: what low-quality cells and doublets show is not the perturbation. rows: cells to take in
+    the place of all, where a cell may come several times (data.bootstrap).
     """
-    kept = prepared.where(splits=splits) & ~np.asarray(prepared.cells.obs[keys.ARTIFACT], dtype=bool) & (prepared.library_size > 0)
-    genes = [gene for gene in prepared.panel.data.perturbed if (kept & (prepared.labels == gene)).sum() > 1]
-    groups = [np.flatnonzero(kept & (prepared.labels == gene)) for gene in (keys.CONTROL, *genes)]
+    passing = prepared.where(splits=splits) & ~np.asarray(prepared.cells.obs[keys.ARTIFACT], dtype=bool) & (prepared.library_size > 0)
+    cells = np.arange(len(passing)) if rows is None else rows
+    cells = cells[passing[cells]]
+    labels = prepared.labels[cells]
+    genes = [gene for gene in prepared.panel.data.perturbed if (labels == gene).sum() > 1]
+    groups = [cells[labels == gene] for gene in (keys.CONTROL, *genes)]
     moments = share_moments(prepared.counts, prepared.library_size, groups, prepared.panel_columns)
     own = np.array([prepared.panel.index[gene] for gene in genes], dtype=int)
     return _contrasts(prepared, own, _rows(moments, slice(1, None)), _rows(moments, slice(0, 1)))

@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO, NoReturn
 
 from gpovae_core.errors import GpoVaeError, RunError
+from gpovae_core.training.ensemble import at_work
 from gpovae_core.training.runs import RunFolder
 
 CONFIG = "config.json"
@@ -98,6 +99,8 @@ def _at_rest(run: RunFolder) -> None:
         return
     if status.busy and not status.dead():
         raise RunError(f"Run '{run.name}' is {status.state}. Stop it first.")
+    if at_work(run):
+        raise RunError(f"An ensemble of run '{run.name}' is being made. Stop it first.")
 
 
 def export_run(run: RunFolder, out: Path | IO[bytes], resumable: bool = False) -> None:

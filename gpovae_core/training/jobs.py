@@ -23,7 +23,7 @@ from gpovae_core.data.cache import cache_folder
 from gpovae_core.errors import GpoVaeError, RunError
 from gpovae_core.training import processes
 from gpovae_core.training.probe import Probe
-from gpovae_core.training.runs import BEAT, DataSource, RunFolder, find_runs, tail
+from gpovae_core.training.runs import BEAT, DataSource, JobFolder, RunFolder, find_runs, tail
 
 SLOT = ".training.lock"
 """In the folder of runs; whoever trains as a job holds it."""
@@ -67,7 +67,7 @@ def resume(run: RunFolder, changes: dict[str, Any] | None = None) -> None:
     launch(run, changes)
 
 
-def stop(run: RunFolder) -> bool:
+def stop(run: JobFolder) -> bool:
     """Ask the run's process to stop. In training it ends after the step at hand; every finished epoch is kept.
 
     False where there is no process here that could be asked.
@@ -176,7 +176,7 @@ def turn(run: RunFolder) -> Iterator[None]:
 
 
 @contextmanager
-def beating(run: RunFolder) -> Iterator[None]:
+def beating(run: JobFolder) -> Iterator[None]:
     """Write the heartbeat of a run while the work goes on, whatever the work is."""
     done = threading.Event()
 
@@ -216,7 +216,7 @@ def stoppable() -> Iterator[None]:
             signal.signal(which, handler)
 
 
-def recorded(run: RunFolder, then: Callable[[str, float], None] | None = None) -> Callable[[str, float], None]:
+def recorded(run: JobFolder, then: Callable[[str, float], None] | None = None) -> Callable[[str, float], None]:
     """A report of progress that writes stage and share into the run's status, once a second at most, and passes them on."""
     last = ["", 0.0]
 

@@ -6,7 +6,7 @@ them are direct (model.direct). No step is random but the draws behind the false
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -15,14 +15,15 @@ import pandas as pd
 from gpovae_core.config import Settings
 from gpovae_core.data.contrasts import Contrasts, contrasts, null_contrasts
 from gpovae_core.data.schema import PreparedCells
-from gpovae_core.model.direct import TotalEffects, direct_edges
-from gpovae_core.model.evidence import EvidenceRule, fit_evidence
+from gpovae_core.model.direct import DirectEdges, TotalEffects, direct_edges
+from gpovae_core.model.evidence import Evidence, EvidenceRule, fit_evidence
 from gpovae_core.model.hops import hop_series, influence
 
 SEEN_FALLING = 3.0
 """A target counts as knocked down where its own expression falls by so many standard errors."""
 
 KNOCK_OUT_ABOVE = float(np.log(0.5))
+BOOTSTRAP_ERROR = float(np.sqrt(2))
 NULL_THRESHOLDS = np.round(np.linspace(0.0, 0.99, 100), 2)
 
 
@@ -73,11 +74,10 @@ def fit_network(prepared: PreparedCells, settings: Settings) -> NetworkFit:
 
 def explain(prepared: PreparedCells, observed: Contrasts, rule: EvidenceRule, settings: Settings) -> NetworkFit:
     """The network behind `observed`, as far as `rule` believes it."""
-    network, n = settings.network, len(prepared.panel)
+    n = len(prepared.panel)
     belief = rule.judge(observed.effect, observed.error)
-    own, knock_out = own_change(observed, network.perturbation, network.complete_loss)
-    total = TotalEffects(observed.sources, observed.effect, observed.error, belief.probability, belief.effect, own)
-    edges = direct_edges(total, n, network.least_effect, network.hop_tolerance, network.unperturbed_prior)
+    own, knock_out = own_change(observed, settings.network.perturbation, settings.network.complete_loss)
+    edges = _direct(observed, belief, own, n, settings)
     thresholds, null = false_pairs(prepared, observed, rule, settings)
     known = observed.counted
     return NetworkFit(
@@ -88,12 +88,31 @@ def explain(prepared: PreparedCells, observed: Contrasts, rule: EvidenceRule, se
         evidence=_whole(n, observed, belief.probability, known),
         effect=_whole(n, observed, observed.effect, np.isfinite(observed.error)),
         effect_sd=_whole(n, observed, observed.error, np.isfinite(observed.error)),
-        own_change=_spread(n, observed, own, float(np.median(own)) if len(own) else float(np.log1p(-network.complete_loss))),
+        own_change=_spread(n, observed, own, float(np.median(own)) if len(own) else float(np.log1p(-settings.network.complete_loss))),
         shift=_spread(n, observed, observed.shift, np.nan),
         null_threshold=thresholds,
         null_share=null,
         knock_out=np.array([float(knock_out)]),
     )
+
+
+def fit_edges(prepared: PreparedCells, settings: Settings, rows: np.ndarray, widen: float = 1.0) -> DirectEdges:
+    """W and S alone, as `fit_network` finds them in the training cells among `rows`, where a cell may come several times.
+
+    widen: factor on all standard errors. Cells drawn with replacement scatter around the observed effect as much as that does
+    around the truth, so a rule that weighs effects against their errors has to be given errors larger by BOOTSTRAP_ERROR.
+    """
+    observed = contrasts(prepared, rows=rows)
+    observed = replace(observed, error=widen * observed.error)
+    rule = fit_evidence(observed.effect, observed.error, observed.counted, settings.network.least_effect)
+    own, _ = own_change(observed, settings.network.perturbation, settings.network.complete_loss)
+    return _direct(observed, rule.judge(observed.effect, observed.error), own, len(prepared.panel), settings)
+
+
+def _direct(observed: Contrasts, belief: Evidence, own: np.ndarray, n: int, settings: Settings) -> DirectEdges:
+    network = settings.network
+    total = TotalEffects(observed.sources, observed.effect, observed.error, belief.probability, belief.effect, own)
+    return direct_edges(total, n, network.least_effect, network.hop_tolerance, network.unperturbed_prior)
 
 
 def own_change(observed: Contrasts, kind: str, complete_loss: float) -> tuple[np.ndarray, bool]:

@@ -26,7 +26,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -102,10 +102,91 @@ class Status(BaseModel):
 
 
 @dataclass(frozen=True)
-class RunFolder:
-    """A run on disk. Opening one reads JSON, safetensors and h5ad only: nothing in it is executed."""
+class JobFolder:
+    """A folder in which one process at a time works: its status with a heartbeat, a lock, a log."""
 
     path: Path
+    what: ClassVar[str] = "Run"
+    """How messages call it."""
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    def _json(self, name: str) -> dict[str, Any]:
+        try:
+            size = (self.path / name).stat().st_size
+            if size > LARGEST_JSON:
+                limit = f"expected at most {LARGEST_JSON / 2**20:.0f} MB"
+                raise RunError(
+                    f"{self.what} '{self.name}': {name} has {size / 2**20:,.0f} MB, {limit}. It is not a file that gpovae wrote."
+                )
+            value = json.loads((self.path / name).read_text())
+        except FileNotFoundError:
+            raise RunError(f"{self.what} '{self.name}' has no {name} yet.") from None
+        except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise RunError(f"{self.what} '{self.name}': {name} is damaged ({error}).") from error
+        if not isinstance(value, dict):
+            raise RunError(f"{self.what} '{self.name}': {name} holds no JSON object.")
+        return value
+
+    def has(self, name: str) -> bool:
+        return (self.path / name).is_file()
+
+    def status(self) -> Status:
+        try:
+            return Status.model_validate(self._json("status.json"))
+        except ValidationError as error:
+            raise RunError(f"{self.what} '{self.name}': status.json is damaged ({error}).") from error
+
+    def write_status(self, **changes: Any) -> Status:
+        """Replace status.json with the old status plus `changes`; the heartbeat is set to now.
+
+        A pid brings the marks by which that process is known; a state at rest has no pid.
+        """
+        if changes.get("pid") is not None:
+            changes |= {"process": processes.start_mark(changes["pid"]), "machine": processes.machine()}
+        if changes.get("state") in AT_REST:
+            changes |= {"pid": None, "process": "", "machine": "", "stage": "", "share": None}
+        with _STATUS:
+            old = self.status() if self.has("status.json") else Status()
+            new = Status.model_validate({**old.model_dump(), **changes, "heartbeat": time.time()})
+            write_text(self.path / "status.json", new.model_dump_json(indent=2))
+        return new
+
+    @contextmanager
+    def working(self) -> Iterator[None]:
+        """Held by whoever changes the run; a second one is refused. The system gives it back when the process ends, however it ends."""
+        import filelock
+
+        lock = filelock.FileLock(self.path / ".lock", is_singleton=True)
+        try:
+            lock.acquire(blocking=False)
+        except filelock.Timeout:
+            raise RunError(f"{self.what} '{self.name}' is being worked on by another process. Wait for it, or stop it first.") from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def sweep(self) -> None:
+        """Remove what a killed process left half-written. Only for whoever holds `working`."""
+        for part in self.path.glob(".*.part"):
+            part.unlink(missing_ok=True)
+
+    def last_words(self, lines: int = 12) -> list[str]:
+        """The end of what the background process printed, or else of the log."""
+        printed = tail(self.path / "worker.txt", lines)
+        return printed or tail(self.path / "log.txt", lines)
+
+    def log(self, text: str) -> None:
+        with (self.path / "log.txt").open("a") as file:
+            file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}\n")
+
+
+@dataclass(frozen=True)
+class RunFolder(JobFolder):
+    """A run on disk. Opening one reads JSON, safetensors and h5ad only: nothing in it is executed."""
 
     @classmethod
     def create(cls, path: Path, settings: Settings, source: DataSource) -> RunFolder:
@@ -132,10 +213,6 @@ class RunFolder:
         return run
 
     @property
-    def name(self) -> str:
-        return self.path.name
-
-    @property
     def checkpoints(self) -> Path:
         return self.path / "checkpoints"
 
@@ -152,27 +229,17 @@ class RunFolder:
     def write_source(self, source: DataSource) -> None:
         self._write_config(source, self.settings())
 
-    def _json(self, name: str) -> dict[str, Any]:
-        try:
-            size = (self.path / name).stat().st_size
-            if size > LARGEST_JSON:
-                limit = f"expected at most {LARGEST_JSON / 2**20:.0f} MB"
-                raise RunError(f"Run '{self.name}': {name} has {size / 2**20:,.0f} MB, {limit}. It is not a file that gpovae wrote.")
-            value = json.loads((self.path / name).read_text())
-        except FileNotFoundError:
-            raise RunError(f"Run '{self.name}' has no {name} yet.") from None
-        except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise RunError(f"Run '{self.name}': {name} is damaged ({error}).") from error
-        if not isinstance(value, dict):
-            raise RunError(f"Run '{self.name}': {name} holds no JSON object.")
-        return value
-
     def report(self) -> PreparationReport:
         """How the cells were prepared, without reading the cells."""
         if not self.has("cells.h5ad"):
             raise RunError(f"Run '{self.name}' holds no cells, so there is no report of their preparation.")
         with self._readable("cells.h5ad"):
             return read_report(self.path / "cells.h5ad")
+
+    def sweep(self) -> None:
+        super().sweep()
+        for part in self.checkpoints.glob(".*.part"):
+            part.unlink(missing_ok=True)
 
     @contextmanager
     def _readable(self, name: str) -> Iterator[None]:
@@ -183,9 +250,6 @@ class RunFolder:
             reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
             raise RunError(f"Run '{self.name}': {name} is damaged or incomplete ({reason}).") from error
 
-    def has(self, name: str) -> bool:
-        return (self.path / name).is_file()
-
     def settings(self) -> Settings:
         return parse_settings(self._config().get("settings"))
 
@@ -194,57 +258,6 @@ class RunFolder:
             return DataSource.model_validate(self._config().get("source"))
         except ValidationError as error:
             raise RunError(f"Run '{self.name}': config.json does not say where the data came from ({error}).") from error
-
-    def status(self) -> Status:
-        try:
-            return Status.model_validate(self._json("status.json"))
-        except ValidationError as error:
-            raise RunError(f"Run '{self.name}': status.json is damaged ({error}).") from error
-
-    def write_status(self, **changes: Any) -> Status:
-        """Replace status.json with the old status plus `changes`; the heartbeat is set to now.
-
-        A pid brings the marks by which that process is known; a state at rest has no pid.
-        """
-        if changes.get("pid") is not None:
-            changes |= {"process": processes.start_mark(changes["pid"]), "machine": processes.machine()}
-        if changes.get("state") in AT_REST:
-            changes |= {"pid": None, "process": "", "machine": "", "stage": "", "share": None}
-        with _STATUS:
-            old = self.status() if self.has("status.json") else Status()
-            new = Status.model_validate({**old.model_dump(), **changes, "heartbeat": time.time()})
-            write_text(self.path / "status.json", new.model_dump_json(indent=2))
-        return new
-
-    @contextmanager
-    def working(self) -> Iterator[None]:
-        """Held by whoever changes the run; a second one is refused. The system gives it back when the process ends, however it ends."""
-        import filelock
-
-        lock = filelock.FileLock(self.path / ".lock", is_singleton=True)
-        try:
-            lock.acquire(blocking=False)
-        except filelock.Timeout:
-            raise RunError(f"Run '{self.name}' is being worked on by another process. Wait for it, or stop it first.") from None
-        try:
-            yield
-        finally:
-            lock.release()
-
-    def sweep(self) -> None:
-        """Remove what a killed process left half-written. Only for whoever holds `working`."""
-        for folder in (self.path, self.checkpoints):
-            for part in folder.glob(".*.part"):
-                part.unlink(missing_ok=True)
-
-    def last_words(self, lines: int = 12) -> list[str]:
-        """The end of what the background process printed, or else of the log."""
-        printed = tail(self.path / "worker.txt", lines)
-        return printed or tail(self.path / "log.txt", lines)
-
-    def log(self, text: str) -> None:
-        with (self.path / "log.txt").open("a") as file:
-            file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}\n")
 
     def panel(self) -> Panel:
         try:
