@@ -7,6 +7,7 @@ which everything stays in the processor's cache, and nothing of that size is kep
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -16,8 +17,8 @@ from torch.autograd.function import once_differentiable
 MEAN_FLOOR = 1e-4
 """Added to every mean count, so that the rate of the Gamma-Poisson stays finite."""
 
-CHUNK = 1 << 22
-"""Particles x cells x genes worked on at a time, 16 MB of float32: fewer make the matrix products slow, more leave the cache."""
+CHUNK = 1 << 21
+"""Particles x cells x genes worked on at a time, 8 MB of float32: fewer make the matrix products slow, more leave the cache."""
 
 
 def gamma_poisson_log_prob(counts: Tensor, mean: Tensor, concentration: Tensor) -> Tensor:
@@ -73,25 +74,32 @@ class _MeanLogProb(torch.autograd.Function):
         concentration = log_concentration.exp()
         total, by_concentration = _count_part(counts, concentration, log_concentration, particles * each)
         to_hidden, to_weight, to_bias = torch.empty_like(hidden), torch.zeros_like(weight), torch.zeros_like(bias)
-        step = max(1, CHUNK // (particles * counts.shape[1]))
-        for chunk in torch.arange(cells, device=hidden.device).split(step):
-            rows = slice(int(chunk[0]), int(chunk[-1]) + 1)
+        step = min(cells, max(1, CHUNK // (particles * counts.shape[1])))
+        # Memory asked of the system anew for every step of every chunk would take longer than the arithmetic.
+        space = [hidden.new_empty(particles * step * counts.shape[1]) for _ in range(5)]
+        for start in range(0, cells, step):
+            rows = slice(start, min(start + step, cells))
+            shape = (particles, rows.stop - start, len(bias))
+            share, mean, whole, logs, spare = (values[: math.prod(shape)].view(shape) for values in space)
+            x, size, own = counts[rows], library_size[rows, None], each[rows, None]
             inputs = hidden[:, rows].reshape(-1, hidden.shape[-1])
-            logits = torch.addmm(bias, inputs, weight.T).view(particles, -1, len(bias))
+            torch.addmm(bias, inputs, weight.T, out=share.view(-1, len(bias)))
             if shift is not None and group is not None:
-                logits += shift[group[rows]]
-            share = logits.softmax(dim=-1)
-            x, size = counts[rows], library_size[rows, None]
-            mean = torch.add(share * size, MEAN_FLOOR)
-            whole = mean + concentration
-            log_whole, shape = whole.log(), x + concentration
-            total = total + (each[rows] * ((x * mean.log()).sum(-1) - (shape * log_whole).sum(-1))).sum(dtype=torch.float64)
+                share += shift[group[rows]]
+            torch.softmax(share, dim=-1, out=share)
+            torch.mul(share, size, out=mean).add_(MEAN_FLOOR)
+            torch.add(mean, concentration, out=whole)
+            with_own = x + concentration
+            each_cell = torch.log(mean, out=spare).mul_(x).sum(-1)
+            each_cell -= torch.mul(torch.log(whole, out=logs), with_own, out=spare).sum(-1)
+            total = total + (each_cell * each[rows]).sum(dtype=torch.float64)
             if not wanted:
                 continue
-            part = shape / whole
-            by_concentration -= torch.einsum("pbg,b->g", log_whole.sub_(log_concentration + 1).add_(part), each[rows])
-            q = (x / mean).sub_(part).mul_(share).mul_(size)
-            back = q.sub_(share.mul_(q.sum(-1, keepdim=True))).mul_(each[rows, None]).view(-1, len(bias))
+            part = torch.div(with_own, whole, out=whole)
+            repeated = own[:, 0].repeat(particles)
+            by_concentration -= logs.sub_(log_concentration + 1).add_(part).view(-1, len(bias)).T @ repeated
+            back = torch.div(x, mean, out=mean).sub_(part).mul_(share).mul_(size * own)
+            back = back.addcmul_(share, back.sum(-1, keepdim=True), value=-1).view(-1, len(bias))
             to_hidden[:, rows] = (back @ weight).view(particles, -1, hidden.shape[-1])
             to_weight.addmm_(back.T, inputs)
             to_bias += back.sum(dim=0)
