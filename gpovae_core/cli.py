@@ -287,6 +287,29 @@ def ensemble(
 
 
 @app.command()
+def unseen(
+    data: Annotated[Path, typer.Argument(help="Cells (.h5ad), or the folder of a run, whose cells are taken and which keeps the answer.")],
+    at_once: Annotated[int, typer.Option(min=1, help="Perturbations held out at a time, with all their cells.")] = 3,
+    draws: Annotated[int, typer.Option(min=1, help="How often.")] = 5,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of what is held out.")] = 0,
+    set_: Sets = None,
+    as_json: Json = False,
+) -> None:
+    """Hold out whole perturbations and predict them by the network alone, beside the mean over the other perturbations."""
+    from gpovae_core.config import make_settings
+    from gpovae_core.training.runs import RunFolder
+    from gpovae_core.workflow import measure_unseen
+
+    is_run = (data / "config.json").is_file()
+    if is_run and set_:
+        raise SettingsError("A run keeps its settings: --set goes with a file of cells.")
+    settings = RunFolder.open(data).settings() if is_run else make_settings(None, _settings_given(None, None, None, None, None, set_))
+    with _progress() as report:
+        answer = measure_unseen(data, settings, at_once, draws, seed, report)
+    _show(answer, as_json, _unseen_scores(answer))
+
+
+@app.command()
 def predict(
     run: RunArgument,
     perturbation: Annotated[list[str], typer.Option(help="Panel gene, or several joined by '+'; repeatable.")],
@@ -536,6 +559,25 @@ def _scores(report: dict[str, Any]) -> str:
         lines.append(f"Latent dimensions in use: {health['active_latent']} of {health['latent']}")
         lines += [f"Warning: {text}" for text in health["warnings"]]
     return "\n".join(lines + [f"Note: {text}" for text in report.get("notes", [])])
+
+
+def _unseen_scores(answer: dict[str, Any]) -> str:
+    """Scores of the network's predictions of held-out perturbations, each beside its baselines."""
+
+    def number(value: float | None) -> str:
+        return "undefined" if value is None else f"{value:.3f}"
+
+    lines = [
+        f"Whole perturbations held out, {answer['at_once']} at a time, {answer['draws']} draws, seed {answer['seed']}; "
+        "the perturbed gene's own column is left out."
+    ]
+    for key, words in (("pooled", "All held-out perturbations"), ("with_known_path", "Those that some training perturbation moves")):
+        part = answer[key]
+        lines.append(f"{words} ({part['perturbations']}):")
+        for score, label in (("rho", "rho, pooled"), ("median_rho", "rho, median of perturbations"), ("rmse", "root mean square error")):
+            lines.append(f"  {label}: " + ", ".join(f"{name.replace('_', ' ')} {number(value)}" for name, value in part[score].items()))
+    weights = ", ".join(f"{name} {value:.2f}" for name, value in answer["screen"]["weights"].items())
+    return "\n".join([*lines, f"Weights of the parts over all perturbations of the screen: {weights}."])
 
 
 def _ranking_lines(rankings: dict[str, Any], number: Callable[[float | None], str]) -> list[str]:

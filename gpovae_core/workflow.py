@@ -161,6 +161,44 @@ def null_network(source: Path, settings: Settings, report: Report | None = None,
     return {"preset": settings.preset, "seed": settings.data.seed, **_null_row(weights[counted], cut), "thresholds": table}
 
 
+def measure_unseen(
+    source: Path, settings: Settings, at_once: int = 3, draws: int = 5, seed: int = 0, report: Report | None = None
+) -> dict[str, Any]:
+    """Hold out whole perturbations, predict them by the network alone, and score that beside the baselines (evaluation.unseen).
+
+    source: cells, or the folder of a run, whose prepared cells are taken and which keeps the answer. Returns {"preset", "at_once",
+    "draws", "seed", "held_out", "pooled", "with_known_path", "per_perturbation", "screen", "simulated"}.
+    """
+    from gpovae_core.data.prepare import prepare
+    from gpovae_core.evaluation.unseen import predict_held_out, scores, weights_for_report
+    from gpovae_core.unseen import Screen, fit_weights
+
+    source = Path(source)
+    run = RunFolder.open(source) if (source / "config.json").is_file() else None
+    if run is None and not source.exists():
+        raise RunError(f"There is no file '{source}'.")
+    if run is not None:
+        prepared = run.cells()
+    else:
+        prepared = prepare(source, settings.data, progress=lambda stage, share: _tell(report, f"preparing: {stage}", share))
+    predicted = predict_held_out(prepared, settings, at_once, draws, seed, report)
+    _tell(report, "weighing the parts", 0.0)
+    weights = fit_weights(Screen.of(prepared, settings), seed)
+    answer = {
+        "preset": settings.preset,
+        "at_once": at_once,
+        "draws": draws,
+        "seed": seed,
+        "held_out": [[name for name, d in zip(predicted.names, predicted.draw, strict=True) if d == draw] for draw in range(draws)],
+        **scores(predicted),
+        "screen": weights_for_report(weights),
+        "simulated": prepared.report.simulated,
+    }
+    if run is not None:
+        run.write_unseen(answer)
+    return answer
+
+
 def _null_row(weights: np.ndarray, threshold: float) -> dict[str, Any]:
     edges = int((weights > threshold).sum())
     return {"threshold": threshold, "pairs": len(weights), "edges": edges, "share": edges / len(weights) if len(weights) else None}

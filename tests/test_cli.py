@@ -165,6 +165,21 @@ def test_the_null_command_counts_edges(gpovae, run):
     assert answer["share"] < 0.05
 
 
+def test_unseen_scores_are_kept_with_the_run(gpovae, run):
+    code, out, err = gpovae("unseen", run, "--at-once", 2, "--draws", 3, "--seed", 1, "--json")
+    assert code == 0, err
+    answer = json.loads(out)
+    assert [len(held) for held in answer["held_out"]] == [2, 2, 2]
+    assert {"network", "perturbation_mean", "mean_of_others"} <= set(answer["pooled"]["rho"])
+    assert RunFolder.open(run).unseen() == answer
+    code, out, _ = gpovae("unseen", run, "--at-once", 2, "--draws", 1)
+    assert code == 0
+    assert "perturbation mean" in out
+    code, _, err = gpovae("unseen", run, "--at-once", 5)
+    assert code == 2
+    assert "Hold out fewer" in err
+
+
 def test_network_csv_and_graphml_agree(gpovae, run, tmp_path):
     table, graph = tmp_path / "net.csv", tmp_path / "net.graphml"
     assert gpovae("network", run, "--threshold", 0.4, "--out", table)[0] == 0

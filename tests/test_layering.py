@@ -14,7 +14,7 @@ ROOMS = (
     ("data",),
     ("model",),
     ("training",),
-    ("inference", "evaluation"),
+    ("inference", "evaluation", "unseen", "interactions", "whatif"),
     ("workflow", "network"),
     ("plots",),
     ("cli",),

@@ -21,9 +21,8 @@ def predicted_by_network(fit: NetworkFit, prepared: PreparedCells) -> np.ndarray
 
     Log fold changes through T_K, minus the lift that keeps the shares at a sum of one, times the sensitivity of each gene.
     """
-    cells = _controls(prepared)
     change = measured_influence(fit, prepared) + common_lift(fit, prepared)[:, None]
-    return change * sensitivity(prepared.counts[cells], prepared.library_size[cells])
+    return change * control_sensitivity(prepared)
 
 
 def common_lift(fit: NetworkFit, prepared: PreparedCells) -> np.ndarray:
@@ -32,6 +31,12 @@ def common_lift(fit: NetworkFit, prepared: PreparedCells) -> np.ndarray:
     counts: Any = prepared.counts[cells]
     shares = np.asarray(counts.multiply(1 / prepared.library_size[cells][:, None]).mean(axis=0)).ravel()
     return -np.log(np.exp(measured_influence(fit, prepared)) @ (shares / shares.sum()))
+
+
+def control_sensitivity(prepared: PreparedCells) -> np.ndarray:
+    """(G,) `sensitivity` of every measured gene in the training controls."""
+    cells = _controls(prepared)
+    return sensitivity(prepared.counts[cells], prepared.library_size[cells])
 
 
 def sensitivity(counts: Any, library_size: np.ndarray) -> np.ndarray:

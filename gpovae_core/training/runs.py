@@ -12,6 +12,7 @@ Files, by name:
 - log.txt: what happened, in words
 - effects.h5ad: observed and predicted effects, perturbations x genes, one layer each
 - evaluation.json: scores with baselines and ceilings
+- unseen.json: how well the network alone predicts perturbations held out as a whole, where that was measured
 - checkpoints/: what is needed to resume
 - worker.txt: what the background process printed, where one worked here
 """
@@ -363,6 +364,14 @@ class RunFolder(JobFolder):
 
     def evaluation(self) -> dict[str, Any]:
         return self._json("evaluation.json")
+
+    def write_unseen(self, report: dict[str, Any]) -> None:
+        """See evaluation.unseen."""
+        write_text(self.path / "unseen.json", json.dumps(report, indent=2, allow_nan=False))
+
+    def unseen(self) -> dict[str, Any]:
+        """What write_unseen stored; empty where it was not measured."""
+        return self._json("unseen.json") if self.has("unseen.json") else {}
 
 
 def write_text(path: Path, text: str) -> None:

@@ -1,0 +1,216 @@
+"""How well does the network alone predict perturbations that it has never seen? Whole perturbations held out, beside the baselines.
+
+All cells of a held-out perturbation are gone from training and validation; it is predicted as an unseen gene is (gpovae_core.unseen)
+and compared with all its cells, against controls that did not train. The perturbed gene's own column is left out of every score:
+that a knock-down lowers its own gene needs no network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from gpovae_core import keys
+from gpovae_core.config import Settings
+from gpovae_core.data.effects import average_effects, log_expression
+from gpovae_core.data.schema import PreparedCells
+from gpovae_core.errors import QueryError
+from gpovae_core.evaluation.baselines import attainable, perturbation_mean, split_half_correlations
+from gpovae_core.evaluation.response import median, pearson
+from gpovae_core.unseen import PartWeights, Screen, fit_weights
+
+METHODS = ("network", "perturbation_mean", "mean_of_others", "no_effect")
+"""network: the prediction; perturbation_mean: mean over the training perturbations, as published; mean_of_others: the same without the
+perturbed genes' own falls; no_effect: zero, whose correlation is undefined."""
+
+FEWEST_TRAINING = 4
+_HALVINGS = 20
+
+Progress = Callable[[str, float], None]
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """Held-out perturbations (h) of one or more draws: names, draw (h,), observed (h, G) with NaN on the own gene, method -> (h, G),
+    moved_by (h,) number of training perturbations that move the gene, ceiling (h,) correlation that the noise allows."""
+
+    names: tuple[str, ...]
+    draw: np.ndarray
+    cells: np.ndarray
+    observed: np.ndarray
+    predictions: dict[str, np.ndarray]
+    moved_by: np.ndarray
+    ceiling: np.ndarray
+
+
+def hold_out(prepared: PreparedCells, perturbations: tuple[str, ...]) -> PreparedCells:
+    """The same cells with all cells of `perturbations` set apart as UNSEEN, as `data.unseen` would have set them."""
+    unknown = [name for name in perturbations if name not in prepared.perturbations]
+    if unknown:
+        raise QueryError(f"There are no cells of {', '.join(unknown)}: only perturbations with cells can be held out.")
+    from anndata import AnnData
+
+    split = np.asarray(prepared.cells.obs[keys.SPLIT], dtype=object).copy()
+    split[np.isin(prepared.labels.astype(str), perturbations)] = keys.UNSEEN
+    columns = {name: prepared.cells.obs[name] for name in prepared.cells.obs.columns}
+    obs = pd.DataFrame(columns | {keys.SPLIT: pd.Categorical(split, categories=list(keys.SPLITS))})
+    var = pd.DataFrame(index=prepared.cells.var_names)
+    return PreparedCells(AnnData(X=prepared.counts, obs=obs, var=var), prepared.panel, prepared.report)
+
+
+def candidates(prepared: PreparedCells) -> tuple[str, ...]:
+    """Perturbations of single genes with training cells: those that can be held out."""
+    trained = set(prepared.labels[prepared.where(splits=(keys.TRAIN,))])
+    return tuple(gene for gene in prepared.panel.data.perturbed if gene in trained)
+
+
+def draw_held_out(names: tuple[str, ...], at_once: int, draws: int, seed: int) -> list[tuple[str, ...]]:
+    """`draws` times `at_once` of the names; none twice before all have had their turn. Raises QueryError where too few would stay."""
+    if at_once < 1 or draws < 1:
+        raise QueryError(f"Hold out at least 1 perturbation in at least 1 draw; got {at_once} and {draws}.")
+    if len(names) - at_once < FEWEST_TRAINING:
+        raise QueryError(
+            f"Holding out {at_once} of {len(names)} perturbations leaves {max(0, len(names) - at_once)} to learn from; "
+            f"at least {FEWEST_TRAINING} are needed. Hold out fewer at a time."
+        )
+    rng = np.random.default_rng(seed)
+    queue: list[str] = []
+    drawn = []
+    for _ in range(draws):
+        chosen: list[str] = []
+        while len(chosen) < at_once:
+            if not queue:
+                queue = [names[i] for i in rng.permutation(len(names))]
+            chosen.append(next(name for name in queue if name not in chosen))
+            queue.remove(chosen[-1])
+        drawn.append(tuple(sorted(chosen)))
+    return drawn
+
+
+def predict_held_out(
+    prepared: PreparedCells, settings: Settings, at_once: int = 3, draws: int = 5, seed: int = 0, progress: Progress | None = None
+) -> Predicted:
+    """The protocol: every draw learns from the other perturbations alone."""
+    expression = log_expression(prepared.counts, prepared.library_size)
+    chosen = draw_held_out(candidates(prepared), at_once, draws, seed)
+    parts = []
+    for number, names in enumerate(chosen):
+
+        def tell(share: float, number: int = number) -> None:
+            if progress:
+                progress(f"holding out {', '.join(chosen[number])}", (number + share) / len(chosen))
+
+        tell(0.0)
+        parts.append(_one_draw(prepared, settings, names, number, expression, tell))
+    return Predicted(
+        names=tuple(name for part in parts for name in part.names),
+        predictions={method: np.concatenate([part.predictions[method] for part in parts]) for method in METHODS},
+        **{
+            field: np.concatenate([getattr(part, field) for part in parts])
+            for field in ("draw", "cells", "observed", "moved_by", "ceiling")
+        },
+    )
+
+
+def _one_draw(
+    prepared: PreparedCells, settings: Settings, names: tuple[str, ...], number: int, expression: Any, tell: Callable[[float], None]
+) -> Predicted:
+    apart = hold_out(prepared, names)
+    screen = Screen.of(apart, settings)
+    weights = fit_weights(screen, progress=lambda share: tell(0.9 * share))
+    reference = average_effects(apart, keys.HELD_OUT, names)
+    own = _own_columns(apart, names)
+    observed = reference.mean.to_numpy().copy()
+    observed[own] = np.nan
+    training = average_effects(apart, (keys.TRAIN,), screen.names).mean
+    made = np.stack([screen.parts(apart.panel.position(name)) for name in names])
+    predictions = {
+        "network": np.einsum("k,hkg->hg", weights.weights, made),
+        "perturbation_mean": np.tile(perturbation_mean(training).to_numpy()[0], (len(names), 1)),
+        "mean_of_others": made[:, 0],
+        "no_effect": np.zeros(observed.shape),
+    }
+    return Predicted(
+        names=names,
+        draw=np.full(len(names), number),
+        cells=reference.cells.to_numpy(),
+        observed=observed,
+        predictions=predictions,
+        moved_by=np.array([len(screen.moved_by(name)) for name in names]),
+        ceiling=_ceilings(apart, names, own, expression, settings.evaluation.seed),
+    )
+
+
+def _own_columns(prepared: PreparedCells, names: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
+    place = prepared.cells.var_names.get_indexer(list(names))
+    rows = np.flatnonzero(place >= 0)
+    return rows, place[rows]
+
+
+def _ceilings(
+    prepared: PreparedCells, names: tuple[str, ...], own: tuple[np.ndarray, np.ndarray], expression: Any, seed: int
+) -> np.ndarray:
+    """(h,) correlation that the true effects would reach, from halves of the cells; without the columns of the perturbed genes."""
+    kept = np.flatnonzero(prepared.where(splits=keys.HELD_OUT))
+    others = np.setdiff1d(np.arange(prepared.cells.n_vars), own[1])
+    halves = split_half_correlations(expression[kept][:, others], prepared.labels[kept], names, _HALVINGS, seed)[1]
+    return attainable(halves.mean(axis=0))
+
+
+def scores(predicted: Predicted) -> dict[str, Any]:
+    """{"pooled", "with_known_path", "per_perturbation"}: correlation and root mean square error of every method; None = undefined.
+
+    with_known_path: only held-out genes that some training perturbation moves, so that there is a path to learn from.
+    """
+    reached = predicted.moved_by > 0
+    return {
+        "pooled": _pooled(predicted, np.ones(len(predicted.names), dtype=bool)),
+        "with_known_path": _pooled(predicted, reached),
+        "per_perturbation": [_one(predicted, row) for row in range(len(predicted.names))],
+    }
+
+
+def _pooled(predicted: Predicted, rows: np.ndarray) -> dict[str, Any]:
+    known = np.isfinite(predicted.observed[rows])
+    truth = predicted.observed[rows][known]
+    result: dict[str, Any] = {"perturbations": int(rows.sum()), "rho": {}, "median_rho": {}, "rmse": {}}
+    for method, values in predicted.predictions.items():
+        guess = values[rows][known]
+        result["rho"][method] = _number(pearson(truth, guess))
+        own = [pearson(t[k], g[k]) for t, g, k in zip(predicted.observed[rows], values[rows], known, strict=True)]
+        result["median_rho"][method] = _number(median(np.array(own)))
+        result["rmse"][method] = _number(_rmse(truth, guess))
+    result["median_rho"]["ceiling"] = _number(median(predicted.ceiling[rows]))
+    return result
+
+
+def _one(predicted: Predicted, row: int) -> dict[str, Any]:
+    known = np.isfinite(predicted.observed[row])
+    truth = predicted.observed[row][known]
+    return {
+        "perturbation": predicted.names[row],
+        "draw": int(predicted.draw[row]),
+        "cells": int(predicted.cells[row]),
+        "moved_by": int(predicted.moved_by[row]),
+        "rho": {method: _number(pearson(truth, values[row][known])) for method, values in predicted.predictions.items()},
+        "rmse": {method: _number(_rmse(truth, values[row][known])) for method, values in predicted.predictions.items()},
+        "ceiling": _number(predicted.ceiling[row]),
+    }
+
+
+def _rmse(truth: np.ndarray, guess: np.ndarray) -> float:
+    return float(np.sqrt(np.mean((truth - guess) ** 2))) if len(truth) else float("nan")
+
+
+def _number(value: float) -> float | None:
+    """JSON knows no NaN."""
+    return float(value) if np.isfinite(value) else None
+
+
+def weights_for_report(weights: PartWeights) -> dict[str, Any]:
+    """How the parts are weighed in this screen, as stored with the run."""
+    return {"weights": weights.table(), "kept": weights.kept, "left_out": weights.left_out}
