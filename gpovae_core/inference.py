@@ -4,6 +4,11 @@ An effect is the mean over cells of log2(1 + 1e4 x / l) under the perturbation m
 small count is far from the logarithm of its mean, so the expectation is taken over the counts, at library sizes of real control
 cells; and it is computed, not drawn (`ExpectedLog`). Basal states, library sizes and cells are the same in both arms, so that
 what remains as Monte Carlo error comes from the guide (mask, effects) and from which control cells were drawn.
+
+What makes it fast: counts are never drawn, so that a few hundred cells leave a smaller Monte Carlo error than thousands of drawn
+ones, most of all where each has its own draw of the guide; what does not depend on the perturbation (basal part of the decoder,
+library sizes, the table of expectations, the control arm) is worked out once (`EffectPredictor`); and everything of the size
+cells x genes is worked on for a few genes at a time, in the processor's cache.
 """
 
 from __future__ import annotations
@@ -22,20 +27,23 @@ from gpovae_core.data.effects import EFFECT_SCALE
 from gpovae_core.data.schema import PreparedCells
 from gpovae_core.model.layers import Normal
 from gpovae_core.model.likelihood import MEAN_FLOOR
-from gpovae_core.model.module import Decoder, GpoVae
+from gpovae_core.model.module import GpoVae
 
-GRID_POINTS = 256
-EXACT_COUNTS = 256
-TAIL_SPACING = 1.02
-TAIL_DEVIATIONS = 12.0
+GRID_STEP = 1 / 16
+"""Of the table of expectations, in natural logarithms of the mean count."""
+QUADRATURE_STEP = 0.6
+SHARED_CELLS = 5
+"""Cells in which all draws behind the deviations are compared."""
+TABLE_GENES, DRAW_GENES = 16, 128
+"""Genes worked on at a time: their arrays stay in the processor's cache."""
 
 
 @dataclass(frozen=True)
 class PredictedEffects:
     """What the model expects, log2(1 + 1e4 x / l) against control; both (perturbations x measured genes).
 
-    deviation: standard deviation over draws of the guide, i.e. what the model itself is unsure about. monte_carlo_error: root
-    mean square over all entries of the standard error of `mean`.
+    deviation: standard deviation over draws of the guide in the same cells, i.e. what the model itself is unsure about.
+    monte_carlo_error: root mean square over all entries of the standard error of `mean` (over draws of guide and cells).
     """
 
     mean: pd.DataFrame
@@ -56,34 +64,52 @@ class PredictedEffects:
 
 
 class ExpectedLog:
-    """E[log2(1 + 1e4 x / l)] for Gamma-Poisson counts x, by table: genes x library levels x means on a logarithmic grid.
+    """E[log2(1 + 1e4 x / l)] for Gamma-Poisson counts x, by table: genes x logarithmic grid of means x library levels.
 
-    The expectation is a sum over counts: every count below EXACT_COUNTS, then counts 2 % apart, up to TAIL_DEVIATIONS standard
-    deviations above the largest mean. Between grid points the logarithm of the mean is interpolated linearly. Relative error
-    below 1e-3 (tests compare with scipy).
+    Between grid points the expectation is interpolated linearly in the logarithm of the mean; means below MEAN_FLOOR count as that,
+    means above `largest_mean` as that. Relative error below 1e-3 (tests compare with scipy).
     """
 
-    def __init__(self, concentration: Tensor, largest_mean: Tensor, library_levels: Tensor) -> None:
-        """concentration, largest_mean: (G,) per gene; library_levels: (Q,)."""
-        self.top = largest_mean.clamp(min=1.0).log()
-        self.bottom = torch.full_like(self.top, float(np.log(MEAN_FLOOR)))
-        steps = torch.linspace(0, 1, GRID_POINTS, dtype=self.top.dtype)
-        tables = [
-            _expected_log_table(c, (low + (high - low) * steps).exp(), library_levels)
-            for c, low, high in zip(concentration, self.bottom, self.top, strict=True)
-        ]
-        self.table = torch.stack(tables)  # (G, Q, GRID_POINTS)
+    def __init__(self, concentration: Tensor, library_levels: Tensor, largest_mean: float) -> None:
+        """concentration: (G,) per gene; library_levels: (Q,); largest_mean: of any gene in any cell."""
+        self.bottom = float(np.log(MEAN_FLOOR))
+        points = int(np.ceil((np.log(max(largest_mean, 1.0)) - self.bottom) / GRID_STEP)) + 1
+        self.points, self.levels = points, len(library_levels)
+        log_means = self.bottom + GRID_STEP * torch.arange(points, dtype=torch.float32)
+        self.table = torch.empty(len(concentration), points, self.levels)
+        for at in range(0, len(concentration), TABLE_GENES):
+            self.table[at : at + TABLE_GENES] = expected_log(concentration[at : at + TABLE_GENES].float(), log_means, library_levels)
 
-    def __call__(self, mean: Tensor, level: Tensor) -> Tensor:
-        """mean: (..., d, G) mean counts; level: (d,) library level of each draw. Returns the expectations, same shape."""
-        place = ((mean.log() - self.bottom) / (self.top - self.bottom)).clamp(0, 1) * (GRID_POINTS - 1)
-        left = place.long().clamp(max=GRID_POINTS - 2)
-        genes, levels, points = self.table.shape
-        flat = self.table.reshape(-1)
-        start = torch.arange(genes) * (levels * points) + level[:, None] * points  # (d, G)
-        at = start + left
-        low, high = flat[at], flat[at + 1]
-        return low + (high - low) * (place - left)
+    def __call__(self, log_mean: Tensor, level: Tensor, genes: slice = slice(None)) -> Tensor:
+        """Expectations (g, D) for the logarithms of mean counts (g, D), which are overwritten; level: (D,) level of each draw, int32.
+
+        genes: which rows of the table these are.
+        """
+        table = self.table[genes]
+        place = log_mean.sub_(self.bottom).div_(GRID_STEP).clamp_(0, self.points - 1.01)
+        left = place.int()
+        start = torch.arange(len(table), dtype=torch.int32)[:, None] * (self.points * self.levels) + level
+        at = (left * self.levels).add_(start).reshape(-1)
+        flat = table.reshape(-1)
+        low = flat.index_select(0, at)
+        return low.lerp_(flat.index_select(0, at.add_(self.levels)), place.sub_(left).reshape(-1)).reshape(place.shape)
+
+
+def expected_log(concentration: Tensor, log_means: Tensor, library_levels: Tensor) -> Tensor:
+    """E[log2(1 + a x)], a = 1e4 / l, of Gamma-Poisson counts x: (g, P, Q) for genes (g,), means exp(P,), library sizes (Q,).
+
+    log(1 + a x) = integral over t > 0 of (1 - exp(-x t)) exp(-t / a) / t (Frullani), and E[exp(-x t)] is the probability generating
+    function of the negative binomial, (1 + m (1 - exp(-t)) / c)^-c. In u = log t the integrand is analytic and falls off on both
+    sides, so that the trapezoid rule converges exponentially; only the weight exp(-t / a) knows the library size.
+    """
+    scale = EFFECT_SCALE / library_levels.double()
+    first, last = -float(log_means.max().clamp(min=0)) - 14.0, float(np.log(40.0 * scale.max()))
+    t = torch.arange(first, last + QUADRATURE_STEP, QUADRATURE_STEP, dtype=torch.float64).exp()
+    weights = ((-t[:, None] / scale).exp() * (QUADRATURE_STEP / np.log(2))).float()  # (K, Q)
+    rate = (log_means.double().exp()[:, None] * -torch.expm1(-t)).float()  # (P, K)
+    c = concentration[:, None, None]
+    seen = (rate / c).log1p_().mul_(-c)
+    return torch.expm1(seen, out=seen).neg_() @ weights
 
 
 def treatment_effects(
@@ -95,122 +121,185 @@ def treatment_effects(
 ) -> PredictedEffects:
     """Expected effects of `perturbations` (all in the data where None): panel genes, or several joined by '+'.
 
-    Artifact-free cells (a = 0). Raises QueryError for a gene outside the panel.
+    Artifact-free cells (a = 0). Raises QueryError for a gene outside the panel. To ask one run several times keep an `EffectPredictor`.
     """
     asked = prepared.perturbations if perturbations is None else perturbations
-    settings = settings or InferenceSettings()
-    dosage = torch.from_numpy(np.stack([prepared.panel.dosage(name) for name in asked]))
-    with torch.inference_mode():
-        means, deviations = _effects(model, prepared, dosage, settings, progress)
-    error = float((deviations**2).mean().div(settings.guide_samples).sqrt())
-    index = pd.Index(asked, name=keys.PERTURBATION)
-    columns = prepared.cells.var_names
-    return PredictedEffects(pd.DataFrame(means.numpy(), index, columns), pd.DataFrame(deviations.numpy(), index, columns), error)
+    for name in asked:
+        prepared.panel.dosage(name)  # an unknown gene is refused before the work, not after it
+    return EffectPredictor(model, prepared, settings).effects(asked, progress)
+
+
+class EffectPredictor:
+    """A model made ready for questions: what all answers share is worked out once. Not changed by answering."""
+
+    def __init__(self, model: GpoVae, prepared: PreparedCells, settings: InferenceSettings | None = None) -> None:
+        self.model, self.panel, self.genes = model, prepared.panel, prepared.cells.var_names
+        self.settings = settings or InferenceSettings()
+        with torch.inference_mode():
+            self._own, self._shared, levels = _arms(model, prepared, self.settings)
+            self._expected = ExpectedLog(model.decoder.log_concentration.exp(), levels, float(levels.max()))
+            self._control = [self._mean_log(arm, None) for arm in (self._own, self._shared)]
+
+    def effects(self, perturbations: tuple[str, ...], progress: Callable[[float], None] | None = None) -> PredictedEffects:
+        """Expected effects of panel genes, or several joined by '+'. Raises QueryError for a gene outside the panel."""
+        dosage = np.array([self.panel.dosage(name) for name in perturbations], dtype=np.float32).reshape(-1, len(self.panel))
+        return self.effects_of_dosage(dosage, perturbations, progress)
+
+    def effects_of_dosage(
+        self, dosage: np.ndarray, names: tuple[str, ...], progress: Callable[[float], None] | None = None
+    ) -> PredictedEffects:
+        """Expected effects of rows of the dosage matrix D (u, n), called `names`."""
+        mean, error, deviation = (np.zeros((len(names), len(self.genes)), dtype=np.float32) for _ in range(3))
+        for row, given in enumerate(dosage):
+            own, shared = self.draws_of_effect(given)
+            mean[row], error[row], deviation[row] = own.mean(axis=1), _spread(own) / np.sqrt(own.shape[1]), _spread(shared)
+            if progress:
+                progress((row + 1) / len(names))
+        index = pd.Index(names, name=keys.PERTURBATION)
+        return PredictedEffects(
+            mean=pd.DataFrame(mean, index, self.genes),
+            deviation=pd.DataFrame(deviation, index, self.genes),
+            monte_carlo_error=float(np.sqrt(np.square(error, dtype=np.float64).mean())) if len(names) else 0.0,
+        )
+
+    def draws_of_effect(self, dosage: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Effect under every draw of the guide, averaged over its cells: (G, S), cells of its own for each draw, and (G, R), the same
+        cells for all. dosage: (n,) row of D."""
+        arms = (self._own, self._shared)
+        with torch.inference_mode():
+            offsets = self._offsets(dosage)
+            effects = [self._mean_log(*given) - base for given, base in zip(self._given(arms, offsets, dosage), self._control, strict=True)]
+        return effects[0].numpy(), effects[1].numpy()
+
+    def draw_counts(self, dosage: np.ndarray | None, gene: str, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+        """Counts of a measured gene drawn from the model, one for each of its S x d cells, and their library sizes; both (S d,).
+
+        dosage: (n,) row of D; None for the control. Mean and concentration are those of the effects, a = 0.
+        """
+        column = self.genes.get_loc(gene)
+        with torch.inference_mode():
+            if dosage is None:
+                logits, normaliser = self._logits(self._own, None)
+            else:
+                logits, normaliser = self._logits(*next(self._given((self._own,), self._offsets(dosage), dosage)))
+            log_share = (logits[column] - normaliser).double()
+            concentration = float(self.model.decoder.log_concentration[column].exp())
+        library = self._own.library.double().numpy()
+        mean = np.exp(log_share.numpy()) * library + MEAN_FLOOR
+        random = np.random.default_rng(seed)
+        return random.poisson(random.gamma(concentration, mean / concentration)), library
+
+    def _offsets(self, dosage: np.ndarray) -> Tensor:
+        """(S + R, n) offsets of one perturbation."""
+        return guide_offsets(self.model, torch.from_numpy(dosage), self._own.samples + self._shared.samples, self.settings.seed)
+
+    def _given(self, arms: tuple[_Arm, ...], offsets: Tensor, dosage: np.ndarray) -> Iterator[tuple[_Arm, Tensor, Tensor | None]]:
+        """For each arm what the decoder is told of the perturbation: first layer (samples, width), shift of the log shares (G,)."""
+        decoder = self.model.decoder
+        shift = decoder.shift(torch.from_numpy(dosage)[None])
+        for arm, part in zip(arms, offsets.split([self._own.samples, self._shared.samples]), strict=False):
+            yield arm, decoder.mlp.first.block("offset", part), None if shift is None else shift[0]
+
+    def _logits(self, arm: _Arm, offset: Tensor | None, shift: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """(G, D) log shares but for a constant of each cell, and that constant (D,). offset: (samples, width); None: control."""
+        decoder = self.model.decoder
+        first = arm.basal.clone() if offset is None else arm.basal + offset[:, None]
+        hidden = decoder.mlp(first.expand(arm.samples, -1, -1).reshape(-1, first.shape[-1])).T.contiguous()
+        bias = decoder.head.bias if shift is None else decoder.head.bias + shift
+        logits = torch.empty(len(bias), hidden.shape[1])
+        middle = decoder.head.weight @ hidden.mean(dim=1) + bias
+        bias = bias - middle.max()  # keeps the exponentials finite
+        total = torch.zeros(hidden.shape[1])
+        for genes in _chunks(len(bias)):
+            torch.addmm(bias[genes, None], decoder.head.weight[genes], hidden, out=logits[genes])
+            total += logits[genes].exp().sum(dim=0)
+        return logits, total.log()
+
+    def _mean_log(self, arm: _Arm, offset: Tensor | None, shift: Tensor | None = None) -> Tensor:
+        """(G, samples) expected log2(1 + 1e4 x / l), mean over the cells of each draw of the guide."""
+        logits, normaliser = self._logits(arm, offset, shift)
+        base = arm.library.log() - normaliser
+        means = [
+            self._expected(logits[g].add_(base), arm.level, g).view(-1, arm.samples, arm.cells).mean(dim=2) for g in _chunks(len(logits))
+        ]
+        return torch.cat(means)
+
+
+def _spread(draws: np.ndarray) -> np.ndarray:
+    """(G,) standard deviation over draws (G, S); 0 for a single one."""
+    return draws.std(axis=1, ddof=1) if draws.shape[1] > 1 else np.zeros(len(draws), dtype=draws.dtype)
+
+
+def _chunks(genes: int) -> Iterator[slice]:
+    return (slice(at, min(at + DRAW_GENES, genes)) for at in range(0, genes, DRAW_GENES))
+
+
+def guide_offsets(model: GpoVae, dosage: Tensor, samples: int, seed: int) -> Tensor:
+    """(samples, n) offsets of a perturbation (n,), from the same random numbers for each: a gene's draw does not depend on who else is
+    asked."""
+    generator = torch.Generator().manual_seed(seed)
+    rows = dosage.nonzero()[:, 0]
+    draw = model.guide.sample(rows, model.guide.noise(samples, len(rows), generator))
+    return draw.offsets(dosage[None])[:, 0]
 
 
 @dataclass(frozen=True)
 class _Arm:
-    """Basal states and library sizes that every arm shares: S guide samples of d cells each."""
+    """Cells in which every perturbation, and the control, is asked for: d for each of some draws of the guide; D in all, draw by draw."""
 
-    basal: Tensor  # (S, d, L)
-    library: Tensor  # (d,) library size of each of the d cells
-    level: Tensor  # (d,) its level
+    samples: int
+    basal: Tensor  # (samples, d, width), or (1, d, width) where all draws share their cells: first layer of the decoder, bias included
+    library: Tensor  # (D,) library size: that of its level
+    level: Tensor  # (D,) int32
 
-
-def _effects(
-    model: GpoVae, prepared: PreparedCells, dosage: Tensor, settings: InferenceSettings, progress: Callable[[float], None] | None
-) -> tuple[Tensor, Tensor]:
-    arm, levels = _shared_arm(model, prepared, settings)
-    decoder = model.decoder
-    first = decoder.mlp.first
-    unperturbed = first.bias.expand(settings.guide_samples, 1, -1)
-    largest = _largest_share(decoder, arm, unperturbed) * arm.library.max() * 64  # a knock-down seldom raises a gene more than 64-fold
-    expected = ExpectedLog(decoder.log_concentration.exp(), largest.clamp(max=float(arm.library.max())), levels)
-
-    def mean_log(condition: Tensor, shift: Tensor | None = None) -> Tensor:
-        share = decoder.log_share(arm.basal, condition, shift).exp()
-        return expected(share * arm.library[:, None] + MEAN_FLOOR, arm.level).mean(dim=1)
-
-    control = mean_log(unperturbed)  # (S, G)
-    means, deviations = [], []
-    for i, offsets in enumerate(_offsets(model, dosage, settings)):
-        effect = mean_log((first.block("offset", offsets) + first.bias)[:, None], decoder.shift(dosage[i : i + 1])) - control
-        means.append(effect.mean(dim=0))
-        deviations.append(effect.std(dim=0) if len(effect) > 1 else torch.zeros_like(effect[0]))
-        if progress:
-            progress((i + 1) / len(dosage))
-    return torch.stack(means), torch.stack(deviations)
+    @property
+    def cells(self) -> int:
+        return self.basal.shape[1]
 
 
-def _offsets(model: GpoVae, dosage: Tensor, settings: InferenceSettings) -> Iterator[Tensor]:
-    """(S, n) offset of every perturbation, from the same random numbers for each: a gene's draw does not depend on who else is asked."""
-    for row in dosage:
-        generator = torch.Generator().manual_seed(settings.seed)
-        rows = row.nonzero()[:, 0]
-        draw = model.guide.sample(rows, model.guide.noise(settings.guide_samples, len(rows), generator))
-        yield draw.offsets(row[None])[:, 0]
+def _arms(model: GpoVae, prepared: PreparedCells, settings: InferenceSettings) -> tuple[_Arm, _Arm, Tensor]:
+    """The arm behind the means, cells of its own for each draw of the guide; the one behind the deviations, in which all draws share their
+    cells, so that only the guide differs; and the library levels (Q,).
 
-
-def _shared_arm(model: GpoVae, prepared: PreparedCells, settings: InferenceSettings) -> tuple[_Arm, Tensor]:
-    """Draw the control cells (passing quality control, training split) that lend library sizes, and basal states if so set."""
+    Cells are controls (passing quality control, training split): one from each of equal slices of the sorted library sizes, so that their
+    distribution is met without sampling error. Neighbouring slices share a level, the geometric mean of their cells.
+    """
     passing = ~np.asarray(prepared.cells.obs[keys.ARTIFACT], dtype=bool)
     pool = np.flatnonzero(prepared.where(keys.CONTROL, (keys.TRAIN,)) & passing & (prepared.library_size > 0))
     if not len(pool):
         pool = np.flatnonzero(prepared.where(keys.CONTROL) & (prepared.library_size > 0))
-    sizes = prepared.library_size[pool]
-    edges = np.quantile(sizes, np.linspace(0, 1, settings.library_levels + 1))
-    levels = np.unique((edges[:-1] + edges[1:]) / 2)
-    # One cell from each of d equal slices of the sorted library sizes: their distribution is met without sampling error.
-    slices = np.array_split(np.argsort(sizes, kind="stable"), settings.basal_draws)
-    generator = np.random.default_rng(settings.seed)
-    chosen = np.stack(
-        [[generator.choice(s) if len(s) else generator.integers(len(pool)) for s in slices] for _ in range(settings.guide_samples)]
+    pool = pool[np.argsort(prepared.library_size[pool], kind="stable")]
+    sizes = np.log(prepared.library_size[pool])
+    random, noise = np.random.default_rng(settings.seed), torch.Generator().manual_seed(settings.seed)
+    samples, draws = settings.guide_samples, settings.basal_draws
+    count = min(settings.library_levels, samples * draws)
+    levels = np.exp(
+        [sizes[len(pool) * q // count : max(len(pool) * (q + 1) // count, len(pool) * q // count + 1)].mean() for q in range(count)]
     )
-    typical = np.array([sizes[s].mean() if len(s) else sizes.mean() for s in slices])
-    level = np.abs(typical[:, None] - levels[None]).argmin(axis=1)
-    basal = torch.randn(*chosen.shape, model.settings.latent, generator=torch.Generator().manual_seed(settings.seed))
-    if settings.basal == "controls":
-        basal = _posterior_of_controls(model, prepared, pool[chosen]).sample(basal)
-    library = torch.from_numpy(levels[level]).float()
-    return _Arm(basal, library, torch.from_numpy(level)), torch.from_numpy(levels).double()
+
+    def arm(place: np.ndarray, samples: int) -> _Arm:
+        """place: (s, d) where between the smallest (0) and the largest (1) library size each cell is taken from."""
+        cells = pool[(place * len(pool)).astype(int)]
+        basal = torch.randn(*cells.shape, model.settings.latent, generator=noise)
+        if settings.basal == "controls":
+            basal = _posterior_of_controls(model, prepared, cells).sample(basal)
+        level = np.broadcast_to((place * count).astype(np.int32), (samples, place.shape[1])).reshape(-1)
+        first = model.decoder.mlp.first
+        return _Arm(
+            samples, first.block("basal", basal) + first.bias, torch.from_numpy(levels[level]).float(), torch.from_numpy(level.copy())
+        )
+
+    # Cell i of a draw comes from the i-th of d parts, and within it from another slice than cell i of any other draw.
+    slices = np.stack([random.permutation(samples) + i * samples for i in range(draws)], axis=1)
+    own = arm((slices + random.random(slices.shape)) / (samples * draws), samples)
+    shared = arm((np.arange(SHARED_CELLS)[None] + random.random((1, SHARED_CELLS))) / SHARED_CELLS, settings.spread_samples)
+    return own, shared, torch.from_numpy(levels)
 
 
 def _posterior_of_controls(model: GpoVae, prepared: PreparedCells, cells: np.ndarray) -> Normal:
     """q(z_b) of control cells at positions (S, d): (S, d, L)."""
     guide = model.guide
-    counts = torch.from_numpy(prepared.counts[cells.ravel()].toarray())
-    part = guide.counts_part(counts).reshape(*cells.shape, -1)
+    used, where = np.unique(cells, return_inverse=True)
+    parts = [guide.counts_part(torch.from_numpy(prepared.counts[some].toarray())) for some in np.array_split(used, len(used) // 256 + 1)]
+    part = torch.cat(parts)[torch.from_numpy(where.reshape(cells.shape))]
     return guide.basal_posterior(part, guide.basal.first.bias)  # no perturbation, no artifact
-
-
-def _largest_share(decoder: Decoder, arm: _Arm, unperturbed: Tensor) -> Tensor:
-    return decoder.log_share(arm.basal, unperturbed).exp().amax(dim=(0, 1)).double()
-
-
-def _expected_log_table(concentration: Tensor, means: Tensor, levels: Tensor) -> Tensor:
-    """(Q, M) expectations for one gene: means (M,), library levels (Q,)."""
-    c = concentration.double()
-    largest = means[-1]
-    counts, widths = _count_nodes(float(largest + TAIL_DEVIATIONS * (largest + largest**2 / c).sqrt()))
-    log_p = (
-        (counts + c).lgamma()
-        - c.lgamma()
-        - (counts + 1).lgamma()
-        + c * (c / (c + means[:, None])).log()
-        + counts * (means[:, None] / (c + means[:, None])).log()
-    )
-    probability = log_p.exp() * widths
-    probability = probability / probability.sum(dim=1, keepdim=True)  # the tail that the nodes leave out
-    values = torch.log2(1 + EFFECT_SCALE * counts / levels[:, None])  # (Q, X)
-    return (values @ probability.T).float()
-
-
-def _count_nodes(largest: float) -> tuple[Tensor, Tensor]:
-    """Counts at which the sum is taken, and how many counts each stands for."""
-    exact = np.arange(EXACT_COUNTS, dtype=np.float64)
-    if largest <= EXACT_COUNTS:
-        return torch.from_numpy(exact), torch.ones(EXACT_COUNTS, dtype=torch.float64)
-    spaces = int(np.ceil(np.log(largest / EXACT_COUNTS) / np.log(TAIL_SPACING))) + 1
-    edges = np.unique(np.round(EXACT_COUNTS * TAIL_SPACING ** np.arange(spaces + 1)))
-    nodes = (edges[:-1] + edges[1:] - 1) / 2
-    return torch.from_numpy(np.concatenate([exact, nodes])), torch.from_numpy(np.concatenate([np.ones(EXACT_COUNTS), np.diff(edges)]))
