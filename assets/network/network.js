@@ -397,7 +397,7 @@ class NetworkView {
     if (this.hidden?.[at]) parts.push(`${number(this.hidden[at])} more without direct evidence (source never perturbed) are hidden`);
     const between = view.self_loops ? "" : " between different genes";
     const falseRate = view.false_rate?.[at];
-    if (falseRate !== null && falseRate !== undefined) parts.push(`about ${(100 * falseRate).toFixed(0)} % of them expected false`);
+    if (falseRate !== null && falseRate !== undefined) parts.push(`${falseRate < 0.01 ? "under 1" : `about ${(100 * falseRate).toFixed(0)}`} % of them expected false`);
     this.el.status.replaceChildren(bold, document.createTextNode(`${between} have ${view.measure} > ${this.words(value)}; ${parts.join("; ")}.`));
     this.reportEmpty(value, total);
   }
