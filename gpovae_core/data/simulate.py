@@ -5,7 +5,8 @@ The generative process, for cell c, network genes i and j, natural logarithms:
     network      B[i, j] is the signed strength of the edge i -> j (row = source, column = target), sparse and acyclic
     knock-down   d[c, j] = log(1 - e_j) if c is perturbed in j and did not escape, else 0;   e_j ~ Beta(mean, spread)
     basal state  b[c, j] = sum_f z[c, f] L[f, j] + noise;   z = (cos, sin) of a uniform phase (a cycle), L ~ Normal(0, factor_spread)
-    activity     h[c, j] = b[c, j] + d[c, j] + sum_i B[i, j] s tanh(h[c, i] / s),   solved exactly, sources before targets
+    interaction  g[c, j] = +-strength if c carries both guides of an interacting pair that names j and did not escape, else 0
+    activity     h[c, j] = b[c, j] + d[c, j] + g[c, j] + sum_i B[i, j] s tanh(h[c, i] / s),   solved exactly, sources before targets
     own mRNA     r[c, j] = h[c, j], without d[c, j] where j is silent: its loss does not show in its own mRNA
     share        p[c, j] = (1 - m[c]) softmax_j(log base_j + batch effect[batch of c, j] + r[c, j]);   base_j log-normal
     mito         m[c] ~ logit-normal share of the MT- genes, which are outside the network
@@ -61,6 +62,11 @@ class SimulationSettings(BaseModel):
     control_share: float = Field(default=0.2, gt=0.0, lt=1.0, description="Share of cells with a non-targeting guide.")
     pair_share: Share = Field(default=0.0, description="Combinations A+B, as a share of the number of perturbations.")
     unmeasured_share: Share = Field(default=0.0, description="Share of the perturbed genes that have no column of counts.")
+    interacting_share: Share = Field(default=0.0, description="Share of the combinations that do more than their two genes each do alone.")
+    interaction_genes: int = Field(
+        default=10, ge=1, description="Genes, none of them perturbed, that such a combination changes beyond that."
+    )
+    interaction_strength: float = Field(default=0.8, gt=0.0, description="By how much: absolute log fold change, up or down at random.")
 
     network: Literal["mixed", "hubs", "chains", "random", "forks", "feedforward"] = Field(
         default="mixed", description="Shape of the network; mixed is hubs plus chains of 2 to 5 hops."
@@ -118,6 +124,10 @@ class SimulationSettings(BaseModel):
         return [
             (f"perturbations: {singles} genes cannot be perturbed when there are {self.genes}; raise genes", singles > self.genes),
             (f"pair_share: {pairs} combinations cannot be made of {singles} genes", pairs > singles * (singles - 1) // 2),
+            (
+                f"interaction_genes: {self.interaction_genes} of the {self.genes - singles} genes that are never perturbed; raise genes",
+                self.interacting > 0 and self.interaction_genes > self.genes - singles,
+            ),
             (f"strength_min {self.strength_min} is above strength_max {self.strength_max}", self.strength_min > self.strength_max),
             (
                 f"cells: {self.cells} with a control share of {self.control_share} leave fewer than one cell for the controls "
@@ -140,6 +150,11 @@ class SimulationSettings(BaseModel):
         return round(self.pair_share * self.perturbations)
 
     @property
+    def interacting(self) -> int:
+        """Number of combinations that interact."""
+        return round(self.interacting_share * self.pairs)
+
+    @property
     def unmeasured(self) -> int:
         """Number of perturbed genes without counts."""
         return round(self.unmeasured_share * self.perturbations)
@@ -159,13 +174,19 @@ class Simulation:
         (share removed), `silent` (not from the own mRNA) and `mitochondrial`; uns has `simulated`, `settings` (JSON) and `seed`.
     edges: the true direct edges, columns keys.SOURCE, TARGET, WEIGHT (signed strength) and SIGN (+1 activates, -1 represses). Genes
         that are perturbed but not measured are in it too.
+    interactions: the genes that a combination changes beyond what its genes do alone: keys.PERTURBATION, TARGET and WEIGHT (added to the
+        log activity; what lies downstream of such a gene changes with it). Empty unless asked for.
     """
 
     adata: AnnData
     edges: pd.DataFrame
+    interactions: pd.DataFrame
 
     def write(self, path: Path) -> Path:
-        """Write the cells to `path` and the edges beside it (`x.h5ad` -> `x.edges.csv`); returns the path of the edges."""
+        """Write the cells to `path` and the edges beside it (`x.h5ad` -> `x.edges.csv`); returns the path of the edges.
+
+        Where there are interactions they go to `x.interactions.csv`.
+        """
         path = Path(path)
         if path.suffix != ".h5ad":
             raise SettingsError(f"Simulated cells are written as .h5ad: expected a name like cells.h5ad, got '{path.name}'.")
@@ -173,18 +194,23 @@ class Simulation:
         self.adata.write_h5ad(path, compression="gzip")
         edges = path.with_suffix(".edges.csv")
         self.edges.to_csv(edges, index=False)
+        if len(self.interactions):
+            self.interactions.to_csv(path.with_suffix(".interactions.csv"), index=False)
         return edges
 
 
 def simulate(settings: SimulationSettings | None = None) -> Simulation:
     """Draw cells and their network by the process in the module's docstring; the same settings give the same data."""
     settings = settings or SimulationSettings()
-    network_seed, gene_seed, label_seed, cell_seed = np.random.SeedSequence(settings.seed).spawn(4)
+    network_seed, gene_seed, label_seed, cell_seed, interaction_seed = np.random.SeedSequence(settings.seed).spawn(5)
     network = _draw_network(settings, np.random.default_rng(network_seed))
     genes = _draw_genes(settings, network.perturbed, np.random.default_rng(gene_seed))
     droplets = _draw_droplets(settings, network.perturbed, np.random.default_rng(label_seed))
-    counts = _draw_counts(settings, network, genes, droplets, np.random.default_rng(cell_seed))
-    return Simulation(_annotate(settings, network, genes, droplets, counts), _edge_table(network, genes.names))
+    dose = _log_doses(droplets.targets, genes.knockdown)
+    beyond = _draw_interactions(settings, network.perturbed, droplets.targets, np.random.default_rng(interaction_seed))
+    counts = _draw_counts(settings, network, genes, droplets, dose + beyond, np.random.default_rng(cell_seed))
+    cells = _annotate(settings, network, genes, droplets, counts)
+    return Simulation(cells, _edge_table(network, genes.names), _interaction_table(beyond, droplets.targets, genes.names))
 
 
 def downstream(edges: pd.DataFrame, hops: int) -> pd.DataFrame:
@@ -435,10 +461,9 @@ def _draw_pairs(perturbed: np.ndarray, count: int, rng: np.random.Generator) -> 
 
 
 def _draw_counts(
-    settings: SimulationSettings, network: _Network, genes: _Genes, droplets: _Droplets, rng: np.random.Generator
+    settings: SimulationSettings, network: _Network, genes: _Genes, droplets: _Droplets, dose: np.ndarray, rng: np.random.Generator
 ) -> sparse.csr_matrix:
-    """(cells, measured genes + mitochondrial genes) float32, a chunk of cells dense at a time."""
-    dose = _log_doses(droplets.targets, genes.knockdown)
+    """(cells, measured genes + mitochondrial genes) float32, a chunk of cells dense at a time. dose: (labels, genes) forced changes."""
     size = max(1, _CHUNK_VALUES // (settings.genes + settings.mitochondrial_genes))
     blocks = []
     for start in range(0, settings.cells, size):
@@ -460,6 +485,19 @@ def _log_doses(targets: list[tuple[int, ...]], knockdown: np.ndarray) -> np.ndar
     for row, hit in enumerate(targets):
         dose[row, list(hit)] = np.log1p(-knockdown[list(hit)])
     return dose
+
+
+def _draw_interactions(
+    settings: SimulationSettings, perturbed: np.ndarray, targets: list[tuple[int, ...]], rng: np.random.Generator
+) -> np.ndarray:
+    """(labels, genes) log fold change that a combination forces beyond those of its genes; the first combinations drawn interact."""
+    beyond = np.zeros((len(targets), settings.genes), dtype=np.float32)
+    pairs = [row for row, hit in enumerate(targets) if len(hit) > 1]
+    untouched = np.setdiff1d(np.arange(settings.genes), perturbed)
+    for row in rng.permutation(pairs)[: settings.interacting].tolist():
+        chosen = rng.choice(untouched, settings.interaction_genes, replace=False)
+        beyond[row, chosen] = settings.interaction_strength * rng.choice([-1.0, 1.0], len(chosen))
+    return beyond
 
 
 def _draw_cells(
@@ -504,6 +542,15 @@ def _edge_table(network: _Network, names: np.ndarray) -> pd.DataFrame:
         }
     )
     return table.sort_values([keys.SOURCE, keys.TARGET], ignore_index=True)
+
+
+def _interaction_table(beyond: np.ndarray, targets: list[tuple[int, ...]], names: np.ndarray) -> pd.DataFrame:
+    rows, columns = np.nonzero(beyond)
+    labels = [keys.PAIR_SEPARATOR.join(names[list(hit)]) for hit in targets]
+    table = pd.DataFrame(
+        {keys.PERTURBATION: [labels[row] for row in rows], keys.TARGET: names[columns], keys.WEIGHT: beyond[rows, columns]}
+    )
+    return table.sort_values([keys.PERTURBATION, keys.TARGET], ignore_index=True)
 
 
 def _annotate(settings: SimulationSettings, network: _Network, genes: _Genes, droplets: _Droplets, counts: sparse.csr_matrix) -> AnnData:

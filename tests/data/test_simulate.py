@@ -322,3 +322,40 @@ def test_the_smallest_settings_work(kind: Any, genes: int) -> None:
     assert simulation.adata.shape == (4, genes)
     assert len(simulation.edges) >= (kind != "hubs")
     assert np.isfinite(simulation.adata.X.data).all()
+
+
+def test_interactions_are_in_the_cells_of_their_pair_alone() -> None:
+    """The stated genes of a pair move by the stated amount beyond what its genes do alone; nothing else is drawn differently."""
+    settings = {"genes": 60, "perturbations": 6, "pair_share": 0.5, "cells": 4000, "escape_share": 0.0, "doublet_share": 0.0}
+    plain = simulate(SimulationSettings(**settings))
+    made = simulate(SimulationSettings(**settings, interacting_share=0.34, interaction_genes=5, interaction_strength=1.0))
+    assert plain.interactions.empty
+    pd.testing.assert_frame_equal(plain.edges, made.edges)
+    pd.testing.assert_frame_equal(plain.adata.obs, made.adata.obs)
+    assert made.interactions[keys.PERTURBATION].nunique() == 1
+    assert len(made.interactions) == 5
+    assert (made.interactions[keys.WEIGHT].abs() == 1.0).all()
+    pair = made.interactions[keys.PERTURBATION].iloc[0]
+    labels = np.asarray(made.adata.obs[keys.PERTURBATION].astype(str))
+    stated = made.interactions.set_index(keys.TARGET)[keys.WEIGHT]
+    touched = {*stated.index, *downstream(made.edges, 10).query("source in @stated.index")["target"]}
+
+    def mean_share(simulation: Simulation) -> pd.Series:
+        rows = simulation.adata.X[np.flatnonzero(labels == pair)].toarray()
+        return pd.Series((rows / rows.sum(axis=1, keepdims=True)).mean(axis=0), simulation.adata.var_names)
+
+    change = np.log(mean_share(made) / mean_share(plain))
+    first = [gene for gene in stated.index if not (made.edges[keys.TARGET] == gene).any()]  # nothing else leads there
+    untouched = change.drop([*touched]).median()
+    np.testing.assert_allclose(change[first] - untouched, stated[first], atol=0.2)
+    others = np.flatnonzero(labels != pair)
+    before, after = (np.asarray(s.adata.X[others].sum(axis=0)).ravel() for s in (plain, made))
+    np.testing.assert_allclose(after / before, 1.0, atol=0.25)
+
+
+def test_interactions_that_cannot_be_drawn_are_refused_and_all_are_written(tmp_path: Any) -> None:
+    with pytest.raises(SettingsError, match="interaction_genes"):
+        SimulationSettings(genes=12, perturbations=8, pair_share=0.5, interacting_share=1.0, interaction_genes=5)
+    made = simulate(SimulationSettings(**SMALL, pair_share=0.5, interacting_share=0.5, interaction_genes=3))
+    made.write(tmp_path / "x.h5ad")
+    pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "x.interactions.csv"), made.interactions, check_dtype=False)
