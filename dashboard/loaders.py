@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import streamlit as st
@@ -12,15 +12,16 @@ import streamlit as st
 from dashboard.network_data import Picture, layout, picture
 from gpovae_core.data.schema import PreparationReport, PreparedCells
 from gpovae_core.errors import RunError
-from gpovae_core.evaluation.network import PairStatistics
-from gpovae_core.evaluation.report import held_out_pairs
 from gpovae_core.network.communities import communities
 from gpovae_core.network.curves import ThresholdCurves, threshold_curves
-from gpovae_core.network.evidence import HeldOutCells
 from gpovae_core.network.grn import GeneNetwork
 from gpovae_core.network.paths import PathTrace, trace_paths
 from gpovae_core.network.references import ReferenceNetwork, read_references
 from gpovae_core.training.runs import RunFolder, find_runs
+
+if TYPE_CHECKING:  # scipy.stats, a second: not before the first page stands
+    from gpovae_core.evaluation.network import PairStatistics
+    from gpovae_core.network.evidence import HeldOutCells
 
 DEMO = "demo"
 DEMO_PATH = Path(__file__).resolve().parent.parent / "assets" / "demo" / "run"
@@ -168,6 +169,8 @@ def _cells(path: str, stamped: Stamp) -> PreparedCells:
 
 @st.cache_resource(max_entries=4, show_spinner="Reading the held-out cells …")
 def _held_out(path: str, stamped: Stamp) -> HeldOutCells:
+    from gpovae_core.network.evidence import HeldOutCells
+
     return HeldOutCells.of(_cells(path, stamped))
 
 
@@ -178,6 +181,8 @@ def held_out(run: RunFolder) -> HeldOutCells | None:
 
 @st.cache_resource(max_entries=4, show_spinner="Testing every pair of genes on the held-out cells, once per run …")
 def _pairs(path: str, stamped: Stamp) -> PairStatistics:
+    from gpovae_core.evaluation.report import held_out_pairs
+
     return held_out_pairs(_cells(path, stamped))
 
 

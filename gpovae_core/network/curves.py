@@ -9,12 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from gpovae_core.evaluation.network import PairStatistics
 from gpovae_core.network.grn import GeneNetwork, check_hops
+
+if TYPE_CHECKING:  # scipy.stats takes a second to import; whoever has pairs has it already
+    from gpovae_core.evaluation.network import PairStatistics
 
 STEPS = 200
 """Steps of the slider over the scale of a network; network.js and thresholds.js count in the same."""
