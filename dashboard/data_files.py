@@ -19,6 +19,8 @@ from gpovae_core.errors import DataError
 if TYPE_CHECKING:
     from anndata import AnnData
 
+    from gpovae_core.data.backed import BackedCells
+
 Stamp = tuple[str, int, int]
 EXAMINED_BY = (
     "label_column",
@@ -44,7 +46,7 @@ def stamp(path: Path) -> Stamp:
 
 
 @st.cache_resource(max_entries=1, ttl=3600, show_spinner=False)
-def _cells(stamped: Stamp) -> AnnData:
+def _cells(stamped: Stamp) -> AnnData | BackedCells:
     from gpovae_core.data.io import read_cells
 
     return read_cells(Path(stamped[0]))

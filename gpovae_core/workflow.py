@@ -322,7 +322,12 @@ def _prepare(run: RunFolder, settings: Settings, report: Report | None) -> Prepa
     if cache.take(kept, run.path / "cells.h5ad"):
         prepared = _kept_cells(run, kept)
     if prepared is None:
-        prepared = prepare(Path(source.path), settings.data, progress=lambda stage, share: _tell(report, f"preparing: {stage}", share))
+        prepared = prepare(
+            Path(source.path),
+            settings.data,
+            lambda stage, share: _tell(report, f"preparing: {stage}", share),
+            scratch=run.path / ".counts.h5ad.part",  # swept up where the process dies
+        )
         run.write_cells(prepared)
         cache.keep(run.path / "cells.h5ad", kept)
     run.write_source(source.model_copy(update={"simulated": prepared.report.simulated, "sha256": found}))

@@ -10,6 +10,7 @@ import numpy as np
 
 from gpovae_core.config import ARTIFACT_CRITERIA
 from gpovae_core.data.schema import ArtifactCriterion
+from gpovae_core.data.store import StoredCounts, row_blocks
 from gpovae_core.data.wording import counted
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def class_genes(genes: Sequence[str], criterion: str) -> np.ndarray:
 
 
 def artifact_labels(
-    counts: sparse.csr_matrix,
+    counts: sparse.csr_matrix | StoredCounts,
     genes: Sequence[str],
     obs: pd.DataFrame,
     settings: DataSettings,
@@ -101,7 +102,7 @@ def artifact_labels(
 
 def _apply(
     name: str,
-    counts: sparse.csr_matrix,
+    counts: sparse.csr_matrix | StoredCounts,
     genes: Sequence[str],
     obs: pd.DataFrame,
     settings: DataSettings,
@@ -126,7 +127,9 @@ def _skipped(name: str, note: str) -> ArtifactCriterion:
     return ArtifactCriterion(name=name, used=False, note=note)
 
 
-def criterion_values(name: str, counts: sparse.csr_matrix, genes: Sequence[str], obs: pd.DataFrame) -> tuple[np.ndarray | None, str]:
+def criterion_values(
+    name: str, counts: sparse.csr_matrix | StoredCounts, genes: Sequence[str], obs: pd.DataFrame
+) -> tuple[np.ndarray | None, str]:
     """(values (n_obs,) of a criterion that has a cut-off, or None; where they come from, or why there are none).
 
     counts: (n_obs, n_vars) raw; obs: columns of the file, same rows. Doublets are called, not measured: not for them.
@@ -138,12 +141,15 @@ def criterion_values(name: str, counts: sparse.csr_matrix, genes: Sequence[str],
     return _percentages(name, counts, genes, obs)
 
 
-def _percentages(name: str, counts: sparse.csr_matrix, genes: Sequence[str], obs: pd.DataFrame) -> tuple[np.ndarray | None, str]:
+def _percentages(
+    name: str, counts: sparse.csr_matrix | StoredCounts, genes: Sequence[str], obs: pd.DataFrame
+) -> tuple[np.ndarray | None, str]:
     members = class_genes(genes, name)
     targeted = len(genes) < WHOLE_TRANSCRIPTOME
     if members.any() and not targeted:
         total = np.asarray(counts.sum(axis=1), dtype=np.float64).ravel()
-        part = np.asarray(counts[:, np.flatnonzero(members)].sum(axis=1), dtype=np.float64).ravel()
+        parts = [block[:, np.flatnonzero(members)].sum(axis=1) for _, block in row_blocks(counts)]
+        part = np.asarray(np.concatenate(parts), dtype=np.float64).ravel()
         return 100.0 * np.divide(part, total, out=np.zeros_like(total), where=total > 0), ""
     values, column = _from_obs(name, obs)
     if values is not None:
@@ -181,7 +187,7 @@ def _meaning(values: np.ndarray, cutoff: float, direction: str, failing: np.ndar
 
 
 def _doublets(
-    counts: sparse.csr_matrix, settings: DataSettings, batch: pd.Series | None, progress: Callable[[float], None] | None
+    counts: sparse.csr_matrix | StoredCounts, settings: DataSettings, batch: pd.Series | None, progress: Callable[[float], None] | None
 ) -> tuple[ArtifactCriterion, np.ndarray | None]:
     if not settings.detect_doublets:
         return _skipped(DOUBLET, "switched off in the settings (detect_doublets)"), None

@@ -11,9 +11,13 @@ from torch import Tensor
 
 from gpovae_core import keys
 from gpovae_core.data.effects import absolute_cell_effects, log_expression
+from gpovae_core.data.store import row_blocks, rows_of, shape_of
 
 if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
+
     from gpovae_core.data.schema import PreparedCells
+    from gpovae_core.data.store import StoredCounts
 
 
 @dataclass(frozen=True)
@@ -124,14 +128,23 @@ def counterfactual_profiles(prepared: PreparedCells, cells: int, seed: int) -> C
     return CounterfactualProfiles(names, dosage, counts, present)
 
 
+def _mean_and_square(counts: csr_matrix | StoredCounts) -> tuple[np.ndarray, np.ndarray]:
+    """Mean over cells of log1p counts, and of its square, per gene."""
+    cells, genes = shape_of(counts)
+    total = np.zeros((2, genes))
+    for rows, block in row_blocks(counts):
+        logs = block.log1p()
+        means = [np.asarray(values.mean(axis=0), dtype=np.float64).ravel() for values in (logs, logs.multiply(logs))]
+        total += np.stack(means) * ((rows.stop - rows.start) / cells)
+    return total[0], total[1]
+
+
 def training_constants(prepared: PreparedCells) -> TrainingConstants:
     """Counts and statistics over the training cells only."""
     training = np.flatnonzero(prepared.where(splits=(keys.TRAIN,)))
     names, tally = np.unique(prepared.labels[training].astype(str), return_counts=True)
     cells_per_gene = np.sum([count * prepared.panel.dosage(name) for name, count in zip(names, tally, strict=True)], axis=0)
-    logs = prepared.counts[training].log1p()
-    mean = np.asarray(logs.mean(axis=0), dtype=np.float64).ravel()
-    square = np.asarray(logs.multiply(logs).mean(axis=0), dtype=np.float64).ravel()
+    mean, square = _mean_and_square(rows_of(prepared.counts, training))
     unbiased = len(training) / max(len(training) - 1, 1)
     return TrainingConstants(
         cells_per_gene=np.asarray(cells_per_gene, dtype=np.float64),

@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from scipy import sparse
 
+from gpovae_core.data.backed import FileMatrix
 from gpovae_core.errors import Problem
 
 if TYPE_CHECKING:
     import pandas as pd
     from anndata import AnnData
+
+    from gpovae_core.data.backed import BackedCells
 
 LARGEST_EXACT = 2**24  # whole numbers up to here are exact in float32
 _USUAL_LAYERS = ("counts", "raw_counts", "count", "raw", "umi", "umis", "spliced_unspliced")
@@ -30,7 +33,7 @@ class Counts:
     notes: list[str] = field(default_factory=list)
 
 
-def find_counts(cells: AnnData, wanted: str | None = None) -> Counts:
+def find_counts(cells: AnnData | BackedCells, wanted: str | None = None) -> Counts:
     """The matrix of raw counts: `wanted` where given, else X, else the usual layers, raw, and any other layer.
 
     wanted: 'X', 'raw' or the name of a layer (`DataSettings.counts_layer`).
@@ -52,7 +55,7 @@ def find_counts(cells: AnnData, wanted: str | None = None) -> Counts:
     return Counts(None, None, "X", [problem])
 
 
-def _wanted_counts(cells: AnnData, wanted: str) -> Counts:
+def _wanted_counts(cells: AnnData | BackedCells, wanted: str) -> Counts:
     known = ["X", *_other_sources(cells)]
     if wanted not in known:
         message = f"counts_layer is '{wanted}', but the file has only: {', '.join(known)}."
@@ -62,19 +65,20 @@ def _wanted_counts(cells: AnnData, wanted: str) -> Counts:
     return Counts(None, None, wanted, [problem]) if problem else Counts(matrix, var, wanted)
 
 
-def _other_sources(cells: AnnData) -> list[str]:
+def _other_sources(cells: AnnData | BackedCells) -> list[str]:
     layers = list(map(str, cells.layers))
     usual = [name for wish in _USUAL_LAYERS for name in layers if name.casefold() == wish]
     raw = ["raw"] if cells.raw is not None and "raw" not in usual else []
     return [*usual, *raw, *sorted(set(layers) - set(usual))]
 
 
-def _stored(cells: AnnData, source: str) -> tuple[Any, pd.DataFrame]:
+def _stored(cells: AnnData | BackedCells, source: str) -> tuple[Any, pd.DataFrame]:
     if source == "X":
         return cells.X, cast("pd.DataFrame", cells.var)
     if source in cells.layers:
         return cells.layers[source], cast("pd.DataFrame", cells.var)
-    return cells.raw.X, cast("pd.DataFrame", cells.raw.var)
+    raw: Any = cells.raw
+    return raw.X, cast("pd.DataFrame", raw.var)
 
 
 def fault(matrix: Any, name: str) -> Problem | None:
@@ -101,6 +105,9 @@ def fault(matrix: Any, name: str) -> Problem | None:
 
 def _blocks(matrix: Any, size: int = 1 << 22) -> Any:
     """The stored values in blocks: nothing of the size of a dense (n_obs, n_vars) copy is ever made."""
+    if isinstance(matrix, FileMatrix):
+        yield from matrix.values()
+        return
     if sparse.issparse(matrix):
         for start in range(0, len(matrix.data), size):
             yield matrix.data[start : start + size]

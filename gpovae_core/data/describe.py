@@ -15,6 +15,7 @@ from gpovae_core.data.effects import EFFECT_SCALE
 from gpovae_core.data.panel import choose_panel
 from gpovae_core.data.schema import ArtifactCriterion, Panel
 from gpovae_core.data.splits import split_cells
+from gpovae_core.data.store import StoredCounts, columns_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,7 +57,7 @@ def panel_of(reading: Reading, settings: DataSettings) -> Panel:
     return choose_panel(reading.counts, reading.genes, reading.labels, training, settings, reading.ids)
 
 
-def knock_downs(counts: sparse.csr_matrix, genes: Sequence[str], labels: np.ndarray) -> pd.DataFrame:
+def knock_downs(counts: sparse.csr_matrix | StoredCounts, genes: Sequence[str], labels: np.ndarray) -> pd.DataFrame:
     """Own expression of every perturbed gene in its perturbation against control cells, one row per perturbation and target.
 
     counts: (n_obs, n_vars) raw; labels: (n_obs,) canonical. Columns: perturbation, target, cells, control_level and perturbed_level
@@ -65,8 +66,10 @@ def knock_downs(counts: sparse.csr_matrix, genes: Sequence[str], labels: np.ndar
     """
     import pandas as pd
 
-    column = {gene: i for i, gene in enumerate(genes)}
-    by_column: Any = counts.tocsc()
+    targets = {gene for name in set(labels) - {keys.CONTROL} for gene in name.split(keys.PAIR_SEPARATOR)}
+    own = np.array([i for i, gene in enumerate(genes) if gene in targets], dtype=int)
+    column = {genes[i]: place for place, i in enumerate(own)}
+    by_column: Any = columns_of(counts, own).tocsc()
     totals = np.asarray(counts.sum(axis=1), dtype=np.float64).ravel()
     scale = np.divide(EFFECT_SCALE, totals, out=np.zeros_like(totals), where=totals > 0)
     control = labels == keys.CONTROL

@@ -12,12 +12,14 @@ from gpovae_core.errors import DataError, Problem
 if TYPE_CHECKING:
     from anndata import AnnData
 
+    from gpovae_core.data.backed import BackedCells
+
 _MAKE_ONE = "Write your cells with `adata.write_h5ad('cells.h5ad')` in Python (from Seurat: SeuratDisk or sceasy) and give that file."
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
 
-def read_cells(path: Path | str) -> AnnData:
-    """AnnData of a .h5ad file or a .zarr folder; sparse counts stay sparse.
+def read_cells(path: Path | str) -> AnnData | BackedCells:
+    """AnnData of a .h5ad file or a .zarr folder; sparse counts stay sparse, and in the file where there are too many to be held.
 
     Raises DataError, with one Problem that says what the path is instead, for a missing file, another kind of file, a
     damaged one, no cells, no genes, and cell ids that occur twice.
@@ -40,9 +42,11 @@ def _refuse(code: str, message: str, hint: str, cause: BaseException | None = No
     raise DataError([Problem(code, message, hint)]) from cause
 
 
-def _read_h5ad(path: Path) -> AnnData:
+def _read_h5ad(path: Path) -> AnnData | BackedCells:
     import anndata
     import h5py
+
+    from gpovae_core.data.backed import must_stay_on_disk, open_backed
 
     if path.is_dir():
         _refuse(
@@ -56,6 +60,7 @@ def _read_h5ad(path: Path) -> AnnData:
         with h5py.File(path, "r") as file:
             missing = sorted({"obs", "var"} - set(file))
             found = ", ".join(sorted(file)[:6]) or "nothing"
+            on_disk = must_stay_on_disk(file)
         huge = too_large(path)
     except (OSError, RuntimeError, KeyError) as error:
         hint = "Copy or download it again, and compare the sizes."
@@ -66,13 +71,16 @@ def _read_h5ad(path: Path) -> AnnData:
     if huge:
         raise DataError([huge])
     try:
-        return anndata.read_h5ad(path)
+        return open_backed(h5py.File(path, "r")) if on_disk else anndata.read_h5ad(path)
     except Exception as error:  # whatever a damaged or foreign file makes h5py and anndata raise
         _refuse("not-anndata", f"'{path.name}' cannot be read as AnnData ({_first_line(error)}).", _MAKE_ONE, error)
 
 
-def _read_zarr(path: Path) -> AnnData:
+def _read_zarr(path: Path) -> AnnData | BackedCells:
     import anndata
+    import zarr
+
+    from gpovae_core.data.backed import must_stay_on_disk, open_backed
 
     if not path.is_dir() or not any((path / name).exists() for name in (".zgroup", "zarr.json", ".zmetadata")):
         kind = "an ordinary folder" if path.is_dir() else "a file"
@@ -81,12 +89,13 @@ def _read_zarr(path: Path) -> AnnData:
     if missing:
         _refuse("not-anndata", f"'{path.name}' is a zarr store but holds no AnnData: {' and '.join(missing)} missing.", _MAKE_ONE)
     try:
-        return anndata.read_zarr(path)
+        root = zarr.open_group(path, mode="r")
+        return open_backed(root) if must_stay_on_disk(root) else anndata.read_zarr(path)
     except Exception as error:
         _refuse("not-anndata", f"'{path.name}' cannot be read as AnnData ({_first_line(error)}).", _MAKE_ONE, error)
 
 
-def _check_shape_and_ids(cells: AnnData, name: str) -> None:
+def _check_shape_and_ids(cells: AnnData | BackedCells, name: str) -> None:
     if cells.n_obs == 0:
         _refuse("no-cells", f"'{name}' holds 0 cells ({counted(cells.n_vars, 'gene')}).", "Check the filter that wrote it.")
     if cells.n_vars == 0:
@@ -96,7 +105,7 @@ def _check_shape_and_ids(cells: AnnData, name: str) -> None:
         raise DataError([problem])
 
 
-def duplicate_cell_ids(cells: AnnData) -> Problem | None:
+def duplicate_cell_ids(cells: AnnData | BackedCells) -> Problem | None:
     """The problem with cell ids that occur more than once (compared as text), or None."""
     ids = cells.obs_names.astype(str)
     repeated = ids[ids.duplicated()].unique()

@@ -10,6 +10,8 @@ from gpovae_core.errors import Problem
 COPIES = 4.0
 """Preparing holds about so many times the counts at once: as stored, sorted, normalised, and in work. Dense counts are made sparse first,
 which costs as much again."""
+IN_BLOCKS = 2 * 2**30
+"""Preparing counts that stay on disk (data.store) takes about so much, however many there are."""
 SHARE = 0.5
 """Of the free memory, at most this goes into one file: the training and the browser need some too."""
 
@@ -48,6 +50,8 @@ def too_large(path: Path, free: int | None = None) -> Problem | None:
     """Why a file cannot be opened on this machine, as a Problem, or None where it can. Raises OSError for what is not HDF5."""
     free = free_memory() if free is None else free
     need = int(stored_bytes(path) * COPIES)
+    if _stays_on_disk(path):
+        need = min(need, IN_BLOCKS)
     if need <= SHARE * free:
         return None
     dense = _dense(path)
@@ -57,6 +61,15 @@ def too_large(path: Path, free: int | None = None) -> Problem | None:
     )
     mend = "Its counts are stored dense, zeros and all: `adata.X = scipy.sparse.csr_matrix(adata.X)` makes it several times smaller. "
     return Problem("file-too-large", message, (mend if dense else "") + "Or keep fewer cells or genes, or use a machine with more memory.")
+
+
+def _stays_on_disk(path: Path) -> bool:
+    import h5py
+
+    from gpovae_core.data.backed import must_stay_on_disk
+
+    with h5py.File(path, "r") as file:
+        return must_stay_on_disk(file)
 
 
 def _dense(path: Path) -> bool:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from gpovae_core import keys
-from gpovae_core.data.effects import log_expression
+from gpovae_core.data.effects import LogExpression, log_expression
 from gpovae_core.data.schema import Panel, PanelData
+from gpovae_core.data.store import BLOCK, StoredCounts, rows_of, shape_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,12 +21,13 @@ if TYPE_CHECKING:
 
 
 def choose_panel(
-    counts: sparse.csr_matrix,
+    counts: sparse.csr_matrix | StoredCounts,
     genes: Sequence[str],
     labels: pd.Series,
     training: np.ndarray,
     settings: DataSettings,
     ids: dict[str, str] | None = None,
+    progress: Callable[[float], None] | None = None,
 ) -> Panel:
     """G0, the genes of all labels, and G+ by `settings.panel`; every gene of G+ comes with its reason.
 
@@ -37,7 +39,7 @@ def choose_panel(
         why = "measured, never perturbed: every measured gene is in the panel"
         reasons = dict.fromkeys(sorted(set(genes) - set(perturbed)), why)
     else:
-        reasons = extended_by_wilcoxon(counts, genes, labels, training, settings, set(perturbed))
+        reasons = extended_by_wilcoxon(counts, genes, labels, training, settings, set(perturbed), progress)
     extended = sorted(reasons)
     present = set(genes)
     measured = tuple(gene for gene in (*perturbed, *extended) if gene in present)
@@ -47,10 +49,17 @@ def choose_panel(
 
 
 def extended_by_wilcoxon(
-    counts: sparse.csr_matrix, genes: Sequence[str], labels: pd.Series, training: np.ndarray, settings: DataSettings, perturbed: set[str]
+    counts: sparse.csr_matrix | StoredCounts,
+    genes: Sequence[str],
+    labels: pd.Series,
+    training: np.ndarray,
+    settings: DataSettings,
+    perturbed: set[str],
+    progress: Callable[[float], None] | None = None,
 ) -> dict[str, str]:
     """Gene -> reason: per perturbation its best never-perturbed genes that pass `select_extended`."""
-    table = wilcoxon_table(counts[np.flatnonzero(training)], genes, labels.iloc[np.flatnonzero(training)], settings.target_sum)
+    chosen_cells = np.flatnonzero(training)
+    table = wilcoxon_table(rows_of(counts, chosen_cells), genes, labels.iloc[chosen_cells], settings.target_sum, progress)
     candidates = cast("pd.DataFrame", table[~np.isin(table["gene"].to_numpy(dtype=str), sorted(perturbed))])
     chosen = select_extended(candidates, settings.extended_per_perturbation, settings.extended_min_abs_lfc, settings.extended_max_p)
     reasons: dict[str, list[str]] = {}
@@ -70,7 +79,13 @@ def select_extended(table: pd.DataFrame, per_perturbation: int, min_abs_lfc: flo
     return ranked.groupby("perturbation", sort=True).head(per_perturbation).drop(columns=["_score", "_lfc"]).reset_index(drop=True)
 
 
-def wilcoxon_table(counts: sparse.csr_matrix, genes: Sequence[str], labels: pd.Series, target_sum: float) -> pd.DataFrame:
+def wilcoxon_table(
+    counts: sparse.csr_matrix | StoredCounts,
+    genes: Sequence[str],
+    labels: pd.Series,
+    target_sum: float,
+    progress: Callable[[float], None] | None = None,
+) -> pd.DataFrame:
     """Every perturbation against the controls: columns perturbation, gene, score (z), lfc (log2 fold change), p (Benjamini-Hochberg).
 
     On log(1 + target_sum x / l), with scanpy's fold change of rank_genes_groups. Empty where there is nothing to compare.
@@ -87,7 +102,7 @@ def wilcoxon_table(counts: sparse.csr_matrix, genes: Sequence[str], labels: pd.S
     members = [np.flatnonzero(names == name) for name in (keys.CONTROL, *groups)]
     means = np.vstack([np.asarray(expression[rows].mean(axis=0)).ravel() for rows in members])
     levels = np.expm1(means) + 1e-9
-    scores = wilcoxon_scores(expression, members[0], members[1:])
+    scores = wilcoxon_scores(expression, members[0], members[1:], progress)
     adjusted = stats.false_discovery_control(2.0 * stats.norm.sf(np.abs(scores)), axis=1)
     return pd.DataFrame(
         {
@@ -100,15 +115,33 @@ def wilcoxon_table(counts: sparse.csr_matrix, genes: Sequence[str], labels: pd.S
     )
 
 
-def wilcoxon_scores(expression: sparse.csr_matrix, control: np.ndarray, groups: Sequence[np.ndarray]) -> np.ndarray:
+def wilcoxon_scores(
+    expression: sparse.csr_matrix | LogExpression,
+    control: np.ndarray,
+    groups: Sequence[np.ndarray],
+    progress: Callable[[float], None] | None = None,
+) -> np.ndarray:
     """(groups, n_vars) z of the rank-sum test of each group's rows against the control rows, normal approximation, ties corrected.
 
     expression: (n_obs, n_vars), no negative values. scanpy ranks controls and cells anew for every group: minutes for 100
     perturbations, hours for 600. Here the non-zero controls are sorted once per gene, and the zeros are counted, not sorted.
     """
-    by_gene: Any = expression.tocsc()
-    parts = [_block_scores(by_gene[:, start : start + 512], control, groups) for start in range(0, by_gene.shape[1], 512)]
+    parts = []
+    for end, block in _gene_blocks(expression):
+        parts.append(_block_scores(block, control, groups))
+        if progress:
+            progress(end / shape_of(expression)[1])
     return np.concatenate(parts, axis=1)
+
+
+def _gene_blocks(expression: sparse.csr_matrix | LogExpression) -> Iterator[tuple[int, Any]]:
+    """(position after the last gene, these genes as CSC), all genes in order."""
+    if isinstance(expression, LogExpression):
+        yield from ((columns.stop, block) for columns, block in expression.column_blocks(BLOCK))
+        return
+    by_gene: Any = expression.tocsc()
+    for start in range(0, by_gene.shape[1], 512):
+        yield min(start + 512, by_gene.shape[1]), by_gene[:, start : start + 512]
 
 
 def _block_scores(block: Any, control: np.ndarray, groups: Sequence[np.ndarray]) -> np.ndarray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -35,8 +35,13 @@ _IN_MEMORY = "(in memory)"
 Progress = Callable[[str, float], None]
 
 
-def prepare(source: Path | str | AnnData, settings: DataSettings, progress: Progress | None = None) -> PreparedCells:
+def prepare(
+    source: Path | str | AnnData, settings: DataSettings, progress: Progress | None = None, scratch: Path | None = None
+) -> PreparedCells:
     """Prepared cells of a file (.h5ad, .zarr) or an AnnData, which is not changed.
+
+    Counts of a file that are too large to be held (data.store) stay on disk, in memory of about 2 GB: in the file `scratch`, or in a
+    temporary one where None, until `PreparedCells.write` takes that to its place.
 
     Rows come sorted by cell id, columns by gene name: the order of the file has no influence on any result.
     progress: called with what is being done and the share done so far, 0 to 1.
@@ -46,8 +51,8 @@ def prepare(source: Path | str | AnnData, settings: DataSettings, progress: Prog
     tell("reading the file", 0.0)
     name = Path(source).name if isinstance(source, str | Path) else _IN_MEMORY
     cells = read_cells(source) if isinstance(source, str | Path) else source
-    tell("checking", 0.1)
-    examination = examine(cells, settings)
+    tell("checking", 0.02)
+    examination = examine(cells, settings, scratch, lambda share: tell("sorting the counts", 0.05 + 0.1 * share))
     reading = examination.reading
     if reading is None:
         raise DataError([problem for problem in examination.problems if problem.severity == "error"])
@@ -64,16 +69,25 @@ def _assemble(name: str, reading: Reading, examination: Examination, settings: D
     )
     tell("choosing the panel", 0.5)
     training = (splits == keys.TRAIN).to_numpy()
-    panel = choose_panel(reading.counts, reading.genes, reading.labels, training, settings, reading.ids)
+    panel = choose_panel(
+        reading.counts,
+        reading.genes,
+        reading.labels,
+        training,
+        settings,
+        reading.ids,
+        lambda share: tell("choosing the panel", 0.5 + 0.1 * share),
+    )
     tell("matching controls", 0.6)
-    expression = log_expression(reading.counts, target_sum=settings.target_sum)
+    expression: Any = log_expression(reading.counts, target_sum=settings.target_sum)
     columns = np.flatnonzero(np.isin(np.array(reading.genes), np.array(panel.data.measured)))
     matched = pair_controls(
         expression[:, columns], reading.labels, splits, settings, lambda share: tell("matching controls", 0.6 + 0.4 * share)
     )
     report = _report(name, reading, examination, artifacts, panel, settings)
     tell("done", 1.0)
-    return PreparedCells(_cells(reading, artifacts, splits, matched, batch), panel, report)
+    obs = _annotations(reading, artifacts, splits, matched, batch)
+    return PreparedCells.of(reading.counts, obs, reading.genes, panel, report)
 
 
 def find_batch(obs: pd.DataFrame) -> pd.Series | None:
@@ -85,9 +99,8 @@ def find_batch(obs: pd.DataFrame) -> pd.Series | None:
     return None
 
 
-def _cells(reading: Reading, artifacts: Artifacts, splits: pd.Series, matched: pd.Series, batch: pd.Series | None) -> AnnData:
+def _annotations(reading: Reading, artifacts: Artifacts, splits: pd.Series, matched: pd.Series, batch: pd.Series | None) -> pd.DataFrame:
     import pandas as pd
-    from anndata import AnnData
 
     index = pd.Index(reading.labels.index, dtype=object)
     obs = pd.DataFrame(
@@ -102,7 +115,7 @@ def _cells(reading: Reading, artifacts: Artifacts, splits: pd.Series, matched: p
     )
     if batch is not None:
         obs[BATCH] = pd.Categorical(batch)
-    return AnnData(X=reading.counts, obs=obs, var=pd.DataFrame(index=pd.Index(reading.genes, dtype=object)))
+    return obs
 
 
 def _report(

@@ -15,8 +15,13 @@ from gpovae_core import keys
 from gpovae_core.errors import QueryError
 
 if TYPE_CHECKING:  # anndata takes half a second to import; whoever holds cells has it already
+    from collections.abc import Sequence
+
+    import pandas as pd
     from anndata import AnnData
     from scipy.sparse import csr_matrix
+
+    from gpovae_core.data.store import StoredCounts
 
 
 class PanelData(BaseModel):
@@ -139,19 +144,35 @@ class PreparationReport(BaseModel):
 class PreparedCells:
     """Cells ready for training.
 
-    cells: AnnData with raw counts as CSR float32 in X, shape (n_obs, n_vars); var_names are gene symbols; obs is indexed by
-        cell id and has the columns keys.PERTURBATION, ARTIFACT, SPLIT, CONTROL_ID and LIBRARY_SIZE.
-    panel: the genes of W. report: how all this came about.
+    cells: AnnData with raw counts as CSR float32 in X, shape (n_obs, n_vars), X empty where they are `stored`; var_names are gene
+        symbols; obs is indexed by cell id and has the columns keys.PERTURBATION, ARTIFACT, SPLIT, CONTROL_ID and LIBRARY_SIZE.
+    panel: the genes of W. report: how all this came about. stored: the counts, where they are too large to be held.
     """
 
     cells: AnnData
     panel: Panel
     report: PreparationReport
+    stored: StoredCounts | None = None
+
+    @classmethod
+    def of(
+        cls, counts: csr_matrix | StoredCounts, obs: pd.DataFrame, genes: Sequence[str], panel: Panel, report: PreparationReport
+    ) -> PreparedCells:
+        """counts: (n_obs, n_vars), in memory or on disk; obs: as in `cells`; genes: names of its columns."""
+        import pandas as pd
+        from anndata import AnnData
+
+        from gpovae_core.data.store import StoredCounts
+
+        var = pd.DataFrame(index=pd.Index(genes, dtype=object))
+        if isinstance(counts, StoredCounts):
+            return cls(AnnData(obs=obs, var=var), panel, report, counts)
+        return cls(AnnData(X=counts, obs=obs, var=var), panel, report)
 
     @property
     def counts(self) -> csr_matrix:
-        """(n_obs, n_vars) raw counts, float32."""
-        return cast("csr_matrix", self.cells.X)
+        """(n_obs, n_vars) raw counts, float32. On disk they answer `counts[rows]` as a matrix does; see data.store for the rest."""
+        return cast("csr_matrix", self.cells.X if self.stored is None else self.stored)
 
     @cached_property
     def labels(self) -> np.ndarray:
@@ -180,11 +201,16 @@ class PreparedCells:
         return self.cells.var_names.get_indexer(genes)
 
     def write(self, path: Path) -> None:
-        """One compressed h5ad with panel and report inside. Written aside, then renamed: a reader never sees half a file."""
+        """One h5ad with panel and report inside, compressed but for counts on disk. Written aside, then renamed: a reader never
+        sees half a file."""
         cells = self.cells.copy()
         cells.uns = {"panel": self.panel.data.model_dump_json(), "report": self.report.model_dump_json()}
         aside = path.with_name(f".{path.name}.part")
-        cells.write_h5ad(aside, compression="gzip", convert_strings_to_categoricals=False)
+        if self.stored is None:
+            cells.write_h5ad(aside, compression="gzip", convert_strings_to_categoricals=False)
+        else:
+            self.stored.write_as(aside)
+            _annotate(aside, cells)
         aside.replace(path)
 
     @classmethod
@@ -192,10 +218,36 @@ class PreparedCells:
         """Inverse of write."""
         import anndata
 
-        cells = anndata.read_h5ad(path)
+        from gpovae_core.data.store import StoredCounts, is_stored
+
+        stored = StoredCounts(path) if is_stored(path) else None
+        cells = anndata.read_h5ad(path) if stored is None else _annotations(path)
         panel = Panel(PanelData.model_validate(json.loads(cells.uns["panel"])))
         report = PreparationReport.model_validate(json.loads(cells.uns["report"]))
-        return cls(cells=cells, panel=panel, report=report)
+        return cls(cells=cells, panel=panel, report=report, stored=stored)
+
+
+def _annotations(path: Path) -> AnnData:
+    """obs, var and uns of an .h5ad file."""
+    import h5py
+    from anndata import AnnData
+    from anndata.io import read_elem
+
+    with h5py.File(path, "r") as file:
+        obs, var, uns = (cast("Any", read_elem(cast("Any", file[name]))) for name in ("obs", "var", "uns"))
+    return AnnData(obs=obs, var=var, uns=uns)
+
+
+def _annotate(path: Path, cells: AnnData) -> None:
+    """Put obs, var and uns into an .h5ad file that holds X."""
+    import h5py
+    from anndata.io import write_elem
+
+    with h5py.File(path, "r+") as file:
+        for name, value in (("obs", cells.obs), ("var", cells.var), ("uns", dict(cells.uns))):
+            write_elem(file, name, value)
+        for name in ("layers", "obsm", "varm", "obsp", "varp"):
+            write_elem(file, name, {})
 
 
 def read_report(path: Path) -> PreparationReport:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from gpovae_core import keys
+from gpovae_core.data.backed import FileMatrix
 from gpovae_core.data.counts import as_csr, find_counts
 from gpovae_core.data.effects import log_expression
 from gpovae_core.data.genes import find_gene_names
@@ -19,11 +20,16 @@ from gpovae_core.data.wording import counted
 from gpovae_core.errors import Problem
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
     import pandas as pd
     from anndata import AnnData
     from scipy import sparse
 
     from gpovae_core.config import DataSettings
+    from gpovae_core.data.backed import BackedCells
+    from gpovae_core.data.store import StoredCounts
 
 FEWEST_CELLS = 3  # one cell each for training, validation and test
 FEWEST_PERTURBATIONS = 2
@@ -33,10 +39,11 @@ FEWEST_PERTURBATIONS = 2
 class Reading:
     """The usable part of a file in an order of its own: cells sorted by id, genes by name, so that file order cannot matter.
 
-    counts: (n_obs, n_vars) raw counts, CSR float32; labels: cell id -> canonical label; obs: the file's columns of these cells.
+    counts: (n_obs, n_vars) raw counts, CSR float32, on disk where they are too large to be held; labels: cell id -> canonical label;
+    obs: the file's columns of these cells.
     """
 
-    counts: sparse.csr_matrix
+    counts: sparse.csr_matrix | StoredCounts
     genes: tuple[str, ...]
     ids: dict[str, str]
     labels: pd.Series
@@ -80,8 +87,13 @@ class _Findings:
         return not any(problem.severity == "error" for problem in self.problems)
 
 
-def examine(cells: AnnData, settings: DataSettings) -> Examination:
-    """Everything wrong with `cells` under `settings`, and what training would use of them."""
+def examine(
+    cells: AnnData | BackedCells, settings: DataSettings, scratch: Path | None = None, progress: Callable[[float], None] | None = None
+) -> Examination:
+    """Everything wrong with `cells` under `settings`, and what training would use of them.
+
+    scratch: where counts that are too large to be held are written in the order of a Reading; a temporary file where None.
+    """
     found = _Findings()
     repeated = duplicate_cell_ids(cells)
     found.add([repeated] if repeated else [])
@@ -100,17 +112,18 @@ def examine(cells: AnnData, settings: DataSettings) -> Examination:
     summary |= {"control_label": labels.control_label, "simulated": bool(cells.uns.get("simulated", False))}
     if labels.canonical is None or counts.matrix is None or not names.usable or repeated:
         return Examination(tuple(found.problems), summary | {"notes": found.notes})
-    reading = _select(cells, counts.matrix, names.names, names.ids, labels, settings, found)
+    store = _Store(scratch, progress or (lambda share: None))
+    reading = _select(cells, counts.matrix, names.names, names.ids, labels, settings, found, store)
     summary |= _summarise(reading, found)
     return Examination(tuple(found.problems), summary, reading if found.ok else None)
 
 
-def _basics(cells: AnnData) -> dict[str, Any]:
+def _basics(cells: AnnData | BackedCells) -> dict[str, Any]:
     return {"cells": int(cells.n_obs), "genes": int(cells.n_vars)}
 
 
 def _labels(
-    cells: AnnData, genes: Sequence[str], ids: dict[str, str], settings: DataSettings, found: _Findings
+    cells: AnnData | BackedCells, genes: Sequence[str], ids: dict[str, str], settings: DataSettings, found: _Findings
 ) -> tuple[str | None, Labels]:
     hint = cells.uns.get("control_label")
     hint = str(hint) if isinstance(hint, str | np.str_) else None
@@ -127,8 +140,31 @@ def _labels(
     return column, labels
 
 
+@dataclass(frozen=True)
+class _Store:
+    """Where counts that are too large to be held go, and who is told how far that is."""
+
+    path: Path | None
+    tell: Callable[[float], None]
+
+    def counts(self, matrix: Any, rows: np.ndarray, columns: np.ndarray, wanted: bool) -> sparse.csr_matrix | StoredCounts:
+        """(len(rows), len(columns)) these rows and columns in this order; wanted: False where an error stops the work anyway."""
+        if not isinstance(matrix, FileMatrix):
+            chosen = as_csr(matrix[rows])[:, columns]
+            chosen.sort_indices()
+            return chosen
+        return matrix.store(rows, columns, self.path, self.tell) if wanted else as_csr(np.zeros((0, len(columns))))
+
+
 def _select(
-    cells: AnnData, matrix: Any, genes: list[str], ids: dict[str, str], labels: Labels, settings: DataSettings, found: _Findings
+    cells: AnnData | BackedCells,
+    matrix: Any,
+    genes: list[str],
+    ids: dict[str, str],
+    labels: Labels,
+    settings: DataSettings,
+    found: _Findings,
+    store: _Store,
 ) -> Reading:
     """The cells that stay, sorted; every one that does not goes into found.dropped with its reason."""
     assert labels.canonical is not None
@@ -144,30 +180,26 @@ def _select(
     rows = np.flatnonzero(kept)
     rows = rows[np.argsort(cell_ids[rows].astype(str), kind="stable")]
     columns = np.argsort(np.array(genes), kind="stable")
-    counts = as_csr(matrix[rows])[:, columns]
-    counts.sort_indices()
-    ordered = tuple(genes[i] for i in columns)
-    strong = _strong_enough(counts, ordered, canonical[rows], settings, found)
-    strong &= _enough_cells(canonical[rows], strong, settings.min_cells, found)
-    return _reading(cells, counts, ordered, ids, canonical, rows, strong, found)
+    stay = _strong_enough(matrix, rows, genes, canonical[rows], settings, found)
+    stay &= _enough_cells(canonical[rows], stay, settings.min_cells, found)
+    counts = store.counts(matrix, rows[stay], columns, wanted=found.ok)
+    return _reading(cells, counts, tuple(genes[i] for i in columns), ids, canonical, rows[stay], found)
 
 
 def _reading(
-    cells: AnnData,
-    counts: sparse.csr_matrix,
+    cells: AnnData | BackedCells,
+    counts: sparse.csr_matrix | StoredCounts,
     genes: tuple[str, ...],
     ids: dict[str, str],
     canonical: np.ndarray,
     rows: np.ndarray,
-    stay: np.ndarray,
     found: _Findings,
 ) -> Reading:
     import pandas as pd
 
-    obs = cast("pd.DataFrame", cells.obs).iloc[rows[stay]].copy()
+    obs = cast("pd.DataFrame", cells.obs).iloc[rows].copy()
     obs.index = obs.index.astype(str)
-    labels = pd.Series(canonical[rows[stay]], index=obs.index, name=keys.PERTURBATION, dtype=object)
-    counts = counts if stay.all() else counts[np.flatnonzero(stay)]
+    labels = pd.Series(canonical[rows], index=obs.index, name=keys.PERTURBATION, dtype=object)
     return Reading(counts, genes, {gene: ids[gene] for gene in genes if gene in ids}, labels, obs, tuple(found.dropped))
 
 
@@ -182,12 +214,17 @@ def _not_empty(matrix: Any, kept: np.ndarray, found: _Findings) -> np.ndarray:
 
 
 def _strong_enough(
-    counts: sparse.csr_matrix, genes: tuple[str, ...], labels: np.ndarray, settings: DataSettings, found: _Findings
+    matrix: Any, rows: np.ndarray, genes: list[str], labels: np.ndarray, settings: DataSettings, found: _Findings
 ) -> np.ndarray:
-    """(n_obs,) bool: all True, unless only strongly knocked-down cells are wanted."""
+    """(len(rows),) bool: all True, unless only strongly knocked-down cells are wanted. labels: those of the rows."""
     if not settings.strong_knockdown_only:
         return np.ones(len(labels), dtype=bool)
-    strong = strong_knockdown(log_expression(counts, target_sum=settings.target_sum), genes, labels, settings.knockdown_percentile)
+    targets = np.flatnonzero(np.isin(np.array(genes), sorted(_targets(labels))))
+    totals = np.asarray(matrix.sum(axis=1), dtype=np.float32).ravel()[rows]
+    in_file = isinstance(matrix, FileMatrix)
+    counts = matrix.columns_of_rows(rows, targets) if in_file else as_csr(matrix[rows])[:, targets]
+    expression = log_expression(counts, totals, settings.target_sum)
+    strong = strong_knockdown(expression, [genes[i] for i in targets], labels, settings.knockdown_percentile)
     for name in sorted(set(labels[~strong])):
         n = int((~strong & (labels == name)).sum())
         reason = f"target above percentile {settings.knockdown_percentile:g} of controls"

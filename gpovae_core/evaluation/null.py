@@ -18,6 +18,7 @@ from gpovae_core.config import Settings
 from gpovae_core.data.effects import absolute_cell_effects, log_expression
 from gpovae_core.data.pairing import pair_controls
 from gpovae_core.data.schema import PreparedCells
+from gpovae_core.data.store import rows_of
 from gpovae_core.errors import QueryError
 
 FEWEST_CONTROLS = 20
@@ -62,8 +63,6 @@ def null_screen(prepared: PreparedCells, settings: Settings) -> PreparedCells:
     Every single-gene perturbation gets as many cells as it has in that split, all of the half where it has more; a
     control may stand in for several perturbations, under an id for each. Raises QueryError with fewer than FEWEST_CONTROLS controls.
     """
-    import anndata
-
     controls = int((prepared.labels == keys.CONTROL).sum())
     if controls < FEWEST_CONTROLS:
         raise QueryError(f"A null needs at least {FEWEST_CONTROLS} control cells to split; there are {controls}.")
@@ -73,11 +72,11 @@ def null_screen(prepared: PreparedCells, settings: Settings) -> PreparedCells:
     obs = pd.DataFrame(prepared.cells.obs).iloc[positions].copy()
     obs.index = pd.Index([f"{cell}/{label}" for cell, label in zip(obs.index, labels, strict=True)])
     obs[keys.PERTURBATION] = labels
-    expression = log_expression(prepared.counts[positions], prepared.library_size[positions])[:, prepared.panel_columns]
+    counts = rows_of(prepared.counts, positions)
+    expression = log_expression(counts, prepared.library_size[positions])[:, prepared.panel_columns]
     matched = pair_controls(expression, pd.Series(labels, index=obs.index), obs[keys.SPLIT].astype(object), settings.data)
     obs[keys.CONTROL_ID] = matched.to_numpy()
-    cells = anndata.AnnData(X=prepared.counts[positions], obs=obs, var=pd.DataFrame(index=prepared.cells.var_names))
-    return PreparedCells(cells, prepared.panel, prepared.report)
+    return PreparedCells.of(counts, obs, list(prepared.cells.var_names), prepared.panel, prepared.report)
 
 
 def _relabelled(prepared: PreparedCells, names: list[str], rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -118,7 +117,7 @@ def _halves(prepared: PreparedCells, seed: int) -> tuple[np.ndarray, np.ndarray]
 def _differences(prepared: PreparedCells, cells: np.ndarray, labels: np.ndarray, settings: Settings) -> np.ndarray:
     """(cells, measured panel genes) absolute difference of every cell to its matched control; zeros for controls."""
     columns = prepared.panel_columns
-    expression = log_expression(prepared.counts[cells], prepared.library_size[cells])
+    expression = log_expression(rows_of(prepared.counts, cells), prepared.library_size[cells])
     index = prepared.cells.obs_names[cells]
     parts = pd.Series(keys.TRAIN, index=index, dtype=object)
     matched = pair_controls(expression[:, columns], pd.Series(labels, index=index), parts, settings.data)

@@ -1,0 +1,154 @@
+"""Files of cells whose counts are too large to be held: annotations in memory, counts left in the file and gone through in blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy import sparse
+
+from gpovae_core.data.store import BLOCK, HELD, CountsWriter, StoredCounts, cuts, scratch_file
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_READ_FROM_UNS = ("control_label", "simulated")
+
+
+class FileMatrix:
+    """(n_obs, n_vars) CSR matrix in an open .h5ad or .zarr file. Every method but `indptr` goes through the file once."""
+
+    def __init__(self, group: Any) -> None:
+        self._group = group
+        self.shape = tuple(int(n) for n in group.attrs["shape"])
+        self.dtype = group["data"].dtype
+        self.nnz = int(group["data"].shape[0])
+
+    @cached_property
+    def indptr(self) -> np.ndarray:
+        return np.asarray(self._group["indptr"][:], dtype=np.int64)
+
+    def values(self) -> Iterator[np.ndarray]:
+        """All stored values in blocks."""
+        for start in range(0, self.nnz, BLOCK):
+            yield np.asarray(self._group["data"][start : start + BLOCK])
+
+    def blocks(self) -> Iterator[tuple[slice, sparse.csr_matrix]]:
+        """(rows, their counts): float32, columns in order, no stored zeros."""
+        for rows in cuts(np.diff(self.indptr), BLOCK):
+            start, end = int(self.indptr[rows.start]), int(self.indptr[rows.stop])
+            data = np.asarray(self._group["data"][start:end], dtype=np.float32)
+            indices = np.asarray(self._group["indices"][start:end])
+            indptr = self.indptr[rows.start : rows.stop + 1] - start
+            block = sparse.csr_matrix((data, indices, indptr), shape=(rows.stop - rows.start, self.shape[1]))
+            block.sum_duplicates()
+            block.eliminate_zeros()
+            yield rows, block
+
+    @cached_property
+    def _totals(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Sums per gene, sums per cell, and the values other than zero per cell."""
+        genes, cells, filled = np.zeros(self.shape[1]), np.zeros(self.shape[0]), np.zeros(self.shape[0], dtype=np.int64)
+        for rows, block in self.blocks():
+            genes += np.bincount(block.indices, block.data, minlength=self.shape[1])
+            cells[rows] = np.asarray(block.sum(axis=1, dtype=np.float64)).ravel()
+            filled[rows] = np.diff(block.indptr)
+        return genes, cells, filled
+
+    def sum(self, axis: int) -> np.ndarray:
+        """Sums per gene (axis 0) or per cell (axis 1)."""
+        return self._totals[axis]
+
+    def columns_of_rows(self, rows: np.ndarray, columns: np.ndarray) -> sparse.csr_matrix:
+        """(len(rows), len(columns)) in memory."""
+        parts = [block[:, columns] for _, block in self.blocks()]
+        return sparse.csr_matrix(sparse.vstack(parts, format="csr"))[rows]
+
+    def store(self, rows: np.ndarray, columns: np.ndarray, path: Path | None, progress: Callable[[float], None]) -> StoredCounts:
+        """These rows and all columns in this order, as StoredCounts at `path` (a scratch file where None).
+
+        The source is read once from its beginning to its end, whatever the order of `rows`.
+        """
+        place = np.full(self.shape[0], -1)
+        place[rows] = np.arange(len(rows))
+        column_of = np.empty(self.shape[1], dtype=np.int32)
+        column_of[columns] = np.arange(len(columns), dtype=np.int32)
+        writer = CountsWriter(path or scratch_file(), self._totals[2][rows], len(columns))
+        for part, block in self.blocks():
+            wanted = np.flatnonzero(place[part] >= 0)
+            kept: Any = block[wanted]
+            kept.indices = column_of[kept.indices]
+            kept.has_sorted_indices = False
+            kept.sort_indices()
+            writer.put(place[part][wanted], kept)
+            progress(part.stop / self.shape[0])
+        return writer.opened()
+
+
+@dataclass(frozen=True)
+class RawPart:
+    """`raw` of a file: counts over genes of its own."""
+
+    X: Any
+    var: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class BackedCells:
+    """What AnnData answers, as far as the preparation asks, without the counts in memory. Matrices other than CSR are not listed."""
+
+    X: FileMatrix
+    obs: pd.DataFrame
+    var: pd.DataFrame
+    layers: Mapping[str, FileMatrix] = field(default_factory=dict)
+    raw: RawPart | None = None
+    uns: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def obs_names(self) -> pd.Index:
+        return self.obs.index
+
+    @property
+    def n_obs(self) -> int:
+        return self.X.shape[0]
+
+    @property
+    def n_vars(self) -> int:
+        return self.X.shape[1]
+
+
+def open_backed(root: Any) -> BackedCells:
+    """root: the open h5py.File or zarr.Group of an AnnData that `must_stay_on_disk`."""
+    from anndata import io
+
+    read_elem: Any = io.read_elem
+    layers = {name: FileMatrix(group) for name, group in _children(root, "layers") if _is_csr(group)}
+    raw = None
+    if "raw" in root and "X" in root["raw"] and _is_csr(root["raw"]["X"]):
+        raw = RawPart(FileMatrix(root["raw"]["X"]), read_elem(root["raw"]["var"]))
+    uns = {name: read_elem(item) for name, item in _children(root, "uns") if name in _READ_FROM_UNS}
+    return BackedCells(FileMatrix(root["X"]), read_elem(root["obs"]), read_elem(root["var"]), layers, raw, uns)
+
+
+def must_stay_on_disk(root: Any) -> bool:
+    """Whether an AnnData file has its X by cell (CSR) and more counts than are held in memory."""
+    if "X" not in root or not _is_csr(root["X"]):
+        return False
+    groups = [
+        root["X"],
+        *(group for _, group in _children(root, "layers")),
+        *(group for name, group in _children(root, "raw") if name == "X"),
+    ]
+    return sum(int(group["data"].shape[0]) for group in groups if _is_csr(group)) > HELD
+
+
+def _children(root: Any, name: str) -> list[tuple[str, Any]]:
+    return [(str(key), root[name][key]) for key in root[name]] if name in root else []
+
+
+def _is_csr(item: Any) -> bool:
+    return item.attrs.get("encoding-type") == "csr_matrix"
