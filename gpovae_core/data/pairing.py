@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections import defaultdict
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -15,15 +16,21 @@ if TYPE_CHECKING:
     from scipy import sparse
 
     from gpovae_core.config import DataSettings
+    from gpovae_core.data.effects import LogExpression
 
 LARGEST_PLAN = 20_000_000
 """Most entries of one transport plan (float64: 160 MB); beyond it the perturbed cells are taken in parts, then controls are sampled."""
 _FEWEST_IN_PART = 500
+LARGEST_POOL = 10_000
+"""Controls of a split that a group is matched with; of more, so many are drawn for every group."""
+LARGEST_BY_PAIR = 200_000_000
+"""Products in a cost (cells x controls x genes) up to which it is taken pair by pair; beyond, by a matrix product, ten times faster."""
+_LARGEST_DENSE = 50_000_000
 _STABLE_EXPONENT = 200.0  # exp(-200) is far from the smallest float64; beyond it the plan is computed in logarithms
 
 
 def pair_controls(
-    expression: sparse.csr_matrix,
+    expression: sparse.csr_matrix | LogExpression,
     labels: pd.Series,
     splits: pd.Series,
     settings: DataSettings,
@@ -41,27 +48,48 @@ def pair_controls(
     names, parts = labels.to_numpy(dtype=object)[order], splits.to_numpy(dtype=object)[order]
     result = np.full(len(ids), "", dtype=object)
     groups = [(part, name) for part in keys.SPLITS for name in sorted(set(names[parts == part]) - {keys.CONTROL})]
+    members = _members(names, parts)
+    beside = ""
     for done, (part, name) in enumerate(groups):
-        controls = order[(names == keys.CONTROL) & (parts == (keys.TEST if part == keys.UNSEEN else part))]
-        cells = order[(names == name) & (parts == part)]
+        if part != beside:
+            beside, controls = part, order[members[keys.TEST if part == keys.UNSEEN else part, keys.CONTROL]]
+            at_hand = expression[controls].toarray() if len(controls) * expression.shape[1] <= _LARGEST_DENSE else None
+        cells = order[members[part, name]]
         seed = (settings.seed, zlib.crc32(f"{part} {name}".encode()))
-        result[cells] = ids[controls[_match_in_parts(expression, cells, controls, settings, seed)]]
+        result[cells] = ids[controls[_match_in_parts(expression, cells, controls, at_hand, settings, seed)]]
         if progress:
             progress((done + 1) / len(groups))
     return pd.Series(result, index=labels.index, name=keys.CONTROL_ID)
 
 
+def _members(names: np.ndarray, parts: np.ndarray) -> dict[tuple[str, str], np.ndarray]:
+    """(split, label) -> positions of its cells, ascending."""
+    found = {}
+    for part in set(parts):
+        here = np.flatnonzero(parts == part)
+        labels, code = np.unique(names[here].astype(str), return_inverse=True)
+        cut = np.split(here[np.argsort(code, kind="stable")], np.cumsum(np.bincount(code))[:-1])
+        found |= {(part, label): rows for label, rows in zip(labels.tolist(), cut, strict=True)}
+    return defaultdict(lambda: np.zeros(0, dtype=np.int64), found)
+
+
 def _match_in_parts(
-    expression: sparse.csr_matrix, cells: np.ndarray, controls: np.ndarray, settings: DataSettings, seed: tuple[int, int]
+    expression: sparse.csr_matrix | LogExpression,
+    cells: np.ndarray,
+    controls: np.ndarray,
+    at_hand: np.ndarray | None,
+    settings: DataSettings,
+    seed: tuple[int, int],
 ) -> np.ndarray:
-    """(len(cells),) positions within `controls`."""
+    """(len(cells),) positions within `controls`. at_hand: expression of all of them, where that is not too much."""
     generator = np.random.default_rng(seed)
     pool = np.arange(len(controls))
-    if len(pool) * min(len(cells), _FEWEST_IN_PART) > LARGEST_PLAN:
-        pool = np.sort(generator.choice(pool, LARGEST_PLAN // _FEWEST_IN_PART, replace=False))
+    most = min(LARGEST_POOL, LARGEST_PLAN // min(len(cells), _FEWEST_IN_PART))
+    if len(pool) > most:
+        pool = np.sort(generator.choice(pool, min(most, LARGEST_PLAN // _FEWEST_IN_PART), replace=False))
     size = max(1, LARGEST_PLAN // len(pool))
     shuffled = generator.permutation(len(cells)) if len(cells) > size else np.arange(len(cells))
-    right = expression[controls[pool]].toarray()
+    right = at_hand[pool] if at_hand is not None else expression[controls[pool]].toarray()
     result = np.empty(len(cells), dtype=np.int64)
     for start in range(0, len(cells), size):
         part = shuffled[start : start + size]
@@ -72,9 +100,15 @@ def _match_in_parts(
 
 def transport_cost(cells: np.ndarray, controls: np.ndarray, scale: float = 100.0) -> np.ndarray:
     """(b, c) Euclidean distances between rows of `cells` (b, m) and `controls` (c, m), divided by `scale`."""
-    from scipy.spatial.distance import cdist
+    if len(cells) * controls.size <= LARGEST_BY_PAIR:
+        from scipy.spatial.distance import cdist
 
-    return cdist(cells, controls) / scale
+        return cdist(cells, controls) / scale
+    squares = [np.einsum("ij,ij->i", side, side) for side in (cells, controls)]
+    distance = cells @ (-2.0 * controls.T)
+    distance += squares[0][:, None]
+    distance += squares[1]
+    return np.sqrt(np.maximum(distance, 0.0, out=distance), out=distance) / scale
 
 
 def match(cost: np.ndarray, method: str = "sinkhorn", regularisation: float = 1.0) -> np.ndarray:

@@ -106,6 +106,26 @@ def test_a_twin_among_the_controls_is_found_by_the_exact_plan() -> None:
     assert matched.iloc[:20].tolist() == [f"c{20 + np.flatnonzero(order == i)[0]:02d}" for i in range(20)]
 
 
+def test_a_large_cost_is_the_same_by_a_matrix_product(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(4)
+    cells, controls = rng.random((30, 40)), rng.random((50, 40))
+    controls[7] = cells[3]
+    one_by_one = transport_cost(cells, controls, 10.0)
+    monkeypatch.setattr(pairing, "LARGEST_BY_PAIR", 0)
+    np.testing.assert_allclose(transport_cost(cells, controls, 10.0), one_by_one, rtol=1e-9, atol=1e-7)
+
+
+def test_of_very_many_controls_some_are_drawn_for_every_group(monkeypatch: pytest.MonkeyPatch) -> None:
+    expression, labels, splits = _toy()
+    monkeypatch.setattr(pairing, "LARGEST_POOL", 5)
+    matched = pair_controls(expression, labels, splits, DataSettings(pairing="exact"))
+    for part in (keys.TRAIN, keys.VALIDATION, keys.TEST):
+        used = set(matched[(labels == "A") & (splits == part)])
+        assert 1 < len(used) <= 5
+        assert used <= set(labels.index[(labels == keys.CONTROL) & (splits == part)])
+    pd.testing.assert_series_equal(matched, pair_controls(expression, labels, splits, DataSettings(pairing="exact")))
+
+
 @pytest.mark.parametrize("limit", [2000, 60])
 def test_large_groups_are_taken_in_parts(monkeypatch: pytest.MonkeyPatch, limit: int) -> None:
     expression, labels, splits = _toy(n=400)
