@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gpovae_core import keys
+from gpovae_core.data.store import shape_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,7 +54,7 @@ def pair_controls(
     for done, (part, name) in enumerate(groups):
         if part != beside:
             beside, controls = part, order[members[keys.TEST if part == keys.UNSEEN else part, keys.CONTROL]]
-            at_hand = expression[controls].toarray() if len(controls) * expression.shape[1] <= _LARGEST_DENSE else None
+            at_hand = expression[controls].toarray() if len(controls) * shape_of(expression)[1] <= _LARGEST_DENSE else None
         cells = order[members[part, name]]
         seed = (settings.seed, zlib.crc32(f"{part} {name}".encode()))
         result[cells] = ids[controls[_match_in_parts(expression, cells, controls, at_hand, settings, seed)]]
