@@ -5,6 +5,9 @@
 One line of JSON per preset, data set and seed: scores on held-out cells, the network at its threshold and at equal numbers of edges, the
 null of relabelled controls, time per epoch; for simulated data also how well the true direct edges are found. Real data is
 looked for in GPOVAE_DATA_DIR, or beside the project in ../shared/data. The seed is that of split, weights, batches and draws.
+
+    python benchmarks/quality.py --table rows.jsonl      # such lines as a table: mean over seeds, and the seeds
+
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ import json
 import os
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +104,19 @@ def _null(prepared: PreparedCells, run: RunFolder, settings: Settings) -> dict[s
     return row | {"null_share": float(edges.sum() / pairs.evaluated.sum()), "top50_shared_with_null": len(best[0] & best[1]) / 50}
 
 
+RANKINGS = {"influence": "T_K", "w": "W", "mean_difference": "mean difference", "z": "z score"}
+
+
+def _ranked(top: int, key: str, score: str) -> Callable[[dict[str, Any]], float | None]:
+    """Figure of a ranking at `top` edges, as measured; None for a preset without the network stage."""
+
+    def figure(row: dict[str, Any]) -> float | None:
+        entries = (row["rankings"] or {}).get("as_measured", [])
+        return next((entry[key][score] for entry in entries if entry["edges"] == top), None)
+
+    return figure
+
+
 def _best(ranking: np.ndarray, counted: np.ndarray, top: int) -> list[int]:
     values = np.where(counted, ranking, -np.inf).ravel()
     return np.argsort(-values, kind="stable")[:top].tolist()
@@ -119,6 +136,52 @@ def _truth(simulation: Simulation, prepared: PreparedCells, run: RunFolder) -> d
     }
 
 
+FIGURES: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "epochs": lambda row: row["epochs"],
+    "active latent dimensions": lambda row: row["active_latent"],
+    "ATE-rho, model": lambda row: row["ate_rho"]["model"],
+    "ATE-rho, calibrated": lambda row: row["ate_rho"]["calibrated"],
+    "ATE-rho, training mean": lambda row: row["ate_rho"]["train_mean"],
+    "ATE-rho, ceiling": lambda row: row["ate_rho"]["ceiling"],
+    "median rho, model": lambda row: row["median_rho"]["model"],
+    "median rho, training mean": lambda row: row["median_rho"]["train_mean"],
+    "edges at the threshold": lambda row: row["network"]["edges"],
+    "false edges among them, estimated": lambda row: row["network"]["false_edge_rate"],
+    "share of null pairs above the threshold": lambda row: row.get("null_share"),
+    "of the 50 strongest, also the null's": lambda row: row.get("top50_shared_with_null"),
+    "edges of genes never perturbed": lambda row: row["edges_of_unperturbed_genes"],
+    **{f"BH share of top {top}, {name}": _ranked(top, key, "bh_share") for top in (50, 100) for key, name in RANKINGS.items()},
+    **{f"muWD of top {top}, {name}": _ranked(top, key, "mu_wd") for top in (50, 100) for key, name in RANKINGS.items()},
+    "AUPRC of direct edges, W": lambda row: row.get("auprc", {}).get("w"),
+    "AUPRC of direct edges, mean difference": lambda row: row.get("auprc", {}).get("mean_difference"),
+    "AUPRC of direct edges, Mann-Whitney": lambda row: row.get("auprc", {}).get("mann_whitney"),
+    "prevalence of direct edges": lambda row: row.get("prevalence"),
+    "precision at the threshold": lambda row: row.get("precision"),
+    "recall at the threshold": lambda row: row.get("recall"),
+}
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """Markdown: a figure a line, a column per data set and preset."""
+    columns = list(dict.fromkeys((row["data"], row["preset"]) for row in rows))
+    lines = ["| | " + " | ".join(f"{data}, `{preset}`" for data, preset in columns) + " |", "|---|" + "---|" * len(columns)]
+    for name, figure in FIGURES.items():
+        cells = [_over_seeds([figure(row) for row in rows if (row["data"], row["preset"]) == column]) for column in columns]
+        if any(cells):
+            lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _over_seeds(values: list[float | None]) -> str:
+    """Mean, and the single values where there are several; empty where there is none."""
+    known = [value for value in values if value is not None]
+    if not known:
+        return ""
+    digits = 0 if all(float(value).is_integer() and abs(value) > 1 for value in known) else 3
+    each = ", ".join(f"{value:.{digits}f}" for value in known)
+    return f"{np.mean(known):.{digits}f} ({each})" if len(known) > 1 else each
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", action="store_true")
@@ -127,7 +190,11 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--set", dest="changes", type=json.loads, default={}, help='settings on top, e.g. \'{"training": {"epochs": 5}}\'')
     parser.add_argument("--keep", type=Path, help="folder to keep the runs in")
+    parser.add_argument("--table", type=Path, metavar="FILE", help="only print the lines of JSON in FILE as a table")
     options = parser.parse_args()
+    if options.table:
+        print(table([json.loads(line) for line in options.table.read_text().splitlines()]))
+        return
     for name in options.data:
         for preset in options.presets:
             for seed in options.seeds:
