@@ -16,7 +16,7 @@ from gpovae_core.network.communities import communities
 from gpovae_core.network.curves import ThresholdCurves, threshold_curves
 from gpovae_core.network.grn import GeneNetwork
 from gpovae_core.network.paths import PathTrace, trace_paths
-from gpovae_core.network.references import ReferenceNetwork, read_references
+from gpovae_core.network.references import ReferenceNetwork, networks_folder, read_references
 from gpovae_core.training.runs import RunFolder, find_runs
 
 if TYPE_CHECKING:  # scipy.stats, a second: not before the first page stands
@@ -228,18 +228,23 @@ def curves(run: RunFolder, measure: str, hops: int, blind: bool = True) -> Thres
     return _curves(str(run.path), stamp(run, *_NETWORK_FILES, "cells.h5ad"), measure, pairs(run) is not None, hops, blind)
 
 
+@st.cache_data(max_entries=32, show_spinner=False)
+def _null(path: str, stamped: Stamp) -> dict[str, Any]:
+    return RunFolder(Path(path)).null()
+
+
+def null(run: RunFolder) -> dict[str, Any]:
+    """What `gpovae null` found on the cells of this run; empty where it was not asked."""
+    return _null(str(run.path), stamp(run, "null.json"))
+
+
 def false_edges(run: RunFolder) -> pd.DataFrame | None:
-    """Estimated false-edge rate per threshold on W (threshold, estimated_false_edge_rate), where the run's evaluation has it."""
-    rows = (evaluation(run).get("network") or {}).get("false_edges")
+    """Estimated false-edge rate per threshold on W (threshold, estimated_false_edge_rate): from the run's evaluation, else its null."""
+    rows = (evaluation(run).get("network") or {}).get("false_edges") or null(run).get("thresholds")
     names = ("threshold", "estimated_false_edge_rate")
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         return None
     return pd.DataFrame({name: pd.to_numeric(pd.Series([row.get(name) for row in rows], dtype=object), errors="coerce") for name in names})
-
-
-def networks_folder() -> Path:
-    """Folder with reference networks: the environment variable GPOVAE_NETWORKS_DIR, or `networks` in the working directory."""
-    return Path(os.environ.get("GPOVAE_NETWORKS_DIR", "networks"))
 
 
 @st.cache_resource(max_entries=2, show_spinner="Reading the reference networks …")

@@ -13,7 +13,7 @@ from dashboard.words import number, percent, plain
 from gpovae_core.network.cards import GeneCard, gene_card
 from gpovae_core.network.evidence import EdgeEvidence, Measured, edge_evidence
 from gpovae_core.network.grn import SIGN_WORDS, GeneNetwork
-from gpovae_core.network.references import Known, ReferenceNetwork
+from gpovae_core.network.references import Known, ReferenceNetwork, networks_folder
 from gpovae_core.plots import network as figures
 from gpovae_core.training.runs import RunFolder
 
@@ -194,7 +194,7 @@ def _known_elsewhere(known: tuple[Known, ...], simulated: bool) -> None:
     elif not known:
         st.caption(
             f"No reference network is loaded. Put tables such as TRRUST or CollecTRI into the folder "
-            f"{plain(loaders.networks_folder())}, or load one under Export and references."
+            f"{plain(networks_folder())}, or load one under Export and references."
         )
     else:
         st.markdown("\n".join(f"- {_known_in_words(entry)}" for entry in known))

@@ -20,7 +20,7 @@ from gpovae_core.network.compare import NetworkComparison, compare_networks, equ
 from gpovae_core.network.exports import FORMATS, View, export_bytes
 from gpovae_core.network.grn import Direction, GeneNetwork
 from gpovae_core.network.paths import PathTrace
-from gpovae_core.network.references import read_reference
+from gpovae_core.network.references import networks_folder, read_reference
 from gpovae_core.plots import network as figures
 from gpovae_core.training.runs import RunFolder
 
@@ -487,7 +487,7 @@ def references() -> None:
         words = (f"{plain(ref.name)} ({len(ref.known):,} {'edges' if ref.directed else 'pairs'})" for ref in everything)
         st.caption("In use: " + ", ".join(words) + ". An edge's evidence says whether they know it.")
     else:
-        st.caption(f"None in the folder {plain(loaders.networks_folder())} yet.")
+        st.caption(f"None in the folder {plain(networks_folder())} yet.")
     for fault in faults:
         st.warning(plain(fault))
 

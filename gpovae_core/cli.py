@@ -196,6 +196,11 @@ def evaluate(
     run: RunArgument,
     edges: Annotated[Path | None, typer.Option(help="CSV with source,target[,weight] to score in place of W.")] = None,
     threshold: Threshold = None,
+    reference: Annotated[
+        list[Path] | None,
+        typer.Option(help="Table of known edges (source,target or gene1,gene2); repeatable. Without it, those in the folder networks."),
+    ] = None,
+    truth: Annotated[Path | None, typer.Option(help="For simulated cells: the true edges, as gpovae simulate writes them.")] = None,
     as_json: Json = False,
 ) -> None:
     """Score a run, or any other edge table against its held-out cells, with baselines and ceilings."""
@@ -209,7 +214,7 @@ def evaluate(
         answer = evaluate_edges(folder.cells(), read_edge_table(edges), folder.settings().evaluation, threshold)
     else:
         with _progress() as report, folder.working():
-            answer = score_run(folder, threshold, report)
+            answer = score_run(folder, threshold, report, reference, truth)
     _show(answer, as_json, _scores(answer))
 
 
@@ -223,7 +228,7 @@ def null(
     set_: Annotated[list[str] | None, typer.Option("--set", metavar="SECTION.FIELD=VALUE", help="Any other setting; repeatable.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Relabel controls as perturbed cells and go the whole way to W: every edge that appears is false."""
+    """Relabel controls as perturbed cells and go the whole way to W: every edge that appears is false. Kept with a run it was asked of."""
     from gpovae_core.config import make_settings, parse_settings
     from gpovae_core.training.runs import RunFolder
     from gpovae_core.workflow import null_network
@@ -240,7 +245,13 @@ def null(
         settings = make_settings(preset, given)
     with _progress() as report:
         answer = null_network(data, settings, report, run)
-    lines = [f"  W > {row['threshold']:g}: {row['edges']} of {row['pairs']} pairs" for row in answer["thresholds"]]
+    if (data / "config.json").is_file() and preset is None and not set_:
+        RunFolder.open(data).write_null(answer)
+    lines = [
+        f"  W > {row['threshold']:g}: {row['edges']} of {row['pairs']} pairs"
+        + (f"; the run has {row['run_edges']}" if "run_edges" in row else "")
+        for row in answer["thresholds"][1::2]
+    ]
     share = "undefined" if answer["share"] is None else f"{answer['share']:.2%}"
     text = f"Controls relabelled as perturbed, preset {answer['preset']}: {answer['edges']} of {answer['pairs']} pairs have W > "
     _show(answer, as_json, text + f"{answer['threshold']:g} ({share}).\n" + "\n".join(lines))
@@ -307,6 +318,20 @@ def unseen(
     with _progress() as report:
         answer = measure_unseen(data, settings, at_once, draws, seed, report)
     _show(answer, as_json, _unseen_scores(answer))
+
+
+@app.command()
+def report(
+    run: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folder of an evaluated run; several are put side by side.")],
+    out: Annotated[Path, typer.Option(help="File to write: .html (one page, no requests), .json, or .txt (Methods paragraph).")],
+    as_json: Json = False,
+) -> None:
+    """Write the scores of runs with baselines and ceilings, as a page, as JSON, or as a Methods paragraph with all settings."""
+    from gpovae_core.reporting import write_report
+    from gpovae_core.training.runs import RunFolder
+
+    write_report([RunFolder.open(path) for path in run], out)
+    _show({"runs": [str(path) for path in run], "out": str(out)}, as_json, f"Wrote the report of {len(run)} run(s) to {out}.")
 
 
 @app.command()

@@ -6,7 +6,7 @@ import errno
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,12 +15,15 @@ import numpy as np
 
 from gpovae_core.config import Settings
 from gpovae_core.data import cache
-from gpovae_core.errors import DataError, GpoVaeError, RunError, SettingsError
+from gpovae_core.errors import DataError, GpoVaeError, QueryError, RunError, SettingsError
 from gpovae_core.training import jobs
 from gpovae_core.training.runs import DataSource, RunFolder
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from gpovae_core.data.schema import PreparedCells
+    from gpovae_core.evaluation.known import KnownEdges
     from gpovae_core.training.probe import Probe
 
 Report = Callable[[str, float], None]
@@ -105,8 +108,23 @@ def estimate(source: Path, settings: Settings, report: Report | None = None) -> 
     return measure(prepared, settings)
 
 
-def score_run(run: RunFolder, threshold: float | None = None, report: Report | None = None) -> dict[str, Any]:
-    """Predict all effects, score the run on held-out cells and on all, and store both; returns the report."""
+TRUE_EDGES = "true_edges.csv"
+"""In the folder of a run on simulated cells: the network they were drawn from."""
+
+
+def score_run(
+    run: RunFolder,
+    threshold: float | None = None,
+    report: Report | None = None,
+    references: Sequence[Path] | None = None,
+    truth: Path | None = None,
+) -> dict[str, Any]:
+    """Predict all effects, score the run on held-out cells and on all, and store both; returns the report.
+
+    references: tables of known edges to score the network against; those in `networks_folder` where None. truth: the true edges of
+    simulated cells, kept with the run; where None those the run has, or those beside its file of cells. Raises QueryError
+    for a table that was named and cannot be read; one that lies in the folder is noted.
+    """
     from gpovae_core.evaluation.null import alignment_null, null_warning
     from gpovae_core.evaluation.report import effects_table, evaluate
     from gpovae_core.inference import treatment_effects
@@ -115,6 +133,8 @@ def score_run(run: RunFolder, threshold: float | None = None, report: Report | N
     from gpovae_core.training.network_fit import NetworkFit
 
     settings = run.settings()
+    known, faults = _known_edges(references)
+    true = _true_edges(run, truth)
     prepared = run.cells()
     model = load_model(run)
     predicted = treatment_effects(
@@ -124,7 +144,9 @@ def score_run(run: RunFolder, threshold: float | None = None, report: Report | N
     _tell(report, "scoring", 0.0)
     arrays = run.network_arrays()
     stage = NetworkFit.from_arrays(arrays) if arrays else None
-    scores = evaluate(prepared, predicted.mean, run.edge_probabilities(), settings.evaluation, threshold, stage)
+    hops = settings.loss.hops
+    scores = evaluate(prepared, predicted.mean, run.edge_probabilities(), settings.evaluation, threshold, stage, known, true, hops)
+    scores["notes"] += faults
     scores["health"] = health(model, prepared, run.metrics(), settings)
     if stage is None:
         scores["alignment_null"] = alignment_null(prepared, settings)
@@ -138,27 +160,63 @@ def score_run(run: RunFolder, threshold: float | None = None, report: Report | N
     return scores
 
 
+def _known_edges(files: Sequence[Path] | None) -> tuple[list[KnownEdges], list[str]]:
+    """Reference networks, and in words what could not be read of the folder."""
+    from gpovae_core.evaluation.known import KnownEdges
+    from gpovae_core.network.references import networks_folder, read_reference, read_references
+
+    if files is None:
+        found, faults = read_references(networks_folder())
+    else:
+        found, faults = [read_reference(Path(file).read_bytes(), Path(file).name) for file in files], []
+    return [KnownEdges(one.name, one.directed, frozenset(one.known)) for one in found], faults
+
+
+def _true_edges(run: RunFolder, given: Path | None) -> pd.DataFrame | None:
+    """The true network of simulated cells (source, target, weight), put into the run's folder; None where it is not known."""
+    from gpovae_core import keys
+    from gpovae_core.evaluation.edges import read_edge_table
+
+    own, source = run.path / TRUE_EDGES, run.source()
+    beside = Path(source.path).with_suffix(".edges.csv")
+    found = given or (own if own.is_file() else beside if source.simulated and beside.is_file() else None)
+    if found is None:
+        return None
+    table = read_edge_table(found)
+    if keys.WEIGHT not in table:
+        raise QueryError(
+            f"'{found}' has no column weight: the true network needs the signed strength of every edge, as gpovae simulate writes it."
+        )
+    if found != own:
+        shutil.copyfile(found, own)
+    return table
+
+
 def null_network(source: Path, settings: Settings, report: Report | None = None, folder: Path | None = None) -> dict[str, Any]:
     """The whole way from relabelled controls to W: how many edges appear where there can be none?
 
     source: cells, or the folder of a run, whose prepared cells are taken. folder: where the run of the null is kept; nowhere if
     None. Returns {"preset", "seed", "threshold", "pairs", "edges", "share", "thresholds": [...]}; a pair is a perturbed source and
-    a measured target.
+    a measured target. Of a run also "run_edges", its own edges above each threshold, and "estimated_false_edge_rate", null edges over them.
     """
     from gpovae_core.data.prepare import prepare
     from gpovae_core.evaluation.null import null_screen
 
     source = Path(source)
+    own = None
     if (source / "config.json").is_file():
-        prepared = RunFolder.open(source).cells()
+        run = RunFolder.open(source)
+        prepared = run.cells()
+        own = run.edge_probabilities() if settings.preset == run.settings().preset else None
     else:
         prepared = prepare(source, settings.data, progress=lambda stage, share: _tell(report, f"preparing: {stage}", share))
     screen = null_screen(prepared, settings)
     weights = _null_weights(screen, settings, report, folder)
     counted = _testable(screen)
+    real = None if own is None or own.shape != counted.shape else own[counted]
     cut = settings.evaluation.threshold
-    table = [_null_row(weights[counted], at) for at in (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)]
-    return {"preset": settings.preset, "seed": settings.data.seed, **_null_row(weights[counted], cut), "thresholds": table}
+    table = [_null_row(weights[counted], real, at) for at in NULL_THRESHOLDS]
+    return {"preset": settings.preset, "seed": settings.data.seed, **_null_row(weights[counted], real, cut), "thresholds": table}
 
 
 def measure_unseen(
@@ -199,9 +257,17 @@ def measure_unseen(
     return answer
 
 
-def _null_row(weights: np.ndarray, threshold: float) -> dict[str, Any]:
+NULL_THRESHOLDS = tuple(round(0.05 * step, 2) for step in range(1, 20))
+
+
+def _null_row(weights: np.ndarray, real: np.ndarray | None, threshold: float) -> dict[str, Any]:
+    """weights: W of the null; real: W of the run on the same pairs, None where there is no run."""
     edges = int((weights > threshold).sum())
-    return {"threshold": threshold, "pairs": len(weights), "edges": edges, "share": edges / len(weights) if len(weights) else None}
+    row = {"threshold": threshold, "pairs": len(weights), "edges": edges, "share": edges / len(weights) if len(weights) else None}
+    if real is None:
+        return row
+    found = int((real > threshold).sum())
+    return row | {"run_edges": found, "estimated_false_edge_rate": min(1.0, edges / found) if found else None}
 
 
 def _testable(screen: PreparedCells) -> np.ndarray:

@@ -127,6 +127,37 @@ def test_evaluate_has_the_promised_numbers(gpovae, run):
     assert json.loads((run / "evaluation.json").read_text())["response"] == answer["response"]
 
 
+def test_evaluate_against_known_edges_and_the_truth(gpovae, run, tmp_path):
+    table = tmp_path / "trrust_toy.tsv"
+    edges = toy_simulation().edges
+    edges[["source", "target"]].to_csv(table, index=False, sep="\t")
+    code, out, err = gpovae("evaluate", run, "--reference", table, "--json")
+    assert code == 0, err
+    network = json.loads(out)["network"]
+    known, truth = network["references"][0], network["truth"]  # the true edges lie beside the file the run was trained on
+    assert (known["name"], known["directed"]) == ("TRRUST", True)
+    assert known["edges"] == truth["direct"]["edges"] > 0
+    assert truth["ancestors"]["edges"] >= truth["direct"]["edges"]
+    assert (run / "true_edges.csv").is_file()
+    code, _, err = gpovae("evaluate", run, "--truth", table)
+    assert code == 2
+    assert "weight" in err
+    code, _, err = gpovae("evaluate", run, "--reference", tmp_path / "none.tsv")
+    assert code == 2
+    assert "none.tsv" in err
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("ending", ["html", "json", "txt"])
+def test_report(gpovae, run, tmp_path, ending):
+    out = tmp_path / f"report.{ending}"
+    assert gpovae("report", run, "--out", out)[0] == 0
+    assert "ATE-rho" in out.read_text() or ending == "txt"
+    code, _, err = gpovae("report", run, "--out", tmp_path / "report.docx")
+    assert code == 2
+    assert ".html" in err
+
+
 def test_evaluate_another_edge_table(gpovae, run, tmp_path):
     true = tmp_path / "true.csv"
     toy_simulation().edges.to_csv(true, index=False)
@@ -163,6 +194,14 @@ def test_the_null_command_counts_edges(gpovae, run):
     answer = json.loads(out)
     assert {"threshold", "pairs", "edges", "share"} <= set(answer)
     assert answer["share"] < 0.05
+    kept = RunFolder.open(run).null()
+    assert kept == answer
+    weights, cells = RunFolder.open(run).edge_probabilities(), RunFolder.open(run).cells()
+    rows = cells.panel.is_perturbed[:, None] & cells.panel.is_measured & ~np.eye(len(weights), dtype=bool)
+    for row in kept["thresholds"]:
+        assert row["run_edges"] == (weights[rows] > row["threshold"]).sum()
+        expected = None if row["run_edges"] == 0 else min(1.0, row["edges"] / row["run_edges"])
+        assert row["estimated_false_edge_rate"] == (None if expected is None else pytest.approx(expected))
 
 
 def test_unseen_scores_are_kept_with_the_run(gpovae, run):

@@ -17,6 +17,7 @@ ROOMS = (
     ("inference", "evaluation", "unseen", "interactions", "whatif"),
     ("workflow", "network"),
     ("plots",),
+    ("reporting",),
     ("cli",),
 )
 RANK = {room: rank for rank, rooms in enumerate(ROOMS) for room in rooms}

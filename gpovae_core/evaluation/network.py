@@ -5,7 +5,7 @@ Row = source (perturbed gene), column = target (measured gene), as everywhere. M
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -251,20 +251,22 @@ def reachable(adjacency: np.ndarray, rows: np.ndarray, hops: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class EdgeScore:
-    """Mean Wasserstein distance of a set of edges and the share with a significant adjusted p; NaN for no edges."""
+    """Mean Wasserstein distance of a set of edges and the share with a significant adjusted, and raw, p; NaN for no edges."""
 
     mu_wd: float
     bh_share: float
+    raw_share: float
 
 
 @dataclass(frozen=True)
 class NetworkScores:
     """A predicted network against the held-out cells; NaN = undefined.
 
-    edges: predicted among the `pairs` evaluated; true_positives: of these, raw Mann-Whitney p below the level;
+    edges: predicted among the `pairs` evaluated; true_positives: of these, raw Mann-Whitney p below the level, bh_true_positives: adjusted;
     omission: false omission rate, the share of raw p below the level among the `omission_pairs` pairs without a short path;
     random: expectation over networks with as many edges, random_spread: standard deviation of it over such networks;
-    mean_difference: the as many pairs with the largest absolute mean difference in the training cells.
+    mean_difference: the as many pairs with the largest absolute mean difference in the training cells; others: the same for further
+    rankings of pairs, by name.
     """
 
     edges: int
@@ -272,21 +274,28 @@ class NetworkScores:
     score: EdgeScore
     true_positives: int
     false_positives: int
+    bh_true_positives: int
     omission: float
     omission_pairs: int
     random: EdgeScore
     random_spread: EdgeScore
     mean_difference: EdgeScore
+    others: dict[str, EdgeScore]
 
 
 def network_scores(
-    pairs: PairStatistics, predicted: np.ndarray, linked: np.ndarray, training_difference: np.ndarray, significance: float = 0.05
+    pairs: PairStatistics,
+    predicted: np.ndarray,
+    linked: np.ndarray,
+    training_difference: np.ndarray,
+    significance: float = 0.05,
+    rankings: Mapping[str, np.ndarray] | None = None,
 ) -> NetworkScores:
     """Score `predicted` edges (s, t) bool; pairs that are not evaluated do not count.
 
     linked: (s, t) bool, is there a short predicted path, an edge or longer, in the whole network (`reachable`, over all panel
     genes)? All other pairs enter the omission rate, none is drawn: every pair has been tested anyway.
-    training_difference: (s, t) mean difference in the training cells, NaN where a source has none (ranked last).
+    training_difference: (s, t) mean difference in the training cells, NaN where a source has none (ranked last); rankings: further ones.
     """
     edges = predicted & pairs.evaluated
     hit = edges & (pairs.p < significance)
@@ -298,17 +307,19 @@ def network_scores(
         score=score_edges(pairs, edges, significance),
         true_positives=int(hit.sum()),
         false_positives=k - int(hit.sum()),
+        bh_true_positives=int((pairs.adjusted[edges] < significance).sum()),
         omission=_share(pairs.p[omitted] < significance),
         omission_pairs=int(omitted.sum()),
         random=score_edges(pairs, pairs.evaluated if k else edges, significance),
         random_spread=_random_spread(pairs, k, significance),
         mean_difference=score_edges(pairs, top_pairs(pairs, np.abs(training_difference), k), significance),
+        others={name: score_edges(pairs, top_pairs(pairs, ranking, k), significance) for name, ranking in (rankings or {}).items()},
     )
 
 
 def score_edges(pairs: PairStatistics, edges: np.ndarray, significance: float = 0.05) -> EdgeScore:
     """Scores of the pairs marked in `edges` (s, t) bool."""
-    return EdgeScore(_share(pairs.wasserstein[edges]), _share(pairs.adjusted[edges] < significance))
+    return EdgeScore(_share(pairs.wasserstein[edges]), _share(pairs.adjusted[edges] < significance), _share(pairs.p[edges] < significance))
 
 
 def top_pairs(pairs: PairStatistics, ranking: np.ndarray, count: int) -> np.ndarray:
@@ -324,10 +335,11 @@ def _random_spread(pairs: PairStatistics, k: int, significance: float) -> EdgeSc
     """Standard deviation of the scores of k pairs drawn without replacement: sd sqrt((N - k) / (N - 1) / k), exact, so nothing is drawn."""
     total = int(pairs.evaluated.sum())
     if k == 0:
-        return EdgeScore(float("nan"), float("nan"))
+        return EdgeScore(float("nan"), float("nan"), float("nan"))
     factor = np.sqrt((total - k) / max(total - 1, 1) / k)
-    significant = pairs.adjusted[pairs.evaluated] < significance
-    return EdgeScore(float(pairs.wasserstein[pairs.evaluated].std() * factor), float(significant.std() * factor))
+    tested = pairs.evaluated
+    values = (pairs.wasserstein[tested], pairs.adjusted[tested] < significance, pairs.p[tested] < significance)
+    return EdgeScore(*(float(one.std() * factor) for one in values))
 
 
 def _share(values: np.ndarray) -> float:

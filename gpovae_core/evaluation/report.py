@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,10 +14,20 @@ from gpovae_core.config import EvaluationSettings
 from gpovae_core.data.effects import EffectTable, average_effects, log_expression
 from gpovae_core.data.schema import PreparedCells
 from gpovae_core.errors import QueryError
-from gpovae_core.evaluation.baselines import Reliability, baseline_predictions, reliability
+from gpovae_core.evaluation.baselines import (
+    Reliability,
+    attainable_scores,
+    baseline_predictions,
+    linear_model,
+    noise_draws,
+    perturbation_mean,
+    reliability,
+)
 from gpovae_core.evaluation.calibrated import calibrated
 from gpovae_core.evaluation.edges import check_edge_table, chosen_edges, edge_weights, read_edge_table
 from gpovae_core.evaluation.influence import common_lift, predicted_by_network
+from gpovae_core.evaluation.known import KnownEdges, reference_scores, truth_scores
+from gpovae_core.evaluation.matched import HOPS, edge_counts, edge_curves, hop_table, omission_curve
 from gpovae_core.evaluation.network import (
     EdgeScore,
     NetworkScores,
@@ -27,7 +38,10 @@ from gpovae_core.evaluation.network import (
     score_edges,
     top_pairs,
 )
-from gpovae_core.evaluation.response import ResponseScores, pearson, response_scores
+from gpovae_core.evaluation.rankings import BASELINES, CEILING, MEAN_DIFFERENCE, training_rankings
+from gpovae_core.evaluation.response import Measurement, ResponseScores, pearson, response_scores
+from gpovae_core.evaluation.summary import summary
+from gpovae_core.model.hops import hop_series, influence
 from gpovae_core.training.network_fit import NetworkFit, false_edge_rate, false_edges
 
 if TYPE_CHECKING:
@@ -36,7 +50,21 @@ if TYPE_CHECKING:
 __all__ = ["effects_table", "evaluate", "evaluate_edges", "held_out_pairs", "read_edge_table"]
 
 REFERENCES: dict[str, tuple[str, ...]] = {"test": keys.HELD_OUT, "all": keys.SPLITS}
-SCORES = ("ate_rho", "r2", "median_rho", "ate_rho_top20", "jaccard_top20", "jaccard_top50")
+SCORES = (
+    "ate_rho",
+    "r2",
+    "median_rho",
+    "ate_rho_top20",
+    "r2_top20",
+    "jaccard_top20",
+    "jaccard_top50",
+    "centroid_rho",
+    "discrimination",
+    "weighted_r2",
+    "de_overlap",
+)
+NOISE_DRAWS = 5
+"""Simulated references behind the ceilings that have no formula."""
 OBSERVED: dict[str, tuple[str, ...]] = {
     keys.OBSERVED_TEST: keys.HELD_OUT,
     keys.OBSERVED_ALL: keys.SPLITS,
@@ -51,13 +79,17 @@ def evaluate(
     settings: EvaluationSettings,
     threshold: float | None = None,
     fit: NetworkFit | None = None,
+    references: Sequence[KnownEdges] = (),
+    truth: pd.DataFrame | None = None,
+    hops: int = max(HOPS),
 ) -> dict[str, Any]:
-    """Scores of predicted effects and of W: {"response": {"test", "all"}, "network", "notes"}; None = undefined.
+    """Scores of predicted effects and of W: {"response": {"test", "all"}, "calibration", "linear", "network", "summary", "notes"}.
 
-    fit: the network stage where the run had one; the rankings by W and by T_K and the false-edge rates are then reported too.
-
+    None = undefined. "summary" says every score once more with its baseline, ceiling and share, see `summary.Line`.
     predicted: (perturbations x genes) effects in log2(counts per 10,000 + 1) against control, with every measured gene.
     weights: (n, n) W in panel order, row = source. threshold: W above it is an edge; `settings.threshold` where None.
+    fit: the network stage where the run had one; the rankings by W and by T_K and the false-edge rates are then reported too.
+    references: networks known from elsewhere; truth: the true edges of simulated cells (source, target, weight); hops: K of T_K.
     Response: keys.HELD_OUT cells ("test") and every cell ("all"); `cells` counts perturbed cells. Network: keys.HELD_OUT cells.
     """
     cut = _checked_threshold(settings.threshold if threshold is None else threshold)
@@ -65,15 +97,24 @@ def evaluate(
         raise ValueError(f"weights has shape {weights.shape}, the panel has {len(prepared.panel)} genes")
     notes: list[str] = []
     expression = log_expression(prepared.counts, prepared.library_size)
-    train_table = average_effects(prepared, (keys.TRAIN,))
+    train_table, validation_table = (average_effects(prepared, (split,)) for split in (keys.TRAIN, keys.VALIDATION))
     training = train_table.mean
     model = _aligned(predicted, training)
-    both = calibrated(model, train_table, average_effects(prepared, (keys.VALIDATION,)))
-    predictions = {"model": model, "calibrated": both.prediction, **baseline_predictions(training)}
+    both = calibrated(model, train_table, validation_table)
+    linear = linear_model(prepared, expression, training, validation_table.mean, settings.seed)
+    predictions = {"model": model, "calibrated": both.prediction, **baseline_predictions(training), "linear": linear.prediction}
     _note_predictions(predictions, notes)
+    noise = {name: reliability(prepared, splits, settings.split_halves, settings.seed, expression) for name, splits in REFERENCES.items()}
+    tables = {name: average_effects(prepared, splits) for name, splits in REFERENCES.items()}
+    best_known = tables["all"].mean.to_numpy(), noise["all"].per_perturbation.to_numpy()
     response = {
         name: _response(
-            average_effects(prepared, splits), predictions, reliability(prepared, splits, settings.split_halves, settings.seed, expression)
+            tables[name],
+            predictions,
+            noise[name],
+            _measurement(tables[name], training, settings),
+            best_known,
+            _draws(prepared, expression, splits, settings.seed),
         )
         for name, splits in REFERENCES.items()
     }
@@ -81,11 +122,44 @@ def evaluate(
         "The reference 'all' holds the cells that the model and the baselines were fitted to: its scores flatter, and may pass its ceiling."
     )
     pairs = held_out_pairs(prepared, expression)
-    network = _network(prepared, pairs, training, weights > cut, cut, settings, notes)
+    rankings = training_rankings(prepared, expression, training, pairs.sources, pairs.targets)
+    network = _network(prepared, pairs, training, weights > cut, cut, settings, notes, rankings)
+    influences = _influences(prepared, pairs, weights, fit, max(hops, *HOPS))
+    place = _places(prepared, pairs)
+    own = {"w": weights[np.ix_(*place)] if fit is None else fit.log_odds[np.ix_(*place)], "influence": influences[hops - 1]}
+    effects = {**own, "influence": _predicted_sizes(prepared, fit, place)} if fit is not None else own
+    references_used = {"as_measured": pairs}
     if fit is not None:
-        network |= _stage(prepared, fit, pairs, training, weights, cut, settings)
-    calibration = {"model_error": _number(both.model_error)}
-    return {"response": response, "calibration": calibration, "network": network, "notes": notes}
+        references_used["without_common_lift"] = _without_lift(prepared, fit)
+        network |= _stage(fit, references_used, {**effects, "z": _z(fit, place)}, rankings[MEAN_DIFFERENCE], weights, cut, settings)
+        network |= {
+            "common_lift": {prepared.panel.genes[i]: float(fit.shift[i]) for i in np.flatnonzero(np.isfinite(fit.shift))},
+            "lift_by_network": float(_lift_agreement(fit, prepared)),
+        }
+    network["matched"] = _matched(references_used, {**effects, **rankings}, settings, network["edges"])
+    ranked = weights if fit is None else fit.log_odds
+    counts = network["matched"]["edges"]
+    network["matched"]["omission"] = dict(
+        zip(("rate", "pairs"), omission_curve(pairs, ranked, place, counts, settings.omission_hops, settings.significance), strict=True)
+    )
+    ceilings = {measure: rankings[name] for measure, name in CEILING.items()}
+    network["hops"] = hop_table(pairs, weights > cut, influences[: len(HOPS)], ceilings, place, settings.significance)
+    judged = {**own, **{name: rankings[name] for name in BASELINES}}
+    network["references"] = [reference_scores(known, pairs.sources, pairs.targets, judged, seed=settings.seed) for known in references]
+    if truth is not None:
+        signs = _signs(fit, place, training, pairs)
+        network["truth"] = truth_scores(
+            truth, pairs.sources, pairs.targets, judged, (weights > cut)[np.ix_(*place)], signs, pairs.evaluated
+        )
+    answer = {
+        "response": response,
+        "calibration": {"model_error": both.model_error},
+        "linear": {"components": linear.components, "ridge": linear.ridge},
+        "network": network,
+        "notes": notes,
+    }
+    answer = _plain(answer)
+    return {**answer, "summary": summary(answer)}
 
 
 def evaluate_edges(
@@ -108,8 +182,13 @@ def evaluate_edges(
     if threshold is not None and cut is None:
         notes.append("The edge table has no weights, so the threshold was not applied.")
     training = average_effects(prepared, (keys.TRAIN,)).mean
-    pairs = held_out_pairs(prepared)
-    return {"network": _network(prepared, pairs, training, adjacency, cut, settings, notes), "notes": notes}
+    expression = log_expression(prepared.counts, prepared.library_size)
+    pairs = held_out_pairs(prepared, expression)
+    rankings = training_rankings(prepared, expression, training, pairs.sources, pairs.targets)
+    network = _network(prepared, pairs, training, adjacency, cut, settings, notes, rankings)
+    own = {"w": weights[np.ix_(*_places(prepared, pairs))]}
+    network["matched"] = _matched({"as_measured": pairs}, {**own, **rankings}, settings, network["edges"])
+    return {"network": _plain(network), "notes": notes}
 
 
 def held_out_pairs(prepared: PreparedCells, expression: sparse.csr_matrix | None = None) -> PairStatistics:
@@ -170,18 +249,52 @@ def _note_predictions(predictions: dict[str, pd.DataFrame], notes: list[str]) ->
             notes.append(f"{start} {_listed(incomplete)}: scored on the other {len(predictions[name]) - len(incomplete)} perturbations.")
 
 
-def _response(reference: EffectTable, predictions: dict[str, pd.DataFrame], noise: Reliability) -> dict[str, Any]:
-    """Every score of every prediction against one reference, with its ceiling where there is one."""
+def _measurement(reference: EffectTable, training: pd.DataFrame, settings: EvaluationSettings) -> Measurement:
+    names, genes = [str(name) for name in reference.mean.index], reference.mean.columns
+    targets = np.stack([genes.isin(name.split(keys.PAIR_SEPARATOR)) for name in names]) if names else np.zeros((0, len(genes)), dtype=bool)
+    return Measurement(
+        standard_error=reference.standard_error.to_numpy(),
+        degrees=np.minimum(reference.cells.to_numpy(), reference.control_cells) - 1,
+        targets=targets,
+        centroid=perturbation_mean(training).iloc[0].to_numpy() if len(training) else np.full(len(genes), np.nan),
+        significance=settings.significance,
+    )
+
+
+def _draws(prepared: PreparedCells, expression: sparse.csr_matrix, splits: tuple[str, ...], seed: int) -> np.ndarray:
+    labels = np.where(prepared.where(splits=splits), prepared.labels, "")
+    return noise_draws(expression, labels, prepared.perturbations, NOISE_DRAWS, seed)
+
+
+def _response(
+    reference: EffectTable,
+    predictions: dict[str, pd.DataFrame],
+    noise: Reliability,
+    measurement: Measurement,
+    best_known: tuple[np.ndarray, np.ndarray],
+    draws: np.ndarray,
+) -> dict[str, Any]:
+    """Every score of every prediction against one reference, with its ceiling.
+
+    best_known: (p, G) effects over all cells and (p,) how far they are signal, see `attainable_scores`; draws: of the reference's noise.
+    """
     observed = reference.mean.to_numpy()
-    scores = {name: response_scores(observed, table.loc[reference.mean.index].to_numpy()) for name, table in predictions.items()}
+    scores = {
+        name: response_scores(observed, table.loc[reference.mean.index].to_numpy(), measurement) for name, table in predictions.items()
+    }
     present = np.asarray(np.isfinite(observed).all(axis=1))
-    limits = {"ate_rho": noise.ceiling, "median_rho": noise.median_ceiling}
-    section: dict[str, Any] = {key: {name: _number(getattr(s, key)) for name, s in scores.items()} for key in SCORES}
-    for key in SCORES:
-        if key != "r2":  # the others but ate_rho and median_rho select genes by their noise: no ceiling is known for them
-            section[key]["ceiling"] = _number(limits.get(key, np.nan))
+
+    def one(truth: np.ndarray, guess: np.ndarray) -> dict[str, float]:
+        found = response_scores(truth, guess, measurement)
+        return {key: getattr(found, key) for key in SCORES}
+
+    limits = attainable_scores(*best_known, draws, one) | {"ate_rho": noise.ceiling, "median_rho": noise.median_ceiling}
+    section: dict[str, Any] = {
+        key: {**{name: getattr(found, key) for name, found in scores.items()}, "ceiling": limits.get(key, np.nan)} for key in SCORES
+    }
     return section | {
-        "split_half": _number(noise.split_half),
+        "compared": {name: found.rows for name, found in scores.items()},
+        "split_half": noise.split_half,
         "perturbations": int(present.sum()),
         "cells": int(reference.cells[present].sum()),
         "control_cells": int(reference.control_cells),
@@ -196,11 +309,17 @@ def _per_perturbation(
         {
             "perturbation": str(reference.mean.index[row]),
             "cells": int(reference.cells.iloc[row]),
-            "rho": {name: _number(scores[name].rho[row]) for name in ("model", "train_mean")},
-            "ceiling": _number(noise.per_perturbation.loc[reference.mean.index[row]]),
+            "rho": {name: scores[name].rho[row] for name in ("model", "train_mean")},
+            "ceiling": noise.per_perturbation.loc[reference.mean.index[row]],
         }
         for row in np.flatnonzero(present)
     ]
+
+
+def _places(prepared: PreparedCells, pairs: PairStatistics) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of the sources and columns of the targets in a matrix over the panel."""
+    index = prepared.panel.index
+    return np.array([index[gene] for gene in pairs.sources], dtype=int), np.array([index[gene] for gene in pairs.targets], dtype=int)
 
 
 def _network(
@@ -211,82 +330,119 @@ def _network(
     threshold: float | None,
     settings: EvaluationSettings,
     notes: list[str],
+    rankings: Mapping[str, np.ndarray],
 ) -> dict[str, Any]:
-    """adjacency: (n, n) bool in panel order, row = source."""
-    panel = prepared.panel
-    rows = np.array([panel.index[gene] for gene in pairs.sources], dtype=int)
-    columns = np.array([panel.index[gene] for gene in pairs.targets], dtype=int)
+    """adjacency: (n, n) bool in panel order, row = source; rankings: of `training_rankings`."""
+    rows, columns = _places(prepared, pairs)
     linked = reachable(adjacency, rows, settings.omission_hops)[:, columns]
     difference = training.reindex(index=list(pairs.sources), columns=list(pairs.targets)).to_numpy()
-    scores = network_scores(pairs, adjacency[np.ix_(rows, columns)], linked, difference, settings.significance)
+    others = {name: ranking for name, ranking in rankings.items() if name != MEAN_DIFFERENCE}
+    scores = network_scores(pairs, adjacency[np.ix_(rows, columns)], linked, difference, settings.significance, others)
     _note_sources(prepared, pairs, notes)
     self_loops = int(np.diag(adjacency).sum())
     return {
         "threshold": threshold,
         **_network_numbers(scores),
+        "for_any_pair": score_edges(pairs, pairs.evaluated, settings.significance).raw_share,
+        "for_ceiling": _least_omission(pairs, rankings[CEILING["left_out"]], scores.omission_pairs, settings.significance),
         "edges_total": int(adjacency.sum()) - self_loops,
         "self_loops": self_loops,
     }
 
 
+def _least_omission(pairs: PairStatistics, again: np.ndarray, omitted: int, significance: float) -> float:
+    """Share of raw p below the level among as many pairs as the network omits, taking those that the training cells rank last."""
+    rest = pairs.evaluated & ~top_pairs(pairs, again, int(pairs.evaluated.sum()) - omitted)
+    return score_edges(pairs, rest, significance).raw_share
+
+
 def _network_numbers(scores: NetworkScores) -> dict[str, Any]:
     spread = {f"{key}_sd": value for key, value in _edge_numbers(scores.random_spread).items()}
+    others = {name: _edge_numbers(score) for name, score in scores.others.items()}
     return {
         "edges": scores.edges,
         "pairs": scores.pairs,
         **_edge_numbers(scores.score),
-        "for": _number(scores.omission),
+        "for": scores.omission,
         "for_pairs": scores.omission_pairs,
         "true_positives": scores.true_positives,
         "false_positives": scores.false_positives,
-        "at_same_edges": {"random": _edge_numbers(scores.random) | spread, "mean_difference": _edge_numbers(scores.mean_difference)},
+        "bh_true_positives": scores.bh_true_positives,
+        "bh_false_positives": scores.edges - scores.bh_true_positives,
+        "at_same_edges": {
+            "random": _edge_numbers(scores.random) | spread,
+            "mean_difference": _edge_numbers(scores.mean_difference),
+            **others,
+        },
     }
 
 
-def _edge_numbers(score: EdgeScore) -> dict[str, float | None]:
-    return {"mu_wd": _number(score.mu_wd), "bh_share": _number(score.bh_share)}
+def _edge_numbers(score: EdgeScore) -> dict[str, float]:
+    return {"mu_wd": score.mu_wd, "bh_share": score.bh_share, "raw_share": score.raw_share}
+
+
+def _influences(prepared: PreparedCells, pairs: PairStatistics, weights: np.ndarray, fit: NetworkFit | None, most: int) -> list[np.ndarray]:
+    """(s, t) sizes of T_1, T_2, ... T_most: expected log fold changes with a network stage, the bounded series on W without one."""
+    rows, columns = _places(prepared, pairs)
+    n = len(weights)
+    matrix = weights if fit is None else weights * fit.strength
+    scale = np.ones(len(rows)) if fit is None else np.abs(fit.own_change[rows])
+    return [
+        scale[:, None] * np.abs(influence(matrix, hop_series("paper" if fit is None else "signed", n, k), matrix[rows]))[:, columns]
+        for k in range(1, most + 1)
+    ]
+
+
+def _predicted_sizes(prepared: PreparedCells, fit: NetworkFit, place: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+    """(s, t) size of the effect that the network predicts on the scale of the measurement, common lift included."""
+    found = np.full((len(prepared.panel),) * 2, np.nan)
+    found[:, prepared.panel.is_measured] = np.abs(predicted_by_network(fit, prepared)[:, prepared.panel_columns])
+    return found[np.ix_(*place)]
+
+
+def _z(fit: NetworkFit, place: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+    with np.errstate(invalid="ignore"):
+        return np.abs(fit.effect / fit.effect_sd)[np.ix_(*place)]
+
+
+def _signs(fit: NetworkFit | None, place: tuple[np.ndarray, np.ndarray], training: pd.DataFrame, pairs: PairStatistics) -> np.ndarray:
+    """(s, t) sign of an edge: of its strength, or else against the effect of knocking its source down; 0 where unknown."""
+    if fit is not None:
+        return np.sign(fit.strength[np.ix_(*place)])
+    return -np.sign(np.nan_to_num(training.reindex(index=list(pairs.sources), columns=list(pairs.targets)).to_numpy()))
+
+
+def _matched(
+    references: Mapping[str, PairStatistics], rankings: Mapping[str, np.ndarray], settings: EvaluationSettings, own: int
+) -> dict[str, Any]:
+    """{"edges": counts, reference: {ranking: {measure: values}}}, see `matched.edge_curves`."""
+    counts = edge_counts(references["as_measured"], own)
+    curves = {name: edge_curves(pairs, rankings, counts, settings.significance) for name, pairs in references.items()}
+    return {"edges": counts, **curves}
 
 
 TOPS = (50, 100)
 
 
 def _stage(
-    prepared: PreparedCells,
     fit: NetworkFit,
-    pairs: PairStatistics,
-    training: pd.DataFrame,
+    references: Mapping[str, PairStatistics],
+    rankings: Mapping[str, np.ndarray],
+    mean_difference: np.ndarray,
     weights: np.ndarray,
     cut: float,
     settings: EvaluationSettings,
 ) -> dict[str, Any]:
     """How well rankings find held-out effects at equal numbers of edges, as measured and without the common lift of all shares."""
-    panel = prepared.panel
-    place = np.ix_([panel.index[gene] for gene in pairs.sources], [panel.index[gene] for gene in pairs.targets])
-    influence = np.full(weights.shape, np.nan)
-    influence[:, panel.is_measured] = np.abs(predicted_by_network(fit, prepared)[:, prepared.panel_columns])
-    with np.errstate(invalid="ignore"):
-        z = np.abs(fit.effect / fit.effect_sd)
-    rankings = {
-        "w": fit.log_odds[place],
-        "influence": influence[place],
-        "mean_difference": training.reindex(index=list(pairs.sources), columns=list(pairs.targets)).abs().to_numpy(),
-        "z": z[place],
-    }
-    lifted = _without_lift(prepared, fit)
-    table = false_edges(fit, weights)
+    compared = {**rankings, "mean_difference": mean_difference}
     return {
-        "false_edge_rate": _number(float(false_edge_rate(fit, weights, cut)[0])),
-        "false_edges": [{key: _number(value) for key, value in row.items()} for row in table.to_dict("records")],
-        "common_lift": {panel.genes[i]: float(fit.shift[i]) for i in np.flatnonzero(np.isfinite(fit.shift))},
-        "lift_by_network": float(_lift_agreement(fit, prepared)),
-        "rankings": {
-            name: _top_scores(reference, rankings, settings.significance)
-            for name, reference in (("as_measured", pairs), ("without_common_lift", lifted))
-        },
+        "false_edge_rate": float(false_edge_rate(fit, weights, cut)[0]),
+        "false_edges": false_edges(fit, weights).to_dict("records"),
+        "rankings": {name: _top_scores(pairs, compared, settings.significance) for name, pairs in references.items()},
     }
 
 
-def _top_scores(pairs: PairStatistics, rankings: dict[str, np.ndarray], significance: float) -> list[dict[str, Any]]:
+def _top_scores(pairs: PairStatistics, rankings: Mapping[str, np.ndarray], significance: float) -> list[dict[str, Any]]:
     """One entry per number of edges in TOPS: {"edges", ranking: {"mu_wd", "bh_share"}}, and what random pairs give."""
     total = int(pairs.evaluated.sum())
     entries = []
@@ -329,6 +485,12 @@ def _listed(names: Any, most: int = 10) -> str:
     return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
 
 
-def _number(value: float) -> float | None:
-    """JSON knows no NaN."""
-    return float(value) if np.isfinite(value) else None
+def _plain(value: Any) -> Any:
+    """The same with plain numbers, and None for what is none: JSON knows no NaN."""
+    if isinstance(value, dict):
+        return {str(key): _plain(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(part) for part in value]
+    if isinstance(value, float | np.floating):
+        return float(value) if np.isfinite(value) else None
+    return int(value) if isinstance(value, np.integer) else value

@@ -9,9 +9,32 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import stats
+from scipy.spatial.distance import cdist
 
 TOP = 20
 """Genes per perturbation behind the scores called top 20."""
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What is known of the observed effects beside their means; it decides weights, centroid and left-out genes of the scores.
+
+    standard_error: (p, G); degrees: (p,) degrees of freedom of the t test of an effect, cells - 1; targets: (p, G) bool, the gene or
+    genes perturbed; centroid: (G,) mean over perturbations of their effects in the *training* cells.
+    """
+
+    standard_error: np.ndarray
+    degrees: np.ndarray
+    targets: np.ndarray
+    centroid: np.ndarray
+    significance: float = 0.05
+
+    def t(self, observed: np.ndarray) -> np.ndarray:
+        """(p, G) observed effect over its standard error; 0 where neither side varies (a gene that no cell expresses), NaN if unknown."""
+        error = self.standard_error
+        known = np.isfinite(error) & np.isfinite(observed)
+        return np.where(known, np.divide(observed, error, out=np.zeros(observed.shape), where=known & (error > 0)), np.nan)
 
 
 @dataclass(frozen=True)
@@ -21,6 +44,8 @@ class ResponseScores:
     ate_rho, r2: over all perturbation x gene entries pooled; *_top20: the same on the 20 genes with the largest observed
     effect of each perturbation; jaccard_*: overlap of the largest observed and predicted effects, mean over perturbations;
     rho: (p,) Pearson per perturbation, median_rho their median; rows: perturbations that could be compared.
+    With a `Measurement` also: centroid_rho, median Pearson of what differs from the mean of the perturbed centroids (`centroid_pearson`);
+    discrimination: perturbation discrimination score (`discrimination`); weighted_r2: median of `weighted_r2`; de_overlap: `de_overlap`.
     """
 
     ate_rho: float
@@ -32,9 +57,13 @@ class ResponseScores:
     median_rho: float
     rho: np.ndarray
     rows: int
+    centroid_rho: float = float("nan")
+    discrimination: float = float("nan")
+    weighted_r2: float = float("nan")
+    de_overlap: float = float("nan")
 
 
-def response_scores(observed: np.ndarray, predicted: np.ndarray) -> ResponseScores:
+def response_scores(observed: np.ndarray, predicted: np.ndarray, measurement: Measurement | None = None) -> ResponseScores:
     """All scores of `predicted` against `observed`, both (p, G) in log2(counts per 10,000 + 1) against control."""
     rows = comparable_rows(observed, predicted)
     truth, guess = _pair(observed, predicted)
@@ -52,7 +81,105 @@ def response_scores(observed: np.ndarray, predicted: np.ndarray) -> ResponseScor
         median_rho=median(rho),
         rho=rho,
         rows=int(rows.sum()),
+        **({} if measurement is None else _measured_scores(observed, predicted, measurement)),
     )
+
+
+def _measured_scores(observed: np.ndarray, predicted: np.ndarray, measurement: Measurement) -> dict[str, float]:
+    t = measurement.t(observed)
+    return {
+        "centroid_rho": median(centroid_pearson(observed, predicted, measurement.centroid)),
+        "discrimination": mean(discrimination(observed, predicted, measurement.targets)),
+        "weighted_r2": median(weighted_r2(observed, predicted, effect_weights(t))),
+        "de_overlap": de_overlap(predicted, differential(t, measurement.degrees, measurement.significance)),
+    }
+
+
+def centroid_pearson(observed: np.ndarray, predicted: np.ndarray, centroid: np.ndarray) -> np.ndarray:
+    """(p,) Pearson per perturbation of both sides minus `centroid` (G,), the mean of the perturbed centroids.
+
+    Against control every perturbation shares what all perturbations do; against their mean only what is its own counts. A
+    prediction that is the centroid itself is undefined (NaN).
+    """
+    result = np.full(len(observed), np.nan)
+    rows = comparable_rows(observed, predicted)
+    if np.isfinite(centroid).all():
+        result[rows] = pearson_rows(observed[rows] - centroid, predicted[rows] - centroid)
+    return result
+
+
+def discrimination(observed: np.ndarray, predicted: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """(p,) perturbation discrimination score: 1 - rank / N of the true profile among all N observed ones, nearest first (rank 0).
+
+    Distance: mean absolute difference over genes, without the targets ((p, G) bool) of either perturbation: the knock-down itself would
+    give a profile away, and with only the predicted one's target left out a prediction without any information scores above chance. Ties
+    count half, so a prediction that is the same for all scores about 0.5. NaN below two profiles.
+    """
+    result = np.full(len(observed), np.nan)
+    known = np.flatnonzero(np.isfinite(observed).all(axis=1))
+    rows = np.flatnonzero(comparable_rows(observed, predicted))
+    if len(known) < 2 or len(rows) == 0:
+        return result
+    truth, guess, theirs = observed[known], predicted[rows], targets[known]
+    profile, gene = np.nonzero(theirs)
+    sums = cdist(guess, truth, "cityblock")
+    for theirs_at, gene_at in zip(profile, gene, strict=True):
+        sums[:, theirs_at] -= np.abs(guess[:, gene_at] - truth[theirs_at, gene_at])
+    genes = observed.shape[1] - theirs.sum(axis=1)
+    for place, row in enumerate(rows):
+        own = np.flatnonzero(targets[row])
+        fresh = ~theirs[:, own]  # not left out already
+        distance = sums[place] - (np.abs(guess[place, own] - truth[:, own]) * fresh).sum(axis=1)
+        distance = distance / np.maximum(genes - fresh.sum(axis=1), 1)
+        true = distance[np.searchsorted(known, row)]
+        tied = np.isclose(distance, true, rtol=1e-12, atol=1e-12)
+        result[row] = 1 - ((distance < true)[~tied].sum() + (tied.sum() - 1) / 2) / len(known)
+    return result
+
+
+def effect_weights(t: np.ndarray) -> np.ndarray:
+    """(p, G) weights of genes, 1 in sum per row: abs(t) of the observed effect scaled to 0 ... 1 over genes, squared. NaN if unknown."""
+    size = np.abs(t)
+    low, high = size.min(axis=1, keepdims=True), size.max(axis=1, keepdims=True)
+    scaled = np.divide(size - low, high - low, out=np.full(size.shape, np.nan), where=high > low) ** 2
+    return scaled / scaled.sum(axis=1, keepdims=True)
+
+
+def weighted_r2(observed: np.ndarray, predicted: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """(p,) 1 - weighted residual / weighted total sum of squares per perturbation: genes that respond count, the silent rest does not.
+
+    weights: (p, G) of `effect_weights`; as sklearn.metrics.r2_score with sample_weight. NaN where weights or rows are unknown.
+    """
+    average = (weights * observed).sum(axis=1, keepdims=True)
+    total = (weights * (observed - average) ** 2).sum(axis=1)
+    residual = (weights * (observed - predicted) ** 2).sum(axis=1)
+    return 1 - np.divide(residual, total, out=np.full(len(total), np.nan), where=total > 0)
+
+
+def differential(t: np.ndarray, degrees: np.ndarray, significance: float) -> np.ndarray:
+    """(p, G) bool: differentially expressed genes, two-sided t test with `degrees` (p,), Benjamini-Hochberg within the perturbation.
+
+    The degrees are the smaller group's, cells - 1 (the cautious bound of Welch's test).
+    """
+    found = np.zeros(t.shape, dtype=bool)
+    for row in np.flatnonzero(np.isfinite(t).all(axis=1) & (degrees >= 1)):
+        p = 2 * stats.t.sf(np.abs(t[row]), degrees[row])
+        found[row] = stats.false_discovery_control(p) < significance
+    return found
+
+
+def de_overlap(predicted: np.ndarray, differentially: np.ndarray) -> float:
+    """Mean over perturbations of the share of the N differentially expressed genes that are among the N largest predicted effects.
+
+    differentially: (p, G) bool of the observed side, N its sum per row. Rows without such genes, or without N predicted effects other
+    than zero, do not count; NaN where none does.
+    """
+    shares = []
+    for row in np.flatnonzero(np.isfinite(predicted).all(axis=1) & differentially.any(axis=1)):
+        n = int(differentially[row].sum())
+        if np.count_nonzero(predicted[row]) >= n:
+            shares.append(differentially[row, largest_effects(predicted[[row]], n)[0]].mean())
+    return float(np.mean(shares)) if shares else float("nan")
 
 
 def comparable_rows(observed: np.ndarray, predicted: np.ndarray) -> np.ndarray:
@@ -125,6 +252,12 @@ def median(values: np.ndarray) -> float:
     """Median of the numbers in `values`; NaN where there are none."""
     numbers = values[np.isfinite(values)]
     return float(np.median(numbers)) if len(numbers) else float("nan")
+
+
+def mean(values: np.ndarray) -> float:
+    """Mean of the numbers in `values`; NaN where there are none."""
+    numbers = values[np.isfinite(values)]
+    return float(np.mean(numbers)) if len(numbers) else float("nan")
 
 
 def _pair(observed: np.ndarray, predicted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import os
 import zlib
 from collections import Counter
 from collections.abc import Iterable
@@ -85,6 +86,11 @@ def sign_of(note: str) -> int:
         return -1
     up, down = (any(part in words for part in parts) for parts in (_ACTIVATING, _REPRESSING))
     return int(up) - int(down)
+
+
+def networks_folder() -> Path:
+    """Folder with reference networks: the environment variable GPOVAE_NETWORKS_DIR, or `networks` in the working directory."""
+    return Path(os.environ.get("GPOVAE_NETWORKS_DIR", "networks"))
 
 
 def read_references(folder: Path) -> tuple[list[ReferenceNetwork], list[str]]:

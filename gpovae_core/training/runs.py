@@ -373,6 +373,14 @@ class RunFolder(JobFolder):
         """What write_unseen stored; empty where it was not measured."""
         return self._json("unseen.json") if self.has("unseen.json") else {}
 
+    def write_null(self, found: dict[str, Any]) -> None:
+        """What `gpovae null` found on the cells of this run."""
+        write_text(self.path / "null.json", json.dumps(found, indent=2, allow_nan=False))
+
+    def null(self) -> dict[str, Any]:
+        """What write_null stored; empty where the null was never asked for."""
+        return self._json("null.json") if self.has("null.json") else {}
+
 
 def write_text(path: Path, text: str) -> None:
     """Replace a file as a whole: a reader sees the old text or the new, never a part."""

@@ -6,9 +6,9 @@ import pytest
 from scipy import sparse
 
 from gpovae_core import keys
-from gpovae_core.data.effects import average_effects
+from gpovae_core.data.effects import average_effects, log_expression
 from gpovae_core.evaluation import baselines
-from gpovae_core.evaluation.response import pearson
+from gpovae_core.evaluation.response import pearson, r2
 from tests.evaluation.conftest import build_screen
 
 
@@ -129,3 +129,57 @@ def test_the_training_mean_stays_below_the_ceiling(screen):
     observed = average_effects(screen, keys.HELD_OUT).mean.to_numpy()
     training = average_effects(screen, (keys.TRAIN,)).mean.to_numpy()
     assert pearson(observed, training) < baselines.reliability(screen, keys.HELD_OUT).ceiling
+
+
+def test_a_combination_is_the_sum_of_its_genes():
+    table = pd.DataFrame(np.arange(8.0).reshape(4, 2), index=["A", "A+B", "B", "B+C"], columns=["g", "h"])
+    got = baselines.baseline_predictions(table)["additive"]
+    np.testing.assert_array_equal(got.loc["A+B"], table.loc["A"] + table.loc["B"])
+    np.testing.assert_array_equal(got.loc["A"], table.loc["A"])
+    assert got.loc["B+C"].isna().all()  # C was never perturbed alone
+    assert "additive" not in baselines.baseline_predictions(table.loc[["A", "B"]])
+
+
+def test_bilinear_weights_are_a_ridge_regression_on_either_side():
+    from sklearn.linear_model import Ridge
+
+    rng = np.random.default_rng(0)
+    genes, doses, effects = rng.normal(size=(30, 4)), rng.normal(size=(9, 4)), rng.normal(size=(9, 30))
+    first = Ridge(alpha=0.7, fit_intercept=False).fit(doses, effects).coef_.T  # (4, 30)
+    both = Ridge(alpha=0.7, fit_intercept=False).fit(genes, first.T).coef_  # (4, 4)
+    np.testing.assert_allclose(baselines.bilinear_weights(genes, doses, effects, 0.7), both)
+
+
+def test_the_linear_model_learns_what_genes_share_and_predicts_the_unseen():
+    screen = build_screen(unseen=("PERT4",), cells=120, controls=300)
+    expression = log_expression(screen.counts, screen.library_size)
+    training, validation = (average_effects(screen, (split,)).mean for split in (keys.TRAIN, keys.VALIDATION))
+    got = baselines.linear_model(screen, expression, training, validation)
+    assert got.components in baselines.EMBEDDING_SIZES
+    assert got.ridge in baselines.RIDGES
+    seen = [name for name in training.index if name not in ("PERT4", "PERT5")]
+    truth = average_effects(screen, keys.HELD_OUT).mean
+    mean = baselines.perturbation_mean(training)
+    rho = [pearson(truth.loc[seen].to_numpy(), guess.loc[seen].to_numpy()) for guess in (got.prediction, mean)]
+    assert rho[0] > rho[1] + 0.1
+    np.testing.assert_allclose(got.prediction.loc["PERT5"], mean.loc["PERT5"])  # its gene is not measured: nothing to go by
+    assert got.prediction.loc["PERT4"].notna().all()
+    assert not np.allclose(got.prediction.loc["PERT4"], mean.loc["PERT4"])
+
+
+@pytest.mark.parametrize("spread", [0.1, 0.5])
+def test_the_simulated_ceiling_agrees_with_the_formula_and_with_the_truth(spread):
+    cells, labels, names, truth = normal_cells(spread)
+    effects = observed_effects(cells, labels, names)
+    pooled, each = baselines.split_half_correlations(cells, labels, names, 20, seed=0)
+    trust = baselines.attainable(np.nanmean(each, axis=0))
+    noise = baselines.noise_draws(cells * np.log(2), labels, names, 6, seed=1)
+    assert noise.var() == pytest.approx(1 / 30 + 1 / 400, rel=0.1)
+
+    def score(observed: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
+        return {"rho": pearson(observed, predicted), "r2": r2(observed, predicted)}
+
+    got = baselines.attainable_scores(effects, trust, noise, score)
+    assert got["rho"] == pytest.approx(float(baselines.attainable(pooled.mean())), abs=0.02)
+    assert got["r2"] == pytest.approx(r2(effects, truth), abs=0.04)
+    assert baselines.attainable_scores(effects, trust, noise[:0], score) == {}

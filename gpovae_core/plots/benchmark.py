@@ -1,0 +1,150 @@
+"""Figures of the benchmark: shares of the achievable, networks at equal numbers of edges, estimated false edges."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from gpovae_core.evaluation.summary import METHODS, Line
+from gpovae_core.plots import theme
+
+MEASURES = {
+    "mu_wd": ("Mean Wasserstein distance", "Mean distance, log(1 + counts per 10,000)"),
+    "bh_share": ("Pairs with a significant effect", "Share with adjusted p below the level (%)"),
+    "raw_share": ("Pairs with a raw p below the level", "Share with raw p below the level (%)"),
+    "left_out": ("Effects left out", "Share of raw p below the level among the other pairs (%)"),
+}
+"""Measure of `evaluation.matched` -> title, axis with its unit."""
+LOOKS = {
+    "w": (theme.BLUE, "solid", "circle", 3.0),
+    "influence": (theme.VERMILLION, "solid", "square", 3.0),
+    "mean_difference": (theme.GREEN, "dash", "diamond", 1.6),
+    "mann_whitney": (theme.PURPLE, "dash", "x", 1.6),
+    "correlation": (theme.ORANGE, "dash", "triangle-up", 1.6),
+    "inverse": (theme.SKY, "dash", "cross", 1.6),
+    "random": (theme.GREY, "dot", "circle-open", 1.2),
+    "bound": (theme.GREY, "longdash", "star-triangle-up-open", 1.2),
+}
+"""Ranking -> colour, dash, symbol, width; told apart by dash and symbol too."""
+EDGES_AXIS = "Number of edges (strongest first, log scale)"
+
+
+def share_bars(lines: Sequence[Line]) -> go.Figure:
+    """What model and strongest simple method reach between baseline (0 %) and ceiling (100 %), one row per score that has both."""
+    title = "Share of the achievable, held-out cells"
+    shown = [line for line in lines if line.share is not None][::-1]
+    if not shown:
+        return theme.empty(title, "No score has both a baseline and a ceiling.")
+    names = [theme.text(line.name, 44) for line in shown]
+    figure = go.Figure()
+    for label, colour, symbol, values, method in (
+        (
+            "best method without a model",
+            theme.GREY,
+            "diamond-open",
+            [line.rival_share for line in shown],
+            [line.rival_name for line in shown],
+        ),
+        ("this run", theme.BLUE, "circle", [line.share for line in shown], ["this run"] * len(shown)),
+    ):
+        figure.add_scatter(
+            x=[None if value is None else 100 * max(-1.0, min(2.0, value)) for value in values],
+            y=names,
+            mode="markers",
+            name=label,
+            marker={"color": colour, "symbol": symbol, "size": 11, "line": {"width": 2, "color": colour}},
+            text=[f"{theme.text(m)}: {'not defined' if v is None else f'{100 * v:.0f} %'}" for m, v in zip(method, values, strict=True)],
+            hovertemplate="%{y}<br>%{text}<extra></extra>",
+        )
+    theme.style(figure, title, "Between baseline (0 %) and ceiling (100 %), cut at -100 and 200 %", "", height=150 + 26 * len(shown))
+    for at in (0, 100):
+        figure.add_vline(x=at, line={"color": theme.GREY, "width": 1, "dash": "dot"})
+    return figure
+
+
+def matched_curves(matched: Mapping[str, Any], measure: str, reference: str = "as_measured", own: int | None = None) -> go.Figure:
+    """A measure of W, T_K and the baselines against the number of edges. own: the number of edges of the network itself, marked.
+
+    matched: as in a report's network["matched"]; reference: one of its pair tests.
+    """
+    name, axis = MEASURES[measure]
+    title = f"{name} at equal numbers of edges"
+    counts, curves = matched.get("edges") or [], matched.get(reference) or {}
+    if not counts or not curves:
+        return theme.empty(title, "No pair of genes could be tested.")
+    figure = go.Figure()
+    for key, (colour, dash, symbol, width) in LOOKS.items():
+        values = (curves.get(key) or {}).get(measure)
+        if values:
+            _line(figure, METHODS[key], counts, _scaled(values, measure), (colour, dash, symbol, width))
+    _finish(figure, title, axis, own)
+    return figure
+
+
+def compared_curves(runs: Mapping[str, Mapping[str, Any]], measure: str, ranking: str = "w", reference: str = "as_measured") -> go.Figure:
+    """A measure of one ranking of several runs against the number of edges. runs: name -> network["matched"] of its report."""
+    name, axis = MEASURES[measure]
+    title = f"{METHODS[ranking]}: {name[0].lower() + name[1:]}"
+    figure = go.Figure()
+    symbols = ("circle", "square", "diamond", "x", "triangle-up", "cross", "star")
+    for at, (run, matched) in enumerate(runs.items()):
+        values = ((matched.get(reference) or {}).get(ranking) or {}).get(measure)
+        if values:
+            look = (theme.CYCLE[at % len(theme.CYCLE)], ("solid", "dash", "dot")[at // len(theme.CYCLE) % 3], symbols[at % 7], 2.0)
+            _line(figure, run, matched["edges"], _scaled(values, measure), look)
+    if not figure.data:
+        return theme.empty(title, "None of these runs has been evaluated at equal numbers of edges.")
+    _finish(figure, title, axis, None)
+    return figure
+
+
+def _scaled(values: Sequence[float | None], measure: str) -> list[float | None]:
+    return [None if value is None else value if measure == "mu_wd" else 100 * value for value in values]
+
+
+def _line(figure: go.Figure, name: str, x: Sequence[int], y: Sequence[float | None], look: tuple[str, str, str, float]) -> None:
+    colour, dash, symbol, width = look
+    figure.add_scatter(
+        x=list(x),
+        y=list(y),
+        mode="lines+markers",
+        name=theme.text(name),
+        line={"color": colour, "dash": dash, "width": width},
+        marker={"symbol": symbol, "size": 7},
+        hovertemplate="%{x:,} edges: %{y:.3g}<extra>" + theme.text(name) + "</extra>",
+    )
+
+
+def _finish(figure: go.Figure, title: str, axis: str, own: int | None) -> None:
+    theme.style(figure, title, EDGES_AXIS, axis, height=440)
+    figure.update_xaxes(type="log", dtick=1)
+    figure.update_layout(margin_b=150)
+    if own:
+        words = f"this network: {own:,} edges"
+        figure.add_vline(x=own, line={"color": theme.GREY, "dash": "dot"}, annotation_text=words, annotation_position="top left")
+
+
+def false_edge_curve(table: pd.DataFrame, threshold: float | None = None) -> go.Figure:
+    """Estimated share of false edges against the threshold on W. table: threshold, estimated_false_edge_rate."""
+    title = "Estimated share of false edges"
+    known = table.dropna()
+    if known.empty:
+        return theme.empty(title, "It was not estimated for this run.")
+    figure = go.Figure()
+    rates = 100 * known["estimated_false_edge_rate"]
+    figure.add_scatter(
+        x=known["threshold"],
+        y=rates,
+        mode="lines+markers",
+        line={"color": theme.VERMILLION, "width": 2},
+        hovertemplate="W above %{x:.2f}: %{y:.2g} %<extra></extra>",
+    )
+    theme.style(figure, title, "Threshold on W (probability)", "Edges without any effect (%)", height=320)
+    figure.update_layout(showlegend=False, margin_b=60)
+    figure.update_yaxes(rangemode="tozero")
+    if threshold is not None:
+        figure.add_vline(x=threshold, line={"color": theme.GREY, "dash": "dot"}, annotation_text="this network", annotation_position="top")
+    return figure
