@@ -116,7 +116,7 @@ def network(run: RunFolder) -> GeneNetwork:
 
 @st.cache_resource(max_entries=4, show_spinner="Adding up the influence over several hops …")
 def _influence(path: str, stamped: Stamp) -> GeneNetwork:
-    return _network(path, stamped).influence_network(RunFolder(Path(path)).settings().loss.hops)
+    return _network(path, stamped).influence_network(RunFolder(Path(path)).settings().loss.shown_hops)
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)

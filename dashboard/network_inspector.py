@@ -98,7 +98,7 @@ def all_references(simulated: bool) -> list[ReferenceNetwork]:
 def edge_panel(run: RunFolder, source: str, target: str) -> None:
     network = loaders.network(run)
     known = all_references(network.simulated)
-    found = edge_evidence(network, source, target, loaders.held_out(run), loaders.pairs(run), known, run.settings().loss.hops)
+    found = edge_evidence(network, source, target, loaders.held_out(run), loaders.pairs(run), known, run.settings().loss.shown_hops)
     st.button("Close this edge", key="close_edge", type="tertiary", on_click=forget_edge)
     st.markdown(f"#### {plain(found.source)} → {plain(found.target)}")
     st.markdown(_standing(found))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from gpovae_core.errors import SettingsError
 
@@ -122,7 +122,9 @@ class LossSettings(_Settings):
     influence: Literal["paper", "released", "signed"] = Field(
         default="released", description="Which formula carries W over K hops; signed: powers of W times S (preset evidence)."
     )
-    hops: Count = Field(default=5, description="K, the number of hops over which W is accumulated.")
+    hops: int = Field(
+        default=5, ge=0, description="K, the number of hops over which W is accumulated. Without hops: 1; 0 for released, which adds one."
+    )
     alignment: NonNegative = Field(
         default=100.0, description="Weight of the alignment of the hop influence with observed effects (GPO weight)."
     )
@@ -136,6 +138,18 @@ class LossSettings(_Settings):
     balance_artifacts: bool = Field(
         default=True, description="Weigh passing and failing cells so that both groups count alike (mean weight 1)."
     )
+
+    @property
+    def shown_hops(self) -> int:
+        """K of the influence T_K that is shown and scored: that of the loss, at least 1."""
+        return max(1, self.hops)
+
+    @field_validator("hops")
+    @classmethod
+    def _check_hops(cls, hops: int, info: ValidationInfo) -> int:
+        if hops == 0 and info.data.get("influence") != "released":
+            raise ValueError("must be 1 or more; 0 is W without hops in the formula 'released', which has K + 1 terms")
+        return hops
 
 
 class TrainingSettings(_Settings):

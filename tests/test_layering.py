@@ -16,6 +16,7 @@ ROOMS = (
     ("training",),
     ("inference", "evaluation", "unseen", "interactions", "whatif"),
     ("workflow", "network"),
+    ("sweeps",),
     ("plots",),
     ("reporting",),
     ("cli",),

@@ -1,0 +1,123 @@
+"""What a sweep measures of every run: scores on held-out cells with their baselines and ceilings, and what W looks like."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from gpovae_core import keys
+from gpovae_core.evaluation.network import score_edges, top_pairs
+from gpovae_core.evaluation.report import held_out_pairs
+from gpovae_core.evaluation.response import pearson
+from gpovae_core.network.grn import GeneNetwork
+from gpovae_core.training.runs import RunFolder
+
+Values = dict[str, float | None]
+
+
+@dataclass(frozen=True)
+class Measure:
+    """title: in words, for a table; baseline, ceiling: measures to show beside it; whole: a count."""
+
+    title: str
+    baseline: str | None = None
+    ceiling: str | None = None
+    whole: bool = False
+
+
+MEASURES: dict[str, Measure] = {
+    "ate_rho": Measure("ATE-rho", "ate_rho_train_mean", "ate_rho_ceiling"),
+    "ate_rho_train_mean": Measure("ATE-rho of the training mean"),
+    "ate_rho_ceiling": Measure("Ceiling of ATE-rho"),
+    "ate_rho_calibrated": Measure("ATE-rho, calibrated", "ate_rho_train_mean", "ate_rho_ceiling"),
+    "median_rho": Measure("Median rho of perturbations", "median_rho_train_mean", "median_rho_ceiling"),
+    "median_rho_train_mean": Measure("Median rho of the training mean"),
+    "median_rho_ceiling": Measure("Ceiling of the median rho"),
+    "rho_unseen": Measure("rho on unseen perturbations", "rho_unseen_mean"),
+    "rho_unseen_mean": Measure("rho of the mean over trained perturbations, on unseen ones"),
+    "mu_wd_top": Measure("muWD of the strongest edges", "mu_wd_top_difference", "mu_wd_top_best"),
+    "mu_wd_top_difference": Measure("muWD of as many by mean difference"),
+    "mu_wd_top_influence": Measure("muWD of the strongest influences T_K", "mu_wd_top_difference", "mu_wd_top_best"),
+    "mu_wd_top_best": Measure("muWD of as many of the largest distances"),
+    "bh_share_top": Measure("Significant share of the strongest edges", "bh_share_top_difference"),
+    "bh_share_top_difference": Measure("Significant share of as many by mean difference"),
+    "mu_wd_random": Measure("muWD of random pairs"),
+    "bh_share_random": Measure("Significant share of random pairs"),
+    "mu_wd": Measure("muWD of the edges", "mu_wd_random"),
+    "bh_share": Measure("Significant share of the edges", "bh_share_random"),
+    "for": Measure("False omission rate", "bh_share_random"),
+    "false_edge_rate": Measure("Estimated false-edge rate"),
+    "edges": Measure("Edges from perturbed genes", whole=True),
+    "edges_other": Measure("Edges from genes never perturbed", whole=True),
+    "w_other": Measure("Mean W of genes never perturbed"),
+    "w_other_moved": Measure("Largest distance of their W from 0.5"),
+    "epochs": Measure("Epochs", whole=True),
+    "seconds": Measure("Training time (s)"),
+}
+"""What can be an objective, by name."""
+
+
+def measure_run(run: RunFolder, top: int) -> Values:
+    """Every measure of a scored run; None where it is not defined. top: strongest edges by which networks are compared, or all pairs."""
+    values: Values = dict.fromkeys(MEASURES)
+    report = run.evaluation()
+    held_out = report["response"]["test"]
+    for key in ("ate_rho", "median_rho"):
+        scores = held_out[key]
+        values |= {key: scores["model"], f"{key}_train_mean": scores["train_mean"], f"{key}_ceiling": scores.get("ceiling")}
+    values["ate_rho_calibrated"] = held_out["ate_rho"].get("calibrated")
+    network = report["network"]
+    values |= {key: network.get(key) for key in ("mu_wd", "bh_share", "for", "false_edge_rate")}
+    values |= _at_equal_edges(run, top) | _shape_of_w(run) | _unseen(run)
+    metrics = run.metrics()
+    values |= {"epochs": float(len(metrics)), "seconds": float(metrics["seconds"].sum())} if len(metrics) else {}
+    return {name: None if value is None or not np.isfinite(value) else float(value) for name, value in values.items()}
+
+
+def _at_equal_edges(run: RunFolder, top: int) -> Values:
+    """The strongest pairs by W, by T_K, by the plain mean difference of training cells, and those that are best on the held-out cells."""
+    prepared, network = run.cells(), GeneNetwork.from_run(run)
+    pairs = held_out_pairs(prepared)
+    index = prepared.panel.index
+    place = np.ix_([index[gene] for gene in pairs.sources], [index[gene] for gene in pairs.targets])
+    count = min(top, int(pairs.evaluated.sum()))
+    rankings = {
+        "": run.mask_logits()[place],
+        "_influence": network.influence_network(run.settings().loss.shown_hops).weights[place],
+        "_difference": np.abs(network.effects[place]),
+        "_best": pairs.wasserstein,
+    }
+    found: Values = {}
+    for name, ranking in rankings.items():
+        score = score_edges(pairs, top_pairs(pairs, ranking, count))
+        found |= {f"mu_wd_top{name}": score.mu_wd, f"bh_share_top{name}": score.bh_share}
+    random = score_edges(pairs, pairs.evaluated)
+    found |= {"mu_wd_random": random.mu_wd, "bh_share_random": random.bh_share}
+    return {name: value for name, value in found.items() if name in MEASURES}
+
+
+def _shape_of_w(run: RunFolder) -> Values:
+    """How many edges there are above the run's threshold, and whether the rows of genes never perturbed have left 0.5 at all."""
+    weights, perturbed = run.edge_probabilities(), run.panel().is_perturbed
+    off = ~np.eye(len(weights), dtype=bool)
+    edges = (weights > run.settings().evaluation.threshold) & off
+    found: Values = {"edges": float(edges[perturbed].sum()), "edges_other": float(edges[~perturbed].sum())}
+    other = weights[~perturbed][off[~perturbed]]
+    return found | ({"w_other": float(other.mean()), "w_other_moved": float(np.abs(other - 0.5).max())} if len(other) else {})
+
+
+def _unseen(run: RunFolder) -> Values:
+    """Pearson over all entries of perturbations held out as a whole, their own genes left out: prediction, and mean over the others."""
+    unseen = set(run.settings().data.unseen)
+    if not unseen:
+        return {}
+    table: Any = run.effects()
+    rows = np.array([name in unseen for name in table.obs_names])
+    itself = np.array([[gene in name.split(keys.PAIR_SEPARATOR) for gene in table.var_names] for name in table.obs_names[rows]])
+    observed, predicted = (np.asarray(table.layers[key], dtype=np.float64) for key in (keys.OBSERVED_TEST, keys.PREDICTED))
+    trained = np.asarray(table.layers[keys.OBSERVED_TRAIN], dtype=np.float64)[~rows]
+    mean = np.broadcast_to(np.nanmean(trained, axis=0), observed[rows].shape)
+    truth = observed[rows][~itself]
+    return {"rho_unseen": pearson(predicted[rows][~itself], truth), "rho_unseen_mean": pearson(mean[~itself], truth)}
