@@ -12,7 +12,11 @@ page = st.navigation(
             st.Page("pages/data.py", title="Data"),
             st.Page("pages/train.py", title="Train"),
         ],
-        "Explore": [st.Page("pages/network.py", title="Network"), st.Page("pages/response.py", title="Response")],
+        "Explore": [
+            st.Page("pages/network.py", title="Network"),
+            st.Page("pages/response.py", title="Response"),
+            st.Page("pages/benchmark.py", title="Benchmark"),
+        ],
     }
 )
 shell.frame()

@@ -67,7 +67,8 @@ class RunReport:
 
     @property
     def network(self) -> dict[str, Any]:
-        return self.evaluation.get("network") or {}
+        found = self.evaluation.get("network")
+        return found if isinstance(found, dict) else {}
 
     @property
     def matched(self) -> dict[str, Any]:
@@ -143,6 +144,10 @@ def number(value: float | None, digits: int = 3) -> str:
     return "not defined" if value is None else f"{value:,.{digits}f}"
 
 
+def count(value: int | None) -> str:
+    return "not defined" if value is None else f"{value:,}"
+
+
 def share(value: float | None) -> str:
     return "not defined" if value is None else f"{100 * value:.0f} %"
 
@@ -156,6 +161,7 @@ def score_table(found: Iterable[Line]) -> pd.DataFrame:
                 "This run": number(line.value),
                 "Baseline": f"{number(line.baseline)} ({line.baseline_name})",
                 "Best without a model": f"{number(line.rival)} ({line.rival_name})" if line.rival_name else "",
+                "Better than that": {True: "yes", False: "no", None: ""}[line.beats],
                 "Ceiling": number(line.ceiling),
                 "Share of the achievable": share(line.share),
                 "… without a model": share(line.rival_share) if line.rival_name else "",
@@ -203,16 +209,16 @@ def hop_rows(network: dict[str, Any]) -> pd.DataFrame:
         rows.append(
             {
                 "Path length": one["hops"],
-                "Pairs": f"{exactly['pairs']:,}",
+                "Pairs": f"{count(exactly['pairs'])}",
                 "Mean distance": number(exactly["mu_wd"]),
-                "True / false (raw p)": f"{exactly['true_positives']:,} / {exactly['false_positives']:,}",
-                "True / false (BH)": f"{exactly['bh_true_positives']:,} / {exactly['bh_false_positives']:,}",
-                "Pairs so far": f"{within['pairs']:,}",
+                "True / false (raw p)": f"{count(exactly['true_positives'])} / {count(exactly['false_positives'])}",
+                "True / false (BH)": f"{count(exactly['bh_true_positives'])} / {count(exactly['bh_false_positives'])}",
+                "Pairs so far": f"{count(within['pairs'])}",
                 "W: distance, significant": f"{number(within['mu_wd'])}, {share(within['bh_share'])}",
                 "T_K, as many": f"{number(one['influence']['mu_wd'])}, {share(one['influence']['bh_share'])}",
                 "Random": f"{number(one['random']['mu_wd'])}, {share(one['random']['bh_share'])}",
                 "Ceiling": f"{number(one['ceiling']['mu_wd'])}, {share(one['ceiling']['bh_share'])}",
-                "FOR beyond": f"{number(within['for'])} of {within['for_pairs']:,}",
+                "FOR beyond": f"{number(within['for'])} of {count(within['for_pairs'])}",
             }
         )
     return pd.DataFrame(rows)
@@ -226,7 +232,7 @@ def reference_rows(network: dict[str, Any]) -> pd.DataFrame:
             rows.append(
                 {
                     "Reference": known["name"] + ("" if known["directed"] else " (no direction)"),
-                    "Usable edges": f"{known['edges']:,} of {known['pairs']:,} pairs",
+                    "Usable edges": f"{count(known['edges'])} of {count(known['pairs'])} pairs",
                     "Ranked by": METHODS[key],
                     "AUPRC": number(one["auprc"]),
                     "over chance": _times(one["auprc_ratio"]),
@@ -245,7 +251,7 @@ def truth_rows(network: dict[str, Any]) -> pd.DataFrame:
     return pd.DataFrame(
         [
             {
-                "Finds": f"{words[kind]} ({truth[kind]['edges']:,} of {truth[kind]['pairs']:,} pairs)",
+                "Finds": f"{words[kind]} ({count(truth[kind]['edges'])} of {count(truth[kind]['pairs'])} pairs)",
                 "Ranked by": METHODS[key],
                 "AUPRC": number(one["auprc"]),
                 "over chance": _times(one["auprc_ratio"]),
@@ -268,9 +274,9 @@ def null_rows(null: dict[str, Any]) -> pd.DataFrame:
     return pd.DataFrame(
         [
             {
-                "W above": f"{row['threshold']:.2f}",
-                "Edges with relabelled controls": f"{row['edges']:,} of {row['pairs']:,} pairs",
-                "Edges of this run": f"{row['run_edges']:,}" if "run_edges" in row else "",
+                "W above": number(row["threshold"], 2),
+                "Edges with relabelled controls": f"{count(row['edges'])} of {count(row['pairs'])} pairs",
+                "Edges of this run": f"{count(row['run_edges'])}" if "run_edges" in row else "",
                 "Estimated share of false edges": share(row.get("estimated_false_edge_rate")),
             }
             for row in rows

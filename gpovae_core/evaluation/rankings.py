@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy import special
 
 from gpovae_core import keys
 from gpovae_core.data.schema import PreparedCells
@@ -47,7 +47,7 @@ def training_rankings(
 
 def mann_whitney_order(pairs: PairStatistics) -> np.ndarray:
     """(s, t) rank by the size of Mann and Whitney's z, 0 the smallest; where p is too small for a number, by the Wasserstein distance."""
-    z = stats.norm.isf(np.maximum(pairs.p, 1e-300) / 2).ravel()
+    z = -special.ndtri(np.maximum(pairs.p, 1e-300) / 2).ravel()
     known = np.flatnonzero(np.isfinite(z))
     order = known[np.lexsort((pairs.wasserstein.ravel()[known], z[known]))]
     result = np.full(z.shape, np.nan)

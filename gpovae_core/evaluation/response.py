@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 from scipy.spatial.distance import cdist
 
 TOP = 20
@@ -161,6 +160,8 @@ def differential(t: np.ndarray, degrees: np.ndarray, significance: float) -> np.
 
     The degrees are the smaller group's, cells - 1 (the cautious bound of Welch's test).
     """
+    from scipy import stats
+
     found = np.zeros(t.shape, dtype=bool)
     for row in np.flatnonzero(np.isfinite(t).all(axis=1) & (degrees >= 1)):
         p = 2 * stats.t.sf(np.abs(t[row]), degrees[row])

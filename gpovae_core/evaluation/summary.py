@@ -132,7 +132,7 @@ def _response_lines(report: dict[str, Any], reference: str) -> Iterable[Line]:
         if not isinstance(scores, dict):
             continue
         plain = "no_effect" if key == "centroid_rho" else "perturbation_mean"
-        rivals = [one for one in _RIVALS if one != plain and compared.get(one, 0) >= compared.get("model", 0)]
+        rivals = [one for one in _RIVALS if one != plain and (compared.get(one) or 0) >= (compared.get("model") or 0)]
         yield _line("response", key, name, meaning, scores, "model", plain, rivals, scores.get("ceiling"), amount, lower=False)
 
 
@@ -259,8 +259,9 @@ def verdicts(report: dict[str, Any]) -> list[str]:
             continue
         lost, won = ([line.name for line in judged if line.beats is beats] for beats in (False, True))
         words = f"{title}: better than the best method without a model on {len(won)} of {len(judged)} scores"
-        words += f" ({', '.join(won)})" if won else ""
-        sentences.append(f"{words}; not better on {', '.join(lost)}." if lost else f"{words}.")
+        if won and lost:  # the shorter list says it all
+            words += f": {'; '.join(won)}" if len(won) <= len(lost) else f", all but: {'; '.join(lost)}"
+        sentences.append(f"{words}.")
     return sentences
 
 

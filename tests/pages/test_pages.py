@@ -13,11 +13,12 @@ from gpovae_core.training.runs import RunFolder
 from tests.app_words import Opener, words
 from tests.fake_run import HOSTILE
 
-PAGES = ("runs", "network", "response")
+PAGES = ("runs", "network", "response", "benchmark")
 TABS = {
     "runs": ("Scores", "Training", "Health", "Data", "Settings"),
     "network": tuple(PARTS),
     "response": ("",),
+    "benchmark": ("",),
 }
 
 
