@@ -111,6 +111,9 @@ def train(
     epochs: Annotated[int | None, typer.Option(help="Most epochs; the early stop usually comes before.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of split, weights, batches and draws.")] = None,
     device: Device = None,
+    devices: Annotated[int | None, typer.Option(min=1, help="Processes on a machine that train together, one for each GPU.")] = None,
+    nodes: Annotated[int | None, typer.Option(min=1, help="Machines that train together; see docs/devices.md.")] = None,
+    strategy: Annotated[str | None, typer.Option(help="How several devices train together: auto or ddp.")] = None,
     label_column: LabelColumn = None,
     control_label: ControlLabel = None,
     set_: Sets = None,
@@ -120,9 +123,11 @@ def train(
 ) -> None:
     """Prepare the cells, train to the early stop, and score the run on held-out cells."""
     from gpovae_core.config import make_settings
+    from gpovae_core.training.ranks import is_first
     from gpovae_core.workflow import resume_in_turn, resume_run, start_run
 
     given = _settings_given(epochs, seed, device, label_column, control_label, set_)
+    given["training"] |= _given(devices=devices, nodes=nodes, strategy=strategy)
     with _progress() as report:
         if resume:
             fixed = [name for name, fields in given.items() if name != "training" and fields] + ["published"] * (published is not None)
@@ -132,6 +137,8 @@ def train(
         else:
             given["data"] = {**_given(seed=seed), **given["data"]}
             folder = start_run(file, run, make_settings(preset, given, published), report)
+    if not is_first(folder.settings().training):
+        return
     status = folder.status()
     answer = {"run": str(folder.path), "state": status.state, "epochs": status.epoch, "best_epoch": status.best_epoch}
     _show(

@@ -160,12 +160,17 @@ class TrainingSettings(_Settings):
     min_improvement: NonNegative = Field(
         default=0.5, description="Least fall of the validation loss (nats per cell) that counts as better."
     )
-    batch_size: Count = Field(default=512, description="Cells per step.")
+    batch_size: Count = Field(default=512, description="Cells per step, over all devices together.")
     particles: Count = Field(default=5, description="Samples of the latent variables per step.")
     learning_rate: Positive = Field(default=3e-4, description="Step size of Adam.")
     weight_decay: NonNegative = Field(default=1e-6, description="L2 penalty of Adam.")
     clip_norm: Positive = Field(default=100.0, description="Gradient norm above which gradients are scaled down.")
     device: Literal["auto", "cpu", "cuda", "mps"] = Field(default="auto", description="Where to train.")
+    devices: Count = Field(default=1, description="Processes on a machine that train together, one for each GPU.")
+    nodes: Count = Field(default=1, description="Machines that train together.")
+    strategy: Literal["auto", "ddp"] = Field(
+        default="auto", description="How several devices train together: each on its share of every batch (ddp; auto takes it too)."
+    )
     seed: int = Field(default=0, ge=0, description="Seed of weights, batches and draws.")
 
 

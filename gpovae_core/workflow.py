@@ -16,7 +16,7 @@ import numpy as np
 from gpovae_core.config import Settings
 from gpovae_core.data import cache
 from gpovae_core.errors import DataError, GpoVaeError, QueryError, RunError, SettingsError
-from gpovae_core.training import jobs
+from gpovae_core.training import jobs, ranks
 from gpovae_core.training.runs import DataSource, RunFolder
 
 if TYPE_CHECKING:
@@ -29,15 +29,19 @@ if TYPE_CHECKING:
 Report = Callable[[str, float], None]
 """Called with the name of the stage ("preparing", "training", "evaluating" and what goes on in it) and its finished share, 0 to 1."""
 
-CHANGEABLE_ON_RESUME = ("epochs", "patience", "min_improvement", "device")
+CHANGEABLE_ON_RESUME = ("epochs", "patience", "min_improvement", "device", "devices", "nodes", "strategy")
 
 
 def start_run(source: Path, path: Path, settings: Settings, report: Report | None = None) -> RunFolder:
     """Make a new run at `path` from the cells in `source`, train it and score it. Raises GpoVaeError with what is wrong.
 
-    Cells that cannot be used leave no run behind: the mended file can go to the same place.
+    Cells that cannot be used leave no run behind: the mended file can go to the same place. Of several processes that train together
+    the first does all this, and the others join its training.
     """
     source = Path(source)
+    ranks.check_launch(settings.training)
+    if not ranks.is_first(settings.training):
+        return _join(path)
     if not source.exists():
         raise RunError(f"There is no file '{source}'.")
     run = RunFolder.create(path, settings, DataSource(path=str(source.resolve()), sha256=cache.fingerprint(source)))
@@ -46,6 +50,15 @@ def start_run(source: Path, path: Path, settings: Settings, report: Report | Non
     except DataError:
         shutil.rmtree(run.path)
         raise
+
+
+def _join(path: Path) -> RunFolder:
+    """What every process but the first one does: train with it."""
+    from gpovae_core.training.fit import fit
+
+    run = ranks.wait_for_first(path)
+    fit(run, run.cells(), run.settings(), resume=True, spread=True)
+    return run
 
 
 def resume_run(path: Path, changes: dict[str, Any] | None = None, report: Report | None = None) -> RunFolder:
@@ -68,6 +81,10 @@ def resume_run(path: Path, changes: dict[str, Any] | None = None, report: Report
     if changes:
         training = type(settings.training).model_validate({**settings.training.model_dump(), **changes})
         settings = settings.model_copy(update={"training": training})
+    ranks.check_launch(settings.training)
+    if not ranks.is_first(settings.training):
+        return _join(path)
+    if changes:
         run.write_settings(settings)
     return _carry_on(run, settings, report, changed=bool(changes))
 
@@ -75,6 +92,8 @@ def resume_run(path: Path, changes: dict[str, Any] | None = None, report: Report
 def resume_in_turn(path: Path, changes: dict[str, Any] | None = None, report: Report | None = None) -> RunFolder:
     """`resume_run` as a background job does it: after the other runs in the same folder, and giving way to other programs."""
     run = RunFolder.open(path)
+    if not ranks.is_first(run.settings().training):
+        return _join(path)
     with run.working(), jobs.stoppable(), ExitStack() as place:
         try:
             with jobs.beating(run):
@@ -327,7 +346,8 @@ def _work(run: RunFolder, settings: Settings, report: Report, changed: bool) -> 
     prepared = run.cells() if run.has("cells.h5ad") and run.has("panel.json") else _prepare(run, settings, report)
     if changed or not run.status().trained:
         run.write_status(state="training", stage="training", share=None)
-        fit(run, prepared, settings, resume=True, progress=lambda done, most, words: _tell(report, f"training: {words}", done / most))
+        epochs = lambda done, most, words: _tell(report, f"training: {words}", done / most)  # noqa: E731
+        fit(run, prepared, settings, resume=True, progress=epochs, spread=True)
         if run.status().state == "stopped":
             return
     run.write_status(state="evaluating", trained=True)

@@ -9,6 +9,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from gpovae_core.data.batches import CellBatches, counterfactual_profiles, train
 from gpovae_core.data.schema import PreparedCells
 from gpovae_core.errors import RunError
 from gpovae_core.model.module import GpoVae
+from gpovae_core.training import ranks
 from gpovae_core.training.network_fit import NetworkFit, fit_network, measured_influence
 from gpovae_core.training.runs import RunFolder
 from gpovae_core.training.task import VALIDATION_LOSS, GpoVaeTask, epoch_seed
@@ -37,11 +39,19 @@ Progress = Callable[[int, int, str], None]
 """Called with finished epochs, the most there can be, and a few words."""
 
 
-def fit(run: RunFolder, prepared: PreparedCells, settings: Settings, resume: bool = False, progress: Progress | None = None) -> None:
+def fit(
+    run: RunFolder,
+    prepared: PreparedCells,
+    settings: Settings,
+    resume: bool = False,
+    progress: Progress | None = None,
+    spread: bool = False,
+) -> None:
     """Train until the early stop, the last epoch, or a request to stop; everything of worth is in the run folder after every epoch.
 
-    resume: continue after the last finished epoch, or from the start where none has finished. Raises RunError where the loss
-    is no longer a number.
+    resume: continue after the last finished epoch, or from the start where none has finished. spread: over all devices of the settings;
+    Lightning then starts this process's own command again for the others, and only the first one writes. Raises RunError where the
+    loss is no longer a number.
     """
     training = settings.training
     checkpoint = run.checkpoints / LAST_CHECKPOINT
@@ -49,20 +59,26 @@ def fit(run: RunFolder, prepared: PreparedCells, settings: Settings, resume: boo
     lightning.seed_everything(training.seed, workers=True, verbose=False)
     constants = training_constants(prepared)
     task = GpoVaeTask(settings, prepared, constants)
+    world = ranks.world_size(training) if spread else 1
+    first = world == 1 or ranks.is_first(training)
     if settings.model.network == "evidence":
         _give_network(run, task.model, prepared, settings)
     profiles = counterfactual_profiles(prepared, settings.loss.counterfactual_cells, training.seed)
-    train = _loader(CellBatches(prepared, (keys.TRAIN,), profiles), settings, shuffle=True)
-    validation = _loader(CellBatches(prepared, (keys.VALIDATION,), profiles), settings, shuffle=False)
-    recorder = RunRecorder(run, training.epochs, progress)
+    recorder = RunRecorder(run, training.epochs, progress, first)
     stopper = EarlyStopping(VALIDATION_LOSS, min_delta=training.min_improvement, patience=training.patience, check_finite=True)
     with _quiet_lightning():
-        trainer = _trainer(run, settings, [stopper, recorder])
-        run.write_status(state="training", pid=os.getpid(), message="")
-        run.log(f"training on {trainer.strategy.root_device}" + (", resumed" if resume else ""))
+        trainer = _trainer(run, settings, [stopper, recorder], world)
+        shard = Shard(world, lambda: trainer.global_rank)
+        train = _loader(CellBatches(prepared, (keys.TRAIN,), profiles), settings, shuffle=True, shard=shard)
+        validation = _loader(CellBatches(prepared, (keys.VALIDATION,), profiles), settings, shuffle=False, shard=shard)
+        if first:
+            run.write_status(state="training", pid=os.getpid(), message="")
+            where = f"{trainer.strategy.root_device}" + (f" and {world - 1} more" if world > 1 else "")
+            run.log(f"training on {where}" + (", resumed" if resume else ""))
         with _signals_given_back():
             trainer.fit(task, train, validation, ckpt_path=checkpoint if resume else None, weights_only=True)
-    _close(run, trainer, stopper, recorder)
+    if first:
+        _close(run, trainer, stopper, recorder)
 
 
 def load_model(run: RunFolder) -> GpoVae:
@@ -93,21 +109,40 @@ def _give_network(run: RunFolder, model: GpoVae, prepared: PreparedCells, settin
     model.set_network(torch.as_tensor(fitted.log_odds, dtype=torch.float32), influence)
 
 
-class SeededShuffle(Sampler[int]):
-    """A new order every epoch that depends on seed and epoch alone. Lightning calls `set_epoch`."""
+@dataclass(frozen=True)
+class Shard:
+    """How many processes train together, and which of them this is (known once they have found each other)."""
 
-    def __init__(self, size: int, seed: int) -> None:
-        self.size, self.seed, self.epoch = size, seed, 0
+    world: int
+    rank: Callable[[], int]
+
+
+ALONE = Shard(1, lambda: 0)
+
+
+class CellOrder(Sampler[int]):
+    """This process's share of the cells: every `world`-th of an order that depends on seed and epoch alone (file order where seed is None).
+
+    Together the shares of a step are the batch that one process alone would take. Where the cells cannot be shared out evenly, the
+    first ones of the order are taken twice: all processes make the same number of steps. Lightning calls `set_epoch`.
+    """
+
+    def __init__(self, size: int, seed: int | None, shard: Shard = ALONE) -> None:
+        self.size, self.seed, self.shard, self.epoch = size, seed, shard, 0
 
     def set_epoch(self, epoch: int) -> None:
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return self.size
+        return -(-self.size // self.shard.world)
 
     def __iter__(self) -> Iterator[int]:
-        generator = torch.Generator().manual_seed(epoch_seed(self.seed, self.epoch))
-        yield from torch.randperm(self.size, generator=generator).tolist()
+        order = list(range(self.size))
+        if self.seed is not None:
+            generator = torch.Generator().manual_seed(epoch_seed(self.seed, self.epoch))
+            order = torch.randperm(self.size, generator=generator).tolist()
+        missing = len(self) * self.shard.world - self.size
+        yield from (order + order[:missing])[self.shard.rank() :: self.shard.world]
 
 
 class RunRecorder(Checkpoint):
@@ -116,12 +151,14 @@ class RunRecorder(Checkpoint):
     A Checkpoint by class, since Lightning runs those last: the state it saves then holds the early stop's decision too.
     """
 
-    def __init__(self, run: RunFolder, epochs: int, progress: Progress | None) -> None:
-        self.run, self.epochs, self.progress = run, epochs, progress
+    def __init__(self, run: RunFolder, epochs: int, progress: Progress | None, first: bool = True) -> None:
+        """first: whether this is the one process that writes; the others only take part in what all have to."""
+        self.run, self.epochs, self.progress, self.first = run, epochs, progress, first
         self.best = float("inf")
         self.best_epoch: int | None = None
         self.diverged = False
-        self.stopping = False  # somebody asked for it
+        self.asked = False  # somebody asked this process to stop
+        self.stopping = False  # and all processes know of it
         self._beat = 0.0
         self._epoch_start = time.monotonic()
 
@@ -135,8 +172,9 @@ class RunRecorder(Checkpoint):
         """SIGINT and SIGTERM end the training after the step at hand; set here, since Lightning sets handlers of its own before."""
 
         def stop(_signal: int, _frame: object) -> None:
-            trainer.should_stop = True
-            self.stopping = True
+            self.asked = True
+            if trainer.world_size == 1:
+                trainer.should_stop = self.stopping = True
 
         if threading.current_thread() is threading.main_thread():
             for which in STOP_SIGNALS:
@@ -146,31 +184,45 @@ class RunRecorder(Checkpoint):
         self._epoch_start = time.monotonic()
 
     def on_train_batch_end(self, trainer: lightning.Trainer, *_: Any) -> None:
-        if time.monotonic() - self._beat > HEARTBEAT_SECONDS:
+        self._agree(trainer)
+        if self.first and time.monotonic() - self._beat > HEARTBEAT_SECONDS:
             self._beat = time.monotonic()
             self.run.write_status(epoch=trainer.current_epoch)
 
+    def _agree(self, trainer: lightning.Trainer) -> None:
+        """One process was asked to stop: all do, after the same step. One that went on alone would wait for the others for ever."""
+        if trainer.world_size > 1:
+            self.stopping = bool(trainer.strategy.reduce_boolean_decision(self.asked, all=False))
+            trainer.should_stop = trainer.should_stop or self.stopping
+
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        self._agree(trainer)
         if self.stopping or not isinstance(pl_module, GpoVaeTask):
             return  # asked to stop before the epoch was whole
         epoch = trainer.current_epoch + 1
         loss = float(trainer.callback_metrics[VALIDATION_LOSS])
-        if loss < self.best:
+        better = loss < self.best
+        if better:
             self.best, self.best_epoch = loss, epoch
-            save_weights(pl_module.model, self.run.path / "model.safetensors")
         self.diverged = loss != loss
-        summary = pl_module.epoch_summary()
-        self.run.append_metrics({"epoch": epoch, **summary, "seconds": time.monotonic() - self._epoch_start})
+        summary = pl_module.epoch_summary()  # all processes together
+        if better and self.first:
+            save_weights(pl_module.model, self.run.path / "model.safetensors")
+        if self.first:
+            self.run.append_metrics({"epoch": epoch, **summary, "seconds": time.monotonic() - self._epoch_start})
         if not self.diverged:
             self._save_state(trainer)
+        if not self.first:
+            return
         self.run.write_status(epoch=epoch, best_epoch=self.best_epoch)
         if self.progress:
             self.progress(epoch, self.epochs, f"validation loss {loss:.2f}, best {self.best:.2f} at epoch {self.best_epoch}")
 
     def _save_state(self, trainer: lightning.Trainer) -> None:
         aside = self.run.checkpoints / f".{LAST_CHECKPOINT}.part"
-        trainer.save_checkpoint(aside)
-        aside.replace(self.run.checkpoints / LAST_CHECKPOINT)
+        trainer.save_checkpoint(aside)  # written by the first process, once all have come here
+        if self.first:
+            aside.replace(self.run.checkpoints / LAST_CHECKPOINT)
 
 
 def save_weights(model: GpoVae, path: Path) -> None:
@@ -181,11 +233,18 @@ def save_weights(model: GpoVae, path: Path) -> None:
     aside.replace(path)
 
 
-def _trainer(run: RunFolder, settings: Settings, callbacks: list[lightning.Callback]) -> lightning.Trainer:
+def _trainer(run: RunFolder, settings: Settings, callbacks: list[lightning.Callback], world: int) -> lightning.Trainer:
+    from lightning.pytorch.strategies import DDPStrategy
+
     training = settings.training
+    # A batch of controls uses no row of the guide, so some parameters have no gradient in some process; buffers are constants.
+    several = DDPStrategy(find_unused_parameters=True, broadcast_buffers=False)
     return lightning.Trainer(
         accelerator="gpu" if training.device == "cuda" else training.device,
-        devices=1,
+        devices=training.devices if world > 1 else 1,
+        num_nodes=training.nodes if world > 1 else 1,
+        strategy=several if world > 1 else "auto",
+        use_distributed_sampler=False,
         max_epochs=training.epochs,
         gradient_clip_val=training.clip_norm,
         callbacks=callbacks,
@@ -197,9 +256,9 @@ def _trainer(run: RunFolder, settings: Settings, callbacks: list[lightning.Callb
     )
 
 
-def _loader(cells: CellBatches, settings: Settings, shuffle: bool) -> DataLoader:
-    sampler = SeededShuffle(len(cells), settings.training.seed) if shuffle else None
-    return DataLoader(cells, batch_size=settings.training.batch_size, sampler=sampler, collate_fn=_as_it_is)
+def _loader(cells: CellBatches, settings: Settings, shuffle: bool, shard: Shard = ALONE) -> DataLoader:
+    order = CellOrder(len(cells), settings.training.seed if shuffle else None, shard)
+    return DataLoader(cells, batch_size=-(-settings.training.batch_size // shard.world), sampler=order, collate_fn=_as_it_is)
 
 
 def _as_it_is(batch: Any) -> Any:

@@ -47,7 +47,7 @@ class GpoVaeTask(lightning.LightningModule):
 
     def on_train_epoch_start(self) -> None:
         self._collected = {}
-        self._generator.manual_seed(epoch_seed(self.settings.training.seed, self.current_epoch))
+        self._seed_draws(self.current_epoch)
 
     def training_step(self, batch: Batch, _index: int) -> Tensor:
         inference = self._infer(batch)
@@ -60,7 +60,7 @@ class GpoVaeTask(lightning.LightningModule):
 
     def on_validation_epoch_start(self) -> None:
         # The same draws at every epoch: the validation loss then changes because the weights did.
-        self._generator.manual_seed(epoch_seed(self.settings.training.seed, -1))
+        self._seed_draws(-1)
 
     def validation_step(self, batch: Batch, _index: int) -> None:
         inference = self._infer(batch)
@@ -70,20 +70,26 @@ class GpoVaeTask(lightning.LightningModule):
         self._collect(self._diagnostics(batch, inference, total), len(batch.group))
 
     def epoch_summary(self) -> dict[str, float]:
-        """Means over the cells of the epoch, by name, plus what W looks like now."""
-        means = {
-            name: float(torch.stack([value * count for value, count in values]).sum(0).div(sum(count for _, count in values)).mean())
-            for name, values in self._collected.items()
-            if value_is_scalar(values[0][0])
-        }
-        sd = self._collected.get("posterior_sd")
-        if sd:
-            mean_sd = torch.stack([value * count for value, count in sd]).sum(0) / sum(count for _, count in sd)
-            means["active_latent"] = float((mean_sd < ACTIVE_BELOW).sum())
+        """Means over the cells of the epoch, by name, plus what W looks like now; of all processes that train together."""
+        averages = {name: self._mean_over_cells(values) for name, values in self._collected.items()}
+        means = {name: float(value) for name, value in averages.items() if value_is_scalar(value)}
+        if "posterior_sd" in averages:
+            means["active_latent"] = float((averages["posterior_sd"] < ACTIVE_BELOW).sum())
         w = self.model.edge_probabilities().detach()
         off_diagonal = w > 0.5
         off_diagonal.fill_diagonal_(False)
         return {**means, "w_mean": float(w.mean()), "w_sd": float(w.std()), "edges": float(off_diagonal.sum())}
+
+    def _seed_draws(self, epoch: int) -> None:
+        """Draws that an unbroken run repeats, and of its own for every process: what they share is then drawn several times, not once."""
+        self._generator.manual_seed(epoch_seed(self.settings.training.seed, epoch) + self.global_rank * 2**40)
+
+    def _mean_over_cells(self, values: list[tuple[Tensor, int]]) -> Tensor:
+        total = torch.stack([value * count for value, count in values]).sum(0)
+        cells = torch.as_tensor(float(sum(count for _, count in values)), device=total.device)
+        if self.trainer.world_size > 1:
+            total, cells = (self.trainer.strategy.reduce(part, reduce_op="sum") for part in (total, cells))
+        return total / cells
 
     def _infer(self, batch: Batch) -> Inference:
         particles = self.settings.training.particles
