@@ -34,6 +34,7 @@ from gpovae_core.config import PRESETS, Settings, make_settings
 from gpovae_core.data.batches import CellBatches, counterfactual_profiles, training_constants
 from gpovae_core.model.losses import PlateWeights, loss_terms
 from gpovae_core.model.module import GpoVae
+from gpovae_core.model.products import exact_products
 
 
 class Steps:
@@ -92,14 +93,16 @@ def seconds(work: Callable[[], Any]) -> float:
 def measure(name: str, preset: str, repeats: int, cells: int, batch: int) -> dict[str, Any]:
     """A row: the two steps in turns, the rate of a plain product between them."""
     steps = Steps(SIZES[name], preset, cells, batch)
-    products = steps.fast_products()  # warms up as well
+    with exact_products():
+        products = steps.fast_products()  # warms up as well
     square = torch.randn(2048, 2048)
     rates, fast, literal = [], [], []
     for _ in range(repeats):
         literal.append(seconds(steps.literal))
         for _ in range(3):
-            rates.append(2 * 2048**3 / seconds(lambda: square @ square))
-            fast.append(seconds(steps.fast))
+            with exact_products():  # as a training does; the literal step takes torch as it comes
+                rates.append(2 * 2048**3 / seconds(lambda: square @ square))
+                fast.append(seconds(steps.fast))
     fast_s, literal_s = statistics.median(fast), statistics.median(literal)
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         peak = pool.apply(peak_gb, (name, preset, cells, batch))

@@ -7,7 +7,7 @@ Works on numpy arrays and torch tensors alike (nothing but `@`, `*`, `+`), in th
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 Influence = Literal["paper", "released", "signed"]
 Matrix = TypeVar("Matrix")  # numpy array or torch tensor
@@ -53,9 +53,10 @@ def influence(matrix: Matrix, series: HopSeries, rows: Matrix | None = None) -> 
     rows: rows of `matrix` (or of D @ matrix for combinations, by linearity). One product with `matrix` per further hop,
     never a full matrix power: r n^2 per hop.
     """
-    walk = matrix if rows is None else rows
-    total = walk * series.weights[0]  # type: ignore[operator]
+    walk: Any = matrix if rows is None else rows
+    further: Any = matrix if series.step == 1 else matrix * series.step  # type: ignore[operator]
+    total = walk * series.weights[0]
     for weight in series.weights[1:]:
-        walk = (walk @ matrix) * series.step  # type: ignore[operator]
-        total = total + walk * weight
+        walk = walk @ further
+        total = total + (walk if weight == 1 else walk * weight)
     return total

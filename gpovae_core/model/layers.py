@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 VARIANCE_FLOOR = 1e-4
@@ -82,13 +84,34 @@ class NormalHead(nn.Module):
         self.log_variance = nn.Linear(width, outputs)
 
     def forward(self, hidden: Tensor) -> Normal:
-        return Normal(self.mean(hidden), (self.log_variance(hidden).exp() + VARIANCE_FLOOR).sqrt())
+        std: Any = _StandardDeviation.apply(self.log_variance(hidden))
+        return Normal(self.mean(hidden), std)
+
+
+class _StandardDeviation(torch.autograd.Function):
+    """s = sqrt(exp(v) + floor) with d s / d v = (s - floor / s) / 2: one array to keep where the chain of operations keeps three."""
+
+    @staticmethod
+    def forward(ctx: Any, log_variance: Tensor) -> Tensor:
+        std = log_variance.exp().add_(VARIANCE_FLOOR).sqrt_()
+        ctx.save_for_backward(std)
+        return std
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        (std,) = ctx.saved_tensors
+        return std.reciprocal().mul_(-VARIANCE_FLOOR).add_(std).mul_(gradient).mul_(0.5)
 
 
 def standard_normal_log_ratio(sample: Tensor, posterior: Normal) -> Tensor:
-    """log N(sample; 0, 1) - log q(sample), elementwise; the constants of both densities cancel."""
-    standardised = (sample - posterior.mean) / posterior.std
-    return 0.5 * (standardised**2 - sample**2) + posterior.std.log()
+    """log N(sample; 0, 1) - log q(sample), elementwise, of a reparameterised draw; the constants of both densities cancel.
+
+    The standardised draw is the noise it was made from, whatever the posterior: it carries no gradient.
+    """
+    with torch.no_grad():
+        half_square = ((sample - posterior.mean) / posterior.std).square_().mul_(0.5)
+    return posterior.std.log() + half_square - 0.5 * sample**2
 
 
 def normal_kl(first: Normal, second: Normal) -> Tensor:
@@ -102,9 +125,25 @@ def straight_through_bernoulli(logits: Tensor, uniform: Tensor, temperature: flo
 
     uniform: standard uniform draws, broadcast against `logits`; clamped away from 0 and 1 by the float's epsilon.
     """
-    eps = torch.finfo(uniform.dtype).eps
-    soft = torch.sigmoid((logits + uniform.clamp(eps, 1 - eps).logit()) / temperature)
-    return (soft > 0.5).to(soft.dtype) + soft - soft.detach()
+    drawn: Any = _StraightThrough.apply(logits, uniform, temperature)
+    return drawn
+
+
+class _StraightThrough(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, uniform: Tensor, temperature: float) -> Tensor:
+        eps = torch.finfo(uniform.dtype).eps
+        soft = uniform.clamp(eps, 1 - eps).logit_().add_(logits).div_(temperature).sigmoid_()
+        ctx.save_for_backward(soft)
+        ctx.shape, ctx.temperature = logits.shape, temperature
+        return (soft > 0.5).to(soft.dtype)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        (soft,) = ctx.saved_tensors
+        slope = torch.addcmul(soft, soft, soft, value=-1).mul_(gradient)
+        return slope.sum_to_size(ctx.shape).div_(ctx.temperature), None, None
 
 
 def bernoulli_log_ratio(sample: Tensor, logits: Tensor, prior: float) -> Tensor:

@@ -39,6 +39,7 @@ def measure(prepared: PreparedCells, settings: Settings) -> Probe:
     import lightning
 
     from gpovae_core.data.batches import CellBatches, counterfactual_profiles, training_constants
+    from gpovae_core.model.products import exact_products
     from gpovae_core.training import fit
     from gpovae_core.training.task import GpoVaeTask
 
@@ -63,7 +64,8 @@ def measure(prepared: PreparedCells, settings: Settings) -> Probe:
             enable_model_summary=False,
             num_sanity_val_steps=0,
         )
-        trainer.fit(task, train, validation)
+        with exact_products():
+            trainer.fit(task, train, validation)
     step = sorted(clock.steps[1:] or clock.steps)[len(clock.steps[1:] or clock.steps) // 2]
     return Probe(
         seconds_per_epoch=step * len(train) + (clock.validation[0] if clock.validation else 0.0) * len(validation),
