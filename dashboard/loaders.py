@@ -6,10 +6,12 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 import streamlit as st
 
 from dashboard.network_data import Picture, layout, picture
+from gpovae_core import keys
 from gpovae_core.data.schema import PreparationReport, PreparedCells
 from gpovae_core.errors import RunError
 from gpovae_core.network.communities import communities
@@ -21,6 +23,7 @@ from gpovae_core.training.runs import RunFolder, find_runs
 
 if TYPE_CHECKING:  # scipy.stats, a second: not before the first page stands
     from gpovae_core.evaluation.network import PairStatistics
+    from gpovae_core.inference import EffectPredictor
     from gpovae_core.network.evidence import HeldOutCells
 
 DEMO = "demo"
@@ -184,6 +187,72 @@ def _pairs(path: str, stamped: Stamp) -> PairStatistics:
     from gpovae_core.evaluation.report import held_out_pairs
 
     return held_out_pairs(_cells(path, stamped))
+
+
+@st.cache_resource(max_entries=2, show_spinner="Getting the model ready for questions …")
+def _predictor(path: str, stamped: Stamp) -> EffectPredictor:
+    from gpovae_core.inference import EffectPredictor
+    from gpovae_core.training.fit import load_model
+
+    run = RunFolder(Path(path))
+    return EffectPredictor(load_model(run), _cells(path, stamp(run, "cells.h5ad")), run.settings().inference)
+
+
+def predictor(run: RunFolder) -> EffectPredictor | None:
+    """The model ready for questions, shared between sessions; None where the run holds no cells or no weights."""
+    needed = ("cells.h5ad", "model.safetensors", "panel.json", "config.json")
+    return _predictor(str(run.path), stamp(run, *needed)) if all(run.has(name) for name in needed) else None
+
+
+@st.cache_data(max_entries=16, show_spinner="Testing every gene …")
+def _changes(path: str, stamped: Stamp, perturbation: str, reference: str) -> pd.DataFrame:
+    from gpovae_core.evaluation.observed import observed_changes
+    from gpovae_core.evaluation.report import REFERENCES
+
+    return observed_changes(_cells(path, stamped), perturbation, REFERENCES[reference])
+
+
+def changes(run: RunFolder, perturbation: str, reference: str) -> pd.DataFrame | None:
+    """Test of every measured gene under a perturbation (see evaluation.observed), or None where the run holds no cells of it."""
+    if not run.has("cells.h5ad"):
+        return None
+    return _changes(str(run.path), stamp(run, "cells.h5ad"), perturbation, reference)
+
+
+@st.cache_data(max_entries=8, show_spinner="Testing every gene under every perturbation, once per run …")
+def _changed(path: str, stamped: Stamp, reference: str, significance: float) -> pd.Series:
+    from gpovae_core.evaluation.observed import changed_genes
+    from gpovae_core.evaluation.report import REFERENCES
+
+    return changed_genes(_cells(path, stamped), REFERENCES[reference], significance)
+
+
+def changed(run: RunFolder, reference: str) -> pd.Series | None:
+    """Number of changed genes under every perturbation; None where the run holds no cells."""
+    if not run.has("cells.h5ad"):
+        return None
+    return _changed(str(run.path), stamp(run, "cells.h5ad"), reference, run.settings().evaluation.significance)
+
+
+@st.cache_data(max_entries=32, show_spinner="Looking at the cells …")
+def _groups(path: str, stamped: Stamp, perturbation: str, gene: str, reference: str) -> dict[str, np.ndarray]:
+    from gpovae_core.evaluation.observed import expression_of, log2_expression
+    from gpovae_core.evaluation.report import REFERENCES
+
+    run, cells = RunFolder(Path(path)), _cells(path, stamp(RunFolder(Path(path)), "cells.h5ad"))
+    names = {"control": keys.CONTROL, f"{perturbation} perturbed": perturbation}
+    groups = {f"Measured, {name}": expression_of(cells, label, gene, REFERENCES[reference]) for name, label in names.items()}
+    model = predictor(run)
+    if model is not None:
+        for name, label in names.items():
+            dosage = None if label == keys.CONTROL else cells.panel.dosage(label)
+            groups[f"Model, {name}"] = log2_expression(*model.draw_counts(dosage, gene, seed=len(groups)))
+    return groups
+
+
+def expression_groups(run: RunFolder, perturbation: str, gene: str, reference: str) -> dict[str, np.ndarray]:
+    """log2(counts per 10,000 + 1) of a measured gene in control and perturbed cells, and in as many draws from the model."""
+    return _groups(str(run.path), stamp(run, "cells.h5ad", "model.safetensors"), perturbation, gene, reference)
 
 
 PAIRS_AT_ONCE = 10_000_000

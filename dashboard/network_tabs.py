@@ -9,6 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import loaders, state
+from dashboard.figures import download_table
 from dashboard.network_component import threshold_chart
 from dashboard.network_data import MOST_EDGES, Picture, ego_edges, on_step, step_below, threshold_message
 from dashboard.network_inspector import UPLOADED, sign_words
@@ -60,18 +61,6 @@ def set_threshold(value: float) -> None:
 def gene_name(network: GeneNetwork):
     ids = network.panel.data.ids
     return lambda gene: f"{gene} ({ids[gene]})" if gene in ids else gene
-
-
-def download_table(table: pd.DataFrame, label: str, name: str, key: str) -> None:
-    """A button for a table as CSV; names that a spreadsheet would take for a formula get an apostrophe in front."""
-
-    def content() -> bytes:
-        safe = table.copy()
-        for column in safe.select_dtypes(object):
-            safe[column] = [f"'{v}" if isinstance(v, str) and v.startswith(("=", "+", "-", "@")) else v for v in safe[column]]
-        return safe.to_csv(index=False).encode()
-
-    st.download_button(label, content, file_name=name, mime="text/csv", key=key, on_click="ignore")
 
 
 # Paths ---------------------------------------------------------------------------------------------------------------
@@ -177,7 +166,19 @@ def path_table(run: RunFolder, found: PathTrace) -> None:
         f"Listed paths together: **{_share(found.explained)}** of the influence of {source} on {target}. The remaining "
         f"**{_share(found.remainder)}** comes from other, weaker paths and from walks that pass a gene more than once."
     )
-    download_table(table, "Download these paths (CSV)", f"{run.name}_paths.csv", "download_paths")
+    left, right = st.columns([1, 2])
+    with left:
+        download_table(table, "Download these paths (CSV)", f"{run.name}_paths.csv", "download_paths")
+    with right:
+        pin_path(found.paths[lit_row(found)].genes)
+
+
+def pin_path(genes: tuple[str, ...]) -> None:
+    """From a path to what perturbing its first gene does to all of them."""
+    if st.button(f"Effects of {plain(genes[0])} along the lit path", key="pin_path", help="Observed and predicted, on the page Response."):
+        state.put(**{state.PATH: genes, state.PERTURBATIONS: None})
+        st.session_state[state.RESPONSE_PART] = "Along a path"
+        st.switch_page("pages/response.py")
 
 
 def _share(share: float) -> str:

@@ -74,7 +74,18 @@ def frame() -> None:
 
 def _forget_genes() -> None:
     """Another run has other genes: a focus that may not exist there would only be an error message."""
-    genes = (state.FOCUS, state.PATH_SOURCE, state.PATH_TARGET, state.EDGE_SOURCE, state.EDGE_TARGET, state.PERTURBATIONS)
+    genes = (
+        state.FOCUS,
+        state.MEASURED,
+        state.PATH,
+        state.PATH_SOURCE,
+        state.PATH_TARGET,
+        state.EDGE_SOURCE,
+        state.EDGE_TARGET,
+        state.PERTURBATIONS,
+        state.PATH,
+        state.MEASURED,
+    )
     state.put(**dict.fromkeys((*genes, state.INFLUENCE, state.PINNED, state.COMMUNITY)))
 
 

@@ -33,11 +33,16 @@ COMMUNITY = "community"  # session only: the one looked at
 REFERENCE = "cells"
 DATA = "data"  # the chosen file of cells, by its name below the data folder
 DRAFT = "draft"  # session only: the settings of a run that is being put together
+PATH = "path"  # the genes of a pinned path, whose effects the page Response shows
+MEASURED = "measured"  # session only: a chosen gene that is measured but not in the panel, with the FOCUS it stands in for
+FIGURE_FORMAT = "figures"  # session only: what the camera of a figure saves
 PERTURBATIONS = "perturbations"  # session only: lists of genes do not belong in the URL
 
 WHOLE, EGO, COMMUNITIES = "whole", "ego", "communities"
 DIRECTIONS = ("out", "in", "both")
 MAX_HOPS = 5
+RESPONSE_PART = "response_part"
+"""Key of the tabs of the page Response in the session: the name of the open one."""
 
 
 def _threshold(text: str) -> float | None:
@@ -91,9 +96,10 @@ _IN_URL: dict[str, Callable[[str], Any]] = {
     PATH_TARGET: _text,
     PATH_HOPS: _hops,
     REFERENCE: _one_of("test", "all"),
+    PATH: _text,
     DATA: _text,
 }
-_LISTS = (PATH_SOURCE,)
+_LISTS = (PATH_SOURCE, PATH)
 """Values that are tuples of names, written to the URL as one parameter each."""
 _DEFAULTS: dict[str, Any] = {
     VIEW: WHOLE,
@@ -106,6 +112,8 @@ _DEFAULTS: dict[str, Any] = {
     LOOPS: False,
     BLIND: False,
     REFERENCE: "test",
+    PATH: (),
+    FIGURE_FORMAT: "png",
 }
 _STORE = "gpovae_state"
 _WRITTEN = "gpovae_url"

@@ -180,12 +180,12 @@ class InferenceSettings(_Settings):
     basal: Literal["controls", "prior"] = Field(
         default="controls", description="Basal states from the posterior of real control cells, or from the prior N(0, 1)."
     )
-    guide_samples: Count = Field(default=100, description="Draws of mask and effect behind the mean.")
-    basal_draws: Count = Field(default=4, description="Basal states, each with the library size of a control cell, per such draw.")
+    guide_samples: Count = Field(default=160, description="Draws of mask and effect behind the mean.")
+    basal_draws: Count = Field(default=2, description="Basal states, each with the library size of a control cell, per such draw.")
     spread_samples: Count = Field(
         default=25, description="Further draws of mask and effect, all in the same cells, whose spread is the model's own uncertainty."
     )
-    library_levels: Count = Field(default=20, description="Library sizes are rounded to so many levels of the control cells.")
+    library_levels: Count = Field(default=10, description="Library sizes are rounded to so many levels of the control cells.")
     seed: int = Field(default=0, ge=0, description="Seed of those draws; the same numbers serve every perturbation and the control.")
 
 

@@ -32,7 +32,7 @@ from gpovae_core.model.module import GpoVae
 GRID_STEP = 1 / 16
 """Of the table of expectations, in natural logarithms of the mean count."""
 QUADRATURE_STEP = 0.6
-SHARED_CELLS = 5
+SHARED_CELLS = 4
 """Cells in which all draws behind the deviations are compared."""
 TABLE_GENES, DRAW_GENES = 16, 128
 """Genes worked on at a time: their arrays stay in the processor's cache."""
@@ -86,10 +86,10 @@ class ExpectedLog:
         genes: which rows of the table these are.
         """
         table = self.table[genes]
-        place = log_mean.sub_(self.bottom).div_(GRID_STEP).clamp_(0, self.points - 1.01)
+        place = log_mean.sub_(self.bottom).mul_(1 / GRID_STEP).clamp_(0, self.points - 1.01)
         left = place.int()
         start = torch.arange(len(table), dtype=torch.int32)[:, None] * (self.points * self.levels) + level
-        at = (left * self.levels).add_(start).reshape(-1)
+        at = start.add_(left, alpha=self.levels).reshape(-1)
         flat = table.reshape(-1)
         low = flat.index_select(0, at)
         return low.lerp_(flat.index_select(0, at.add_(self.levels)), place.sub_(left).reshape(-1)).reshape(place.shape)
@@ -136,9 +136,11 @@ class EffectPredictor:
         self.model, self.panel, self.genes = model, prepared.panel, prepared.cells.var_names
         self.settings = settings or InferenceSettings()
         with torch.inference_mode():
-            self._own, self._shared, levels = _arms(model, prepared, self.settings)
+            self._arms, levels = _arms(model, prepared, self.settings)
+            self._level = torch.cat([arm.level for arm in self._arms])
+            self._library = torch.cat([arm.library for arm in self._arms])
             self._expected = ExpectedLog(model.decoder.log_concentration.exp(), levels, float(levels.max()))
-            self._control = [self._mean_log(arm, None) for arm in (self._own, self._shared)]
+            self._control = self._mean_logs(None)
 
     def effects(self, perturbations: tuple[str, ...], progress: Callable[[float], None] | None = None) -> PredictedEffects:
         """Expected effects of panel genes, or several joined by '+'. Raises QueryError for a gene outside the panel."""
@@ -165,64 +167,59 @@ class EffectPredictor:
     def draws_of_effect(self, dosage: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Effect under every draw of the guide, averaged over its cells: (G, S), cells of its own for each draw, and (G, R), the same
         cells for all. dosage: (n,) row of D."""
-        arms = (self._own, self._shared)
         with torch.inference_mode():
-            offsets = self._offsets(dosage)
-            effects = [self._mean_log(*given) - base for given, base in zip(self._given(arms, offsets, dosage), self._control, strict=True)]
-        return effects[0].numpy(), effects[1].numpy()
+            own, shared = (given - base for given, base in zip(self._mean_logs(dosage), self._control, strict=True))
+        return own.numpy(), shared.numpy()
 
     def draw_counts(self, dosage: np.ndarray | None, gene: str, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
         """Counts of a measured gene drawn from the model, one for each of its S x d cells, and their library sizes; both (S d,).
 
         dosage: (n,) row of D; None for the control. Mean and concentration are those of the effects, a = 0.
         """
-        column = self.genes.get_loc(gene)
+        column, cells = self.genes.get_loc(gene), len(self._arms[0].level)
         with torch.inference_mode():
-            if dosage is None:
-                logits, normaliser = self._logits(self._own, None)
-            else:
-                logits, normaliser = self._logits(*next(self._given((self._own,), self._offsets(dosage), dosage)))
-            log_share = (logits[column] - normaliser).double()
+            log_mean = self._log_means(dosage)[column, :cells].double().numpy()
             concentration = float(self.model.decoder.log_concentration[column].exp())
-        library = self._own.library.double().numpy()
-        mean = np.exp(log_share.numpy()) * library + MEAN_FLOOR
         random = np.random.default_rng(seed)
-        return random.poisson(random.gamma(concentration, mean / concentration)), library
+        counts = random.poisson(random.gamma(concentration, (np.exp(log_mean) + MEAN_FLOOR) / concentration))
+        return counts, self._library[:cells].double().numpy()
 
-    def _offsets(self, dosage: np.ndarray) -> Tensor:
-        """(S + R, n) offsets of one perturbation."""
-        return guide_offsets(self.model, torch.from_numpy(dosage), self._own.samples + self._shared.samples, self.settings.seed)
+    def _hidden(self, dosage: np.ndarray | None) -> Tensor:
+        """(width, D) last layer before the head in the cells of both arms; None: control."""
+        first = [arm.basal.expand(arm.samples, -1, -1) for arm in self._arms]
+        if dosage is not None:
+            offsets = guide_offsets(self.model, torch.from_numpy(dosage), sum(arm.samples for arm in self._arms), self.settings.seed)
+            told = self.model.decoder.mlp.first.block("offset", offsets)[:, None].split([arm.samples for arm in self._arms])
+            first = [basal + part for basal, part in zip(first, told, strict=True)]
+        return self.model.decoder.mlp(torch.cat([part.flatten(0, 1) for part in first])).T.contiguous()
 
-    def _given(self, arms: tuple[_Arm, ...], offsets: Tensor, dosage: np.ndarray) -> Iterator[tuple[_Arm, Tensor, Tensor | None]]:
-        """For each arm what the decoder is told of the perturbation: first layer (samples, width), shift of the log shares (G,)."""
+    def _bias(self, dosage: np.ndarray | None) -> Tensor:
+        """(G,) bias of the head, with what the network adds to the log shares."""
         decoder = self.model.decoder
-        shift = decoder.shift(torch.from_numpy(dosage)[None])
-        for arm, part in zip(arms, offsets.split([self._own.samples, self._shared.samples]), strict=False):
-            yield arm, decoder.mlp.first.block("offset", part), None if shift is None else shift[0]
+        if dosage is None or decoder.influence is None:
+            return decoder.head.bias
+        genes = np.flatnonzero(dosage)
+        return decoder.head.bias + torch.from_numpy(dosage[genes]) @ decoder.influence[genes]
 
-    def _logits(self, arm: _Arm, offset: Tensor | None, shift: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """(G, D) log shares but for a constant of each cell, and that constant (D,). offset: (samples, width); None: control."""
-        decoder = self.model.decoder
-        first = arm.basal.clone() if offset is None else arm.basal + offset[:, None]
-        hidden = decoder.mlp(first.expand(arm.samples, -1, -1).reshape(-1, first.shape[-1])).T.contiguous()
-        bias = decoder.head.bias if shift is None else decoder.head.bias + shift
-        logits = torch.empty(len(bias), hidden.shape[1])
-        middle = decoder.head.weight @ hidden.mean(dim=1) + bias
-        bias = bias - middle.max()  # keeps the exponentials finite
-        total = torch.zeros(hidden.shape[1])
+    def _log_means(self, dosage: np.ndarray | None) -> Tensor:
+        """(G, D) log mean counts in the cells of both arms."""
+        weight, hidden, bias = self.model.decoder.head.weight, self._hidden(dosage), self._bias(dosage)
+        bias = (bias - (weight @ hidden.mean(dim=1) + bias).max())[:, None]  # keeps the exponentials finite
+        logits, total = torch.empty(len(bias), hidden.shape[1]), torch.zeros(hidden.shape[1])
         for genes in _chunks(len(bias)):
-            torch.addmm(bias[genes, None], decoder.head.weight[genes], hidden, out=logits[genes])
+            torch.addmm(bias[genes], weight[genes], hidden, out=logits[genes])
             total += logits[genes].exp().sum(dim=0)
-        return logits, total.log()
+        return logits.add_(self._library.log() - total.log())
 
-    def _mean_log(self, arm: _Arm, offset: Tensor | None, shift: Tensor | None = None) -> Tensor:
-        """(G, samples) expected log2(1 + 1e4 x / l), mean over the cells of each draw of the guide."""
-        logits, normaliser = self._logits(arm, offset, shift)
-        base = arm.library.log() - normaliser
-        means = [
-            self._expected(logits[g].add_(base), arm.level, g).view(-1, arm.samples, arm.cells).mean(dim=2) for g in _chunks(len(logits))
-        ]
-        return torch.cat(means)
+    def _mean_logs(self, dosage: np.ndarray | None) -> list[Tensor]:
+        """(G, samples) for each arm: expected log2(1 + 1e4 x / l), mean over the cells of each draw of the guide."""
+        log_means = self._log_means(dosage)
+        means = [torch.empty(len(log_means), arm.samples) for arm in self._arms]
+        for genes in _chunks(len(log_means)):
+            values = self._expected(log_means[genes], self._level, genes)
+            for mean, arm, part in zip(means, self._arms, values.split([len(arm.level) for arm in self._arms], dim=1), strict=True):
+                mean[genes] = part.unflatten(1, (arm.samples, arm.cells)).mean(dim=2)
+        return means
 
 
 def _spread(draws: np.ndarray) -> np.ndarray:
@@ -257,7 +254,7 @@ class _Arm:
         return self.basal.shape[1]
 
 
-def _arms(model: GpoVae, prepared: PreparedCells, settings: InferenceSettings) -> tuple[_Arm, _Arm, Tensor]:
+def _arms(model: GpoVae, prepared: PreparedCells, settings: InferenceSettings) -> tuple[tuple[_Arm, _Arm], Tensor]:
     """The arm behind the means, cells of its own for each draw of the guide; the one behind the deviations, in which all draws share their
     cells, so that only the guide differs; and the library levels (Q,).
 
@@ -293,7 +290,7 @@ def _arms(model: GpoVae, prepared: PreparedCells, settings: InferenceSettings) -
     slices = np.stack([random.permutation(samples) + i * samples for i in range(draws)], axis=1)
     own = arm((slices + random.random(slices.shape)) / (samples * draws), samples)
     shared = arm((np.arange(SHARED_CELLS)[None] + random.random((1, SHARED_CELLS))) / SHARED_CELLS, settings.spread_samples)
-    return own, shared, torch.from_numpy(levels)
+    return (own, shared), torch.from_numpy(levels)
 
 
 def _posterior_of_controls(model: GpoVae, prepared: PreparedCells, cells: np.ndarray) -> Normal:

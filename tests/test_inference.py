@@ -107,7 +107,7 @@ def test_effects_equal_those_of_drawn_counts(model):
     prepared = toy_cells()
     name = prepared.perturbations[0]
     predictor = EffectPredictor(model, prepared, SETTINGS)
-    arm, decoder = predictor._own, model.decoder
+    arm, decoder = predictor._arms[0], model.decoder
     offset = guide_offsets(model, torch.from_numpy(prepared.panel.dosage(name)), arm.samples + SETTINGS.spread_samples, SETTINGS.seed)
     generator = np.random.default_rng(0)
     concentration = decoder.log_concentration.exp().detach().numpy()

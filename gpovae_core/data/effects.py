@@ -123,14 +123,14 @@ def average_effects(
     kept = prepared.where(splits=splits) if within is None else prepared.where(splits=splits) & within
     labels = prepared.labels
     expression = log_expression(prepared.counts, prepared.library_size)
-    base_mean, base_variance, base_n = _moments(expression, kept & (labels == keys.CONTROL))
+    base_mean, base_variance, base_n = log2_moments(expression, kept & (labels == keys.CONTROL))
 
     genes = prepared.cells.var_names
     mean = np.full((len(chosen), len(genes)), np.nan)
     error = np.full_like(mean, np.nan)
     cells = np.zeros(len(chosen), dtype=int)
     for row, name in enumerate(chosen):
-        own_mean, own_variance, cells[row] = _moments(expression, kept & (labels == name))
+        own_mean, own_variance, cells[row] = log2_moments(expression, kept & (labels == name))
         if cells[row] and base_n:
             mean[row] = own_mean - base_mean
             error[row] = np.sqrt(own_variance / cells[row] + base_variance / base_n)
@@ -143,7 +143,7 @@ def average_effects(
     )
 
 
-def _moments(expression: Any, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
+def log2_moments(expression: Any, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
     """Mean and unbiased variance per gene of the chosen cells, in log2 units, and how many cells there are."""
     chosen = expression[np.flatnonzero(mask)]
     n = chosen.shape[0]

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+from scipy.cluster.hierarchy import leaves_list, linkage
 
 from gpovae_core import keys
 from gpovae_core.errors import QueryError
@@ -22,6 +24,9 @@ Reference = Literal["test", "all"]
 LAYER: dict[str, str] = {"test": keys.OBSERVED_TEST, "all": keys.OBSERVED_ALL}
 SCATTER_WIDTH, SCATTER_HEIGHT = 560, 520
 """Pixels the labels are laid out for; a wider figure only moves them apart."""
+EXPRESSION_AXIS = "Expression (log2(counts per 10,000 + 1))"
+MOST_POINTS = 400
+"""Cells drawn as single points in a distribution; of more, only the shape is drawn."""
 _INNER_WIDTH, _INNER_HEIGHT = SCATTER_WIDTH - 96, SCATTER_HEIGHT - 152
 
 
@@ -84,89 +89,229 @@ def strongest_perturbation(effects: AnnData, reference: Reference = "test") -> s
     return str(effects.obs_names[int(np.argmax(np.where(known, (ratio**2).mean(axis=1), -1.0)))])
 
 
-def response_scatter(table: pd.DataFrame, perturbation: str, labelled: int = 20) -> go.Figure:
+@dataclass(frozen=True)
+class DirectionOfChange:
+    """Of the changed genes (adjusted p below the level) with a prediction: the share whose sign is right, and how many there are."""
+
+    share: float
+    genes: int
+
+
+def changed(table: pd.DataFrame, significance: float = 0.05) -> pd.DataFrame:
+    """Rows of a response table whose gene changed: adjusted p below `significance`."""
+    return table[table["adjusted"] < significance]
+
+
+def same_direction(table: pd.DataFrame, prediction: str = "predicted") -> DirectionOfChange:
+    """How often a column of (the changed rows of) a response table has the sign of "observed"."""
+    both = table.dropna(subset=["observed", prediction])
+    right = np.sign(both["observed"]) == np.sign(both[prediction])
+    return DirectionOfChange(float(right.mean()) if len(both) else float("nan"), len(both))
+
+
+def with_tests(table: pd.DataFrame, tests: pd.DataFrame | None) -> pd.DataFrame:
+    """A response table with low and high (95 % interval of the observed effect), p, adjusted and control (mean in control cells).
+
+    tests: evaluation.observed.observed_changes of the same cells; None: intervals of 1.96 standard errors, the rest NaN.
+    """
+    table = table.copy()
+    if tests is None:
+        reach = 1.96 * table["observed_se"]
+        return table.assign(low=table["observed"] - reach, high=table["observed"] + reach, p=np.nan, adjusted=np.nan, control=np.nan)
+    columns = ["low", "high", "p", "adjusted", "control"]
+    table[columns] = tests.reindex(table["gene"])[columns].to_numpy()
+    return table
+
+
+def response_scatter(table: pd.DataFrame, perturbation: str, labelled: int = 20, selected: str | None = None) -> go.Figure:
     """Predicted against observed effect, one point per gene; identity line, target marked, the strongest genes named."""
     title = f"{perturbation}: predicted against observed"
     shown = table.dropna(subset=["observed", "predicted"])
     if shown.empty:
         return theme.empty(title, "Nothing to compare: no gene has both an observed and a predicted effect.")
-    low, high = _limits(shown)
+    low, high = _limits(shown[["observed", "predicted"]].to_numpy())
     figure = go.Figure()
     figure.add_scatter(
         x=[low, high], y=[low, high], mode="lines", line={"color": theme.GREY, "dash": "dot"}, name="Equal", hoverinfo="skip"
     )
-    targets = shown.query("target")
-    figure.add_scattergl(**_points(shown.query("not target"), theme.BLUE, "circle", 6, "Gene"))
-    if len(targets):
-        figure.add_scatter(**_points(targets, theme.TARGET, "star", 14, "Perturbed gene"))
-    for annotation in _annotations(shown, labelled, low, high):
-        figure.add_annotation(**annotation)
+    points = _Points(shown, "observed", "predicted", (low, high), (low, high), "observed %{x:.2f}<br>predicted %{y:.2f}")
+    points.draw(figure, {"Gene": (~shown["target"].to_numpy(), theme.BLUE, "circle")}, selected, labelled)
     theme.style(figure, title, f"Observed effect ({theme.EFFECT_UNIT})", f"Predicted effect ({theme.EFFECT_UNIT})", height=SCATTER_HEIGHT)
-    figure.update_layout(margin={"l": 64, "r": 32, "t": 56, "b": 96})
-    figure.update_xaxes(range=[low, high], zeroline=True)
-    return figure.update_yaxes(range=[low, high], zeroline=True)
+    return points.frame(figure)
 
 
-def _limits(table: pd.DataFrame) -> tuple[float, float]:
-    values = table[["observed", "predicted"]].to_numpy()
+def volcano(
+    table: pd.DataFrame, perturbation: str, significance: float = 0.05, labelled: int = 20, selected: str | None = None
+) -> go.Figure:
+    """Observed effect against -log10 p, one point per gene; the line is the largest p that is still significant after adjustment."""
+    title = f"{perturbation}: which genes changed"
+    shown = table.dropna(subset=["observed", "p"])
+    if shown.empty:
+        return theme.empty(title, "No gene can be tested: fewer than two cells in the chosen reference, or no cells in this run.")
+    shown = shown.assign(surprise=-np.log10(shown["p"].clip(lower=1e-300)))
+    reach = 1.12 * float(shown["observed"].abs().max()) or 0.1
+    top = 1.1 * float(shown["surprise"].max()) or 0.1
+    figure = go.Figure()
+    passing = changed(shown, significance)
+    if len(passing):
+        line = float(passing["surprise"].min())
+        figure.add_scatter(
+            x=[-reach, reach],
+            y=[line, line],
+            mode="lines",
+            line={"color": theme.GREY, "dash": "dot"},
+            name=f"Adjusted p {significance:g}",
+            hoverinfo="skip",
+        )
+    hover = "effect %{x:.2f}<br>-log10 p %{y:.1f}"
+    points = _Points(shown, "observed", "surprise", (-reach, reach), (-0.04 * top, top), hover)
+    points.draw(figure, _by_change(shown, significance), selected, labelled)
+    theme.style(figure, title, f"Observed effect ({theme.EFFECT_UNIT})", "-log10 p (Welch's test, no unit)", height=SCATTER_HEIGHT)
+    return points.frame(figure)
+
+
+def ma_plot(
+    table: pd.DataFrame, perturbation: str, significance: float = 0.05, labelled: int = 20, selected: str | None = None
+) -> go.Figure:
+    """Observed effect (M) against the mean expression of both groups (A), one point per gene."""
+    title = f"{perturbation}: effect by expression"
+    shown = table.dropna(subset=["observed", "control"])
+    if shown.empty:
+        return theme.empty(title, "Nothing to draw: no cells in the chosen reference, or none in this run.")
+    shown = shown.assign(expression=shown["control"] + shown["observed"] / 2)
+    figure = go.Figure()
+    right = 1.06 * float(shown["expression"].max()) or 0.1
+    reach = 1.12 * float(shown["observed"].abs().max()) or 0.1
+    figure.add_scatter(x=[0, right], y=[0, 0], mode="lines", line={"color": theme.GREY, "dash": "dot"}, name="No effect", hoverinfo="skip")
+    points = _Points(shown, "expression", "observed", (-0.03 * right, right), (-reach, reach), "expression %{x:.2f}<br>effect %{y:.2f}")
+    points.draw(figure, _by_change(shown, significance), selected, labelled)
+    theme.style(figure, title, EXPRESSION_AXIS, f"Observed effect ({theme.EFFECT_UNIT})", height=SCATTER_HEIGHT)
+    return points.frame(figure)
+
+
+def _by_change(table: pd.DataFrame, significance: float) -> dict[str, tuple[np.ndarray, str, str]]:
+    """Name of each group of points -> (rows, colour, symbol)."""
+    sure, up = (table["adjusted"] < significance).to_numpy(), (table["observed"] > 0).to_numpy()
+    other = ~table["target"].to_numpy()
+    return {
+        "Not significant": (~sure & other, theme.GREY, "circle"),
+        "Up": (sure & up & other, theme.ORANGE, "triangle-up"),
+        "Down": (sure & ~up & other, theme.BLUE, "triangle-down"),
+    }
+
+
+def _limits(values: np.ndarray) -> tuple[float, float]:
     low, high = float(values.min()), float(values.max())
     margin = 0.12 * (high - low) or 0.1
     return low - margin, high + margin
 
 
-def _points(table: pd.DataFrame, color: str, symbol: str, size: int, name: str) -> dict[str, object]:
-    return {
-        "x": table["observed"],
-        "y": table["predicted"],
-        "mode": "markers",
-        "marker": {"color": color, "symbol": symbol, "size": size, "opacity": 0.7 if symbol == "circle" else 1.0},
-        "name": name,
-        "text": theme.texts(list(table["gene"])),
-        "hovertemplate": "%{text}<br>observed %{x:.2f}<br>predicted %{y:.2f}<extra></extra>",
-    }
+@dataclass(frozen=True)
+class _Points:
+    """One point per gene at two columns of a table, within the given ranges. Points carry their gene, so that a click can be told."""
 
+    table: pd.DataFrame
+    x: str
+    y: str
+    x_range: tuple[float, float]
+    y_range: tuple[float, float]
+    hover: str
 
-def _annotations(table: pd.DataFrame, labelled: int, low: float, high: float) -> list[dict[str, object]]:
-    """Names beside the points: the perturbed gene first, then the strongest, each where it covers nothing."""
-    ordered = pd.concat([table.query("target"), table.query("not target")])
-    observed, predicted = ordered[["observed", "predicted"]].to_numpy(dtype=float).T
-    names = [theme.shorten(gene, 16) for gene in ordered["gene"].head(labelled)]
-    scale = high - low
-    placed = place_labels(
-        (observed - low) / scale * _INNER_WIDTH, (high - predicted) / scale * _INNER_HEIGHT, names, _INNER_WIDTH, _INNER_HEIGHT
-    )
-    return [
-        {
-            "x": float(observed[label.point]),
-            "y": float(predicted[label.point]),
-            "ax": label.dx,
-            "ay": label.dy,
-            "text": theme.text(names[label.point]),
-            "font": {"size": 11},
-            "showarrow": True,
-            "arrowhead": 0,
-            "arrowwidth": 1,
-            "arrowcolor": theme.GREY,
-            "standoff": 3,
+    def draw(self, figure: go.Figure, groups: dict[str, tuple[np.ndarray, str, str]], selected: str | None, labelled: int) -> None:
+        """Groups in WebGL, thousands stay fluid; above them the perturbed gene as a star, the selected one in a ring, and names."""
+        for name, (rows, color, symbol) in groups.items():
+            if rows.any():
+                figure.add_scattergl(**self._trace(self.table[rows], color, symbol, 6, name))
+        targets = self.table[self.table["target"]]
+        if len(targets):
+            figure.add_scatter(**self._trace(targets, theme.TARGET, "star", 14, "Perturbed gene"))
+        ring = self.table[self.table["gene"] == selected]
+        if len(ring):
+            figure.add_scatter(**self._trace(ring, theme.PURPLE, "circle-open", 15, "Chosen gene"))
+            figure.data[-1].marker.line = {"width": 3, "color": theme.PURPLE}
+        for annotation in self._annotations(selected, labelled):
+            figure.add_annotation(**annotation)
+
+    def frame(self, figure: go.Figure) -> go.Figure:
+        """The ranges and margins that the names were laid out for."""
+        figure.update_layout(margin={"l": 64, "r": 32, "t": 56, "b": 96}, dragmode="pan", clickmode="event+select")
+        figure.update_xaxes(range=list(self.x_range), zeroline=True)
+        return figure.update_yaxes(range=list(self.y_range), zeroline=True)
+
+    def _trace(self, table: pd.DataFrame, color: str, symbol: str, size: int, name: str) -> dict[str, object]:
+        opacity = 0.7 if size == 6 else 1.0
+        return {
+            "x": table[self.x],
+            "y": table[self.y],
+            "mode": "markers",
+            "marker": {"color": color, "symbol": symbol, "size": size, "opacity": opacity},
+            "unselected": {"marker": {"opacity": opacity}},
+            "name": name,
+            "text": theme.texts(list(table["gene"])),
+            "customdata": list(table["gene"]),
+            "hovertemplate": f"%{{text}}<br>{self.hover}<extra></extra>",
         }
-        for label in placed
-    ]
+
+    def _annotations(self, selected: str | None, labelled: int) -> list[dict[str, object]]:
+        """Names beside the points: the chosen and the perturbed gene first, then the strongest, each where it covers nothing."""
+        first = self.table["target"] | (self.table["gene"] == selected)
+        ordered = pd.concat([self.table[first], self.table[~first]])
+        x, y = ordered[[self.x, self.y]].to_numpy(dtype=float).T
+        names = [theme.shorten(gene, 16) for gene in ordered["gene"].head(labelled)]
+        (left, right), (bottom, top) = self.x_range, self.y_range
+        across, down = (x - left) / (right - left) * _INNER_WIDTH, (top - y) / (top - bottom) * _INNER_HEIGHT
+        return [
+            {
+                "x": float(x[label.point]),
+                "y": float(y[label.point]),
+                "ax": label.dx,
+                "ay": label.dy,
+                "text": theme.text(names[label.point]),
+                "font": {"size": 11},
+                "showarrow": True,
+                "arrowhead": 0,
+                "arrowwidth": 1,
+                "arrowcolor": theme.GREY,
+                "standoff": 3,
+            }
+            for label in place_labels(across, down, names, _INNER_WIDTH, _INNER_HEIGHT)
+        ]
 
 
-def ranked_bars(table: pd.DataFrame, perturbation: str, count: int = 20) -> go.Figure:
+def ranked_bars(table: pd.DataFrame, perturbation: str, count: int = 20, selected: str | None = None) -> go.Figure:
     """The strongest observed effects, each above what the model predicts, with intervals.
 
-    Observed: 95 % confidence interval (1.96 standard errors). Predicted: 1.96 standard deviations over guide samples.
+    Observed: 95 % confidence interval. Predicted: 1.96 standard deviations over guide samples.
     """
     title = f"{perturbation}: strongest observed effects"
     shown = table.dropna(subset=["observed"]).head(count).iloc[::-1]
     if shown.empty:
         return theme.empty(title, "No effect was observed here: this perturbation has no cells in the chosen reference.")
+    figure = _paired_bars(shown, selected)
+    theme.style(figure, title, f"Effect ({theme.EFFECT_UNIT})", "Gene (★ perturbed, ◯ chosen)", height=SCATTER_HEIGHT)
+    return figure.update_layout(margin={"l": 64, "r": 16, "t": 56, "b": 96})
+
+
+def path_bars(table: pd.DataFrame, source: str, genes: tuple[str, ...], selected: str | None = None) -> go.Figure:
+    """Observed and predicted effect of the source on every gene of a path, in the order of the path. table: of the source."""
+    title = f"What perturbing {source} does along the path"
+    rows = table.set_index("gene").reindex(list(genes)).reset_index()
+    rows["target"] = rows["gene"] == genes[0]
+    if rows[["observed", "predicted"]].isna().all().all():
+        return theme.empty(title, "None of these genes is measured, so there is no effect to show.")
+    figure = _paired_bars(rows.iloc[::-1], selected)
+    theme.style(figure, title, f"Effect of {source} ({theme.EFFECT_UNIT})", "Gene, from the source down", height=120 + 56 * len(genes))
+    return figure.update_layout(margin={"l": 64, "r": 16, "t": 56, "b": 96})
+
+
+def _paired_bars(shown: pd.DataFrame, selected: str | None) -> go.Figure:
+    """Observed above predicted, one pair of bars per row, with intervals; the last row on top."""
     rows = np.arange(len(shown))
     figure = go.Figure()
-    for offset, column, spread, name, color in (
-        (0.2, "observed", "observed_se", "Observed, 95 % interval", theme.OBSERVED),
-        (-0.2, "predicted", "predicted_sd", "Predicted, 95 % of model draws", theme.PREDICTED),
+    wide = 1.96 * shown["predicted_sd"].fillna(0)
+    for offset, column, above, below, name, color in (
+        (0.2, "observed", shown["high"] - shown["observed"], shown["observed"] - shown["low"], "Observed, 95 % interval", theme.OBSERVED),
+        (-0.2, "predicted", wide, wide, "Predicted, 95 % of model draws", theme.PREDICTED),
     ):
         figure.add_bar(
             x=shown[column],
@@ -174,13 +319,121 @@ def ranked_bars(table: pd.DataFrame, perturbation: str, count: int = 20) -> go.F
             width=0.38,
             orientation="h",
             marker={"color": color},
+            unselected={"marker": {"opacity": 1.0}},
             name=name,
-            error_x={"type": "data", "array": 1.96 * shown[spread].fillna(0), "thickness": 1, "width": 2},
+            error_x={
+                "type": "data",
+                "array": above.fillna(0),
+                "arrayminus": below.fillna(0),
+                "symmetric": False,
+                "thickness": 1,
+                "width": 2,
+            },
             text=theme.texts(list(shown["gene"])),
+            customdata=list(shown["gene"]),
             textposition="none",
             hovertemplate="%{text}<br>%{x:.2f}<extra></extra>",
         )
-    names = [("★ " if target else "") + theme.text(gene, 18) for gene, target in zip(shown["gene"], shown["target"], strict=True)]
-    theme.style(figure, title, f"Effect ({theme.EFFECT_UNIT})", "Gene (★ perturbed)", height=SCATTER_HEIGHT)
-    figure.update_layout(barmode="overlay", bargap=0, margin={"l": 64, "r": 16, "t": 56, "b": 96})
+    names = [
+        ("★ " if target else "") + ("◯ " if gene == selected else "") + theme.text(gene, 18)
+        for gene, target in zip(shown["gene"], shown["target"], strict=True)
+    ]
+    figure.update_layout(barmode="overlay", bargap=0, clickmode="event+select")
     return figure.update_yaxes(tickmode="array", tickvals=rows, ticktext=names)
+
+
+def gene_distributions(groups: dict[str, np.ndarray], gene: str) -> go.Figure:
+    """Expression of one gene in several groups of cells, measured (grey, blue) and drawn from the model (hollow); name -> (cells,)."""
+    title = f"{theme.shorten(gene, 30)}: cells and model draws"
+    shown = {name: values for name, values in groups.items() if len(values)}
+    if not shown:
+        return theme.empty(title, "There are no cells to show.")
+    figure = go.Figure()
+    for name, values in shown.items():
+        colour = theme.GREY if "control" in name else theme.BLUE
+        model = name.startswith("Model")
+        figure.add_violin(
+            x=[f"{theme.text(name, 30)}<br>{len(values):,} {'draws' if model else 'cells'}"] * len(values),
+            y=values,
+            name=theme.text(name),
+            line={"color": colour, "width": 1.5},
+            fillcolor="rgba(0,0,0,0)" if model else None,
+            points="all" if len(values) <= MOST_POINTS else False,
+            pointpos=0,
+            jitter=0.6,
+            marker={"size": 3, "opacity": 0.4, "symbol": "diamond" if model else "circle"},
+            meanline={"visible": True},
+            box={"visible": True, "width": 0.12},
+            spanmode="hard",
+            hoveron="points",
+            hovertemplate="%{y:.2f}<extra></extra>",
+        )
+    theme.style(figure, title, "Group of cells", EXPRESSION_AXIS, height=420)
+    return figure.update_layout(showlegend=False, violingap=0.15)
+
+
+def effect_heatmap(
+    observed: pd.DataFrame, predicted: pd.DataFrame, perturbations: int = 100, genes: int = 50, scale: float | None = None
+) -> go.Figure:
+    """Observed and predicted effects side by side in one order, rows = perturbations, columns = genes, both clustered by the observed ones.
+
+    observed, predicted: (perturbations x genes). Only the strongest `perturbations` and `genes` (root mean square of the observed effects)
+    are drawn. Colours end at the 98th percentile of the absolute effects, or at `scale`.
+    """
+    title = "All perturbations: observed and predicted effects"
+    known = observed[np.isfinite(observed.to_numpy()).all(axis=1)]
+    if known.empty or not len(known.columns):
+        return theme.empty(title, "No perturbation has cells in the chosen reference.")
+    strength = known.to_numpy() ** 2
+    rows = np.sort(np.argsort(-strength.mean(axis=1), kind="stable")[:perturbations])
+    columns = np.sort(np.argsort(-strength[rows].mean(axis=0), kind="stable")[:genes])
+    left = known.iloc[rows, columns]
+    left = left.iloc[_clustered(left.to_numpy()), _clustered(left.to_numpy().T)]
+    right = predicted.reindex(index=left.index, columns=left.columns)
+    limit = scale or float(np.nanpercentile(np.abs(np.concatenate([left.to_numpy(), right.to_numpy()])), 98)) or 1.0
+    figure = make_subplots(cols=2, shared_yaxes=True, horizontal_spacing=0.02, subplot_titles=("Observed", "Predicted"))
+    names, shown = theme.texts([theme.shorten(name, 16) for name in left.index]), theme.texts([theme.shorten(g, 14) for g in left.columns])
+    across, down = np.meshgrid(np.arange(len(left.columns)), np.arange(len(left.index)))
+    for column, part in ((1, left), (2, right)):
+        figure.add_heatmap(z=part.to_numpy(), coloraxis="coloraxis", hoverinfo="skip", row=1, col=column)
+        figure.add_scattergl(  # a heat map cannot be clicked, an invisible point can
+            x=across.ravel(),
+            y=down.ravel(),
+            mode="markers",
+            marker={"opacity": 0, "size": 9},
+            unselected={"marker": {"opacity": 0}},
+            selected={"marker": {"opacity": 0}},
+            customdata=np.tile(left.columns.to_numpy(dtype=object), len(left.index)),
+            text=[
+                f"{a} → {g}<br>effect {v:.2f}"
+                for a, values in zip(theme.texts(list(left.index)), part.to_numpy(), strict=True)
+                for g, v in zip(theme.texts(list(left.columns)), values, strict=True)
+            ],
+            hovertemplate="%{text}<extra></extra>",
+            showlegend=False,
+            row=1,
+            col=column,
+        )
+    height = 190 + max(200, 15 * len(left.index))
+    theme.style(figure, title, "Measured gene", "", height=height)
+    figure.update_layout(
+        coloraxis={
+            "colorscale": "RdBu_r",
+            "cmin": -limit,
+            "cmax": limit,
+            "colorbar": {"title": {"text": "log2 difference<br>to control"}, "len": 0.8},
+        },
+        clickmode="event+select",
+        margin={"t": 70, "b": 110, "r": 8},
+    )
+    figure.update_xaxes(
+        tickmode="array", tickvals=np.arange(len(shown)), ticktext=shown, tickangle=90, tickfont={"size": 9}, showgrid=False
+    )
+    figure.update_yaxes(tickmode="array", tickvals=np.arange(len(names)), ticktext=names, tickfont={"size": 10}, showgrid=False)
+    figure.update_yaxes(title_text="Perturbation", col=1)
+    return figure.update_yaxes(title_text="", col=2)
+
+
+def _clustered(values: np.ndarray) -> np.ndarray:
+    """Order of the rows in which similar ones stand together (average linkage on Euclidean distances)."""
+    return leaves_list(linkage(values, "average", optimal_ordering=len(values) <= 300)) if len(values) > 2 else np.arange(len(values))
