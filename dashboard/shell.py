@@ -83,8 +83,6 @@ def _forget_genes() -> None:
         state.EDGE_SOURCE,
         state.EDGE_TARGET,
         state.PERTURBATIONS,
-        state.PATH,
-        state.MEASURED,
     )
     state.put(**dict.fromkeys((*genes, state.INFLUENCE, state.PINNED, state.COMMUNITY)))
 

@@ -53,8 +53,8 @@ def changed_genes(prepared: PreparedCells, splits: tuple[str, ...] = keys.HELD_O
     control = _moments_of(prepared, keys.CONTROL, splits)
     found: dict[str, float] = {}
     for name in prepared.perturbations:
-        adjusted = welch(_moments_of(prepared, name, splits), control)["adjusted"]
-        found[name] = float((adjusted < significance).sum()) if adjusted.notna().any() else np.nan
+        adjusted = welch(_moments_of(prepared, name, splits), control)["adjusted"].to_numpy()
+        found[name] = float((adjusted < significance).sum()) if np.isfinite(adjusted).any() else np.nan
     return pd.Series(found, dtype=float)
 
 

@@ -25,6 +25,8 @@ LAYER: dict[str, str] = {"test": keys.OBSERVED_TEST, "all": keys.OBSERVED_ALL}
 SCATTER_WIDTH, SCATTER_HEIGHT = 560, 520
 """Pixels the labels are laid out for; a wider figure only moves them apart."""
 EXPRESSION_AXIS = "Expression (log2(counts per 10,000 + 1))"
+HEAT_ROWS, HEAT_GENES = 80, 60
+"""Perturbations and genes of the heat map at most: more cannot be told apart on a screen."""
 MOST_POINTS = 400
 """Cells drawn as single points in a distribution; of more, only the shape is drawn."""
 _INNER_WIDTH, _INNER_HEIGHT = SCATTER_WIDTH - 96, SCATTER_HEIGHT - 152
@@ -89,6 +91,14 @@ def strongest_perturbation(effects: AnnData, reference: Reference = "test") -> s
     return str(effects.obs_names[int(np.argmax(np.where(known, (ratio**2).mean(axis=1), -1.0)))])
 
 
+def effect_sizes(effects: AnnData, reference: Reference = "test") -> pd.Series:
+    """Root mean square over genes of the observed effects of every perturbation, expected noise taken out; log2, NaN without cells."""
+    observed = np.asarray(effects.layers[LAYER[reference]], dtype=float)
+    error = np.asarray(effects.layers[keys.standard_error(LAYER[reference])], dtype=float)
+    signal = (observed**2 - np.nan_to_num(error) ** 2).mean(axis=1)
+    return pd.Series(np.sqrt(np.maximum(signal, 0.0)), index=effects.obs_names.astype(str))
+
+
 @dataclass(frozen=True)
 class DirectionOfChange:
     """Of the changed genes (adjusted p below the level) with a prediction: the share whose sign is right, and how many there are."""
@@ -99,7 +109,7 @@ class DirectionOfChange:
 
 def changed(table: pd.DataFrame, significance: float = 0.05) -> pd.DataFrame:
     """Rows of a response table whose gene changed: adjusted p below `significance`."""
-    return table[table["adjusted"] < significance]
+    return table.loc[table["adjusted"] < significance]
 
 
 def same_direction(table: pd.DataFrame, prediction: str = "predicted") -> DirectionOfChange:
@@ -221,14 +231,13 @@ class _Points:
         """Groups in WebGL, thousands stay fluid; above them the perturbed gene as a star, the selected one in a ring, and names."""
         for name, (rows, color, symbol) in groups.items():
             if rows.any():
-                figure.add_scattergl(**self._trace(self.table[rows], color, symbol, 6, name))
-        targets = self.table[self.table["target"]]
+                figure.add_scattergl(**self._trace(self.table.loc[rows], color, symbol, 6, name))
+        targets = self.table.loc[self.table["target"]]
         if len(targets):
             figure.add_scatter(**self._trace(targets, theme.TARGET, "star", 14, "Perturbed gene"))
-        ring = self.table[self.table["gene"] == selected]
+        ring = self.table.loc[self.table["gene"] == selected]
         if len(ring):
             figure.add_scatter(**self._trace(ring, theme.PURPLE, "circle-open", 15, "Chosen gene"))
-            figure.data[-1].marker.line = {"width": 3, "color": theme.PURPLE}
         for annotation in self._annotations(selected, labelled):
             figure.add_annotation(**annotation)
 
@@ -244,7 +253,7 @@ class _Points:
             "x": table[self.x],
             "y": table[self.y],
             "mode": "markers",
-            "marker": {"color": color, "symbol": symbol, "size": size, "opacity": opacity},
+            "marker": {"color": color, "symbol": symbol, "size": size, "opacity": opacity} | ({"line": {"width": 3}} if size == 15 else {}),
             "unselected": {"marker": {"opacity": opacity}},
             "name": name,
             "text": theme.texts(list(table["gene"])),
@@ -254,8 +263,8 @@ class _Points:
 
     def _annotations(self, selected: str | None, labelled: int) -> list[dict[str, object]]:
         """Names beside the points: the chosen and the perturbed gene first, then the strongest, each where it covers nothing."""
-        first = self.table["target"] | (self.table["gene"] == selected)
-        ordered = pd.concat([self.table[first], self.table[~first]])
+        first = np.asarray(self.table["target"]) | np.asarray(self.table["gene"] == selected)
+        ordered = pd.concat([self.table.loc[first], self.table.loc[~first]])
         x, y = ordered[[self.x, self.y]].to_numpy(dtype=float).T
         names = [theme.shorten(gene, 16) for gene in ordered["gene"].head(labelled)]
         (left, right), (bottom, top) = self.x_range, self.y_range
@@ -297,7 +306,7 @@ def path_bars(table: pd.DataFrame, source: str, genes: tuple[str, ...], selected
     title = f"What perturbing {source} does along the path"
     rows = table.set_index("gene").reindex(list(genes)).reset_index()
     rows["target"] = rows["gene"] == genes[0]
-    if rows[["observed", "predicted"]].isna().all().all():
+    if not np.isfinite(rows[["observed", "predicted"]].to_numpy(dtype=float)).any():
         return theme.empty(title, "None of these genes is measured, so there is no effect to show.")
     figure = _paired_bars(rows.iloc[::-1], selected)
     theme.style(figure, title, f"Effect of {source} ({theme.EFFECT_UNIT})", "Gene, from the source down", height=120 + 56 * len(genes))
@@ -373,7 +382,7 @@ def gene_distributions(groups: dict[str, np.ndarray], gene: str) -> go.Figure:
 
 
 def effect_heatmap(
-    observed: pd.DataFrame, predicted: pd.DataFrame, perturbations: int = 100, genes: int = 50, scale: float | None = None
+    observed: pd.DataFrame, predicted: pd.DataFrame, perturbations: int = HEAT_ROWS, genes: int = HEAT_GENES, scale: float | None = None
 ) -> go.Figure:
     """Observed and predicted effects side by side in one order, rows = perturbations, columns = genes, both clustered by the observed ones.
 
