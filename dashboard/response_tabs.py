@@ -145,8 +145,9 @@ def _share(share: float) -> str:
 
 
 CEILING_HELP = (
-    "Training mean: the mean effect in the training cells, without any model. Ceiling: what a perfect prediction would reach against a "
-    "measurement with so few cells; R² that of rho squared. Not known for changed genes: they are picked by the same noisy measurement."
+    "Beside the model stand the training mean (the mean effect in the training cells, without any model) and the ceiling (what a perfect "
+    "prediction would reach against a measurement with so few cells; for R² that of rho squared). Changed genes are picked by the same "
+    "noisy measurement, so no ceiling is known for them."
 )
 
 

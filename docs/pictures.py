@@ -36,12 +36,12 @@ class Shot:
     """page: its name in the sidebar; at: parameters of the address; clicks: selectors; height: of the window, in pixels."""
 
     page: str
-    at: dict[str, str]
+    at: dict[str, str | tuple[str, ...]]
     clicks: tuple[str, ...] = ()
     height: int = 1150
 
 
-DEMO = {"run": "demo"}
+DEMO: dict[str, str | tuple[str, ...]] = {"run": "demo"}
 SHOTS = {
     "explorer-whole": Shot("Network", DEMO),
     "explorer-around": Shot("Network", DEMO | {"gene": "SIM012", "view": "ego"}),
@@ -53,6 +53,11 @@ SHOTS = {
     "explorer-influence": Shot("Network", DEMO | {"measure": "T"}),
     "explorer-communities": Shot("Network", DEMO | {"view": "communities"}),
     "explorer-thresholds": Shot("Network", DEMO | {"pinned": "0.9"}, ("role=tab[name='Which threshold?']",), height=2000),
+    "response-predicted": Shot("Response", DEMO | {"gene": "SIM006"}, height=1500),
+    "response-changed": Shot("Response", DEMO | {"gene": "SIM006"}, ("role=tab[name='Which genes changed']",), height=1500),
+    "response-gene": Shot("Response", DEMO | {"gene": "SIM006"}, ("role=tab[name='One gene']",), height=1100),
+    "response-path": Shot("Response", DEMO | {"path": ("SIM012", "SIM005", "SIM008", "SIM017")}, ("role=tab[name='Along a path']",)),
+    "response-all": Shot("Response", DEMO, ("role=tab[name='All perturbations']",), height=1750),
     "data": Shot("Data", {"data": "screen.h5ad"}, height=1200),
     "train": Shot("Train", {"data": "screen.h5ad"}, height=1300),
 }
@@ -83,7 +88,7 @@ def take(shots: dict[str, Shot], folder: Path) -> list[str]:
                 page = browser.new_page(viewport={"width": 1440, "height": shot.height}, color_scheme=scheme)
                 page.set_default_timeout(WAIT)
                 listen(page, address, f"{name}-{scheme}", complaints)
-                page.goto(f"{address}/?{urlencode(shot.at)}")
+                page.goto(f"{address}/?{urlencode(shot.at, doseq=True)}")
                 settle(page)  # a page that is left before it has been drawn forgets its address
                 for selector in (f"[data-testid=stSidebarNav] >> text={shot.page}", *shot.clicks):
                     page.locator(selector).first.click()

@@ -414,7 +414,7 @@ def effect_heatmap(
             selected={"marker": {"opacity": 0}},
             customdata=np.tile(left.columns.to_numpy(dtype=object), len(left.index)),
             text=[
-                f"{a} → {g}<br>effect {v:.2f}"
+                f"{a} → {g}: {v:.2f}"
                 for a, values in zip(theme.texts(list(left.index)), part.to_numpy(), strict=True)
                 for g, v in zip(theme.texts(list(left.columns)), values, strict=True)
             ],

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from dashboard.network_tabs import PARTS
+from dashboard.response_tabs import PARTS as RESPONSE_PARTS
 from gpovae_core.training.runs import RunFolder
 from tests.app_words import Opener, words
 from tests.fake_run import HOSTILE
@@ -17,7 +18,7 @@ PAGES = ("runs", "network", "response", "benchmark")
 TABS = {
     "runs": ("Scores", "Training", "Health", "Data", "Settings"),
     "network": tuple(PARTS),
-    "response": ("",),
+    "response": tuple(RESPONSE_PARTS),
     "benchmark": ("",),
 }
 
@@ -28,7 +29,7 @@ def test_no_page_shows_a_traceback(open_app: Opener, run: str) -> None:
     for page, tabs in TABS.items():
         app.switch_page(f"pages/{page}.py")
         for tab in tabs:
-            app.session_state["run_part" if page == "runs" else "network_part"] = tab
+            app.session_state[{"runs": "run_part"}.get(page, f"{page}_part")] = tab
             assert not app.run().exception, (page, tab)
 
 

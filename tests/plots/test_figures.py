@@ -31,11 +31,26 @@ def strings(figure: go.Figure) -> list[str]:
     return [str(text) for text in [*found, figure.layout.title.text]]
 
 
+def with_p_values(effects: anndata.AnnData, name: str) -> pd.DataFrame:
+    """A response table with p values, every third of them significant."""
+    genes = effects.var_names
+    p = np.where(np.arange(len(genes)) % 3 == 0, 1e-8, 0.5)
+    tests = pd.DataFrame({"low": -1.0, "high": 1.0, "p": p, "adjusted": p, "control": np.linspace(0, 8, len(genes))}, index=genes)
+    return response.with_tests(response.response_table(effects, name), tests)
+
+
 def all_figures(effects: anndata.AnnData, metrics: pd.DataFrame, name: str) -> list[go.Figure]:
-    table = response.response_table(effects, name)
+    table = with_p_values(effects, name)
+    observed, predicted = (effects.to_df(layer) for layer in (keys.OBSERVED_TEST, keys.PREDICTED))
+    genes = tuple(table["gene"].head(3))
     return [
-        response.response_scatter(table, name),
-        response.ranked_bars(table, name),
+        response.response_scatter(table, name, selected=genes[1]),
+        response.ranked_bars(table, name, selected=genes[1]),
+        response.volcano(table, name, selected=genes[1]),
+        response.ma_plot(table, name, selected=genes[1]),
+        response.path_bars(table, name, genes, selected=genes[1]),
+        response.gene_distributions({"Measured, control": np.arange(5.0), f"Model, {name}": np.arange(500.0)}, name),
+        response.effect_heatmap(observed, predicted),
         training.loss_curves(metrics, 3),
         training.penalty_curves(metrics),
         training.spread_curves(metrics),
@@ -113,19 +128,116 @@ def test_scatter_draws_every_gene_and_the_target_apart(effects: anndata.AnnData)
     assert list(line.x) == list(line.y)
 
 
-def test_bars_carry_95_percent_intervals(effects: anndata.AnnData) -> None:
-    table = response.response_table(effects, effects.obs_names[0])
-    observed = next(bar for bar in response.ranked_bars(table, "p", count=5).data if bar.name.startswith("Observed"))
-    np.testing.assert_allclose(observed.x, table["observed"].head(5).iloc[::-1])
-    np.testing.assert_allclose(observed.error_x.array, 1.96 * table["observed_se"].head(5).iloc[::-1])
+def test_bars_carry_their_intervals(effects: anndata.AnnData) -> None:
+    table = response.with_tests(response.response_table(effects, effects.obs_names[0]), None)
+    observed, predicted = response.ranked_bars(table, "p", count=5).data
+    shown = table.head(5).iloc[::-1]
+    np.testing.assert_allclose(observed.x, shown["observed"])
+    np.testing.assert_allclose(observed.error_x.array, 1.96 * shown["observed_se"])  # without tests: normal
+    np.testing.assert_allclose(predicted.error_x.array, 1.96 * shown["predicted_sd"])
+    table["low"], table["high"] = table["observed"] - 1, table["observed"] + 2
+    observed = response.ranked_bars(table, "p", count=5).data[0]
+    assert set(np.round(observed.error_x.array, 9)) == {2}
+    assert set(np.round(observed.error_x.arrayminus, 9)) == {1}
 
 
-def test_no_effect_observed_is_said() -> None:
+def test_tests_are_joined_by_gene(effects: anndata.AnnData) -> None:
+    table = with_p_values(effects, effects.obs_names[0])
+    expected = pd.Series(np.linspace(0, 8, effects.n_vars), index=effects.var_names)
+    np.testing.assert_allclose(table["control"], expected.loc[table["gene"]])
+
+
+def test_the_direction_of_changed_genes() -> None:
     table = pd.DataFrame(
-        {"gene": ["A"], "observed": [np.nan], "observed_se": [np.nan], "predicted": [0.1], "predicted_sd": [0.1], "target": [False]}
+        {"observed": [1.0, -1.0, 2.0, -0.1, np.nan], "predicted": [0.1, -3.0, -0.2, 0.1, 1.0], "adjusted": [0.01, 0.01, 0.04, 0.2, 0.01]}
     )
+    found = response.same_direction(response.changed(table, 0.05))
+    assert (found.genes, found.share) == (3, pytest.approx(2 / 3))
+    assert np.isnan(response.same_direction(table.head(0)).share)
+
+
+def test_volcano_and_ma_group_the_genes(effects: anndata.AnnData) -> None:
+    name = effects.obs_names[0]
+    table = with_p_values(effects, name)
+    sure = response.changed(table, 0.05)
+    other = sure[~sure["target"]]
+    for figure in (response.volcano(table, name), response.ma_plot(table, name)):
+        drawn = {trace.name: len(trace.x) for trace in figure.data}
+        assert (drawn["Up"], drawn["Down"]) == ((other["observed"] > 0).sum(), (other["observed"] < 0).sum())
+        assert drawn["Perturbed gene"] == 1
+        assert sum(drawn.get(group, 0) for group in ("Not significant", "Up", "Down", "Perturbed gene")) == effects.n_vars
+    line = next(trace for trace in response.volcano(table, name).data if trace.name.startswith("Adjusted"))
+    assert set(line.y) == {8.0}  # the largest p that is still significant is 1e-8
+
+
+def test_every_point_carries_its_gene_and_the_chosen_one_is_ringed(effects: anndata.AnnData) -> None:
+    name = effects.obs_names[0]
+    table = with_p_values(effects, name)
+    gene = table["gene"].iloc[7]
+    for draw in (response.response_scatter, response.volcano, response.ma_plot):
+        figure = draw(table, name, selected=gene)
+        carried = [g for trace in figure.data if trace.customdata is not None for g in trace.customdata]
+        assert set(carried) == set(effects.var_names)
+        ring = next(trace for trace in figure.data if trace.name == "Chosen gene")
+        assert list(ring.customdata) == [gene]
+        assert theme.text(gene, 16) in [note.text for note in figure.layout.annotations]
+
+
+def test_thousands_of_genes_are_drawn_by_webgl_with_few_names() -> None:
+    rng = np.random.default_rng(0)
+    count = 8000
+    table = pd.DataFrame(
+        {"gene": [f"G{i}" for i in range(count)], "observed": rng.normal(size=count), "predicted": rng.normal(size=count), "target": False}
+    )
+    figure = response.response_scatter(table.sort_values("observed", key=lambda x: -x.abs()), "P")
+    assert next(trace for trace in figure.data if trace.name == "Gene").type == "scattergl"
+    assert 10 <= len(figure.layout.annotations) <= 20
+
+
+def test_effect_size_has_the_noise_taken_out(effects: anndata.AnnData) -> None:
+    quiet = effects.copy()
+    rng = np.random.default_rng(1)
+    quiet.layers[keys.OBSERVED_TEST] = rng.normal(0, 0.3, effects.shape)
+    quiet.layers[keys.standard_error(keys.OBSERVED_TEST)] = np.full(effects.shape, 0.3)
+    quiet.layers[keys.OBSERVED_TEST][0] = 2.0
+    sizes = response.effect_sizes(quiet)
+    assert sizes.iloc[0] == pytest.approx(np.sqrt(4 - 0.09))
+    assert sizes.iloc[1:].max() < 0.2
+
+
+def test_the_heat_map_holds_both_sides_in_one_order(effects: anndata.AnnData) -> None:
+    observed, predicted = (effects.to_df(layer) for layer in (keys.OBSERVED_TEST, keys.PREDICTED))
+    figure = response.effect_heatmap(observed, predicted, perturbations=5, genes=7)
+    maps = [trace for trace in figure.data if trace.type == "heatmap"]
+    points = [trace for trace in figure.data if trace.type == "scattergl"]
+    genes = list(points[0].customdata[:7])
+    assert set(genes) <= set(effects.var_names)
+    strongest = (observed**2).mean(axis=1).nlargest(5).index
+    rows = [next(i for i in strongest if np.allclose(observed.loc[i, genes], z)) for z in maps[0].z]
+    assert set(rows) == set(strongest)
+    np.testing.assert_allclose(maps[1].z, predicted.loc[rows, genes])
+    assert list(points[1].customdata) == genes * 5
+
+
+def test_similar_rows_stand_together() -> None:
+    kind = np.array([0, 1, 0, 1, 0, 1])
+    order = response._clustered(np.where(kind[:, None] == 0, 1.0, -1.0) + np.random.default_rng(0).normal(0, 0.01, (6, 4)))
+    assert len(set(kind[order][:3])) == 1
+
+
+def test_nothing_to_show_is_said() -> None:
+    table = pd.DataFrame(
+        {"gene": ["A"], "observed": [np.nan], "observed_se": [np.nan], "predicted": [np.nan], "predicted_sd": [0.1], "target": [False]}
+    )
+    table = response.with_tests(table, None)
     assert "No effect was observed" in response.ranked_bars(table, "A").layout.annotations[0].text
     assert "Nothing to compare" in response.response_scatter(table, "A").layout.annotations[0].text
+    assert "No gene can be tested" in response.volcano(table, "A").layout.annotations[0].text
+    assert "Nothing to draw" in response.ma_plot(table, "A").layout.annotations[0].text
+    assert "None of these genes" in response.path_bars(table, "A", ("A", "B")).layout.annotations[0].text
+    assert "no cells" in response.gene_distributions({"Measured, control": np.zeros(0)}, "A").layout.annotations[0].text
+    nothing = pd.DataFrame([[np.nan]], ["A"], ["G"])
+    assert "No perturbation has cells" in response.effect_heatmap(nothing, nothing).layout.annotations[0].text
 
 
 def test_long_names_are_cut() -> None:

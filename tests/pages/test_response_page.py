@@ -1,0 +1,131 @@
+"""The page Response: every part over a run with a trained model, the chosen gene, and the way to Network and back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from dashboard.response_tabs import PARTS
+from gpovae_core import keys
+from gpovae_core.evaluation.observed import changed_genes
+from gpovae_core.training.runs import RunFolder
+from tests.app_words import Opener, words
+from tests.conftest import PROJECT
+
+DEMO = RunFolder(PROJECT / "assets" / "demo" / "run")
+
+
+def at_part(app: AppTest, part: str) -> AppTest:
+    app.session_state["response_part"] = part
+    return app.run()
+
+
+def text(app: AppTest) -> str:
+    return words(app).replace("\\", "")
+
+
+@pytest.fixture
+def demo(open_app: Opener, tmp_path: Path) -> AppTest:
+    return open_app("response", folder=tmp_path, run="demo", gene="SIM006")
+
+
+def test_every_part_has_its_charts_with_a_sentence_each(demo: AppTest) -> None:
+    charts = {"Predicted against observed": 2, "Which genes changed": 2, "One gene": 1, "Along a path": 0, "All perturbations": 1}
+    for part in PARTS:
+        app = at_part(demo, part)
+        assert not app.exception
+        assert not app.error
+        assert len(app.get("plotly_chart")) == charts[part]
+    assert "Observed (held-out cells) and predicted effects in the same order" in text(demo)
+
+
+def test_scores_stand_beside_baseline_and_ceiling(demo: AppTest) -> None:
+    name = demo.multiselect[0].value[0]
+    scores = next(frame.value for frame in demo.dataframe if "Score" in frame.value)
+    assert list(scores["Score"]) == ["rho", "R²", "rho", "R²", "Same sign"]
+    report = next(row for row in DEMO.evaluation()["response"]["test"]["per_perturbation"] if row["perturbation"] == name)
+    expected = [f"{report['rho']['model']:.3f}", f"{report['rho']['train_mean']:.3f}", f"{report['ceiling']:.3f}"]
+    assert list(scores.loc[0, ["Model", "Training mean", "Ceiling"]]) == expected
+    counted = int(changed_genes(DEMO.cells(), keys.HELD_OUT)[name])
+    assert scores.loc[2, "Over"] == f"{counted} changed genes"
+
+
+def test_the_table_of_all_perturbations(demo: AppTest) -> None:
+    table = next(frame.value for frame in at_part(demo, "All perturbations").dataframe if "Effect size" in frame.value)
+    assert len(table) == len(DEMO.cells().perturbations)
+    np.testing.assert_allclose(table["Of the ceiling"], table["rho, model"] / table["Ceiling"])
+    counted = changed_genes(DEMO.cells(), keys.HELD_OUT)
+    assert list(table["Changed genes"]) == [counted[name] for name in table["Perturbation"]]
+
+
+def test_draws_from_the_model_stand_beside_the_cells(demo: AppTest) -> None:
+    app = at_part(demo, "One gene")
+    shown = text(app)
+    assert "Measured, control: mean" in shown
+    assert "Model, control: mean" in shown
+    assert f"Model, {app.multiselect[0].value[0]} perturbed: mean" in shown
+
+
+def test_the_chosen_gene_is_the_one_of_the_network_page(demo: AppTest) -> None:
+    gene = next(box for box in demo.selectbox if box.label == "Gene")
+    assert gene.value == "SIM006"
+    assert "SIM006 under" in text(demo)
+    app = gene.set_value("SIM031").run()
+    assert app.query_params["gene"] in ("SIM031", ["SIM031"])
+    assert "SIM031 under" in text(app)
+
+
+def test_a_measured_gene_outside_the_panel_can_be_chosen(open_app: Opener) -> None:
+    app = open_app("response", run="plain", gene="EXT0001")
+    app = next(box for box in app.selectbox if box.label == "Gene").set_value("REST0003").run()
+    assert "REST0003 under" in text(app)
+    assert "not in the panel" in text(app)
+    app = app.switch_page("pages/network.py").run()
+    assert not app.error  # the focus there is still the panel gene
+    assert next(box for box in app.selectbox if box.label == "Gene").value == "EXT0001"
+
+
+def test_a_pinned_path_shows_its_effects(open_app: Opener, tmp_path: Path) -> None:
+    app = open_app("response", folder=tmp_path, run="demo", path=["SIM012", "SIM005", "SIM008", "SIM017"])
+    app = at_part(app, "Along a path")
+    assert app.multiselect[0].value == ["SIM012"]
+    table = next(frame.value for frame in app.dataframe if "W from the gene before" in frame.value)
+    assert list(table["gene"]) == ["SIM012", "SIM005", "SIM008", "SIM017"]
+    effects = DEMO.effects()["SIM012"]
+    for column, layer in (("observed", keys.OBSERVED_TEST), ("predicted", keys.PREDICTED)):
+        np.testing.assert_allclose(table[column], effects.to_df(layer)[list(table["gene"])].iloc[0])
+    app = next(button for button in app.button if button.label == "Unpin this path").click().run()
+    assert "No path is pinned" in text(app)
+
+
+def test_the_model_answers_for_the_source_of_a_path_that_was_never_perturbed(open_app: Opener, tmp_path: Path) -> None:
+    panel = DEMO.panel()
+    gene, other = panel.data.extended[:2]
+    app = open_app("network", folder=tmp_path, run="demo")
+    app.session_state["gpovae_state"] = {"run": "demo", "path": (gene, other)}
+    app = at_part(app.switch_page("pages/response.py").run(), "Along a path")
+    assert "network only" in text(app)
+    table = next(frame.value for frame in app.dataframe if "W from the gene before" in frame.value)
+    assert table["predicted"].notna().all()
+    assert table["observed"].isna().all()
+
+
+def test_a_path_of_another_run_is_named(open_app: Opener, tmp_path: Path) -> None:
+    app = open_app("network", folder=tmp_path, run="demo")
+    app.session_state["gpovae_state"] = {"run": "demo", "path": ("STAT1", "SIM012")}
+    app = at_part(app.switch_page("pages/response.py").run(), "Along a path")
+    assert any("STAT1" in error.value and "not in the panel" in error.value for error in app.error)
+
+
+def test_tables_and_figures_can_be_taken_along(demo: AppTest) -> None:
+    labels = {"Download these effects (CSV)"}
+    assert labels <= {button.label for button in demo.get("download_button")}
+    choice = next(radio for radio in demo.radio if "camera" in radio.label)
+    assert choice.options == ["PNG", "SVG"]
+    app = choice.set_value("svg").run()
+    charts = [chart.proto for chart in app.get("plotly_chart")]
+    assert charts
+    assert all('"format": "svg"' in chart.config or '"format":"svg"' in chart.config for chart in charts)
