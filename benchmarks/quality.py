@@ -33,7 +33,7 @@ from gpovae_core.evaluation.null import null_screen
 from gpovae_core.evaluation.report import held_out_pairs
 from gpovae_core.training.network_fit import NetworkFit, fit_network
 from gpovae_core.training.runs import RunFolder
-from gpovae_core.workflow import start_run
+from gpovae_core.workflow import score_run, start_run
 
 REAL = {"schraivogel": "schraivogel2020_tapseq_k562.h5ad", "papalexi": "papalexi2021_thp1.h5ad"}
 SIMULATED: dict[str, dict[str, Any]] = {
@@ -52,7 +52,12 @@ def one(name: str, preset: str, seed: int, changes: dict[str, dict[str, Any]], k
     with tempfile.TemporaryDirectory() as folder:
         source, simulation = _source(name, seed, Path(folder))
         began = time.monotonic()
-        run = start_run(source, (keep or Path(folder)) / f"{name}-{preset}-{seed}", settings)
+        place = (keep or Path(folder)) / f"{name}-{preset}-{seed}"
+        if (place / "evaluation.json").exists():
+            run = RunFolder.open(place)
+            score_run(run)
+        else:
+            run = start_run(source, place, settings)
         row = {"data": name, "preset": preset, "seed": seed, "changes": changes, "seconds": time.monotonic() - began, **_scores(run)}
         prepared = run.cells()
         row |= _null(prepared, run, settings)
@@ -104,7 +109,7 @@ def _null(prepared: PreparedCells, run: RunFolder, settings: Settings) -> dict[s
     return row | {"null_share": float(edges.sum() / pairs.evaluated.sum()), "top50_shared_with_null": len(best[0] & best[1]) / 50}
 
 
-RANKINGS = {"influence": "T_K", "w": "W", "mean_difference": "mean difference", "z": "z score"}
+RANKINGS = {"influence": "T_K", "model": "predicted effects", "w": "W", "mean_difference": "mean difference", "z": "z score"}
 
 
 def _ranked(top: int, key: str, score: str) -> Callable[[dict[str, Any]], float | None]:
@@ -112,7 +117,7 @@ def _ranked(top: int, key: str, score: str) -> Callable[[dict[str, Any]], float 
 
     def figure(row: dict[str, Any]) -> float | None:
         entries = (row["rankings"] or {}).get("as_measured", [])
-        return next((entry[key][score] for entry in entries if entry["edges"] == top), None)
+        return next((entry[key][score] for entry in entries if entry["edges"] == top and key in entry), None)
 
     return figure
 
@@ -189,7 +194,7 @@ def main() -> None:
     parser.add_argument("--presets", nargs="+", default=list(PRESETS), choices=list(PRESETS))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--set", dest="changes", type=json.loads, default={}, help='settings on top, e.g. \'{"training": {"epochs": 5}}\'')
-    parser.add_argument("--keep", type=Path, help="folder to keep the runs in")
+    parser.add_argument("--keep", type=Path, help="folder to keep the runs in; a run that is there already is scored again, not trained")
     parser.add_argument("--table", type=Path, metavar="FILE", help="only print the lines of JSON in FILE as a table")
     options = parser.parse_args()
     if options.table:

@@ -666,11 +666,18 @@ def _unseen_scores(answer: dict[str, Any]) -> str:
 
 def _ranking_lines(rankings: dict[str, Any], number: Callable[[float | None], str]) -> list[str]:
     """Rankings of pairs at equal numbers of edges, against held-out cells."""
-    words = {"w": "W", "influence": "T_K", "mean_difference": "mean difference", "z": "z score", "random": "random"}
+    words = {
+        "w": "W",
+        "influence": "T_K",
+        "model": "predicted effects",
+        "mean_difference": "mean difference",
+        "z": "z score",
+        "random": "random",
+    }
     lines = []
     for reference, title in (("as_measured", "as measured"), ("without_common_lift", "without the common lift of all shares")):
         for entry in rankings[reference]:
-            scores = (f"{label} {number(entry[k]['bh_share'])} / {number(entry[k]['mu_wd'])}" for k, label in words.items())
+            scores = (f"{label} {number(entry[k]['bh_share'])} / {number(entry[k]['mu_wd'])}" for k, label in words.items() if k in entry)
             lines.append(f"  top {entry['edges']}, {title}, BH share / mean Wasserstein: {', '.join(scores)}")
     return lines
 

@@ -131,7 +131,9 @@ def evaluate(
     references_used = {"as_measured": pairs}
     if fit is not None:
         references_used["without_common_lift"] = _without_lift(prepared, fit)
-        network |= _stage(fit, references_used, {**effects, "z": _z(fit, place)}, rankings[MEAN_DIFFERENCE], weights, cut, settings)
+        sizes = model.reindex(index=list(pairs.sources), columns=list(pairs.targets)).abs().to_numpy()
+        compared = {**effects, "model": sizes, "z": _z(fit, place)}
+        network |= _stage(fit, references_used, compared, rankings[MEAN_DIFFERENCE], weights, cut, settings)
         network |= {
             "common_lift": {prepared.panel.genes[i]: float(fit.shift[i]) for i in np.flatnonzero(np.isfinite(fit.shift))},
             "lift_by_network": float(_lift_agreement(fit, prepared)),
