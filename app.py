@@ -11,6 +11,7 @@ page = st.navigation(
             st.Page("pages/runs.py", title="Runs", default=True),
             st.Page("pages/data.py", title="Data"),
             st.Page("pages/train.py", title="Train"),
+            st.Page("pages/experiments.py", title="Experiments"),
         ],
         "Explore": [
             st.Page("pages/network.py", title="Network"),

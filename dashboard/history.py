@@ -8,7 +8,16 @@ import streamlit as st
 
 from dashboard import state
 
-REMEMBERED = (state.FOCUS, state.THRESHOLD, state.INFLUENCE, state.MEASURE, state.VIEW, state.EDGE_SOURCE, state.EDGE_TARGET)
+REMEMBERED = (
+    state.FOCUS,
+    state.THRESHOLD,
+    state.OFTEN,
+    state.INFLUENCE,
+    state.MEASURE,
+    state.VIEW,
+    state.EDGE_SOURCE,
+    state.EDGE_TARGET,
+)
 MOST = 100
 _STORE = "gpovae_history"
 

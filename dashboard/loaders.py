@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:  # scipy.stats, a second: not before the first page stands
     from gpovae_core.evaluation.network import PairStatistics
     from gpovae_core.inference import EffectPredictor
     from gpovae_core.network.evidence import HeldOutCells
+    from gpovae_core.sweeps.folder import SweepFolder
+    from gpovae_core.sweeps.results import Results
 
 DEMO = "demo"
 DEMO_PATH = Path(__file__).resolve().parent.parent / "assets" / "demo" / "run"
@@ -46,10 +49,45 @@ def all_runs() -> dict[str, RunFolder]:
 
 def open_run(name: str) -> RunFolder:
     """The run called `name`. Only names in the listing are opened, so no name can lead out of the runs folder."""
-    run = all_runs().get(name)
+    sweep, slash, inside = name.partition("/")
+    run = open_sweep(sweep).runs().get(inside) if slash else all_runs().get(name)
     if run is None:
         raise RunError(f"There is no run called '{name}' in '{runs_folder()}'. Choose one on the page Runs.")
     return RunFolder.open(run.path)
+
+
+def all_sweeps() -> list[SweepFolder]:
+    """The sweeps in the runs folder, newest first."""
+    from gpovae_core.sweeps.folder import find_sweeps
+
+    return find_sweeps(runs_folder())
+
+
+def open_sweep(name: str) -> SweepFolder:
+    """The sweep called `name`; only names in the listing are opened."""
+    from gpovae_core.sweeps.folder import SweepFolder
+
+    found = {sweep.name: sweep for sweep in all_sweeps()}.get(name)
+    if found is None:
+        raise RunError(f"There is no sweep called '{name}' in '{runs_folder()}'. Choose one on the page Experiments.")
+    return SweepFolder.open(found.path)
+
+
+def sweep_results(sweep: SweepFolder) -> Results:
+    """What the study of a sweep knows now; read anew where its journal has grown or a worker has come or gone."""
+    journal = sweep.path / "study.journal"
+    stat = journal.stat() if journal.is_file() else None
+    alive = tuple(sorted(worker.name for worker in sweep.alive()))
+    fresh = None if stat else time.monotonic()  # a storage elsewhere shows no time
+    return _sweep_results(str(sweep.path), (stat.st_mtime_ns, stat.st_size) if stat else None, alive, fresh)
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _sweep_results(path: str, stamped: object, alive: object, fresh: object) -> Results:
+    from gpovae_core.sweeps.folder import SweepFolder
+    from gpovae_core.sweeps.results import results
+
+    return results(SweepFolder.open(Path(path)))
 
 
 def stamp(run: RunFolder, *files: str) -> Stamp:
@@ -104,7 +142,7 @@ def effects(run: RunFolder) -> Any:
     return _effects(str(run.path), stamp(run, "effects.h5ad"))
 
 
-_NETWORK_FILES = ("config.json", "panel.json", "model.safetensors", "effects.h5ad")
+_NETWORK_FILES = ("config.json", "panel.json", "model.safetensors", "effects.h5ad", "ensemble.safetensors")
 
 
 @st.cache_resource(max_entries=4, show_spinner="Reading the network …")
@@ -122,19 +160,21 @@ def _influence(path: str, stamped: Stamp) -> GeneNetwork:
     return _network(path, stamped).influence_network(RunFolder(Path(path)).settings().loss.shown_hops)
 
 
-@st.cache_resource(max_entries=4, show_spinner=False)
-def _with_evidence(path: str, stamped: Stamp, measure: str) -> GeneNetwork:
-    return (_network(path, stamped) if measure == "W" else _influence(path, stamped)).with_evidence()
+@st.cache_resource(max_entries=6, show_spinner=False)
+def _part(path: str, stamped: Stamp, measure: str, blind: bool, often: float) -> GeneNetwork:
+    found = _network(path, stamped) if measure == "W" else _influence(path, stamped)
+    return (found if blind else found.with_evidence()).found_often(often)
 
 
-def shown_network(run: RunFolder, measure: str, blind: bool = True) -> GeneNetwork:
+def shown_network(run: RunFolder, measure: str, blind: bool = True, often: float = 0.0) -> GeneNetwork:
     """W ("W") or the influence over up to K hops ("T") of a run, shared between sessions: never change it.
 
-    blind: with the edges out of genes that were never perturbed, for which no cell speaks.
+    blind: with the edges out of genes that were never perturbed, for which no cell speaks. often: of W only the edges that at least
+    this share of the ensemble's members has.
     """
-    stamped = stamp(run, *_NETWORK_FILES)
-    if not blind:
-        return _with_evidence(str(run.path), stamped, measure)
+    stamped, often = stamp(run, *_NETWORK_FILES), often if measure == "W" else 0.0
+    if not blind or often:
+        return _part(str(run.path), stamped, measure, blind, often)
     return network(run) if measure == "W" else _influence(str(run.path), stamped)
 
 
@@ -144,25 +184,26 @@ def _layout(path: str, stamped: Stamp) -> Any:
 
 
 @st.cache_resource(max_entries=8, show_spinner="Sorting the edges …")
-def _picture(path: str, stamped: Stamp, measure: str, self_loops: bool, blind: bool) -> Picture:
+def _picture(path: str, stamped: Stamp, measure: str, self_loops: bool, blind: bool, often: float) -> Picture:
     run = RunFolder(Path(path))
-    shown, whole = shown_network(run, measure, blind), shown_network(run, measure)
-    return picture(shown, _layout(path, stamped), self_loops, None if blind or shown is whole else whole)
+    shown, whole = shown_network(run, measure, blind, often), shown_network(run, measure, True, often)
+    with_rare = shown_network(run, measure, blind) if often else None
+    return picture(shown, _layout(path, stamped), self_loops, None if blind or shown is whole else whole, often, with_rare)
 
 
-def network_picture(run: RunFolder, measure: str = "W", self_loops: bool = False, blind: bool = True) -> Picture:
+def network_picture(run: RunFolder, measure: str = "W", self_loops: bool = False, blind: bool = True, often: float = 0.0) -> Picture:
     """Layout, the same for every measure, and strongest edges; computed once."""
-    return _picture(str(run.path), stamp(run, *_NETWORK_FILES), measure, self_loops, blind)
+    return _picture(str(run.path), stamp(run, *_NETWORK_FILES), measure, self_loops, blind, often if measure == "W" else 0.0)
 
 
 @st.cache_resource(max_entries=16, show_spinner="Looking for communities …")
-def _communities(path: str, stamped: Stamp, measure: str, threshold: float, blind: bool) -> Any:
-    return communities(shown_network(RunFolder(Path(path)), measure, blind), threshold)
+def _communities(path: str, stamped: Stamp, measure: str, threshold: float, blind: bool, often: float) -> Any:
+    return communities(shown_network(RunFolder(Path(path)), measure, blind, often), threshold)
 
 
-def network_communities(run: RunFolder, measure: str, threshold: float, blind: bool = True) -> Any:
+def network_communities(run: RunFolder, measure: str, threshold: float, blind: bool = True, often: float = 0.0) -> Any:
     """(n,) community of every gene, see gpovae_core.network.communities."""
-    return _communities(str(run.path), stamp(run, *_NETWORK_FILES), measure, threshold, blind)
+    return _communities(str(run.path), stamp(run, *_NETWORK_FILES), measure, threshold, blind, often)
 
 
 @st.cache_resource(max_entries=2, show_spinner="Reading the cells …")
@@ -285,16 +326,16 @@ def pairs_wait(run: RunFolder) -> float | None:
 
 
 @st.cache_resource(max_entries=8, show_spinner="Going through the thresholds …")
-def _curves(path: str, stamped: Stamp, measure: str, tested: bool, hops: int, blind: bool) -> ThresholdCurves:
+def _curves(path: str, stamped: Stamp, measure: str, tested: bool, hops: int, blind: bool, often: float) -> ThresholdCurves:
     run = RunFolder(Path(path))
     settings = run.settings().evaluation
     found = _pairs(path, stamp(run, "cells.h5ad")) if tested else None
-    return threshold_curves(shown_network(run, measure, blind), found, hops, settings.omission_hops, settings.significance)
+    return threshold_curves(shown_network(run, measure, blind, often), found, hops, settings.omission_hops, settings.significance)
 
 
-def curves(run: RunFolder, measure: str, hops: int, blind: bool = True) -> ThresholdCurves:
+def curves(run: RunFolder, measure: str, hops: int, blind: bool = True, often: float = 0.0) -> ThresholdCurves:
     """What every threshold does to the network; only edges and genes where the pairs are not tested."""
-    return _curves(str(run.path), stamp(run, *_NETWORK_FILES, "cells.h5ad"), measure, pairs(run) is not None, hops, blind)
+    return _curves(str(run.path), stamp(run, *_NETWORK_FILES, "cells.h5ad"), measure, pairs(run) is not None, hops, blind, often)
 
 
 @st.cache_data(max_entries=32, show_spinner=False)

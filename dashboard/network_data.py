@@ -31,7 +31,8 @@ class Picture:
 
     genes: gene, perturbed, x, y in panel order; edges: the strongest MOST_EDGES, by gene number; counts, indirect: (STEPS + 1,)
     edges above each step of the slider, and those of them that start at a gene never perturbed; blind: whether such edges are shown
-    at all, hidden: how many are left out at each step where they are not.
+    at all, hidden: how many are left out at each step where they are not. often: least share of the ensemble's members that have an
+    edge which is shown; rare: how many are left out at each step for that.
     """
 
     genes: pd.DataFrame
@@ -41,6 +42,8 @@ class Picture:
     self_loops: bool
     blind: bool = True
     hidden: list[int] | None = None
+    often: float = 0.0
+    rare: list[int] | None = None
 
     @property
     def positions(self) -> np.ndarray:
@@ -78,8 +81,17 @@ def layout(network: GeneNetwork) -> np.ndarray:
     return network_layout(len(network), *shaping_edges(network.weights, network.has_evidence)).astype(np.float32)
 
 
-def picture(network: GeneNetwork, positions: np.ndarray, self_loops: bool = False, whole: GeneNetwork | None = None) -> Picture:
+def picture(
+    network: GeneNetwork,
+    positions: np.ndarray,
+    self_loops: bool = False,
+    whole: GeneNetwork | None = None,
+    often: float = 0.0,
+    with_rare: GeneNetwork | None = None,
+) -> Picture:
     """The strongest edges with the places of the genes; counts are of all edges.
+
+    often, with_rare: `network` holds only edges with at least this frequency, of those in `with_rare`.
 
     whole: the network of which `network` holds only the edges with evidence, to say how many are left out; None where it is all.
     """
@@ -100,6 +112,10 @@ def picture(network: GeneNetwork, positions: np.ndarray, self_loops: bool = Fals
         self_loops=self_loops,
         blind=whole is None,
         hidden=None if whole is None else _without_evidence(whole, thresholds, self_loops),
+        often=often,
+        rare=None
+        if with_rare is None
+        else (with_rare.count_edges(thresholds, self_loops) - network.count_edges(thresholds, self_loops)).tolist(),
     )
 
 
@@ -122,12 +138,14 @@ def shaping_edges(weights: np.ndarray, perturbed: np.ndarray) -> tuple[np.ndarra
 def numbered(network: GeneNetwork, edges: pd.DataFrame) -> pd.DataFrame:
     """An edge table with genes as their numbers in the panel, in small types: it travels to the browser."""
     index = network.panel.index
+    frequency = edges[keys.FREQUENCY] if keys.FREQUENCY in edges else np.full(len(edges), -0.01)
     return pd.DataFrame(
         {
             keys.SOURCE: np.array([index[gene] for gene in edges[keys.SOURCE]], dtype=np.int32),
             keys.TARGET: np.array([index[gene] for gene in edges[keys.TARGET]], dtype=np.int32),
             keys.WEIGHT: edges[keys.WEIGHT].astype(np.float64),
             keys.SIGN: edges[keys.SIGN].astype(np.int8),
+            keys.FREQUENCY: np.round(100 * np.asarray(frequency)).astype(np.int8),  # in percent, -1 unknown
         }
     )
 
@@ -196,7 +214,7 @@ def message(shown: Picture, network: GeneNetwork, run: str, sight: Sight, known:
     index = network.panel.index
     ego = sight.mode == "ego" and sight.focus is not None
     edges, floor, around, strongest = shown.edges, 0.0, 0, None
-    base = f"{run}|{network.measure}|{shown.self_loops}|{shown.blind}"
+    base = f"{run}|{network.measure}|{shown.self_loops}|{shown.blind}|{shown.often:g}"
     version = f"{base}|whole"
     if ego and sight.focus is not None:
         found, floor, around = ego_edges(network, sight.focus, sight.hops, sight.direction, sight.threshold, shown.self_loops)
@@ -241,6 +259,8 @@ def message(shown: Picture, network: GeneNetwork, run: str, sight: Sight, known:
         "counts": shown.counts,
         "indirect": shown.indirect,
         "hidden": shown.hidden,
+        "rare": shown.rare,
+        "often": shown.often,
         "facts": facts,
     }
     return {"run": run, "version": version, "view": view, **graph}

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import pandas as pd
 import streamlit as st
 
-from dashboard import loaders, state
+from dashboard import ensemble_view, loaders, state
 from dashboard.words import number, percent, plain
 from gpovae_core.network.cards import GeneCard, gene_card
 from gpovae_core.network.evidence import EdgeEvidence, Measured, edge_evidence
@@ -102,6 +102,10 @@ def edge_panel(run: RunFolder, source: str, target: str) -> None:
     st.button("Close this edge", key="close_edge", type="tertiary", on_click=forget_edge)
     st.markdown(f"#### {plain(found.source)} → {plain(found.target)}")
     st.markdown(_standing(found))
+    if network.ensemble is not None:
+        st.caption(
+            plain(ensemble_view.edge_in_words(network.ensemble, network.panel.index[found.source], network.panel.index[found.target]))
+        )
     if found.measured is None:
         st.warning(plain(found.why_not))
     else:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from dashboard import loaders, state
+from dashboard import ensemble_view, loaders, state
 from dashboard.figures import download_table
 from dashboard.network_component import threshold_chart
 from dashboard.network_data import MOST_EDGES, Picture, ego_edges, on_step, step_below, threshold_message
@@ -43,10 +43,13 @@ class Scene:
     picture: Picture
     threshold: float
     trace: PathTrace | None
+    often: float = 0.0
+    """Least share of the ensemble's members that have an edge which is shown."""
 
     @property
     def above(self) -> str:
-        return f"{self.shown.measure} above {self.threshold:.4g}"
+        again = f", found again in at least {self.often:.0%} of the ensemble" if self.often else ""
+        return f"{self.shown.measure} above {self.threshold:.4g}{again}"
 
 
 def threshold_name() -> str:
@@ -235,7 +238,10 @@ def edges(scene: Scene) -> None:
         hide_index=True,
         on_select=open_edge,
         selection_mode="single-row",
-        column_config={shown.measure: st.column_config.NumberColumn(format="%.4f")},
+        column_config={
+            shown.measure: st.column_config.NumberColumn(format="%.4f"),
+            "Found again": st.column_config.NumberColumn(format="percent", help="Share of the ensemble's networks that have this edge."),
+        },
     )
 
 
@@ -255,12 +261,14 @@ def no_edges(shown: GeneNetwork, threshold: float) -> None:
 def edge_table(network: GeneNetwork, found: pd.DataFrame) -> pd.DataFrame:
     found = found.head(TABLE_ROWS)
     has_evidence = dict(zip(network.panel.genes, network.has_evidence.tolist(), strict=True))
+    again = {"Found again": found[keys.FREQUENCY]} if keys.FREQUENCY in found else {}
     return pd.DataFrame(
         {
             "Source": found[keys.SOURCE],
             "Effect": sign_words(found[keys.SIGN]),
             "Target": found[keys.TARGET],
             network.measure: found[keys.WEIGHT],
+            **again,
             "Evidence": [DIRECT if has_evidence[gene] else NO_EVIDENCE for gene in found[keys.SOURCE]],
         }
     )
@@ -301,11 +309,22 @@ def neighbour_table(scene: Scene, gene: str, hops: int, direction: Direction, ti
     download_table(table.assign(**{"Of gene": gene}), "Download (CSV)", name, f"download_{direction}")
 
 
+# Ensemble ------------------------------------------------------------------------------------------------------------
+
+
+def ensemble_part(scene: Scene) -> None:
+    """How often edges come back when the cells are drawn again; made here where it was not yet."""
+    ensemble_view.show(scene.run)
+    found = scene.network.ensemble
+    if found is not None:
+        ensemble_view.agreement(scene.run, found, loaders.shown_network(scene.run, "W", state.get(state.BLIND)))
+
+
 # Communities ---------------------------------------------------------------------------------------------------------
 
 
 def community_part(scene: Scene) -> None:
-    members = loaders.network_communities(scene.run, scene.shown.measure, scene.threshold, state.get(state.BLIND))
+    members = loaders.network_communities(scene.run, scene.shown.measure, scene.threshold, state.get(state.BLIND), scene.often)
     table = community_table(scene.shown, members, scene.threshold)
     if table.empty:
         st.info(f"No edge has {scene.above}, so there are no communities. Lower the threshold.")
@@ -349,9 +368,11 @@ def thresholds(scene: Scene) -> None:
     if seconds is not None:
         st.info("Coverage, Wasserstein distance and omission rate need a test of every pair of genes on the held-out cells.")
         st.button(f"Test all pairs (about {seconds:.0f} s, once)", on_click=loaders.ask_for_pairs, args=(scene.run,), key="pairs_for_chart")
-    curves = loaders.curves(scene.run, scene.shown.measure, state.get(state.PATH_HOPS), state.get(state.BLIND))
+    curves = loaders.curves(scene.run, scene.shown.measure, state.get(state.PATH_HOPS), state.get(state.BLIND), scene.often)
     threshold_chart(
-        threshold_message(curves, scene.shown, scene.threshold, pinned(scene.shown), loaders.false_edges(scene.run)),
+        threshold_message(
+            curves, scene.shown, scene.threshold, pinned(scene.shown), None if scene.often else loaders.false_edges(scene.run)
+        ),
         on_threshold=set_threshold,
         on_pin=lambda value: state.put(**{state.PINNED: value}),
     )
@@ -456,6 +477,8 @@ def export_view(scene: Scene, all_of_them: bool) -> View:
     focus: str | None = state.get(state.FOCUS)
     ego = state.get(state.VIEW) == state.EGO
     facts: dict[str, str | float | bool] = {"view": "all edges" if all_of_them else state.get(state.VIEW), "measure": scene.shown.measure}
+    if scene.often:
+        facts["found_again_in_at_least"] = scene.often
     if focus is not None:
         facts["focus"] = focus
     if ego and focus is not None and not all_of_them:
@@ -507,17 +530,19 @@ PARTS = {
     "Edges": edges,
     "Regulates, regulated by": neighbours,
     "Which threshold?": thresholds,
+    "How sure?": ensemble_part,
     "Communities": community_part,
     "Compare runs": compare_runs,
     "Export and references": export,
 }
-_CUT = (state.RUN, state.MEASURE, state.THRESHOLD, state.INFLUENCE, state.LOOPS, state.BLIND)
+_CUT = (state.RUN, state.MEASURE, state.THRESHOLD, state.INFLUENCE, state.LOOPS, state.BLIND, state.OFTEN)
 _SIGHT = (*_CUT, state.FOCUS, state.VIEW, state.HOPS, state.DIRECTION, state.COMMUNITY)
 DEPENDS = {
     "Paths": (*_CUT, state.PATH_SOURCE, state.PATH_TARGET, state.PATH_HOPS, state.PATH_ROW),
     "Edges": _SIGHT,
     "Regulates, regulated by": _SIGHT,
     "Which threshold?": (*_CUT, state.PATH_HOPS, state.PINNED),
+    "How sure?": _CUT,
     "Communities": _CUT,
     "Compare runs": (*_CUT, state.COMPARED),
     "Export and references": _SIGHT,

@@ -26,12 +26,14 @@ INFLUENCE = "influence"  # threshold on T, beside THRESHOLD on W
 EDGE_SOURCE = "edge_from"
 EDGE_TARGET = "edge_to"
 LOOPS = "loops"
+OFTEN = "often"  # least share of the ensemble's members that have an edge
 BLIND = "blind"  # show edges out of genes that were never perturbed
 PINNED = "pinned"
 COMPARED = "with"  # the run that the open one is compared with
 COMMUNITY = "community"  # session only: the one looked at
 REFERENCE = "cells"
 DATA = "data"  # the chosen file of cells, by its name below the data folder
+SWEEP = "sweep"
 DRAFT = "draft"  # session only: the settings of a run that is being put together
 PATH = "path"  # the genes of a pinned path, whose effects the page Response shows
 MEASURED = "measured"  # session only: a chosen gene that is measured but not in the panel, with the FOCUS it stands in for
@@ -43,6 +45,8 @@ DIRECTIONS = ("out", "in", "both")
 MAX_HOPS = 5
 RESPONSE_PART = "response_part"
 """Key of the tabs of the page Response in the session: the name of the open one."""
+SHARES = (0.0, 0.5, 0.8, 0.9, 0.95, 1.0)
+"""Choices for OFTEN."""
 
 
 def _threshold(text: str) -> float | None:
@@ -51,6 +55,10 @@ def _threshold(text: str) -> float | None:
     except ValueError:
         return None
     return value if 0.0 <= value <= 1.0 else None
+
+
+def _share(text: str) -> float | None:
+    return next((share for share in SHARES if text == f"{share:g}"), None)
 
 
 def _hops(text: str) -> int | None:
@@ -88,6 +96,7 @@ _IN_URL: dict[str, Callable[[str], Any]] = {
     EDGE_TARGET: _text,
     LOOPS: _flag,
     BLIND: _flag,
+    OFTEN: _share,
     PINNED: _amount,
     COMPARED: _text,
     HOPS: _hops,
@@ -98,6 +107,7 @@ _IN_URL: dict[str, Callable[[str], Any]] = {
     REFERENCE: _one_of("test", "all"),
     PATH: _text,
     DATA: _text,
+    SWEEP: _text,
 }
 _LISTS = (PATH_SOURCE, PATH)
 """Values that are tuples of names, written to the URL as one parameter each."""
@@ -111,6 +121,7 @@ _DEFAULTS: dict[str, Any] = {
     MEASURE: "W",
     LOOPS: False,
     BLIND: False,
+    OFTEN: 0.0,
     REFERENCE: "test",
     PATH: (),
     FIGURE_FORMAT: "png",

@@ -435,13 +435,20 @@ def network(
     influence: Annotated[
         bool, typer.Option("--influence", help="T_K in place of W: all that a change of the source changes, over up to K hops.")
     ] = False,
+    frequency: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Only edges that at least this share of the ensemble has (gpovae ensemble).")
+    ] = 0.0,
     as_json: Json = False,
 ) -> None:
-    """Write the edges above a threshold: source, target, weight, sign, and strength with its interval where the model has it."""
+    """Write the edges above a threshold: source, target, weight, sign, strength with its interval and frequency where the run has them."""
     from gpovae_core.network.exports import write_edges
+    from gpovae_core.training.ensemble import read_ensemble
     from gpovae_core.training.runs import RunFolder
 
     net, cut = _network(run, threshold)
+    if frequency:
+        read_ensemble(RunFolder.open(run))  # says what is wrong with it, if anything is
+        net = net.found_often(frequency)
     if influence:
         net = net.influence_network(RunFolder.open(run).settings().loss.shown_hops)
         cut = LEAST_INFLUENCE if threshold is None else threshold

@@ -45,7 +45,7 @@ def look_around() -> None:
 
 
 def controls(network: GeneNetwork) -> None:
-    search, view, measure, hops, direction = st.columns([3, 2, 2, 1, 2])
+    search, view, measure, often, hops, direction = st.columns([3, 2, 2, 2, 1, 2])
     search.selectbox(
         "Gene",
         sorted(network.panel.genes, key=str.casefold),
@@ -56,6 +56,15 @@ def controls(network: GeneNetwork) -> None:
     )
     view.selectbox("Show", list(VIEWS), format_func=VIEWS.__getitem__, **state.bound(state.VIEW))
     measure.selectbox("Edges mean", list(MEASURES), format_func=MEASURES.__getitem__, help=MEASURE_HELP, **state.bound(state.MEASURE))
+    often.selectbox(
+        "Found again in",
+        state.SHARES,
+        format_func=lambda share: f"at least {share:.0%}" if share else "any share",
+        disabled=network.ensemble is None or state.get(state.MEASURE) != "W",
+        help="Only edges that come back in so many of the networks of the ensemble, found from other draws of the cells. "
+        + ("Made in the tab 'How sure?' below." if network.ensemble is None else "W alone has it."),
+        **state.bound(state.OFTEN),
+    )
     ego = state.get(state.VIEW) == state.EGO
     hops.selectbox("Hops", list(range(1, state.MAX_HOPS + 1)), help="How many edges away from the gene.", **state.bound(state.HOPS))
     direction.selectbox("Direction", list(DIRECTIONS), format_func=DIRECTIONS.__getitem__, disabled=not ego, **state.bound(state.DIRECTION))
@@ -77,11 +86,13 @@ def picture(scene: tabs.Scene) -> None:
         path=tabs.lit_path(found),
         paths=tuple(path.genes for path in found.paths) if found else (),
         edge=chosen_edge(shown),
-        members=loaders.network_communities(scene.run, shown.measure, scene.threshold, state.get(state.BLIND)) if grouped else None,
+        members=loaders.network_communities(scene.run, shown.measure, scene.threshold, state.get(state.BLIND), scene.often)
+        if grouped
+        else None,
         highlight=state.get(state.COMMUNITY) if grouped else None,
         undo=undo,
         redo=redo,
-        false_rate=false_edge_rate(loaders.false_edges(scene.run), shown),
+        false_rate=None if scene.often else false_edge_rate(loaders.false_edges(scene.run), shown),
     )
     network_picture(message(scene.picture, shown, loaders.version(scene.run), sight, graph_in_browser()), answers(found))
 
@@ -135,7 +146,8 @@ def scene_of(run: RunFolder) -> tabs.Scene:
     network = loaders.network(run)
     known_genes_only(network)
     measure, blind = state.get(state.MEASURE), state.get(state.BLIND)
-    shown = loaders.shown_network(run, measure, blind)
+    often = state.get(state.OFTEN) if network.ensemble is not None and measure == "W" else 0.0
+    shown = loaders.shown_network(run, measure, blind, often)
     chosen = state.get(tabs.threshold_name())
     threshold = (
         tabs.default_threshold(run, loaders.shown_network(run, "W", blind), shown)
@@ -143,9 +155,8 @@ def scene_of(run: RunFolder) -> tabs.Scene:
         else on_step(min(chosen, shown.top), shown.top)
     )
     on_w = threshold if shown.measure == "W" else on_step(state.get(state.THRESHOLD) or run.settings().evaluation.threshold)
-    return tabs.Scene(
-        run, network, shown, loaders.network_picture(run, measure, state.get(state.LOOPS), blind), threshold, trace(run, on_w)
-    )
+    drawn = loaders.network_picture(run, measure, state.get(state.LOOPS), blind, often)
+    return tabs.Scene(run, network, shown, drawn, threshold, trace(run, on_w), often)
 
 
 @st.fragment

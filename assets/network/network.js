@@ -153,7 +153,7 @@ class NetworkView {
   }
 
   read(data) {
-    Object.assign(this, { counts: data.counts, indirect: data.indirect, hidden: data.hidden, facts: data.facts });
+    Object.assign(this, { counts: data.counts, indirect: data.indirect, hidden: data.hidden, rare: data.rare, often: data.often, facts: data.facts });
     this.names = column(data.genes, "gene").map(String);
     this.kind = column(data.genes, "perturbed").map(Number);
     this.x = column(data.genes, "x").map(Number);
@@ -162,6 +162,7 @@ class NetworkView {
     this.target = column(data.edges, "target").map(Number);
     this.weight = column(data.edges, "weight").map(Number);
     this.sign = column(data.edges, "sign").map(Number);
+    this.frequency = column(data.edges, "frequency").map(Number);
     this.outgoing = this.names.map(() => []);
     this.incoming = this.names.map(() => []);
     this.weight.forEach((_, e) => {
@@ -395,6 +396,7 @@ class NetworkView {
     parts.push(`${number(genes)} gene${genes === 1 ? "" : "s"} shown`);
     if (this.indirect[at]) parts.push(`${number(this.indirect[at])} start at a gene that was never perturbed: no direct evidence`);
     if (this.hidden?.[at]) parts.push(`${number(this.hidden[at])} more without direct evidence (source never perturbed) are hidden`);
+    if (this.rare?.[at]) parts.push(`${number(this.rare[at])} more that come back in fewer than ${Math.round(100 * this.often)} % of the ensemble are hidden`);
     const between = view.self_loops ? "" : " between different genes";
     const falseRate = view.false_rate?.[at];
     if (falseRate !== null && falseRate !== undefined) parts.push(`${falseRate < 0.01 ? "under 1" : `about ${(100 * falseRate).toFixed(0)}`} % of them expected false`);
@@ -543,7 +545,8 @@ class NetworkView {
   edgeTip(e) {
     const known = this.kind[this.source[e]] === 1 ? "" : "\nno direct evidence: the source was never perturbed";
     const ends = `${short(this.names[this.source[e]], 60)} → ${short(this.names[this.target[e]], 60)}`;
-    return `${ends}\n${this.view.measure} = ${this.weight[e].toPrecision(3)}, ${SIGN_WORDS[signName(this.sign[e])]}${known}\nclick for the evidence`;
+    const often = this.frequency[e] < 0 ? "" : `\nin ${this.frequency[e]} % of the ensemble`;
+    return `${ends}\n${this.view.measure} = ${this.weight[e].toPrecision(3)}, ${SIGN_WORDS[signName(this.sign[e])]}${often}${known}\nclick for the evidence`;
   }
 
   fit(animate = true) {

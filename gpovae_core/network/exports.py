@@ -17,7 +17,7 @@ import os
 import random
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import Path
@@ -60,6 +60,16 @@ class Format:
 
 
 _EDGE = [keys.SOURCE, keys.TARGET, keys.WEIGHT, keys.SIGN]
+_MORE = (
+    keys.STRENGTH,
+    keys.STRENGTH_LOW,
+    keys.STRENGTH_HIGH,
+    keys.FREQUENCY,
+    keys.WEIGHT_MEAN,
+    keys.WEIGHT_SD,
+    keys.SIGN_AGREEMENT,
+)
+"""Numbers of an edge that not every network has; left out where they are not known."""
 
 FORMATS = {
     "csv": Format("Table (CSV)", ".csv", "text/csv"),
@@ -192,7 +202,7 @@ def _unique_names(genes: tuple[str, ...]) -> list[str]:
 
 
 def _csv(content: _Content) -> bytes:
-    """source,target,weight,sign, strengths where the model has them, and of a view the places.
+    """source,target,weight,sign, strengths and frequencies where the run has them, and of a view the places.
 
     A name that a spreadsheet would run as a formula gets an apostrophe in front.
     """
@@ -228,11 +238,17 @@ def _graph(content: _Content) -> nx.DiGraph:
     for name, perturbed, measured in content.genes:
         x, y = content.places[name] if content.places else (None, None)
         graph.add_node(name, perturbed=perturbed, measured=measured, **({} if x is None else {"x": x, "y": y}))
-    strengths = [column for column in (keys.STRENGTH, keys.STRENGTH_LOW, keys.STRENGTH_HIGH) if column in content.edges]
-    for source, target, weight, sign, *more in content.edges[[*_EDGE, *strengths]].itertuples(index=False, name=None):
-        graph.add_edge(source, target, weight=float(weight), sign=int(sign), interaction=SIGN_WORDS[sign])
-        graph.edges[source, target].update({name: float(value) for name, value in zip(strengths, more, strict=True) if isfinite(value)})
+    for source, target, numbers in _edges(content):
+        graph.add_edge(source, target, **numbers)
     return graph
+
+
+def _edges(content: _Content) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Source, target and what is known of every edge by name."""
+    columns = [column for column in _MORE if column in content.edges]
+    for source, target, weight, sign, *more in content.edges[[*_EDGE, *columns]].itertuples(index=False, name=None):
+        known = {name: float(value) for name, value in zip(columns, more, strict=True) if isfinite(value)}
+        yield source, target, {"weight": float(weight), "sign": int(sign), "interaction": SIGN_WORDS[sign], **known}
 
 
 def _graphml(content: _Content) -> bytes:
@@ -263,15 +279,13 @@ def _cx2(content: _Content) -> bytes:
         {"id": place[name], **_cx2_place(content, name), "v": {"name": name, "perturbed": perturbed, "measured": measured}}
         for name, perturbed, measured in content.genes
     ]
-    edges = [
-        {"id": i, "s": place[s], "t": place[t], "v": {"weight": float(weight), "sign": int(sign), "interaction": SIGN_WORDS[sign]}}
-        for i, (s, t, weight, sign) in enumerate(content.edges[_EDGE].itertuples(index=False, name=None))
-    ]
+    edges = [{"id": i, "s": place[s], "t": place[t], "v": numbers} for i, (s, t, numbers) in enumerate(_edges(content))]
+    more = {column: {"d": "double"} for column in _MORE if column in content.edges}
     attributes = {"name": content.title, **content.facts}
     declarations = {
         "networkAttributes": {name: {"d": _cx2_type(value)} for name, value in attributes.items()},
         "nodes": {"name": {"d": "string"}, "perturbed": {"d": "boolean"}, "measured": {"d": "boolean"}},
-        "edges": {"weight": {"d": "double"}, "sign": {"d": "integer"}, "interaction": {"d": "string"}},
+        "edges": {"weight": {"d": "double"}, "sign": {"d": "integer"}, "interaction": {"d": "string"}, **more},
     }
     aspects: dict[str, list[Any]] = {
         "attributeDeclarations": [declarations],

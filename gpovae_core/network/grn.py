@@ -18,12 +18,13 @@ import pandas as pd
 
 from gpovae_core import keys
 from gpovae_core.data.schema import Panel
-from gpovae_core.errors import QueryError
+from gpovae_core.errors import QueryError, RunError
 from gpovae_core.model.hops import HopSeries, hop_series, influence
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
+    from gpovae_core.training.ensemble import Ensemble
     from gpovae_core.training.runs import RunFolder
 
 Direction = Literal["out", "in", "both"]
@@ -67,6 +68,7 @@ class GeneNetwork:
     influence_matrix: (n, n) T_K as stored with the run, None where it is to be computed; direct_evidence: (n,) bool, was the
     gene perturbed, so that cells speak for or against its outgoing edges (None: the perturbed genes of the panel).
     measure: what the weights are; "T" only in what `influence_network` gives.
+    ensemble: how often each edge comes back and how much its W scatters, None where the run has none.
 
     Raises QueryError where the matrices do not fit the panel or hold impossible values.
     """
@@ -83,6 +85,7 @@ class GeneNetwork:
     influence_matrix: np.ndarray | None = None
     direct_evidence: np.ndarray | None = None
     measure: Measure = "W"
+    ensemble: Ensemble | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         n = len(self.panel)
@@ -131,6 +134,7 @@ class GeneNetwork:
             strength=stored.get("strength"),
             strength_sd=stored.get("strength_sd"),
             influence_matrix=stored.get("influence"),
+            ensemble=_readable_ensemble(run),
         )
 
     def __len__(self) -> int:
@@ -176,7 +180,8 @@ class GeneNetwork:
     def edges(self, threshold: float, self_loops: bool = False, top: int | None = None) -> pd.DataFrame:
         """Edges with a weight strictly above `threshold`: columns source, target, weight, sign.
 
-        Where the model has strengths, W also says strength, strength_low and strength_high: S with its 95 % interval.
+        Where the model has strengths, W also says strength, strength_low and strength_high: S with its 95 % interval; where the run
+        has an ensemble, frequency, weight_mean, weight_sd and sign_agreement (see training.ensemble.Ensemble).
         By falling weight, equal weights by source and target name. top: at most so many. Raises QueryError for a
         threshold outside the scale.
         """
@@ -214,6 +219,11 @@ class GeneNetwork:
         if self.strength is not None and self.strength_sd is not None:
             strength, margin = self.strength[source, target], NORMAL_95 * self.strength_sd[source, target]
             table = table.assign(**{keys.STRENGTH: strength, keys.STRENGTH_LOW: strength - margin, keys.STRENGTH_HIGH: strength + margin})
+        if self.ensemble is not None:
+            found = self.ensemble
+            frequencies = {keys.FREQUENCY: found.frequency, keys.SIGN_AGREEMENT: found.sign_agreement}
+            spread = {keys.WEIGHT_MEAN: found.mean, keys.WEIGHT_SD: found.sd}
+            table = table.assign(**{name: matrix[source, target] for name, matrix in (frequencies | spread).items()})
         return table
 
     def count_edges(self, thresholds: Sequence[float] | np.ndarray, self_loops: bool = False) -> np.ndarray:
@@ -339,13 +349,33 @@ class GeneNetwork:
         total = self.influence(hops) if self.influence_matrix is None else self.influence_matrix
         signed = self.strength is not None or (total < 0).any()
         signs = np.where(np.eye(len(self), dtype=bool), 0, np.sign(total)) if signed else self.signs
-        return replace(self, weights=np.abs(total), signs=signs, strength=None, strength_sd=None, influence_matrix=None, measure="T")
+        return replace(
+            self, weights=np.abs(total), signs=signs, strength=None, strength_sd=None, influence_matrix=None, measure="T", ensemble=None
+        )
 
     def with_evidence(self) -> GeneNetwork:
         """Only the edges out of genes that were perturbed; the network itself where no gene was (an imported matrix, say)."""
         if not self.has_evidence.any() or self.has_evidence.all():
             return self
         return replace(self, weights=np.where(self.has_evidence[:, None], self.weights, 0.0))
+
+    def found_often(self, least: float) -> GeneNetwork:
+        """Only the edges that at least the share `least` of the ensemble's members have. Raises QueryError where there is no ensemble."""
+        if least <= 0.0:
+            return self
+        if self.ensemble is None:
+            raise QueryError(f"'{self.name}' has no ensemble, so nobody knows how often an edge comes back. Run `gpovae ensemble` on it.")
+        return replace(self, weights=np.where(self.ensemble.frequency >= least - 1e-6, self.weights, 0.0))
+
+
+def _readable_ensemble(run: RunFolder) -> Ensemble | None:
+    """The ensemble of a run. One that cannot be read must not keep the network from view: whoever asks for it is told (read_ensemble)."""
+    from gpovae_core.training.ensemble import read_ensemble
+
+    try:
+        return read_ensemble(run)
+    except RunError:
+        return None
 
 
 def check_threshold(threshold: float) -> None:

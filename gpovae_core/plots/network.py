@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+import pandas as pd
 import plotly.graph_objects as go
 
 from gpovae_core import keys
@@ -82,6 +83,42 @@ def distributions(measured: Measured, source: str, target: str) -> go.Figure:
     theme.style(figure, f"{theme.shorten(target, 24)} in held-out cells", "", EXPRESSION, height=260)
     figure.update_layout(showlegend=False, margin={"l": 48, "r": 8, "t": 36, "b": 40}, violingap=0.15, title_font_size=14)
     return figure
+
+
+def stability_chart(stability: pd.DataFrame, edges: float) -> go.Figure:
+    """Mean Jaccard index of the strongest k edges of two ensemble members against k, with its 5 % to 95 % range, beside chance.
+
+    stability: see training.ensemble.stability; edges: of a usual member, marked.
+    """
+    title = "Agreement of two networks of the ensemble"
+    if stability.empty:
+        return theme.empty(title, "There are no pairs of genes to rank.")
+    figure = go.Figure()
+    k = stability["edges"]
+    for column, fill in (("jaccard_high", None), ("jaccard_low", "tonexty")):
+        figure.add_scatter(
+            x=k,
+            y=stability[column],
+            mode="lines",
+            line={"width": 0},
+            fill=fill,
+            fillcolor="rgba(0,114,178,0.2)",
+            name="5 % to 95 % of pairs of networks",
+            showlegend=fill is not None,
+            hoverinfo="skip",
+        )
+    hover = "%{x} edges: %{y:.2f}<extra></extra>"
+    line = {"color": theme.BLUE}
+    figure.add_scatter(
+        x=k, y=stability["jaccard"], mode="lines+markers", line=line, name="two networks of the ensemble", hovertemplate=hover
+    )
+    chance = {"color": theme.GREY, "dash": "dot"}
+    figure.add_scatter(x=k, y=stability["random_jaccard"], mode="lines", line=chance, name="two random networks", hovertemplate=hover)
+    if edges >= 1:
+        figure.add_vline(x=edges, line={"color": theme.VERMILLION, "dash": "dash"}, annotation_text="edges of a usual member")
+    theme.style(figure, title, "Strongest edges compared (log scale)", "Jaccard index (shared of all)")
+    figure.update_xaxes(type="log", dtick=1)
+    return figure.update_yaxes(range=[0, 1.02])
 
 
 def comparison_picture(comparison: NetworkComparison, places: Mapping[str, np.ndarray]) -> go.Figure:

@@ -205,14 +205,14 @@ def find_sweeps(folder: Path) -> list[SweepFolder]:
     return sorted(found, key=lambda sweep: (sweep.path / SWEEP).stat().st_mtime, reverse=True)
 
 
-def launch(folder: SweepFolder, workers: int = 1) -> None:
+def launch(folder: SweepFolder, workers: int = 1, retry: bool = False) -> None:
     """Start processes that work on the sweep in the background; each gives way to runs that are trained or wait beside the sweep.
 
     Raises RunError where its cells are gone.
     """
     if not Path(folder.source.path).exists():
         raise RunError(f"Sweep '{folder.name}' cannot go on: its cells '{folder.source.path}' are not there.")
-    start_workers(folder, workers, ("--wait",))
+    start_workers(folder, workers, ("--wait", *(["--retry"] if retry else [])))
 
 
 def start_workers(folder: SweepFolder, workers: int, options: tuple[str, ...] = ()) -> None:

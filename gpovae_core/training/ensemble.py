@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from scipy import stats
 from scipy.special import expit, logit
 
 from gpovae_core import keys
@@ -390,6 +389,8 @@ def stability(tops: list[np.ndarray], pairs: int, usual: int) -> pd.DataFrame:
 
 
 def _random_jaccard(edges: int, pairs: int) -> float:
+    from scipy import stats
+
     common = np.arange(max(0, 2 * edges - pairs), edges + 1)
     return float(np.sum(stats.hypergeom.pmf(common, pairs, edges, edges) * common / (2 * edges - common)))
 
