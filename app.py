@@ -16,6 +16,7 @@ page = st.navigation(
         "Explore": [
             st.Page("pages/network.py", title="Network"),
             st.Page("pages/response.py", title="Response"),
+            st.Page("pages/whatif.py", title="What if"),
             st.Page("pages/benchmark.py", title="Benchmark"),
         ],
     }

@@ -22,6 +22,11 @@ from gpovae_core.network.paths import PathTrace, trace_paths
 from gpovae_core.network.references import ReferenceNetwork, networks_folder, read_references
 from gpovae_core.training.runs import RunFolder, find_runs
 
+if TYPE_CHECKING:  # with torch, which the other pages do not need
+    from gpovae_core.inference import EffectPredictor
+    from gpovae_core.interactions import Interaction
+    from gpovae_core.whatif import Answer, NetworkOnly, Question, Reach
+
 if TYPE_CHECKING:  # scipy.stats, a second: not before the first page stands
     from gpovae_core.evaluation.network import PairStatistics
     from gpovae_core.inference import EffectPredictor
@@ -378,6 +383,99 @@ def _trace(path: str, stamped: Stamp, sources: tuple[str, ...], target: str, hop
 def trace(run: RunFolder, sources: tuple[str, ...], target: str, hops: int, threshold: float, top: int = 20) -> PathTrace:
     """The best paths from one or several genes to another (see gpovae_core.network.paths.trace_paths)."""
     return _trace(str(run.path), stamp(run, *_NETWORK_FILES), sources, target, hops, threshold, top)
+
+
+_MODEL_FILES = ("config.json", "panel.json", "model.safetensors", "network.safetensors", "cells.h5ad")
+
+
+@st.cache_resource(max_entries=2, show_spinner="Making the model ready for questions …")
+def _predictor(path: str, stamped: Stamp) -> EffectPredictor:
+    from gpovae_core.inference import EffectPredictor
+    from gpovae_core.training.fit import load_model
+
+    run = RunFolder(Path(path))
+    return EffectPredictor(load_model(run), _cells(path, stamp(run, "cells.h5ad")), run.settings().inference)
+
+
+def predictor(run: RunFolder) -> EffectPredictor:
+    """The model of a run, ready for questions, shared between sessions: never change it. Raises RunError where it has none, or no cells."""
+    run.mask_logits()
+    return _predictor(str(run.path), stamp(run, *_MODEL_FILES))
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _reach(path: str, stamped: Stamp) -> Reach:
+    from gpovae_core.training.network_fit import NetworkFit
+    from gpovae_core.whatif import Reach
+
+    run = RunFolder(Path(path))
+    arrays = run.network_arrays()
+    cells = _cells(path, stamp(run, "cells.h5ad"))
+    return Reach.of(cells, run.settings(), NetworkFit.from_arrays(arrays) if arrays else None)
+
+
+def reach(run: RunFolder) -> Reach:
+    """How far the screen of a run knocked its genes down, and which of them trained. Raises RunError where the run holds no cells."""
+    if not run.has("cells.h5ad"):
+        run.cells()  # raises, in words
+    return _reach(str(run.path), stamp(run, *_MODEL_FILES))
+
+
+@st.cache_resource(max_entries=2, show_spinner="Learning from the training perturbations what the network alone can say, once per run …")
+def _network_only(path: str, stamped: Stamp) -> NetworkOnly:
+    from gpovae_core.unseen import Screen, fit_weights
+
+    run = RunFolder(Path(path))
+    screen = Screen.of(_cells(path, stamp(run, "cells.h5ad")), run.settings())
+    return screen, fit_weights(screen)
+
+
+def network_only(run: RunFolder) -> NetworkOnly:
+    """What the training perturbations say of genes that were never perturbed (gpovae_core.unseen)."""
+    return _network_only(str(run.path), stamp(run, "config.json", "cells.h5ad"))
+
+
+@st.cache_data(max_entries=64, show_spinner="Asking the model …")
+def _answer(path: str, stamped: Stamp, loss: tuple[tuple[str, float | None], ...]) -> Answer:
+    from gpovae_core.whatif import Question, ask
+
+    run = RunFolder(Path(path))
+    asked, known = Question(dict(loss)), reach(run)
+    ready = predictor(run) if known.spoken_for(asked.genes) else None
+    names = _cells(path, stamp(run, "cells.h5ad")).cells.var_names
+    return ask(ready, known, asked, names, lambda: network_only(run))
+
+
+def answer(run: RunFolder, asked: Question) -> Answer:
+    """The answer of a run to a what-if question."""
+    return _answer(str(run.path), stamp(run, *_MODEL_FILES), tuple(asked.loss.items()))
+
+
+@st.cache_data(max_entries=32, show_spinner="Comparing the combination with its parts …")
+def _interaction(path: str, stamped: Stamp, combination: str, splits: tuple[str, ...]) -> Interaction:
+    from gpovae_core.interactions import measured_interaction
+
+    return measured_interaction(_cells(path, stamped), combination, splits)
+
+
+def interaction(run: RunFolder, combination: str, splits: tuple[str, ...]) -> Interaction:
+    """A measured combination beside its parts. Raises QueryError where one of them was not measured in these splits."""
+    return _interaction(str(run.path), stamp(run, "cells.h5ad"), combination, splits)
+
+
+def measured_perturbations(run: RunFolder) -> tuple[str, ...]:
+    """Every perturbation that has cells."""
+    return _cells(str(run.path), stamp(run, "cells.h5ad")).perturbations
+
+
+@st.cache_data(max_entries=32, show_spinner=False)
+def _unseen(path: str, stamped: Stamp) -> dict[str, Any]:
+    return RunFolder(Path(path)).unseen()
+
+
+def unseen(run: RunFolder) -> dict[str, Any]:
+    """How well the network alone predicted held-out perturbations of this run; empty where that was not measured."""
+    return _unseen(str(run.path), stamp(run, "unseen.json"))
 
 
 def version(run: RunFolder) -> str:

@@ -38,6 +38,7 @@ DRAFT = "draft"  # session only: the settings of a run that is being put togethe
 PATH = "path"  # the genes of a pinned path, whose effects the page Response shows
 MEASURED = "measured"  # session only: a chosen gene that is measured but not in the panel, with the FOCUS it stands in for
 FIGURE_FORMAT = "figures"  # session only: what the camera of a figure saves
+SCENARIOS = "scenarios"  # session only: run -> what-if questions, see dashboard/scenarios.py
 PERTURBATIONS = "perturbations"  # session only: lists of genes do not belong in the URL
 
 WHOLE, EGO, COMMUNITIES = "whole", "ego", "communities"

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -170,6 +171,23 @@ class EffectPredictor:
         with torch.inference_mode():
             own, shared = (given - base for given, base in zip(self._mean_logs(dosage), self._control, strict=True))
         return own.numpy(), shared.numpy()
+
+    def share_changes(self, dosage: np.ndarray) -> np.ndarray:
+        """(G, S) log2 fold change of every gene's mean share against control, under every draw of the guide in cells of its own: the
+        scale on which effects that act independently add up. dosage: (n,) row of D."""
+        with torch.inference_mode():
+            given = next(self._given((self._own,), self._offsets(dosage), dosage))
+            return (self._log_mean_share(*given) - self._control_share).numpy()
+
+    @cached_property
+    def _control_share(self) -> Tensor:
+        return self._log_mean_share(self._own, None)
+
+    def _log_mean_share(self, arm: _Arm, offset: Tensor | None, shift: Tensor | None = None) -> Tensor:
+        """(G, samples) log2 of the mean share over the cells of each draw of the guide."""
+        logits, normaliser = self._logits(arm, offset, shift)
+        means = [logits[g].sub_(normaliser).exp_().view(-1, arm.samples, arm.cells).mean(dim=2).log2_() for g in _chunks(len(logits))]
+        return torch.cat(means)
 
     def draw_counts(self, dosage: np.ndarray | None, gene: str, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
         """Counts of a measured gene drawn from the model, one for each of its S x d cells, and their library sizes; both (S d,).

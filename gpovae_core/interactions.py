@@ -109,7 +109,8 @@ class Interaction:
 
     table: one row per measured gene: gene, one column per part (its log2 fold change alone), additive (their sum), both (of the
     combination), departure (both - additive), error (standard error of the departure), p, q (Benjamini and Hochberg), non_additive
-    (q < FALSE_DISCOVERIES; never for the perturbed genes, whose q is NaN), perturbed; strongest departure first.
+    (q < FALSE_DISCOVERIES, and for a prediction a departure of RESPONSE at least; never for the perturbed genes, whose q is NaN),
+    perturbed; surest departure first.
     coefficients: None where too few genes respond; cells: behind each part and the combination, empty for a prediction.
     """
 
@@ -142,7 +143,7 @@ def predicted_interaction(combination: str, genes: pd.Index, single: np.ndarray,
     """Predicted log2 fold changes: single (k, G), double (G,); error: (G,) standard deviation of the departure."""
     parts = split_combination(combination)
     answers = np.abs(np.vstack([single, double])).max(axis=0) >= RESPONSE
-    return _interaction(combination, parts, genes, single, double, error, answers, {})
+    return _interaction(combination, parts, genes, single, double, error, answers, {}, least=RESPONSE)
 
 
 def split_combination(combination: str) -> tuple[str, ...]:
@@ -162,6 +163,7 @@ def _interaction(
     error: np.ndarray,
     answers: np.ndarray,
     cells: dict[str, int],
+    least: float = 0.0,
 ) -> Interaction:
     perturbed = np.isin(genes.to_numpy(dtype=object), parts)
     departure = double - single.sum(axis=0)
@@ -169,9 +171,9 @@ def _interaction(
     q = np.full(len(p), np.nan)
     q[~perturbed] = false_discovery_control(p[~perturbed]) if (~perturbed).any() else []
     table = pd.DataFrame({"gene": genes, **dict(zip(parts, single, strict=True))})
-    table = table.assign(
-        additive=single.sum(axis=0), both=double, departure=departure, error=error, p=p, q=q, non_additive=q < FALSE_DISCOVERIES
-    ).assign(perturbed=perturbed)
+    called = (q < FALSE_DISCOVERIES) & (np.abs(departure) >= least)
+    columns = {"additive": single.sum(axis=0), "both": double, "departure": departure, "error": error, "p": p, "q": q}
+    table = table.assign(**columns, non_additive=called, perturbed=perturbed)
     ranked = table.iloc[np.lexsort((-np.abs(departure), perturbed, np.where(perturbed, 2.0, q)))].reset_index(drop=True)
     kept = answers & ~perturbed
     return Interaction(name, ranked, coefficients(parts, single[:, kept], double[kept]), cells)

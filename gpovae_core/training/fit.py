@@ -87,6 +87,8 @@ def load_model(run: RunFolder) -> GpoVae:
     panel = run.panel()
     run.mask_logits()  # says in words what is wrong with the file, if anything is
     weights = load_file(run.path / "model.safetensors")
+    if "guide.log_mean" not in weights:
+        raise RunError(f"Run '{run.name}' holds a network and no trained model: nothing can be predicted with it.")
     model = GpoVae(run.settings().model, n=len(panel), genes=len(weights["guide.log_mean"]))
     try:
         model.load_state_dict(weights)
