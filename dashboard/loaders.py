@@ -388,21 +388,6 @@ def trace(run: RunFolder, sources: tuple[str, ...], target: str, hops: int, thre
 _MODEL_FILES = ("config.json", "panel.json", "model.safetensors", "network.safetensors", "cells.h5ad")
 
 
-@st.cache_resource(max_entries=2, show_spinner="Making the model ready for questions …")
-def _predictor(path: str, stamped: Stamp) -> EffectPredictor:
-    from gpovae_core.inference import EffectPredictor
-    from gpovae_core.training.fit import load_model
-
-    run = RunFolder(Path(path))
-    return EffectPredictor(load_model(run), _cells(path, stamp(run, "cells.h5ad")), run.settings().inference)
-
-
-def predictor(run: RunFolder) -> EffectPredictor:
-    """The model of a run, ready for questions, shared between sessions: never change it. Raises RunError where it has none, or no cells."""
-    run.mask_logits()
-    return _predictor(str(run.path), stamp(run, *_MODEL_FILES))
-
-
 @st.cache_resource(max_entries=4, show_spinner=False)
 def _reach(path: str, stamped: Stamp) -> Reach:
     from gpovae_core.training.network_fit import NetworkFit
@@ -441,6 +426,7 @@ def _answer(path: str, stamped: Stamp, loss: tuple[tuple[str, float | None], ...
 
     run = RunFolder(Path(path))
     asked, known = Question(dict(loss)), reach(run)
+    run.mask_logits()  # says in words what is wrong with the weights, if anything is
     ready = predictor(run) if known.spoken_for(asked.genes) else None
     names = _cells(path, stamp(run, "cells.h5ad")).cells.var_names
     return ask(ready, known, asked, names, lambda: network_only(run))

@@ -176,18 +176,17 @@ class EffectPredictor:
         """(G, S) log2 fold change of every gene's mean share against control, under every draw of the guide in cells of its own: the
         scale on which effects that act independently add up. dosage: (n,) row of D."""
         with torch.inference_mode():
-            given = next(self._given((self._own,), self._offsets(dosage), dosage))
-            return (self._log_mean_share(*given) - self._control_share).numpy()
+            return (self._log_mean_shares(dosage) - self._control_shares).numpy()
 
     @cached_property
-    def _control_share(self) -> Tensor:
-        return self._log_mean_share(self._own, None)
+    def _control_shares(self) -> Tensor:
+        return self._log_mean_shares(None)
 
-    def _log_mean_share(self, arm: _Arm, offset: Tensor | None, shift: Tensor | None = None) -> Tensor:
-        """(G, samples) log2 of the mean share over the cells of each draw of the guide."""
-        logits, normaliser = self._logits(arm, offset, shift)
-        means = [logits[g].sub_(normaliser).exp_().view(-1, arm.samples, arm.cells).mean(dim=2).log2_() for g in _chunks(len(logits))]
-        return torch.cat(means)
+    def _log_mean_shares(self, dosage: np.ndarray | None) -> Tensor:
+        """(G, S) log2 of the mean share over the cells of each draw of the guide."""
+        own = self._arms[0]
+        shares = self._log_means(dosage)[:, : len(own.level)].sub_(own.library.log()).exp_()
+        return shares.unflatten(1, (own.samples, own.cells)).mean(dim=2).log2_()
 
     def draw_counts(self, dosage: np.ndarray | None, gene: str, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
         """Counts of a measured gene drawn from the model, one for each of its S x d cells, and their library sizes; both (S d,).
