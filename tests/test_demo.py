@@ -49,7 +49,7 @@ def test_its_network_ranks_true_edges_first(run):
     network = GeneNetwork.from_run(run)
     edges = network.edges(0.5)
     assert len(edges) == run.evaluation()["network"]["edges_total"]
-    true = pd.read_csv(DEMO / "true_edges.csv")
+    true = pd.read_csv(DEMO / "run" / "true_edges.csv")
     known = set(zip(true["source"], true["target"], strict=True))
     found = [pair in known for pair in zip(edges["source"], edges["target"], strict=True)]
     assert np.mean(found) > 0.5  # by chance: about 2 %

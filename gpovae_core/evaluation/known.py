@@ -19,8 +19,6 @@ from gpovae_core.data.simulate import downstream
 SHUFFLES = 100
 SWAPS = 10
 """Swaps per edge of a shuffled reference."""
-FEW = 10
-"""Below so many usable edges a figure says next to nothing."""
 
 
 @dataclass(frozen=True)

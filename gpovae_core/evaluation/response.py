@@ -163,9 +163,10 @@ def differential(t: np.ndarray, degrees: np.ndarray, significance: float) -> np.
     from scipy import stats
 
     found = np.zeros(t.shape, dtype=bool)
-    for row in np.flatnonzero(np.isfinite(t).all(axis=1) & (degrees >= 1)):
-        p = 2 * stats.t.sf(np.abs(t[row]), degrees[row])
-        found[row] = stats.false_discovery_control(p) < significance
+    rows = np.flatnonzero(np.isfinite(t).all(axis=1) & (degrees >= 1))
+    if len(rows):
+        p = 2 * stats.t.sf(np.abs(t[rows]), degrees[rows, None])
+        found[rows] = stats.false_discovery_control(p, axis=1) < significance
     return found
 
 

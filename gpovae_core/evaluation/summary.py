@@ -11,6 +11,8 @@ from typing import Any
 
 from gpovae_core.evaluation.rankings import BASELINES, CEILING
 
+FEW = 10
+"""With fewer usable edges of a reference nothing is said of who finds them better."""
 LEAST_ROOM = 0.02
 """Below so small a distance between baseline and ceiling, as a part of the larger, a share of it says nothing."""
 
@@ -185,9 +187,11 @@ def _reference_lines(report: dict[str, Any]) -> Iterable[Line]:
         for method, label in (("w", "W"), ("influence", "T_K")):
             scores = {name: one.get("auprc") for name, one in known["rankings"].items()} | {"prevalence": known["prevalence"]}
             p = known["rankings"].get(method, {}).get("p")
-            words = amount if p is None else f"{amount}; shuffled references at least as good: p = {p:.2g}"
+            few = (known["edges"] or 0) < FEW
+            words = f"{amount}: too few to say anything" if few else f"{amount}; shuffled references at least as good: p = {p or 1:.2g}"
             name = f"{label}: AUPRC, {known['name']}"
-            yield _line("references", f"{method}_auprc", name, meaning, scores, method, "prevalence", _RANKINGS, None, words)
+            rivals = () if few else _RANKINGS
+            yield _line("references", f"{method}_auprc", name, meaning, scores, method, "prevalence", rivals, None, words)
 
 
 def _truth_lines(report: dict[str, Any]) -> Iterable[Line]:

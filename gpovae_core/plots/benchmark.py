@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -120,11 +121,15 @@ def _line(figure: go.Figure, name: str, x: Sequence[int], y: Sequence[float | No
 
 def _finish(figure: go.Figure, title: str, axis: str, own: int | None) -> None:
     theme.style(figure, title, EDGES_AXIS, axis, height=440)
-    figure.update_xaxes(type="log", dtick=1)
+    drawn = [count for trace in figure.data for count in trace["x"] if count]
+    ends = [math.log10(min(drawn)) - 0.1, math.log10(max(drawn)) + 0.1] if drawn else None
+    figure.update_xaxes(type="log", dtick=1, range=ends, tickformat=",d")
     figure.update_layout(margin_b=150)
     if own:
-        words = f"this network: {own:,} edges"
-        figure.add_vline(x=own, line={"color": theme.GREY, "dash": "dot"}, annotation_text=words, annotation_position="top left")
+        figure.add_vline(x=own, line={"color": theme.GREY, "dash": "dot"})
+        # an annotation on a log axis stands at the exponent, which add_vline does not heed
+        where = {"x": math.log10(own), "xanchor": "left", "y": 1.0, "yref": "paper", "yanchor": "bottom"}
+        figure.add_annotation(text=f"this network: {own:,} edges", showarrow=False, **where)
 
 
 def false_edge_curve(table: pd.DataFrame, threshold: float | None = None) -> go.Figure:
