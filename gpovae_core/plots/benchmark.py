@@ -121,7 +121,7 @@ def _line(figure: go.Figure, name: str, x: Sequence[int], y: Sequence[float | No
 
 def _finish(figure: go.Figure, title: str, axis: str, own: int | None) -> None:
     theme.style(figure, title, EDGES_AXIS, axis, height=440)
-    drawn = [count for trace in figure.data for count in trace["x"] if count]
+    drawn = [count for trace in figure.data for count in getattr(trace, "x", None) or () if count]
     ends = [math.log10(min(drawn)) - 0.1, math.log10(max(drawn)) + 0.1] if drawn else None
     figure.update_xaxes(type="log", dtick=1, range=ends, tickformat=",d")
     figure.update_layout(margin_b=150)
