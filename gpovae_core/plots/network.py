@@ -115,7 +115,8 @@ def stability_chart(stability: pd.DataFrame, edges: float) -> go.Figure:
     chance = {"color": theme.GREY, "dash": "dot"}
     figure.add_scatter(x=k, y=stability["random_jaccard"], mode="lines", line=chance, name="two random networks", hovertemplate=hover)
     if edges >= 1:
-        figure.add_vline(x=edges, line={"color": theme.VERMILLION, "dash": "dash"}, annotation_text="edges of a usual member")
+        usual = {"color": theme.VERMILLION, "dash": "dash"}  # no add_vline: its label would stand at ten to that power on a log axis
+        figure.add_scatter(x=[edges, edges], y=[0, 1], mode="lines", line=usual, name="edges of a usual network", hoverinfo="skip")
     theme.style(figure, title, "Strongest edges compared (log scale)", "Jaccard index (shared of all)")
     figure.update_xaxes(type="log", dtick=1)
     return figure.update_yaxes(range=[0, 1.02])

@@ -148,6 +148,8 @@ def make_ensemble(run: RunFolder, plan: EnsemblePlan, report: Report | None = No
     again, without any training of the autoencoder; where W is trained each member is a training, resumed where it was cut off.
     """
     check_plan(run, plan)
+    if plan.vary == "both" and not needs_training(run.settings()):
+        plan = plan.model_copy(update={"vary": "cells"})
     job = EnsembleJob.of(run)
     (job.path / "members").mkdir(parents=True, exist_ok=True)
     with job.working():

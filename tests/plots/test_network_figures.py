@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from gpovae_core.data.schema import Panel, PanelData
@@ -92,3 +93,12 @@ def test_names_are_text(name: str) -> None:
                 if part is not None and not np.isscalar(part):
                     found += [str(value).replace("<br>", "") for value in part]
         assert not any("<" in text for text in found)
+
+
+def test_agreement_of_an_ensemble_keeps_to_the_numbers_of_edges():
+    curves = ("jaccard", "jaccard_low", "jaccard_high", "random_jaccard")
+    table = pd.DataFrame({"edges": [10, 100], **{name: [0.2, 0.8] for name in curves}})
+    figure = figures.stability_chart(table, 65.0)
+    assert not figure.layout.annotations, "a label on a log axis would stand at 10 to the power of 65"
+    assert {max(trace.x) for trace in figure.data} <= {100, 65.0}
+    assert figures.stability_chart(table.head(0), 0.0).layout.annotations[0].text

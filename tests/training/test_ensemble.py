@@ -104,6 +104,7 @@ def test_an_ensemble_is_stored_with_its_run_and_read_again(run):
     np.testing.assert_allclose(found.sign_agreement, made.sign_agreement, atol=1e-6)
     assert found.facts() == made.facts()
     assert EnsembleJob.of(run).status().state == "done"
+    assert found.vary == "cells", "no step of this network takes a seed"
 
 
 def test_a_stopped_ensemble_goes_on_where_it_was(run, tmp_path):
