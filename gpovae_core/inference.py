@@ -28,7 +28,7 @@ from gpovae_core.data.effects import EFFECT_SCALE
 from gpovae_core.data.schema import PreparedCells
 from gpovae_core.model.layers import Normal
 from gpovae_core.model.likelihood import MEAN_FLOOR
-from gpovae_core.model.module import GpoVae
+from gpovae_core.model.module import GpoVae, GuideNoise
 
 GRID_STEP = 1 / 16
 """Of the table of expectations, in natural logarithms of the mean count."""
@@ -141,6 +141,9 @@ class EffectPredictor:
             self._level = torch.cat([arm.level for arm in self._arms])
             self._library = torch.cat([arm.library for arm in self._arms])
             self._expected = ExpectedLog(model.decoder.log_concentration.exp(), levels, float(levels.max()))
+            self._noise = guide_noise(
+                model, sum(arm.samples for arm in self._arms), 1, self.settings.seed
+            )  # for one gene, the usual question
             self._control = self._mean_logs(None)
 
     def effects(self, perturbations: tuple[str, ...], progress: Callable[[float], None] | None = None) -> PredictedEffects:
@@ -195,7 +198,8 @@ class EffectPredictor:
         """
         column, cells = self.genes.get_loc(gene), len(self._arms[0].level)
         with torch.inference_mode():
-            log_mean = self._log_means(dosage)[column, :cells].double().numpy()
+            logits, base = self._log_means(dosage)
+            log_mean = (logits[column] + base)[:cells].double().numpy()
             concentration = float(self.model.decoder.log_concentration[column].exp())
         random = np.random.default_rng(seed)
         counts = random.poisson(random.gamma(concentration, (np.exp(log_mean) + MEAN_FLOOR) / concentration))
@@ -205,7 +209,9 @@ class EffectPredictor:
         """(width, D) last layer before the head in the cells of both arms; None: control."""
         first = [arm.basal.expand(arm.samples, -1, -1) for arm in self._arms]
         if dosage is not None:
-            offsets = guide_offsets(self.model, torch.from_numpy(dosage), sum(arm.samples for arm in self._arms), self.settings.seed)
+            samples, rows = sum(arm.samples for arm in self._arms), int(np.count_nonzero(dosage))
+            noise = self._noise if rows == 1 else guide_noise(self.model, samples, rows, self.settings.seed)
+            offsets = guide_offsets(self.model, torch.from_numpy(dosage), noise)
             told = self.model.decoder.mlp.first.block("offset", offsets)[:, None].split([arm.samples for arm in self._arms])
             first = [basal + part for basal, part in zip(first, told, strict=True)]
         return self.model.decoder.mlp(torch.cat([part.flatten(0, 1) for part in first])).T.contiguous()
@@ -218,22 +224,22 @@ class EffectPredictor:
         genes = np.flatnonzero(dosage)
         return decoder.head.bias + torch.from_numpy(dosage[genes]) @ decoder.influence[genes]
 
-    def _log_means(self, dosage: np.ndarray | None) -> Tensor:
-        """(G, D) log mean counts in the cells of both arms."""
+    def _log_means(self, dosage: np.ndarray | None) -> tuple[Tensor, Tensor]:
+        """(G, D) and (D,): the sum of the two is the log mean counts in the cells of both arms."""
         weight, hidden, bias = self.model.decoder.head.weight, self._hidden(dosage), self._bias(dosage)
         bias = (bias - (weight @ hidden.mean(dim=1) + bias).max())[:, None]  # keeps the exponentials finite
         logits, total = torch.empty(len(bias), hidden.shape[1]), torch.zeros(hidden.shape[1])
         for genes in _chunks(len(bias)):
             torch.addmm(bias[genes], weight[genes], hidden, out=logits[genes])
             total += logits[genes].exp().sum(dim=0)
-        return logits.add_(self._library.log() - total.log())
+        return logits, self._library.log() - total.log()
 
     def _mean_logs(self, dosage: np.ndarray | None) -> list[Tensor]:
         """(G, samples) for each arm: expected log2(1 + 1e4 x / l), mean over the cells of each draw of the guide."""
-        log_means = self._log_means(dosage)
-        means = [torch.empty(len(log_means), arm.samples) for arm in self._arms]
-        for genes in _chunks(len(log_means)):
-            values = self._expected(log_means[genes], self._level, genes)
+        logits, base = self._log_means(dosage)
+        means = [torch.empty(len(logits), arm.samples) for arm in self._arms]
+        for genes in _chunks(len(logits)):
+            values = self._expected(logits[genes].add_(base), self._level, genes)
             for mean, arm, part in zip(means, self._arms, values.split([len(arm.level) for arm in self._arms], dim=1), strict=True):
                 mean[genes] = part.unflatten(1, (arm.samples, arm.cells)).mean(dim=2)
         return means
@@ -248,13 +254,14 @@ def _chunks(genes: int) -> Iterator[slice]:
     return (slice(at, min(at + DRAW_GENES, genes)) for at in range(0, genes, DRAW_GENES))
 
 
-def guide_offsets(model: GpoVae, dosage: Tensor, samples: int, seed: int) -> Tensor:
-    """(samples, n) offsets of a perturbation (n,), from the same random numbers for each: a gene's draw does not depend on who else is
-    asked."""
-    generator = torch.Generator().manual_seed(seed)
-    rows = dosage.nonzero()[:, 0]
-    draw = model.guide.sample(rows, model.guide.noise(samples, len(rows), generator))
-    return draw.offsets(dosage[None])[:, 0]
+def guide_noise(model: GpoVae, samples: int, rows: int, seed: int) -> GuideNoise:
+    """Random numbers for perturbations of `rows` genes, the same for each of them: a draw does not depend on who else is asked."""
+    return model.guide.noise(samples, rows, torch.Generator().manual_seed(seed))
+
+
+def guide_offsets(model: GpoVae, dosage: Tensor, noise: GuideNoise) -> Tensor:
+    """(samples, n) offsets of a perturbation (n,)."""
+    return model.guide.sample(dosage.nonzero()[:, 0], noise).offsets(dosage[None])[:, 0]
 
 
 @dataclass(frozen=True)

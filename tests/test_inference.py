@@ -10,7 +10,7 @@ from scipy import stats
 
 from gpovae_core.config import InferenceSettings
 from gpovae_core.errors import QueryError
-from gpovae_core.inference import EffectPredictor, ExpectedLog, expected_log, guide_offsets, treatment_effects
+from gpovae_core.inference import EffectPredictor, ExpectedLog, expected_log, guide_noise, guide_offsets, treatment_effects
 from gpovae_core.model.module import GpoVae
 from tests.toy import tiny_settings, toy_cells
 
@@ -108,7 +108,8 @@ def test_effects_equal_those_of_drawn_counts(model):
     name = prepared.perturbations[0]
     predictor = EffectPredictor(model, prepared, SETTINGS)
     arm, decoder = predictor._arms[0], model.decoder
-    offset = guide_offsets(model, torch.from_numpy(prepared.panel.dosage(name)), arm.samples + SETTINGS.spread_samples, SETTINGS.seed)
+    noise = guide_noise(model, arm.samples + SETTINGS.spread_samples, 1, SETTINGS.seed)
+    offset = guide_offsets(model, torch.from_numpy(prepared.panel.dosage(name)), noise)
     generator = np.random.default_rng(0)
     concentration = decoder.log_concentration.exp().detach().numpy()
     library = arm.library.numpy().reshape(arm.samples, arm.cells, 1)

@@ -25,7 +25,7 @@ LAYER: dict[str, str] = {"test": keys.OBSERVED_TEST, "all": keys.OBSERVED_ALL}
 SCATTER_WIDTH, SCATTER_HEIGHT = 560, 520
 """Pixels the labels are laid out for; a wider figure only moves them apart."""
 EXPRESSION_AXIS = "Expression (log2(counts per 10,000 + 1))"
-HEAT_ROWS, HEAT_GENES = 80, 60
+HEAT_ROWS, HEAT_GENES = 80, 40
 """Perturbations and genes of the heat map at most: more cannot be told apart on a screen."""
 MOST_POINTS = 400
 """Cells drawn as single points in a distribution; of more, only the shape is drawn."""
@@ -335,8 +335,9 @@ def _paired_bars(shown: pd.DataFrame, selected: str | None) -> go.Figure:
                 "array": above.fillna(0),
                 "arrayminus": below.fillna(0),
                 "symmetric": False,
-                "thickness": 1,
-                "width": 2,
+                "thickness": 1.5,
+                "width": 3,
+                "color": theme.ORANGE,  # seen on both bars and on both backgrounds
             },
             text=theme.texts(list(shown["gene"])),
             customdata=list(shown["gene"]),
@@ -436,7 +437,7 @@ def effect_heatmap(
         margin={"t": 70, "b": 110, "r": 8},
     )
     figure.update_xaxes(
-        tickmode="array", tickvals=np.arange(len(shown)), ticktext=shown, tickangle=90, tickfont={"size": 9}, showgrid=False
+        tickmode="array", tickvals=np.arange(len(shown)), ticktext=shown, tickangle=90, tickfont={"size": 8}, showgrid=False
     )
     figure.update_yaxes(tickmode="array", tickvals=np.arange(len(names)), ticktext=names, tickfont={"size": 10}, showgrid=False)
     figure.update_yaxes(title_text="Perturbation", col=1)
