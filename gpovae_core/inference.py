@@ -141,9 +141,8 @@ class EffectPredictor:
             self._level = torch.cat([arm.level for arm in self._arms])
             self._library = torch.cat([arm.library for arm in self._arms])
             self._expected = ExpectedLog(model.decoder.log_concentration.exp(), levels, float(levels.max()))
-            self._noise = guide_noise(
-                model, sum(arm.samples for arm in self._arms), 1, self.settings.seed
-            )  # for one gene, the usual question
+            samples = sum(arm.samples for arm in self._arms)
+            self._noise = guide_noise(model, samples, 1, self.settings.seed)  # for one gene, the usual question
             self._control = self._mean_logs(None)
 
     def effects(self, perturbations: tuple[str, ...], progress: Callable[[float], None] | None = None) -> PredictedEffects:
@@ -198,8 +197,7 @@ class EffectPredictor:
         """
         column, cells = self.genes.get_loc(gene), len(self._arms[0].level)
         with torch.inference_mode():
-            logits, base = self._log_means(dosage)
-            log_mean = (logits[column] + base)[:cells].double().numpy()
+            log_mean = self._log_means(dosage)[column, :cells].double().numpy()
             concentration = float(self.model.decoder.log_concentration[column].exp())
         random = np.random.default_rng(seed)
         counts = random.poisson(random.gamma(concentration, (np.exp(log_mean) + MEAN_FLOOR) / concentration))
@@ -224,22 +222,22 @@ class EffectPredictor:
         genes = np.flatnonzero(dosage)
         return decoder.head.bias + torch.from_numpy(dosage[genes]) @ decoder.influence[genes]
 
-    def _log_means(self, dosage: np.ndarray | None) -> tuple[Tensor, Tensor]:
-        """(G, D) and (D,): the sum of the two is the log mean counts in the cells of both arms."""
+    def _log_means(self, dosage: np.ndarray | None) -> Tensor:
+        """(G, D) log mean counts in the cells of both arms."""
         weight, hidden, bias = self.model.decoder.head.weight, self._hidden(dosage), self._bias(dosage)
         bias = (bias - (weight @ hidden.mean(dim=1) + bias).max())[:, None]  # keeps the exponentials finite
         logits, total = torch.empty(len(bias), hidden.shape[1]), torch.zeros(hidden.shape[1])
         for genes in _chunks(len(bias)):
             torch.addmm(bias[genes], weight[genes], hidden, out=logits[genes])
             total += logits[genes].exp().sum(dim=0)
-        return logits, self._library.log() - total.log()
+        return logits.add_(self._library.log() - total.log())
 
     def _mean_logs(self, dosage: np.ndarray | None) -> list[Tensor]:
         """(G, samples) for each arm: expected log2(1 + 1e4 x / l), mean over the cells of each draw of the guide."""
-        logits, base = self._log_means(dosage)
-        means = [torch.empty(len(logits), arm.samples) for arm in self._arms]
-        for genes in _chunks(len(logits)):
-            values = self._expected(logits[genes].add_(base), self._level, genes)
+        log_means = self._log_means(dosage)
+        means = [torch.empty(len(log_means), arm.samples) for arm in self._arms]
+        for genes in _chunks(len(log_means)):
+            values = self._expected(log_means[genes], self._level, genes)
             for mean, arm, part in zip(means, self._arms, values.split([len(arm.level) for arm in self._arms], dim=1), strict=True):
                 mean[genes] = part.unflatten(1, (arm.samples, arm.cells)).mean(dim=2)
         return means
