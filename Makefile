@@ -1,8 +1,9 @@
 # make app: install and serve the dashboard on localhost:8501.   make test: install, lint, types, every test.
+# make bench: timings of this machine, one JSON object a line (an hour or so; see docs/performance.md).
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: install app test lint types demo clean
+.PHONY: install app test lint types demo bench clean
 
 install: .venv/.installed
 
@@ -28,6 +29,10 @@ test: lint types
 
 demo: install
 	$(BIN)/python assets/build_demo.py
+
+bench: install
+	@for what in "startup.py" "step.py --size adamson rpe1 k562" "growth.py" "preparation.py" "effects.py" \
+	  "network_evaluation.py --full" "paths.py"; do echo "# $$what"; $(BIN)/python benchmarks/$$what --json || exit 1; done
 
 clean:
 	rm -rf .venv .pytest_cache .ruff_cache .hypothesis *.egg-info build

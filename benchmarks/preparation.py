@@ -5,11 +5,12 @@
     python benchmarks/preparation.py --cells 1000000 --genes 2000 --perturbations 200 --json    # beyond the memory it may take
     python benchmarks/preparation.py --make-only --file screen.h5ad                             # only the file
 
-The file (.h5ad, gzip, CSR, cells in random order) is written in blocks, Poisson counts around log-normal gene means such that about
-35 % of the entries are not zero; every perturbation takes four fifths of its own gene and lifts a gene that is never perturbed
-twelvefold. `gpovae train` then works on it in a process of its own. peak_gb: its largest resident memory (VmHWM), looked up while it
-works; stages: seconds by the words that its status shows; matrix_product_gflop_per_s: rate of a plain 2048 x 2048 float32 product in
-this process, before and after. --scoring 0 stops after the training (the stage is then not in the answer).
+The file (.h5ad, gzip, CSR, cells in random order) is written in blocks: Poisson counts around log-normal gene means such that about
+35 % of the entries are not zero; cells are in one of six states that move every gene a little (without them doublets cannot be
+told); every perturbation takes four fifths of its own gene and lifts a gene that is never perturbed twelvefold. `gpovae train` then
+works on it in a process of its own. peak_gb: its largest resident memory (VmHWM), looked up while it works; stages: seconds by the
+words that its status shows; matrix_product_gflop_per_s: rate of a plain 2048 x 2048 float32 product in this process, before and
+after. --scoring 0 stops after the training.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ COUNTS_PER_GENE = 1.4
 SPREAD = 1.8
 CONTROL_SHARE = 0.08
 FAILING_SHARE = 0.03
+STATES, STATE_SPREAD = 6, 0.5
 
 
 def write_screen(path: Path, cells: int, genes: int, perturbations: int, seed: int = 0) -> dict[str, Any]:
@@ -45,6 +47,8 @@ def write_screen(path: Path, cells: int, genes: int, perturbations: int, seed: i
     names = np.array([f"GENE{i:05d}" for i in range(genes)], dtype=object)
     base = rng.lognormal(0, SPREAD, genes)
     perturbed, lifted = np.split(rng.permutation(genes)[: 2 * perturbations], 2)
+    state = rng.integers(STATES, size=cells)
+    states = rng.lognormal(0, STATE_SPREAD, (STATES, genes))
     label = np.where(rng.random(cells) < CONTROL_SHARE, -1, rng.integers(perturbations, size=cells))
     library = COUNTS_PER_GENE * genes * rng.lognormal(0, 0.35, cells) * np.where(rng.random(cells) < FAILING_SHARE, 0.15, 1.0)
     share = base / base.sum()
@@ -61,7 +65,7 @@ def write_screen(path: Path, cells: int, genes: int, perturbations: int, seed: i
         indices = group.create_dataset("indices", (0,), "i4", **kept)
         for start in range(0, cells, rows):
             part = slice(start, min(start + rows, cells))
-            mean = change[label[part]] * share
+            mean = change[label[part]] * share * states[state[part]]
             mean *= (library[part] / mean.sum(axis=1))[:, None]
             block = sparse.csr_matrix(rng.poisson(mean).astype(np.float32))
             for dataset, values in ((data, block.data), (indices, block.indices)):

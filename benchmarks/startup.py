@@ -5,7 +5,8 @@
 
 help_s: `gpovae --help`, start to end, and python_s: an interpreter that does nothing, in turns. server_s: `streamlit run` until it
 answers. first_paint_s: a browser opens the address of a server that nobody has asked before, until the title of the first page and
-its table or notice stand; again_s: the same for the next session on that server. Medians; a fresh server for each repeat.
+its table or notice stand; again_s: the same for the next session on that server. ..._cpu_s: processor time, which other programs at
+work change little; where a page is painted, of the server alone. Medians; a fresh server for each repeat.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ from typing import Any
 from urllib.error import URLError
 from urllib.request import urlopen
 
+import psutil
+
 ROOT = Path(__file__).resolve().parent.parent
 CHROMIUM = "/usr/bin/chromium"
 FLAGS = [
@@ -36,16 +39,20 @@ FLAGS = [
 ]
 
 
-def run_seconds(command: list[str]) -> float:
-    began = time.perf_counter()
+def run_seconds(command: list[str]) -> tuple[float, float]:
+    """By the clock, and of processor time."""
+    began, used = time.perf_counter(), os.times()
     subprocess.run(command, check=True, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=subprocess.DEVNULL)
-    return time.perf_counter() - began
+    now = os.times()
+    cpu = now.children_user + now.children_system - used.children_user - used.children_system
+    return time.perf_counter() - began, cpu
 
 
 def command_line(repeats: int) -> dict[str, float]:
     gpovae = "from gpovae_core.cli import main; main()"
-    times = [(run_seconds([sys.executable, "-c", gpovae, "--help"]), run_seconds([sys.executable, "-c", ""])) for _ in range(repeats)]
-    return {"help_s": statistics.median(t for t, _ in times), "python_s": statistics.median(t for _, t in times)}
+    times = [(*run_seconds([sys.executable, "-c", gpovae, "--help"]), *run_seconds([sys.executable, "-c", ""])) for _ in range(repeats)]
+    names = ("help_s", "help_cpu_s", "python_s", "python_cpu_s")
+    return {name: statistics.median(values) for name, values in zip(names, zip(*times, strict=True), strict=True)}
 
 
 def dashboard(repeats: int) -> dict[str, float]:
@@ -70,12 +77,18 @@ def _server_and_paint(browser: Any) -> dict[str, float]:
         server = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
             _wait_for(f"http://localhost:{port}/_stcore/health")
-            up = time.perf_counter() - began
-            first, again = (_paint_seconds(browser, f"http://localhost:{port}/") for _ in range(2))
+            up, process = time.perf_counter() - began, psutil.Process(server.pid)
+            rows = []
+            for _ in range(2):
+                before = process.cpu_times()
+                clock = _paint_seconds(browser, f"http://localhost:{port}/")
+                after = process.cpu_times()
+                rows.append((clock, after.user + after.system - before.user - before.system))
         finally:
             server.terminate()
             server.wait()
-    return {"server_s": up, "first_paint_s": first, "again_s": again}
+    (first, first_cpu), (again, again_cpu) = rows
+    return {"server_s": up, "first_paint_s": first, "first_paint_cpu_s": first_cpu, "again_s": again, "again_cpu_s": again_cpu}
 
 
 def _wait_for(address: str) -> None:

@@ -12,6 +12,7 @@ from gpovae_core.config import DataSettings
 from gpovae_core.data.effects import log_expression
 from gpovae_core.data.pairing import pair_controls
 from gpovae_core.data.schema import PreparedCells
+from gpovae_core.data.store import rows_of
 
 LEARNED_FROM = (keys.TRAIN, keys.VALIDATION)
 """Splits that are drawn again; held-out cells stay as they are, and stay held out."""
@@ -37,13 +38,10 @@ def bootstrap_rows(prepared: PreparedCells, seed: int) -> np.ndarray:
 
 def resample(prepared: PreparedCells, rows: np.ndarray, settings: DataSettings) -> PreparedCells:
     """The cells at `rows` under ids of their own (a cell may come several times), with controls matched among them anew."""
-    import anndata
-
     obs = pd.DataFrame(prepared.cells.obs).iloc[rows].copy()
     obs.index = pd.Index([f"{cell}/{place}" for place, cell in enumerate(obs.index)], dtype=object)
-    counts = prepared.counts[rows]
+    counts = rows_of(prepared.counts, rows)
     expression = log_expression(counts, prepared.library_size[rows], settings.target_sum)[:, prepared.panel_columns]
     labels = pd.Series(prepared.labels[rows], index=obs.index)
     obs[keys.CONTROL_ID] = pair_controls(expression, labels, obs[keys.SPLIT].astype(object), settings).to_numpy()
-    cells = anndata.AnnData(X=counts, obs=obs, var=pd.DataFrame(index=prepared.cells.var_names))
-    return PreparedCells(cells, prepared.panel, prepared.report)
+    return PreparedCells.of(counts, obs, list(prepared.cells.var_names), prepared.panel, prepared.report)

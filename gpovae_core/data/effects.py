@@ -46,7 +46,8 @@ def log_expression(
 def _log_scaled(counts: sparse.csr_matrix, scale: np.ndarray) -> sparse.csr_matrix:
     """log(1 + scale x); scale: (n_obs,)."""
     result: Any = counts.tocsr().astype(np.float64)
-    result.data = np.log1p(result.data * np.repeat(scale, np.diff(result.indptr)))
+    result.data *= np.repeat(scale, np.diff(result.indptr))
+    np.log1p(result.data, out=result.data)
     return result
 
 

@@ -202,8 +202,8 @@ def shape_of(counts: Any) -> tuple[int, int]:
 
 
 def rows_of(counts: Any, rows: np.ndarray) -> Any:
-    """These rows in this order, of counts in memory or on disk; what is on disk stays there."""
-    return counts.take(rows) if isinstance(counts, StoredCounts) else counts[rows]
+    """These rows in this order, of counts or their expression; what is on disk stays there."""
+    return counts[rows] if isinstance(counts, np.ndarray) or sparse.issparse(counts) else counts.take(rows)
 
 
 def row_blocks(counts: Any) -> Iterator[tuple[slice, Any]]:

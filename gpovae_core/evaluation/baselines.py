@@ -17,6 +17,7 @@ from scipy import sparse
 from gpovae_core import keys
 from gpovae_core.data.effects import log_expression
 from gpovae_core.data.schema import PreparedCells
+from gpovae_core.data.store import rows_of
 from gpovae_core.evaluation.response import mean, median
 
 Expression = sparse.csr_matrix | np.ndarray
@@ -71,7 +72,7 @@ def linear_model(prepared: PreparedCells, expression: Any, training: pd.DataFram
     fitted = np.flatnonzero(np.isfinite(training.to_numpy()).all(axis=1))
     empty = LinearModel(perturbation_mean(training), None, None)
     known = [row for row in fitted if all(part in training.columns for part in names[row].split(keys.PAIR_SEPARATOR))]
-    embedding = gene_embedding(expression[np.flatnonzero(prepared.where(splits=(keys.TRAIN,)))], max(EMBEDDING_SIZES), seed)
+    embedding = gene_embedding(rows_of(expression, np.flatnonzero(prepared.where(splits=(keys.TRAIN,)))), max(EMBEDDING_SIZES), seed)
     if len(known) < 2 or embedding.shape[1] == 0:
         return empty
     place = {gene: i for i, gene in enumerate(genes)}

@@ -31,7 +31,7 @@ def training_rankings(
 ) -> dict[str, np.ndarray]:
     """name -> (s, t): the BASELINES and TRAIN_AGAIN. expression: `log_expression` of all cells; training: effects in the training cells."""
     cells = np.flatnonzero(prepared.where(splits=(keys.TRAIN,)))
-    panel = expression[cells][:, prepared.panel_columns]
+    panel = expression[:, prepared.panel_columns][cells]  # columns first: of counts on disk only these are then held
     genes = [str(gene) for gene in prepared.cells.var_names[prepared.panel_columns]]
     again = pair_statistics(panel, prepared.labels[cells], sources, genes)
     columns = [genes.index(target) for target in targets]

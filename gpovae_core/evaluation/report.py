@@ -204,7 +204,7 @@ def held_out_pairs(prepared: PreparedCells, expression: sparse.csr_matrix | None
     present = set(labels)
     sources = [gene for gene in prepared.panel.data.perturbed if gene in present]
     targets = [str(gene) for gene in prepared.cells.var_names[prepared.panel_columns]]
-    return pair_statistics(values[kept][:, prepared.panel_columns], labels, sources, targets)
+    return pair_statistics(values[:, prepared.panel_columns][kept], labels, sources, targets)
 
 
 def effects_table(prepared: PreparedCells, predicted: pd.DataFrame, predicted_sd: pd.DataFrame) -> AnnData:

@@ -52,14 +52,11 @@ def hold_out(prepared: PreparedCells, perturbations: tuple[str, ...]) -> Prepare
     unknown = [name for name in perturbations if name not in prepared.perturbations]
     if unknown:
         raise QueryError(f"There are no cells of {', '.join(unknown)}: only perturbations with cells can be held out.")
-    from anndata import AnnData
-
     split = np.asarray(prepared.cells.obs[keys.SPLIT], dtype=object).copy()
     split[np.isin(prepared.labels.astype(str), perturbations)] = keys.UNSEEN
     columns = {name: prepared.cells.obs[name] for name in prepared.cells.obs.columns}
     obs = pd.DataFrame(columns | {keys.SPLIT: pd.Categorical(split, categories=list(keys.SPLITS))})
-    var = pd.DataFrame(index=prepared.cells.var_names)
-    return PreparedCells(AnnData(X=prepared.counts, obs=obs, var=var), prepared.panel, prepared.report)
+    return PreparedCells.of(prepared.counts, obs, list(prepared.cells.var_names), prepared.panel, prepared.report)
 
 
 def candidates(prepared: PreparedCells) -> tuple[str, ...]:

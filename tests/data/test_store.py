@@ -20,7 +20,10 @@ from gpovae_core.data.io import read_cells
 from gpovae_core.data.prepare import prepare
 from gpovae_core.data.schema import PreparedCells
 from gpovae_core.data.store import CountsWriter, StoredCounts, columns_of, cuts, is_stored, row_blocks, rows_of
+from gpovae_core.evaluation.null import null_screen
+from gpovae_core.workflow import start_run
 from tests.data.small import GENES, PERTURBED, small_cells
+from tests.toy import tiny_settings, write_toy
 
 
 @pytest.fixture
@@ -162,6 +165,28 @@ def test_prepared_cells_on_disk_are_written_and_read_as_others_are(tmp_path, lit
         np.testing.assert_array_equal(back.counts[np.arange(240)].toarray(), want)
         np.testing.assert_array_equal(anndata.read_h5ad(tmp_path / name).X.toarray(), want)  # type: ignore[union-attr]
     np.testing.assert_array_equal(prepared.counts[np.array([3])].toarray(), want[[3]])
+
+
+def test_a_run_on_counts_on_disk_is_that_in_memory(tmp_path, request, monkeypatch):
+    cells, settings = write_toy(tmp_path), tiny_settings("evidence", training={"epochs": 2})
+    monkeypatch.setenv("GPOVAE_CACHE_DIR", str(tmp_path / "one cache"))
+    held = start_run(cells, tmp_path / "held", settings)
+    request.getfixturevalue("little_is_held")
+    monkeypatch.setenv("GPOVAE_CACHE_DIR", str(tmp_path / "another cache"))
+    stored = start_run(cells, tmp_path / "stored", settings)
+    assert (held.cells().stored is None, stored.cells().stored is None) == (True, False)
+    assert not list(stored.path.glob(".*.part"))  # the scratch file has become cells.h5ad
+    np.testing.assert_array_equal(stored.mask_logits(), held.mask_logits())
+    np.testing.assert_allclose(stored.metrics()["validation_loss"], held.metrics()["validation_loss"], rtol=1e-5)
+    for name in ("ate_rho", "median_rho"):
+        scores = [run.evaluation()["response"]["test"][name] for run in (stored, held)]
+        assert scores[0]["train_mean"] == scores[1]["train_mean"]
+        assert scores[0]["ceiling"] == scores[1]["ceiling"]
+        assert scores[0]["model"] == pytest.approx(scores[1]["model"], abs=1e-3)
+    assert stored.evaluation()["network"]["mu_wd"] == held.evaluation()["network"]["mu_wd"]
+    again = null_screen(stored.cells(), settings), null_screen(held.cells(), settings)
+    assert isinstance(again[0].counts, StoredCounts)
+    pd.testing.assert_frame_equal(again[0].cells.obs, again[1].cells.obs)
 
 
 def test_a_compressed_file_is_read_into_memory(tmp_path):
