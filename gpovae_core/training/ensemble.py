@@ -161,17 +161,18 @@ def make_ensemble(run: RunFolder, plan: EnsemblePlan, report: Report | None = No
             with jobs.stoppable(), jobs.beating(job):
                 _members(job, run, plan, told)
         except (KeyboardInterrupt, jobs.StopRequest, SystemExit):
-            message = f"stopped on request after {job.finished()} of {plan.members} members"
-            job.log(message)
-            job.write_status(state="stopped", message=message)
+            job.log("asked to stop")
         except Exception as error:
             job.write_status(state="failed", message=str(error) if isinstance(error, GpoVaeError) else f"{type(error).__name__}: {error}")
             raise
         found = _collect(job, run, plan)
         if found is not None:
             write_ensemble(run, found)
-        if job.finished() >= plan.members:
-            job.write_status(state="done", epoch=plan.members, message=f"{plan.members} members")
+        done = job.finished()
+        if done >= plan.members:
+            job.write_status(state="done", epoch=done, message=f"{plan.members} members")
+        else:  # only when what is done can be read: whoever sees the state may look for it
+            job.write_status(state="stopped", epoch=done, message=f"stopped on request after {done} of {plan.members} members")
     return found
 
 
