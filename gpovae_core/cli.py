@@ -649,7 +649,9 @@ def _scores(report: dict[str, Any]) -> str:
     if health:
         lines.append(f"Latent dimensions in use: {health['active_latent']} of {health['latent']}")
         lines += [f"Warning: {text}" for text in health["warnings"]]
-    return "\n".join(lines + [f"Note: {text}" for text in report.get("notes", [])])
+    from gpovae_core.evaluation.summary import verdicts
+
+    return "\n".join([*lines, *verdicts(report), *(f"Note: {text}" for text in report.get("notes", []))])
 
 
 def _unseen_scores(answer: dict[str, Any]) -> str:
