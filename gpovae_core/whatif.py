@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -32,10 +33,12 @@ from gpovae_core.errors import QueryError
 from gpovae_core.inference import EffectPredictor
 from gpovae_core.interactions import Interaction, predicted_interaction
 from gpovae_core.training.network_fit import NetworkFit, own_change
-from gpovae_core.unseen import PartWeights, Screen, predict_unseen
+from gpovae_core.unseen import PartWeights, Screen, fit_weights, predict_unseen
 
 if TYPE_CHECKING:
     from anndata import AnnData
+
+    from gpovae_core.training.runs import RunFolder
 
 Basis = Literal["seen", "held out", "extended", "seen combination", "combination of seen genes", "partly unseen combination"]
 """What an answer rests on. held out: the run has cells of it, none of which trained; extended: the gene was never perturbed."""
@@ -209,6 +212,42 @@ def ask(
         variance = variance + (dose * weights.deviation) ** 2
     table = _table(asked, genes, together, np.sqrt(variance), alone)
     return Answer(asked, reach.basis(asked.genes), table, interaction, by_network, error)
+
+
+def ask_run(
+    run: RunFolder, perturbations: tuple[str, ...], loss: Mapping[str, float], progress: Callable[[float], None] | None = None
+) -> list[Answer]:
+    """Answers of a run to several questions, genes of a combination joined by '+'.
+
+    loss: gene -> share of its mRNA lost, where not as in the screen.
+
+    Raises QueryError for genes outside the panel, and for a loss of a gene that no question names.
+    """
+    from gpovae_core.training.fit import load_model
+
+    prepared, settings, arrays = run.cells(), run.settings(), run.network_arrays()
+    panel = prepared.panel
+    given = {panel.genes[panel.position(gene)]: fraction for gene, fraction in loss.items()}
+    questions = [question(panel, dict.fromkeys(name.split(keys.PAIR_SEPARATOR))) for name in perturbations]
+    unused = sorted(set(given) - {gene for one in questions for gene in one.genes})
+    if unused:
+        raise QueryError(f"A loss is given for {', '.join(unused)}, which no perturbation asked for names.")
+    questions = [Question({gene: given.get(gene) for gene in one.genes}) for one in questions]
+    reach = Reach.of(prepared, settings, NetworkFit.from_arrays(arrays) if arrays else None)
+    needed = any(reach.spoken_for(one.genes) for one in questions)
+    predictor = EffectPredictor(load_model(run), prepared, settings.inference) if needed else None
+
+    @cache
+    def network_only() -> NetworkOnly:
+        screen = Screen.of(prepared, settings)
+        return screen, fit_weights(screen)
+
+    answers = []
+    for done, one in enumerate(questions):
+        answers.append(ask(predictor, reach, one, prepared.cells.var_names, network_only))
+        if progress:
+            progress((done + 1) / len(questions))
+    return answers
 
 
 def with_measured(answer: Answer, effects: AnnData | None, layer: str) -> pd.DataFrame:

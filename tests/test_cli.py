@@ -270,11 +270,31 @@ def test_predict(gpovae, run, tmp_path):
     answer = json.loads(text)
     assert answer["not_in_training"] == [extended, "+".join(sorted(pair.split("+")))]
     table = pd.read_csv(out)
-    assert list(table.columns) == ["perturbation", "gene", "effect", "sd"]
+    assert list(table.columns) == ["perturbation", "gene", "effect", "sd", "additive"]
+    assert answer["rests_on"][known] == "seen"
+    assert answer["rests_on"][extended] == "extended"
+    (interaction,) = answer["interactions"].values()
+    assert set(interaction) == {"coefficients", "non_additive"}
     stored = RunFolder.open(run).effects()
     ours = table[table["perturbation"] == known].set_index("gene")["effect"]
     theirs = stored[known].to_df("predicted").iloc[0]
     np.testing.assert_allclose(ours.loc[theirs.index], theirs, atol=1e-5)
+
+
+def test_predict_at_another_strength(gpovae, run):
+    gene = RunFolder.open(run).panel().data.perturbed[0]
+    sizes = []
+    for fraction in (0.2, 0.95):
+        code, text, _ = gpovae("predict", run, "--perturbation", gene, "--loss", f"{gene}={fraction}", "--json")
+        assert code == 0
+        sizes.append(np.abs([value["effect"] for value in json.loads(text)["effects"][gene].values()]).mean())
+    assert sizes[1] > 2 * sizes[0]
+    code, _, err = gpovae("predict", run, "--perturbation", gene, "--loss", f"{gene}=80")
+    assert code == 2
+    assert "fraction such as 0.8" in err
+    code, _, err = gpovae("predict", run, "--perturbation", gene, "--loss", "strong")
+    assert code == 2
+    assert "GENE=FRACTION" in err
 
 
 def test_info(gpovae, run):
