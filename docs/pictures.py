@@ -57,6 +57,7 @@ SHOTS = {
     "response-changed": Shot("Response", DEMO | {"gene": "SIM006"}, ("role=tab[name='Which genes changed']",), height=1500),
     "response-gene": Shot("Response", DEMO | {"gene": "SIM006"}, ("role=tab[name='One gene']",), height=1100),
     "response-path": Shot("Response", DEMO | {"path": ("SIM012", "SIM005", "SIM008", "SIM017")}, ("role=tab[name='Along a path']",)),
+    "whatif": Shot("What if", DEMO, ("button:has-text('Try SIM003')",), height=1250),
     "response-all": Shot("Response", DEMO, ("role=tab[name='All perturbations']",), height=1750),
     "data": Shot("Data", {"data": "screen.h5ad"}, height=1200),
     "train": Shot("Train", {"data": "screen.h5ad"}, height=1300),
