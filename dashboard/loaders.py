@@ -237,9 +237,13 @@ def _pairs(path: str, stamped: Stamp) -> PairStatistics:
 
 @st.cache_resource(max_entries=2, show_spinner="Getting the model ready for questions …")
 def _predictor(path: str, stamped: Stamp) -> EffectPredictor:
+    import torch
+
     from gpovae_core.inference import EffectPredictor
     from gpovae_core.training.fit import load_model
 
+    # Answers take tenths of a second on one core; on several that a training also wants, threads wait for each other.
+    torch.set_num_threads(1)
     run = RunFolder(Path(path))
     return EffectPredictor(load_model(run), _cells(path, stamp(run, "cells.h5ad")), run.settings().inference)
 
