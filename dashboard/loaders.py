@@ -55,7 +55,8 @@ def all_runs() -> dict[str, RunFolder]:
 def open_run(name: str) -> RunFolder:
     """The run called `name`. Only names in the listing are opened, so no name can lead out of the runs folder."""
     sweep, slash, inside = name.partition("/")
-    run = open_sweep(sweep).runs().get(inside) if slash else all_runs().get(name)
+    runs = next((found.runs() for found in all_sweeps() if found.name == sweep), {}) if slash else all_runs()
+    run = runs.get(inside if slash else name)
     if run is None:
         raise RunError(f"There is no run called '{name}' in '{runs_folder()}'. Choose one on the page Runs.")
     return RunFolder.open(run.path)

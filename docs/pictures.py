@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import socket
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,6 +61,8 @@ SHOTS = {
     "response-path": Shot("Response", DEMO | {"path": ("SIM012", "SIM005", "SIM008", "SIM017")}, ("role=tab[name='Along a path']",)),
     "whatif": Shot("What if", DEMO, ("button:has-text('Try SIM003')",), height=1250),
     "response-all": Shot("Response", DEMO, ("role=tab[name='All perturbations']",), height=1750),
+    "benchmark": Shot("Benchmark", DEMO, height=1500),
+    "explorer-sure": Shot("Network", DEMO, ("role=tab[name='How sure?']",), height=1700),
     "data": Shot("Data", {"data": "screen.h5ad"}, height=1200),
     "train": Shot("Train", {"data": "screen.h5ad"}, height=1300),
 }
@@ -82,7 +86,7 @@ def take(shots: dict[str, Shot], folder: Path) -> list[str]:
 
     complaints: list[str] = []
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as cells, served(Path(cells)) as address, sync_playwright() as playwright:
+    with cells_folder() as cells, served(cells) as address, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         for name, shot in shots.items():
             for scheme in ("light", "dark"):
@@ -114,17 +118,31 @@ def listen(page: Any, address: str, name: str, complaints: list[str]) -> None:
 
 
 def settle(page: Any) -> None:
+    """Wait until the script of the page has been at rest for two looks, and what the browser draws has been drawn."""
     page.wait_for_selector('[data-testid="stSidebarNav"]')
-    page.wait_for_timeout(1000)
-    page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]')
+    for _ in range(2):
+        page.wait_for_timeout(1500)
+        page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]')
+        page.wait_for_selector('[data-testid="stSpinner"]', state="detached")
     if page.locator(".explorer").count():
         page.wait_for_selector(".explorer[data-ready]")
-    page.wait_for_timeout(3000)
+    page.wait_for_timeout(2000)
 
 
 @contextmanager
-def served(cells: Path):
-    """The dashboard with its demo run, and a simulated screen in its data folder."""
+def cells_folder() -> Iterator[Path]:
+    """A folder whose name may be seen in a picture."""
+    folder = Path(tempfile.gettempdir()) / "screens"
+    folder.mkdir()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder)
+
+
+@contextmanager
+def served(cells: Path) -> Iterator[str]:
+    """Address of the dashboard with its demo run, and a simulated screen in its data folder."""
     simulate = [sys.executable, "-m", "gpovae_core.cli", "simulate", str(cells / "screen.h5ad"), "--genes", "60", "--seed", "7"]
     subprocess.run(simulate, check=True, cwd=PROJECT, stdout=subprocess.DEVNULL)
     with socket.socket() as free:
@@ -132,7 +150,7 @@ def served(cells: Path):
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.headless=true", f"--server.port={port}"]
     environment = os.environ | {"GPOVAE_RUNS_DIR": str(cells / "runs"), "GPOVAE_DATA_DIR": str(cells)}
-    (cells / "runs").mkdir()  # empty: then there is the demo run
+    shutil.copytree(PROJECT / "assets" / "demo" / "run", cells / "runs" / "demo")
     process = subprocess.Popen(command, cwd=PROJECT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         for _ in range(240):

@@ -128,8 +128,9 @@ def open_backed(root: Any) -> BackedCells:
     read_elem: Any = io.read_elem
     layers = {name: FileMatrix(group) for name, group in _children(root, "layers") if _is_csr(group)}
     raw = None
-    if "raw" in root and "X" in root["raw"] and _is_csr(root["raw"]["X"]):
-        raw = RawPart(FileMatrix(root["raw"]["X"]), read_elem(root["raw"]["var"]))
+    raw_counts = dict(_children(root, "raw")).get("X")
+    if raw_counts is not None and _is_csr(raw_counts):
+        raw = RawPart(FileMatrix(raw_counts), read_elem(root["raw"]["var"]))
     uns = {name: read_elem(item) for name, item in _children(root, "uns") if name in _READ_FROM_UNS}
     return BackedCells(FileMatrix(root["X"]), read_elem(root["obs"]), read_elem(root["var"]), layers, raw, uns)
 
@@ -147,7 +148,8 @@ def must_stay_on_disk(root: Any) -> bool:
 
 
 def _children(root: Any, name: str) -> list[tuple[str, Any]]:
-    return [(str(key), root[name][key]) for key in root[name]] if name in root else []
+    """What lies in a group; nothing where there is none, or an empty value in its place."""
+    return [(str(key), root[name][key]) for key in root[name]] if name in root and hasattr(root[name], "keys") else []
 
 
 def _is_csr(item: Any) -> bool:

@@ -18,6 +18,23 @@ _MAKE_ONE = "Write your cells with `adata.write_h5ad('cells.h5ad')` in Python (f
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
 
+def write_cells(cells: AnnData, path: Path) -> None:
+    """An .h5ad file, compressed. Built in memory and written at once: on a full disk HDF5 does not just fail, it brings the process down
+    when it next closes a file. Written aside, then renamed: a reader never sees half a file. Raises OSError."""
+    import h5py
+    from anndata.io import write_elem
+
+    with h5py.File(path.name, "w", driver="core", backing_store=False) as file:
+        write_elem(file, "/", cells, dataset_kwargs={"compression": "gzip"})
+        if cells.raw is None and "raw" in file:
+            del file["raw"]  # an empty value, which older readers stumble over
+        file.flush()
+        image = file.id.get_file_image()
+    aside = path.with_name(f".{path.name}.part")
+    aside.write_bytes(image)
+    aside.replace(path)
+
+
 def read_cells(path: Path | str) -> AnnData | BackedCells:
     """AnnData of a .h5ad file or a .zarr folder; sparse counts stay sparse, and in the file where there are too many to be held.
 

@@ -203,14 +203,16 @@ class PreparedCells:
     def write(self, path: Path) -> None:
         """One h5ad with panel and report inside, compressed but for counts on disk. Written aside, then renamed: a reader never
         sees half a file."""
+        from gpovae_core.data.io import write_cells
+
         cells = self.cells.copy()
         cells.uns = {"panel": self.panel.data.model_dump_json(), "report": self.report.model_dump_json()}
-        aside = path.with_name(f".{path.name}.part")
         if self.stored is None:
-            cells.write_h5ad(aside, compression="gzip", convert_strings_to_categoricals=False)
-        else:
-            self.stored.write_as(aside)
-            _annotate(aside, cells)
+            write_cells(cells, path)
+            return
+        aside = path.with_name(f".{path.name}.part")
+        self.stored.write_as(aside)
+        _annotate(aside, cells)
         aside.replace(path)
 
     @classmethod

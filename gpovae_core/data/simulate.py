@@ -33,6 +33,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from scipy import sparse
 
 from gpovae_core import keys
+from gpovae_core.data.io import write_cells
 from gpovae_core.errors import QueryError, SettingsError
 
 if TYPE_CHECKING:
@@ -191,7 +192,7 @@ class Simulation:
         if path.suffix != ".h5ad":
             raise SettingsError(f"Simulated cells are written as .h5ad: expected a name like cells.h5ad, got '{path.name}'.")
         path.parent.mkdir(parents=True, exist_ok=True)
-        self.adata.write_h5ad(path, compression="gzip")
+        write_cells(self.adata, path)
         edges = path.with_suffix(".edges.csv")
         self.edges.to_csv(edges, index=False)
         if len(self.interactions):

@@ -346,9 +346,9 @@ class RunFolder(JobFolder):
             return frame.drop_duplicates("epoch", keep="last").sort_values("epoch").reset_index(drop=True) if len(frame) else frame
 
     def write_effects(self, effects: AnnData) -> None:
-        aside = self.path / ".effects.h5ad.part"
-        effects.write_h5ad(aside, compression="gzip")
-        aside.replace(self.path / "effects.h5ad")
+        from gpovae_core.data.io import write_cells
+
+        write_cells(effects, self.path / "effects.h5ad")
 
     def effects(self) -> AnnData:
         """Effects, log2 fold change of counts per 10,000 (plus 1): obs = perturbations, var = measured genes, layers as in keys."""

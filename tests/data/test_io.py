@@ -122,3 +122,14 @@ def test_both_formats_give_back_the_cells_and_stay_sparse(tmp_path: Path, ending
     assert (back.X != cells.X).nnz == 0
     assert list(back.obs_names) == list(cells.obs_names)
     assert list(back.obs["perturbation"]) == list(cells.obs["perturbation"])
+
+
+def test_an_empty_raw_as_some_writers_leave_it_is_no_raw(tmp_path):
+    import h5py
+    from anndata.io import write_elem
+
+    cells = AnnData(sparse.csr_matrix(np.eye(3, dtype=np.float32)), pd.DataFrame(index=list("abc")), pd.DataFrame(index=list("xyz")))
+    with h5py.File(tmp_path / "x.h5ad", "w") as file:
+        write_elem(file, "/", cells)
+        assert "raw" in file
+    assert read_cells(tmp_path / "x.h5ad").shape == (3, 3)
