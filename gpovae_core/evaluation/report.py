@@ -104,20 +104,7 @@ def evaluate(
     linear = linear_model(prepared, expression, training, validation_table.mean, settings.seed)
     predictions = {"model": model, "calibrated": both.prediction, **baseline_predictions(training), "linear": linear.prediction}
     _note_predictions(predictions, notes)
-    noise = {name: reliability(prepared, splits, settings.split_halves, settings.seed, expression) for name, splits in REFERENCES.items()}
-    tables = {name: average_effects(prepared, splits) for name, splits in REFERENCES.items()}
-    best_known = tables["all"].mean.to_numpy(), noise["all"].per_perturbation.to_numpy()
-    response = {
-        name: _response(
-            tables[name],
-            predictions,
-            noise[name],
-            _measurement(tables[name], training, settings),
-            best_known,
-            _draws(prepared, expression, splits, settings.seed),
-        )
-        for name, splits in REFERENCES.items()
-    }
+    response = _response_section(prepared, expression, predictions, training, settings)
     notes.append(
         "The reference 'all' holds the cells that the model and the baselines were fitted to: its scores flatter, and may pass its ceiling."
     )
@@ -162,6 +149,30 @@ def evaluate(
     }
     answer = _plain(answer)
     return {**answer, "summary": summary(answer)}
+
+
+def _response_section(
+    prepared: PreparedCells,
+    expression: sparse.csr_matrix,
+    predictions: dict[str, pd.DataFrame],
+    training: pd.DataFrame,
+    settings: EvaluationSettings,
+) -> dict[str, dict[str, Any]]:
+    """Every prediction (perturbations x genes) against held-out cells and against all; expression: `log_expression` of all cells."""
+    noise = {name: reliability(prepared, splits, settings.split_halves, settings.seed, expression) for name, splits in REFERENCES.items()}
+    tables = {name: average_effects(prepared, splits) for name, splits in REFERENCES.items()}
+    best_known = tables["all"].mean.to_numpy(), noise["all"].per_perturbation.to_numpy()
+    return {
+        name: _response(
+            tables[name],
+            predictions,
+            noise[name],
+            _measurement(tables[name], training, settings),
+            best_known,
+            _draws(prepared, expression, splits, settings.seed),
+        )
+        for name, splits in REFERENCES.items()
+    }
 
 
 def evaluate_edges(

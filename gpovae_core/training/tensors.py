@@ -161,6 +161,7 @@ def read_tensors(path: Path, wanted: str = "state_dict") -> dict[str, np.ndarray
             if not described:
                 _refuse(path, f"it holds no tensors under '{wanted}'")
             return {name: _numbers(path, archive, members, name, description) for name, description in described.items()}
+    # NotImplementedError: how zipfile answers a packing it does not know
     except (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, EOFError, OSError) as error:
         _refuse(path, f"it is no zip archive of torch, or is cut off ({_first_line(error)})", error)
 
