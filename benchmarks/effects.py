@@ -93,7 +93,7 @@ class Cells:
     def of(cls, model: GpoVae, prepared: PreparedCells, draws: int, seed: int) -> Cells:
         cells = np.random.default_rng(seed).choice(np.flatnonzero(prepared.where(keys.CONTROL)), draws)
         counts = torch.from_numpy(prepared.counts[cells].toarray())
-        posterior = model.guide.basal_posterior(model.guide.counts_part(counts), model.guide.basal.first.bias)
+        posterior = model.guide.basal_posterior(model.guide.counts_part(counts.log1p()), model.guide.basal.first.bias)
         return cls(posterior.sample(torch.randn(posterior.mean.shape)), torch.from_numpy(prepared.library_size[cells]).float()[:, None])
 
 

@@ -40,15 +40,14 @@ class CellByCell:
     @classmethod
     def collate(cls, dataset: CellBatches, positions: list[int]) -> CellByCell:
         cells = [dataset[position] for position in positions]
-        other = [1 - int(cell.artifact[0]) for cell in cells]
         return cls(
-            counts=torch.stack([cell.counts[0] for cell in cells]),
+            counts=torch.stack([cell.counts.dense()[0] for cell in cells]),
             library_size=torch.stack([cell.library_size[0] for cell in cells]),
             artifact=torch.stack([cell.artifact[0] for cell in cells]),
             effects=torch.stack([cell.effects[0] for cell in cells]),
             dosage=torch.stack([cell.dosage[0] for cell in cells]),
-            profile=torch.stack([cell.profiles[0, label] for cell, label in zip(cells, other, strict=True)]),
-            has_profile=torch.stack([cell.has_profile[0, label] for cell, label in zip(cells, other, strict=True)]),
+            profile=torch.stack([cell.profiles[0] for cell in cells]),
+            has_profile=torch.stack([cell.has_profile[0] for cell in cells]),
         )
 
 

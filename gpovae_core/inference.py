@@ -24,6 +24,7 @@ from torch import Tensor
 
 from gpovae_core import keys
 from gpovae_core.config import InferenceSettings
+from gpovae_core.data.batches import SparseCounts
 from gpovae_core.data.effects import EFFECT_SCALE
 from gpovae_core.data.schema import PreparedCells
 from gpovae_core.model.layers import Normal
@@ -319,6 +320,7 @@ def _posterior_of_controls(model: GpoVae, prepared: PreparedCells, cells: np.nda
     """q(z_b) of control cells at positions (S, d): (S, d, L)."""
     guide = model.guide
     used, where = np.unique(cells, return_inverse=True)
-    parts = [guide.counts_part(torch.from_numpy(prepared.counts[some].toarray())) for some in np.array_split(used, len(used) // 256 + 1)]
-    part = torch.cat(parts)[torch.from_numpy(where.reshape(cells.shape))]
+    blocks = [SparseCounts.of(prepared.counts[some]) for some in np.array_split(used, len(used) // 256 + 1)]
+    parts = torch.cat([guide.counts_part(block.dense(block.value.log1p())) for block in blocks])
+    part = parts[torch.from_numpy(where.reshape(cells.shape))]
     return guide.basal_posterior(part, guide.basal.first.bias)  # no perturbation, no artifact

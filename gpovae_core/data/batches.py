@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from scipy import sparse
 from torch import Tensor
 
 from gpovae_core import keys
@@ -21,18 +23,53 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class SparseCounts:
+    """(B, G) counts as their k entries that are not 0, cell by cell, none twice."""
+
+    starts: Tensor  # (B + 1,) first entry of every cell, and their number
+    gene: Tensor  # (k,) int32
+    value: Tensor  # (k,)
+    genes: int  # G
+
+    @classmethod
+    def of(cls, counts: csr_matrix) -> SparseCounts:
+        starts, gene, value = (torch.from_numpy(values) for values in (counts.indptr, counts.indices, counts.data))
+        return cls(starts.long(), gene.int(), value, shape_of(counts)[1])
+
+    def to(self, device: torch.device | str, non_blocking: bool = False) -> SparseCounts:
+        starts, gene, value = (values.to(device, non_blocking=non_blocking) for values in (self.starts, self.gene, self.value))
+        return SparseCounts(starts, gene, value, self.genes)
+
+    def by_entry(self, of_cells: Tensor) -> Tensor:
+        """(k,) what of_cells (B,) holds for the cell of each entry."""
+        return of_cells.repeat_interleave(self.starts.diff(), output_size=len(self.value))  # unsaid, the size is asked of the device
+
+    def dense(self, value: Tensor | None = None) -> Tensor:
+        """(B, G), with the entries `value` (k,) in place of the counts where given."""
+        value, cells = self.value if value is None else value, len(self.starts) - 1
+        return value.new_zeros(cells * self.genes).index_copy_(0, self._place, value).view(cells, self.genes)
+
+    @cached_property
+    def _place(self) -> Tensor:
+        return self.by_entry(torch.arange(len(self.starts) - 1, device=self.starts.device) * self.genes) + self.gene
+
+
+@dataclass(frozen=True)
 class Batch:
     """B cells under U distinct perturbations (the control is one of them, with a row of zeros in `dosage`)."""
 
-    counts: Tensor  # (B, G) raw counts
+    counts: SparseCounts  # (B, G) raw counts
     library_size: Tensor  # (B,)
     artifact: Tensor  # (B,) 0 or 1
     effects: Tensor  # (B, m) dX at the measured panel genes; zeros for controls
     group: Tensor  # (B,) which of the U perturbations
     dosage: Tensor  # (U, n)
     rows: Tensor  # (r,) panel positions of the genes perturbed in this batch
-    profiles: Tensor  # (U, 2, G) median counts of cells with label 0 and of cells with label 1
-    has_profile: Tensor  # (U, 2) 0 or 1
+    profile: Tensor  # (B,) which of the V profiles: that of the cell's perturbation among cells with the other label
+    profiles: Tensor  # (V, G) median counts
+    profile_group: Tensor  # (V,) perturbation of a profile
+    profile_label: Tensor  # (V,) its artifact label, 0 or 1
+    has_profile: Tensor  # (V,) 0 where there was no such cell, else 1
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> Batch:
         return Batch(**{f.name: getattr(self, f.name).to(device, non_blocking=non_blocking) for f in fields(self)})
@@ -61,9 +98,11 @@ class CellBatches(torch.utils.data.Dataset):
         self._counts = prepared.counts
         self._library = prepared.library_size.astype(np.float32)
         self._artifact = np.asarray(obs[keys.ARTIFACT], dtype=np.float32)
-        self._expression = log_expression(prepared.counts, prepared.library_size)
+        self._expression: Any = log_expression(prepared.counts, prepared.library_size)
+        self._columns: np.ndarray | slice = prepared.panel_columns
+        if sparse.issparse(self._expression):  # of counts on disk, only the rows that are asked for are computed
+            self._expression, self._columns = self._expression[:, self._columns], slice(None)
         self._controls = obs.index.get_indexer(obs[keys.CONTROL_ID].astype(str))  # -1 for controls, whose id is ""
-        self._columns = prepared.panel_columns
         self._profiles = profiles
         self._group = profiles.group_of(prepared.labels)
 
@@ -77,16 +116,22 @@ class CellBatches(torch.utils.data.Dataset):
         cells = self.positions[positions]
         present, group = np.unique(self._group[cells], return_inverse=True)
         dosage = self._profiles.dosage[present]
+        other = 1 - self._artifact[cells].astype(np.int64)
+        wanted, profile = np.unique(2 * group + other, return_inverse=True)  # most are of one label only
+        of, label = np.divmod(wanted, 2)
         return Batch(
-            counts=torch.from_numpy(self._counts[cells].toarray()),
+            counts=SparseCounts.of(self._counts[cells]),
             library_size=torch.from_numpy(self._library[cells]),
             artifact=torch.from_numpy(self._artifact[cells]),
             effects=torch.from_numpy(absolute_cell_effects(self._expression, cells, self._controls[cells], self._columns)),
             group=torch.from_numpy(group),
             dosage=torch.from_numpy(dosage),
             rows=torch.from_numpy(np.flatnonzero(dosage.any(axis=0))),
-            profiles=torch.from_numpy(self._profiles.counts[present]),
-            has_profile=torch.from_numpy(self._profiles.present[present]),
+            profile=torch.from_numpy(profile),
+            profiles=torch.from_numpy(self._profiles.counts[present[of], label]),
+            profile_group=torch.from_numpy(of),
+            profile_label=torch.from_numpy(label),
+            has_profile=torch.from_numpy(self._profiles.present[present[of], label]),
         )
 
 

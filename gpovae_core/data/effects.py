@@ -85,14 +85,13 @@ class LogExpression:
 
 
 def absolute_cell_effects(
-    expression: sparse.csr_matrix | LogExpression, cells: np.ndarray, controls: np.ndarray, columns: np.ndarray
+    expression: sparse.csr_matrix | LogExpression, cells: np.ndarray, controls: np.ndarray, columns: np.ndarray | slice
 ) -> np.ndarray:
     """dX (b, m): abs(expression[cell] - expression[its control]) at `columns`; zeros where the control is -1 (control cells)."""
     paired = controls >= 0
-    result = np.zeros((len(cells), len(columns)), dtype=np.float32)
-    if paired.any():
-        difference = expression[cells[paired]] - expression[controls[paired]]
-        result[paired] = abs(difference)[:, columns].toarray()
+    own, control = (expression[rows][:, columns].toarray() for rows in (cells[paired], controls[paired]))
+    result = np.zeros((len(cells), own.shape[1]), dtype=np.float32)
+    result[paired] = np.abs(own - control)
     return result
 
 

@@ -105,13 +105,29 @@ class _StandardDeviation(torch.autograd.Function):
 
 
 def standard_normal_log_ratio(sample: Tensor, posterior: Normal) -> Tensor:
-    """log N(sample; 0, 1) - log q(sample), elementwise, of a reparameterised draw; the constants of both densities cancel.
+    """log N(sample; 0, 1) - log q(sample) of a reparameterised draw, summed over the last axis; the constants of both densities cancel.
 
     The standardised draw is the noise it was made from, whatever the posterior: it carries no gradient.
     """
-    with torch.no_grad():
-        half_square = ((sample - posterior.mean) / posterior.std).square_().mul_(0.5)
-    return posterior.std.log() + half_square - 0.5 * sample**2
+    ratio: Any = _StandardNormalLogRatio.apply(sample, posterior.mean, posterior.std)
+    return ratio
+
+
+class _StandardNormalLogRatio(torch.autograd.Function):
+    """log s + ((x - m) / s)^2 / 2 - x^2 / 2 in one array; to keep for the gradient are x and s alone."""
+
+    @staticmethod
+    def forward(ctx: Any, sample: Tensor, mean: Tensor, std: Tensor) -> Tensor:
+        ctx.save_for_backward(sample, std)
+        ratio = (sample - mean).div_(std).square_().addcmul_(sample, sample, value=-1).mul_(0.5).add_(std.log())
+        return ratio.sum(-1)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, Tensor]:
+        sample, std = ctx.saved_tensors
+        each = gradient.unsqueeze(-1)
+        return sample * -each, None, (each / std).sum_to_size(std.shape)
 
 
 def normal_kl(first: Normal, second: Normal) -> Tensor:

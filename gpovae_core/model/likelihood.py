@@ -14,11 +14,16 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from gpovae_core.data.batches import SparseCounts
+
 MEAN_FLOOR = 1e-4
 """Added to every mean count, so that the rate of the Gamma-Poisson stays finite."""
 
 CHUNK = 1 << 21
 """Particles x cells x genes worked on at a time, 8 MB of float32: fewer make the matrix products slow, more leave the cache."""
+
+COMMON = 16
+"""Counts below it come up in many cells of a batch."""
 
 
 def gamma_poisson_log_prob(counts: Tensor, mean: Tensor, concentration: Tensor) -> Tensor:
@@ -35,7 +40,7 @@ def mean_log_prob(
     hidden: Tensor,
     head: torch.nn.Linear,
     log_concentration: Tensor,
-    counts: Tensor,
+    counts: SparseCounts,
     library_size: Tensor,
     cell_weight: Tensor,
     shift: Tensor | None = None,
@@ -62,7 +67,7 @@ class _MeanLogProb(torch.autograd.Function):
         weight: Tensor,
         bias: Tensor,
         log_concentration: Tensor,
-        counts: Tensor,
+        counts: SparseCounts,
         library_size: Tensor,
         cell_weight: Tensor,
         shift: Tensor | None,
@@ -74,14 +79,15 @@ class _MeanLogProb(torch.autograd.Function):
         concentration = log_concentration.exp()
         total, by_concentration = _count_part(counts, concentration, log_concentration, particles * each)
         to_hidden, to_weight, to_bias = torch.empty_like(hidden), torch.zeros_like(weight), torch.zeros_like(bias)
-        step = min(cells, max(1, CHUNK // (particles * counts.shape[1])))
+        dense = counts.dense()
+        step = min(cells, max(1, CHUNK // (particles * counts.genes)))
         # Memory asked of the system anew for every step of every chunk would take longer than the arithmetic.
-        space = [hidden.new_empty(particles * step * counts.shape[1]) for _ in range(5)]
+        space = [hidden.new_empty(particles * step * counts.genes) for _ in range(5)]
         for start in range(0, cells, step):
             rows = slice(start, min(start + step, cells))
             shape = (particles, rows.stop - start, len(bias))
             share, mean, whole, logs, spare = (values[: math.prod(shape)].view(shape) for values in space)
-            x, size, own = counts[rows], library_size[rows, None], each[rows, None]
+            x, size, own = dense[rows], library_size[rows, None], each[rows, None]
             inputs = hidden[:, rows].reshape(-1, hidden.shape[-1])
             torch.addmm(bias, inputs, weight.T, out=share.view(-1, len(bias)))
             if shift is not None and group is not None:
@@ -112,16 +118,31 @@ class _MeanLogProb(torch.autograd.Function):
         return (*(gradient * own for own in ctx.saved_tensors), None, None, None, None, None)
 
 
-def _count_part(counts: Tensor, concentration: Tensor, log_concentration: Tensor, each: Tensor) -> tuple[Tensor, Tensor]:
+def _count_part(counts: SparseCounts, concentration: Tensor, log_concentration: Tensor, each: Tensor) -> tuple[Tensor, Tensor]:
     """The part that does not know the mean: its sum over cells and genes, weighted with `each` (B,), and the
     gradient (G,) of its gammas by c; that of c log c nearly cancels against the mean's and goes with it.
 
-    lgamma and digamma cancel where there is no count, so they are taken of the others only.
+    lgamma and digamma cancel where there is no count, so they are taken of the others only, and once where cells share a count.
     """
-    cell, gene = counts.nonzero(as_tuple=True)
-    x, c, weight = counts[cell, gene], concentration[gene], each[cell]
-    gammas = (x + c).lgamma() - concentration.lgamma()[gene] - (x + 1).lgamma()
+    x, gene, weight = _shared_counts(counts, counts.by_entry(each))
+    c = concentration.index_select(0, gene)
+    gammas = (x + c).lgamma() - concentration.lgamma().index_select(0, gene) - (x + 1).lgamma()
     total = (weight * gammas).sum(dtype=torch.float64) + each.sum() * (concentration * log_concentration).sum(dtype=torch.float64)
     gradient = torch.zeros_like(concentration)
-    gradient.index_add_(0, gene, weight * ((x + c).digamma() - concentration.digamma()[gene]))
+    gradient.index_add_(0, gene, weight * ((x + c).digamma() - concentration.digamma().index_select(0, gene)))
     return total, gradient
+
+
+def _shared_counts(counts: SparseCounts, weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Count, gene and weight: small counts once per gene with the sum of their cells' weights (k,), the others as they are."""
+    small = counts.value < COMMON
+    place = torch.where(small, counts.value, 0.0).int() + COMMON * counts.gene
+    together = weight.new_zeros(counts.genes * COMMON).index_add_(0, place, torch.where(small, weight, 0.0))
+    others = (~small).nonzero()[:, 0]
+    gene = torch.arange(counts.genes, device=place.device, dtype=counts.gene.dtype)
+    x = torch.arange(COMMON, device=place.device, dtype=weight.dtype)
+    return (
+        torch.cat([x.repeat(counts.genes), counts.value[others]]),
+        torch.cat([gene.repeat_interleave(COMMON), counts.gene[others]]),
+        torch.cat([together, weight[others]]),
+    )

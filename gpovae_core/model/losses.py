@@ -85,10 +85,10 @@ def elbo_terms(model: GpoVae, batch: Batch, inference: Inference, weights: Plate
     artifact = standard_normal_log_ratio(draw.artifact, draw.artifact_posterior)
     per_row = row_weights(batch, weights)
     divergences = {
-        "kl_basal": -standard_normal_log_ratio(inference.basal, inference.basal_posterior).sum(-1).mean(),
+        "kl_basal": -standard_normal_log_ratio(inference.basal, inference.basal_posterior).mean(),
         "kl_mask": _mask_divergence(model, draw, per_row),
-        "kl_effect": -(effect.sum(-1) @ per_row).mean(),
-        "kl_artifact": -artifact.sum(-1).mean() * batch.artifact.mean() * weights.failing,
+        "kl_effect": -(effect @ per_row).mean(),
+        "kl_artifact": -artifact.mean() * batch.artifact.mean() * weights.failing,
     }
     return {"reconstruction": -log_prob, **{name: kl_scale * value for name, value in divergences.items()}}
 
@@ -98,7 +98,7 @@ def _mask_divergence(model: GpoVae, draw: GuideDraw, per_row: Tensor) -> Tensor:
     if model.guide.given:
         return per_row.new_zeros(())
     # The ratio is linear in the mask, so the mean over particles can be taken first.
-    ratio = bernoulli_log_ratio(draw.mask.mean(dim=0), model.guide.mask_logits.index_select(0, draw.rows), model.settings.mask_prior)
+    ratio = bernoulli_log_ratio(draw.mask.mean(dim=0), draw.logits, model.settings.mask_prior)
     return -(ratio.sum(-1) @ per_row)
 
 
@@ -117,10 +117,8 @@ def artifact_term(batch: Batch, inference: Inference) -> Tensor:
 
     Both under the flipped label, summed over latent dimensions; a cell without a counterfactual counts as zero.
     """
-    other = (1 - batch.artifact).long()
-    profile = inference.counterfactual_posterior[:, batch.group, other]
-    divergence = normal_kl(profile, inference.flipped_posterior).sum(-1)
-    return (divergence * batch.has_profile[batch.group, other]).mean()
+    divergence = normal_kl(inference.counterfactual_posterior[:, batch.profile], inference.flipped_posterior).sum(-1)
+    return (divergence * batch.has_profile[batch.profile]).mean()
 
 
 def alignment_term(matrix: Tensor, batch: Batch, measured: Tensor, settings: LossSettings) -> Tensor:
@@ -145,7 +143,7 @@ def loss_terms(
     kl_scale: float = 1.0,
 ) -> LossTerms:
     """All terms for one batch and one draw of the guide. A W that was given has met alignment and sparsity already."""
-    alignment = sparsity = batch.counts.new_zeros(())
+    alignment = sparsity = batch.library_size.new_zeros(())
     if not model.guide.given:
         probabilities = model.edge_probabilities()
         matrix = probabilities if settings.influence == "paper" else model.guide.mask_logits

@@ -36,6 +36,7 @@ class GuideDraw:
     """One draw of mask rows, effect rows and artifact vector from the guide."""
 
     rows: Tensor  # (r,) panel positions
+    logits: Tensor  # (r, n) of the mask
     mask: Tensor  # (P, r, n) zeros and ones, straight-through gradient
     effect_posterior: Normal  # (P, r, n)
     effect: Tensor  # (P, r, n)
@@ -47,7 +48,7 @@ class GuideDraw:
         given = dosage.index_select(1, self.rows)
         perturbation, row = given.nonzero(as_tuple=True)  # one row each, but for combinations: gathered, not multiplied
         rows = (self.mask * self.effect).index_select(1, row) * given[perturbation, row, None]
-        return rows.new_zeros(len(rows), len(dosage), rows.shape[-1]).index_add(1, perturbation, rows)
+        return rows.new_zeros(len(rows), len(dosage), rows.shape[-1]).index_add_(1, perturbation, rows)
 
 
 @dataclass(frozen=True)
@@ -55,10 +56,11 @@ class Inference:
     """Everything the guide says about a batch."""
 
     draw: GuideDraw
+    offsets: Tensor  # (P, U, n) z_p of every perturbation
     basal_posterior: Normal  # (P, B, L), each cell under its own artifact label
     basal: Tensor  # (P, B, L)
     flipped_posterior: Normal  # (P, B, L), label flipped
-    counterfactual_posterior: Normal  # (P, U, 2, L): profile of perturbation u among cells with label 0 and 1, under that label
+    counterfactual_posterior: Normal  # (P, V, L) of the V profiles, each under its own label
 
 
 class Guide(nn.Module):
@@ -92,9 +94,13 @@ class Guide(nn.Module):
             artifact=torch.randn(particles, 1, latent, device=like.device, generator=generator),
         )
 
-    def sample(self, rows: Tensor, noise: GuideNoise) -> GuideDraw:
-        """Mask, effects and artifact vector for the panel genes at `rows` (r,)."""
-        mask = straight_through_bernoulli(self.mask_logits.index_select(0, rows), noise.mask, self.temperature)
+    def sample(self, rows: Tensor, noise: GuideNoise, logits: Tensor | None = None) -> GuideDraw:
+        """Mask, effects and artifact vector for the panel genes at `rows` (r,).
+
+        logits: (r, n) those of the mask, where they are at hand; the gradient of every gathering of them is an n x n matrix.
+        """
+        logits = self.mask_logits.index_select(0, rows) if logits is None else logits
+        mask = straight_through_bernoulli(logits, noise.mask, self.temperature)
         if self.given:  # a perturbation always acts on its own gene, which W, without a diagonal, does not say
             mask = torch.where(functional.one_hot(rows, mask.shape[-1]).bool(), 1.0, mask)
         first = self.effect.first
@@ -102,11 +108,11 @@ class Guide(nn.Module):
         effect = self.effect_head(hidden)
         constant = self.artifact.first.weights["constant"].sum(dim=1)  # the input is a vector of ones
         artifact = self.artifact_head(self.artifact(constant + self.artifact.first.bias)[None])
-        return GuideDraw(rows, mask, effect, effect.sample(noise.effect), artifact, artifact.sample(noise.artifact))
+        return GuideDraw(rows, logits, mask, effect, effect.sample(noise.effect), artifact, artifact.sample(noise.artifact))
 
-    def counts_part(self, counts: Tensor) -> Tensor:
-        """Contribution of the standardised log1p counts (..., G) to the first layer of the basal encoder."""
-        return self.basal.first.block("counts", (counts.log1p() - self.log_mean) / self.log_std)
+    def counts_part(self, log_counts: Tensor) -> Tensor:
+        """Contribution of counts to the first layer of the basal encoder; log_counts: (..., G) log1p counts, standardised in place."""
+        return self.basal.first.block("counts", log_counts.sub_(self.log_mean).div_(self.log_std))
 
     def basal_posterior(self, counts_part: Tensor, condition: Tensor) -> Normal:
         """q(z_b) from the two parts of the first layer, broadcast to (P, ..., width): see `BlockLinear.conditions`."""
@@ -178,21 +184,23 @@ class GpoVae(nn.Module):
         guide = self.guide
         first = guide.basal.first
         draw = guide.sample(batch.rows, noise)
-        counts = guide.counts_part(batch.counts)  # once for all particles and both labels
+        offsets = draw.offsets(batch.dosage)
+        counts = guide.counts_part(batch.counts.dense(batch.counts.value.log1p()))  # once for all particles and both labels
         label = batch.artifact.long()
-        condition = first.conditions(draw.offsets(batch.dosage), draw.artifact)
+        condition = first.conditions(offsets, draw.artifact)
         basal = guide.basal_posterior(counts, condition[:, batch.group, label])
         flipped = guide.basal_posterior(counts, condition[:, batch.group, 1 - label])
 
-        other = guide.sample(batch.rows, counterfactual_noise)
-        profiles = guide.counts_part(batch.profiles)  # (U, 2, width): per perturbation and label, not per cell
-        counterfactual = guide.basal_posterior(profiles, first.conditions(other.offsets(batch.dosage), other.artifact))
-        return Inference(draw, basal, basal.sample(basal_noise), flipped, counterfactual)
+        other = guide.sample(batch.rows, counterfactual_noise, draw.logits)
+        profiles = guide.counts_part(batch.profiles.log1p())  # (V, width): per perturbation and label, not per cell
+        condition = first.conditions(other.offsets(batch.dosage), other.artifact)
+        counterfactual = guide.basal_posterior(profiles, condition[:, batch.profile_group, batch.profile_label])
+        return Inference(draw, offsets, basal, basal.sample(basal_noise), flipped, counterfactual)
 
     def mean_log_prob(self, batch: Batch, inference: Inference, cell_weight: Tensor) -> Tensor:
         """Mean over particles and cells of cell_weight (B,) times the log probability of the counts, each cell under its own label."""
-        decoder, draw = self.decoder, inference.draw
-        condition = decoder.mlp.first.conditions(draw.offsets(batch.dosage), draw.artifact)
+        decoder = self.decoder
+        condition = decoder.mlp.first.conditions(inference.offsets, inference.draw.artifact)
         return likelihood.mean_log_prob(
             decoder.hidden(inference.basal, condition[:, batch.group, batch.artifact.long()]),
             decoder.head,

@@ -63,7 +63,7 @@ def _posterior_spread(model: GpoVae, prepared: PreparedCells, settings: Settings
         noise = [guide.noise(settings.training.particles, len(batch.rows), generator) for _ in range(2)]
         basal = torch.randn(settings.training.particles, len(batch.group), settings.model.latent, generator=generator)
         inference = model.infer(batch, noise[0], noise[1], basal)
-        offsets = inference.draw.offsets(batch.dosage)[:, batch.dosage.any(dim=1)]
+        offsets = inference.offsets[:, batch.dosage.any(dim=1)]
     norm = float(offsets.norm(dim=-1).mean()) if offsets.numel() else 0.0
     return inference.basal_posterior.std.mean(dim=(0, 1)).numpy(), norm
 

@@ -102,7 +102,7 @@ class GpoVaeTask(lightning.LightningModule):
         return self.get_buffer("measured")
 
     def _diagnostics(self, batch: Batch, inference: Inference, total: Tensor) -> dict[str, Tensor]:
-        offsets = inference.draw.offsets(batch.dosage)[:, batch.dosage.any(dim=1)]
+        offsets = inference.offsets[:, batch.dosage.any(dim=1)]
         return {
             VALIDATION_LOSS: total,
             "posterior_sd": inference.basal_posterior.std.mean(dim=(0, 1)),

@@ -8,12 +8,12 @@ import math
 import numpy as np
 import pytest
 import torch
-from scipy import stats
+from scipy import sparse, stats
 from torch.distributions import Bernoulli
 from torch.distributions import Normal as TorchNormal
 
 from gpovae_core.config import LossSettings, ModelSettings
-from gpovae_core.data.batches import Batch, TrainingConstants
+from gpovae_core.data.batches import Batch, SparseCounts, TrainingConstants
 from gpovae_core.model import likelihood
 from gpovae_core.model.layers import (
     BlockLinear,
@@ -45,19 +45,23 @@ def make_batch(dosage: list[list[float]], group: list[int], artifact: list[int],
     """Cells with random counts; `dosage` (U, n) by rows."""
     rng = np.random.default_rng(seed)
     table = torch.tensor(dosage)
-    cells, groups = len(group), len(dosage)
+    cells = len(group)
     effects = torch.tensor(rng.random((cells, N)), dtype=torch.float32) * table[group].any(dim=1)[:, None]
     counts = torch.tensor(rng.poisson(3.0, (cells, GENES)), dtype=torch.float32)
+    wanted, profile = torch.unique(2 * torch.tensor(group) + 1 - torch.tensor(artifact), return_inverse=True)
     return Batch(
-        counts=counts,
+        counts=SparseCounts.of(sparse.csr_matrix(counts.numpy())),
         library_size=counts.sum(dim=1).clamp(min=1),
         artifact=torch.tensor(artifact, dtype=torch.float32),
         effects=effects,
         group=torch.tensor(group),
         dosage=table,
         rows=torch.arange(N)[table.any(dim=0)],
-        profiles=torch.tensor(rng.poisson(3.0, (groups, 2, GENES)), dtype=torch.float32),
-        has_profile=torch.ones(groups, 2),
+        profile=profile,
+        profiles=torch.tensor(rng.poisson(3.0, (len(wanted), GENES)), dtype=torch.float32),
+        profile_group=wanted // 2,
+        profile_label=wanted % 2,
+        has_profile=torch.ones(len(wanted)),
     )
 
 
@@ -114,7 +118,8 @@ def test_mean_log_prob_is_the_formula_with_its_gradients(monkeypatch, chunk):
     counts = torch.poisson(torch.full((7, 5), 1.5, dtype=torch.float64))
     library, weight = counts.sum(1) + 1, torch.rand(7, dtype=torch.float64)
     shift, group = torch.randn(4, 5, dtype=torch.float64), torch.tensor([0, 3, 3, 1, 0, 2, 3])
-    fused = mean_log_prob(hidden, head, concentration, counts, library, weight, shift, group)
+    stored = SparseCounts.of(sparse.csr_matrix(counts.numpy()))
+    fused = mean_log_prob(hidden, head, concentration, stored, library, weight, shift, group)
     mean = torch.softmax(head(hidden) + shift[group], dim=-1) * library[:, None] + MEAN_FLOOR
     plain = (gamma_poisson_log_prob(counts, mean, concentration.exp()).sum(-1) * weight).mean()
     torch.testing.assert_close(fused, plain)
@@ -144,7 +149,7 @@ def test_log_ratios_against_torch():
     posterior = Normal(torch.randn(6, generator=rng), torch.rand(6, generator=rng) + 0.1)
     sample = torch.randn(6, generator=rng)
     expected = TorchNormal(0.0, 1.0).log_prob(sample) - TorchNormal(posterior.mean, posterior.std).log_prob(sample)
-    torch.testing.assert_close(standard_normal_log_ratio(sample, posterior), expected)
+    torch.testing.assert_close(standard_normal_log_ratio(sample, posterior), expected.sum(-1))
     logits, drawn = torch.randn(6, generator=rng), torch.tensor([0.0, 1, 1, 0, 1, 0])
     expected = Bernoulli(torch.tensor(0.3)).log_prob(drawn) - Bernoulli(logits=logits).log_prob(drawn)
     torch.testing.assert_close(bernoulli_log_ratio(drawn, logits, 0.3), expected)
@@ -192,7 +197,7 @@ def test_basal_posterior_equals_the_network_on_the_concatenated_input():
     model, batch = make_model(), make_batch(*BATCH)
     inference = infer(model, batch)
     guide, draw = model.guide, inference.draw
-    standardised = (batch.counts.log1p() - guide.log_mean) / guide.log_std
+    standardised = (batch.counts.dense().log1p() - guide.log_mean) / guide.log_std
     offsets = draw.offsets(batch.dosage)[:, batch.group]
     label = batch.artifact[:, None] * draw.artifact
     whole = torch.cat([guide.basal.first.weights[name] for name in ("counts", "offset", "artifact")], dim=1)
@@ -207,12 +212,12 @@ def test_reconstruction_scores_every_cell_under_its_own_label():
     inference = infer(model, batch)
     first = model.decoder.mlp.first
     for cell, failing in enumerate(batch.artifact.tolist()):
-        offset = inference.draw.offsets(batch.dosage)[:, batch.group[cell]]
+        offset = inference.offsets[:, batch.group[cell]]
         stacked = torch.cat([inference.basal[:, cell], offset, inference.draw.artifact[:, 0] * failing], dim=-1)
         whole = torch.cat([first.weights[name] for name in ("basal", "offset", "artifact")], dim=1)
         share = torch.softmax(model.decoder.head(model.decoder.mlp(stacked @ whole.T + first.bias)), dim=-1)
         mean = share * batch.library_size[cell] + MEAN_FLOOR
-        expected = gamma_poisson_log_prob(batch.counts[cell], mean, model.decoder.log_concentration.exp()).sum(-1).mean()
+        expected = gamma_poisson_log_prob(batch.counts.dense()[cell], mean, model.decoder.log_concentration.exp()).sum(-1).mean()
         only = torch.zeros(len(batch.group))
         only[cell] = len(batch.group)
         torch.testing.assert_close(model.mean_log_prob(batch, inference, only), expected)
@@ -292,10 +297,11 @@ def test_artifact_term_is_a_mean_over_cells_and_skips_cells_without_a_counterfac
     profile, flipped = inference.counterfactual_posterior, inference.flipped_posterior
     per_cell = []
     for cell in range(6):
-        other = 1 - int(batch.artifact[cell])
-        per_cell.append(kl_by_torch(profile[:, batch.group[cell], other], flipped[:, cell]).sum(-1).mean())
+        own = int(batch.profile[cell])
+        assert (int(batch.profile_group[own]), int(batch.profile_label[own])) == (batch.group[cell], 1 - batch.artifact[cell])
+        per_cell.append(kl_by_torch(profile[:, own], flipped[:, cell]).sum(-1).mean())
     torch.testing.assert_close(artifact_term(batch, inference), torch.stack(per_cell).mean())
-    none = Batch(**{**batch.__dict__, "has_profile": torch.zeros(4, 2)})
+    none = Batch(**{**batch.__dict__, "has_profile": torch.zeros(len(batch.profiles))})
     assert float(artifact_term(none, inference).detach()) == 0.0
 
 

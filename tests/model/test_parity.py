@@ -9,9 +9,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from scipy import sparse
 
 from gpovae_core.config import LossSettings, ModelSettings
-from gpovae_core.data.batches import Batch
+from gpovae_core.data.batches import Batch, SparseCounts
 from gpovae_core.model.layers import Normal
 from gpovae_core.model.losses import PlateWeights, loss_terms
 from gpovae_core.model.module import GpoVae, GuideNoise, Inference
@@ -82,20 +83,19 @@ def batch_of(fixture) -> Batch:
     dosage, artifact = tensor(fixture["D"]), tensor(fixture["qc"])[:, 0]
     own = tensor(fixture["cfX"])
     other = (1 - artifact).long()
-    profiles = torch.zeros(CELLS, 2, GENES)
-    profiles[torch.arange(CELLS), other] = own
-    has = torch.zeros(CELLS, 2)
-    has[torch.arange(CELLS), other] = (own.sum(dim=1) > 0).float()
     return Batch(
-        counts=tensor(fixture["X"]),
+        counts=SparseCounts.of(sparse.csr_matrix(fixture["X"].astype(np.float32))),
         library_size=tensor(fixture["library_size"]),
         artifact=artifact,
         effects=tensor(fixture["deltaX"]),
         group=torch.arange(CELLS),
         dosage=dosage,
         rows=torch.arange(N)[dosage.any(dim=0)],
-        profiles=profiles,
-        has_profile=has,
+        profile=torch.arange(CELLS),
+        profiles=own,
+        profile_group=torch.arange(CELLS),
+        profile_label=other,
+        has_profile=(own.sum(dim=1) > 0).float(),
     )
 
 
@@ -128,8 +128,7 @@ def test_distributions_and_samples(model, fixture):
     torch.testing.assert_close(inference.draw.artifact, tensor(fixture["s_qc_E"]), rtol=1e-5, atol=1e-6)
     torch.testing.assert_close(inference.basal, tensor(fixture["s_z"]), rtol=1e-5, atol=1e-6)
     torch.testing.assert_close(inference.flipped_posterior.mean, tensor(fixture["q_z_cf_mean"]), rtol=1e-5, atol=1e-6)
-    other = (1 - batch.artifact).long()
-    profile = inference.counterfactual_posterior[:, batch.group, other]
+    profile = inference.counterfactual_posterior[:, batch.profile]
     torch.testing.assert_close(profile.mean, tensor(fixture["cf_q_z_mean"]), rtol=1e-5, atol=1e-6)
     torch.testing.assert_close(profile.std, tensor(fixture["cf_q_z_std"]), rtol=1e-5, atol=1e-6)
 
@@ -139,9 +138,8 @@ def settings() -> LossSettings:
 
 
 def released_artifact(batch: Batch, inference: Inference) -> torch.Tensor:
-    other = (1 - batch.artifact).long()
-    profile = inference.counterfactual_posterior[:, batch.group, other]
-    has = batch.has_profile[batch.group, other] > 0
+    profile = inference.counterfactual_posterior[:, batch.profile]
+    has = batch.has_profile[batch.profile] > 0
     flipped: Normal = inference.flipped_posterior[:, has]
     return 0.1 * kl_as_released(profile[:, has], flipped)
 
