@@ -89,6 +89,7 @@ def _scores(run: RunFolder) -> dict[str, Any]:
         "offset_norm": report["health"]["offset_norm"],
         "network": {key: network.get(key) for key in ("edges", "pairs", "mu_wd", "bh_share", "at_same_edges", "for", "false_edge_rate")},
         "rankings": network.get("rankings"),
+        "matched": {name: network["matched"][name] for name in ("edges", "as_measured")},
         "lift_by_network": network.get("lift_by_network"),
     }
 
@@ -109,15 +110,24 @@ def _null(prepared: PreparedCells, run: RunFolder, settings: Settings) -> dict[s
     return row | {"null_share": float(edges.sum() / pairs.evaluated.sum()), "top50_shared_with_null": len(best[0] & best[1]) / 50}
 
 
-RANKINGS = {"influence": "T_K", "model": "predicted effects", "w": "W", "mean_difference": "mean difference", "z": "z score"}
+RANKINGS = {
+    "w": "W",
+    "influence": "T_K",
+    "model": "predicted effects",
+    "mean_difference": "mean difference",
+    "z": "z score",
+    "random": "random pairs",
+}
 
 
 def _ranked(top: int, key: str, score: str) -> Callable[[dict[str, Any]], float | None]:
-    """Figure of a ranking at `top` edges, as measured; None for a preset without the network stage."""
+    """Figure of a ranking at `top` edges, as measured; None for what a preset without the network stage does not rank by."""
 
     def figure(row: dict[str, Any]) -> float | None:
         entries = (row["rankings"] or {}).get("as_measured", [])
-        return next((entry[key][score] for entry in entries if entry["edges"] == top and key in entry), None)
+        curve = row["matched"]["as_measured"].get(key)
+        others = [curve[score][row["matched"]["edges"].index(top)]] if curve else [None]
+        return next((entry[key][score] for entry in entries if entry["edges"] == top and key in entry), *others)
 
     return figure
 
