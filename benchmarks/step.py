@@ -34,7 +34,7 @@ from gpovae_core.config import PRESETS, Settings, make_settings
 from gpovae_core.data.batches import CellBatches, counterfactual_profiles, training_constants
 from gpovae_core.model.losses import PlateWeights, loss_terms
 from gpovae_core.model.module import GpoVae
-from gpovae_core.model.products import exact_products
+from gpovae_core.model.products import Precision, products
 
 
 class Steps:
@@ -90,17 +90,17 @@ def seconds(work: Callable[[], Any]) -> float:
     return time.perf_counter() - began
 
 
-def measure(name: str, preset: str, repeats: int, cells: int, batch: int) -> dict[str, Any]:
+def measure(name: str, preset: str, repeats: int, cells: int, batch: int, precision: Precision) -> dict[str, Any]:
     """A row: the two steps in turns, the rate of a plain product between them."""
     steps = Steps(SIZES[name], preset, cells, batch)
-    with exact_products():
-        products = steps.fast_products()  # warms up as well
+    with products(precision):
+        work = steps.fast_products()  # warms up as well
     square = torch.randn(2048, 2048)
     rates, fast, literal = [], [], []
     for _ in range(repeats):
         literal.append(seconds(steps.literal))
         for _ in range(3):
-            with exact_products():  # as a training does; the literal step takes torch as it comes
+            with products(precision):  # as a training does; the literal step takes torch as it comes
                 rates.append(2 * 2048**3 / seconds(lambda: square @ square))
                 fast.append(seconds(steps.fast))
     fast_s, literal_s = statistics.median(fast), statistics.median(literal)
@@ -109,12 +109,13 @@ def measure(name: str, preset: str, repeats: int, cells: int, batch: int) -> dic
     return {
         "size": name,
         "preset": preset,
+        "precision": precision,
         "ratio": literal_s / fast_s,
         "literal_s": literal_s,
         "fast_s": fast_s,
-        "share_of_peak": products / fast_s / statistics.median(rates),
+        "share_of_peak": work / fast_s / statistics.median(rates),
         "peak_gb": peak,
-        "gflop": products / 1e9,
+        "gflop": work / 1e9,
         "matrix_product_gflop_per_s": statistics.median(rates) / 1e9,
         "threads": torch.get_num_threads(),
     }
@@ -135,13 +136,14 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--size", nargs="+", default=list(SIZES), choices=list(SIZES))
     parser.add_argument("--presets", nargs="+", default=["released"], choices=list(PRESETS))
+    parser.add_argument("--precision", default="float32", choices=["float32", "bf16"], help="of the fast step and of the plain product")
     parser.add_argument("--repeats", type=int, default=3, help="literal steps; each with three fast ones")
     parser.add_argument("--cells", type=int, default=5000)
     parser.add_argument("--batch", type=int, default=512)
     options = parser.parse_args()
     for name in options.size:
         for preset in options.presets:
-            row = measure(name, preset, options.repeats, options.cells, options.batch)
+            row = measure(name, preset, options.repeats, options.cells, options.batch, options.precision)
             print(json.dumps(row) if options.json else row, flush=True)
 
 

@@ -166,6 +166,10 @@ class TrainingSettings(_Settings):
     weight_decay: NonNegative = Field(default=1e-6, description="L2 penalty of Adam.")
     clip_norm: Positive = Field(default=100.0, description="Gradient norm above which gradients are scaled down.")
     device: Literal["auto", "cpu", "cuda", "mps"] = Field(default="auto", description="Where to train.")
+    precision: Literal["float32", "bf16"] = Field(
+        default="float32",
+        description="Factors of matrix products. bf16: shortened to bfloat16 (on a GPU to TensorFloat-32) where the hardware gains by it.",
+    )
     devices: Count = Field(default=1, description="Processes on a machine that train together, one for each GPU.")
     nodes: Count = Field(default=1, description="Machines that train together.")
     strategy: Literal["auto", "ddp"] = Field(

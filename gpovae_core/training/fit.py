@@ -26,7 +26,7 @@ from gpovae_core.data.batches import CellBatches, counterfactual_profiles, train
 from gpovae_core.data.schema import PreparedCells
 from gpovae_core.errors import RunError
 from gpovae_core.model.module import GpoVae
-from gpovae_core.model.products import exact_products
+from gpovae_core.model.products import products
 from gpovae_core.training import ranks
 from gpovae_core.training.network_fit import NetworkFit, fit_network, measured_influence
 from gpovae_core.training.runs import RunFolder
@@ -76,7 +76,7 @@ def fit(
             run.write_status(state="training", pid=os.getpid(), message="")
             where = f"{trainer.strategy.root_device}" + (f" and {world - 1} more" if world > 1 else "")
             run.log(f"training on {where}" + (", resumed" if resume else ""))
-        with _signals_given_back(), exact_products():
+        with _signals_given_back(), products(training.precision):
             trainer.fit(task, train, validation, ckpt_path=checkpoint if resume else None, weights_only=True)
     if first:
         _close(run, trainer, stopper, recorder)

@@ -39,7 +39,7 @@ def measure(prepared: PreparedCells, settings: Settings) -> Probe:
     import lightning
 
     from gpovae_core.data.batches import CellBatches, counterfactual_profiles, training_constants
-    from gpovae_core.model.products import exact_products
+    from gpovae_core.model.products import products
     from gpovae_core.training import fit
     from gpovae_core.training.task import GpoVaeTask
 
@@ -64,7 +64,7 @@ def measure(prepared: PreparedCells, settings: Settings) -> Probe:
             enable_model_summary=False,
             num_sanity_val_steps=0,
         )
-        with exact_products():
+        with products(settings.training.precision):
             trainer.fit(task, train, validation)
     step = sorted(clock.steps[1:] or clock.steps)[len(clock.steps[1:] or clock.steps) // 2]
     return Probe(
