@@ -293,7 +293,7 @@ def _groups(path: str, stamped: Stamp, perturbation: str, gene: str, reference: 
     run, cells = RunFolder(Path(path)), _cells(path, stamp(RunFolder(Path(path)), "cells.h5ad"))
     names = {"control": keys.CONTROL, f"{perturbation} perturbed": perturbation}
     groups = {f"Measured, {name}": expression_of(cells, label, gene, REFERENCES[reference]) for name, label in names.items()}
-    model = predictor(run)
+    model = None if perturbation in cells.unseen else predictor(run)
     if model is not None:
         for name, label in names.items():
             dosage = None if label == keys.CONTROL else cells.panel.dosage(label)
@@ -413,11 +413,10 @@ def reach(run: RunFolder) -> Reach:
 
 @st.cache_resource(max_entries=2, show_spinner="Learning from the training perturbations what the network alone can say, once per run …")
 def _network_only(path: str, stamped: Stamp) -> NetworkOnly:
-    from gpovae_core.unseen import Screen, fit_weights
+    from gpovae_core.whatif import network_alone
 
     run = RunFolder(Path(path))
-    screen = Screen.of(_cells(path, stamp(run, "cells.h5ad")), run.settings())
-    return screen, fit_weights(screen)
+    return network_alone(_cells(path, stamp(run, "cells.h5ad")), run.settings())()
 
 
 def network_only(run: RunFolder) -> NetworkOnly:

@@ -14,10 +14,12 @@ from dashboard import loaders, state
 from dashboard.figures import download_table, show
 from dashboard.network_tabs import OPEN as NETWORK_PART
 from dashboard.run_summary import command, pick
+from dashboard.whatif_parts import BADGES, MEANING, held_out_table
 from dashboard.words import number, percent, plain
 from gpovae_core import keys
 from gpovae_core.plots import response
 from gpovae_core.training.runs import RunFolder
+from gpovae_core.whatif import Question
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -50,6 +52,15 @@ class Scene:
         """Response table of a perturbation with its tests."""
         tests = loaders.changes(self.run, perturbation, self.reference)
         return response.with_tests(response.response_table(self.effects, perturbation, self.reference), tests)  # type: ignore[arg-type]
+
+    @property
+    def held_out(self) -> dict[str, str]:
+        """Perturbations without training cells -> what their prediction rests on; "" in runs scored before that was asked."""
+        trained = keys.cell_count(keys.OBSERVED_TRAIN)
+        if trained not in self.effects.obs:
+            return {}
+        rows: Any = self.effects.obs[self.effects.obs[trained] == 0]
+        return {str(name): str(rows.at[name, keys.RESTS_ON]) if keys.RESTS_ON in rows else "" for name in rows.index}
 
     def count(self, perturbation: str) -> int | None:
         column = keys.cell_count(response.LAYER[self.reference])
@@ -158,8 +169,12 @@ def predicted(scene: Scene) -> None:
         return
     summary = per_perturbation(scene)
     ceilings = dict(zip(summary["Perturbation"], summary["Ceiling"].astype(float), strict=True))
+    unseen = held_out_table(pick(loaders.evaluation(scene.run), "unseen") or {})
+    ceilings |= dict(zip(unseen["Perturbation"], unseen["Ceiling"].astype(float), strict=True))
     for name, table in tables.items():
         st.subheader(plain(name))
+        if name in scene.held_out:
+            st.markdown(held_out_words(scene.held_out[name]))
         scores, words = st.columns([3, 2])
         scores.dataframe(agreement_table(table, ceilings.get(name, np.nan), scene.level), hide_index=True)
         words.caption(f"{number(scene.count(name))} cells ({scene.cells}). {CEILING_HELP}")
@@ -183,6 +198,16 @@ def predicted(scene: Scene) -> None:
             )
     joined = pd.concat(tables, names=[keys.PERTURBATION]).reset_index(level=0)
     download_table(joined, "Download these effects (CSV)", f"{scene.file('effects')}.csv", "download_effects")
+
+
+def held_out_words(basis: str) -> str:
+    """What stands under the name of a perturbation that no training cell has."""
+    if not basis:
+        return (
+            f"{BADGES['held out']} None of its cells trained the model, and this run was scored before that was told apart: what is "
+            "called predicted here comes from an untrained part of the model. Evaluate the run again."
+        )
+    return f"{BADGES.get(basis, BADGES['held out'])} Held out with all its cells. {MEANING.get(basis, '')} What if gives the same answer."
 
 
 def target_words(table: pd.DataFrame, perturbation: str) -> str:
@@ -289,6 +314,8 @@ def one_gene(scene: Scene) -> None:
             distribution_words(groups[name], scene.gene),
             scene.file(name, scene.gene),
         )
+    if set(scene.chosen) & set(scene.held_out):
+        st.caption("Of perturbations held out with all their cells only cells are shown: the model was not trained to draw such cells.")
     st.caption(
         f"Measured: {scene.cells}. Model: counts drawn from the trained model for the same perturbation and for control, at the library "
         "sizes of training controls, free of artifacts. Measured cells hold artifacts too, so their spread may be wider."
@@ -353,19 +380,16 @@ def path(scene: Scene) -> None:
 def path_table(scene: Scene, source: str) -> pd.DataFrame | None:
     """Response table of the first gene of a path: measured and predicted, or asked of the model where it was never perturbed."""
     if source in scene.effects.obs_names:
+        if source in scene.held_out:
+            st.markdown(held_out_words(scene.held_out[source]))
         return scene.table(source)
-    model = loaders.predictor(scene.run)
-    if model is None:
+    if loaders.predictor(scene.run) is None:
         return None
-    answer = model.effects((source,))
-    st.caption(
-        f":orange-badge[network only] {plain(source)} was never perturbed alone in these cells: what stands here rests on the network."
-    )
-    nothing = np.full(len(answer.mean.columns), np.nan)
-    table = pd.DataFrame({"gene": answer.mean.columns.astype(str), "observed": nothing, "observed_se": nothing, "train_mean": nothing})
-    table["predicted"], table["predicted_sd"] = answer.mean.iloc[0].to_numpy(), answer.deviation.iloc[0].to_numpy()
-    table["target"] = table["gene"] == source
-    return response.with_tests(table, None)
+    answer = loaders.answer(scene.run, Question({source: None}))
+    st.caption(f"{BADGES[answer.basis]} {MEANING[answer.basis]}")
+    words = {"effect": "predicted", "sd": "predicted_sd", "perturbed": "target"}
+    table = answer.table.rename(columns=words).drop(columns=["low", "high"])
+    return response.with_tests(table.assign(observed=np.nan, observed_se=np.nan, train_mean=np.nan), None)
 
 
 def path_words(table: pd.DataFrame, genes: tuple[str, ...]) -> str:
@@ -403,12 +427,15 @@ def everything(scene: Scene) -> None:
         st.info("The table of all perturbations comes from the evaluation of this run:")
         st.code(command("gpovae", "evaluate", scene.run.path), language="bash")
         return
+    summary = pd.DataFrame(summary[~summary["Perturbation"].isin(list(scene.held_out))]).reset_index(drop=True)
     size = response.effect_sizes(scene.effects, scene.reference)  # type: ignore[arg-type]
     counted = loaders.changed(scene.run, scene.reference)
     names = list(summary["Perturbation"])
     summary.insert(2, "Effect size", size.reindex(names).to_numpy())
     summary.insert(3, "Changed genes", np.nan if counted is None else counted.reindex(names).to_numpy())
     known = summary.dropna(subset=["rho, model", "rho, training mean"])
+    if scene.held_out:
+        held_out_scores(scene)
     better = int((known["rho, model"] > known["rho, training mean"]).sum())
     st.caption(
         f"{len(summary):,} perturbations, {scene.cells}; for {better:,} of {len(known):,} the model beats the training mean. Effect "
@@ -432,16 +459,32 @@ def everything(scene: Scene) -> None:
     heatmap(scene)
 
 
+def held_out_scores(scene: Scene) -> None:
+    """Perturbations that no training cell has, apart from those that the model learned."""
+    st.markdown(f"{BADGES['held out']} No cell of these trained the model; they are in no other score, table or heat map of this tab.")
+    report = pick(loaders.evaluation(scene.run), "unseen") or {}
+    if not report.get("per_perturbation"):
+        why = report.get("reason") or "Evaluate this run again to have them scored."
+        st.caption(plain(f"Held out: {', '.join(scene.held_out)}. {why}"))
+        return
+    st.dataframe(held_out_table(report), hide_index=True, key="held_out_perturbations")
+    st.caption(
+        "rho over genes without the perturbed one, against all cells of the perturbation and controls that did not train. Answer: what is "
+        "shown as predicted here and on What if. Untrained row: what the autoencoder itself would say; shown nowhere else."
+    )
+
+
 def heatmap(scene: Scene) -> None:
-    layers = {name: pd.DataFrame(scene.effects.layers[layer], scene.effects.obs_names, scene.effects.var_names) for name, layer in (
+    layers = {name: pd.DataFrame(scene.effects.layers[layer], scene.effects.obs_names, scene.effects.var_names).drop(
+        index=list(scene.held_out)) for name, layer in (
         ("observed", response.LAYER[scene.reference]), ("predicted", keys.PREDICTED))}  # fmt: skip
     rows, genes = min(len(layers["observed"]), response.HEAT_ROWS), min(scene.effects.n_vars, response.HEAT_GENES)
     show(
         response.effect_heatmap(layers["observed"], layers["predicted"]),
         "heatmap",
         f"Observed ({scene.cells}) and predicted effects in the same order, both clustered by the observed: the {genes:,} strongest "
-        f"of {scene.effects.n_vars:,} genes under the {rows:,} strongest of {scene.effects.n_obs:,} perturbations. Red: up, blue: down. "
-        f"{heat_words(layers['observed'], layers['predicted'])}",
+        f"of {scene.effects.n_vars:,} genes under the {rows:,} strongest of {len(layers['observed']):,} perturbations. Red: up, blue: "
+        f"down. {heat_words(layers['observed'], layers['predicted'])}",
         scene.file("heatmap"),
         lambda gene: choose_gene(scene.run, gene),
     )

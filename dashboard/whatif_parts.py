@@ -323,7 +323,7 @@ def how_good(run: RunFolder) -> None:
     )
     st.dataframe(score_table(report), hide_index=True, key="whatif_scores")
     st.markdown(verdict(report))
-    each = per_perturbation(report)
+    each = held_out_table(report)
     if len(each):
         with st.expander("Every held-out perturbation"):
             st.dataframe(each, hide_index=True, key="whatif_each")
@@ -376,18 +376,18 @@ def verdict(report: dict[str, Any]) -> str:
     )
 
 
-def per_perturbation(report: dict[str, Any]) -> pd.DataFrame:
+def held_out_table(report: dict[str, Any]) -> pd.DataFrame:
+    """Every held-out perturbation with its scores; the untrained row only where a model was trained without it."""
     rows = [row for row in report.get("per_perturbation") or [] if isinstance(row, dict)]
-    return pd.DataFrame(
-        [
-            {
-                "Perturbation": str(row.get("perturbation")),
-                "Cells": row.get("cells"),
-                "Perturbations that move it": row.get("moved_by"),
-                "rho, network": pick(row, "rho", "network"),
-                "rho, mean over perturbations": pick(row, "rho", "perturbation_mean"),
-                "Ceiling": row.get("ceiling"),
-            }
-            for row in rows
-        ]
+    table = pd.DataFrame(
+        {
+            "Perturbation": [str(row.get("perturbation")) for row in rows],
+            "Cells": [row.get("cells") for row in rows],
+            "Perturbations that move it": [row.get("moved_by") for row in rows],
+            "rho, answer": [pick(row, "rho", "network") for row in rows],
+            "rho, untrained row": [pick(row, "rho", "autoencoder") for row in rows],
+            "rho, mean over perturbations": [pick(row, "rho", "perturbation_mean") for row in rows],
+            "Ceiling": [row.get("ceiling") for row in rows],
+        }
     )
+    return table if any("autoencoder" in (row.get("rho") or {}) for row in rows) else table.drop(columns="rho, untrained row")

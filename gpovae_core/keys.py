@@ -35,6 +35,7 @@ OBSERVED_TEST = "observed_test"
 OBSERVED_ALL = "observed_all"
 OBSERVED_TRAIN = "observed_train"
 PREDICTED = "predicted"
+RESTS_ON = "rests_on"  # column of obs: what the prediction of a row rests on, see whatif.Basis
 
 
 def standard_error(layer: str) -> str:

@@ -125,6 +125,11 @@ class Screen:
         response[np.arange(len(self.own)), self.observed.sources] = 1.0
         return response
 
+    @cached_property
+    def mean_effect(self) -> np.ndarray:
+        """(G,) mean over the perturbations, without the perturbed genes' own falls."""
+        return _mean(self.effects)
+
     def moved_by(self, gene: str) -> pd.DataFrame:
         """Perturbations that move `gene`, strongest first: perturbation, change (log2 fold change of the gene), probability."""
         at = self.panel.position(gene)

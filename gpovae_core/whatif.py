@@ -50,6 +50,17 @@ NORMAL_95 = 1.96
 NetworkOnly = tuple[Screen, PartWeights]
 
 
+def network_alone(prepared: PreparedCells, settings: Settings) -> Callable[[], NetworkOnly]:
+    """What the training perturbations say of genes that none of them perturbs; learned when it is first asked for."""
+
+    @cache
+    def learned() -> NetworkOnly:
+        screen = Screen.of(prepared, settings)
+        return screen, fit_weights(screen)
+
+    return learned
+
+
 @dataclass(frozen=True)
 class Reach:
     """How far the screen knocked every panel gene down, and which genes its training cells speak for.
@@ -237,17 +248,21 @@ def ask_run(
     needed = any(reach.spoken_for(one.genes) for one in questions)
     predictor = EffectPredictor(load_model(run), prepared, settings.inference) if needed else None
 
-    @cache
-    def network_only() -> NetworkOnly:
-        screen = Screen.of(prepared, settings)
-        return screen, fit_weights(screen)
-
-    answers = []
+    network_only, answers = network_alone(prepared, settings), []
     for done, one in enumerate(questions):
         answers.append(ask(predictor, reach, one, prepared.cells.var_names, network_only))
         if progress:
             progress((done + 1) / len(questions))
     return answers
+
+
+def answer_unseen(
+    predictor: EffectPredictor, prepared: PreparedCells, reach: Reach, network_only: Callable[[], NetworkOnly]
+) -> list[Answer]:
+    """What the run says of every perturbation that was held out as a whole, knocked down as in the screen."""
+    genes = prepared.cells.var_names
+    asked = [question(prepared.panel, dict.fromkeys(name.split(keys.PAIR_SEPARATOR))) for name in prepared.unseen]
+    return [ask(predictor, reach, one, genes, network_only) for one in asked]
 
 
 def with_measured(answer: Answer, effects: AnnData | None, layer: str) -> pd.DataFrame:

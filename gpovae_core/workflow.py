@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gpovae_core import keys
 from gpovae_core.config import Settings
 from gpovae_core.data import cache
 from gpovae_core.errors import DataError, GpoVaeError, QueryError, RunError, SettingsError
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
     from gpovae_core.data.schema import PreparedCells
     from gpovae_core.evaluation.known import KnownEdges
+    from gpovae_core.inference import EffectPredictor, PredictedEffects
+    from gpovae_core.training.network_fit import NetworkFit
     from gpovae_core.training.probe import Probe
 
 Report = Callable[[str, float], None]
@@ -146,7 +149,7 @@ def score_run(
     """
     from gpovae_core.evaluation.null import alignment_null, null_warning
     from gpovae_core.evaluation.report import effects_table, evaluate
-    from gpovae_core.inference import treatment_effects
+    from gpovae_core.inference import EffectPredictor
     from gpovae_core.training.fit import load_model
     from gpovae_core.training.health import health
     from gpovae_core.training.network_fit import NetworkFit
@@ -156,16 +159,17 @@ def score_run(
     true = _true_edges(run, truth)
     prepared = run.cells()
     model = load_model(run)
-    predicted = treatment_effects(
-        model, prepared, settings=settings.inference, progress=lambda share: _tell(report, "predicting effects", share)
-    )
-    run.write_effects(effects_table(prepared, predicted.mean, predicted.deviation))
-    _tell(report, "scoring", 0.0)
+    predictor = EffectPredictor(model, prepared, settings.inference)
+    predicted = predictor.effects(prepared.perturbations, lambda share: _tell(report, "predicting effects", share))
     arrays = run.network_arrays()
     stage = NetworkFit.from_arrays(arrays) if arrays else None
+    unseen, rests_on = _answer_unseen(prepared, settings, stage, predictor, predicted) if prepared.unseen else ({}, {})
+    run.write_effects(effects_table(prepared, predicted.mean, predicted.deviation, rests_on))
+    _tell(report, "scoring", 0.0)
     hops = settings.loss.hops
     scores = evaluate(prepared, predicted.mean, run.edge_probabilities(), settings.evaluation, threshold, stage, known, true, hops)
     scores["notes"] += faults
+    scores["unseen"] = unseen
     scores["health"] = health(model, prepared, run.metrics(), settings)
     if stage is None:
         scores["alignment_null"] = alignment_null(prepared, settings)
@@ -177,6 +181,32 @@ def score_run(
     run.write_evaluation(scores)
     _tell(report, "scoring", 1.0)
     return scores
+
+
+def _answer_unseen(
+    prepared: PreparedCells, settings: Settings, stage: NetworkFit | None, predictor: EffectPredictor, predicted: PredictedEffects
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Put in the place of what untrained mask rows predict what What-if answers, so that every screen shows the same.
+
+    Returns the scores of both (evaluation.unseen; {"reason"} where there is no answer), and what each perturbation rests on.
+    """
+    from gpovae_core.evaluation.unseen import beside_baselines, scores
+    from gpovae_core.whatif import Reach, answer_unseen, network_alone
+
+    names = list(prepared.unseen)
+    own = predicted.mean.loc[names].copy()
+    reach, network_only = Reach.of(prepared, settings, stage), network_alone(prepared, settings)
+    predicted.mean.loc[names] = predicted.deviation.loc[names] = np.nan
+    rests_on = {name: reach.basis(tuple(name.split(keys.PAIR_SEPARATOR))) for name in names}
+    try:
+        for answer in answer_unseen(predictor, prepared, reach, network_only):
+            table = answer.table.set_index("gene").loc[list(predicted.mean.columns), ["effect", "sd"]].astype(np.float32)
+            name = answer.question.perturbation
+            predicted.mean.loc[name], predicted.deviation.loc[name] = table["effect"], table["sd"]
+        found = scores(beside_baselines(prepared, settings, network_only()[0], predicted.mean.loc[names], own))
+    except QueryError as error:
+        return {"reason": str(error)}, dict(rests_on)
+    return found, dict(rests_on)
 
 
 def _known_edges(files: Sequence[Path] | None) -> tuple[list[KnownEdges], list[str]]:

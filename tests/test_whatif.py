@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from functools import cache
+from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,12 +17,14 @@ from gpovae_core.config import InferenceSettings, make_settings
 from gpovae_core.data.schema import PreparedCells
 from gpovae_core.errors import QueryError
 from gpovae_core.evaluation.unseen import hold_out
-from gpovae_core.inference import EffectPredictor
+from gpovae_core.inference import EffectPredictor, treatment_effects
 from gpovae_core.model.module import GpoVae
+from gpovae_core.training.fit import load_model
 from gpovae_core.training.network_fit import NetworkFit, fit_network
 from gpovae_core.unseen import Screen, fit_weights, predict_unseen
-from gpovae_core.whatif import Answer, NetworkOnly, Question, Reach, ask, question, with_measured
-from tests.toy import tiny_settings, toy_cells
+from gpovae_core.whatif import Answer, NetworkOnly, Question, Reach, ask, ask_run, question, with_measured
+from gpovae_core.workflow import start_run
+from tests.toy import tiny_settings, toy_cells, write_toy
 
 SETTINGS = make_settings("evidence")
 ASKING = InferenceSettings(guide_samples=8, basal_draws=4, spread_samples=4, library_levels=4)
@@ -88,6 +92,24 @@ def test_reach_is_the_same_with_and_without_a_network_stage() -> None:
     np.testing.assert_allclose(free.change[free.trained], reach().change[free.trained], rtol=1e-6)
     np.testing.assert_array_equal(free.assumed, reach().assumed)
     assert not reach().assumed[reach().panel.position(genes()[0])]
+
+
+def test_a_run_stores_for_a_held_out_perturbation_what_what_if_answers(tmp_path: Path) -> None:
+    name = toy_cells().perturbations[0]
+    run = start_run(write_toy(tmp_path), tmp_path / "run", tiny_settings("evidence", data={"unseen": [name]}))
+    (found,) = ask_run(run, (name,), {})
+    stored: Any = run.effects()
+    assert (found.basis, stored.obs.at[name, keys.RESTS_ON]) == ("held out", "held out")
+    assert (stored.obs[keys.RESTS_ON] == "seen").sum() == len(stored) - 1
+    effect = found.table.set_index("gene")["effect"][list(stored.var_names)]
+    np.testing.assert_allclose(stored.to_df(keys.PREDICTED).loc[name], effect, rtol=1e-5)
+    own = treatment_effects(load_model(run), run.cells(), (name,), run.settings().inference).mean.loc[name]
+    assert np.abs(own - effect).max() > 0.01
+    others = [gene for gene in stored.var_names if gene != name]
+    truth = stored.to_df(keys.OBSERVED_TEST).loc[name, others]
+    scores = run.evaluation()["unseen"]["pooled"]["rho"]
+    assert scores["network"] == pytest.approx(np.corrcoef(truth, effect[others])[0, 1], abs=1e-5)
+    assert scores["autoencoder"] == pytest.approx(np.corrcoef(truth, own[others])[0, 1], abs=1e-5)
 
 
 def test_what_an_answer_rests_on() -> None:

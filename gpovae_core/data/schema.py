@@ -189,6 +189,21 @@ class PreparedCells:
         """All perturbations that have cells, sorted, without the control."""
         return tuple(sorted(set(self.labels) - {keys.CONTROL}))
 
+    @cached_property
+    def unseen(self) -> tuple[str, ...]:
+        """Perturbations held out as a whole, sorted."""
+        return tuple(sorted(set(self.labels[self.where(splits=(keys.UNSEEN,))])))
+
+    def without_unseen(self) -> PreparedCells:
+        """The cells of all other perturbations and the controls; itself where nothing is held out as a whole."""
+        from gpovae_core.data.store import rows_of
+
+        if not self.unseen:
+            return self
+        kept = np.flatnonzero(~self.where(splits=(keys.UNSEEN,)))
+        obs = cast("pd.DataFrame", self.cells.obs.iloc[kept])
+        return PreparedCells.of(rows_of(self.counts, kept), obs, list(self.cells.var_names), self.panel, self.report)
+
     def where(self, perturbation: str | None = None, splits: tuple[str, ...] = keys.SPLITS) -> np.ndarray:
         """(n_obs,) bool: cells of a perturbation (all where None) in the given splits."""
         mask = np.asarray(self.cells.obs[keys.SPLIT].isin(splits), dtype=bool)

@@ -90,21 +90,27 @@ def evaluate(
     weights: (n, n) W in panel order, row = source. threshold: W above it is an edge; `settings.threshold` where None.
     fit: the network stage where the run had one; the rankings by W and by T_K and the false-edge rates are then reported too.
     references: networks known from elsewhere; truth: the true edges of simulated cells (source, target, weight); hops: K of T_K.
-    Response: keys.HELD_OUT cells ("test") and every cell ("all"); `cells` counts perturbed cells. Network: keys.HELD_OUT cells.
+    Response: keys.TEST cells ("test") and every cell ("all"); `cells` counts perturbed cells. Network: keys.TEST cells. Perturbations held
+    out as a whole are in no score: nothing was learned of them, so they answer another question (evaluation.unseen).
     """
     cut = _checked_threshold(settings.threshold if threshold is None else threshold)
     if weights.shape != (len(prepared.panel),) * 2:
         raise ValueError(f"weights has shape {weights.shape}, the panel has {len(prepared.panel)} genes")
     notes: list[str] = []
+    seen = prepared.without_unseen()
+    if prepared.unseen:
+        notes.append(f"Held out as a whole, with all their cells, and in no score of seen perturbations: {_listed(prepared.unseen)}.")
     expression = log_expression(prepared.counts, prepared.library_size)
-    train_table, validation_table = (average_effects(prepared, (split,)) for split in (keys.TRAIN, keys.VALIDATION))
+    train_table, validation_table = (average_effects(prepared, (split,), seen.perturbations) for split in (keys.TRAIN, keys.VALIDATION))
     training = train_table.mean
     model = _aligned(predicted, training)
     both = calibrated(model, train_table, validation_table)
     linear = linear_model(prepared, expression, training, validation_table.mean, settings.seed)
     predictions = {"model": model, "calibrated": both.prediction, **baseline_predictions(training), "linear": linear.prediction}
     _note_predictions(predictions, notes)
-    response = _response_section(prepared, expression, predictions, training, settings)
+    response = _response_section(
+        seen, log_expression(seen.counts, seen.library_size) if prepared.unseen else expression, predictions, training, settings
+    )
     notes.append(
         "The reference 'all' holds the cells that the model and the baselines were fitted to: its scores flatter, and may pass its ceiling."
     )
@@ -207,10 +213,11 @@ def evaluate_edges(
 def held_out_pairs(prepared: PreparedCells, expression: sparse.csr_matrix | None = None) -> PairStatistics:
     """Every single-gene perturbation with held-out cells against every measured panel gene, on the held-out cells.
 
+    Genes held out as a whole are no sources: no cell speaks for or against their row of W, which would be scored beside learned ones.
     expression: `log_expression` of all cells where it is at hand. Combinations are no sources: their effect is no one gene's.
     """
     values = log_expression(prepared.counts, prepared.library_size) if expression is None else expression
-    kept = np.flatnonzero(prepared.where(splits=keys.HELD_OUT))
+    kept = np.flatnonzero(prepared.where(splits=(keys.TEST,)))
     labels = prepared.labels[kept]
     present = set(labels)
     sources = [gene for gene in prepared.panel.data.perturbed if gene in present]
@@ -218,16 +225,20 @@ def held_out_pairs(prepared: PreparedCells, expression: sparse.csr_matrix | None
     return pair_statistics(values[:, prepared.panel_columns][kept], labels, sources, targets)
 
 
-def effects_table(prepared: PreparedCells, predicted: pd.DataFrame, predicted_sd: pd.DataFrame) -> AnnData:
+def effects_table(
+    prepared: PreparedCells, predicted: pd.DataFrame, predicted_sd: pd.DataFrame, rests_on: Mapping[str, str] | None = None
+) -> AnnData:
     """Observed and predicted effects side by side, as stored in effects.h5ad.
 
     obs = all perturbations with cells, with the cells behind each observed row; var = measured genes; layers keys.OBSERVED_TEST,
     OBSERVED_ALL, OBSERVED_TRAIN and PREDICTED (float32, log2(counts per 10,000 + 1) against control), each with its standard
-    error; NaN = no cells, or no prediction. predicted, predicted_sd: (perturbations x genes).
+    error; NaN = no cells, or no prediction. predicted, predicted_sd: (perturbations x genes). rests_on: perturbation -> what its
+    prediction rests on (whatif.Basis), "seen" where not given.
     """
     import anndata
 
     obs = pd.DataFrame(index=pd.Index(prepared.perturbations, dtype=object, name=keys.PERTURBATION))
+    obs[keys.RESTS_ON] = [(rests_on or {}).get(name, "seen") for name in prepared.perturbations]
     genes = prepared.cells.var_names.astype(object)
     layers: dict[str, np.ndarray] = {}
     for layer, splits in OBSERVED.items():
@@ -486,7 +497,7 @@ def _note_sources(prepared: PreparedCells, pairs: PairStatistics, notes: list[st
     combinations = [name for name in prepared.perturbations if keys.PAIR_SEPARATOR in name]
     if combinations:
         notes.append(f"Combinations are not counted as sources of edges: {_listed(combinations)}.")
-    silent = [gene for gene in prepared.panel.data.perturbed if gene not in pairs.sources]
+    silent = [gene for gene in prepared.panel.data.perturbed if gene not in (*pairs.sources, *prepared.unseen)]
     if silent:
         notes.append(f"No held-out cells of their own, so their edges are not scored: {_listed(silent)}.")
     if pairs.control_cells == 0:

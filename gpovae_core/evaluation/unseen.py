@@ -21,16 +21,19 @@ from gpovae_core.data.schema import PreparedCells
 from gpovae_core.errors import QueryError
 from gpovae_core.evaluation.baselines import attainable, perturbation_mean, split_half_correlations
 from gpovae_core.evaluation.response import median, pearson
-from gpovae_core.unseen import PartWeights, Screen, fit_weights
+from gpovae_core.unseen import PartWeights, Screen, fit_weights, predict_unseen
 
 METHODS = ("network", "perturbation_mean", "mean_of_others", "no_effect")
 """network: the prediction; perturbation_mean: mean over the training perturbations, as published; mean_of_others: the same without the
-perturbed genes' own falls; no_effect: zero, whose correlation is undefined."""
+perturbed genes' own falls; no_effect: zero, whose correlation is undefined. Where a model was trained without them also autoencoder: what
+its own untrained mask row gives."""
 
 FEWEST_TRAINING = 4
 _HALVINGS = 20
 
 Progress = Callable[[str, float], None]
+Autoencoder = Callable[[PreparedCells, tuple[str, ...]], pd.DataFrame]
+"""Trains on cells with some perturbations held out, and gives what the model itself says of those (perturbations x genes)."""
 
 
 @dataclass(frozen=True)
@@ -89,10 +92,15 @@ def draw_held_out(names: tuple[str, ...], at_once: int, draws: int, seed: int) -
 
 
 def predict_held_out(
-    prepared: PreparedCells, settings: Settings, at_once: int = 3, draws: int = 5, seed: int = 0, progress: Progress | None = None
+    prepared: PreparedCells,
+    settings: Settings,
+    at_once: int = 3,
+    draws: int = 5,
+    seed: int = 0,
+    progress: Progress | None = None,
+    autoencoder: Autoencoder | None = None,
 ) -> Predicted:
-    """The protocol: every draw learns from the other perturbations alone."""
-    expression = log_expression(prepared.counts, prepared.library_size)
+    """The protocol: every draw learns from the other perturbations alone. autoencoder: None where no model is to be trained."""
     chosen = draw_held_out(candidates(prepared), at_once, draws, seed)
     parts = []
     for number, names in enumerate(chosen):
@@ -102,10 +110,15 @@ def predict_held_out(
                 progress(f"holding out {', '.join(chosen[number])}", (number + share) / len(chosen))
 
         tell(0.0)
-        parts.append(_one_draw(prepared, settings, names, number, expression, tell))
+        apart = hold_out(prepared, names)
+        screen = Screen.of(apart, settings)
+        weights = fit_weights(screen, progress=lambda share, tell=tell: tell(0.9 * share))
+        answers = pd.DataFrame([predict_unseen(screen, weights, name) for name in names], index=pd.Index(names), columns=screen.genes)
+        own = autoencoder(apart, names) if autoencoder else None
+        parts.append(beside_baselines(apart, settings, screen, answers, own, number))
     return Predicted(
         names=tuple(name for part in parts for name in part.names),
-        predictions={method: np.concatenate([part.predictions[method] for part in parts]) for method in METHODS},
+        predictions={method: np.concatenate([part.predictions[method] for part in parts]) for method in parts[0].predictions},
         **{
             field: np.concatenate([getattr(part, field) for part in parts])
             for field in ("draw", "cells", "observed", "moved_by", "ceiling")
@@ -113,48 +126,49 @@ def predict_held_out(
     )
 
 
-def _one_draw(
-    prepared: PreparedCells, settings: Settings, names: tuple[str, ...], number: int, expression: Any, tell: Callable[[float], None]
+def beside_baselines(
+    apart: PreparedCells, settings: Settings, screen: Screen, answers: pd.DataFrame, own: pd.DataFrame | None = None, draw: int = 0
 ) -> Predicted:
-    apart = hold_out(prepared, names)
-    screen = Screen.of(apart, settings)
-    weights = fit_weights(screen, progress=lambda share: tell(0.9 * share))
+    """Answers (held-out perturbations x genes) with what they are compared with. screen: of the training cells of `apart`;
+    own: what the autoencoder itself says, where one was trained."""
+    names = tuple(answers.index)
     reference = average_effects(apart, keys.HELD_OUT, names)
-    own = _own_columns(apart, names)
+    columns = _own_columns(apart, names)
     observed = reference.mean.to_numpy().copy()
-    observed[own] = np.nan
+    observed[columns] = np.nan
     training = average_effects(apart, (keys.TRAIN,), screen.names).mean
-    made = np.stack([screen.parts(apart.panel.position(name)) for name in names])
     predictions = {
-        "network": np.einsum("k,hkg->hg", weights.weights, made),
+        "network": answers.to_numpy(),
         "perturbation_mean": np.tile(perturbation_mean(training).to_numpy()[0], (len(names), 1)),
-        "mean_of_others": made[:, 0],
+        "mean_of_others": np.tile(screen.mean_effect, (len(names), 1)),
         "no_effect": np.zeros(observed.shape),
     }
+    if own is not None:
+        predictions["autoencoder"] = own.loc[list(names), answers.columns].to_numpy()
     return Predicted(
         names=names,
-        draw=np.full(len(names), number),
+        draw=np.full(len(names), draw),
         cells=reference.cells.to_numpy(),
         observed=observed,
         predictions=predictions,
-        moved_by=np.array([len(screen.moved_by(name)) for name in names]),
-        ceiling=_ceilings(apart, names, own, expression, settings.evaluation.seed),
+        moved_by=np.array([0 if keys.PAIR_SEPARATOR in name else len(screen.moved_by(name)) for name in names]),
+        ceiling=_ceilings(apart, names, columns, settings.evaluation.seed),
     )
 
 
 def _own_columns(prepared: PreparedCells, names: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
-    place = prepared.cells.var_names.get_indexer(list(names))
-    rows = np.flatnonzero(place >= 0)
-    return rows, place[rows]
+    """Rows and columns of the perturbed genes, of both where a perturbation is a combination."""
+    pairs = [(row, gene) for row, name in enumerate(names) for gene in name.split(keys.PAIR_SEPARATOR)]
+    rows, place = np.array([row for row, _ in pairs]), prepared.cells.var_names.get_indexer([gene for _, gene in pairs])
+    return rows[place >= 0], place[place >= 0]
 
 
-def _ceilings(
-    prepared: PreparedCells, names: tuple[str, ...], own: tuple[np.ndarray, np.ndarray], expression: Any, seed: int
-) -> np.ndarray:
+def _ceilings(prepared: PreparedCells, names: tuple[str, ...], own: tuple[np.ndarray, np.ndarray], seed: int) -> np.ndarray:
     """(h,) correlation that the true effects would reach, from halves of the cells; without the columns of the perturbed genes."""
     kept = np.flatnonzero(prepared.where(splits=keys.HELD_OUT))
     others = np.setdiff1d(np.arange(prepared.cells.n_vars), own[1])
-    halves = split_half_correlations(expression[kept][:, others], prepared.labels[kept], names, _HALVINGS, seed)[1]
+    expression = log_expression(prepared.counts[kept], prepared.library_size[kept])
+    halves = split_half_correlations(expression[:, others], prepared.labels[kept], names, _HALVINGS, seed)[1]
     return attainable(halves.mean(axis=0))
 
 

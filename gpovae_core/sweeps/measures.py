@@ -7,10 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from gpovae_core import keys
 from gpovae_core.evaluation.network import score_edges, top_pairs
 from gpovae_core.evaluation.report import held_out_pairs
-from gpovae_core.evaluation.response import pearson
 from gpovae_core.network.grn import GeneNetwork
 from gpovae_core.training.runs import RunFolder
 
@@ -36,6 +34,7 @@ MEASURES: dict[str, Measure] = {
     "median_rho_train_mean": Measure("Median rho of the training mean"),
     "median_rho_ceiling": Measure("Ceiling of the median rho"),
     "rho_unseen": Measure("rho on unseen perturbations", "rho_unseen_mean"),
+    "rho_unseen_autoencoder": Measure("rho of the autoencoder's own answer, on unseen ones", "rho_unseen_mean"),
     "rho_unseen_mean": Measure("rho of the mean over trained perturbations, on unseen ones"),
     "mu_wd_top": Measure("muWD of the strongest edges", "mu_wd_top_difference", "mu_wd_top_best"),
     "mu_wd_top_difference": Measure("muWD of as many by mean difference"),
@@ -70,7 +69,7 @@ def measure_run(run: RunFolder, top: int) -> Values:
     values["ate_rho_calibrated"] = held_out["ate_rho"].get("calibrated")
     network = report["network"]
     values |= {key: network.get(key) for key in ("mu_wd", "bh_share", "for", "false_edge_rate")}
-    values |= _at_equal_edges(run, top) | _shape_of_w(run) | _unseen(run)
+    values |= _at_equal_edges(run, top) | _shape_of_w(run) | _unseen(report)
     metrics = run.metrics()
     values |= {"epochs": float(len(metrics)), "seconds": float(metrics["seconds"].sum())} if len(metrics) else {}
     return {name: None if value is None or not np.isfinite(value) else float(value) for name, value in values.items()}
@@ -108,16 +107,8 @@ def _shape_of_w(run: RunFolder) -> Values:
     return found | ({"w_other": float(other.mean()), "w_other_moved": float(np.abs(other - 0.5).max())} if len(other) else {})
 
 
-def _unseen(run: RunFolder) -> Values:
-    """Pearson over all entries of perturbations held out as a whole, their own genes left out: prediction, and mean over the others."""
-    unseen = set(run.settings().data.unseen)
-    if not unseen:
-        return {}
-    table: Any = run.effects()
-    rows = np.array([name in unseen for name in table.obs_names])
-    itself = np.array([[gene in name.split(keys.PAIR_SEPARATOR) for gene in table.var_names] for name in table.obs_names[rows]])
-    observed, predicted = (np.asarray(table.layers[key], dtype=np.float64) for key in (keys.OBSERVED_TEST, keys.PREDICTED))
-    trained = np.asarray(table.layers[keys.OBSERVED_TRAIN], dtype=np.float64)[~rows]
-    mean = np.broadcast_to(np.nanmean(trained, axis=0), observed[rows].shape)
-    truth = observed[rows][~itself]
-    return {"rho_unseen": pearson(predicted[rows][~itself], truth), "rho_unseen_mean": pearson(mean[~itself], truth)}
+def _unseen(report: dict[str, Any]) -> Values:
+    """Pearson over all entries of perturbations held out as a whole, their own genes left out (evaluation.unseen)."""
+    rho = (report.get("unseen") or {}).get("pooled", {}).get("rho", {})
+    names = {"rho_unseen": "network", "rho_unseen_autoencoder": "autoencoder", "rho_unseen_mean": "perturbation_mean"}
+    return {measure: rho.get(method) for measure, method in names.items()}

@@ -221,14 +221,22 @@ def test_combinations_and_unseen_perturbations(mixed):
     got = evaluate(mixed, prediction(mixed), np.where(true_network(mixed.panel), 0.9, 0.1), SETTINGS)
     section = got["response"]["test"]
     rho = {row["perturbation"]: row["rho"] for row in section["per_perturbation"]}
-    assert section["perturbations"] == 7
-    assert rho["PERT4"]["train_mean"] is None
-    assert rho["PERT4"]["model"] is not None
+    assert section["perturbations"] == 6
+    assert "PERT4" not in rho
+    assert set(section["compared"].values()) == {6}
     assert rho["PERT0+PERT2"]["train_mean"] is not None
     notes = " ".join(got["notes"])
-    assert "no train_mean, for PERT4" in notes
+    assert "in no score of seen perturbations: PERT4." in notes
     assert "not counted as sources of edges: PERT0+PERT2" in notes
-    assert held_out_pairs(mixed).sources == PERTURBED
+    assert "their edges are not scored" not in notes
+    assert held_out_pairs(mixed).sources == tuple(name for name in PERTURBED if name != "PERT4")
+
+
+def test_what_is_predicted_of_an_unseen_perturbation_changes_no_score_of_the_others(mixed):
+    weights = np.where(true_network(mixed.panel), 0.9, 0.1)
+    wild = prediction(mixed)
+    wild.loc["PERT4"] = 50.0
+    assert evaluate(mixed, wild, weights, SETTINGS) == evaluate(mixed, prediction(mixed), weights, SETTINGS)
 
 
 def test_what_is_missing_is_said(screen):

@@ -12,8 +12,10 @@ from dashboard.response_tabs import PARTS
 from gpovae_core import keys
 from gpovae_core.evaluation.observed import changed_genes
 from gpovae_core.training.runs import RunFolder
+from gpovae_core.workflow import start_run
 from tests.app_words import Opener, words
 from tests.conftest import PROJECT
+from tests.toy import tiny_settings, toy_cells, write_toy
 
 DEMO = RunFolder(PROJECT / "assets" / "demo" / "run")
 
@@ -69,6 +71,21 @@ def test_draws_from_the_model_stand_beside_the_cells(demo: AppTest) -> None:
     assert f"Model, {app.multiselect[0].value[0]} perturbed: mean" in shown
 
 
+def test_a_perturbation_held_out_as_a_whole_is_called_so_and_stands_apart(open_app: Opener, tmp_path: Path) -> None:
+    name = toy_cells().perturbations[0]
+    start_run(write_toy(tmp_path), tmp_path / "held", tiny_settings("evidence", data={"unseen": [name]}))
+    app = open_app("response", folder=tmp_path, run="held", gene=toy_cells().perturbations[1])
+    shown = text(app.multiselect[0].set_value([name]).run())
+    assert not app.exception
+    assert "held out" in shown
+    assert "the answer comes from the network alone. What if gives the same answer" in shown
+    assert "Model, " not in text(at_part(app, "One gene"))
+    app = at_part(app, "All perturbations")
+    scored = next(frame.value for frame in app.dataframe if "Effect size" in frame.value)
+    apart = next(frame.value for frame in app.dataframe if "rho, untrained row" in frame.value)
+    assert (name in set(scored["Perturbation"]), list(apart["Perturbation"])) == (False, [name])
+
+
 def test_the_chosen_gene_is_the_one_of_the_network_page(demo: AppTest) -> None:
     gene = next(box for box in demo.selectbox if box.label == "Gene")
     assert gene.value == "SIM006"
@@ -107,9 +124,9 @@ def test_the_model_answers_for_the_source_of_a_path_that_was_never_perturbed(ope
     app = open_app("network", folder=tmp_path, run="demo")
     app.session_state["gpovae_state"] = {"run": "demo", "path": (gene, other)}
     app = at_part(app.switch_page("pages/response.py").run(), "Along a path")
-    assert "network only" in text(app)
+    assert "extended gene: network only" in text(app)
     table = next(frame.value for frame in app.dataframe if "W from the gene before" in frame.value)
-    assert table["predicted"].notna().all()
+    assert list(table["predicted"].notna()) == [False, True]  # its own fall is what was asked for
     assert table["observed"].isna().all()
 
 
