@@ -68,7 +68,11 @@ def gene_panel(run: RunFolder, shown: GeneNetwork, gene: str, threshold: float) 
 
 
 def _what_it_is(card: GeneCard) -> str:
-    what = "Perturbed in this screen." if card.perturbed else "Never perturbed: its outgoing edges have **no direct evidence**."
+    what = (
+        "Perturbed in this screen."
+        if card.perturbed
+        else "Never perturbed, or held out with all its cells: its outgoing edges have **no direct evidence**."
+    )
     reason = f" In the panel because: {plain(card.reason)}." if card.reason else ""
     measured = "" if card.measured else " Not measured, so nothing is known of effects on it."
     return f"{what}{reason}{measured}"
@@ -124,7 +128,7 @@ def forget_edge() -> None:
 
 
 def _standing(found: EdgeEvidence) -> str:
-    kind = "a perturbed source" if found.perturbed else "a source never perturbed"
+    kind = "a perturbed source" if found.perturbed else "a source never perturbed, or held out"
     words = [f"W = **{found.weight:.3f}**, rank {found.rank:,} of {found.of:,} pairs with {kind}"]
     sign = {1: "activates", -1: "represses"}.get(found.sign, "sign not known")
     words.append(sign)

@@ -26,7 +26,7 @@ from gpovae_core.plots import network as figures
 from gpovae_core.training.runs import RunFolder
 
 TABLE_ROWS = 5000
-DIRECT, NO_EVIDENCE = "source was perturbed", "no direct evidence: source never perturbed"
+DIRECT, NO_EVIDENCE = "source was perturbed", "no direct evidence: source never perturbed, or held out"
 TURN = "gpovae_path_turn"
 OPEN = "network_part"
 """Key of the tabs in the session: the name of the open one."""

@@ -394,8 +394,8 @@ class NetworkView {
     else if (total > this.shownCount) parts.push(`the strongest ${number(this.shownCount)} drawn, ${number(total - this.shownCount)} hidden`);
     if (ego && value < view.floor) parts.push("release the slider to load weaker edges");
     parts.push(`${number(genes)} gene${genes === 1 ? "" : "s"} shown`);
-    if (this.indirect[at]) parts.push(`${number(this.indirect[at])} start at a gene that was never perturbed: no direct evidence`);
-    if (this.hidden?.[at]) parts.push(`${number(this.hidden[at])} more without direct evidence (source never perturbed) are hidden`);
+    if (this.indirect[at]) parts.push(`${number(this.indirect[at])} start at a gene never perturbed, or held out: no direct evidence`);
+    if (this.hidden?.[at]) parts.push(`${number(this.hidden[at])} more without direct evidence (source never perturbed, or held out) are hidden`);
     if (this.rare?.[at]) parts.push(`${number(this.rare[at])} more that come back in fewer than ${Math.round(100 * this.often)} % of the ensemble are hidden`);
     const between = view.self_loops ? "" : " between different genes";
     const falseRate = view.false_rate?.[at];
@@ -536,14 +536,14 @@ class NetworkView {
 
   geneTip(gene) {
     const count = (links) => links[gene].reduce((sum, e) => sum + this.shownEdge[e], 0);
-    const lines = [this.names[gene], this.kind[gene] === 1 ? "perturbed in this screen" : "never perturbed"];
+    const lines = [this.names[gene], this.kind[gene] === 1 ? "perturbed in this screen" : "never perturbed, or held out"];
     if (this.view.members) lines.push(this.view.members[gene] < 0 ? "in no community" : `community ${this.view.members[gene] + 1}`);
     lines.push(`regulates ${count(this.outgoing)}, regulated by ${count(this.incoming)} in this view`);
     return lines.join("\n");
   }
 
   edgeTip(e) {
-    const known = this.kind[this.source[e]] === 1 ? "" : "\nno direct evidence: the source was never perturbed";
+    const known = this.kind[this.source[e]] === 1 ? "" : "\nno direct evidence: the source was never perturbed, or held out";
     const ends = `${short(this.names[this.source[e]], 60)} → ${short(this.names[this.target[e]], 60)}`;
     const often = this.frequency[e] < 0 ? "" : `\nin ${this.frequency[e]} % of the ensemble`;
     return `${ends}\n${this.view.measure} = ${this.weight[e].toPrecision(3)}, ${SIGN_WORDS[signName(this.sign[e])]}${often}${known}\nclick for the evidence`;
@@ -812,11 +812,11 @@ class NetworkView {
     const plain = members ? p.rest : null;
     const entries = [
       [dot(plain || p.perturbed), "perturbed gene"],
-      [diamond(plain || p.extended), "extended gene, never perturbed"],
+      [diamond(plain || p.extended), "extended gene, never perturbed, or held out"],
       [`${line(rgb(p.activation))}<path d="M12 2 L20 7 L12 12 Z" fill="${rgb(p.activation)}"/>`, "activates: target falls when the source is knocked down"],
       [`${line(rgb(p.repression))}<path d="M18 1 V13" stroke="${rgb(p.repression)}" stroke-width="3"/>`, "represses: target rises"],
       [`${line(rgb(p.unknown))}<path d="M13 2 L19 7 L13 12" stroke="${rgb(p.unknown)}" fill="none" stroke-width="2"/>`, "sign not known: no clear effect measured"],
-      [`<path d="M1 7 H19" stroke="${rgb(p.unknown)}" stroke-width="2" stroke-dasharray="4 3"/>`, "dashed, or pale among many: source never perturbed"],
+      [`<path d="M1 7 H19" stroke="${rgb(p.unknown)}" stroke-width="2" stroke-dasharray="4 3"/>`, "dashed, or pale among many: source never perturbed, or held out"],
       [`<path d="M1 7 H19" stroke="${p.path}" stroke-width="4"/>`, "traced path"],
     ];
     if (members) {

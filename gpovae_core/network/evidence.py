@@ -163,6 +163,8 @@ def _influence(network: GeneNetwork, i: int, j: int, trace: PathTrace | None) ->
 def _why_not_measured(network: GeneNetwork, i: int, j: int, cells: HeldOutCells | None) -> str:
     """What keeps cells from speaking for an edge, "" where nothing does."""
     genes = network.panel.genes
+    if network.panel.is_perturbed[i] and not network.has_evidence[i]:
+        return f"No direct evidence: {genes[i]} was held out with all its cells, so no training cell shows what it does to {genes[j]}."
     if not network.has_evidence[i]:
         return f"No direct evidence: {genes[i]} was never perturbed in this screen, so no cell shows what it does to {genes[j]}."
     if not network.panel.is_measured[j]:

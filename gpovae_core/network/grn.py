@@ -66,7 +66,7 @@ class GeneNetwork:
     strength: (n, n) S, signed effect of an edge per unit of its source's own change, None where the model has none; strength_sd:
     (n, n) its standard deviation, NaN where nothing was learned;
     influence_matrix: (n, n) T_K as stored with the run, None where it is to be computed; direct_evidence: (n,) bool, was the
-    gene perturbed, so that cells speak for or against its outgoing edges (None: the perturbed genes of the panel).
+    gene perturbed in cells that trained, so that they speak for or against its outgoing edges (None: the perturbed genes of the panel).
     measure: what the weights are; "T" only in what `influence_network` gives.
     ensemble: how often each edge comes back and how much its W scatters, None where the run has none.
 
@@ -122,7 +122,7 @@ class GeneNetwork:
         """
         panel = run.panel()
         effects, signs = _observed(panel, run.effects() if run.has("effects.h5ad") else None)
-        stored = run.network_arrays()
+        stored, settings = run.network_arrays(), run.settings()
         return cls(
             panel=panel,
             weights=run.edge_probabilities(),
@@ -130,10 +130,11 @@ class GeneNetwork:
             effects=effects,
             name=run.name,
             simulated=run.source().simulated,
-            settings=run.settings().model_dump_json(),
+            settings=settings.model_dump_json(),
             strength=stored.get("strength"),
             strength_sd=stored.get("strength_sd"),
             influence_matrix=stored.get("influence"),
+            direct_evidence=panel.is_perturbed & ~np.isin(panel.genes, settings.data.unseen),
             ensemble=_readable_ensemble(run),
         )
 

@@ -47,6 +47,18 @@ def test_the_numbers_are_those_of_scipy(run: tuple[GeneNetwork, PreparedCells]) 
     assert edge_evidence(network, "PERT0001", "PERT0003", HeldOutCells.of(cells)).measured.adjusted is None  # type: ignore[union-attr]
 
 
+def test_a_gene_held_out_as_a_whole_has_no_direct_evidence(tmp_path: Path) -> None:
+    folder = make_fake_run(tmp_path / "r", n_perturbed=6, n_extended=4, n_measured=9, cells_per_perturbation=40)
+    settings = folder.settings()
+    folder.write_settings(settings.model_copy(update={"data": settings.data.model_copy(update={"unseen": ("PERT0001",)})}))
+    network, cells = GeneNetwork.from_run(folder), HeldOutCells.of(folder.cells())
+    found = edge_evidence(network, "PERT0001", "PERT0003", cells)
+    assert (found.perturbed, found.measured) == (False, None)
+    assert found.why_not.startswith("No direct evidence: PERT0001 was held out with all its cells")
+    assert found.of == (4 + 1) * (len(network) - 1)
+    assert edge_evidence(network, "PERT0002", "PERT0003", cells).perturbed
+
+
 def test_rank_counts_the_stronger_edges_out_of_genes_of_the_same_kind(run: tuple[GeneNetwork, PreparedCells]) -> None:
     network, _ = run
     table = network.edges(0.0)
