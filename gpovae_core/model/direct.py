@@ -8,7 +8,8 @@ gene m at a time for all targets at once.
 
 What pays for an indirect explanation: every edge costs its prior; an explanation is known only to within `hop_tolerance` of itself,
 since real responses are not linear; a gene that was never perturbed has a far smaller prior, as nothing else binds its edges;
-and where the source was perturbed, W never exceeds the probability that there is an effect at all.
+and where the source was perturbed, W never exceeds the probability that there is an effect, or that one is missing which the paths
+predict (in an incoherent feed-forward loop the direct edge and the path cancel, and no effect is seen at all).
 """
 
 from __future__ import annotations
@@ -18,11 +19,16 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import expit
 
+from gpovae_core.model.evidence import EvidenceRule
+
 LOG_ODDS_LIMIT = 30.0
 """Log odds of an edge are kept within this: beyond it a float32 sigmoid is 0 or 1 anyway."""
 
 FEWEST_ODDS = 0.05
 """Effects less probable than this are no predictor: a gene through which nothing passes explains nothing."""
+
+EVIDENT = 0.8
+"""Effects more probable than this tell how strong edges are."""
 
 ROW_PRIOR = (0.005, 0.5)
 _SWEEPS = 200
@@ -30,16 +36,35 @@ _TOLERANCE = 1e-4
 
 
 @dataclass(frozen=True)
+class EdgePrior:
+    """What is taken of edges before their effects are seen, by source.
+
+    log_odds: (n,) that an edge is there; least: (n,) variance of strengths that do not matter; slab: variance of the strength of an edge.
+    """
+
+    log_odds: np.ndarray
+    least: np.ndarray
+    slab: float
+
+    def posterior(self, sources: np.ndarray | int, estimate: np.ndarray, error2: np.ndarray) -> np.ndarray:
+        """Log odds of edges from `sources`, given estimates of their strengths and the squares of their errors; broadcasts."""
+        without = error2 + self.least[sources]
+        having = without + self.slab
+        return self.log_odds[sources] + 0.5 * (np.log(without / having) + estimate**2 * (1 / without - 1 / having))
+
+
+@dataclass(frozen=True)
 class DirectEdges:
     """All (n, n), row = source, column = target, zero diagonal.
 
     log_odds: of W; strength: S, change of the target per unit change of the source if the edge is there (log per log, positive: the
-    target follows the source); deviation: its posterior standard deviation, NaN where nothing was learned about the pair.
+    target follows the source); deviation: its posterior standard deviation, NaN where nothing was learned about the pair; prior.
     """
 
     log_odds: np.ndarray
     strength: np.ndarray
     deviation: np.ndarray
+    prior: EdgePrior
 
     @property
     def probabilities(self) -> np.ndarray:
@@ -53,6 +78,7 @@ class TotalEffects:
 
     effect, error: (p, n) observed log fold changes and standard errors (infinite: not measured); probability, believed: (p, n) that
     there is an effect, and its posterior mean if so (EvidenceRule.judge); own: (p,) log fold change of the perturbed gene itself.
+    rule: judges whether an effect is missing that the paths predict; where None, that proves no edge.
     """
 
     sources: np.ndarray
@@ -61,6 +87,14 @@ class TotalEffects:
     probability: np.ndarray
     believed: np.ndarray
     own: np.ndarray
+    rule: EvidenceRule | None = None
+
+    @property
+    def seen(self) -> np.ndarray:
+        """(p, n) bool: what has to be explained: measured, and not the knock-down itself."""
+        seen = np.isfinite(self.error)
+        seen[np.arange(len(self.sources)), self.sources] = False
+        return seen
 
 
 def direct_edges(total: TotalEffects, n: int, least_effect: float, hop_tolerance: float, unperturbed_prior: float) -> DirectEdges:
@@ -68,18 +102,15 @@ def direct_edges(total: TotalEffects, n: int, least_effect: float, hop_tolerance
     p = len(total.sources)
     own_row = np.full(n, -1)
     own_row[total.sources] = np.arange(p)
-    seen = np.isfinite(total.error)
-    seen[np.arange(p), total.sources] = False  # the knock-down itself is no effect to explain
+    seen = total.seen
     response = np.where(seen, total.effect, 0.0) / total.own[:, None]
     noise = np.where(seen, total.error, np.inf) / np.abs(total.own)[:, None]
     design = np.where(seen & (total.probability > FEWEST_ODDS), total.probability * total.believed, 0.0) / total.own[:, None]
     design[np.arange(p), total.sources] = 1.0
 
-    prior, ceiling = _priors(total, n, seen, unperturbed_prior)
-    evident = seen & (total.probability > 0.8)
-    slab = float(np.mean(response[evident] ** 2)) if evident.any() else 1.0
-    typical = np.median(np.abs(total.own)) if p else 1.0
-    null = np.array([(least_effect / (abs(total.own[own_row[m]]) if own_row[m] >= 0 else typical)) ** 2 for m in range(n)])
+    prior = _prior(total, n, response, least_effect, unperturbed_prior)
+    slab = prior.slab
+    ceiling = np.full((n, n), np.inf)
 
     log_odds, mean, variance = np.full((n, n), -LOG_ODDS_LIMIT), np.zeros((n, n)), np.full((n, n), np.nan)
     edge = np.zeros((n, n))  # B = W * S
@@ -91,6 +122,7 @@ def direct_edges(total: TotalEffects, n: int, least_effect: float, hop_tolerance
     for _ in range(_SWEEPS):
         indirect = np.where(seen, predicted - edge[total.sources], 0.0)
         weight = np.where(seen, 1 / (noise**2 + (hop_tolerance * indirect) ** 2), 0.0)
+        ceiling[total.sources] = _most_odds(total, indirect * total.own[:, None], hop_tolerance)
         largest = 0.0
         for m in order:
             through = reached[m]
@@ -101,8 +133,8 @@ def direct_edges(total: TotalEffects, n: int, least_effect: float, hop_tolerance
             rest = response[through] - predicted[through] + x * edge[m]
             error2 = 1 / np.where(possible, precision, 1.0)
             estimate = (x * w * rest).sum(axis=0) * error2
-            odds = prior[m] + _log_bayes_factor(estimate, error2, float(null[m]), slab)
-            odds = np.where(possible, np.clip(np.minimum(odds, ceiling[m]), -LOG_ODDS_LIMIT, LOG_ODDS_LIMIT), -LOG_ODDS_LIMIT)
+            odds = np.minimum(prior.posterior(m, estimate, error2), ceiling[m])
+            odds = np.where(possible, np.clip(odds, -LOG_ODDS_LIMIT, LOG_ODDS_LIMIT), -LOG_ODDS_LIMIT)
             strength = np.where(possible, estimate * slab / (slab + error2), 0.0)
             new = expit(odds) * strength
             step = new - edge[m]
@@ -112,21 +144,52 @@ def direct_edges(total: TotalEffects, n: int, least_effect: float, hop_tolerance
             variance[m] = np.where(possible, 1 / (precision + 1 / slab), np.nan)
         if largest < _TOLERANCE:
             break
-    return DirectEdges(log_odds, mean, np.sqrt(variance))
+    return DirectEdges(log_odds, mean, np.sqrt(variance), prior)
 
 
-def _log_bayes_factor(estimate: np.ndarray, error2: np.ndarray, null: float, slab: float) -> np.ndarray:
-    """log N(estimate; 0, error2 + null + slab) - log N(estimate; 0, error2 + null): an edge against nothing that matters."""
-    without, having = error2 + null, error2 + null + slab
-    return 0.5 * (np.log(without / having) + estimate**2 * (1 / without - 1 / having))
+def null_log_odds(total: TotalEffects, edges: DirectEdges, effect: np.ndarray, error: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """(p, n) log odds of W where there is no effect: controls in the place of the perturbed cells show `effect` with `error` (p, n).
+
+    The draw takes the place of what the source's own perturbation says about its edge. What the other perturbations say that reach the
+    source keeps its precision: no edge, up to noise. Needs total.rule; least odds where nothing was measured.
+    """
+    assert total.rule is not None
+    sources, seen, own = total.sources, total.seen, total.own[:, None]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        precision = np.nan_to_num(1 / edges.deviation[sources] ** 2 - 1 / edges.prior.slab)
+    others = np.maximum(precision - np.where(seen, (own / total.error) ** 2, 0.0), 0.0)
+    drawn = np.where(seen, (own / error) ** 2, 0.0)
+    error2 = 1 / np.where(seen, drawn + others, 1.0)
+    estimate = (drawn * effect / own + np.sqrt(others) * rng.standard_normal(effect.shape)) * error2
+    odds = np.minimum(edges.prior.posterior(sources[:, None], estimate, error2), _logit(total.rule.judge(effect, error).probability))
+    return np.where(seen, np.clip(odds, -LOG_ODDS_LIMIT, LOG_ODDS_LIMIT), -LOG_ODDS_LIMIT)
 
 
-def _priors(total: TotalEffects, n: int, seen: np.ndarray, unperturbed_prior: float) -> tuple[np.ndarray, np.ndarray]:
-    """Prior log odds (n, 1) of the edges of every gene, and the log odds (n, n) that W must not exceed."""
+def _prior(total: TotalEffects, n: int, response: np.ndarray, least_effect: float, unperturbed_prior: float) -> EdgePrior:
+    """Edges of a perturbed gene are as frequent as its effects; response: (p, n) effects per unit of the source's own change."""
+    seen, own = total.seen, np.abs(total.own)
     share = np.where(seen, total.probability, 0.0).sum(axis=1) / np.maximum(seen.sum(axis=1), 1)
-    prior = np.full((n, 1), unperturbed_prior)
-    prior[total.sources, 0] = np.clip(share, *ROW_PRIOR)
-    ceiling = np.full((n, n), np.inf)
+    probability = np.full(n, unperturbed_prior)
+    probability[total.sources] = np.clip(share, *ROW_PRIOR)
+    change = np.full(n, np.median(own) if len(own) else 1.0)
+    change[total.sources] = own
+    evident = seen & (total.probability > EVIDENT)
+    slab = float(np.mean(response[evident] ** 2)) if evident.any() else 1.0
+    return EdgePrior(_logit(probability), (least_effect / change) ** 2, slab)
+
+
+def _most_odds(total: TotalEffects, through: np.ndarray, hop_tolerance: float) -> np.ndarray:
+    """(p, n) log odds that W must not exceed; through: (p, n) log fold changes that the paths predict."""
+    probability = np.where(total.seen, total.probability, 0.0)
+    if total.rule is not None:
+        rows, columns = np.nonzero(total.seen & (np.abs(through) > total.error))  # less than that is missed by nobody
+        predicted = through[rows, columns]
+        error = np.hypot(total.error[rows, columns], hop_tolerance * predicted)
+        missing = total.rule.probability(rows, total.effect[rows, columns] - predicted, error)
+        probability[rows, columns] = np.maximum(probability[rows, columns], missing)
+    return _logit(probability)
+
+
+def _logit(probability: np.ndarray) -> np.ndarray:
     with np.errstate(divide="ignore"):
-        ceiling[total.sources] = np.where(seen, np.log(total.probability) - np.log1p(-np.minimum(total.probability, 1 - 1e-15)), -np.inf)
-    return np.log(prior) - np.log1p(-prior), ceiling
+        return np.log(probability) - np.log1p(-np.minimum(probability, 1 - 1e-15))

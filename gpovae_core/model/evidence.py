@@ -43,6 +43,10 @@ class EvidenceRule:
         mean = (responsibility[..., 1:] * kept).sum(axis=-1) / present * x
         return Evidence(np.where(seen, 1.0 - responsibility[..., 0], 0.0), np.where(seen, mean, 0.0))
 
+    def probability(self, rows: np.ndarray, effect: np.ndarray, error: np.ndarray) -> np.ndarray:
+        """(k,) posterior probability of single effects (k,) with finite errors (k,), under the perturbations `rows` (k,)."""
+        return 1.0 - _responsibility(_log_densities(effect, error, self.least_effect), self._weights()[rows])[:, 0]
+
     def _weights(self) -> np.ndarray:
         return np.concatenate([self.null_share[:, None], (1 - self.null_share)[:, None] * self.slab], axis=1)
 

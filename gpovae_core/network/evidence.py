@@ -104,6 +104,14 @@ class EdgeEvidence:
         """Whether a path through other genes is at least as probable as the edge itself."""
         return self.detour is not None and self.detour.probability >= self.weight
 
+    @property
+    def against_paths(self) -> bool:
+        """Whether the paths take away most of what the edge does: it is then inferred from an effect that is missing."""
+        if self.strength is None:
+            return False
+        direct = self.weight * self.strength
+        return direct * (self.influence - direct) < 0 and abs(self.influence) < abs(direct) / 2
+
 
 def edge_evidence(
     network: GeneNetwork,

@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.special import expit
 
 from gpovae_core.config import Settings
 from gpovae_core.data.contrasts import Contrasts, contrasts, null_contrasts
 from gpovae_core.data.schema import PreparedCells
-from gpovae_core.model.direct import DirectEdges, TotalEffects, direct_edges
+from gpovae_core.model.direct import DirectEdges, TotalEffects, direct_edges, null_log_odds
 from gpovae_core.model.evidence import Evidence, EvidenceRule, fit_evidence
 from gpovae_core.model.hops import hop_series, influence
 
@@ -77,8 +78,9 @@ def explain(prepared: PreparedCells, observed: Contrasts, rule: EvidenceRule, se
     n = len(prepared.panel)
     belief = rule.judge(observed.effect, observed.error)
     own, knock_out = own_change(observed, settings.network.perturbation, settings.network.complete_loss)
-    edges = _direct(observed, belief, own, n, settings)
-    thresholds, null = false_pairs(prepared, observed, rule, settings)
+    total = _total(observed, rule, belief, own)
+    edges = _direct(total, n, settings)
+    thresholds, null = false_pairs(prepared, observed, total, edges, settings)
     known = observed.counted
     return NetworkFit(
         log_odds=edges.log_odds,
@@ -106,12 +108,15 @@ def fit_edges(prepared: PreparedCells, settings: Settings, rows: np.ndarray, wid
     observed = replace(observed, error=widen * observed.error)
     rule = fit_evidence(observed.effect, observed.error, observed.counted, settings.network.least_effect)
     own, _ = own_change(observed, settings.network.perturbation, settings.network.complete_loss)
-    return _direct(observed, rule.judge(observed.effect, observed.error), own, len(prepared.panel), settings)
+    return _direct(_total(observed, rule, rule.judge(observed.effect, observed.error), own), len(prepared.panel), settings)
 
 
-def _direct(observed: Contrasts, belief: Evidence, own: np.ndarray, n: int, settings: Settings) -> DirectEdges:
+def _total(observed: Contrasts, rule: EvidenceRule, belief: Evidence, own: np.ndarray) -> TotalEffects:
+    return TotalEffects(observed.sources, observed.effect, observed.error, belief.probability, belief.effect, own, rule)
+
+
+def _direct(total: TotalEffects, n: int, settings: Settings) -> DirectEdges:
     network = settings.network
-    total = TotalEffects(observed.sources, observed.effect, observed.error, belief.probability, belief.effect, own)
     return direct_edges(total, n, network.least_effect, network.hop_tolerance, network.unperturbed_prior)
 
 
@@ -132,19 +137,22 @@ def own_change(observed: Contrasts, kind: str, complete_loss: float) -> tuple[np
     return np.where(falling, effect, typical), False
 
 
-def false_pairs(prepared: PreparedCells, observed: Contrasts, rule: EvidenceRule, settings: Settings) -> tuple[np.ndarray, np.ndarray]:
+def false_pairs(
+    prepared: PreparedCells, observed: Contrasts, total: TotalEffects, edges: DirectEdges, settings: Settings
+) -> tuple[np.ndarray, np.ndarray]:
     """Thresholds, and for each the expected share of all pairs that have no effect and pass it all the same.
 
-    Controls stand in for every perturbation and are judged by the rule fitted to the real effects; a pair counts with the null
-    share of its perturbation. W lies below that probability, so the share is an upper estimate for W. NaN without controls.
+    Controls stand in for every perturbation and are judged by the rule and the prior fitted to the real effects (`null_log_odds`); a pair
+    counts with the null share of its perturbation. NaN without controls.
     """
     draws = null_contrasts(prepared, observed, settings.network.null_draws, settings.training.seed)
     counted = observed.counted
-    if not draws or not counted.any():
+    if not draws or not counted.any() or total.rule is None:
         return NULL_THRESHOLDS, np.full(len(NULL_THRESHOLDS), np.nan)
-    weight = np.broadcast_to(rule.null_share[:, None], counted.shape)[counted]
-    shares = [_weighted_above(rule.judge(null.effect, null.error).probability[counted], weight) for null in draws]
-    return NULL_THRESHOLDS, np.mean(shares, axis=0)
+    weight = np.broadcast_to(total.rule.null_share[:, None], counted.shape)[counted]
+    rng = np.random.default_rng(settings.training.seed)
+    odds = (null_log_odds(total, edges, null.effect, null.error, rng) for null in draws)
+    return NULL_THRESHOLDS, np.mean([_weighted_above(expit(each[counted]), weight) for each in odds], axis=0)
 
 
 def false_edge_rate(fit: NetworkFit, weights: np.ndarray, threshold: np.ndarray | float) -> np.ndarray:

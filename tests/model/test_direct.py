@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,7 +11,8 @@ from hypothesis import strategies as st
 from scipy import stats
 from scipy.special import expit, logit
 
-from gpovae_core.model.direct import ROW_PRIOR, DirectEdges, TotalEffects, direct_edges
+from gpovae_core.model.direct import ROW_PRIOR, DirectEdges, TotalEffects, direct_edges, null_log_odds
+from gpovae_core.model.evidence import EvidenceRule, fit_evidence
 from gpovae_core.model.hops import hop_series, influence
 
 LEAST, TOLERANCE, UNPERTURBED = 0.05, 0.1, 1e-6
@@ -141,6 +144,85 @@ def test_strength_is_per_unit_of_the_sources_own_change() -> None:
     np.testing.assert_allclose(strong.strength[found], network[found], atol=0.03)
 
 
+# Effects that cancel ------------------------------------------------------------------------------------------------------
+
+
+def judged(network: np.ndarray, seed: int, noise: float = 0.04) -> TotalEffects:
+    """All genes of a linear network perturbed, effects with noise, judged by a rule that is fitted to them."""
+    seen = observed(network, range(len(network)), noise, seed)
+    rule = fit_evidence(seen.effect, seen.error, seen.seen, LEAST)
+    belief = rule.judge(seen.effect, seen.error)
+    return TotalEffects(seen.sources, seen.effect, seen.error, belief.probability, belief.effect, seen.own, rule)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_an_effect_that_a_path_predicts_and_that_is_missing_shows_the_edge_against_it(seed: int) -> None:
+    """a -> b -> c, and a -> c of the other sign and the same size: perturbing a leaves c as it was."""
+    n = 12
+    network = np.zeros((n, n))
+    network[:3, :3] = edges_of(3, ab=0.8, bc=0.7, ac=-0.56)
+    total = judged(network, seed)
+    assert total.probability[0, 2] < 0.2
+    got = fit(total, n)
+    assert got.probabilities[0, 2] > 0.9
+    assert got.strength[0, 2] == pytest.approx(-0.56, abs=0.1)
+    assert (got.probabilities[network == 0] > 0.5).sum() == 0
+    assert fit(replace(total, rule=None), n).probabilities[0, 2] < total.probability[0, 2] + 1e-9
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_w_never_exceeds_the_probability_of_what_the_paths_leave(seed: int) -> None:
+    total = judged(np.triu(random_strengths(seed, 12), k=1), seed, 0.1)
+    got = fit(total, 12)
+    edge = got.probabilities * got.strength
+    indirect = (np.where(total.probability > 0.05, total.probability * total.believed, 0.0) * total.seen) @ edge
+    assert total.rule is not None
+    left = total.rule.judge(total.effect - indirect, np.hypot(total.error, TOLERANCE * indirect)).probability
+    most = np.where(total.seen, np.maximum(total.probability, left), 0.0)
+    assert (got.probabilities <= most + 1e-3).all()
+    assert (got.probabilities > total.probability + 0.1).sum() <= (np.abs(indirect) > total.error).sum()
+
+
+# What passes where there is nothing ---------------------------------------------------------------------------------------
+
+
+def test_a_null_draw_of_a_gene_that_no_other_perturbation_reaches_is_judged_as_an_effect_would_be() -> None:
+    """With one perturbation, W of a draw is W of a screen that shows it."""
+    n, fall = 7, -1.2
+    effect = np.array([[fall, 0.02, 0.1, -0.2, 0.3, 0.6, 0.9]])
+    error = np.full((1, n), 0.1)
+    rule = EvidenceRule(np.array([0.9]), np.full(11, 1 / 11), LEAST)
+    belief = rule.judge(effect, error)
+    total = TotalEffects(np.array([0]), effect, error, belief.probability, belief.effect, np.array([fall]), rule)
+    got = direct_edges(total, n, LEAST, TOLERANCE, 1e-300)
+    again = null_log_odds(total, got, effect, error, np.random.default_rng(0))
+    np.testing.assert_allclose(again[0, 1:], got.log_odds[0, 1:], atol=1e-6)
+    assert expit(again[0, 0]) < 1e-9
+
+
+def test_null_draws_pass_as_often_as_in_screens_that_are_fitted_with_them() -> None:
+    """Against whole fits, in which the effects of all pairs without one are drawn anew."""
+    n, noise = 14, 0.08
+    rng = np.random.default_rng(0)
+    network = np.diag(np.resize([0.9, -0.8, 0.9, 0.0], n - 1), k=1)
+    total = judged(network, 0, noise)
+    none = total.seen & (np.abs(signed_influence(network, n)) < 1e-9)
+    edges = fit(total, n)
+    by_formula, by_fits = [], []
+    for _ in range(60):
+        drawn = noise * rng.standard_normal(total.effect.shape)
+        by_formula.append(null_log_odds(total, edges, drawn, total.error, rng)[none])
+        effect = np.where(none, drawn, total.effect)
+        assert total.rule is not None
+        belief = total.rule.judge(effect, total.error)
+        screen = replace(total, effect=effect, probability=belief.probability, believed=belief.effect)
+        by_fits.append(fit(screen, n).log_odds[none])
+    for odds in (-4.5, -4.0, -3.5):
+        formula, fits = np.mean(np.array(by_formula) > odds), np.mean(np.array(by_fits) > odds)
+        assert fits / 1.5 < formula < 1.5 * fits
+        assert fits * none.sum() * 60 > 20  # enough to tell
+
+
 # Genes that were never perturbed ------------------------------------------------------------------------------------------
 
 
@@ -192,9 +274,14 @@ def test_unrelated_effects_earn_no_mediator(seed: int) -> None:
 # Laws ---------------------------------------------------------------------------------------------------------------------
 
 
+def random_strengths(rng: int | np.random.Generator, n: int) -> np.ndarray:
+    rng = np.random.default_rng(rng)
+    return rng.normal(0, 0.7, (n, n)) * (rng.random((n, n)) < 0.25)
+
+
 def random_screen(seed: int, n: int = 12, p: int = 8) -> TotalEffects:
     rng = np.random.default_rng(seed)
-    network = np.triu(rng.normal(0, 0.7, (n, n)) * (rng.random((n, n)) < 0.25), k=1)
+    network = np.triu(random_strengths(rng, n), k=1)
     total = observed(network, np.sort(rng.choice(n, p, replace=False)), 0.05, seed, own=rng.uniform(-2.5, -0.7, p))
     error = total.error.copy()
     error[:, rng.integers(0, n)] = np.inf  # a gene that was not measured

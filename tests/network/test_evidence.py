@@ -146,6 +146,20 @@ def test_strength_and_stored_influence_are_shown(run: tuple[GeneNetwork, Prepare
     assert (found.strength, found.influence) == (strength[i, j], 2 * strength[i, j])
 
 
+@pytest.mark.parametrize(("along", "direct", "against"), [(0.8, -0.6, True), (0.8, -2.0, False), (0.8, 0.6, False), (0.0, 0.6, False)])
+def test_an_edge_against_the_paths_is_called_so(along: float, direct: float, against: bool) -> None:
+    """A -> B -> C carries along * along * W^2 = 0.52 at 0.8, and A -> C 0.9 times the strength given."""
+    net = chain(0.9)
+    a, b, c = (net.panel.index[gene] for gene in "ABC")
+    strength, total = np.zeros((3, 3)), np.zeros((3, 3))
+    strength[a, b] = strength[b, c] = along
+    strength[a, c] = direct
+    total[a, c] = (0.9 * along) ** 2 + 0.9 * direct
+    whole = GeneNetwork(net.panel, net.weights, net.signs, net.effects, strength=strength, influence_matrix=total)
+    assert edge_evidence(whole, "A", "C").against_paths is against
+    assert not edge_evidence(net, "A", "C").against_paths  # without strengths nothing has a sign
+
+
 def test_intervals_of_few_cells() -> None:
     assert np.isnan(welch_interval(np.array([1.0]), np.array([1.0, 2.0]))).all()
     assert welch_interval(np.ones(4), np.zeros(4)) == (1.0, 1.0)

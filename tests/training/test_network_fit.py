@@ -10,10 +10,11 @@ from sklearn.metrics import average_precision_score
 
 from gpovae_core import keys
 from gpovae_core.config import DataSettings, Settings, make_settings
-from gpovae_core.data.contrasts import Contrasts, contrasts
+from gpovae_core.data.contrasts import Contrasts, contrasts, null_contrasts
 from gpovae_core.data.prepare import prepare
 from gpovae_core.data.schema import PreparedCells
 from gpovae_core.data.simulate import SimulationSettings, simulate
+from gpovae_core.model.direct import TotalEffects, direct_edges
 from gpovae_core.model.evidence import fit_evidence
 from gpovae_core.model.hops import hop_series, influence
 from gpovae_core.training.network_fit import (
@@ -177,15 +178,26 @@ def test_edges_of_genes_never_perturbed_do_not_change_the_rate() -> None:
     np.testing.assert_array_equal(false_edge_rate(fit, w, NULL_THRESHOLDS), false_edge_rate(fit, weights(fit), NULL_THRESHOLDS))
 
 
-def test_controls_in_the_place_of_perturbations_pass_as_seldom_as_reported() -> None:
-    """The stored share is the expected number among pairs without an effect, counted here by hand from the same draws."""
+def test_controls_in_the_place_of_perturbations_pass_seldom_and_less_often_than_their_evidence() -> None:
     prepared, _ = cells()
+    settings = evidence(null_draws=4)
     observed = contrasts(prepared)
     rule = fit_evidence(observed.effect, observed.error, observed.counted, 0.05)
-    thresholds, share = false_pairs(prepared, observed, rule, evidence(null_draws=4))
-    assert share[0] == pytest.approx(np.repeat(rule.null_share, observed.counted.sum(axis=1)).mean())
+    belief = rule.judge(observed.effect, observed.error)
+    own, _ = own_change(observed, settings.network.perturbation, settings.network.complete_loss)
+    total = TotalEffects(observed.sources, observed.effect, observed.error, belief.probability, belief.effect, own, rule)
+    edges = direct_edges(total, len(prepared.panel), 0.05, settings.network.hop_tolerance, settings.network.unperturbed_prior)
+    thresholds, share = false_pairs(prepared, observed, total, edges, settings)
+    counted = observed.counted
+    weight = np.broadcast_to(rule.null_share[:, None], counted.shape)[counted]
+    assert share[0] == pytest.approx(weight.mean())
     assert share[thresholds == 0.5][0] < 0.01
-    assert (false_pairs(prepared, observed, rule, evidence(null_draws=4))[1] == share).all()
+    judged = [rule.judge(null.effect, null.error).probability[counted] for null in null_contrasts(prepared, observed, 4, 0)]
+    by_evidence = np.mean([[(weight * (values > t)).mean() for t in thresholds] for values in judged], axis=0)
+    assert (share <= by_evidence + 1e-12).all()
+    assert share[thresholds == 0.05][0] > 0  # there is something to count
+    assert (false_pairs(prepared, observed, total, edges, settings)[1] == share).all()
+    np.testing.assert_array_equal(fit_network(prepared, settings).null_share, share)
 
 
 def test_without_controls_the_rate_is_unknown_and_there_are_no_edges() -> None:
