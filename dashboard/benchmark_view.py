@@ -9,6 +9,7 @@ import streamlit as st
 
 from dashboard import loaders, run_summary, shell
 from dashboard.benchmark_ablations import ablations
+from dashboard.figures import chart
 from dashboard.words import plain
 from gpovae_core import reporting
 from gpovae_core.errors import GpoVaeError
@@ -77,7 +78,7 @@ def one_run(run: RunFolder) -> None:
 def scores(report: RunReport) -> None:
     for sentence in verdicts(report.evaluation):
         st.markdown(f"- {plain(sentence)}")
-    st.plotly_chart(figures.share_bars(report.lines), key="share_bars", config={"displayModeBar": False})
+    chart(figures.share_bars(report.lines), key="share_bars", config={"displayModeBar": False})
     st.caption(plain(reporting.SHARE_IN_WORDS))
     st.dataframe(reporting.score_table(report.lines), hide_index=True, column_config=NARROW)
     for note in report.evaluation.get("notes") or []:
@@ -96,7 +97,7 @@ def equal_edges(report: RunReport) -> None:
     if not known or measure is None or reference is None:
         return
     figure = figures.matched_curves(matched, measure, reference, report.network.get("edges"))
-    st.plotly_chart(figure, key="matched_curves", config={"displayModeBar": False})
+    chart(figure, key="matched_curves", config={"displayModeBar": False})
     st.caption(plain(reporting.CURVES_IN_WORDS))
     if reference == "without_common_lift":
         st.caption(plain(run_summary.lift_in_words(report.evaluation) or ""))
@@ -108,9 +109,7 @@ def false_edges(report: RunReport) -> None:
         missing("How many edges are false was not estimated for this run. Relabel its controls as perturbed and count the edges:")
         st.code(f"gpovae null {plain(report.name)}", language="bash")
         return
-    st.plotly_chart(
-        figures.false_edge_curve(table, report.network.get("threshold")), key="false_edge_curve", config={"displayModeBar": False}
-    )
+    chart(figures.false_edge_curve(table, report.network.get("threshold")), key="false_edge_curve", config={"displayModeBar": False})
     st.caption(plain(reporting.FALSE_IN_WORDS))
     if report.null:
         st.markdown("##### Relabelled controls, the whole way to W")
@@ -187,7 +186,7 @@ def several_runs(reports: list[RunReport]) -> None:
     ranking = right.selectbox("Ranking", ("w", "influence"), format_func=reporting.METHODS.__getitem__, key="benchmark_ranking")
     if measure is not None and ranking is not None:
         figure = figures.compared_curves(curves, measure, ranking)
-        st.plotly_chart(figure, key="compared_curves", config={"displayModeBar": False})
+        chart(figure, key="compared_curves", config={"displayModeBar": False})
     hand_out(reports)
 
 

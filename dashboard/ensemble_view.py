@@ -8,6 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import loaders, shell
+from dashboard.figures import chart
 from dashboard.run_summary import command
 from dashboard.words import number, percent, plain
 from gpovae_core.errors import GpoVaeError
@@ -123,7 +124,7 @@ def agreement(run: RunFolder, found: Ensemble, network: GeneNetwork) -> None:
         f"**{found.members:,} networks, which differ in their {VARY.get(found.vary, found.vary)}.** With W above {found.threshold:g} this "
         f"run has {len(edges):,} edges; a member has {number(found.edges, 1)} out of perturbed genes on average."
     )
-    table, chart = st.columns([2, 3])
+    table, picture = st.columns([2, 3])
     with table:
         st.dataframe(bands(edges), hide_index=True)
         st.caption(
@@ -132,7 +133,7 @@ def agreement(run: RunFolder, found: Ensemble, network: GeneNetwork) -> None:
         )
         csv = found.stability.to_csv(index=False).encode()
         st.download_button("Download this chart's numbers (CSV)", csv, f"{run.name}_stability.csv", "text/csv", on_click="ignore")
-    chart.plotly_chart(figures.stability_chart(found.stability, found.edges), key="stability", config={"displayModeBar": False})
+    chart(figures.stability_chart(found.stability, found.edges), key="stability", config={"displayModeBar": False}, place=picture)
 
 
 def bands(edges: pd.DataFrame) -> pd.DataFrame:

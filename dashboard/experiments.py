@@ -9,6 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import data_files, loaders, shell, state
+from dashboard.figures import chart
 from dashboard.run_summary import command
 from dashboard.words import number, plain
 from gpovae_core.errors import GpoVaeError, RunError
@@ -108,7 +109,7 @@ def outcome(folder: SweepFolder) -> None:
     choice = [*objectives, *(name for name in MEASURES if name not in objectives and points[name].notna().any())]
     picked = st.selectbox("Measure", choice, format_func=lambda name: MEASURES[name].title, key=f"sweep_measure_{folder.name}")
     if picked is not None:
-        st.plotly_chart(figures.measure_bars(found.points, found.runs, picked), key="sweep_bars", config={"displayModeBar": False})
+        chart(figures.measure_bars(found.points, found.runs, picked), key="sweep_bars", config={"displayModeBar": False})
     left, right = st.columns(2)
     left.download_button("Download all runs (CSV)", found.runs.to_csv(index=False).encode(), f"{folder.name}_runs.csv", "text/csv")
     right.download_button("Download all points (CSV)", found.points.to_csv(index=False).encode(), f"{folder.name}_points.csv", "text/csv")
@@ -128,7 +129,7 @@ def front(folder: SweepFolder, found: Results, objectives: list[str], figures: A
 
     chosen = chosen_point(folder)
     figure = figures.pareto(found.points, objectives[0], objectives[1], chosen)
-    left.plotly_chart(figure, key=key, on_select=pick, selection_mode="points", config={"displayModeBar": False})
+    chart(figure, key=key, on_select=pick, selection_mode="points", config={"displayModeBar": False}, place=left)
     with right:
         runs_of_point(folder, found)
 

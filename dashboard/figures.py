@@ -6,12 +6,14 @@ The camera of a chart makes its file in the browser, without any network; which 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
 from dashboard import state
+from gpovae_core.plots.theme import described
 
 FORMATS = {"png": "PNG", "svg": "SVG"}
 NO_BUTTONS = ["lasso2d", "select2d", "autoScale2d"]
@@ -30,6 +32,11 @@ def format_choice() -> None:
     )
 
 
+def chart(figure: go.Figure, key: str, place: Any = st, **options: Any) -> Any:
+    """A figure with its description for screen readers. place: a column or container; options: of st.plotly_chart."""
+    return place.plotly_chart(figure, key=key, alt=described(figure), **options)
+
+
 def show(figure: go.Figure, key: str, sentence: str, file: str, picked: Callable[[str], None] | None = None) -> None:
     """A figure with a sentence that says what it shows, for those who cannot see it too.
 
@@ -43,7 +50,7 @@ def show(figure: go.Figure, key: str, sentence: str, file: str, picked: Callable
         "scrollZoom": False,
     }
     if picked is None:
-        st.plotly_chart(figure, key=key, config=config)
+        chart(figure, key, config=config)
     else:
 
         def clicked() -> None:
@@ -52,7 +59,7 @@ def show(figure: go.Figure, key: str, sentence: str, file: str, picked: Callable
             if gene is not None:
                 picked(str(gene[0] if isinstance(gene, list) else gene))
 
-        st.plotly_chart(figure, key=key, config=config, on_select=clicked, selection_mode="points")
+        chart(figure, key, config=config, on_select=clicked, selection_mode="points")
     st.caption(sentence)
 
 

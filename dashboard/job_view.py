@@ -9,6 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import loaders, settings_form, shell, state
+from dashboard.figures import chart
 from dashboard.run_summary import command, state_in_words
 from dashboard.words import ago, number, plain
 from gpovae_core.data.folder import data_folder
@@ -121,10 +122,10 @@ def facts(table: pd.DataFrame, status: Status) -> None:
 
 def curves(run: RunFolder, table: pd.DataFrame) -> None:
     left, right = st.columns(2)
-    left.plotly_chart(training.loss_curves(table, run.status().best_epoch), key="live_loss")
-    right.plotly_chart(training.penalty_curves(table), key="live_penalties")
-    left.plotly_chart(training.spread_curves(table), key="live_spread")
-    right.plotly_chart(training.edge_curve(table), key="live_edges")
+    chart(training.loss_curves(table, run.status().best_epoch), key="live_loss", place=left)
+    chart(training.penalty_curves(table), key="live_penalties", place=right)
+    chart(training.spread_curves(table), key="live_spread", place=left)
+    chart(training.edge_curve(table), key="live_edges", place=right)
 
 
 def dead(run: RunFolder, status: Status) -> None:

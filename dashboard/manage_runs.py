@@ -10,6 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import loaders, run_summary, settings_form, shell, state
+from dashboard.figures import chart
 from dashboard.words import plain
 from gpovae_core.data.folder import safe_name
 from gpovae_core.errors import GpoVaeError
@@ -153,9 +154,9 @@ def compare(names: list[str]) -> None:
         st.dataframe(table, hide_index=True)
     metrics = {name: loaders.metrics(run) for name, run in runs.items()}
     left, right = st.columns(2)
-    left.plotly_chart(training.compare_curves(metrics), key="compare_loss")
-    right.plotly_chart(training.compare_curves(metrics, "edges"), key="compare_edges")
-    left.plotly_chart(training.compare_curves(metrics, "w_sd"), key="compare_spread")
+    chart(training.compare_curves(metrics), key="compare_loss", place=left)
+    chart(training.compare_curves(metrics, "edges"), key="compare_edges", place=right)
+    chart(training.compare_curves(metrics, "w_sd"), key="compare_spread", place=left)
     st.caption(
         "The validation losses of runs with other weights of the loss terms, or with other cells, cannot be compared by their height."
     )

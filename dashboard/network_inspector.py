@@ -9,6 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import ensemble_view, loaders, state
+from dashboard.figures import chart
 from dashboard.words import number, percent, plain
 from gpovae_core.network.cards import GeneCard, gene_card
 from gpovae_core.network.evidence import EdgeEvidence, Measured, edge_evidence
@@ -114,9 +115,7 @@ def edge_panel(run: RunFolder, source: str, target: str) -> None:
         st.warning(plain(found.why_not))
     else:
         st.markdown(_effect_in_words(found, found.measured))
-        st.plotly_chart(
-            figures.distributions(found.measured, found.source, found.target), key="edge_cells", config={"displayModeBar": False}
-        )
+        chart(figures.distributions(found.measured, found.source, found.target), key="edge_cells", config={"displayModeBar": False})
         st.caption(_tests_in_words(found.measured))
         _offer_pairs(run, found.measured)
     _direct_or_not(found)

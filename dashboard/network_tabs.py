@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import ensemble_view, loaders, state
-from dashboard.figures import download_table
+from dashboard.figures import chart, download_table
 from dashboard.network_component import threshold_chart
 from dashboard.network_data import MOST_EDGES, Picture, ego_edges, on_step, step_below, threshold_message
 from dashboard.network_inspector import UPLOADED, sign_words
@@ -105,7 +105,7 @@ def paths(scene: Scene) -> None:
         no_path(scene, found)
     else:
         path_table(scene.run, found)
-    st.plotly_chart(figures.influence_bars(found), key="influence_bars", config={"displayModeBar": False})
+    chart(figures.influence_bars(found), key="influence_bars", config={"displayModeBar": False})
     st.caption("Walks over all edges count here, whatever the threshold, weighted as the model does (hop influence T).")
 
 
@@ -434,7 +434,7 @@ def comparison(scene: Scene, found: NetworkComparison, a: str, b: str, key: str)
         )
     picture, table = st.columns([3, 2])
     places = dict(zip(scene.shown.panel.genes, scene.picture.positions, strict=True))
-    picture.plotly_chart(figures.comparison_picture(found, places), key=f"comparison_{key}", config={"displayModeBar": False})
+    chart(figures.comparison_picture(found, places), key=f"comparison_{key}", config={"displayModeBar": False}, place=picture)
     with table:
         shown = found.edges.head(TABLE_ROWS)
         columns = {"Source": shown["source"], "Target": shown["target"], "State": shown["state"], "Before": shown["weight_a"]}

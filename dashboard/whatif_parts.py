@@ -12,6 +12,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import loaders, scenarios, shell, state
+from dashboard.figures import chart
 from dashboard.network_tabs import download_table
 from dashboard.run_summary import command, pick
 from dashboard.scenarios import Scenario
@@ -78,7 +79,7 @@ def side_by_side(run: RunFolder, found: dict[str, Answered]) -> None:
             st.markdown(f"**{plain(name)}**  \n{BADGES[one.answer.basis]}")
             st.caption(f"{strength_words(run, one)} {MEANING[one.answer.basis]}")
             st.button("Remove", key=f"whatif_remove_{name}", on_click=partial(scenarios.remove, run.name, name), type="tertiary")
-    st.plotly_chart(figures.scenarios({name: one.table for name, one in found.items()}), key="whatif_scenarios")
+    chart(figures.scenarios({name: one.table for name, one in found.items()}), key="whatif_scenarios")
     st.caption(in_words(found))
     table = joined(found)
     download_table(table, "Download all predicted effects (CSV)", f"{run.name}_whatif.csv", "whatif_all")
@@ -197,7 +198,7 @@ def interactions(run: RunFolder, one: Answered) -> None:
 
 def shown(run: RunFolder, found: Interaction, what: str, key: str) -> None:
     """Figure, coefficients and list of one interaction."""
-    st.plotly_chart(figures.departures(found, f"{what}: {found.name} against its parts"), key=key)
+    chart(figures.departures(found, f"{what}: {found.name} against its parts"), key=key)
     st.markdown(coefficient_words(found.coefficients))
     called = found.table.loc[found.table["non_additive"]]
     cells = ", ".join(f"{plain(name)} {count:,}" for name, count in found.cells.items())

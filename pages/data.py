@@ -6,6 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import data_files, downloads, settings_form, shell, state
+from dashboard.figures import chart
 from dashboard.words import percent, plain
 from gpovae_core.config import DataSettings
 from gpovae_core.data.folder import data_folder, list_files, save_upload
@@ -151,8 +152,8 @@ def numbers(found: Examination) -> None:
 def sizes(stamped: data_files.Stamp, settings: DataSettings, found: Examination) -> None:
     small = {entry["name"]: entry["count"] for entry in found.summary["dropped"] if entry["what"] == "perturbation"}
     left, right = st.columns([3, 2])
-    left.plotly_chart(figures.cells_per_perturbation(found.summary["perturbations"], small, settings.min_cells), key="data_sizes")
-    right.plotly_chart(figures.counts_histogram(data_files.counts_per_cell(stamped, settings)), key="data_counts")
+    chart(figures.cells_per_perturbation(found.summary["perturbations"], small, settings.min_cells), key="data_sizes", place=left)
+    chart(figures.counts_histogram(data_files.counts_per_cell(stamped, settings)), key="data_counts", place=right)
 
 
 def quality(stamped: data_files.Stamp, settings: DataSettings, found: Examination) -> None:
@@ -172,7 +173,7 @@ def quality(stamped: data_files.Stamp, settings: DataSettings, found: Examinatio
     for place, view in enumerate(drawn):
         criterion = view.criterion
         with columns[place % 2]:
-            st.plotly_chart(figures.criterion_histogram(criterion, view.values), key=f"criterion_{criterion.name}")  # type: ignore[arg-type]
+            chart(figures.criterion_histogram(criterion, view.values), key=f"criterion_{criterion.name}")  # type: ignore[arg-type]
             note = f"{criterion.note[:1].upper()}{criterion.note[1:]}." if criterion.note else ""
             st.caption(plain(note if criterion.used else f"Not used: {note}"))
     for view in views:
@@ -190,7 +191,7 @@ def knock_down(stamped: data_files.Stamp, settings: DataSettings) -> None:
     if unmeasured:
         shown = ", ".join(unmeasured[:12]) + (" …" if len(unmeasured) > 12 else "")
         st.warning(f"Perturbed but not measured ({len(unmeasured):,}): {plain(shown)}")
-    st.plotly_chart(figures.knock_down_figure(table), key="data_knock_down")
+    chart(figures.knock_down_figure(table), key="data_knock_down")
     shown_table = pd.DataFrame(
         {
             "Perturbation": table["perturbation"],

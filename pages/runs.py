@@ -6,6 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import job_view, loaders, manage_runs, run_summary, shell, state
+from dashboard.figures import chart
 from dashboard.words import plain
 from gpovae_core.errors import GpoVaeError
 from gpovae_core.plots import training
@@ -144,10 +145,10 @@ def curves(run: RunFolder) -> None:
         st.info("No epoch has finished yet. This page shows the curves as soon as one has.")
         return
     left, right = st.columns(2)
-    left.plotly_chart(training.loss_curves(table, run.status().best_epoch), key="loss")
-    right.plotly_chart(training.penalty_curves(table), key="penalties")
-    left.plotly_chart(training.spread_curves(table), key="spread")
-    right.plotly_chart(training.latent_curve(table, run.settings().model.latent), key="latent")
+    chart(training.loss_curves(table, run.status().best_epoch), key="loss", place=left)
+    chart(training.penalty_curves(table), key="penalties", place=right)
+    chart(training.spread_curves(table), key="spread", place=left)
+    chart(training.latent_curve(table, run.settings().model.latent), key="latent", place=right)
 
 
 def preparation(run: RunFolder) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Sequence
+from typing import Any
 
 import plotly.graph_objects as go
 
@@ -19,6 +21,9 @@ OBSERVED = GREY
 PREDICTED = BLUE
 TARGET = VERMILLION
 CYCLE = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, GREY)
+
+_TAG = re.compile(r"</?(?:b|i|br|sub|sup|span)\b[^>]*>")
+"""Tags of plotly's own; those of names are escaped and stay."""
 
 EFFECT_UNIT = "log2 difference to control"
 """Of log2(counts per 10,000 + 1), averaged over cells; the page spells it out."""
@@ -56,6 +61,22 @@ def style(figure: go.Figure, title: str, x: str, y: str, height: int = 360) -> g
     figure.update_xaxes(title_text=escape(x), title_font_size=12)
     figure.update_yaxes(title_text=escape(y), title_font_size=12, automargin=True)
     return figure
+
+
+def described(figure: go.Figure, most: int = 6) -> str:
+    """What a figure shows, in words for those who do not see it: title, axes, what is drawn. Plain text, no markup."""
+    layout: Any = figure.layout
+    traces: Any = figure.data
+    notes = [str(note.text) for note in layout.annotations if note.text]
+    parts = [layout.title.text or "Chart"]
+    parts += [f"{way}: {axis.title.text}" for way, axis in (("Across", layout.xaxis), ("Up", layout.yaxis)) if axis.title.text]
+    names = list(dict.fromkeys(str(trace.name) for trace in traces if trace.name))
+    if names:
+        more = f" and {len(names) - most} more" if len(names) > most else ""
+        parts.append(f"Drawn: {', '.join(names[:most])}{more}")
+    elif not traces and notes:
+        parts.append(notes[0])
+    return ". ".join(html.unescape(_TAG.sub(" ", str(part))).strip().rstrip(".") for part in parts) + "."
 
 
 def empty(title: str, why: str) -> go.Figure:

@@ -12,6 +12,7 @@ from dashboard.network_tabs import PARTS
 from dashboard.response_tabs import PARTS as RESPONSE_PARTS
 from gpovae_core.training.runs import RunFolder
 from tests.app_words import Opener, words
+from tests.conftest import PROJECT
 from tests.fake_run import HOSTILE
 
 PAGES = ("runs", "network", "response", "benchmark")
@@ -31,6 +32,23 @@ def test_no_page_shows_a_traceback(open_app: Opener, run: str) -> None:
         for tab in tabs:
             app.session_state[{"runs": "run_part"}.get(page, f"{page}_part")] = tab
             assert not app.run().exception, (page, tab)
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page != "network"])
+def test_every_chart_is_described_for_those_who_do_not_see_it(open_app: Opener, page: str) -> None:
+    app = open_app(page, run="plain")
+    described = 0
+    for tab in TABS[page]:
+        app.session_state[{"runs": "run_part"}.get(page, f"{page}_part")] = tab
+        for element in app.run().get("plotly_chart"):
+            assert len(element.proto.alt) > 20, (page, tab)
+            described += 1
+    assert described
+
+
+def test_charts_are_drawn_in_one_place_only() -> None:
+    sources = [*(PROJECT / "dashboard").glob("*.py"), *(PROJECT / "pages").glob("*.py"), PROJECT / "app.py"]
+    assert [path.name for path in sources if ".plotly_chart(" in path.read_text()] == ["figures.py"]
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -1,5 +1,7 @@
 """Figures: the numbers drawn are the numbers given, axes have units, names are text."""
 
+import html
+
 import anndata
 import numpy as np
 import pandas as pd
@@ -65,6 +67,19 @@ def test_every_figure_has_a_title_axis_titles_and_no_markup(effects: anndata.Ann
         assert figure.layout.xaxis.title.text
         assert figure.layout.yaxis.title.text
         assert not any("<" in text for text in strings(figure))
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_figure_in_words_is_its_title_and_axes_as_text(effects: anndata.AnnData, metrics: pd.DataFrame, name: str) -> None:
+    for figure in all_figures(effects, metrics, name):
+        words = theme.described(figure)
+        for axis, way in ((figure.layout.xaxis, "Across"), (figure.layout.yaxis, "Up")):
+            assert f"{way}: {html.unescape(axis.title.text)}" in words
+        assert "&lt;" not in words
+    figure = theme.style(go.Figure([go.Scatter(name=f"s{i}") for i in range(8)]), f"Of {name}", "a (x)", "b < c")
+    assert theme.described(figure).startswith(theme.shorten(f"Of {name}", 70).rstrip("."))
+    assert theme.described(figure).endswith("Across: a (x). Up: b < c. Drawn: s0, s1, s2, s3, s4, s5 and 2 more.")
+    assert theme.described(theme.empty("Effects", "No epoch yet")) == "Effects. No epoch yet."
 
 
 def test_empty_input_gives_a_figure_that_says_why() -> None:
