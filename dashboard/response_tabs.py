@@ -146,7 +146,7 @@ def agreement_table(table: pd.DataFrame, ceiling: float, level: float) -> pd.Dat
         ("R²", genes, *(number(whole[name].r2) for name in whole), number(ceiling**2)),
         ("rho", changed, *(number(among[name].rho) for name in among), "not known"),
         ("R²", changed, *(number(among[name].r2) for name in among), "not known"),
-        ("Same sign", changed, *(_share(signs[name].share) for name in signs), "100 %"),
+        ("Same sign", changed, *(_share(signs[name].share) for name in signs), percent(1.0)),
     ]
     return pd.DataFrame(rows, columns=pd.Index(["Score", "Over", "Model", "Training mean", "Ceiling"]))
 
