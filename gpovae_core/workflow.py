@@ -157,6 +157,7 @@ def score_run(
     settings = run.settings()
     known, faults = _known_edges(references)
     true = _true_edges(run, truth)
+    _tell(report, "predicting effects", 0.0)
     prepared = run.cells()
     model = load_model(run)
     predictor = EffectPredictor(model, prepared, settings.inference)
@@ -165,9 +166,11 @@ def score_run(
     stage = NetworkFit.from_arrays(arrays) if arrays else None
     unseen, rests_on = _answer_unseen(prepared, settings, stage, predictor, predicted) if prepared.unseen else ({}, {})
     run.write_effects(effects_table(prepared, predicted.mean, predicted.deviation, rests_on))
-    _tell(report, "scoring", 0.0)
     hops = settings.loss.hops
-    scores = evaluate(prepared, predicted.mean, run.edge_probabilities(), settings.evaluation, threshold, stage, known, true, hops)
+    progress = lambda what, share: _tell(report, f"scoring: {what}", share)  # noqa: E731
+    scores = evaluate(
+        prepared, predicted.mean, run.edge_probabilities(), settings.evaluation, threshold, stage, known, true, hops, progress
+    )
     scores["notes"] += faults
     scores["unseen"] = unseen
     scores["health"] = health(model, prepared, run.metrics(), settings)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -82,6 +82,7 @@ def evaluate(
     references: Sequence[KnownEdges] = (),
     truth: pd.DataFrame | None = None,
     hops: int = max(HOPS),
+    progress: Callable[[str, float], None] = lambda stage, share: None,
 ) -> dict[str, Any]:
     """Scores of predicted effects and of W: {"response": {"test", "all"}, "calibration", "linear", "network", "summary", "notes"}.
 
@@ -91,7 +92,8 @@ def evaluate(
     fit: the network stage where the run had one; the rankings by W and by T_K and the false-edge rates are then reported too.
     references: networks known from elsewhere; truth: the true edges of simulated cells (source, target, weight); hops: K of T_K.
     Response: keys.TEST cells ("test") and every cell ("all"); `cells` counts perturbed cells. Network: keys.TEST cells. Perturbations held
-    out as a whole are in no score: nothing was learned of them, so they answer another question (evaluation.unseen).
+    out as a whole are in no score: nothing was learned of them, so they answer another question (evaluation.unseen). progress: told what
+    is being scored and, roughly, the share that is done.
     """
     cut = _checked_threshold(settings.threshold if threshold is None else threshold)
     if weights.shape != (len(prepared.panel),) * 2:
@@ -100,6 +102,7 @@ def evaluate(
     seen = prepared.without_unseen()
     if prepared.unseen:
         notes.append(f"Held out as a whole, with all their cells, and in no score of seen perturbations: {_listed(prepared.unseen)}.")
+    progress("mean effects and baselines", 0.0)
     expression = log_expression(prepared.counts, prepared.library_size)
     train_table, validation_table = (average_effects(prepared, (split,), seen.perturbations) for split in (keys.TRAIN, keys.VALIDATION))
     training = train_table.mean
@@ -108,14 +111,17 @@ def evaluate(
     linear = linear_model(prepared, expression, training, validation_table.mean, settings.seed)
     predictions = {"model": model, "calibrated": both.prediction, **baseline_predictions(training), "linear": linear.prediction}
     _note_predictions(predictions, notes)
+    progress("predicted effects and their ceilings", 0.2)
     response = _response_section(
         seen, log_expression(seen.counts, seen.library_size) if prepared.unseen else expression, predictions, training, settings
     )
     notes.append(
         "The reference 'all' holds the cells that the model and the baselines were fitted to: its scores flatter, and may pass its ceiling."
     )
+    progress("testing pairs of genes", 0.5)
     pairs = held_out_pairs(prepared, expression)
     rankings = training_rankings(prepared, expression, training, pairs.sources, pairs.targets)
+    progress("the network", 0.8)
     network = _network(prepared, pairs, training, weights > cut, cut, settings, notes, rankings)
     influences = _influences(prepared, pairs, weights, fit, max(hops, *HOPS))
     place = _places(prepared, pairs)
@@ -140,6 +146,7 @@ def evaluate(
     ceilings = {measure: rankings[name] for measure, name in CEILING.items()}
     network["hops"] = hop_table(pairs, weights > cut, influences[: len(HOPS)], ceilings, place, settings.significance)
     judged = {**own, **{name: rankings[name] for name in BASELINES}}
+    progress("known networks", 0.9)
     network["references"] = [reference_scores(known, pairs.sources, pairs.targets, judged, seed=settings.seed) for known in references]
     if truth is not None:
         signs = _signs(fit, place, training, pairs)

@@ -56,6 +56,17 @@ def test_the_report_has_the_names_that_scripts_rely_on(report):
     assert json.loads(json.dumps(report, allow_nan=False)) == report
 
 
+def test_scoring_says_what_it_does_and_changes_nothing_by_it(screen, report):
+    told = []
+    weights = np.where(true_network(screen.panel), 0.9, 0.1)
+    again = evaluate(screen, prediction(screen), weights, SETTINGS, progress=lambda what, share: told.append((what, share)))
+    assert again == report
+    assert len(told) > 3
+    assert len({what for what, _ in told}) == len(told)
+    assert [share for _, share in told] == sorted(share for _, share in told)
+    assert told[-1][1] < 1
+
+
 def test_response_numbers_against_the_definitions(screen, report):
     held_out = screen.where(splits=keys.HELD_OUT)
     table = np.log2(1 + 1e4 * screen.counts.toarray() / screen.library_size[:, None])
