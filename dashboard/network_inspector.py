@@ -107,6 +107,11 @@ def edge_panel(run: RunFolder, source: str, target: str) -> None:
     st.button("Close this edge", key="close_edge", type="tertiary", on_click=forget_edge)
     st.markdown(f"#### {plain(found.source)} → {plain(found.target)}")
     st.markdown(_standing(found))
+    if found.against_paths:
+        st.info(
+            f"The edge and the paths work against each other, so that little is left of either: T = {found.influence:+.3g}. "
+            f"The edge is inferred from an effect of {plain(found.source)} that the paths predict and the cells do not show."
+        )
     if network.ensemble is not None:
         st.caption(
             plain(ensemble_view.edge_in_words(network.ensemble, network.panel.index[found.source], network.panel.index[found.target]))
@@ -184,11 +189,6 @@ def _direct_or_not(found: EdgeEvidence) -> None:
             st.markdown(f"A path explains it at least as well: {values}. The effect may be **indirect**.")
         else:
             st.markdown(f"The edge itself is the most probable way. The best detour: {values}.")
-    if found.against_paths:
-        st.info(
-            f"The edge and the paths work against each other, so that little is left of either: T = {found.influence:+.3g}. "
-            f"The edge is inferred from an effect of {plain(found.source)} that the paths predict and the cells do not show."
-        )
     direct = found.trace.share_by_hops[0]
     st.caption(f"The edge carries {percent(direct) if 0 <= direct <= 1 else f'{100 * direct:.0f} %'} of the whole influence.")
     st.button("Show all paths between them", key="edge_paths", on_click=show_paths, args=(found.source, found.target))
