@@ -315,7 +315,8 @@ def test_influence_and_self_loops_and_edges_without_evidence(visit: Visit) -> No
     visit.settle()
     assert visit.edges() > loops
     visit.choose("Edges mean", "All influence")
-    assert visit.url()["measure"] == ["T"]
+    visit.page.wait_for_function("location.search.includes('measure=T')")
+    visit.settle()
     assert "T >" in visit.page.locator(".explorer .status").inner_text()
     visit.page.get_by_role("button", name="Reset").click()
     visit.page.wait_for_function("!location.search.includes('measure=')")
