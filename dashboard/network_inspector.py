@@ -110,7 +110,7 @@ def edge_panel(run: RunFolder, source: str, target: str) -> None:
     if found.against_paths:
         st.info(
             f"The edge and the paths work against each other, so that little is left of either: T = {found.influence:+.3g}. "
-            f"The edge is inferred from an effect of {plain(found.source)} that the paths predict and the cells do not show."
+            f"The edge is inferred from an effect of {plain(found.source)} that the paths predict and the cells hardly show."
         )
     if network.ensemble is not None:
         st.caption(

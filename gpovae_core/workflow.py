@@ -166,10 +166,17 @@ def score_run(
     stage = NetworkFit.from_arrays(arrays) if arrays else None
     unseen, rests_on = _answer_unseen(prepared, settings, stage, predictor, predicted) if prepared.unseen else ({}, {})
     run.write_effects(effects_table(prepared, predicted.mean, predicted.deviation, rests_on))
-    hops = settings.loss.hops
-    progress = lambda what, share: _tell(report, f"scoring: {what}", share)  # noqa: E731
     scores = evaluate(
-        prepared, predicted.mean, run.edge_probabilities(), settings.evaluation, threshold, stage, known, true, hops, progress
+        prepared,
+        predicted.mean,
+        run.edge_probabilities(),
+        settings.evaluation,
+        threshold,
+        fit=stage,
+        references=known,
+        truth=true,
+        hops=settings.loss.hops,
+        progress=lambda what, share: _tell(report, f"scoring: {what}", share),
     )
     scores["notes"] += faults
     scores["unseen"] = unseen
