@@ -75,7 +75,7 @@ def relabelled_tails(prepared: PreparedCells, draws: int) -> list[dict[str, Any]
             z = np.concatenate([_z(null, like.counted) for null in null_contrasts(prepared, like, draws, 0)])
         counts = like.cells[:, None] * like.control_share * np.median(prepared.library_size)
         expected = np.tile(counts[like.counted], len(z) // int(like.counted.sum()))
-        for low, high in pairwise(EXPECTED):
+        for low, high in ((0.0, np.inf), *pairwise(EXPECTED)):
             chosen = z[(expected >= low) & (expected < high)]
             rows.append({"error": name, "expected_counts": f"{low:g} to {high:g}", "share": len(chosen) / len(z), **_tails(chosen)})
     return rows
