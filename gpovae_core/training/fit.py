@@ -58,12 +58,19 @@ def fit(
     checkpoint = run.checkpoints / LAST_CHECKPOINT
     resume = resume and checkpoint.is_file()
     lightning.seed_everything(training.seed, workers=True, verbose=False)
-    constants = training_constants(prepared)
-    task = GpoVaeTask(settings, prepared, constants)
     world = ranks.world_size(training) if spread else 1
     first = world == 1 or ranks.is_first(training)
+
+    def doing(words: str) -> None:
+        if first:
+            run.write_status(state="training", pid=os.getpid(), message=words)
+
+    doing("measuring the training cells")
+    constants = training_constants(prepared)
+    task = GpoVaeTask(settings, prepared, constants)
     if settings.model.network == "evidence":
-        _give_network(run, task.model, prepared, settings)
+        _give_network(run, task.model, prepared, settings, doing)
+    doing("gathering counterfactual profiles")
     profiles = counterfactual_profiles(prepared, settings.loss.counterfactual_cells, training.seed)
     recorder = RunRecorder(run, training.epochs, progress, first)
     stopper = EarlyStopping(VALIDATION_LOSS, min_delta=training.min_improvement, patience=training.patience, check_finite=True)
@@ -72,8 +79,8 @@ def fit(
         shard = Shard(world, lambda: trainer.global_rank)
         train = _loader(CellBatches(prepared, (keys.TRAIN,), profiles), settings, shuffle=True, shard=shard)
         validation = _loader(CellBatches(prepared, (keys.VALIDATION,), profiles), settings, shuffle=False, shard=shard)
+        doing("")
         if first:
-            run.write_status(state="training", pid=os.getpid(), message="")
             where = f"{trainer.strategy.root_device}" + (f" and {world - 1} more" if world > 1 else "")
             run.log(f"training on {where}" + (", resumed" if resume else ""))
         with _signals_given_back(), products(training.precision):
@@ -97,11 +104,11 @@ def load_model(run: RunFolder) -> GpoVae:
     return model.eval()
 
 
-def _give_network(run: RunFolder, model: GpoVae, prepared: PreparedCells, settings: Settings) -> None:
-    """The network stage, once per run."""
+def _give_network(run: RunFolder, model: GpoVae, prepared: PreparedCells, settings: Settings, doing: Callable[[str], None]) -> None:
+    """The network stage, once per run; `doing` is told so."""
     arrays = run.network_arrays()
     if not arrays:
-        run.write_status(state="training", pid=os.getpid(), message="fitting the network")
+        doing("fitting the network")
         fitted = fit_network(prepared, settings)
         run.write_network(fitted.arrays())
         edges = int((fitted.log_odds > 0).sum())
