@@ -14,7 +14,8 @@ import streamlit as st
 from pydantic.fields import FieldInfo
 
 from dashboard import state
-from gpovae_core.config import ARTIFACT_CRITERIA, PRESETS, PUBLISHED, Settings, make_settings
+from gpovae_core.config import ARTIFACT_CRITERIA, PRESETS, PUBLISHED, Settings, idle_settings, make_settings
+from gpovae_core.errors import SettingsError
 
 Changes = dict[str, dict[str, Any]]
 
@@ -37,9 +38,10 @@ LABELS = {
     "data.artifact_criteria": "Quality criteria in use",
     "data.min_cells": "Least cells per perturbation",
 }
-IN_SIGHT = ("loss.hops", "loss.alignment", "loss.sparsity", "training.epochs", "training.device")
+IN_SIGHT = ("loss.hops", "network.least_effect", "loss.alignment", "loss.sparsity", "training.epochs", "training.device")
 EXPLAINED = {
     "loss.hops": "How many steps an effect may travel through the network.",
+    "network.least_effect": "Smaller changes make no edge: natural log fold change, 0.05 is 5 %.",
     "loss.alignment": "How strongly the network is pulled towards the observed effects.",
     "loss.sparsity": "How strongly edges are held down: the higher, the fewer.",
     "training.epochs": "Passes over the cells at most; the early stop usually comes sooner.",
@@ -106,15 +108,30 @@ def _put(new: dict[str, Any]) -> None:
     state.put(**{state.DRAFT: new})
 
 
+def _drop_idle() -> None:
+    """Take changes away that have no effect here: saved with a run they would mislead."""
+    for path in set(changed()) & _idle().keys():
+        section, _, name = path.partition(".")
+        change(path, sections(base_settings())[section][name])
+
+
 def value_of(path: str) -> Any:
     """What the draft has for a field."""
     section, _, name = path.partition(".")
     return draft()["changes"].get(section, {}).get(name, sections(base_settings())[section][name])
 
 
-def known(path: str) -> bool:
+def works(path: str) -> bool:
+    """Whether the field is there and anything reads it, as the draft stands."""
     section, _, name = path.partition(".")
-    return name in sections(base_settings()).get(section, {})
+    return name in sections(base_settings()).get(section, {}) and path not in _idle()
+
+
+def _idle() -> dict[str, str]:
+    try:
+        return idle_settings(draft_settings())
+    except SettingsError:  # the page says what is wrong
+        return idle_settings(base_settings())
 
 
 def changed() -> list[str]:
@@ -133,6 +150,7 @@ def preset_choice() -> None:
         preset = st.session_state[keys[0]]
         published = st.session_state[keys[1]] if preset == "released" else None
         _put({**draft(), "preset": preset, "published": published})
+        _drop_idle()
 
     left.selectbox(
         "Preset",
@@ -163,7 +181,7 @@ def preset_choice() -> None:
 
 def in_sight() -> None:
     """The few settings that matter most, each with its sentence."""
-    paths = [path for path in IN_SIGHT if known(path)]
+    paths = [path for path in IN_SIGHT if works(path)]
     columns = st.columns(len(paths) + 1)
     for column, path in zip(columns, paths, strict=False):
         with column:
@@ -185,9 +203,10 @@ def seed_field() -> None:
 
 
 def folded(leave_out: tuple[str, ...] = ()) -> None:
-    """Everything else, one fold per section."""
+    """Everything else that has an effect, one fold per section."""
+    idle = _idle()
     for section, fields in sections(base_settings()).items():
-        paths = [f"{section}.{name}" for name in fields if f"{section}.{name}" not in (*IN_SIGHT, *SEEDS, *leave_out)]
+        paths = [f"{section}.{name}" for name in fields if f"{section}.{name}" not in (*IN_SIGHT, *SEEDS, *leave_out, *idle)]
         touched = len([path for path in paths if path in changed()])
         title = TITLES.get(section, section.capitalize()) + (f" · {touched} changed" if touched else "")
         with st.expander(title):

@@ -123,7 +123,7 @@ def train(
     as_json: Json = False,
 ) -> None:
     """Prepare the cells, train to the early stop, and score the run on held-out cells."""
-    from gpovae_core.config import make_settings
+    from gpovae_core.config import idle_settings, make_settings
     from gpovae_core.training.ranks import is_first
     from gpovae_core.workflow import resume_in_turn, resume_run, start_run
 
@@ -137,7 +137,12 @@ def train(
             folder = (resume_in_turn if wait else resume_run)(run, given["training"], report)
         else:
             given["data"] = {**_given(seed=seed), **given["data"]}
-            folder = start_run(file, run, make_settings(preset, given, published), report)
+            settings = make_settings(preset, given, published)
+            for path, why in idle_settings(settings).items():
+                section, _, name = path.partition(".")
+                if name in given.get(section, {}):
+                    typer.echo(f"Note: {path} has no effect here: {why}.", err=True)
+            folder = start_run(file, run, settings, report)
     if not is_first(folder.settings().training):
         return
     status = folder.status()

@@ -273,6 +273,17 @@ def make_settings(preset: str | None = None, changes: dict[str, dict[str, object
     return parse_settings(merged)
 
 
+def idle_settings(settings: Settings) -> dict[str, str]:
+    """Fields ("section.field") that nothing reads beside the other settings, and why. Forms leave them out, commands say so."""
+    if settings.model.network == "evidence":
+        why = "W is fitted to calibrated effects before the training (model.network is 'evidence')"
+        return dict.fromkeys(("loss.alignment", "loss.effect_offset", "loss.sparsity", "model.mask_prior", "model.temperature"), why)
+    fields = ("least_effect", "hop_tolerance", "unperturbed_prior", "null_draws")
+    idle = dict.fromkeys((f"network.{field}" for field in fields), "W is trained with everything else (model.network is 'free')")
+    offset = {"loss.effect_offset": "only the formula 'released' has an offset"} if settings.loss.influence != "released" else {}
+    return idle | offset
+
+
 def parse_settings(values: object) -> Settings:
     """Settings from plain values (a parsed config.json, a form). Raises SettingsError that lists every bad field."""
     return checked(Settings, values, "Settings that cannot be used")

@@ -50,7 +50,7 @@ def from_folder() -> None:
 def forget_labels() -> None:
     """Another file has other columns and labels."""
     for path in ("data.label_column", "data.control_label", "data.counts_layer", "data.symbol_column", "data.unseen"):
-        if settings_form.known(path):
+        if settings_form.works(path):
             settings_form.change(path, getattr(DataSettings(), path.partition(".")[2]))
 
 

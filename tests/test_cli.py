@@ -351,3 +351,10 @@ def test_bad_data_ends_with_the_reasons_and_leaves_no_run(gpovae, tmp_path):
     assert code == 2
     assert "raw counts" in err
     assert not (tmp_path / "run").exists()
+
+
+def test_a_setting_without_effect_is_said_to_have_none(gpovae, tmp_path):
+    code, _, err = gpovae("train", tmp_path / "none.h5ad", "--run", tmp_path / "run", "--set", "loss.sparsity=3", "--set", "loss.hops=2")
+    assert code == 2
+    assert "loss.sparsity has no effect here: W is fitted to calibrated effects" in err
+    assert "loss.hops" not in err

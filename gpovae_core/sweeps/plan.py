@@ -27,7 +27,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from gpovae_core import keys
-from gpovae_core.config import PRESETS, Settings, checked, make_settings
+from gpovae_core.config import PRESETS, Settings, checked, idle_settings, make_settings
 from gpovae_core.errors import SettingsError
 from gpovae_core.sweeps.measures import MEASURES
 
@@ -160,13 +160,18 @@ class SweepPlan(_Part):
         return make_settings(self.preset, merged)
 
     def check_points(self) -> SweepPlan:
-        """The plan itself where every point gives settings that can be used; SettingsError that names the first that does not."""
+        """The plan itself where every point gives settings that can be used; SettingsError that names the first that does not,
+        or an axis along which nothing changes."""
         tried = self.points() if self.sampler == "grid" else self._corners()
+        idle: list[dict[str, str]] = []
         for point in tried:
             try:
-                self.settings(point, self.seeds[0])
+                idle.append(idle_settings(self.settings(point, self.seeds[0])))
             except SettingsError as error:
                 raise SettingsError(f"Sweep '{self.title}', {point_words(point)}: {error}") from error
+        for name in self.axes:
+            if all(name in reasons for reasons in idle):
+                raise SettingsError(f"Sweep '{self.title}': the axis '{name}' has no effect at any point: {idle[0][name]}.")
         return self
 
     def _corners(self) -> list[Point]:

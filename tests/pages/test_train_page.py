@@ -10,7 +10,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from dashboard import settings_form
-from gpovae_core.config import Settings, make_settings
+from gpovae_core.config import PRESETS, Settings, idle_settings, make_settings
 from gpovae_core.training import jobs
 from gpovae_core.training.runs import RunFolder
 from tests.app_words import Opener, words
@@ -35,27 +35,39 @@ def labelled(app: AppTest) -> dict[str, object]:
     return {str(box.label).removesuffix(" •"): box for box in boxes}
 
 
-def test_every_setting_of_the_model_has_its_place_in_the_form(open_app: Opener, place: Path) -> None:
+@pytest.mark.parametrize("preset", PRESETS)
+def test_every_setting_that_has_an_effect_has_its_place_in_the_form(open_app: Opener, place: Path, preset: str) -> None:
     app = open_app("train", folder=place / "runs", data="cells.h5ad")
+    app = labelled(app)["Preset"].set_value(preset).run()
     assert not app.exception
     assert not app.error
     boxes = [*app.number_input, *app.selectbox, *app.text_input, *app.checkbox, *app.multiselect]
     found = {str(box.key).rpartition("_None_")[2] for box in boxes if "_None_" in str(box.key)}
     wanted = {f"{section}.{field}" for section, fields in settings_form.sections(Settings()).items() for field in fields}
-    assert found == wanted - set(settings_form.SEEDS)
+    assert found == wanted - set(settings_form.SEEDS) - idle_settings(make_settings(preset)).keys()
     assert "Hops K" in labelled(app)
+    assert ("GPO weight" in labelled(app)) == (preset != "evidence")
+
+
+def test_a_change_that_another_preset_does_not_read_is_dropped_with_it(open_app: Opener, place: Path) -> None:
+    app = open_app("train", folder=place / "runs", data="cells.h5ad")
+    app = labelled(app)["Least effect"].set_value(0.1).run()
+    app = labelled(app)["Latent"].set_value(12).run()
+    app = labelled(app)["Preset"].set_value("released").run()
+    assert [button.label for button in app.button if button.label.startswith("Undo")] == ["Undo 1 change"]
+    assert labelled(app)["Latent"].value == 12
 
 
 def test_what_is_chosen_is_what_the_run_gets(open_app: Opener, place: Path) -> None:
     app = open_app("train", folder=place / "runs", data="cells.h5ad")
-    for label, value in (("Hops K", 3), ("GPO weight", 0.2), ("Latent", 12)):
+    for label, value in (("Hops K", 3), ("Least effect", 0.2), ("Latent", 12)):
         app = labelled(app)[label].set_value(value).run()
     app = app.number_input(key="form_seed").set_value(7).run()
     app = labelled(app)["Name of the run"].set_value("my run").run()
     app = next(button for button in app.button if button.label == "Start training").click().run()
     assert not app.exception
     run = RunFolder.open(place / "runs" / "my run")
-    changes = {"loss": {"hops": 3, "alignment": 0.2}, "training": {"seed": 7}, "data": {"seed": 7}, "model": {"latent": 12}}
+    changes = {"loss": {"hops": 3}, "network": {"least_effect": 0.2}, "training": {"seed": 7}, "data": {"seed": 7}, "model": {"latent": 12}}
     assert run.settings() == make_settings(changes=changes)
     assert app.query_params["run"] in ("my run", ["my run"])
     assert "my run" in [heading.value for heading in app.subheader]

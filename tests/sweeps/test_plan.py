@@ -101,3 +101,10 @@ def test_a_range_is_checked_at_its_ends():
     assert found.size == 4
     with pytest.raises(SettingsError, match=r"model.mask_prior 1.5"):
         plan(sampler="tpe", axes={"model.mask_prior": {"low": 0.1, "high": 1.5}})
+
+
+def test_an_axis_along_which_nothing_changes_is_refused():
+    with pytest.raises(SettingsError, match=r"'loss.sparsity' has no effect at any point: W is fitted"):
+        plan(preset="evidence")
+    with pytest.raises(SettingsError, match=r"'network.least_effect' has no effect"):
+        plan(axes={"network.least_effect": [0.05, 0.1]})

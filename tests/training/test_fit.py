@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from gpovae_core import keys
-from gpovae_core.config import Settings
+from gpovae_core.config import Settings, idle_settings
 from gpovae_core.data.batches import CellBatches, counterfactual_profiles, training_constants
 from gpovae_core.data.effects import log_expression
 from gpovae_core.errors import RunError
@@ -47,6 +47,21 @@ def test_loss_falls_and_w_moves(tmp_path, preset):
     assert run.edge_probabilities().std() > 0.01
     terms = ["reconstruction", "kl_basal", "kl_mask", "kl_effect", "kl_artifact", "artifact", "alignment", "sparsity"]
     np.testing.assert_allclose(metrics[terms].sum(axis=1), metrics["train_loss"], rtol=1e-4)
+
+
+@pytest.mark.parametrize("preset", ["evidence", "released", "paper"])
+def test_settings_that_are_called_idle_change_nothing(tmp_path, preset):
+    plain = tiny_settings(preset, training={"epochs": 2})
+    changes: dict[str, dict[str, float]] = {}
+    for path in idle_settings(plain):
+        section, _, name = path.partition(".")
+        changes.setdefault(section, {})[name] = {"null_draws": 2, "effect_offset": 0.4}.get(name, 0.37)
+    other = tiny_settings(preset, **{"training": {"epochs": 2}, **changes})
+    assert other != plain
+    runs = [train(tmp_path / name, settings) for name, settings in (("plain", plain), ("other", other))]
+    first, second = (run.metrics().drop(columns="seconds") for run in runs)
+    assert first.equals(second)
+    np.testing.assert_array_equal(runs[0].mask_logits(), runs[1].mask_logits())
 
 
 def test_the_network_stage_decides_w_and_moves_the_shares(tmp_path):
