@@ -8,7 +8,8 @@ perturbed source, measured target, no self-loops, no mitochondrial target (their
 so it does change against them when a perturbation moves the whole network). AUPRC is for *direct* edges: by the log odds of W,
 by abs(W S), by the absolute mean difference and by the absolute z of Mann and Whitney's test on the same training cells.
 Precision, recall and the share of right signs among the true edges found are those of W > 0.5. A false edge joins a pair
-without any true path from source to target; its true rate stands beside the rate a run reports.
+without any true path from source to target; its true rate stands beside the rate a run reports. Edges are closed where no gene
+that was never perturbed can carry them (no open detours, see network.detours), else open.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from sklearn.metrics import average_precision_score
 from gpovae_core.config import DataSettings, Settings, make_settings
 from gpovae_core.data.prepare import prepare
 from gpovae_core.data.simulate import SimulationSettings, simulate
+from gpovae_core.network.detours import open_detours
 from gpovae_core.training.network_fit import false_edge_rate, fit_network
 
 KINDS = ("chains", "forks", "feedforward", "hubs", "random")
@@ -72,6 +74,8 @@ def one(kind: str, variant: str, perturbed: int, seed: int, settings: Settings) 
     row["signs_right"] = int((np.sign(found.strength) == np.sign(strength))[hits].sum())
     never = ~prepared.panel.is_perturbed[:, None] & (weights > THRESHOLDS[0])
     row |= {"edges_never_perturbed": int(never.sum()), "hits_never_perturbed": int((never & truth).sum())}
+    detours = open_detours(np.abs(weights * found.strength), weights, prepared.panel.is_perturbed)
+    row |= {"edges_closed": int((called & (detours == 0)).sum()), "hits_closed": int((hits & (detours == 0)).sum())}
     row["knock_out_assumed"] = bool(found.knock_out[0])
     for threshold in THRESHOLDS:
         above = pairs & (weights > threshold)
@@ -91,6 +95,9 @@ def summary(rows: list[dict[str, Any]]) -> pd.DataFrame:
     total, mean = table.sum(numeric_only=True), table.mean(numeric_only=True)
     result = mean[[f"auprc_{name}" for name in SCORES]].copy()
     result["precision"] = total["hits"] / total["edges"]
+    result["closed"] = total["edges_closed"] / total["edges"]
+    result["precision_closed"] = total["hits_closed"] / total["edges_closed"]
+    result["precision_open"] = (total["hits"] - total["hits_closed"]) / (total["edges"] - total["edges_closed"])
     result["recall"] = total["hits"] / total["true_edges"]
     result["sign_right"] = total["signs_right"] / total["hits"]
     result["never_perturbed"] = total["hits_never_perturbed"].astype(str) + "/" + total["edges_never_perturbed"].astype(str)

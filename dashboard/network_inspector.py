@@ -21,6 +21,7 @@ from gpovae_core.training.runs import RunFolder
 HEIGHT = 745
 """Pixels: as high as the picture with its controls, so that nothing below moves when another gene is chosen."""
 UPLOADED = "gpovae_references"
+DETOURS_NAMED = 5
 
 
 def chosen_edge(network: GeneNetwork) -> tuple[str, str] | None:
@@ -189,9 +190,20 @@ def _direct_or_not(found: EdgeEvidence) -> None:
             st.markdown(f"A path explains it at least as well: {values}. The effect may be **indirect**.")
         else:
             st.markdown(f"The edge itself is the most probable way. The best detour: {values}.")
+    if found.open_detours is not None:
+        st.markdown(_open_detours_in_words(found, found.open_detours))
     direct = found.trace.share_by_hops[0]
     st.caption(f"The edge carries {percent(direct) if 0 <= direct <= 1 else f'{100 * direct:.0f} %'} of the whole influence.")
     st.button("Show all paths between them", key="edge_paths", on_click=show_paths, args=(found.source, found.target))
+
+
+def _open_detours_in_words(found: EdgeEvidence, genes: tuple[str, ...]) -> str:
+    source, target = plain(found.source), plain(found.target)
+    if not genes:
+        return f"Of the genes never perturbed {source} changes none more than {target}: no sign of a detour over one of them."
+    named = ", ".join(plain(gene) for gene in genes[:DETOURS_NAMED])
+    more = f" and {len(genes) - DETOURS_NAMED:,} more" if len(genes) > DETOURS_NAMED else ""
+    return f"**Not excluded:** a detour over {named}{more}, never perturbed and changed more than {target}."
 
 
 def show_paths(source: str, target: str) -> None:

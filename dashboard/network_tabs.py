@@ -240,6 +240,9 @@ def edges(scene: Scene) -> None:
         selection_mode="single-row",
         column_config={
             shown.measure: st.column_config.NumberColumn(format="%.4f"),
+            "Open detours": st.column_config.NumberColumn(
+                format="%d", help="Genes that nobody perturbed and that the source changes more than the target: the edge may run over one."
+            ),
             "Found again": st.column_config.NumberColumn(format="percent", help="Share of the ensemble's networks that have this edge."),
         },
     )
@@ -261,6 +264,7 @@ def no_edges(shown: GeneNetwork, threshold: float) -> None:
 def edge_table(network: GeneNetwork, found: pd.DataFrame) -> pd.DataFrame:
     found = found.head(TABLE_ROWS)
     has_evidence = dict(zip(network.panel.genes, network.has_evidence.tolist(), strict=True))
+    detours = {"Open detours": found[keys.OPEN_DETOURS]} if keys.OPEN_DETOURS in found else {}
     again = {"Found again": found[keys.FREQUENCY]} if keys.FREQUENCY in found else {}
     return pd.DataFrame(
         {
@@ -268,6 +272,7 @@ def edge_table(network: GeneNetwork, found: pd.DataFrame) -> pd.DataFrame:
             "Effect": sign_words(found[keys.SIGN]),
             "Target": found[keys.TARGET],
             network.measure: found[keys.WEIGHT],
+            **detours,
             **again,
             "Evidence": [DIRECT if has_evidence[gene] else NO_EVIDENCE for gene in found[keys.SOURCE]],
         }

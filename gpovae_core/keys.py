@@ -25,6 +25,7 @@ SIGN = "sign"
 STRENGTH = "strength"
 STRENGTH_LOW = "strength_low"
 STRENGTH_HIGH = "strength_high"
+OPEN_DETOURS = "open_detours"  # genes never perturbed over which the edge may run, see network.detours
 FREQUENCY = "frequency"  # share of the members of an ensemble that have the edge
 WEIGHT_MEAN = "weight_mean"
 WEIGHT_SD = "weight_sd"

@@ -140,6 +140,14 @@ def trust(scene: tabs.Scene) -> None:
     words = null_in_words(loaders.evaluation(scene.run))
     if words:
         st.caption(words)
+    counted = scene.shown.count_open(scene.threshold)
+    if counted is not None and counted[0]:
+        judged, in_doubt = counted
+        st.caption(
+            f"Direct or not: of the {judged:,} edges out of perturbed genes with {scene.above}, {in_doubt:,} may run over a gene that "
+            "nobody perturbed, as their source changes such a gene more than the target. No cell of this screen tells that from a direct "
+            "edge."
+        )
 
 
 def scene_of(run: RunFolder) -> tabs.Scene:

@@ -225,7 +225,7 @@ def test_network_csv_and_graphml_agree(gpovae, run, tmp_path):
     assert gpovae("network", run, "--threshold", 0.4, "--out", graph)[0] == 0
     with table.open() as file:
         rows = list(csv.DictReader(file))
-    assert list(rows[0]) == ["source", "target", "weight", "sign", "strength", "strength_low", "strength_high"]
+    assert list(rows[0]) == ["source", "target", "weight", "sign", "strength", "strength_low", "strength_high", "open_detours"]
     assert all(float(r["strength_low"]) <= float(r["strength"]) <= float(r["strength_high"]) for r in rows if r["strength_low"])
     w, index = RunFolder.open(run).edge_probabilities(), RunFolder.open(run).panel().index
     assert len(rows) == ((w > 0.4) & ~np.eye(len(w), dtype=bool)).sum()

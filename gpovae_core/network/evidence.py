@@ -80,7 +80,8 @@ class EdgeEvidence:
     (or was not, like this one: rows without evidence are on no common scale with the others); sign and effect: as in
     GeneNetwork; strength: S, None without; influence: T_K of this pair; perturbed: was the source perturbed in this screen;
     measured: None, with the reason in `why_not`, where no cells speak; detour: the most probable path that takes two hops or more;
-    trace: the paths with their shares; known: one entry per reference network.
+    trace: the paths with their shares; open_detours: genes never perturbed over which the edge may run all the same, None where that
+    cannot be said (see network.detours); known: one entry per reference network.
     """
 
     source: str
@@ -97,6 +98,7 @@ class EdgeEvidence:
     why_not: str
     detour: TracedPath | None
     trace: PathTrace | None
+    open_detours: tuple[str, ...] | None
     known: tuple[Known, ...]
 
     @property
@@ -149,6 +151,7 @@ def edge_evidence(
         why_not=why_not,
         detour=next((path for path in trace.paths if path.hops > 1), None) if trace else None,
         trace=trace,
+        open_detours=network.detour_genes(source, target),
         known=tuple(reference.knows(source, target) for reference in references),
     )
 

@@ -64,6 +64,7 @@ _MORE = (
     keys.STRENGTH,
     keys.STRENGTH_LOW,
     keys.STRENGTH_HIGH,
+    keys.OPEN_DETOURS,
     keys.FREQUENCY,
     keys.WEIGHT_MEAN,
     keys.WEIGHT_SD,

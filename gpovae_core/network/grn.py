@@ -20,6 +20,7 @@ from gpovae_core import keys
 from gpovae_core.data.schema import Panel
 from gpovae_core.errors import QueryError, RunError
 from gpovae_core.model.hops import HopSeries, hop_series, influence
+from gpovae_core.network.detours import genes_of_detours, open_detours
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -69,6 +70,7 @@ class GeneNetwork:
     gene perturbed in cells that trained, so that they speak for or against its outgoing edges (None: the perturbed genes of the panel).
     measure: what the weights are; "T" only in what `influence_network` gives.
     ensemble: how often each edge comes back and how much its W scatters, None where the run has none.
+    detours: `open_detours` of the network that this one is a part of; None where it is no part.
 
     Raises QueryError where the matrices do not fit the panel or hold impossible values.
     """
@@ -86,6 +88,7 @@ class GeneNetwork:
     direct_evidence: np.ndarray | None = None
     measure: Measure = "W"
     ensemble: Ensemble | None = field(default=None, repr=False)
+    detours: np.ndarray | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         n = len(self.panel)
@@ -163,6 +166,32 @@ class GeneNetwork:
         return np.asarray(self.direct_evidence, dtype=bool)
 
     @cached_property
+    def open_detours(self) -> np.ndarray | None:
+        """(n, n) number of genes never perturbed over which each edge may run, see network.detours; None without strengths, and for T."""
+        if self.detours is not None:
+            return self.detours
+        return None if self._direct is None else open_detours(self._direct, self.weights, self.has_evidence)
+
+    def count_open(self, threshold: float) -> tuple[int, int] | None:
+        """Edges above a threshold out of genes with evidence, and how many of them have open detours; None where these are not known."""
+        if self.open_detours is None:
+            return None
+        detours = self.open_detours[self._above(threshold, self_loops=False)]
+        return int(np.isfinite(detours).sum()), int((detours > 0).sum())
+
+    def detour_genes(self, source: str, target: str) -> tuple[str, ...] | None:
+        """The genes behind `open_detours` of an edge, the most changed first; None where nothing can be said of that edge."""
+        i, j = self.panel.position(source), self.panel.position(target)
+        if self._direct is None or i == j or not self.has_evidence[i]:
+            return None
+        return tuple(self.panel.genes[m] for m in genes_of_detours(self._direct, self.weights, self.has_evidence, i, j))
+
+    @cached_property
+    def _direct(self) -> np.ndarray | None:
+        """(n, n) abs(W S)."""
+        return None if self.strength is None or self.measure != "W" else np.abs(self.weights * self.strength)
+
+    @cached_property
     def top(self) -> float:
         """Upper end of the scale of thresholds: 1 for probabilities; for influences the largest between two genes, rounded up."""
         if self.measure == "W":
@@ -181,8 +210,9 @@ class GeneNetwork:
     def edges(self, threshold: float, self_loops: bool = False, top: int | None = None) -> pd.DataFrame:
         """Edges with a weight strictly above `threshold`: columns source, target, weight, sign.
 
-        Where the model has strengths, W also says strength, strength_low and strength_high: S with its 95 % interval; where the run
-        has an ensemble, frequency, weight_mean, weight_sd and sign_agreement (see training.ensemble.Ensemble).
+        Where the model has strengths, W also says strength, strength_low and strength_high, S with its 95 % interval, and open_detours
+        (see network.detours); where the run has an ensemble, frequency, weight_mean, weight_sd and sign_agreement
+        (see training.ensemble.Ensemble).
         By falling weight, equal weights by source and target name. top: at most so many. Raises QueryError for a
         threshold outside the scale.
         """
@@ -220,6 +250,8 @@ class GeneNetwork:
         if self.strength is not None and self.strength_sd is not None:
             strength, margin = self.strength[source, target], NORMAL_95 * self.strength_sd[source, target]
             table = table.assign(**{keys.STRENGTH: strength, keys.STRENGTH_LOW: strength - margin, keys.STRENGTH_HIGH: strength + margin})
+        if self.open_detours is not None:
+            table = table.assign(**{keys.OPEN_DETOURS: self.open_detours[source, target]})
         if self.ensemble is not None:
             found = self.ensemble
             frequencies = {keys.FREQUENCY: found.frequency, keys.SIGN_AGREEMENT: found.sign_agreement}
@@ -351,7 +383,15 @@ class GeneNetwork:
         signed = self.strength is not None or (total < 0).any()
         signs = np.where(np.eye(len(self), dtype=bool), 0, np.sign(total)) if signed else self.signs
         return replace(
-            self, weights=np.abs(total), signs=signs, strength=None, strength_sd=None, influence_matrix=None, measure="T", ensemble=None
+            self,
+            weights=np.abs(total),
+            signs=signs,
+            strength=None,
+            strength_sd=None,
+            influence_matrix=None,
+            measure="T",
+            ensemble=None,
+            detours=None,
         )
 
     def with_evidence(self) -> GeneNetwork:
@@ -366,7 +406,8 @@ class GeneNetwork:
             return self
         if self.ensemble is None:
             raise QueryError(f"'{self.name}' has no ensemble, so nobody knows how often an edge comes back. Run `gpovae ensemble` on it.")
-        return replace(self, weights=np.where(self.ensemble.frequency >= least - 1e-6, self.weights, 0.0))
+        kept = np.where(self.ensemble.frequency >= least - 1e-6, self.weights, 0.0)
+        return replace(self, weights=kept, detours=self.open_detours)
 
 
 def _readable_ensemble(run: RunFolder) -> Ensemble | None:

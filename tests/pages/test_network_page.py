@@ -18,6 +18,7 @@ from dashboard.network_tabs import PARTS
 from gpovae_core.network.grn import GeneNetwork
 from gpovae_core.training.runs import MASK_LOGITS, RunFolder
 from tests.app_words import Opener, words
+from tests.conftest import PROJECT
 from tests.fake_run import HOSTILE, make_fake_run
 from tests.pages.conftest import APP
 
@@ -262,3 +263,22 @@ def test_edges_without_direct_evidence_are_hidden_unless_asked_for(open_app: Ope
     assert all(source.startswith("PERT") for source in sources)
     sources = next(frame.value for frame in put(app, blind=True).dataframe if "Evidence" in frame.value)["Source"]
     assert len(sources) == len(network.edges(0.3))
+
+
+def test_edges_that_may_run_over_a_gene_never_perturbed_are_named(open_app: Opener) -> None:
+    network = GeneNetwork.from_run(RunFolder(PROJECT / "assets" / "demo" / "run"))
+    table = network.edges(0.5)
+    edge = table[table["open_detours"] > 0].iloc[0]
+    genes = network.detour_genes(edge["source"], edge["target"])
+    assert genes
+    assert len(genes) == edge["open_detours"]
+    app = open_app("network", run="demo", edge_from=edge["source"], edge_to=edge["target"])
+    text = bare(words(app))
+    assert f"Not excluded:** a detour over {genes[0]}" in text
+    judged, open_edges = network.count_open(0.5)  # type: ignore[misc]
+    assert f"of the {judged} edges out of perturbed genes with W above 0.5, {open_edges} may run over a gene that nobody perturbed" in text
+    closed = table[table["open_detours"] == 0].iloc[0]
+    text = bare(words(open_app("network", run="demo", edge_from=closed["source"], edge_to=closed["target"])))
+    assert "no sign of a detour over one of them" in text
+    app = tab(app, "Edges")
+    assert "Open detours" in app.dataframe[0].value.columns
