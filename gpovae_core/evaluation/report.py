@@ -118,6 +118,49 @@ def evaluate(
     notes.append(
         "The reference 'all' holds the cells that the model and the baselines were fitted to: its scores flatter, and may pass its ceiling."
     )
+    network = _network_section(
+        prepared,
+        expression,
+        training,
+        weights,
+        cut,
+        settings,
+        notes,
+        progress,
+        fit=fit,
+        predicted=model,
+        references=references,
+        truth=truth,
+        hops=hops,
+    )
+    answer = {
+        "response": response,
+        "calibration": {"model_error": both.model_error},
+        "linear": {"components": linear.components, "ridge": linear.ridge},
+        "network": network,
+        "notes": notes,
+    }
+    answer = _plain(answer)
+    return {**answer, "summary": summary(answer)}
+
+
+def _network_section(
+    prepared: PreparedCells,
+    expression: sparse.csr_matrix,
+    training: pd.DataFrame,
+    weights: np.ndarray,
+    cut: float,
+    settings: EvaluationSettings,
+    notes: list[str],
+    progress: Callable[[str, float], None],
+    *,
+    fit: NetworkFit | None,
+    predicted: pd.DataFrame,
+    references: Sequence[KnownEdges],
+    truth: pd.DataFrame | None,
+    hops: int,
+) -> dict[str, Any]:
+    """Scores of W at the threshold `cut`, of rankings at equal numbers of edges, by path length, and against known and true networks."""
     progress("testing pairs of genes", 0.5)
     pairs = held_out_pairs(prepared, expression)
     rankings = training_rankings(prepared, expression, training, pairs.sources, pairs.targets)
@@ -130,7 +173,7 @@ def evaluate(
     references_used = {"as_measured": pairs}
     if fit is not None:
         references_used["without_common_lift"] = _without_lift(prepared, fit)
-        sizes = model.reindex(index=list(pairs.sources), columns=list(pairs.targets)).abs().to_numpy()
+        sizes = predicted.reindex(index=list(pairs.sources), columns=list(pairs.targets)).abs().to_numpy()
         compared = {**effects, "model": sizes, "z": _z(fit, place)}
         network |= _stage(fit, references_used, compared, rankings[MEAN_DIFFERENCE], weights, cut, settings)
         network |= {
@@ -153,15 +196,7 @@ def evaluate(
         network["truth"] = truth_scores(
             truth, pairs.sources, pairs.targets, judged, (weights > cut)[np.ix_(*place)], signs, pairs.evaluated
         )
-    answer = {
-        "response": response,
-        "calibration": {"model_error": both.model_error},
-        "linear": {"components": linear.components, "ridge": linear.ridge},
-        "network": network,
-        "notes": notes,
-    }
-    answer = _plain(answer)
-    return {**answer, "summary": summary(answer)}
+    return network
 
 
 def _response_section(
