@@ -140,7 +140,7 @@ def _wait_for_estimate(source: Path, settings: Settings) -> None:
     def wait() -> None:
         if not jobs.estimate(source, settings).running:
             st.rerun()
-        st.caption("⏳ Preparing the cells and timing a few steps … You can start without waiting for it.")
+        st.caption("Preparing the cells and timing a few steps … You can start without waiting for it.")
 
     wait()
 
