@@ -43,7 +43,7 @@ class Contrasts:
     """Single-gene perturbations against controls, over the n panel genes; natural logarithms.
 
     sources: (p,) panel position of each perturbed gene; effect: (p, n) log fold change without `shift`, 0 where nothing was
-    measured; error: (p, n) its standard error were there no effect, infinite where nothing was measured; shift: (p,) the common
+    measured; error: (p, n) its standard error (see `log_fold_change`), infinite where nothing was measured; shift: (p,) the common
     lift that was taken out; cells: (p,); control_cells; control_share: (n,) mean share in controls, 0 where not measured.
     """
 
@@ -122,7 +122,7 @@ def log_fold_change(treated: ShareMoments, control: ShareMoments, pseudo_share: 
 
     The error is the one for which effect / error is the signed root of the likelihood ratio against no effect (`_root_deviance`). The usual
     first-order error of a logarithm fails where a group has few counts: none seen where six were expected is a logarithm of six such
-    errors, and happens once in 400. Relabelled controls (benchmarks/tails.py) show how often either exceeds a normal.
+    errors, and happens once in 400. benchmarks/calibration.py shows how often either exceeds a normal where there is no effect.
     pseudo_share: (r, 1) added to both sides of the ratio.
     """
     n, m = treated.cells[:, None], control.cells[:, None]
