@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from dashboard import shell
+from dashboard.shared import shell
 
 st.set_page_config(page_title="GPO-VAE", page_icon="🧬", layout="wide")
 page = st.navigation(

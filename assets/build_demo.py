@@ -1,8 +1,10 @@
-"""Rebuild the demo run in assets/demo: simulated cells, and a small model trained on them by the project's own command.
+"""Rebuild the demo run in assets/demo: simulated cells, and a small model trained on them by the project's
+own command.
 
     make demo
 
-The cells are simulated and say so (`simulated` in config.json and in the report). What only a resumed training needs is left out.
+The cells are simulated and say so (`simulated` in config.json and in the report). What only a resumed
+training needs is left out.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from gpovae_core.training.runs import RunFolder
+from gpovae_core.runs.folder import RunFolder
 
 DEMO = Path(__file__).resolve().parent / "demo"
 SIMULATE = ["--genes", "60", "--perturbations", "24", "--cells", "5000", "--seed", "7"]

@@ -1,16 +1,19 @@
-"""Do the probabilities of the preset `evidence` mean what they say? Without training: only the network stage is asked.
+"""Do the probabilities of the preset `evidence` mean what they say? Without training: only the network stage
+is asked.
 
     python benchmarks/calibration.py
     python benchmarks/calibration.py --json --seeds 0 1 2
 
-Tails: how often the z score (log fold change over its standard error) of a pair without an effect lies beyond 2, 3 and 4, over how often a
-normal one does; by the error that is used (the signed root of a likelihood ratio) and by the first-order error of a logarithm. Pairs
-without an effect: training controls of the real screens relabelled as perturbed, by the number of counts expected in the perturbed
-cells; and in simulated cells those that no path joins (300 genes of forks, 150 cells per perturbation, three depths).
+Tails: how often the z score (log fold change over its standard error) of a pair without an effect lies beyond
+2, 3 and 4, over how often a normal one does; by the error that is used (the signed root of a likelihood
+ratio) and by the first-order error of a logarithm. Pairs without an effect: training controls of the real
+screens relabelled as perturbed, by the number of counts expected in the perturbed cells; and in simulated
+cells those that no path joins (300 genes of forks, 150 cells per perturbation, three depths).
 
-Signs: of the real pairs with an evidence for an effect between two bounds, how many have the same sign in the held-out cells, and how many
-should have, were the probabilities and strengths right: no effect agrees half of the time, a true one as often as its size and the
-errors of both sets of cells allow. Then the same for W. Real data as in benchmarks/quality.py.
+Signs: of the real pairs with an evidence for an effect between two bounds, how many have the same sign in the
+held-out cells, and how many should have, were the probabilities and strengths right: no effect agrees half of
+the time, a true one as often as its size and the errors of both sets of cells allow. Then the same for W.
+Real data as in benchmarks/quality.py.
 """
 
 from __future__ import annotations
@@ -33,13 +36,20 @@ from simulated import true_reach
 
 from gpovae_core import keys
 from gpovae_core.config import Settings, make_settings
-from gpovae_core.data import contrasts as module
-from gpovae_core.data.contrasts import Contrasts, ShareMoments, contrasts, null_contrasts
 from gpovae_core.data.prepare import prepare
 from gpovae_core.data.schema import Panel, PanelData, PreparationReport, PreparedCells
-from gpovae_core.data.simulate import CONTROL_LABEL, DOUBLET, LOW_QUALITY, Simulation, SimulationSettings, simulate
-from gpovae_core.model.evidence import SLAB, EvidenceRule, fit_evidence
-from gpovae_core.training.network_fit import fit_network
+from gpovae_core.data.simulate import (
+    CONTROL_LABEL,
+    DOUBLET,
+    LOW_QUALITY,
+    Simulation,
+    SimulationSettings,
+    simulate,
+)
+from gpovae_core.effects import contrasts as module
+from gpovae_core.effects.contrasts import Contrasts, ShareMoments, contrasts, null_contrasts
+from gpovae_core.effects.shrinkage import SLAB, EvidenceRule, fit_evidence
+from gpovae_core.methods.network_fit import fit_network
 
 TAILS = (2.0, 3.0, 4.0)
 DEPTHS = (8000.0, 1500.0, 300.0)
@@ -51,7 +61,9 @@ MITOCHONDRIAL = "MT-"
 _used = module.log_fold_change
 
 
-def first_order(treated: ShareMoments, control: ShareMoments, pseudo_share: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def first_order(
+    treated: ShareMoments, control: ShareMoments, pseudo_share: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """The same log ratio with the pooled standard error of the difference over the pooled mean."""
     n, m = treated.cells[:, None], control.cells[:, None]
     variance = ((n - 1) * treated.variance + (m - 1) * control.variance) / np.maximum(n + m - 2, 1)
@@ -63,7 +75,7 @@ def first_order(treated: ShareMoments, control: ShareMoments, pseudo_share: np.n
 ERRORS = {"likelihood root": _used, "first order": first_order}
 
 
-# Tails of z -----------------------------------------------------------------------------------------------------------
+# Tails of z -------------------------------------------------------------------------------------------------
 
 
 def relabelled_tails(prepared: PreparedCells, draws: int) -> list[dict[str, Any]]:
@@ -77,7 +89,14 @@ def relabelled_tails(prepared: PreparedCells, draws: int) -> list[dict[str, Any]
         expected = np.tile(counts[like.counted], len(z) // int(like.counted.sum()))
         for low, high in ((0.0, np.inf), *pairwise(EXPECTED)):
             chosen = z[(expected >= low) & (expected < high)]
-            rows.append({"error": name, "expected_counts": f"{low:g} to {high:g}", "share": len(chosen) / len(z), **_tails(chosen)})
+            rows.append(
+                {
+                    "error": name,
+                    "expected_counts": f"{low:g} to {high:g}",
+                    "share": len(chosen) / len(z),
+                    **_tails(chosen),
+                }
+            )
     return rows
 
 
@@ -100,20 +119,30 @@ def simulated_tails(library_median: float, seeds: list[int]) -> list[dict[str, A
         for name, formula in ERRORS.items():
             with patch.object(module, "log_fold_change", formula):
                 observed = contrasts(prepared)
-            scores[name].append(_z(observed, observed.counted & ~true_reach(simulation, prepared)[observed.sources]))
-    return [{"error": name, "library_median": library_median, **_tails(np.concatenate(values))} for name, values in scores.items()]
+            scores[name].append(
+                _z(observed, observed.counted & ~true_reach(simulation, prepared)[observed.sources])
+            )
+    return [
+        {"error": name, "library_median": library_median, **_tails(np.concatenate(values))}
+        for name, values in scores.items()
+    ]
 
 
 def without_pairing(simulation: Simulation) -> PreparedCells:
-    """Good training cells only and every gene in the panel: `prepare` would match controls, for hours at this number of perturbations."""
+    """Good training cells only and every gene in the panel: `prepare` would match controls, for hours at this
+    number of perturbations.
+    """
     cells = simulation.adata[~(simulation.adata.obs[LOW_QUALITY] | simulation.adata.obs[DOUBLET])]
     labels = cells.obs[keys.PERTURBATION].astype(str).replace({CONTROL_LABEL: keys.CONTROL})
     library = np.asarray(cells.X.sum(axis=1), dtype=np.float64).ravel()
     obs = pd.DataFrame(
-        {keys.PERTURBATION: labels, keys.ARTIFACT: False, keys.SPLIT: keys.TRAIN, keys.LIBRARY_SIZE: library}, cells.obs_names
+        {keys.PERTURBATION: labels, keys.ARTIFACT: False, keys.SPLIT: keys.TRAIN, keys.LIBRARY_SIZE: library},
+        cells.obs_names,
     )
     names = [name for name in cells.var_names if not name.startswith(MITOCHONDRIAL)]
-    panel = Panel(PanelData(perturbed=tuple(sorted(set(labels) - {keys.CONTROL})), extended=(), measured=tuple(names)))
+    panel = Panel(
+        PanelData(perturbed=tuple(sorted(set(labels) - {keys.CONTROL})), extended=(), measured=tuple(names))
+    )
     report = PreparationReport(
         source="simulated",
         cells_read=cells.n_obs,
@@ -125,7 +154,9 @@ def without_pairing(simulation: Simulation) -> PreparedCells:
         perturbations={},
         control_cells=int((labels == keys.CONTROL).sum()),
     )
-    return PreparedCells(AnnData(cells.X.copy(), obs=obs, var=pd.DataFrame(index=cells.var_names)), panel, report)
+    return PreparedCells(
+        AnnData(cells.X.copy(), obs=obs, var=pd.DataFrame(index=cells.var_names)), panel, report
+    )
 
 
 def _z(observed: Contrasts, pairs: np.ndarray) -> np.ndarray:
@@ -140,11 +171,13 @@ def _tails(z: np.ndarray) -> dict[str, Any]:
     return row
 
 
-# Signs in held-out cells ----------------------------------------------------------------------------------------------
+# Signs in held-out cells ------------------------------------------------------------------------------------
 
 
 def held_out_signs(prepared: PreparedCells, settings: Settings) -> pd.DataFrame:
-    """A line per pair seen in training and in held-out cells: evidence, w, agrees (sign), expected (probability that it does)."""
+    """A line per pair seen in training and in held-out cells: evidence, w, agrees (sign), expected
+    (probability that it does).
+    """
     training, held = contrasts(prepared), contrasts(prepared, splits=(keys.TEST,))
     rule = fit_evidence(training.effect, training.error, training.counted, settings.network.least_effect)
     both, own, other = np.intersect1d(training.sources, held.sources, return_indices=True)
@@ -163,13 +196,16 @@ def held_out_signs(prepared: PreparedCells, settings: Settings) -> pd.DataFrame:
 
 
 def posterior(rule: EvidenceRule, observed: Contrasts) -> np.ndarray:
-    """(p, n, components, 3): posterior mean towards the observed effect, its standard deviation, and weight, per component of the mixture.
+    """(p, n, components, 3): posterior mean towards the observed effect, its standard deviation, and weight,
+    per component of the mixture.
 
-    Written from the formulas of a normal mixture (Stephens 2017), not taken from model.evidence.
+    Written from the formulas of a normal mixture (Stephens 2017), not taken from effects.shrinkage.
     """
     prior = np.concatenate([[rule.least_effect], SLAB]) ** 2
     error2 = np.where(np.isfinite(observed.error), observed.error, 1.0)[..., None] ** 2
-    weight = np.concatenate([rule.null_share[:, None], (1 - rule.null_share)[:, None] * rule.slab], axis=1)[:, None, :]
+    weight = np.concatenate([rule.null_share[:, None], (1 - rule.null_share)[:, None] * rule.slab], axis=1)[
+        :, None, :
+    ]
     weight = weight * norm.pdf(observed.effect[..., None], scale=np.sqrt(prior + error2))
     weight /= np.maximum(weight.sum(axis=-1, keepdims=True), 1e-300)
     kept = prior / (prior + error2)
@@ -193,10 +229,14 @@ def by_probability(pairs: pd.DataFrame, of: str) -> list[dict[str, Any]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
     parser.add_argument("--data", nargs="*", default=list(REAL), choices=list(REAL))
-    parser.add_argument("--depths", type=float, nargs="*", default=list(DEPTHS), help="median counts per simulated cell")
+    parser.add_argument(
+        "--depths", type=float, nargs="*", default=list(DEPTHS), help="median counts per simulated cell"
+    )
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--draws", type=int, default=40, help="of relabelled controls, for the tails")
     options = parser.parse_args()

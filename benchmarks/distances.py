@@ -1,14 +1,16 @@
-"""How much of the mean Wasserstein distance of the strongest pairs is there without any effect? The network stage on real cells.
+"""How much of the mean Wasserstein distance of the strongest pairs is there without any effect? The network
+stage on real cells.
 
     python benchmarks/distances.py --json --seeds 0 1 2
 
-Between two samples of the same cells the Wasserstein distance is not zero, and the fewer the cells the larger it is: a ranking
-that puts perturbations with few cells first gains by that. Beside the mean distance of the top pairs of W, of T_K and of the plain mean
-difference (training cells) stands what is left of it when the distance is taken off that as many held-out controls show against the
-others (mean of --draws draws); then the share of pairs significant after Benjamini-Hochberg, the same with the common lift of all shares
-taken out of the held-out cells, and the median number of held-out cells; and how many of W's strongest pairs are also the strongest of
-controls relabelled as perturbed. No autoencoder is trained: W and T_K do not need it. Real data as in benchmarks/quality.py;
---measured-targets leaves out the perturbations of genes that were not measured.
+Between two samples of the same cells the Wasserstein distance is not zero, and the fewer the cells the larger
+it is: a ranking that puts perturbations with few cells first gains by that. Beside the mean distance of the
+top pairs of W, of T_K and of the plain mean difference (training cells) stands what is left of it when the
+distance is taken off that as many held-out controls show against the others (mean of --draws draws); then the
+share of pairs significant after Benjamini-Hochberg, the same with the common lift of all shares taken out of
+the held-out cells, and the median number of held-out cells; and how many of W's strongest pairs are also the
+strongest of controls relabelled as perturbed. No autoencoder is trained: W and T_K do not need it. Real data
+as in benchmarks/quality.py; --measured-targets leaves out the perturbations of genes that were not measured.
 """
 
 from __future__ import annotations
@@ -26,14 +28,15 @@ from simulated import mean_difference
 
 from gpovae_core import keys
 from gpovae_core.config import make_settings
-from gpovae_core.data.effects import log_expression
+from gpovae_core.data.expression import log_expression
 from gpovae_core.data.prepare import prepare
 from gpovae_core.data.schema import PreparedCells
-from gpovae_core.evaluation.influence import predicted_by_network
-from gpovae_core.evaluation.network import PairStatistics, pair_statistics, top_pairs
-from gpovae_core.evaluation.null import null_screen
+from gpovae_core.effects.nulls import null_screen
+from gpovae_core.effects.pairs import PairStatistics, pair_statistics
+from gpovae_core.evaluation.network import top_pairs
 from gpovae_core.evaluation.report import held_out_pairs
-from gpovae_core.training.network_fit import fit_network
+from gpovae_core.methods.expected import predicted_by_network
+from gpovae_core.methods.network_fit import fit_network
 
 TOP = (50, 100)
 
@@ -51,12 +54,19 @@ def one(name: str, seed: int, draws: int, measured_targets: bool) -> dict[str, A
     place = np.ix_(rows, [panel.index[gene] for gene in pairs.targets])
     rankings = {
         "w": fit.log_odds[place],
-        "influence": np.abs(predicted_by_network(fit, prepared)[rows][:, measured.get_indexer(list(pairs.targets))]),
+        "influence": np.abs(
+            predicted_by_network(fit, prepared)[rows][:, measured.get_indexer(list(pairs.targets))]
+        ),
         "mean_difference": mean_difference(prepared)[place],
     }
     beyond = pairs.wasserstein - without_effect(prepared, pairs, draws, seed)
     cells = np.broadcast_to(pairs.source_cells[:, None], pairs.p.shape)
-    row: dict[str, Any] = {"data": name, "seed": seed, "pairs": int(pairs.evaluated.sum()), "sources": len(pairs.sources)}
+    row: dict[str, Any] = {
+        "data": name,
+        "seed": seed,
+        "pairs": int(pairs.evaluated.sum()),
+        "sources": len(pairs.sources),
+    }
     row["significant"] = int((pairs.adjusted[pairs.evaluated] < settings.evaluation.significance).sum())
     for top in TOP:
         both = top_pairs(pairs, rankings["w"], top) & top_pairs(pairs, null.log_odds[place], top)
@@ -67,7 +77,9 @@ def one(name: str, seed: int, draws: int, measured_targets: bool) -> dict[str, A
                 "mu_wd": float(pairs.wasserstein[chosen].mean()),
                 "beyond_controls": float(beyond[chosen].mean()),
                 "bh_share": float((pairs.adjusted[chosen] < settings.evaluation.significance).mean()),
-                "bh_share_without_lift": float((without_lift.adjusted[chosen] < settings.evaluation.significance).mean()),
+                "bh_share_without_lift": float(
+                    (without_lift.adjusted[chosen] < settings.evaluation.significance).mean()
+                ),
                 "median_cells": float(np.median(cells[chosen])),
             }
     return row
@@ -83,27 +95,39 @@ def cells_of(name: str, measured_targets: bool) -> Path | AnnData:
 
 
 def without_effect(prepared: PreparedCells, pairs: PairStatistics, draws: int, seed: int) -> np.ndarray:
-    """(s, t) mean distance of held-out controls to the other held-out controls, as many as each source has cells (half at most)."""
+    """(s, t) mean distance of held-out controls to the other held-out controls, as many as each source has
+    cells (half at most).
+    """
     rng = np.random.default_rng(seed)
     cells = np.flatnonzero(prepared.where(keys.CONTROL, keys.HELD_OUT))
     genes = [str(gene) for gene in prepared.cells.var_names]
-    expression = log_expression(prepared.counts, prepared.library_size)[cells][:, [genes.index(gene) for gene in pairs.targets]]
+    expression = log_expression(prepared.counts, prepared.library_size)[cells][
+        :, [genes.index(gene) for gene in pairs.targets]
+    ]
     total = np.zeros(pairs.wasserstein.shape)
     for _ in range(draws):
         for row, size in enumerate(pairs.source_cells):
             labels = np.full(len(cells), keys.CONTROL, dtype=object)
             labels[rng.permutation(len(cells))[: min(size, len(cells) // 2)]] = pairs.sources[row]
-            total[row] += pair_statistics(expression, labels, [pairs.sources[row]], list(pairs.targets)).wasserstein[0]
+            total[row] += pair_statistics(
+                expression, labels, [pairs.sources[row]], list(pairs.targets)
+            ).wasserstein[0]
     return total / draws
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--data", nargs="+", default=list(REAL), choices=list(REAL))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--draws", type=int, default=5)
-    parser.add_argument("--measured-targets", action="store_true", help="without the perturbations of genes that were not measured")
+    parser.add_argument(
+        "--measured-targets",
+        action="store_true",
+        help="without the perturbations of genes that were not measured",
+    )
     options = parser.parse_args()
     for name in options.data:
         for seed in options.seeds:

@@ -1,10 +1,11 @@
 """Treatment effects computed against drawn, side by side: python benchmarks/effects.py [--json]
 
-Drawn: one perturbation at a time, every draw with a mask and an effect of its own, counts from the Gamma-Poisson, their
-log2(1 + 1e4 x / l) averaged (the control and the basal states once). Timed on `--slow` perturbations and extrapolated to all.
-Computed: what the project does (`gpovae_core.inference`) with its default settings, timed on all. The Monte Carlo error of
-both is reported, and how far they are apart. The run has the size of a large screen and random weights; neither way knows
-that. Threads: OMP_NUM_THREADS.
+Drawn: one perturbation at a time, every draw with a mask and an effect of its own, counts from the
+Gamma-Poisson, their log2(1 + 1e4 x / l) averaged (the control and the basal states once). Timed on `--slow`
+perturbations and extrapolated to all. Computed: what the project does (`gpovae_core.questions.predicted`)
+with its default settings, timed on all. The Monte Carlo error of both is reported, and how far they are
+apart. The run has the size of a large screen and random weights; neither way knows that. Threads:
+OMP_NUM_THREADS.
 """
 
 from __future__ import annotations
@@ -23,26 +24,32 @@ from scipy import sparse
 
 from gpovae_core import keys
 from gpovae_core.config import InferenceSettings, make_settings
-from gpovae_core.data.effects import EFFECT_SCALE
+from gpovae_core.data.expression import EFFECT_SCALE
 from gpovae_core.data.schema import Panel, PanelData, PreparationReport, PreparedCells
-from gpovae_core.inference import SHARED_CELLS, EffectPredictor
 from gpovae_core.model.likelihood import MEAN_FLOOR
 from gpovae_core.model.module import GpoVae
+from gpovae_core.questions.predicted import SHARED_CELLS, EffectPredictor
 
 AT_ONCE = 250
 """Draws whose counts are held at a time on the slow way."""
 CLOCK = time.process_time
-"""Seconds of the processor, all threads together: other programs on the machine matter little. `wall_...` is time on the clock."""
+"""Seconds of the processor, all threads together: other programs on the machine matter little. `wall_...` is
+time on the clock.
+"""
 
 
 def made_cells(panel: int, perturbed: int, genes: int, controls: int, seed: int) -> PreparedCells:
     """Control cells with log-normal library sizes and mean shares, and two cells per perturbation."""
     rng = np.random.default_rng(seed)
     names = [f"G{i:05d}" for i in range(genes)]
-    labels = np.array([keys.CONTROL] * controls + [name for name in names[:perturbed] for _ in range(2)], dtype=object)
+    labels = np.array(
+        [keys.CONTROL] * controls + [name for name in names[:perturbed] for _ in range(2)], dtype=object
+    )
     share = rng.lognormal(0.0, 1.8, genes)
     size = rng.lognormal(np.log(9000), 0.4, len(labels))
-    counts = sparse.csr_matrix(np.vstack([rng.poisson(s * share / share.sum()).astype(np.float32) for s in size]))
+    counts = sparse.csr_matrix(
+        np.vstack([rng.poisson(s * share / share.sum()).astype(np.float32) for s in size])
+    )
     obs = pd.DataFrame(
         {
             keys.PERTURBATION: labels,
@@ -53,12 +60,25 @@ def made_cells(panel: int, perturbed: int, genes: int, controls: int, seed: int)
         },
         index=pd.Index([f"c{i}" for i in range(len(labels))]),
     )
-    chosen = PanelData(perturbed=tuple(names[:perturbed]), extended=tuple(names[perturbed:panel]), measured=tuple(names[:panel]))
+    chosen = PanelData(
+        perturbed=tuple(names[:perturbed]),
+        extended=tuple(names[perturbed:panel]),
+        measured=tuple(names[:panel]),
+    )
     report = PreparationReport(
-        source="made", cells_read=len(labels), cells_kept=len(labels), genes_measured=genes, counts_from="X", label_column="perturbation",
-        control_label=keys.CONTROL, perturbations=dict.fromkeys(names[:perturbed], 2), control_cells=controls,
-    )  # fmt: skip
-    return PreparedCells(anndata.AnnData(counts, obs, pd.DataFrame(index=pd.Index(names))), Panel(chosen), report)
+        source="made",
+        cells_read=len(labels),
+        cells_kept=len(labels),
+        genes_measured=genes,
+        counts_from=("X"),
+        label_column=("perturbation"),
+        control_label=keys.CONTROL,
+        perturbations=dict.fromkeys(names[:perturbed], 2),
+        control_cells=controls,
+    )
+    return PreparedCells(
+        anndata.AnnData(counts, obs, pd.DataFrame(index=pd.Index(names))), Panel(chosen), report
+    )
 
 
 def random_model(prepared: PreparedCells, preset: str, seed: int) -> GpoVae:
@@ -74,17 +94,23 @@ def random_model(prepared: PreparedCells, preset: str, seed: int) -> GpoVae:
     share = np.asarray(prepared.counts.sum(axis=0)).ravel() + 1.0
     with torch.no_grad():
         model.decoder.head.bias.copy_(torch.from_numpy(np.log(share / share.sum())).float())
-        model.decoder.head.weight.mul_(8.0)  # basal states then move log shares by about 0.5, as in trained runs
+        model.decoder.head.weight.mul_(
+            8.0
+        )  # basal states then move log shares by about 0.5, as in trained runs
         model.guide.mask_logits.normal_(-3.0, 1.5)
         if model.decoder.influence is not None:
             hit = torch.rand(n, genes) < 0.01
-            model.decoder.influence.copy_(torch.where(hit, 0.6 * torch.randn(n, genes), 0.03 * torch.randn(n, genes)))
+            model.decoder.influence.copy_(
+                torch.where(hit, 0.6 * torch.randn(n, genes), 0.03 * torch.randn(n, genes))
+            )
     return model.eval()
 
 
 @dataclass(frozen=True)
 class Cells:
-    """Basal states (draws, L) and library sizes (draws, 1) on the slow way: drawn once, for all perturbations."""
+    """Basal states (draws, L) and library sizes (draws, 1) on the slow way: drawn once, for all
+    perturbations.
+    """
 
     basal: torch.Tensor
     library: torch.Tensor
@@ -93,12 +119,19 @@ class Cells:
     def of(cls, model: GpoVae, prepared: PreparedCells, draws: int, seed: int) -> Cells:
         cells = np.random.default_rng(seed).choice(np.flatnonzero(prepared.where(keys.CONTROL)), draws)
         counts = torch.from_numpy(prepared.counts[cells].toarray())
-        posterior = model.guide.basal_posterior(model.guide.counts_part(counts.log1p()), model.guide.basal.first.bias)
-        return cls(posterior.sample(torch.randn(posterior.mean.shape)), torch.from_numpy(prepared.library_size[cells]).float()[:, None])
+        posterior = model.guide.basal_posterior(
+            model.guide.counts_part(counts.log1p()), model.guide.basal.first.bias
+        )
+        return cls(
+            posterior.sample(torch.randn(posterior.mean.shape)),
+            torch.from_numpy(prepared.library_size[cells]).float()[:, None],
+        )
 
 
 def drawn(model: GpoVae, cells: Cells, dosage: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
-    """Mean of log2(1 + 1e4 x / l) over drawn cells per gene, its squared standard error, and the seconds that drawing counts took."""
+    """Mean of log2(1 + 1e4 x / l) over drawn cells per gene, its squared standard error, and the seconds that
+    drawing counts took.
+    """
     decoder, draws = model.decoder, len(cells.basal)
     given = torch.from_numpy(dosage)
     rows, first = given.nonzero()[:, 0], decoder.mlp.first
@@ -108,9 +141,13 @@ def drawn(model: GpoVae, cells: Cells, dosage: np.ndarray) -> tuple[np.ndarray, 
     for part in torch.arange(draws).split(AT_ONCE):
         library = cells.library[part]
         offsets = model.guide.sample(rows, model.guide.noise(len(part), len(rows))).offsets(given[None])[:, 0]
-        share = decoder.log_share(cells.basal[part], first.block("offset", offsets) + first.bias, decoder.shift(given[None])).exp()
+        share = decoder.log_share(
+            cells.basal[part], first.block("offset", offsets) + first.bias, decoder.shift(given[None])
+        ).exp()
         started = CLOCK()
-        rate = torch._standard_gamma(concentration.expand(len(part), -1)) * ((share * library + MEAN_FLOOR) / concentration)
+        rate = torch._standard_gamma(concentration.expand(len(part), -1)) * (
+            (share * library + MEAN_FLOOR) / concentration
+        )
         counts = torch.poisson(rate)
         drawing += CLOCK() - started
         value = (1 + EFFECT_SCALE * counts / library).log2()
@@ -150,27 +187,39 @@ def measure(given: argparse.Namespace) -> dict[str, Any]:
     difference = np.array(effects) - np.concatenate([answer.mean.to_numpy() for answer in found])
     all_slow = float(np.mean(slow)) * (len(names) + 1)
     return {
-        "preset": given.preset, "panel": given.panel, "genes": given.genes, "perturbations": len(names), "threads": torch.get_num_threads(),
+        "preset": given.preset,
+        "panel": given.panel,
+        "genes": given.genes,
+        "perturbations": len(names),
+        ("threads"): torch.get_num_threads(),
         "drawn": {
-            "draws": given.draws, "seconds_per_perturbation": round(float(np.median(slow)), 3),
-            "of_these_drawing": round(float(np.median(drawing)), 3), "timed_on": given.slow, "seconds_all_extrapolated": round(all_slow, 1),
+            "draws": given.draws,
+            "seconds_per_perturbation": round(float(np.median(slow)), 3),
+            "of_these_drawing": round(float(np.median(drawing)), 3),
+            "timed_on": given.slow,
+            ("seconds_all_extrapolated"): round(all_slow, 1),
             "monte_carlo_error": float(np.sqrt(np.mean(errors))),
         },
         "computed": {
             "cells": settings.guide_samples * settings.basal_draws + settings.spread_samples * SHARED_CELLS,
-            "seconds_to_be_ready": round(ready, 2), "seconds_first_answer": round(first, 2), "wall_first_answer": round(first_wall, 2),
-            "seconds_per_further_answer": round(float(np.median(fast)), 3), "seconds_all": round(all_fast + ready, 1),
+            "seconds_to_be_ready": round(ready, 2),
+            "seconds_first_answer": round(first, 2),
+            ("wall_first_answer"): round(first_wall, 2),
+            "seconds_per_further_answer": round(float(np.median(fast)), 3),
+            ("seconds_all"): round(all_fast + ready, 1),
             "monte_carlo_error": everything.monte_carlo_error,
         },
         "effects_rms": float(np.sqrt((everything.mean.to_numpy() ** 2).mean())),
         "rms_difference": float(np.sqrt((difference**2).mean())),
         "times_faster": round(all_slow / (all_fast + ready), 1),
         "times_faster_pairwise": [round(a / b, 1) for a, b in zip(slow, fast, strict=True)],
-    }  # fmt: skip
+    }
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--panel", type=int, default=1546)
     parser.add_argument("--genes", type=int, default=8000)
     parser.add_argument("--perturbations", type=int, default=622)

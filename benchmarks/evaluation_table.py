@@ -1,10 +1,13 @@
-"""The table of docs/evaluation.md: every score of kept runs, mean and spread over seeds, beside baseline, best simple method and ceiling.
+"""The table of docs/evaluation.md: every score of kept runs, mean and spread over seeds, beside baseline,
+best simple method and ceiling.
 
-    python benchmarks/quality.py --presets evidence --seeds 0 1 2 --keep runs/quality        # trains them, hours
-    python benchmarks/evaluation_table.py runs/quality --preset evidence --networks networks # scores them, minutes
+    python benchmarks/quality.py --presets evidence --seeds 0 1 2 --keep runs/quality        # trains them,
+    hours python benchmarks/evaluation_table.py runs/quality --preset evidence --networks networks # scores
+    them, minutes
 
-Runs are taken by the names that quality.py gives them (DATA-PRESET-SEED) and scored anew from their cells, their network and their
-predicted effects; nothing is written into them. For simulated data the truth is drawn again from the seed.
+Runs are taken by the names that quality.py gives them (DATA-PRESET-SEED) and scored anew from their cells,
+their network and their predicted effects; nothing is written into them. For simulated data the truth is drawn
+again from the seed.
 """
 
 from __future__ import annotations
@@ -22,15 +25,17 @@ from gpovae_core.data.simulate import SimulationSettings, simulate
 from gpovae_core.evaluation.known import KnownEdges
 from gpovae_core.evaluation.report import evaluate
 from gpovae_core.evaluation.summary import FEW, Line, lines
+from gpovae_core.methods.fitted import NetworkFit
 from gpovae_core.network.references import read_references
-from gpovae_core.training.network_fit import NetworkFit
-from gpovae_core.training.runs import RunFolder
+from gpovae_core.runs.folder import RunFolder
 
 
 def scored(run: RunFolder, references: list[KnownEdges]) -> dict[str, Any]:
     """The report of a kept run by the code as it is now."""
     data, _, seed = run.name.split("-")
-    truth = simulate(SimulationSettings(seed=int(seed), **SIMULATED[data])).edges if data in SIMULATED else None
+    truth = (
+        simulate(SimulationSettings(seed=int(seed), **SIMULATED[data])).edges if data in SIMULATED else None
+    )
     settings, arrays = run.settings(), run.network_arrays()
     return evaluate(
         run.cells(),
@@ -45,7 +50,9 @@ def scored(run: RunFolder, references: list[KnownEdges]) -> dict[str, Any]:
 
 
 def table(reports: list[dict[str, Any]]) -> list[str]:
-    """Markdown rows, one per score; every figure is a mean over the runs, with the standard deviation of the value."""
+    """Markdown rows, one per score; every figure is a mean over the runs, with the standard deviation of the
+    value.
+    """
     together: dict[str, list[Line]] = {}
     for report in reports:
         for line in lines(report):
@@ -60,7 +67,11 @@ def table(reports: list[dict[str, Any]]) -> list[str]:
         shares = f"{_share([line.share for line in found])} ({_share([line.rival_share for line in found])})"
         judged = [line.beats for line in found if line.beats is not None]
         wins = f"{sum(judged)} of {len(judged)}" if judged else ""
-        spread = f" ± {stdev(v for line in found if (v := line.value) is not None):.3f}" if _all(found) and len(found) > 1 else ""
+        spread = (
+            f" ± {stdev(v for line in found if (v := line.value) is not None):.3f}"
+            if _all(found) and len(found) > 1
+            else ""
+        )
         value = _mean([line.value for line in found]) + spread
         baseline, ceiling = _mean([line.baseline for line in found]), _mean([line.ceiling for line in found])
         rows.append(f"| {name} | {value} | {baseline} | {rival} | {ceiling} | {shares} | {wins} |")
@@ -87,22 +98,42 @@ def facts(reports: list[dict[str, Any]]) -> str:
     edges = ", ".join(str(network["edges"]) for network in networks)
     words = [f"{edges} edges of {networks[0]['pairs']} pairs"]
     if all("false_edge_rate" in network for network in networks):
-        words.append("estimated false " + ", ".join(f"{100 * network['false_edge_rate']:.1f} %" for network in networks))
+        words.append(
+            "estimated false "
+            + ", ".join(f"{100 * network['false_edge_rate']:.1f} %" for network in networks)
+        )
     for at, known in enumerate(networks[0]["references"]):
-        ps = ", ".join(f"{network['references'][at]['rankings']['w']['p']:.2f}" for network in networks if known["edges"] >= FEW)
-        words.append(f"{known['name']}: {known['edges']} usable edges of {known['pairs']} pairs" + (f", p of W {ps}" if ps else ""))
+        ps = ", ".join(
+            f"{network['references'][at]['rankings']['w']['p']:.2f}"
+            for network in networks
+            if known["edges"] >= FEW
+        )
+        words.append(
+            f"{known['name']}: {known['edges']} usable edges of {known['pairs']} pairs"
+            + (f", p of W {ps}" if ps else "")
+        )
     return "; ".join(words) + "."
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("folder", type=Path, help="where quality.py kept the runs")
     parser.add_argument("--preset", default="evidence")
     parser.add_argument("--data", nargs="+", default=[*REAL, *SIMULATED], choices=[*REAL, *SIMULATED])
-    parser.add_argument("--networks", type=Path, default=Path("networks"), help="folder with tables of known edges, for the real data")
+    parser.add_argument(
+        "--networks",
+        type=Path,
+        default=Path("networks"),
+        help="folder with tables of known edges, for the real data",
+    )
     parser.add_argument("--json", type=Path, help="also write every report here")
     options = parser.parse_args()
-    references = [KnownEdges(one.name, one.directed, frozenset(one.known)) for one in read_references(options.networks)[0]]
+    references = [
+        KnownEdges(one.name, one.directed, frozenset(one.known))
+        for one in read_references(options.networks)[0]
+    ]
     everything: dict[str, list[dict[str, Any]]] = {}
     for data in options.data:
         runs = [RunFolder(path) for path in sorted(options.folder.glob(f"{data}-{options.preset}-[0-9]*"))]

@@ -1,16 +1,16 @@
 """How the cost of a training step grows with the panel, the measured genes, the batch and the hops.
 
-    python benchmarks/growth.py --json
-    python benchmarks/growth.py --plot docs/images/growth.png
-    python benchmarks/growth.py --axes panel --repeats 1 --rows growth.jsonl      # one axis; rows are added to the file
-    python benchmarks/growth.py --from growth.jsonl --plot docs/images/growth.png # only the picture
+    python benchmarks/growth.py --json python benchmarks/growth.py --plot docs/images/growth.png python
+    benchmarks/growth.py --axes panel --repeats 1 --rows growth.jsonl      # one axis; rows are added to the
+    file python benchmarks/growth.py --from growth.jsonl --plot docs/images/growth.png # only the picture
 
-One axis is moved, the others stay at 1,000 panel genes (two fifths of them perturbed), 2,000 measured genes, 256 cells, 5 hops.
-products_gflop: what a step multiplies and adds in matrix products, counted by torch. in_products_gflop: its processor time times the
-rate of a plain 2048 x 2048 float32 product measured beside it in the same way, so that a busier or slower machine shows less.
-exponent: growth of that against the row before, log(t2 / t1) / log(v2 / v1): 1 is linear, 2 is quadratic. perturbed: perturbed genes
-present in the batch, whose rows of n x n matrices a step works on; per_perturbation: in_products_gflop over perturbed n^2, which must
-not grow with n.
+One axis is moved, the others stay at 1,000 panel genes (two fifths of them perturbed), 2,000 measured genes,
+256 cells, 5 hops. products_gflop: what a step multiplies and adds in matrix products, counted by torch.
+in_products_gflop: its processor time times the rate of a plain 2048 x 2048 float32 product measured beside it
+in the same way, so that a busier or slower machine shows less. exponent: growth of that against the row
+before, log(t2 / t1) / log(v2 / v1): 1 is linear, 2 is quadratic. perturbed: perturbed genes present in the
+batch, whose rows of n x n matrices a step works on; per_perturbation: in_products_gflop over perturbed n^2,
+which must not grow with n.
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command sets it: threads that wait must not count as work
+os.environ.setdefault(
+    "OMP_WAIT_POLICY", "PASSIVE"
+)  # as the command sets it: threads that wait must not count as work
 import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -35,7 +37,12 @@ from benchmarks.screens import Size
 from benchmarks.step import Steps
 
 BASE = {"panel": 1000, "genes": 2000, "batch": 256, "hops": 5}
-AXES = {"panel": (500, 1000, 2000, 4000), "genes": (1000, 2000, 4000, 8000), "batch": (64, 128, 256, 512), "hops": (1, 2, 5, 10)}
+AXES = {
+    "panel": (500, 1000, 2000, 4000),
+    "genes": (1000, 2000, 4000, 8000),
+    "batch": (64, 128, 256, 512),
+    "hops": (1, 2, 5, 10),
+}
 WORDS = {"panel": "panel genes n", "genes": "measured genes", "batch": "cells in a batch", "hops": "hops K"}
 
 
@@ -79,7 +86,10 @@ def with_exponents(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     for row in rows:
         before = last.get(row["axis"])
         ratio = (
-            math.log(row["in_products_gflop"] / before["in_products_gflop"]) / math.log(row["value"] / before["value"]) if before else None
+            math.log(row["in_products_gflop"] / before["in_products_gflop"])
+            / math.log(row["value"] / before["value"])
+            if before
+            else None
         )
         row["exponent"] = None if ratio is None else round(ratio, 2)
         last[row["axis"]] = row
@@ -96,8 +106,20 @@ def plot(rows: list[dict[str, Any]], path: Path) -> None:
     for frame, axis in zip(frames, AXES, strict=True):
         own = [row for row in rows if row["axis"] == axis]
         values = [row["value"] for row in own]
-        frame.plot(values, [row["in_products_gflop"] for row in own], "o-", color="#0072B2", label="time of a step x product rate")
-        frame.plot(values, [row["products_gflop"] for row in own], "s--", color="#D55E00", label="matrix products of a step")
+        frame.plot(
+            values,
+            [row["in_products_gflop"] for row in own],
+            "o-",
+            color="#0072B2",
+            label="time of a step x product rate",
+        )
+        frame.plot(
+            values,
+            [row["products_gflop"] for row in own],
+            "s--",
+            color="#D55E00",
+            label="matrix products of a step",
+        )
         frame.set(xscale="log", yscale="log", xlabel=WORDS[axis])
         frame.set_xticks(values, [f"{value:,}" for value in values])
         frame.minorticks_off()
@@ -108,12 +130,18 @@ def plot(rows: list[dict[str, Any]], path: Path) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--axes", nargs="+", default=list(AXES), choices=list(AXES))
     parser.add_argument("--preset", default="released")
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--rows", type=Path, help="add the rows to this file as they come, one JSON object a line")
-    parser.add_argument("--from", dest="source", type=Path, help="measure nothing, take the rows of this file")
+    parser.add_argument(
+        "--rows", type=Path, help="add the rows to this file as they come, one JSON object a line"
+    )
+    parser.add_argument(
+        "--from", dest="source", type=Path, help="measure nothing, take the rows of this file"
+    )
     parser.add_argument("--plot", type=Path, help="write the picture here")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     given = parser.parse_args()
@@ -132,7 +160,10 @@ def main() -> None:
         return
     for row in rows:
         exponent = "" if row["exponent"] is None else f", exponent {row['exponent']:.2f}"
-        print(f"{row['axis']:>6} {row['value']:>6}: {row['seconds']:.3f} s, {row['products_gflop']:.1f} GFLOP of products{exponent}")
+        print(
+            f"{row['axis']:>6} {row['value']:>6}: {row['seconds']:.3f} s, {row['products_gflop']:.1f} GFLOP "
+            f"of products{exponent}"
+        )
 
 
 if __name__ == "__main__":

@@ -1,11 +1,14 @@
-"""The training step as its formulas stand, the way the released code computes it: a yardstick for the step that is used, and its proof.
+"""The training step as its formulas stand, the way the released code computes it: a yardstick for the step
+that is used, and its proof.
 
-Nothing is saved: the mask and the effects of all n genes are sampled, every cell carries its own offset and its own profile, the
-encoder sees whole concatenated inputs for every particle and for both artifact labels, the decoder runs under both labels and
-draws counts, the hops are full matrix powers, the likelihood is evaluated for every particle, and batches are collated cell by
-cell. The weights are those of a `GpoVae`; the random numbers come from outside, so that both steps can be given the same.
+Nothing is saved: the mask and the effects of all n genes are sampled, every cell carries its own offset and
+its own profile, the encoder sees whole concatenated inputs for every particle and for both artifact labels,
+the decoder runs under both labels and draws counts, the hops are full matrix powers, the likelihood is
+evaluated for every particle, and batches are collated cell by cell. The weights are those of a `GpoVae`; the
+random numbers come from outside, so that both steps can be given the same.
 
-Symbols as in gpovae_core.model.module: P particles, B cells, n panel genes, G measured genes, L latent dimensions.
+Symbols as in gpovae_core.model.module: P particles, B cells, n panel genes, G measured genes, L latent
+dimensions.
 """
 
 from __future__ import annotations
@@ -53,21 +56,28 @@ class CellByCell:
 
 @dataclass(frozen=True)
 class Draws:
-    """Random numbers of one step: mask and effect for all n genes, artifact vector, the same again for the counterfactual, basal states."""
+    """Random numbers of one step: mask and effect for all n genes, artifact vector, the same again for the
+    counterfactual, basal states.
+    """
 
     guide: GuideNoise  # mask, effect (P, n, n)
     counterfactual: GuideNoise
     basal: Tensor  # (P, B, L)
 
     @classmethod
-    def fresh(cls, model: GpoVae, particles: int, cells: int, generator: torch.Generator | None = None) -> Draws:
+    def fresh(
+        cls, model: GpoVae, particles: int, cells: int, generator: torch.Generator | None = None
+    ) -> Draws:
         n = model.guide.mask_logits.shape[0]
         first, second = (model.guide.noise(particles, n, generator) for _ in range(2))
         return cls(first, second, torch.randn(particles, cells, model.settings.latent, generator=generator))
 
     def of_rows(self, rows: Tensor) -> tuple[GuideNoise, GuideNoise]:
         """The part that a step over the panel genes at `rows` needs."""
-        return tuple(GuideNoise(x.mask[:, rows], x.effect[:, rows], x.artifact) for x in (self.guide, self.counterfactual))  # type: ignore[return-value]
+        return tuple(
+            GuideNoise(x.mask[:, rows], x.effect[:, rows], x.artifact)
+            for x in (self.guide, self.counterfactual)
+        )  # type: ignore[return-value]
 
 
 def literal_loss(
@@ -79,7 +89,9 @@ def literal_loss(
     settings: LossSettings,
     kl_scale: float = 1.0,
 ) -> dict[str, Tensor]:
-    """The terms of the loss by name, each already multiplied by its weight; their sum is the loss of the step."""
+    """The terms of the loss by name, each already multiplied by its weight; their sum is the loss of the
+    step.
+    """
     guide, decoder = model.guide, model.decoder
     label, flipped_label = cells.artifact, 1 - cells.artifact
 
@@ -109,7 +121,9 @@ def literal_loss(
     cell_weight = torch.where(label > 0, weights.cell[1], weights.cell[0])
 
     standard = Normal(0.0, 1.0)
-    rows_of_cell = (cells.dosage != 0).to(cells.dosage.dtype) * weights.gene  # (B, n): 1 / training cells that share the row
+    rows_of_cell = (cells.dosage != 0).to(
+        cells.dosage.dtype
+    ) * weights.gene  # (B, n): 1 / training cells that share the row
     mask_ratio = _log(Bernoulli(model.settings.mask_prior), mask) - _bernoulli(guide.mask_logits, mask)
     effect_ratio = standard.log_prob(effect) - effect_posterior.log_prob(effect)
     artifact_ratio = standard.log_prob(artifact) - artifact_posterior.log_prob(artifact)
@@ -134,7 +148,9 @@ def literal_loss(
 
 
 def _sample(model: GpoVae, noise: GuideNoise) -> tuple[Tensor, Normal, Tensor, Normal, Tensor]:
-    """Mask (P, n, n), posterior and draw of the effects (P, n, n), posterior and draw of the artifact vector (P, 1, L)."""
+    """Mask (P, n, n), posterior and draw of the effects (P, n, n), posterior and draw of the artifact vector
+    (P, 1, L).
+    """
     guide = model.guide
     n = guide.mask_logits.shape[0]
     eps = torch.finfo(noise.mask.dtype).eps
@@ -144,9 +160,19 @@ def _sample(model: GpoVae, noise: GuideNoise) -> tuple[Tensor, Normal, Tensor, N
     identity = torch.eye(n)
     if guide.given:
         mask = torch.where(identity.bool(), 1.0, mask)
-    effect = _normal(guide.effect_head, _mlp(guide.effect, mask=mask, identity=identity.expand(len(mask), n, n)))
-    artifact = _normal(guide.artifact_head, _mlp(guide.artifact, constant=torch.ones(1, model.settings.latent)))
-    return mask, effect, effect.mean + effect.stddev * noise.effect, artifact, artifact.mean + artifact.stddev * noise.artifact
+    effect = _normal(
+        guide.effect_head, _mlp(guide.effect, mask=mask, identity=identity.expand(len(mask), n, n))
+    )
+    artifact = _normal(
+        guide.artifact_head, _mlp(guide.artifact, constant=torch.ones(1, model.settings.latent))
+    )
+    return (
+        mask,
+        effect,
+        effect.mean + effect.stddev * noise.effect,
+        artifact,
+        artifact.mean + artifact.stddev * noise.artifact,
+    )
 
 
 def _standardised(model: GpoVae, counts: Tensor) -> Tensor:
@@ -156,13 +182,17 @@ def _standardised(model: GpoVae, counts: Tensor) -> Tensor:
 def _basal(model: GpoVae, counts: Tensor, offset: Tensor, artifact: Tensor) -> Normal:
     """q(z_b) from standardised counts (B, G), offsets (P, B, n) and z_a (P, B, L): (P, B, L)."""
     every = counts.expand(len(offset), *counts.shape)
-    return _normal(model.guide.basal_head, _mlp(model.guide.basal, counts=every, offset=offset, artifact=artifact))
+    return _normal(
+        model.guide.basal_head, _mlp(model.guide.basal, counts=every, offset=offset, artifact=artifact)
+    )
 
 
 def _mlp(mlp: ResidualMLP, **blocks: Tensor) -> Tensor:
     """On the concatenation of the named inputs, all with the same leading axes."""
     weight = torch.cat([mlp.first.weights[name] for name in blocks], dim=1)
-    hidden = functional.leaky_relu(functional.linear(torch.cat(list(blocks.values()), dim=-1), weight, mlp.first.bias))
+    hidden = functional.leaky_relu(
+        functional.linear(torch.cat(list(blocks.values()), dim=-1), weight, mlp.first.bias)
+    )
     for layer in mlp.rest:
         hidden = functional.leaky_relu(layer(hidden)) + hidden
     return hidden

@@ -1,12 +1,14 @@
-"""The network page in a real browser: how long a drag of the threshold and a click on a gene take, and what it asks and says.
+"""The network page in a real browser: how long a drag of the threshold and a click on a gene take, and what
+it asks and says.
 
-    python benchmarks/network_view.py                 # 1,546 genes (622 perturbed), 5,000 edges drawn
-    python benchmarks/network_view.py --json          # one object: drag_ms, click_ms, other_hosts, console_errors
+    python benchmarks/network_view.py                 # 1,546 genes (622 perturbed), 5,000 edges drawn python
+    benchmarks/network_view.py --json          # one object: drag_ms, click_ms, other_hosts, console_errors
 
-drag_ms: from the slider's input event to the frame after the repainted picture, median over steps between 0 and the top of the
-scale with 5,000 edges drawn on the lower part. click_ms: from the mouse click on a gene in the picture to Python's answer on the
-screen (the picture has taken it, and the gene's card stands beside it), median over genes, each clicked for the first time.
-The run is made of random numbers; a server of its own is started and stopped.
+drag_ms: from the slider's input event to the frame after the repainted picture, median over steps between 0
+and the top of the scale with 5,000 edges drawn on the lower part. click_ms: from the mouse click on a gene in
+the picture to Python's answer on the screen (the picture has taken it, and the gene's card stands beside it),
+median over genes, each clicked for the first time. The run is made of random numbers; a server of its own is
+started and stopped.
 """
 
 from __future__ import annotations
@@ -43,7 +45,8 @@ FLAGS = [
 
 DRAG = """async (steps) => {
   const inside = (e) => e.shadowRoot?.querySelector('.explorer');
-  const root = document.querySelector('.explorer') || [...document.querySelectorAll('*')].map(inside).find(Boolean);
+  const root = document.querySelector('.explorer')
+    || [...document.querySelectorAll('*')].map(inside).find(Boolean);
   const picture = root.picture, slider = root.querySelector('.slider');
   const frame = () => new Promise((resolve) => requestAnimationFrame(resolve));
   const times = [], drawn = [];
@@ -63,10 +66,12 @@ DRAG = """async (steps) => {
 
 PLACES = """() => {
   const inside = (e) => e.shadowRoot?.querySelector('.explorer');
-  const root = document.querySelector('.explorer') || [...document.querySelectorAll('*')].map(inside).find(Boolean);
+  const root = document.querySelector('.explorer')
+    || [...document.querySelectorAll('*')].map(inside).find(Boolean);
   const picture = root.picture, box = root.querySelector('.canvas').getBoundingClientRect();
   return picture.names.map((name, i) => ({ name, shown: picture.shownNode[i], at: picture.placeOf(i) }))
-    .filter((gene) => gene.shown && gene.at.x > 30 && gene.at.y > 30 && gene.at.x < box.width - 30 && gene.at.y < box.height - 30)
+    .filter((gene) => gene.shown && gene.at.x > 30 && gene.at.x < box.width - 30)
+    .filter((gene) => gene.at.y > 30 && gene.at.y < box.height - 30)
     .filter((gene) => picture.names[picture.nearest(gene.at)] === gene.name)
     .map((gene) => ({ name: gene.name, x: box.left + gene.at.x, y: box.top + gene.at.y }));
 }"""
@@ -80,9 +85,19 @@ class Server:
             free.bind(("localhost", 0))
             port = free.getsockname()[1]
         self.address = f"http://localhost:{port}"
-        command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.headless=true", f"--server.port={port}"]
+        command = [
+            sys.executable,
+            "-m",
+            "streamlit",
+            "run",
+            "app.py",
+            "--server.headless=true",
+            f"--server.port={port}",
+        ]
         environment = {**os.environ, "GPOVAE_RUNS_DIR": str(folder), "GPOVAE_NETWORKS_DIR": str(folder)}
-        self.process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.process = subprocess.Popen(
+            command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
 
     def __enter__(self) -> Server:
         for _ in range(240):
@@ -133,7 +148,16 @@ def measure(perturbed: int, extended: int, clicks: int, drags: int) -> dict[str,
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "runs"
         genes = perturbed + extended
-        make_fake_run(folder / "big", perturbed, extended, genes + 50, seed=3, simulated=False, cells_per_perturbation=3, edges_per_gene=5)
+        make_fake_run(
+            folder / "big",
+            perturbed,
+            extended,
+            genes + 50,
+            seed=3,
+            simulated=False,
+            cells_per_perturbation=3,
+            edges_per_gene=5,
+        )
         with Server(folder) as server, sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
             page = browser.new_page(viewport={"width": 1440, "height": 1200})
@@ -148,7 +172,9 @@ def measure(perturbed: int, extended: int, clicks: int, drags: int) -> dict[str,
             page.on("console", lambda message: message.type == "error" and errors.append(message.text))
             page.on("pageerror", lambda error: errors.append(str(error)))
             visit(page, server.address, 0.3)
-            steps = [60 if k % 2 else 50 for k in range(drags)]  # both with every edge drawn that is ever drawn
+            steps = [
+                60 if k % 2 else 50 for k in range(drags)
+            ]  # both with every edge drawn that is ever drawn
             dragged = page.evaluate(DRAG, steps)
             clicked = click_ms(page, clicks)
             browser.close()
@@ -165,7 +191,9 @@ def measure(perturbed: int, extended: int, clicks: int, drags: int) -> dict[str,
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--perturbed", type=int, default=622)
     parser.add_argument("--extended", type=int, default=924)
     parser.add_argument("--clicks", type=int, default=11)

@@ -1,4 +1,6 @@
-"""Time of one path tracing on a dense W of the largest published panel: python benchmarks/paths.py [--json]"""
+"""Time of one path tracing on a dense W of the largest published panel: python benchmarks/paths.py
+[--json]
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ def dense_network(n: int, kind: str, seed: int) -> GeneNetwork:
         "ones": lambda: np.ones((n, n)),
     }
     names = tuple(f"G{i:05d}" for i in range(n))
-    return GeneNetwork.from_weights(Panel(PanelData(perturbed=names, extended=(), measured=names)), draw[kind]())
+    return GeneNetwork.from_weights(
+        Panel(PanelData(perturbed=names, extended=(), measured=names)), draw[kind]()
+    )
 
 
 def median_ms(network: GeneNetwork, hops: int, top: int, repeats: int) -> float:
@@ -52,7 +56,10 @@ def main() -> None:
     if given.json:
         print(json.dumps(result))
         return
-    print(f"best {given.top} paths of at most {given.hops} hops, {given.genes} genes, median of {given.repeats}:")
+    print(
+        f"best {given.top} paths of at most {given.hops} hops, {given.genes} genes, median of "
+        f"{given.repeats}:"
+    )
     for kind, value in result["median_ms"].items():
         print(f"  {kind:8s} {value:7.1f} ms")
 

@@ -1,15 +1,18 @@
-"""A screen of a chosen size from its file to a trained run: how long every stage takes and how much memory it needs at most.
+"""A screen of a chosen size from its file to a trained run: how long every stage takes and how much memory it
+needs at most.
 
-    python benchmarks/preparation.py --json                                                     # 20,000 cells x 3,000 genes
-    python benchmarks/preparation.py --cells 130000 --genes 8000 --perturbations 622 --json     # as many as K562 has
-    python benchmarks/preparation.py --cells 1000000 --genes 2000 --perturbations 200 --json    # beyond the memory it may take
-    python benchmarks/preparation.py --make-only --file screen.h5ad                             # only the file
+    python benchmarks/preparation.py --json                                                     # 20,000 cells
+    x 3,000 genes python benchmarks/preparation.py --cells 130000 --genes 8000 --perturbations 622 --json
+    # as many as K562 has python benchmarks/preparation.py --cells 1000000 --genes 2000 --perturbations 200
+    --json    # beyond the memory it may take python benchmarks/preparation.py --make-only --file screen.h5ad
+    # only the file
 
-The file (.h5ad, gzip, CSR, cells in random order) is written in blocks: Poisson counts around log-normal gene means such that about
-35 % of the entries are not zero; cells are in one of six states that move every gene a little (without them doublets cannot be
-told); every perturbation takes four fifths of its own gene and lifts a gene that is never perturbed twelvefold. `gpovae train` then
-works on it in a process of its own. peak_gb: its largest resident memory (VmHWM), looked up while it works; stages: seconds by the
-words that its status shows; matrix_product_gflop_per_s: rate of a plain 2048 x 2048 float32 product in this process, before and
+The file (.h5ad, gzip, CSR, cells in random order) is written in blocks: Poisson counts around log-normal gene
+means such that about 35 % of the entries are not zero; cells are in one of six states that move every gene a
+little (without them doublets cannot be told); every perturbation takes four fifths of its own gene and lifts
+a gene that is never perturbed twelvefold. `gpovae train` then works on it in a process of its own. peak_gb:
+its largest resident memory (VmHWM), looked up while it works; stages: seconds by the words that its status
+shows; matrix_product_gflop_per_s: rate of a plain 2048 x 2048 float32 product in this process, before and
 after. --scoring 0 stops after the training.
 """
 
@@ -50,7 +53,12 @@ def write_screen(path: Path, cells: int, genes: int, perturbations: int, seed: i
     state = rng.integers(STATES, size=cells)
     states = rng.lognormal(0, STATE_SPREAD, (STATES, genes))
     label = np.where(rng.random(cells) < CONTROL_SHARE, -1, rng.integers(perturbations, size=cells))
-    library = COUNTS_PER_GENE * genes * rng.lognormal(0, 0.35, cells) * np.where(rng.random(cells) < FAILING_SHARE, 0.15, 1.0)
+    library = (
+        COUNTS_PER_GENE
+        * genes
+        * rng.lognormal(0, 0.35, cells)
+        * np.where(rng.random(cells) < FAILING_SHARE, 0.15, 1.0)
+    )
     share = base / base.sum()
     change = np.ones((perturbations + 1, genes))  # the last row is the control
     change[np.arange(perturbations), perturbed] = 0.2
@@ -59,7 +67,9 @@ def write_screen(path: Path, cells: int, genes: int, perturbations: int, seed: i
     total, lengths = 0, []
     with h5py.File(path, "w") as file:
         group = file.create_group("X")
-        group.attrs.update({"encoding-type": "csr_matrix", "encoding-version": "0.1.0", "shape": np.array([cells, genes])})
+        group.attrs.update(
+            {"encoding-type": "csr_matrix", "encoding-version": "0.1.0", "shape": np.array([cells, genes])}
+        )
         kept = {"chunks": (1 << 18,), "maxshape": (None,), "compression": "gzip", "compression_opts": 1}
         data = group.create_dataset("data", (0,), "f4", **kept)
         indices = group.create_dataset("indices", (0,), "i4", **kept)
@@ -75,7 +85,9 @@ def write_screen(path: Path, cells: int, genes: int, perturbations: int, seed: i
             lengths.append(np.diff(block.indptr))
         group["indptr"] = np.concatenate([[0], np.cumsum(np.concatenate(lengths))]).astype(np.int64)
         gene = np.append(names[perturbed], "non-targeting")[label]
-        obs = pd.DataFrame({"gene": pd.Categorical(gene)}, index=[f"cell{i:07d}" for i in rng.permutation(cells)])
+        obs = pd.DataFrame(
+            {"gene": pd.Categorical(gene)}, index=[f"cell{i:07d}" for i in rng.permutation(cells)]
+        )
         write_elem(file, "obs", obs)
         write_elem(file, "var", pd.DataFrame(index=names))
         write_elem(file, "uns", {"simulated": True})
@@ -86,10 +98,14 @@ def write_screen(path: Path, cells: int, genes: int, perturbations: int, seed: i
 
 
 def watch(command: list[str], run: Path, stop_before: str = "", limit: float = 1e9) -> dict[str, Any]:
-    """Run a command to its end, or until the status of the run reaches the state `stop_before`: stages, peak memory, seconds."""
+    """Run a command to its end, or until the status of the run reaches the state `stop_before`: stages, peak
+    memory, seconds.
+    """
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "GPOVAE_CACHE_DIR": str(run.parent / "cache")}
     began = time.perf_counter()
-    process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
     stages: dict[str, float] = {}
     peak, last = 0.0, time.perf_counter()
     while process.poll() is None:
@@ -107,7 +123,13 @@ def watch(command: list[str], run: Path, stop_before: str = "", limit: float = 1
     error = (process.stderr.read() if process.stderr else "").strip().splitlines()[-3:]
     seconds = time.perf_counter() - began
     rounded = {name: round(value, 1) for name, value in stages.items()}
-    return {"stages": rounded, "seconds": round(seconds, 1), "peak_gb": round(peak, 2), "state": _status(run).get("state"), "said": error}
+    return {
+        "stages": rounded,
+        "seconds": round(seconds, 1),
+        "peak_gb": round(peak, 2),
+        "state": _status(run).get("state"),
+        "said": error,
+    }
 
 
 def peak_gb(pid: int) -> float:
@@ -139,31 +161,50 @@ def matrix_product_rate() -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--cells", type=int, default=20_000)
     parser.add_argument("--genes", type=int, default=3000)
     parser.add_argument("--perturbations", type=int, default=100)
     parser.add_argument("--epochs", type=int, default=1)
     parser.add_argument("--file", type=Path, help="take or write this file instead of a temporary one")
     parser.add_argument("--make-only", action="store_true", help="write the file and stop")
-    parser.add_argument("--scoring", type=int, default=1, choices=(0, 1), help="0: stop when the training is over")
+    parser.add_argument(
+        "--scoring", type=int, default=1, choices=(0, 1), help="0: stop when the training is over"
+    )
     parser.add_argument("--limit", type=float, default=1e9, help="seconds after which it is stopped")
-    parser.add_argument("--options", nargs="*", default=[], help="more options of `gpovae train`, with -- before them")
+    parser.add_argument(
+        "--options", nargs="*", default=[], help="more options of `gpovae train`, with -- before them"
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as aside:
         file = given.file or Path(aside) / "screen.h5ad"
-        made = {} if file.exists() else write_screen(file, given.cells, given.genes, given.perturbations, given.seed)
+        made = (
+            {}
+            if file.exists()
+            else write_screen(file, given.cells, given.genes, given.perturbations, given.seed)
+        )
         answer = {"cells": given.cells, "genes": given.genes, "perturbations": given.perturbations, **made}
         answer["file_gb"] = round(file.stat().st_size / 1e9, 2)
         if not given.make_only:
             run = Path(aside) / "runs" / "screen"
             train = ["train", str(file), "--run", str(run), "--epochs", str(given.epochs), *given.options]
             before = matrix_product_rate()
-            answer |= watch([sys.executable, "-m", "gpovae_core.cli", *train], run, "" if given.scoring else "evaluating", given.limit)
+            answer |= watch(
+                [sys.executable, "-m", "gpovae_core.cli", *train],
+                run,
+                "" if given.scoring else "evaluating",
+                given.limit,
+            )
             answer["matrix_product_gflop_per_s"] = [round(before, 1), round(matrix_product_rate(), 1)]
-    print(json.dumps(answer) if given.json else "\n".join(f"{name:>28}  {value}" for name, value in answer.items()))
+    print(
+        json.dumps(answer)
+        if given.json
+        else "\n".join(f"{name:>28}  {value}" for name, value in answer.items())
+    )
 
 
 if __name__ == "__main__":

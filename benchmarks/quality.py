@@ -1,12 +1,15 @@
-"""What the choice of the default preset rests on: every preset on real and simulated screens, with baselines, ceilings and nulls.
+"""What the choice of the default preset rests on: every preset on real and simulated screens, with baselines,
+ceilings and nulls.
 
     python benchmarks/quality.py --json --presets evidence --seeds 0 1 2
 
-One line of JSON per preset, data set and seed: scores on held-out cells, the network at its threshold and at equal numbers of edges, the
-null of relabelled controls, time per epoch; for simulated data also how well the true direct edges are found. Real data is
-looked for in GPOVAE_DATA_DIR, or beside the project in ../shared/data. The seed is that of split, weights, batches and draws.
+One line of JSON per preset, data set and seed: scores on held-out cells, the network at its threshold and at
+equal numbers of edges, the null of relabelled controls, time per epoch; for simulated data also how well the
+true direct edges are found. Real data is looked for in GPOVAE_DATA_DIR, or beside the project in
+../shared/data. The seed is that of split, weights, batches and draws.
 
-    python benchmarks/quality.py --table rows.jsonl      # such lines as a table: mean over seeds, and the seeds
+    python benchmarks/quality.py --table rows.jsonl      # such lines as a table: mean over seeds, and the
+    seeds
 
 """
 
@@ -29,10 +32,11 @@ from sklearn.metrics import average_precision_score
 from gpovae_core.config import PRESETS, Settings, make_settings
 from gpovae_core.data.schema import PreparedCells
 from gpovae_core.data.simulate import Simulation, SimulationSettings, simulate
-from gpovae_core.evaluation.null import null_screen
+from gpovae_core.effects.nulls import null_screen
 from gpovae_core.evaluation.report import held_out_pairs
-from gpovae_core.training.network_fit import NetworkFit, fit_network
-from gpovae_core.training.runs import RunFolder
+from gpovae_core.methods.fitted import NetworkFit
+from gpovae_core.methods.network_fit import fit_network
+from gpovae_core.runs.folder import RunFolder
 from gpovae_core.workflow import score_run, start_run
 
 REAL = {"schraivogel": "schraivogel2020_tapseq_k562.h5ad", "papalexi": "papalexi2021_thp1.h5ad"}
@@ -43,7 +47,9 @@ SIMULATED: dict[str, dict[str, Any]] = {
 }
 
 
-def one(name: str, preset: str, seed: int, changes: dict[str, dict[str, Any]], keep: Path | None) -> dict[str, Any]:
+def one(
+    name: str, preset: str, seed: int, changes: dict[str, dict[str, Any]], keep: Path | None
+) -> dict[str, Any]:
     """One data set, one training: a row."""
     own = {section: dict(fields) for section, fields in changes.items()}
     for section in ("data", "training"):
@@ -58,7 +64,14 @@ def one(name: str, preset: str, seed: int, changes: dict[str, dict[str, Any]], k
             score_run(run)
         else:
             run = start_run(source, place, settings)
-        row = {"data": name, "preset": preset, "seed": seed, "changes": changes, "seconds": time.monotonic() - began, **_scores(run)}
+        row = {
+            "data": name,
+            "preset": preset,
+            "seed": seed,
+            "changes": changes,
+            "seconds": time.monotonic() - began,
+            **_scores(run),
+        }
         prepared = run.cells()
         row |= _null(prepared, run, settings)
         if simulation is not None:
@@ -87,7 +100,10 @@ def _scores(run: RunFolder) -> dict[str, Any]:
         "median_rho": held_out["median_rho"],
         "active_latent": report["health"]["active_latent"],
         "offset_norm": report["health"]["offset_norm"],
-        "network": {key: network.get(key) for key in ("edges", "pairs", "mu_wd", "bh_share", "at_same_edges", "for", "false_edge_rate")},
+        "network": {
+            key: network.get(key)
+            for key in ("edges", "pairs", "mu_wd", "bh_share", "at_same_edges", "for", "false_edge_rate")
+        },
         "rankings": network.get("rankings"),
         "matched": {name: network["matched"][name] for name in ("edges", "as_measured")},
         "lift_by_network": network.get("lift_by_network"),
@@ -95,19 +111,28 @@ def _scores(run: RunFolder) -> dict[str, Any]:
 
 
 def _null(prepared: PreparedCells, run: RunFolder, settings: Settings) -> dict[str, Any]:
-    """Edges of relabelled controls, and how many of the strongest pairs are also the null's. Only where W needs no training."""
+    """Edges of relabelled controls, and how many of the strongest pairs are also the null's. Only where W
+    needs no training.
+    """
     weights = run.edge_probabilities()
     other = ~prepared.panel.is_perturbed
-    row: dict[str, Any] = {"edges_of_unperturbed_genes": int((weights[other] > settings.evaluation.threshold).sum())}
+    row: dict[str, Any] = {
+        "edges_of_unperturbed_genes": int((weights[other] > settings.evaluation.threshold).sum())
+    }
     if settings.model.network != "evidence":
         return row
     null = fit_network(null_screen(prepared, settings), settings)
     pairs = held_out_pairs(prepared)
-    place = np.ix_([prepared.panel.index[g] for g in pairs.sources], [prepared.panel.index[g] for g in pairs.targets])
+    place = np.ix_(
+        [prepared.panel.index[g] for g in pairs.sources], [prepared.panel.index[g] for g in pairs.targets]
+    )
     fit = NetworkFit.from_arrays(run.network_arrays())
     best = [set(_best(values[place], pairs.evaluated, 50)) for values in (fit.log_odds, null.log_odds)]
     edges = (expit(null.log_odds)[place] > settings.evaluation.threshold) & pairs.evaluated
-    return row | {"null_share": float(edges.sum() / pairs.evaluated.sum()), "top50_shared_with_null": len(best[0] & best[1]) / 50}
+    return row | {
+        "null_share": float(edges.sum() / pairs.evaluated.sum()),
+        "top50_shared_with_null": len(best[0] & best[1]) / 50,
+    }
 
 
 RANKINGS = {
@@ -121,13 +146,17 @@ RANKINGS = {
 
 
 def _ranked(top: int, key: str, score: str) -> Callable[[dict[str, Any]], float | None]:
-    """Figure of a ranking at `top` edges, as measured; None for what a preset without the network stage does not rank by."""
+    """Figure of a ranking at `top` edges, as measured; None for what a preset without the network stage does
+    not rank by.
+    """
 
     def figure(row: dict[str, Any]) -> float | None:
         entries = (row["rankings"] or {}).get("as_measured", [])
         curve = row["matched"]["as_measured"].get(key)
         others = [curve[score][row["matched"]["edges"].index(top)]] if curve else [None]
-        return next((entry[key][score] for entry in entries if entry["edges"] == top and key in entry), *others)
+        return next(
+            (entry[key][score] for entry in entries if entry["edges"] == top and key in entry), *others
+        )
 
     return figure
 
@@ -141,11 +170,18 @@ def _truth(simulation: Simulation, prepared: PreparedCells, run: RunFolder) -> d
     truth, scored = true_pairs(simulation, prepared)
     weights = run.mask_logits().astype(np.float64)
     found = (expit(weights) > 0.5) & scored
-    rankings = {"w": weights, "mean_difference": mean_difference(prepared), "mann_whitney": mann_whitney(prepared)}
+    rankings = {
+        "w": weights,
+        "mean_difference": mean_difference(prepared),
+        "mann_whitney": mann_whitney(prepared),
+    }
     return {
         "true_edges": int(truth[scored].sum()),
         "prevalence": float(truth[scored].mean()),
-        "auprc": {key: float(average_precision_score(truth[scored], values[scored])) for key, values in rankings.items()},
+        "auprc": {
+            key: float(average_precision_score(truth[scored], values[scored]))
+            for key, values in rankings.items()
+        },
         "precision": float(truth[found].mean()) if found.any() else None,
         "recall": float(found[truth & scored].mean()),
     }
@@ -165,8 +201,16 @@ FIGURES: dict[str, Callable[[dict[str, Any]], Any]] = {
     "share of null pairs above the threshold": lambda row: row.get("null_share"),
     "of the 50 strongest, also the null's": lambda row: row.get("top50_shared_with_null"),
     "edges of genes never perturbed": lambda row: row["edges_of_unperturbed_genes"],
-    **{f"BH share of top {top}, {name}": _ranked(top, key, "bh_share") for top in (50, 100) for key, name in RANKINGS.items()},
-    **{f"muWD of top {top}, {name}": _ranked(top, key, "mu_wd") for top in (50, 100) for key, name in RANKINGS.items()},
+    **{
+        f"BH share of top {top}, {name}": _ranked(top, key, "bh_share")
+        for top in (50, 100)
+        for key, name in RANKINGS.items()
+    },
+    **{
+        f"muWD of top {top}, {name}": _ranked(top, key, "mu_wd")
+        for top in (50, 100)
+        for key, name in RANKINGS.items()
+    },
     "AUPRC of direct edges, W": lambda row: row.get("auprc", {}).get("w"),
     "AUPRC of direct edges, mean difference": lambda row: row.get("auprc", {}).get("mean_difference"),
     "AUPRC of direct edges, Mann-Whitney": lambda row: row.get("auprc", {}).get("mann_whitney"),
@@ -179,9 +223,15 @@ FIGURES: dict[str, Callable[[dict[str, Any]], Any]] = {
 def table(rows: list[dict[str, Any]]) -> str:
     """Markdown: a figure a line, a column per data set and preset."""
     columns = list(dict.fromkeys((row["data"], row["preset"]) for row in rows))
-    lines = ["| | " + " | ".join(f"{data}, `{preset}`" for data, preset in columns) + " |", "|---|" + "---|" * len(columns)]
+    lines = [
+        "| | " + " | ".join(f"{data}, `{preset}`" for data, preset in columns) + " |",
+        "|---|" + "---|" * len(columns),
+    ]
     for name, figure in FIGURES.items():
-        cells = [_over_seeds([figure(row) for row in rows if (row["data"], row["preset"]) == column]) for column in columns]
+        cells = [
+            _over_seeds([figure(row) for row in rows if (row["data"], row["preset"]) == column])
+            for column in columns
+        ]
         if any(cells):
             lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(lines)
@@ -198,14 +248,28 @@ def _over_seeds(values: list[float | None]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--data", nargs="+", default=[*REAL, *SIMULATED], choices=[*REAL, *SIMULATED])
     parser.add_argument("--presets", nargs="+", default=list(PRESETS), choices=list(PRESETS))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--set", dest="changes", type=json.loads, default={}, help='settings on top, e.g. \'{"training": {"epochs": 5}}\'')
-    parser.add_argument("--keep", type=Path, help="folder to keep the runs in; a run that is there already is scored again, not trained")
-    parser.add_argument("--table", type=Path, metavar="FILE", help="only print the lines of JSON in FILE as a table")
+    parser.add_argument(
+        "--set",
+        dest="changes",
+        type=json.loads,
+        default={},
+        help='settings on top, e.g. \'{"training": {"epochs": 5}}\'',
+    )
+    parser.add_argument(
+        "--keep",
+        type=Path,
+        help="folder to keep the runs in; a run that is there already is scored again, not trained",
+    )
+    parser.add_argument(
+        "--table", type=Path, metavar="FILE", help="only print the lines of JSON in FILE as a table"
+    )
     options = parser.parse_args()
     if options.table:
         print(table([json.loads(line) for line in options.table.read_text().splitlines()]))

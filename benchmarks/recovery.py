@@ -1,10 +1,12 @@
-"""Does W rank the true edges of simulated networks above the others? AUPRC over prevalence, per preset and seed.
+"""Does W rank the true edges of simulated networks above the others? AUPRC over prevalence, per preset and
+seed.
 
     python benchmarks/recovery.py --json
 
-Pairs: perturbed source, measured target, no self-loops. Beside W: the absolute mean difference and the absolute z of Mann and Whitney's
-test on training cells (the simplest rankings there are), and W's rank correlation with the first. A ratio of 1 is chance. The network of
-the preset `evidence` is fitted before its autoencoder: for it one epoch will do.
+Pairs: perturbed source, measured target, no self-loops. Beside W: the absolute mean difference and the
+absolute z of Mann and Whitney's test on training cells (the simplest rankings there are), and W's rank
+correlation with the first. A ratio of 1 is chance. The network of the preset `evidence` is fitted before its
+autoencoder: for it one epoch will do.
 """
 
 from __future__ import annotations
@@ -22,25 +24,34 @@ from sklearn.metrics import average_precision_score
 from gpovae_core.config import make_settings
 from gpovae_core.data.prepare import prepare
 from gpovae_core.data.simulate import SimulationSettings, simulate
+from gpovae_core.runs.folder import DataSource, RunFolder
 from gpovae_core.training.fit import fit
-from gpovae_core.training.runs import DataSource, RunFolder
 
 
-def one(kind: str, preset: str, seed: int, epochs: int, size: dict[str, int], loss: dict[str, object]) -> dict[str, Any]:
+def one(
+    kind: str, preset: str, seed: int, epochs: int, size: dict[str, int], loss: dict[str, object]
+) -> dict[str, Any]:
     """One simulated network, one training: the figures of a row. loss: settings on top of the preset's."""
     simulation = simulate(SimulationSettings(network=kind, seed=seed, **size))  # type: ignore[arg-type]
-    settings = make_settings(preset, {"training": {"epochs": epochs, "seed": seed}, "data": {"seed": seed}, "loss": loss})
+    settings = make_settings(
+        preset, {"training": {"epochs": epochs, "seed": seed}, "data": {"seed": seed}, "loss": loss}
+    )
     prepared = prepare(simulation.adata, settings.data)
     with tempfile.TemporaryDirectory() as folder:
         run = RunFolder.create(Path(folder) / "run", settings, DataSource(path="simulated", simulated=True))
         run.write_cells(prepared)
         fit(run, prepared, settings)
-        logits, epoch = run.mask_logits(), run.status().best_epoch  # W rises with them, and has ties near 0 and 1
+        logits, epoch = (
+            run.mask_logits(),
+            run.status().best_epoch,
+        )  # W rises with them, and has ties near 0 and 1
     truth, pairs = true_pairs(simulation, prepared)
     difference = mean_difference(prepared)
     prevalence = float(truth[pairs].mean())
     rankings = {"w": logits, "mean_difference": difference, "mann_whitney": mann_whitney(prepared)}
-    score = {name: float(average_precision_score(truth[pairs], values[pairs])) for name, values in rankings.items()}
+    score = {
+        name: float(average_precision_score(truth[pairs], values[pairs])) for name, values in rankings.items()
+    }
     return {
         "network": kind,
         "preset": preset,
@@ -60,7 +71,9 @@ def one(kind: str, preset: str, seed: int, epochs: int, size: dict[str, int], lo
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--networks", nargs="+", default=["mixed"])
     parser.add_argument("--presets", nargs="+", default=["released", "paper"])

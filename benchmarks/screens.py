@@ -1,4 +1,6 @@
-"""Prepared cells of a chosen size with random counts, for timings and for comparing two ways to compute: no biology in them."""
+"""Prepared cells of a chosen size with random counts, for timings and for comparing two ways to compute: no
+biology in them.
+"""
 
 from __future__ import annotations
 
@@ -28,13 +30,18 @@ SIZES = {
     "rpe1": Size(383, 272, 8000),
     "k562": Size(622, 924, 8000),
 }
-"""Panels of the published data sets (Baek et al. 2025); measured genes and filling are of that order, not taken from the files."""
+"""Panels of the published data sets (Baek et al. 2025); measured genes and filling are of that order, not
+taken from the files.
+"""
 
 
-def random_screen(size: Size, cells: int, seed: int = 0, combinations: bool = False, unmeasured: bool = False) -> PreparedCells:
+def random_screen(
+    size: Size, cells: int, seed: int = 0, combinations: bool = False, unmeasured: bool = False
+) -> PreparedCells:
     """Training cells under random labels, a fifth of them controls and one in ten failing quality control.
 
-    combinations: one more perturbation of the first two genes together; unmeasured: the first perturbed gene has no counts.
+    combinations: one more perturbation of the first two genes together; unmeasured: the first perturbed gene
+    has no counts.
     """
     rng = np.random.default_rng(seed)
     names = [f"P{i:04d}" for i in range(size.perturbed)]
@@ -43,10 +50,14 @@ def random_screen(size: Size, cells: int, seed: int = 0, combinations: bool = Fa
     panel = Panel(PanelData(perturbed=tuple(names), extended=extended, measured=tuple(measured)))
     perturbations = [*names, keys.PAIR_SEPARATOR.join(names[:2])] if combinations else names
     labels = np.where(
-        rng.random(cells) < 0.2, keys.CONTROL, np.asarray(perturbations, dtype=object)[rng.integers(0, len(perturbations), cells)]
+        rng.random(cells) < 0.2,
+        keys.CONTROL,
+        np.asarray(perturbations, dtype=object)[rng.integers(0, len(perturbations), cells)],
     )
     labels[0] = keys.CONTROL
-    counts = sparse.random(cells, len(measured), size.share, "csr", np.float32, rng, lambda k: rng.geometric(0.4, k))
+    counts = sparse.random(
+        cells, len(measured), size.share, "csr", np.float32, rng, lambda k: rng.geometric(0.4, k)
+    )
     counts.data = counts.data.astype(np.float32)
     ids = np.array([f"c{i}" for i in range(cells)], dtype=object)
     controls = ids[labels == keys.CONTROL]

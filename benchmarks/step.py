@@ -1,12 +1,14 @@
-"""One training step against the same step written as the formulas stand (benchmarks/literal.py), side by side.
+"""One training step against the same step written as the formulas stand (benchmarks/literal.py), side by
+side.
 
     python benchmarks/step.py --size k562 --json
     python benchmarks/step.py --size adamson rpe1 k562 --repeats 3
 
-A step is everything from the positions of 512 cells to changed weights: the batch, the loss, its gradients, Adam. Both steps
-take the weights of one model, the settings of a preset, and turns; the figures are medians. share_of_peak: matrix products of
-the fast step (counted by torch) per second, over the rate of a plain 2048 x 2048 float32 product measured in between. peak_gb:
-largest resident memory of a process of its own that loads 5,000 cells and makes two fast steps.
+A step is everything from the positions of 512 cells to changed weights: the batch, the loss, its gradients,
+Adam. Both steps take the weights of one model, the settings of a preset, and turns; the figures are medians.
+share_of_peak: matrix products of the fast step (counted by torch) per second, over the rate of a plain 2048 x
+2048 float32 product measured in between. peak_gb: largest resident memory of a process of its own that loads
+5,000 cells and makes two fast steps.
 """
 
 from __future__ import annotations
@@ -41,17 +43,24 @@ from gpovae_core.model.products import Precision, products
 class Steps:
     """A model, its data, and one step either way."""
 
-    def __init__(self, size: Size, preset: str, cells: int, batch: int, changes: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self, size: Size, preset: str, cells: int, batch: int, changes: dict[str, Any] | None = None
+    ) -> None:
         self.settings: Settings = make_settings(preset, changes or {})
         prepared = random_screen(size, cells)
         constants = training_constants(prepared)
         self.model = GpoVae(self.settings.model, len(prepared.panel), prepared.cells.n_vars)
         self.model.set_count_statistics(
-            torch.as_tensor(constants.log_mean, dtype=torch.float32), torch.as_tensor(constants.log_std, dtype=torch.float32)
+            torch.as_tensor(constants.log_mean, dtype=torch.float32),
+            torch.as_tensor(constants.log_std, dtype=torch.float32),
         )
         self.weights = PlateWeights.from_constants(constants, self.settings.loss.balance_artifacts)
         self.measured = torch.from_numpy(np.flatnonzero(prepared.panel.is_measured))
-        self.dataset = CellBatches(prepared, (keys.TRAIN,), counterfactual_profiles(prepared, self.settings.loss.counterfactual_cells, 0))
+        self.dataset = CellBatches(
+            prepared,
+            (keys.TRAIN,),
+            counterfactual_profiles(prepared, self.settings.loss.counterfactual_cells, 0),
+        )
         trained = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
         self.optimiser = torch.optim.Adam(trained, lr=1e-5, fused=True)
         self.positions = np.random.default_rng(0).permutation(len(self.dataset))[:batch].tolist()
@@ -91,7 +100,9 @@ def seconds(work: Callable[[], Any]) -> float:
     return time.perf_counter() - began
 
 
-def measure(name: str, preset: str, repeats: int, cells: int, batch: int, precision: Precision) -> dict[str, Any]:
+def measure(
+    name: str, preset: str, repeats: int, cells: int, batch: int, precision: Precision
+) -> dict[str, Any]:
     """A row: the two steps in turns, the rate of a plain product between them."""
     steps = Steps(SIZES[name], preset, cells, batch)
     with products(precision):
@@ -128,25 +139,42 @@ def peak_gb(name: str, preset: str, cells: int, batch: int) -> float:
         steps.fast()
     status = Path("/proc/self/status")
     if status.exists():  # ru_maxrss of a child starts at that of its parent
-        return next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith("VmHWM:")) / 1e6
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e9
+        return (
+            next(
+                int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith("VmHWM:")
+            )
+            / 1e6
+        )
+    return (
+        resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e9
+    )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--size", nargs="+", default=list(SIZES), choices=list(SIZES))
     parser.add_argument("--presets", nargs="+", default=["released"], choices=list(PRESETS))
-    parser.add_argument("--precision", default="float32", choices=["float32", "bf16"], help="of the fast step and of the plain product")
+    parser.add_argument(
+        "--precision",
+        default="float32",
+        choices=["float32", "bf16"],
+        help="of the fast step and of the plain product",
+    )
     parser.add_argument("--repeats", type=int, default=3, help="literal steps; each with three fast ones")
     parser.add_argument("--cells", type=int, default=5000)
     parser.add_argument("--batch", type=int, default=512)
     options = parser.parse_args()
     for name in options.size:
         for preset in options.presets:
-            # In a process of its own: memory that a larger size left behind would serve the next, the literal step by a fifth.
+            # In a process of its own: memory that a larger size left behind would serve the next, the literal
+            # step by a fifth.
             with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
-                row = pool.submit(measure, name, preset, options.repeats, options.cells, options.batch, options.precision).result()
+                row = pool.submit(
+                    measure, name, preset, options.repeats, options.cells, options.batch, options.precision
+                ).result()
             print(json.dumps(row) if options.json else row, flush=True)
 
 

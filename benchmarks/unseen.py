@@ -1,13 +1,15 @@
-"""Whole perturbations held out with all their cells and predicted by the network alone, beside the mean over the other perturbations.
+"""Whole perturbations held out with all their cells and predicted by the network alone, beside the mean over
+the other perturbations.
 
     python benchmarks/unseen.py
     python benchmarks/unseen.py --json --screens schraivogel papalexi chains random --seeds 0
     python benchmarks/unseen.py --json --screens small --draws 3 --autoencoder
 
-Per screen 5 draws of 3 held-out perturbations. The perturbed gene's own column is left out of every score. Real data is looked for in
-GPOVAE_DATA_DIR, or beside the project in ../shared/data; the simulated screens have 150 genes, of which 100 are perturbed ("small": 50
-and 35). The network stage alone answers; with --autoencoder the default preset is trained on every draw too, and its own answer (the
-held-out gene's untrained mask row through the embedding encoder) is scored on the same cells. With --pairs also the calls of
+Per screen 5 draws of 3 held-out perturbations. The perturbed gene's own column is left out of every score.
+Real data is looked for in GPOVAE_DATA_DIR, or beside the project in ../shared/data; the simulated screens
+have 150 genes, of which 100 are perturbed ("small": 50 and 35). The network stage alone answers; with
+--autoencoder the default preset is trained on every draw too, and its own answer (the held-out gene's
+untrained mask row through the embedding encoder) is scored on the same cells. With --pairs also the calls of
 non-additive genes on simulated combinations, half of which interact on ten stated genes.
 """
 
@@ -28,15 +30,28 @@ from gpovae_core.data.prepare import prepare
 from gpovae_core.data.schema import PreparedCells
 from gpovae_core.data.simulate import SimulationSettings, downstream, simulate
 from gpovae_core.evaluation.unseen import predict_held_out, scores
-from gpovae_core.inference import treatment_effects
-from gpovae_core.interactions import measured_interaction
-from gpovae_core.training.fit import fit, load_model
-from gpovae_core.training.runs import DataSource, RunFolder
+from gpovae_core.questions.interactions import measured_interaction
+from gpovae_core.questions.predicted import treatment_effects
+from gpovae_core.runs.folder import DataSource, RunFolder
+from gpovae_core.runs.model import load_model
+from gpovae_core.training.fit import fit
 
 REAL = {"schraivogel": "schraivogel2020_tapseq_k562.h5ad", "papalexi": "papalexi2021_thp1.h5ad"}
 SIMULATED: dict[str, dict[str, Any]] = {
-    "chains": {"network": "chains", "edges_per_gene": 1.0, "genes": 150, "perturbations": 100, "cells": 19000},
-    "random": {"network": "random", "edges_per_gene": 1.5, "genes": 150, "perturbations": 100, "cells": 19000},
+    "chains": {
+        "network": "chains",
+        "edges_per_gene": 1.0,
+        "genes": 150,
+        "perturbations": 100,
+        "cells": 19000,
+    },
+    "random": {
+        "network": "random",
+        "edges_per_gene": 1.5,
+        "genes": 150,
+        "perturbations": 100,
+        "cells": 19000,
+    },
     "small": {"network": "chains", "edges_per_gene": 1.0, "genes": 50, "perturbations": 35, "cells": 5000},
 }
 DATA = DataSettings(pairing="exact", detect_doublets=False)
@@ -61,14 +76,27 @@ def trained(apart: PreparedCells, names: tuple[str, ...]) -> pd.DataFrame:
 
 def held_out(name: str, seed: int, at_once: int, draws: int, autoencoder: bool) -> dict[str, Any]:
     made = predict_held_out(
-        cells(name, seed), make_settings("evidence"), at_once, draws, seed, autoencoder=trained if autoencoder else None
+        cells(name, seed),
+        make_settings("evidence"),
+        at_once,
+        draws,
+        seed,
+        autoencoder=trained if autoencoder else None,
     )
     found = scores(made)
-    return {"screen": name, "seed": seed, "at_once": at_once, "draws": draws, **{k: found[k] for k in ("pooled", "with_known_path")}}
+    return {
+        "screen": name,
+        "seed": seed,
+        "at_once": at_once,
+        "draws": draws,
+        **{k: found[k] for k in ("pooled", "with_known_path")},
+    }
 
 
 def combinations(seed: int) -> list[dict[str, Any]]:
-    """Six combinations of twelve genes, three of them interacting: calls against the truth, on all cells and on the held-out ones."""
+    """Six combinations of twelve genes, three of them interacting: calls against the truth, on all cells and
+    on the held-out ones.
+    """
     made = simulate(
         SimulationSettings(
             genes=120,
@@ -90,19 +118,37 @@ def combinations(seed: int) -> list[dict[str, Any]]:
         for which, splits in (("held out", keys.HELD_OUT), ("all", keys.SPLITS)):
             found = measured_interaction(prepared, name, splits)
             called = set(found.table.loc[found.table["non_additive"], "gene"])
-            row = {"pair": name, "seed": seed, "cells": which, "n": found.cells[name], "stated": len(stated), "called": len(called)}
-            rows.append(row | {"found": len(called & stated), "false": len(called - true), "genes": len(found.table) - 2})
+            row = {
+                "pair": name,
+                "seed": seed,
+                "cells": which,
+                "n": found.cells[name],
+                "stated": len(stated),
+                "called": len(called),
+            }
+            rows.append(
+                row
+                | {"found": len(called & stated), "false": len(called - true), "genes": len(found.table) - 2}
+            )
     return rows
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--json", action="store_true")
-    parser.add_argument("--screens", nargs="*", default=[*REAL, "chains", "random"], choices=[*REAL, *SIMULATED])
+    parser.add_argument(
+        "--screens", nargs="*", default=[*REAL, "chains", "random"], choices=[*REAL, *SIMULATED]
+    )
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--at-once", type=int, default=3)
     parser.add_argument("--draws", type=int, default=5)
-    parser.add_argument("--autoencoder", action="store_true", help="train the default preset on every draw and score its own answer too")
+    parser.add_argument(
+        "--autoencoder",
+        action="store_true",
+        help="train the default preset on every draw and score its own answer too",
+    )
     parser.add_argument("--pairs", type=int, nargs="*", default=[], help="seeds of simulated combinations")
     options = parser.parse_args()
     for seed in options.seeds:
@@ -119,7 +165,10 @@ def _words(row: dict[str, Any]) -> str:
     for part in ("pooled", "with_known_path"):
         values = row[part]
         for score in ("rho", "median_rho", "rmse"):
-            shown = ", ".join(f"{name} {'undefined' if value is None else f'{value:.3f}'}" for name, value in values[score].items())
+            shown = ", ".join(
+                f"{name} {'undefined' if value is None else f'{value:.3f}'}"
+                for name, value in values[score].items()
+            )
             lines.append(f"  {part} ({values['perturbations']}), {score}: {shown}")
     return "\n".join(lines)
 

@@ -1,10 +1,13 @@
-"""The whole of `gpovae evaluate` but the prediction, on made-up cells of a given size: seconds and peak memory.
+"""The whole of `gpovae evaluate` but the prediction, on made-up cells of a given size: seconds and peak
+memory.
 
-    python benchmarks/whole_evaluation.py --json                   # a small screen
-    python benchmarks/whole_evaluation.py --full --json            # 622 perturbations, 1,546 genes, 130,000 cells, a fifth of them held out
+    python benchmarks/whole_evaluation.py --json                   # a small screen python
+    benchmarks/whole_evaluation.py --full --json            # 622 perturbations, 1,546 genes, 130,000 cells, a
+    fifth of them held out
 
-W is random: with --density 1 every pair is an edge, the worst case for paths. Scored against two made-up reference networks of
-10,000 edges, 100 shuffles each, and without a network stage, as the presets `paper` and `released` are.
+W is random: with --density 1 every pair is an edge, the worst case for paths. Scored against two made-up
+reference networks of 10,000 edges, 100 shuffles each, and without a network stage, as the presets `paper` and
+`released` are.
 """
 
 from __future__ import annotations
@@ -21,8 +24,8 @@ from network_evaluation import draw_cells
 
 from gpovae_core import keys
 from gpovae_core.config import EvaluationSettings
-from gpovae_core.data.effects import average_effects
 from gpovae_core.data.schema import Panel, PanelData, PreparationReport, PreparedCells
+from gpovae_core.effects.averages import average_effects
 from gpovae_core.evaluation.known import KnownEdges
 from gpovae_core.evaluation.report import evaluate
 
@@ -33,7 +36,9 @@ def made_up(perturbed: int, genes: int, cells: int, controls: int, seed: int) ->
     rng = np.random.default_rng(seed)
     counts = expression.copy()
     counts.data = np.ceil(np.expm1(counts.data)).astype(np.float32)
-    splits = rng.choice([keys.TRAIN, keys.VALIDATION, keys.TEST], p=[0.64, 0.16, 0.2], size=len(labels)).astype(object)
+    splits = rng.choice(
+        [keys.TRAIN, keys.VALIDATION, keys.TEST], p=[0.64, 0.16, 0.2], size=len(labels)
+    ).astype(object)
     library = np.asarray(counts.sum(axis=1), dtype=np.float64).ravel()
     obs = pd.DataFrame(
         {
@@ -46,7 +51,11 @@ def made_up(perturbed: int, genes: int, cells: int, controls: int, seed: int) ->
         index=pd.Index([f"c{i}" for i in range(len(labels))], dtype=object),
     )
     names = [f"S{k}" for k in range(genes)]
-    data = PanelData(perturbed=tuple(sorted(names[:perturbed])), extended=tuple(sorted(names[perturbed:])), measured=tuple(names))
+    data = PanelData(
+        perturbed=tuple(sorted(names[:perturbed])),
+        extended=tuple(sorted(names[perturbed:])),
+        measured=tuple(names),
+    )
     report = PreparationReport(
         source="made-up",
         simulated=True,
@@ -59,23 +68,35 @@ def made_up(perturbed: int, genes: int, cells: int, controls: int, seed: int) ->
         perturbations={},
         control_cells=controls,
     )
-    return PreparedCells(anndata.AnnData(counts, obs=obs, var=pd.DataFrame(index=pd.Index(names, dtype=object))), Panel(data), report)
+    return PreparedCells(
+        anndata.AnnData(counts, obs=obs, var=pd.DataFrame(index=pd.Index(names, dtype=object))),
+        Panel(data),
+        report,
+    )
 
 
-def measure(perturbed: int, genes: int, cells: int, controls: int, density: float, seed: int) -> dict[str, float | int]:
+def measure(
+    perturbed: int, genes: int, cells: int, controls: int, density: float, seed: int
+) -> dict[str, float | int]:
     prepared = made_up(perturbed, genes, cells, controls, seed)
     rng = np.random.default_rng(seed)
     weights = rng.random((genes, genes))
     names = [name.casefold() for name in prepared.panel.genes]
     ends = rng.integers(genes, size=(2, 2, 10_000))
     known = [
-        KnownEdges(f"made-up {k}", k == 0, frozenset((names[min(a, b)], names[max(a, b)]) for a, b in ends[k].T if a != b))
+        KnownEdges(
+            f"made-up {k}",
+            k == 0,
+            frozenset((names[min(a, b)], names[max(a, b)]) for a, b in ends[k].T if a != b),
+        )
         for k in range(2)
     ]
     predicted = average_effects(prepared, (keys.TRAIN,)).mean
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
     start = time.perf_counter()
-    report = evaluate(prepared, predicted, weights, EvaluationSettings(), threshold=1.0 - density, references=known)
+    report = evaluate(
+        prepared, predicted, weights, EvaluationSettings(), threshold=1.0 - density, references=known
+    )
     return {
         "pairs": report["network"]["pairs"],
         "edges": report["network"]["edges"],
@@ -87,7 +108,9 @@ def measure(perturbed: int, genes: int, cells: int, controls: int, density: floa
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--perturbed", type=int, default=40)
     parser.add_argument("--genes", type=int, default=120)
     parser.add_argument("--cells", type=int, default=8000)
@@ -100,7 +123,9 @@ def main() -> None:
     if args.full:
         args.perturbed, args.genes, args.cells, args.controls = 622, 1546, 130_000, 10_000
     result = measure(args.perturbed, args.genes, args.cells, args.controls, args.density, args.seed)
-    print(json.dumps(result) if args.json else "\n".join(f"{key:>20}  {value}" for key, value in result.items()))
+    print(
+        json.dumps(result) if args.json else "\n".join(f"{key:>20}  {value}" for key, value in result.items())
+    )
 
 
 if __name__ == "__main__":

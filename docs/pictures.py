@@ -3,8 +3,8 @@
     python docs/pictures.py                       # all of them
     python docs/pictures.py explorer-edge         # some, by name
 
-Says what the pages asked of other hosts and what they logged; exit code 1 if there was any. The cells of the Data page are
-simulated on the way.
+Says what the pages asked of other hosts and what they logged; exit code 1 if there was any. The cells of the
+Data page are simulated on the way.
 """
 
 from __future__ import annotations
@@ -29,13 +29,21 @@ from urllib.request import urlopen
 PROJECT = Path(__file__).resolve().parents[1]
 IMAGES = PROJECT / "docs" / "images"
 CHROMIUM = "/usr/bin/chromium"
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+]
 WAIT = 60_000  # milliseconds
 
 
 @dataclass(frozen=True)
 class Shot:
-    """page: its name in the sidebar; at: parameters of the address; clicks: selectors; height: of the window, in pixels."""
+    """page: its name in the sidebar; at: parameters of the address; clicks: selectors; height: of the window,
+    in pixels.
+    """
 
     page: str
     at: dict[str, str | tuple[str, ...]]
@@ -49,16 +57,32 @@ SHOTS = {
     "explorer-around": Shot("Network", DEMO | {"gene": "SIM012", "view": "ego"}),
     "explorer-edge": Shot(
         "Network",
-        DEMO | {"gene": "SIM012", "view": "ego", "edge_from": "SIM012", "edge_to": "SIM005", "from": "SIM012", "to": "SIM017"},
+        DEMO
+        | {
+            "gene": "SIM012",
+            "view": "ego",
+            "edge_from": "SIM012",
+            "edge_to": "SIM005",
+            "from": "SIM012",
+            "to": "SIM017",
+        },
         height=1500,
     ),
     "explorer-influence": Shot("Network", DEMO | {"measure": "T"}),
     "explorer-communities": Shot("Network", DEMO | {"view": "communities"}),
-    "explorer-thresholds": Shot("Network", DEMO | {"pinned": "0.9"}, ("role=tab[name='Which threshold?']",), height=2000),
+    "explorer-thresholds": Shot(
+        "Network", DEMO | {"pinned": "0.9"}, ("role=tab[name='Which threshold?']",), height=2000
+    ),
     "response-predicted": Shot("Response", DEMO | {"gene": "SIM006"}, height=1500),
-    "response-changed": Shot("Response", DEMO | {"gene": "SIM006"}, ("role=tab[name='Which genes changed']",), height=1500),
+    "response-changed": Shot(
+        "Response", DEMO | {"gene": "SIM006"}, ("role=tab[name='Which genes changed']",), height=1500
+    ),
     "response-gene": Shot("Response", DEMO | {"gene": "SIM006"}, ("role=tab[name='One gene']",), height=1100),
-    "response-path": Shot("Response", DEMO | {"path": ("SIM012", "SIM005", "SIM008", "SIM017")}, ("role=tab[name='Along a path']",)),
+    "response-path": Shot(
+        "Response",
+        DEMO | {"path": ("SIM012", "SIM005", "SIM008", "SIM017")},
+        ("role=tab[name='Along a path']",),
+    ),
     "whatif": Shot("What if", DEMO, ("button:has-text('Try SIM003')",), height=1250),
     "response-all": Shot("Response", DEMO, ("role=tab[name='All perturbations']",), height=1750),
     "benchmark": Shot("Benchmark", DEMO, height=1500),
@@ -69,7 +93,9 @@ SHOTS = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(SHOTS)}")
     parser.add_argument("--folder", type=Path, default=IMAGES)
     options = parser.parse_args()
@@ -118,7 +144,9 @@ def listen(page: Any, address: str, name: str, complaints: list[str]) -> None:
 
 
 def settle(page: Any) -> None:
-    """Wait until the script of the page has been at rest for two looks, and what the browser draws has been drawn."""
+    """Wait until the script of the page has been at rest for two looks, and what the browser draws has been
+    drawn.
+    """
     page.wait_for_selector('[data-testid="stSidebarNav"]')
     for _ in range(2):
         page.wait_for_timeout(1500)
@@ -143,15 +171,35 @@ def cells_folder() -> Iterator[Path]:
 @contextmanager
 def served(cells: Path) -> Iterator[str]:
     """Address of the dashboard with its demo run, and a simulated screen in its data folder."""
-    simulate = [sys.executable, "-m", "gpovae_core.cli", "simulate", str(cells / "screen.h5ad"), "--genes", "60", "--seed", "7"]
+    simulate = [
+        sys.executable,
+        "-m",
+        "gpovae_core.cli",
+        "simulate",
+        str(cells / "screen.h5ad"),
+        "--genes",
+        "60",
+        "--seed",
+        "7",
+    ]
     subprocess.run(simulate, check=True, cwd=PROJECT, stdout=subprocess.DEVNULL)
     with socket.socket() as free:
         free.bind(("localhost", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.headless=true", f"--server.port={port}"]
+    command = [
+        sys.executable,
+        "-m",
+        "streamlit",
+        "run",
+        "app.py",
+        "--server.headless=true",
+        f"--server.port={port}",
+    ]
     environment = os.environ | {"GPOVAE_RUNS_DIR": str(cells / "runs"), "GPOVAE_DATA_DIR": str(cells)}
     shutil.copytree(PROJECT / "assets" / "demo" / "run", cells / "runs" / "demo")
-    process = subprocess.Popen(command, cwd=PROJECT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        command, cwd=PROJECT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     try:
         for _ in range(240):
             try:

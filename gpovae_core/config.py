@@ -1,19 +1,35 @@
 """Every setting of a run, once: the command line, the forms and the saved run are all made from these models.
 
-Presets: `evidence` (the default) fits the network to calibrated effects before the autoencoder is trained with it;
-`paper` follows the formulas of Baek et al. 2025, `released` those of the authors' code, both without the mistakes that code
-contains. The defaults of the fields are those of `released`; published values per data set are in PUBLISHED.
+Presets: `evidence` (the default) fits the network to calibrated effects before the autoencoder is trained
+with it; `paper` follows the formulas of Baek et al. 2025, `released` those of the authors' code, both without
+the mistakes that code contains. The defaults of the fields are those of `released`; published values per data
+set are in PUBLISHED.
 """
 
 from __future__ import annotations
 
 from typing import Annotated, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from gpovae_core.errors import SettingsError
 
-ARTIFACT_CRITERIA = ("umi_count", "genes_detected", "percent_mitochondrial", "percent_ribosomal", "percent_haemoglobin", "doublet")
+ARTIFACT_CRITERIA = (
+    "umi_count",
+    "genes_detected",
+    "percent_mitochondrial",
+    "percent_ribosomal",
+    "percent_haemoglobin",
+    "doublet",
+)
 
 Model = TypeVar("Model", bound=BaseModel)
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -29,114 +45,196 @@ class _Settings(BaseModel):
 class DataSettings(_Settings):
     """From a file of cells to what the model trains on."""
 
-    label_column: str | None = Field(default=None, description="Column of obs that names the perturbed gene; found by name when not given.")
-    control_label: str | None = Field(default=None, description="Value of that column that marks control cells; recognised when not given.")
-    counts_layer: str | None = Field(default=None, description="Layer with raw counts ('X', 'raw' or a layer); found when not given.")
+    label_column: str | None = Field(
+        default=None, description="Column of obs that names the perturbed gene; found by name when not given."
+    )
+    control_label: str | None = Field(
+        default=None, description="Value of that column that marks control cells; recognised when not given."
+    )
+    counts_layer: str | None = Field(
+        default=None, description="Layer with raw counts ('X', 'raw' or a layer); found when not given."
+    )
     symbol_column: str | None = Field(
-        default=None, description="Column of var with gene symbols when the index holds Ensembl ids; found when not given."
+        default=None,
+        description="Column of var with gene symbols when the index holds Ensembl ids; found when not given.",
     )
     min_cells: Count = Field(default=40, description="Perturbations with fewer cells are dropped and listed.")
     strong_knockdown_only: bool = Field(
         default=False, description="Keep only cells whose target is at or below a low percentile of controls."
     )
-    knockdown_percentile: float = Field(default=10.0, gt=0.0, lt=100.0, description="That percentile of the controls' expression.")
-    target_sum: Positive = Field(default=1e4, description="Counts every cell is scaled to before the logarithm.")
+    knockdown_percentile: float = Field(
+        default=10.0, gt=0.0, lt=100.0, description="That percentile of the controls' expression."
+    )
+    target_sum: Positive = Field(
+        default=1e4, description="Counts every cell is scaled to before the logarithm."
+    )
 
-    artifact_criteria: tuple[str, ...] = Field(default=ARTIFACT_CRITERIA, description="Which criteria may mark a cell as an artifact.")
-    artifact_mads: Positive = Field(default=3.0, description="Cut-off in (unscaled) median absolute deviations from the median.")
+    artifact_criteria: tuple[str, ...] = Field(
+        default=ARTIFACT_CRITERIA, description="Which criteria may mark a cell as an artifact."
+    )
+    artifact_mads: Positive = Field(
+        default=3.0, description="Cut-off in (unscaled) median absolute deviations from the median."
+    )
     detect_doublets: bool = Field(default=True, description="Run Scrublet for the doublet criterion.")
 
     panel: Literal["auto", "all", "wilcoxon"] = Field(
         default="auto",
-        description="Extended genes: all measured genes, those a Wilcoxon test picks, or by the size of the measured panel (auto).",
+        description=(
+            "Extended genes: all measured genes, those a Wilcoxon test picks, or by the size of the "
+            "measured panel (auto)."
+        ),
     )
-    panel_all_below: Count = Field(default=1000, description="With panel=auto: take all genes when fewer than this are measured.")
-    extended_per_perturbation: Count = Field(default=1, description="Wilcoxon rule: genes taken per perturbation.")
-    extended_min_abs_lfc: NonNegative = Field(default=3.0, description="Wilcoxon rule: least absolute log fold change.")
+    panel_all_below: Count = Field(
+        default=1000, description="With panel=auto: take all genes when fewer than this are measured."
+    )
+    extended_per_perturbation: Count = Field(
+        default=1, description="Wilcoxon rule: genes taken per perturbation."
+    )
+    extended_min_abs_lfc: NonNegative = Field(
+        default=3.0, description="Wilcoxon rule: least absolute log fold change."
+    )
     extended_max_p: Fraction = Field(default=0.01, description="Wilcoxon rule: largest adjusted p value.")
 
     pairing: Literal["sinkhorn", "exact"] = Field(
         default="sinkhorn", description="Optimal transport that matches perturbed cells to controls."
     )
-    pairing_regularisation: Positive = Field(default=1.0, description="Entropic regularisation of the Sinkhorn plan.")
-    pairing_cost_scale: Positive = Field(default=100.0, description="Euclidean distances are divided by this before transport.")
+    pairing_regularisation: Positive = Field(
+        default=1.0, description="Entropic regularisation of the Sinkhorn plan."
+    )
+    pairing_cost_scale: Positive = Field(
+        default=100.0, description="Euclidean distances are divided by this before transport."
+    )
 
-    train_fraction: float = Field(default=0.64, gt=0.0, lt=1.0, description="Share of each perturbation's cells used for training.")
-    validation_fraction: float = Field(default=0.16, gt=0.0, lt=1.0, description="Share used for early stopping; the rest is held out.")
-    unseen: tuple[str, ...] = Field(default=(), description="Perturbations held out as a whole, with all their cells.")
-    seed: int = Field(default=0, ge=0, description="Seed of the split, the doublet simulation and the subsampling.")
+    train_fraction: float = Field(
+        default=0.64, gt=0.0, lt=1.0, description="Share of each perturbation's cells used for training."
+    )
+    validation_fraction: float = Field(
+        default=0.16, gt=0.0, lt=1.0, description="Share used for early stopping; the rest is held out."
+    )
+    unseen: tuple[str, ...] = Field(
+        default=(), description="Perturbations held out as a whole, with all their cells."
+    )
+    seed: int = Field(
+        default=0, ge=0, description="Seed of the split, the doublet simulation and the subsampling."
+    )
 
     @model_validator(mode="after")
     def _check(self) -> DataSettings:
         if self.train_fraction + self.validation_fraction >= 1.0:
-            raise ValueError("train_fraction + validation_fraction must leave cells for the test: their sum has to stay below 1")
+            raise ValueError(
+                "train_fraction + validation_fraction must leave cells for the test: their sum has to stay "
+                "below 1"
+            )
         unknown = sorted(set(self.artifact_criteria) - set(ARTIFACT_CRITERIA))
         if unknown:
-            raise ValueError(f"artifact_criteria: unknown {', '.join(unknown)}; known are {', '.join(ARTIFACT_CRITERIA)}")
+            raise ValueError(
+                f"artifact_criteria: unknown {', '.join(unknown)}; known are {', '.join(ARTIFACT_CRITERIA)}"
+            )
         return self
 
 
 class ModelSettings(_Settings):
-    """Sizes and priors of the generative model and its guide (MODEL: Baek et al. 2025, sections 3.1 to 3.3)."""
+    """Sizes and priors of the generative model and its guide (MODEL: Baek et al. 2025, sections 3.1 to
+    3.3).
+    """
 
     network: Literal["free", "evidence"] = Field(
         default="free",
-        description="free: W is trained with everything else; evidence: W is fitted to calibrated effects first, and its influence moves "
-        "the decoder's shares.",
+        description=(
+            "free: W is trained with everything else; evidence: W is fitted to calibrated effects first, "
+            "and its influence moves the decoder's shares."
+        ),
     )
     latent: Count = Field(default=100, description="Dimensions of the basal state z_b.")
     decoder_width: Count = Field(default=400, description="Hidden width of the decoder.")
     decoder_layers: Count = Field(default=2, description="Layers of the decoder before its softmax head.")
     basal_width: Count = Field(default=200, description="Hidden width of the encoder of z_b.")
     basal_layers: Count = Field(default=1, description="Layers of the encoder of z_b.")
-    embedding_width: Count = Field(default=400, description="Hidden width of the encoders of E and of the artifact vector.")
+    embedding_width: Count = Field(
+        default=400, description="Hidden width of the encoders of E and of the artifact vector."
+    )
     embedding_layers: Count = Field(default=4, description="Layers of those encoders.")
-    mask_prior: float = Field(default=0.3, gt=0.0, lt=1.0, description="Prior probability of an edge in the mask M.")
-    temperature: Positive = Field(default=1.0, description="Temperature of the relaxed Bernoulli of the mask.")
+    mask_prior: float = Field(
+        default=0.3, gt=0.0, lt=1.0, description="Prior probability of an edge in the mask M."
+    )
+    temperature: Positive = Field(
+        default=1.0, description="Temperature of the relaxed Bernoulli of the mask."
+    )
 
 
 class NetworkSettings(_Settings):
     """How W and S are fitted to calibrated effects (model.network = evidence)."""
 
     least_effect: NonNegative = Field(
-        default=0.05, description="Effects of about this size (natural log fold change) or less count as none; edges need more."
+        default=0.05,
+        description=(
+            "Effects of about this size (natural log fold change) or less count as none; edges need more."
+        ),
     )
     hop_tolerance: NonNegative = Field(
-        default=0.1, description="An indirect explanation is trusted up to this fraction of itself; larger explains more effects away."
+        default=0.1,
+        description=(
+            "An indirect explanation is trusted up to this fraction of itself; larger explains more "
+            "effects away."
+        ),
     )
     unperturbed_prior: float = Field(
-        default=1e-6, gt=0.0, lt=1.0, description="Prior probability of an edge from a gene that was never perturbed."
+        default=1e-6,
+        gt=0.0,
+        lt=1.0,
+        description="Prior probability of an edge from a gene that was never perturbed.",
     )
     perturbation: Literal["auto", "knock-down", "knock-out"] = Field(
         default="auto",
-        description="What was done to the genes: a knock-down is read off their own expression; a knock-out removes the function "
-        "whatever the expression. auto: knock-out where the median measured target keeps more than half of its expression.",
+        description=(
+            "What was done to the genes: a knock-down is read off their own expression; a knock-out "
+            "removes the function whatever the expression. auto: knock-out where the median measured "
+            "target keeps more than half of its expression."
+        ),
     )
-    complete_loss: float = Field(default=0.9, gt=0.0, lt=1.0, description="Share of its function that a knock-out is taken to remove.")
-    null_draws: Count = Field(default=10, description="Draws of controls in the place of the perturbations, for the false-edge rate.")
+    complete_loss: float = Field(
+        default=0.9, gt=0.0, lt=1.0, description="Share of its function that a knock-out is taken to remove."
+    )
+    null_draws: Count = Field(
+        default=10,
+        description="Draws of controls in the place of the perturbations, for the false-edge rate.",
+    )
 
 
 class LossSettings(_Settings):
     """Weights of the loss terms."""
 
     influence: Literal["paper", "released", "signed"] = Field(
-        default="released", description="Which formula carries W over K hops; signed: powers of W times S (preset evidence)."
+        default="released",
+        description="Which formula carries W over K hops; signed: powers of W times S (preset evidence).",
     )
     hops: int = Field(
-        default=5, ge=0, description="K, the number of hops over which W is accumulated. Without hops: 1; 0 for released, which adds one."
+        default=5,
+        ge=0,
+        description=(
+            "K, the number of hops over which W is accumulated. Without hops: 1; 0 for released, which "
+            "adds one."
+        ),
     )
     alignment: NonNegative = Field(
-        default=100.0, description="Weight of the alignment of the hop influence with observed effects (GPO weight)."
+        default=100.0,
+        description="Weight of the alignment of the hop influence with observed effects (GPO weight).",
     )
     effect_offset: NonNegative = Field(
-        default=0.5, description="c, subtracted from the observed effect before the alignment (released only)."
+        default=0.5,
+        description="c, subtracted from the observed effect before the alignment (released only).",
     )
     sparsity: NonNegative = Field(default=5.0, description="Weight of the mean of W.")
-    kl_warmup: int = Field(default=0, ge=0, description="Epochs over which the divergences from the priors grow to full weight.")
+    kl_warmup: int = Field(
+        default=0, ge=0, description="Epochs over which the divergences from the priors grow to full weight."
+    )
     artifact: NonNegative = Field(default=0.1, description="Weight of the artifact disentanglement.")
-    counterfactual_cells: Count = Field(default=50, description="At most so many cells give a counterfactual profile.")
+    counterfactual_cells: Count = Field(
+        default=50, description="At most so many cells give a counterfactual profile."
+    )
     balance_artifacts: bool = Field(
-        default=True, description="Weigh passing and failing cells so that both groups count alike (mean weight 1)."
+        default=True,
+        description="Weigh passing and failing cells so that both groups count alike (mean weight 1).",
     )
 
     @property
@@ -148,7 +246,9 @@ class LossSettings(_Settings):
     @classmethod
     def _check_hops(cls, hops: int, info: ValidationInfo) -> int:
         if hops == 0 and info.data.get("influence") != "released":
-            raise ValueError("must be 1 or more; 0 is W without hops in the formula 'released', which has K + 1 terms")
+            raise ValueError(
+                "must be 1 or more; 0 is W without hops in the formula 'released', which has K + 1 terms"
+            )
         return hops
 
 
@@ -156,7 +256,9 @@ class TrainingSettings(_Settings):
     """The optimiser and its stopping rule."""
 
     epochs: Count = Field(default=2000, description="Most epochs.")
-    patience: Count = Field(default=30, description="Stop after so many epochs without a better validation loss.")
+    patience: Count = Field(
+        default=30, description="Stop after so many epochs without a better validation loss."
+    )
     min_improvement: NonNegative = Field(
         default=0.5, description="Least fall of the validation loss (nats per cell) that counts as better."
     )
@@ -164,16 +266,26 @@ class TrainingSettings(_Settings):
     particles: Count = Field(default=5, description="Samples of the latent variables per step.")
     learning_rate: Positive = Field(default=3e-4, description="Step size of Adam.")
     weight_decay: NonNegative = Field(default=1e-6, description="L2 penalty of Adam.")
-    clip_norm: Positive = Field(default=100.0, description="Gradient norm above which gradients are scaled down.")
+    clip_norm: Positive = Field(
+        default=100.0, description="Gradient norm above which gradients are scaled down."
+    )
     device: Literal["auto", "cpu", "cuda", "mps"] = Field(default="auto", description="Where to train.")
     precision: Literal["float32", "bf16"] = Field(
         default="float32",
-        description="Factors of matrix products. bf16: shortened to bfloat16 (on a GPU to TensorFloat-32) where the hardware gains by it.",
+        description=(
+            "Factors of matrix products. bf16: shortened to bfloat16 (on a GPU to TensorFloat-32) where "
+            "the hardware gains by it."
+        ),
     )
-    devices: Count = Field(default=1, description="Processes on a machine that train together, one for each GPU.")
+    devices: Count = Field(
+        default=1, description="Processes on a machine that train together, one for each GPU."
+    )
     nodes: Count = Field(default=1, description="Machines that train together.")
     strategy: Literal["auto", "ddp"] = Field(
-        default="auto", description="How several devices train together: each on its share of every batch (ddp; auto takes it too)."
+        default="auto",
+        description=(
+            "How several devices train together: each on its share of every batch (ddp; auto takes it too)."
+        ),
     )
     seed: int = Field(default=0, ge=0, description="Seed of weights, batches and draws.")
 
@@ -182,23 +294,41 @@ class InferenceSettings(_Settings):
     """How the trained model is asked for treatment effects."""
 
     basal: Literal["controls", "prior"] = Field(
-        default="controls", description="Basal states from the posterior of real control cells, or from the prior N(0, 1)."
+        default="controls",
+        description="Basal states from the posterior of real control cells, or from the prior N(0, 1).",
     )
     guide_samples: Count = Field(default=160, description="Draws of mask and effect behind the mean.")
-    basal_draws: Count = Field(default=2, description="Basal states, each with the library size of a control cell, per such draw.")
-    spread_samples: Count = Field(
-        default=25, description="Further draws of mask and effect, all in the same cells, whose spread is the model's own uncertainty."
+    basal_draws: Count = Field(
+        default=2, description="Basal states, each with the library size of a control cell, per such draw."
     )
-    library_levels: Count = Field(default=10, description="Library sizes are rounded to so many levels of the control cells.")
-    seed: int = Field(default=0, ge=0, description="Seed of those draws; the same numbers serve every perturbation and the control.")
+    spread_samples: Count = Field(
+        default=25,
+        description=(
+            "Further draws of mask and effect, all in the same cells, whose spread is the model's own "
+            "uncertainty."
+        ),
+    )
+    library_levels: Count = Field(
+        default=10, description="Library sizes are rounded to so many levels of the control cells."
+    )
+    seed: int = Field(
+        default=0,
+        ge=0,
+        description="Seed of those draws; the same numbers serve every perturbation and the control.",
+    )
 
 
 class EvaluationSettings(_Settings):
     """How a run is scored."""
 
     threshold: Fraction = Field(default=0.5, description="W above this is an edge.")
-    significance: float = Field(default=0.05, gt=0.0, lt=1.0, description="Level of the tests, raw and Benjamini-Hochberg.")
-    omission_hops: Count = Field(default=3, description="A pair counts as omitted when no predicted path of at most this length joins it.")
+    significance: float = Field(
+        default=0.05, gt=0.0, lt=1.0, description="Level of the tests, raw and Benjamini-Hochberg."
+    )
+    omission_hops: Count = Field(
+        default=3,
+        description="A pair counts as omitted when no predicted path of at most this length joins it.",
+    )
     split_halves: Count = Field(default=20, description="Random halvings behind the ceiling.")
     seed: int = Field(default=0, ge=0, description="Seed of halvings and drawn pairs.")
 
@@ -210,8 +340,8 @@ class Settings(_Settings):
     def _check(self) -> Settings:
         if (self.model.network == "evidence") != (self.loss.influence == "signed"):
             raise ValueError(
-                "model.network and loss.influence belong together: 'evidence' with 'signed', 'free' with 'paper' or 'released'; "
-                f"got '{self.model.network}' with '{self.loss.influence}'"
+                "model.network and loss.influence belong together: 'evidence' with 'signed', 'free' with "
+                f"'paper' or 'released'; got '{self.model.network}' with '{self.loss.influence}'"
             )
         return self
 
@@ -253,18 +383,24 @@ PUBLISHED: dict[str, dict[str, dict[str, object]]] = {
 DEFAULT_PRESET = "evidence"
 
 
-def make_settings(preset: str | None = None, changes: dict[str, dict[str, object]] | None = None, published: str | None = None) -> Settings:
-    """Settings of a preset, with those PUBLISHED for a data set and then `changes` (section -> field -> value) on top.
+def make_settings(
+    preset: str | None = None,
+    changes: dict[str, dict[str, object]] | None = None,
+    published: str | None = None,
+) -> Settings:
+    """Settings of a preset, with those PUBLISHED for a data set and then `changes` (section -> field ->
+    value) on top.
 
-    preset: DEFAULT_PRESET where None, or `released` for published settings. Raises SettingsError that names every bad field, what
-    it accepts and what it got.
+    preset: DEFAULT_PRESET where None, or `released` for published settings. Raises SettingsError that names
+    every bad field, what it accepts and what it got.
     """
     preset = preset or ("released" if published else DEFAULT_PRESET)
     if preset not in PRESETS:
         raise SettingsError(f"Unknown preset '{preset}': choose one of {', '.join(PRESETS)}.")
     if published is not None and (published not in PUBLISHED or preset != "released"):
         raise SettingsError(
-            f"Published settings exist for {', '.join(PUBLISHED)}, with the preset 'released'; got '{published}', '{preset}'."
+            f"Published settings exist for {', '.join(PUBLISHED)}, with the preset 'released'; got "
+            f"'{published}', '{preset}'."
         )
     merged: dict[str, object] = {"preset": preset}
     for layer in (PRESETS[preset], PUBLISHED.get(published or "", {}), changes or {}):
@@ -274,25 +410,50 @@ def make_settings(preset: str | None = None, changes: dict[str, dict[str, object
 
 
 def idle_settings(settings: Settings) -> dict[str, str]:
-    """Fields ("section.field") that nothing reads beside the other settings, and why. Forms leave them out, commands say so."""
+    """Fields ("section.field") that nothing reads beside the other settings, and why. Forms leave them out,
+    commands say so.
+    """
     if settings.model.network == "evidence":
         why = "W is fitted to calibrated effects before the training (model.network is 'evidence')"
-        return dict.fromkeys(("loss.alignment", "loss.effect_offset", "loss.sparsity", "model.mask_prior", "model.temperature"), why)
+        return dict.fromkeys(
+            (
+                "loss.alignment",
+                "loss.effect_offset",
+                "loss.sparsity",
+                "model.mask_prior",
+                "model.temperature",
+            ),
+            why,
+        )
     fields = ("least_effect", "hop_tolerance", "unperturbed_prior", "null_draws")
-    idle = dict.fromkeys((f"network.{field}" for field in fields), "W is trained with everything else (model.network is 'free')")
-    offset = {"loss.effect_offset": "only the formula 'released' has an offset"} if settings.loss.influence != "released" else {}
+    idle = dict.fromkeys(
+        (f"network.{field}" for field in fields),
+        "W is trained with everything else (model.network is 'free')",
+    )
+    offset = (
+        {"loss.effect_offset": "only the formula 'released' has an offset"}
+        if settings.loss.influence != "released"
+        else {}
+    )
     return idle | offset
 
 
 def parse_settings(values: object) -> Settings:
-    """Settings from plain values (a parsed config.json, a form). Raises SettingsError that lists every bad field."""
+    """Settings from plain values (a parsed config.json, a form). Raises SettingsError that lists every bad
+    field.
+    """
     return checked(Settings, values, "Settings that cannot be used")
 
 
 def checked(model: type[Model], values: object, what: str) -> Model:
-    """`values` as a `model`. Raises SettingsError that starts with `what` and lists every bad field, what it accepts and what it got."""
+    """`values` as a `model`. Raises SettingsError that starts with `what` and lists every bad field, what it
+    accepts and what it got.
+    """
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        lines = [f"{'.'.join(str(part) for part in e['loc']) or 'settings'}: {e['msg']} (got {e['input']!r:.80})" for e in error.errors()]
+        lines = [
+            f"{'.'.join(str(part) for part in e['loc']) or 'settings'}: {e['msg']} (got {e['input']!r:.80})"
+            for e in error.errors()
+        ]
         raise SettingsError(f"{what}:\n" + "\n".join(lines)) from error

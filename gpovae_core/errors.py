@@ -1,4 +1,6 @@
-"""Everything that can go wrong for a user, as exceptions whose message says what, expected, got, and how to mend it."""
+"""Everything that can go wrong for a user, as exceptions whose message says what, expected, got, and how to
+mend it.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +10,17 @@ from typing import Literal
 
 
 class GpoVaeError(Exception):
-    """Base of all errors a user can cause and mend. The command line and the pages show its text, never a traceback."""
+    """Base of all errors a user can cause and mend. The command line and the pages show its text, never a
+    traceback.
+    """
 
 
 @dataclass(frozen=True)
 class Problem:
     """One thing wrong with an input.
 
-    code: stable, machine-readable, kebab-case (`not-raw-counts`); message: what is wrong and where; hint: how to mend it;
-    severity: an error stops the work, a warning says what will be left out or assumed.
+    code: stable, machine-readable, kebab-case (`not-raw-counts`); message: what is wrong and where; hint: how
+    to mend it; severity: an error stops the work, a warning says what will be left out or assumed.
     """
 
     code: str
@@ -45,4 +49,6 @@ class RunError(GpoVaeError):
 
 
 class QueryError(GpoVaeError):
-    """A question the run cannot answer: an unknown gene, a threshold outside (0, 1), an edge table with unknown names."""
+    """A question the run cannot answer: an unknown gene, a threshold outside (0, 1), an edge table with
+    unknown names.
+    """

@@ -1,4 +1,6 @@
-"""Names that more than one module writes or reads, each spelled once: a typo fails at import, not in a lookup."""
+"""Names that more than one module writes or reads, each spelled once: a typo fails at import, not in a
+lookup.
+"""
 
 # Columns of `obs` in prepared cells (see data/prepare.py); the index is the cell id.
 PERTURBATION = "perturbation"  # CONTROL, a gene, or genes joined by PAIR_SEPARATOR in sorted order
@@ -31,7 +33,8 @@ WEIGHT_MEAN = "weight_mean"
 WEIGHT_SD = "weight_sd"
 SIGN_AGREEMENT = "sign_agreement"
 
-# Layers of effects.h5ad: obs = perturbations, var = measured genes, values in log2(counts per 10,000 + 1) against control.
+# Layers of effects.h5ad: obs = perturbations, var = measured genes, values in log2(counts per 10,000 + 1)
+# against control.
 OBSERVED_TEST = "observed_test"
 OBSERVED_ALL = "observed_all"
 OBSERVED_TRAIN = "observed_train"

@@ -17,29 +17,34 @@ from gpovae_core import keys
 from gpovae_core.config import Settings
 from gpovae_core.data import cache
 from gpovae_core.errors import DataError, GpoVaeError, QueryError, RunError, SettingsError
-from gpovae_core.training import jobs, ranks
-from gpovae_core.training.runs import DataSource, RunFolder
+from gpovae_core.runs import jobs
+from gpovae_core.runs.folder import DataSource, RunFolder
+from gpovae_core.runs.waiting import wait_for_first
+from gpovae_core.training import ranks
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from gpovae_core.data.schema import PreparedCells
     from gpovae_core.evaluation.known import KnownEdges
-    from gpovae_core.inference import EffectPredictor, PredictedEffects
-    from gpovae_core.training.network_fit import NetworkFit
+    from gpovae_core.methods.fitted import NetworkFit
+    from gpovae_core.questions.predicted import EffectPredictor, PredictedEffects
     from gpovae_core.training.probe import Probe
 
 Report = Callable[[str, float], None]
-"""Called with the name of the stage ("preparing", "training", "evaluating" and what goes on in it) and its finished share, 0 to 1."""
+"""Called with the name of the stage ("preparing", "training", "evaluating" and what goes on in it) and its
+finished share, 0 to 1.
+"""
 
 CHANGEABLE_ON_RESUME = ("epochs", "patience", "min_improvement", "device", "devices", "nodes", "strategy")
 
 
 def start_run(source: Path, path: Path, settings: Settings, report: Report | None = None) -> RunFolder:
-    """Make a new run at `path` from the cells in `source`, train it and score it. Raises GpoVaeError with what is wrong.
+    """Make a new run at `path` from the cells in `source`, train it and score it. Raises GpoVaeError with
+    what is wrong.
 
-    Cells that cannot be used leave no run behind: the mended file can go to the same place. Of several processes that train together
-    the first does all this, and the others join its training.
+    Cells that cannot be used leave no run behind: the mended file can go to the same place. Of several
+    processes that train together the first does all this, and the others join its training.
     """
     source = Path(source)
     ranks.check_launch(settings.training)
@@ -47,7 +52,9 @@ def start_run(source: Path, path: Path, settings: Settings, report: Report | Non
         return _join(path)
     if not source.exists():
         raise RunError(f"There is no file '{source}'.")
-    run = RunFolder.create(path, settings, DataSource(path=str(source.resolve()), sha256=cache.fingerprint(source)))
+    run = RunFolder.create(
+        path, settings, DataSource(path=str(source.resolve()), sha256=cache.fingerprint(source))
+    )
     try:
         return _carry_on(run, settings, report)
     except DataError:
@@ -59,7 +66,7 @@ def _join(path: Path) -> RunFolder:
     """What every process but the first one does: train with it."""
     from gpovae_core.training.fit import fit
 
-    run = ranks.wait_for_first(path)
+    run = wait_for_first(path)
     fit(run, run.cells(), run.settings(), resume=True, spread=True)
     return run
 
@@ -67,18 +74,20 @@ def _join(path: Path) -> RunFolder:
 def resume_run(path: Path, changes: dict[str, Any] | None = None, report: Report | None = None) -> RunFolder:
     """Continue a run after its last finished epoch, with its own settings and cells.
 
-    changes: training settings that may differ (CHANGEABLE_ON_RESUME); others raise SettingsError. A run that was stopped or
-    killed while its data was prepared prepares it again, from the same file.
+    changes: training settings that may differ (CHANGEABLE_ON_RESUME); others raise SettingsError. A run that
+    was stopped or killed while its data was prepared prepares it again, from the same file.
     """
     run = RunFolder.open(path)
     if run.source().imported:
-        raise RunError(f"Run '{run.name}' was imported ({run.source().imported}): it has no cells to train on.")
+        raise RunError(
+            f"Run '{run.name}' was imported ({run.source().imported}): it has no cells to train on."
+        )
     changes = changes or {}
     fixed = sorted(set(changes) - set(CHANGEABLE_ON_RESUME))
     if fixed:
         raise SettingsError(
-            f"A resumed run keeps its settings; {', '.join(fixed)} cannot change (only {', '.join(CHANGEABLE_ON_RESUME)} can). "
-            "Start a new run for other settings."
+            f"A resumed run keeps its settings; {', '.join(fixed)} cannot change (only "
+            f"{', '.join(CHANGEABLE_ON_RESUME)} can). Start a new run for other settings."
         )
     settings = run.settings()
     if changes:
@@ -92,8 +101,12 @@ def resume_run(path: Path, changes: dict[str, Any] | None = None, report: Report
     return _carry_on(run, settings, report, changed=bool(changes))
 
 
-def resume_in_turn(path: Path, changes: dict[str, Any] | None = None, report: Report | None = None) -> RunFolder:
-    """`resume_run` as a background job does it: after the other runs in the same folder, and giving way to other programs."""
+def resume_in_turn(
+    path: Path, changes: dict[str, Any] | None = None, report: Report | None = None
+) -> RunFolder:
+    """`resume_run` as a background job does it: after the other runs in the same folder, and giving way to
+    other programs.
+    """
     run = RunFolder.open(path)
     if not ranks.is_first(run.settings().training):
         return _join(path)
@@ -111,7 +124,9 @@ def resume_in_turn(path: Path, changes: dict[str, Any] | None = None, report: Re
 
 
 def estimate(source: Path, settings: Settings, report: Report | None = None) -> Probe:
-    """Prepare the cells (kept for the training), time a few steps, and say how long an epoch takes here and how much memory it needs."""
+    """Prepare the cells (kept for the training), time a few steps, and say how long an epoch takes here and
+    how much memory it needs.
+    """
     from gpovae_core.data.prepare import prepare
     from gpovae_core.data.schema import PreparedCells
     from gpovae_core.training.probe import measure
@@ -124,7 +139,9 @@ def estimate(source: Path, settings: Settings, report: Report | None = None) -> 
         prepared = PreparedCells.read(kept)
     except (OSError, KeyError, ValueError):  # not there, or damaged
         kept.unlink(missing_ok=True)
-        prepared = prepare(source, settings.data, progress=lambda stage, share: _tell(report, f"preparing: {stage}", share))
+        prepared = prepare(
+            source, settings.data, progress=lambda stage, share: _tell(report, f"preparing: {stage}", share)
+        )
         cache.keep_cells(prepared.write, kept)
     _tell(report, "measuring", 0.0)
     return measure(prepared, settings)
@@ -143,16 +160,17 @@ def score_run(
 ) -> dict[str, Any]:
     """Predict all effects, score the run on held-out cells and on all, and store both; returns the report.
 
-    references: tables of known edges to score the network against; those in `networks_folder` where None. truth: the true edges of
-    simulated cells, kept with the run; where None those the run has, or those beside its file of cells. Raises QueryError
-    for a table that was named and cannot be read; one that lies in the folder is noted.
+    references: tables of known edges to score the network against; those in `networks_folder` where None.
+    truth: the true edges of simulated cells, kept with the run; where None those the run has, or those beside
+    its file of cells. Raises QueryError for a table that was named and cannot be read; one that lies in the
+    folder is noted.
     """
-    from gpovae_core.evaluation.null import alignment_null, null_warning
+    from gpovae_core.effects.nulls import alignment_null, null_warning
     from gpovae_core.evaluation.report import effects_table, evaluate
-    from gpovae_core.inference import EffectPredictor
-    from gpovae_core.training.fit import load_model
+    from gpovae_core.methods.fitted import NetworkFit
+    from gpovae_core.questions.predicted import EffectPredictor
+    from gpovae_core.runs.model import load_model
     from gpovae_core.training.health import health
-    from gpovae_core.training.network_fit import NetworkFit
 
     settings = run.settings()
     known, faults = _known_edges(references)
@@ -161,10 +179,14 @@ def score_run(
     prepared = run.cells()
     model = load_model(run)
     predictor = EffectPredictor(model, prepared, settings.inference)
-    predicted = predictor.effects(prepared.perturbations, lambda share: _tell(report, "predicting effects", share))
+    predicted = predictor.effects(
+        prepared.perturbations, lambda share: _tell(report, "predicting effects", share)
+    )
     arrays = run.network_arrays()
     stage = NetworkFit.from_arrays(arrays) if arrays else None
-    unseen, rests_on = _answer_unseen(prepared, settings, stage, predictor, predicted) if prepared.unseen else ({}, {})
+    unseen, rests_on = (
+        _answer_unseen(prepared, settings, stage, predictor, predicted) if prepared.unseen else ({}, {})
+    )
     run.write_effects(effects_table(prepared, predicted.mean, predicted.deviation, rests_on))
     scores = evaluate(
         prepared,
@@ -186,7 +208,9 @@ def score_run(
         warning = null_warning(scores["alignment_null"])
         scores["health"]["warnings"] += [warning] if warning else []
     scores["monte_carlo_error"] = predicted.monte_carlo_error
-    scores["seeds"] = {name: getattr(settings, name).seed for name in ("data", "training", "inference", "evaluation")}
+    scores["seeds"] = {
+        name: getattr(settings, name).seed for name in ("data", "training", "inference", "evaluation")
+    }
     scores["simulated"] = prepared.report.simulated
     run.write_evaluation(scores)
     _tell(report, "scoring", 1.0)
@@ -194,14 +218,20 @@ def score_run(
 
 
 def _answer_unseen(
-    prepared: PreparedCells, settings: Settings, stage: NetworkFit | None, predictor: EffectPredictor, predicted: PredictedEffects
+    prepared: PreparedCells,
+    settings: Settings,
+    stage: NetworkFit | None,
+    predictor: EffectPredictor,
+    predicted: PredictedEffects,
 ) -> tuple[dict[str, Any], dict[str, str]]:
-    """Put in the place of what untrained mask rows predict what What-if answers, so that every screen shows the same.
+    """Put in the place of what untrained mask rows predict what What-if answers, so that every screen shows
+    the same.
 
-    Returns the scores of both (evaluation.unseen; {"reason"} where there is no answer), and what each perturbation rests on.
+    Returns the scores of both (evaluation.unseen; {"reason"} where there is no answer), and what each
+    perturbation rests on.
     """
     from gpovae_core.evaluation.unseen import beside_baselines, scores
-    from gpovae_core.whatif import Reach, answer_unseen, network_alone
+    from gpovae_core.questions.whatif import Reach, answer_unseen, network_alone
 
     names = list(prepared.unseen)
     own = predicted.mean.loc[names].copy()
@@ -210,10 +240,16 @@ def _answer_unseen(
     rests_on = {name: reach.basis(tuple(name.split(keys.PAIR_SEPARATOR))) for name in names}
     try:
         for answer in answer_unseen(predictor, prepared, reach, network_only):
-            table = answer.table.set_index("gene").loc[list(predicted.mean.columns), ["effect", "sd"]].astype(np.float32)
+            table = (
+                answer.table.set_index("gene")
+                .loc[list(predicted.mean.columns), ["effect", "sd"]]
+                .astype(np.float32)
+            )
             name = answer.question.perturbation
             predicted.mean.loc[name], predicted.deviation.loc[name] = table["effect"], table["sd"]
-        found = scores(beside_baselines(prepared, settings, network_only()[0], predicted.mean.loc[names], own))
+        found = scores(
+            beside_baselines(prepared, settings, network_only()[0], predicted.mean.loc[names], own)
+        )
     except QueryError as error:
         return {"reason": str(error)}, dict(rests_on)
     return found, dict(rests_on)
@@ -232,7 +268,9 @@ def _known_edges(files: Sequence[Path] | None) -> tuple[list[KnownEdges], list[s
 
 
 def _true_edges(run: RunFolder, given: Path | None) -> pd.DataFrame | None:
-    """The true network of simulated cells (source, target, weight), put into the run's folder; None where it is not known."""
+    """The true network of simulated cells (source, target, weight), put into the run's folder; None where it
+    is not known.
+    """
     from gpovae_core import keys
     from gpovae_core.evaluation.edges import read_edge_table
 
@@ -244,22 +282,26 @@ def _true_edges(run: RunFolder, given: Path | None) -> pd.DataFrame | None:
     table = read_edge_table(found)
     if keys.WEIGHT not in table:
         raise QueryError(
-            f"'{found}' has no column weight: the true network needs the signed strength of every edge, as gpovae simulate writes it."
+            f"'{found}' has no column weight: the true network needs the signed strength of every edge, as "
+            "gpovae simulate writes it."
         )
     if found != own:
         shutil.copyfile(found, own)
     return table
 
 
-def null_network(source: Path, settings: Settings, report: Report | None = None, folder: Path | None = None) -> dict[str, Any]:
+def null_network(
+    source: Path, settings: Settings, report: Report | None = None, folder: Path | None = None
+) -> dict[str, Any]:
     """The whole way from relabelled controls to W: how many edges appear where there can be none?
 
-    source: cells, or the folder of a run, whose prepared cells are taken. folder: where the run of the null is kept; nowhere if
-    None. Returns {"preset", "seed", "threshold", "pairs", "edges", "share", "thresholds": [...]}; a pair is a perturbed source and
-    a measured target. Of a run also "run_edges", its own edges above each threshold, and "estimated_false_edge_rate", null edges over them.
+    source: cells, or the folder of a run, whose prepared cells are taken. folder: where the run of the null
+    is kept; nowhere if None. Returns {"preset", "seed", "threshold", "pairs", "edges", "share", "thresholds":
+    [...]}; a pair is a perturbed source and a measured target. Of a run also "run_edges", its own edges above
+    each threshold, and "estimated_false_edge_rate", null edges over them.
     """
     from gpovae_core.data.prepare import prepare
-    from gpovae_core.evaluation.null import null_screen
+    from gpovae_core.effects.nulls import null_screen
 
     source = Path(source)
     own = None
@@ -268,27 +310,41 @@ def null_network(source: Path, settings: Settings, report: Report | None = None,
         prepared = run.cells()
         own = run.edge_probabilities() if settings.preset == run.settings().preset else None
     else:
-        prepared = prepare(source, settings.data, progress=lambda stage, share: _tell(report, f"preparing: {stage}", share))
+        prepared = prepare(
+            source, settings.data, progress=lambda stage, share: _tell(report, f"preparing: {stage}", share)
+        )
     screen = null_screen(prepared, settings)
     weights = _null_weights(screen, settings, report, folder)
     counted = _testable(screen)
     real = None if own is None or own.shape != counted.shape else own[counted]
     cut = settings.evaluation.threshold
     table = [_null_row(weights[counted], real, at) for at in NULL_THRESHOLDS]
-    return {"preset": settings.preset, "seed": settings.data.seed, **_null_row(weights[counted], real, cut), "thresholds": table}
+    return {
+        "preset": settings.preset,
+        "seed": settings.data.seed,
+        **_null_row(weights[counted], real, cut),
+        "thresholds": table,
+    }
 
 
 def measure_unseen(
-    source: Path, settings: Settings, at_once: int = 3, draws: int = 5, seed: int = 0, report: Report | None = None
+    source: Path,
+    settings: Settings,
+    at_once: int = 3,
+    draws: int = 5,
+    seed: int = 0,
+    report: Report | None = None,
 ) -> dict[str, Any]:
-    """Hold out whole perturbations, predict them by the network alone, and score that beside the baselines (evaluation.unseen).
+    """Hold out whole perturbations, predict them by the network alone, and score that beside the baselines
+    (evaluation.unseen).
 
-    source: cells, or the folder of a run, whose prepared cells are taken and which keeps the answer. Returns {"preset", "at_once",
-    "draws", "seed", "held_out", "pooled", "with_known_path", "per_perturbation", "screen", "simulated"}.
+    source: cells, or the folder of a run, whose prepared cells are taken and which keeps the answer. Returns
+    {"preset", "at_once", "draws", "seed", "held_out", "pooled", "with_known_path", "per_perturbation",
+    "screen", "simulated"}.
     """
     from gpovae_core.data.prepare import prepare
     from gpovae_core.evaluation.unseen import predict_held_out, scores, weights_for_report
-    from gpovae_core.unseen import Screen, fit_weights
+    from gpovae_core.questions.unseen import Screen, fit_weights
 
     source = Path(source)
     run = RunFolder.open(source) if (source / "config.json").is_file() else None
@@ -297,7 +353,9 @@ def measure_unseen(
     if run is not None:
         prepared = run.cells()
     else:
-        prepared = prepare(source, settings.data, progress=lambda stage, share: _tell(report, f"preparing: {stage}", share))
+        prepared = prepare(
+            source, settings.data, progress=lambda stage, share: _tell(report, f"preparing: {stage}", share)
+        )
     predicted = predict_held_out(prepared, settings, at_once, draws, seed, report)
     _tell(report, "weighing the parts", 0.0)
     weights = fit_weights(Screen.of(prepared, settings), seed)
@@ -306,7 +364,10 @@ def measure_unseen(
         "at_once": at_once,
         "draws": draws,
         "seed": seed,
-        "held_out": [[name for name, d in zip(predicted.names, predicted.draw, strict=True) if d == draw] for draw in range(draws)],
+        "held_out": [
+            [name for name, d in zip(predicted.names, predicted.draw, strict=True) if d == draw]
+            for draw in range(draws)
+        ],
         **scores(predicted),
         "screen": weights_for_report(weights),
         "simulated": prepared.report.simulated,
@@ -322,7 +383,12 @@ NULL_THRESHOLDS = tuple(round(0.05 * step, 2) for step in range(1, 20))
 def _null_row(weights: np.ndarray, real: np.ndarray | None, threshold: float) -> dict[str, Any]:
     """weights: W of the null; real: W of the run on the same pairs, None where there is no run."""
     edges = int((weights > threshold).sum())
-    row = {"threshold": threshold, "pairs": len(weights), "edges": edges, "share": edges / len(weights) if len(weights) else None}
+    row = {
+        "threshold": threshold,
+        "pairs": len(weights),
+        "edges": edges,
+        "share": edges / len(weights) if len(weights) else None,
+    }
     if real is None:
         return row
     found = int((real > threshold).sum())
@@ -336,28 +402,39 @@ def _testable(screen: PreparedCells) -> np.ndarray:
     return present[:, None] & panel.is_measured[None, :] & ~np.eye(len(panel), dtype=bool)
 
 
-def _null_weights(screen: PreparedCells, settings: Settings, report: Report | None, folder: Path | None) -> np.ndarray:
+def _null_weights(
+    screen: PreparedCells, settings: Settings, report: Report | None, folder: Path | None
+) -> np.ndarray:
     """W of the screen. The network stage decides it alone where there is one; else the model is trained."""
     from scipy.special import expit
 
     if settings.model.network == "evidence" and folder is None:
-        from gpovae_core.training.network_fit import fit_network
+        from gpovae_core.methods.network_fit import fit_network
 
         _tell(report, "fitting the network", 0.0)
         return expit(fit_network(screen, settings).log_odds)
     from gpovae_core.training.fit import fit
 
     with tempfile.TemporaryDirectory() as aside:
-        run = RunFolder.create(folder or Path(aside) / "null", settings, DataSource(path="relabelled controls"))
+        run = RunFolder.create(
+            folder or Path(aside) / "null", settings, DataSource(path="relabelled controls")
+        )
         run.write_cells(screen)
-        fit(run, screen, settings, progress=lambda done, most, words: _tell(report, f"training: {words}", done / most))
+        fit(
+            run,
+            screen,
+            settings,
+            progress=lambda done, most, words: _tell(report, f"training: {words}", done / most),
+        )
         return run.edge_probabilities()
 
 
 def _carry_on(run: RunFolder, settings: Settings, report: Report | None, changed: bool = False) -> RunFolder:
-    """Prepare where that is not done, train from the last finished epoch, score. A failure is written into the run before it is raised.
+    """Prepare where that is not done, train from the last finished epoch, score. A failure is written into
+    the run before it is raised.
 
-    changed: the training settings are not those the run had before, so that a training that had ended may go on.
+    changed: the training settings are not those the run had before, so that a training that had ended may go
+    on.
     """
     with run.working():
         run.sweep()
@@ -367,11 +444,17 @@ def _carry_on(run: RunFolder, settings: Settings, report: Report | None, changed
                 (run.path / RESERVE).write_bytes(bytes(RESERVED))
                 run.write_status(pid=os.getpid())
                 _work(run, settings, told, changed)
-        except (KeyboardInterrupt, jobs.StopRequest, SystemExit):  # Lightning turns an interrupt that reaches it into an exit
+        except (
+            KeyboardInterrupt,
+            jobs.StopRequest,
+            SystemExit,
+        ):  # Lightning turns an interrupt that reaches it into an exit
             _note_stop(run)
         except Exception as error:
             clear = _in_words(run, error)
-            _note_failure(run, str(clear) if isinstance(clear, GpoVaeError) else f"{type(clear).__name__}: {clear}")
+            _note_failure(
+                run, str(clear) if isinstance(clear, GpoVaeError) else f"{type(clear).__name__}: {clear}"
+            )
             if clear is error:
                 raise
             raise clear from error
@@ -383,7 +466,9 @@ def _carry_on(run: RunFolder, settings: Settings, report: Report | None, changed
 def _work(run: RunFolder, settings: Settings, report: Report, changed: bool) -> None:
     from gpovae_core.training.fit import fit
 
-    prepared = run.cells() if run.has("cells.h5ad") and run.has("panel.json") else _prepare(run, settings, report)
+    prepared = (
+        run.cells() if run.has("cells.h5ad") and run.has("panel.json") else _prepare(run, settings, report)
+    )
     if changed or not run.status().trained:
         run.write_status(state="training", stage="training", share=None)
         epochs = lambda done, most, words: _tell(report, f"training: {words}", done / most)  # noqa: E731
@@ -398,19 +483,28 @@ def _work(run: RunFolder, settings: Settings, report: Report, changed: bool) -> 
 
 RESERVE = ".reserve.part"
 RESERVED = 32 * 1024
-"""Bytes of disk held while a run is worked on, and given up so that a full disk can still be said in its status."""
+"""Bytes of disk held while a run is worked on, and given up so that a full disk can still be said in its
+status.
+"""
 
 
 def _in_words(run: RunFolder, error: Exception) -> Exception:
-    """The error itself, or what a user can mend where it comes from a full disk, whichever library met it first."""
+    """The error itself, or what a user can mend where it comes from a full disk, whichever library met it
+    first.
+    """
     room = shutil.disk_usage(run.path)
     seen = {getattr(cause, "errno", None) for cause in (error, error.__cause__, error.__context__)}
     text = str(error)
-    if not ({errno.ENOSPC, errno.EDQUOT} & seen or "No space left" in text or ("fail" in text and room.free < 2**20)):
+    if not (
+        {errno.ENOSPC, errno.EDQUOT} & seen
+        or "No space left" in text
+        or ("fail" in text and room.free < 2**20)
+    ):
         return error
     return RunError(
-        f"The disk that holds '{run.path.parent}' is full: {room.free / 2**20:,.1f} MB of {room.total / 2**20:,.0f} MB are free. "
-        "Nothing that was finished is lost: make room, then resume the run."
+        f"The disk that holds '{run.path.parent}' is full: {room.free / 2**20:,.1f} MB of "
+        f"{room.total / 2**20:,.0f} MB are free. Nothing that was finished is lost: make room, then resume "
+        "the run."
     )
 
 
@@ -442,7 +536,9 @@ def _prepare(run: RunFolder, settings: Settings, report: Report | None) -> Prepa
     _tell(report, "preparing: reading the file", 0.0)
     found = cache.fingerprint(Path(source.path))
     if source.sha256 not in ("", found):
-        raise RunError(f"'{source.path}' is no longer the file this run was started with. Start a new run for it.")
+        raise RunError(
+            f"'{source.path}' is no longer the file this run was started with. Start a new run for it."
+        )
     kept = cache.prepared_path(found, settings.data)
     prepared = None
     if cache.take(kept, run.path / "cells.h5ad"):
@@ -457,7 +553,10 @@ def _prepare(run: RunFolder, settings: Settings, report: Report | None) -> Prepa
         run.write_cells(prepared)
         cache.keep(run.path / "cells.h5ad", kept)
     run.write_source(source.model_copy(update={"simulated": prepared.report.simulated, "sha256": found}))
-    run.log(f"prepared {prepared.report.cells_kept} cells, {len(prepared.perturbations)} perturbations, {len(prepared.panel)} panel genes")
+    run.log(
+        f"prepared {prepared.report.cells_kept} cells, {len(prepared.perturbations)} perturbations, "
+        f"{len(prepared.panel)} panel genes"
+    )
     return prepared
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from dashboard import data_files, downloads, settings_form, shell, state
-from dashboard.figures import chart
-from dashboard.words import percent, plain
+from dashboard.data import downloads
+from dashboard.shared import data_files, settings_form, shell, state
+from dashboard.shared.figures import chart
+from dashboard.shared.words import percent, plain
 from gpovae_core.config import DataSettings
 from gpovae_core.data.folder import data_folder, list_files, save_upload
 from gpovae_core.data.validate import Examination
@@ -23,7 +24,10 @@ def choose() -> None:
     parts = {"In the data folder": from_folder, "Upload": upload, "Public data sets": downloads.public_sets}
     shell.tabs("data_from", parts)
     if state.get(state.DATA) is None and not list_files(folder):
-        st.caption(f"The data folder is `{folder.resolve()}`. Another one: start the dashboard with GPOVAE_DATA_DIR set.")
+        st.caption(
+            f"The data folder is `{folder.resolve()}`. Another one: start the dashboard with "
+            "GPOVAE_DATA_DIR set."
+        )
 
 
 def from_folder() -> None:
@@ -32,7 +36,8 @@ def from_folder() -> None:
     chosen = state.get(state.DATA)
     if not files and chosen is None:
         st.info(
-            "There is no .h5ad or .zarr in the data folder yet. Upload one, fetch a public one, or copy yours there (best for large files)."
+            "There is no .h5ad or .zarr in the data folder yet. Upload one, fetch a public one, or copy "
+            "yours there (best for large files)."
         )
         return
     options = list(files) if chosen is None or chosen in files else [chosen, *files]
@@ -42,14 +47,27 @@ def from_folder() -> None:
         return name if file is None or file.size is None else f"{name}  ({megabytes(file.size)})"
 
     st.selectbox(
-        "File", options, index=None, placeholder="Choose a file", format_func=words, **state.bound(state.DATA, after=forget_labels)
+        "File",
+        options,
+        index=None,
+        placeholder="Choose a file",
+        format_func=words,
+        **state.bound(state.DATA, after=forget_labels),
     )
-    st.caption(f"Folder `{folder.resolve()}`; nothing outside it can be opened here. Large files: copy them there.")
+    st.caption(
+        f"Folder `{folder.resolve()}`; nothing outside it can be opened here. Large files: copy them there."
+    )
 
 
 def forget_labels() -> None:
     """Another file has other columns and labels."""
-    for path in ("data.label_column", "data.control_label", "data.counts_layer", "data.symbol_column", "data.unseen"):
+    for path in (
+        "data.label_column",
+        "data.control_label",
+        "data.counts_layer",
+        "data.symbol_column",
+        "data.unseen",
+    ):
         if settings_form.works(path):
             settings_form.change(path, getattr(DataSettings(), path.partition(".")[2]))
 
@@ -60,7 +78,10 @@ def upload() -> None:
         f"A .h5ad file of at most {most} MB",
         type=["h5ad"],
         key="data_upload",
-        help="It is kept in the data folder on this machine and goes nowhere else. Copy larger files into that folder.",
+        help=(
+            "It is kept in the data folder on this machine and goes nowhere else. Copy larger files into "
+            "that folder."
+        ),
     )
     if sent is None or st.session_state.get("data_uploaded") == sent.file_id:
         return
@@ -79,7 +100,9 @@ def report(name: str) -> None:
     """Everything about the chosen file."""
     path = data_files.path_of(name)
     stamped = data_files.stamp(path)
-    with st.spinner(f"Reading {plain(name)} ({megabytes(stamped[2])}) and looking through its cells …", show_time=True):
+    with st.spinner(
+        f"Reading {plain(name)} ({megabytes(stamped[2])}) and looking through its cells …", show_time=True
+    ):
         settings = settings_form.draft_settings().data
         found, columns = data_files.examination(stamped, settings)
     st.subheader(plain(name))
@@ -116,7 +139,10 @@ def verdict(found: Examination) -> None:
 def problems(found: Examination) -> None:
     for problem in found.problems:
         if problem.severity == "error":
-            st.error(plain(problem.message) + (f"  \n**What to do:** {plain(problem.hint)}" if problem.hint else ""))
+            st.error(
+                plain(problem.message)
+                + (f"  \n**What to do:** {plain(problem.hint)}" if problem.hint else "")
+            )
         else:
             st.warning(plain(str(problem)))
     for note in found.summary.get("notes", []) if found.ok else []:
@@ -150,18 +176,28 @@ def numbers(found: Examination) -> None:
 
 
 def sizes(stamped: data_files.Stamp, settings: DataSettings, found: Examination) -> None:
-    small = {entry["name"]: entry["count"] for entry in found.summary["dropped"] if entry["what"] == "perturbation"}
+    small = {
+        entry["name"]: entry["count"] for entry in found.summary["dropped"] if entry["what"] == "perturbation"
+    }
     left, right = st.columns([3, 2])
-    chart(figures.cells_per_perturbation(found.summary["perturbations"], small, settings.min_cells), key="data_sizes", place=left)
-    chart(figures.counts_histogram(data_files.counts_per_cell(stamped, settings)), key="data_counts", place=right)
+    chart(
+        figures.cells_per_perturbation(found.summary["perturbations"], small, settings.min_cells),
+        key="data_sizes",
+        place=left,
+    )
+    chart(
+        figures.counts_histogram(data_files.counts_per_cell(stamped, settings)),
+        key="data_counts",
+        place=right,
+    )
 
 
 def quality(stamped: data_files.Stamp, settings: DataSettings, found: Examination) -> None:
     views, failing = data_files.criteria(stamped, settings)
     share = percent(failing / max(1, found.summary["cells_kept"]))
     st.markdown(
-        f"**{failing:,} cells ({share})** fail at least one criterion. They are kept, but marked: the model learns what failing does "
-        "to a cell and sets it apart from what the perturbations do."
+        f"**{failing:,} cells ({share})** fail at least one criterion. They are kept, but marked: the model "
+        "learns what failing does to a cell and sets it apart from what the perturbations do."
     )
     left, right = st.columns([1, 2])
     with left:
@@ -173,19 +209,23 @@ def quality(stamped: data_files.Stamp, settings: DataSettings, found: Examinatio
     for place, view in enumerate(drawn):
         criterion = view.criterion
         with columns[place % 2]:
-            chart(figures.criterion_histogram(criterion, view.values), key=f"criterion_{criterion.name}")  # type: ignore[arg-type]
+            chart(figures.criterion_histogram(criterion, view.values), key=(f"criterion_{criterion.name}"))  # type: ignore[arg-type]
             note = f"{criterion.note[:1].upper()}{criterion.note[1:]}." if criterion.note else ""
             st.caption(plain(note if criterion.used else f"Not used: {note}"))
     for view in views:
         if view.values is None:
-            st.caption(f"**{plain(figures.CRITERIA.get(view.criterion.name, view.criterion.name))}**: {plain(view.criterion.note)}.")
+            st.caption(
+                f"**{plain(figures.CRITERIA.get(view.criterion.name, view.criterion.name))}**: "
+                f"{plain(view.criterion.note)}."
+            )
 
 
 def knock_down(stamped: data_files.Stamp, settings: DataSettings) -> None:
     table = data_files.knock_down_table(stamped, settings)
     st.caption(
-        "Expression of each perturbed gene in its own cells, compared with control cells. A target that is not knocked down cannot teach "
-        "the model anything about itself; a target that is not measured may still start edges, but none can be seen to end there."
+        "Expression of each perturbed gene in its own cells, compared with control cells. A target that is "
+        "not knocked down cannot teach the model anything about itself; a target that is not measured may "
+        "still start edges, but none can be seen to end there."
     )
     unmeasured = table.loc[table["verdict"] == "not measured", "target"].tolist()
     if unmeasured:
@@ -207,7 +247,11 @@ def knock_down(stamped: data_files.Stamp, settings: DataSettings) -> None:
     st.dataframe(
         shown_table.head(MOST_ROWS),
         hide_index=True,
-        column_config={"In controls": levels, "In its own cells": levels, "Left": st.column_config.NumberColumn(format="%.0f %%")},
+        column_config={
+            "In controls": levels,
+            "In its own cells": levels,
+            "Left": st.column_config.NumberColumn(format="%.0f %%"),
+        },
     )
 
 
@@ -243,12 +287,18 @@ def left_out(found: Examination) -> None:
     if not dropped:
         st.info("Nothing is left out.")
         return
-    table = pd.DataFrame([{"What": d["what"], "Name": d["name"], "Cells": d["count"], "Reason": d["reason"]} for d in dropped])
+    table = pd.DataFrame(
+        [{"What": d["what"], "Name": d["name"], "Cells": d["count"], "Reason": d["reason"]} for d in dropped]
+    )
     st.markdown(f"**{int(table['Cells'].sum()):,} cells** are left out.")
     st.dataframe(table.sort_values("Cells", ascending=False).head(MOST_ROWS), hide_index=True)
 
 
-shell.title("Data", "From a file of cells to what the model would train on: what is in it, what is missing, what would be left out.")
+shell.title(
+    "Data",
+    "From a file of cells to what the model would train on: what is in it, what is missing, what would be "
+    "left out.",
+)
 choose()
 if state.get(state.DATA) is not None:
     with shell.errors_in_words():

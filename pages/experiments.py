@@ -2,10 +2,15 @@
 
 import streamlit as st
 
-from dashboard import experiments, loaders, shell, state
-from dashboard.words import plain
+from dashboard.experiments import view as experiments
+from dashboard.shared import loaders, shell, state
+from dashboard.shared.words import plain
 
-shell.title("Experiments", "What a setting does: the same cells trained at several points of a plan, once per seed, as ordinary runs.")
+shell.title(
+    "Experiments",
+    "What a setting does: the same cells trained at several points of a plan, once per seed, as ordinary "
+    "runs.",
+)
 problem = st.session_state.pop(experiments.PROBLEM, None)
 if problem:
     st.error(plain(problem))

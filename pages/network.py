@@ -1,23 +1,25 @@
-"""Network: the learned network at a threshold, the gene or edge chosen in it, and the questions below the picture."""
+"""Network: the learned network at a threshold, the gene or edge chosen in it, and the questions below the
+picture.
+"""
 
 import streamlit as st
 
-from dashboard import history, loaders, shell, state
-from dashboard import network_tabs as tabs
-from dashboard.network_component import Answers, graph_in_browser, network_picture
-from dashboard.network_data import Sight, false_edge_rate, message, on_step
-from dashboard.network_inspector import chosen_edge, inspector
-from dashboard.run_summary import null_in_words
+from dashboard.network import history, pictures, tabs
+from dashboard.network.component import Answers, graph_in_browser, network_picture
+from dashboard.network.drawing import Sight, false_edge_rate, message, on_step
+from dashboard.network.inspector import chosen_edge, inspector
+from dashboard.shared import loaders, shell, state
+from dashboard.shared.run_summary import null_in_words
 from gpovae_core.network.grn import GeneNetwork
 from gpovae_core.network.paths import PathTrace
-from gpovae_core.training.runs import RunFolder
+from gpovae_core.runs.folder import RunFolder
 
 VIEWS = {state.WHOLE: "Whole network", state.EGO: "Around the gene", state.COMMUNITIES: "Communities"}
 DIRECTIONS = {"both": "Both ways", "out": "What it regulates", "in": "What regulates it"}
 MEASURES = {"W": "Direct edges (W)", "T": "All influence (T)"}
 MEASURE_HELP = (
-    "W: the probability that one gene regulates the other directly. T: everything a perturbation of the source changes, however it gets "
-    "there, added up over paths of several hops."
+    "W: the probability that one gene regulates the other directly. T: everything a perturbation of the "
+    "source changes, however it gets there, added up over paths of several hops."
 )
 GENES = (state.FOCUS, state.PATH_TARGET, state.EDGE_SOURCE, state.EDGE_TARGET)
 
@@ -41,7 +43,12 @@ def known_genes_only(network: GeneNetwork) -> None:
 
 def look_around() -> None:
     """Searching for a gene is asking what is around it."""
-    state.put(**{state.VIEW: state.EGO if state.get(state.FOCUS) is not None else state.WHOLE, state.EDGE_SOURCE: None})
+    state.put(
+        **{
+            state.VIEW: state.EGO if state.get(state.FOCUS) is not None else state.WHOLE,
+            state.EDGE_SOURCE: None,
+        }
+    )
 
 
 def controls(network: GeneNetwork) -> None:
@@ -55,19 +62,39 @@ def controls(network: GeneNetwork) -> None:
         **state.bound(state.FOCUS, after=look_around),
     )
     view.selectbox("Show", list(VIEWS), format_func=VIEWS.__getitem__, **state.bound(state.VIEW))
-    measure.selectbox("Edges mean", list(MEASURES), format_func=MEASURES.__getitem__, help=MEASURE_HELP, **state.bound(state.MEASURE))
+    measure.selectbox(
+        "Edges mean",
+        list(MEASURES),
+        format_func=MEASURES.__getitem__,
+        help=MEASURE_HELP,
+        **state.bound(state.MEASURE),
+    )
     often.selectbox(
         "Found again in",
         state.SHARES,
         format_func=lambda share: f"at least {share:.0%}" if share else "any share",
         disabled=network.ensemble is None or state.get(state.MEASURE) != "W",
-        help="Only edges that come back in so many of the networks of the ensemble, found from other draws of the cells. "
+        help=(
+            "Only edges that come back in so many of the networks of the ensemble, found from other draws "
+            "of the cells. "
+        )
         + ("Made in the tab 'How sure?' below." if network.ensemble is None else "W alone has it."),
         **state.bound(state.OFTEN),
     )
     ego = state.get(state.VIEW) == state.EGO
-    hops.selectbox("Hops", list(range(1, state.MAX_HOPS + 1)), help="How many edges away from the gene.", **state.bound(state.HOPS))
-    direction.selectbox("Direction", list(DIRECTIONS), format_func=DIRECTIONS.__getitem__, disabled=not ego, **state.bound(state.DIRECTION))
+    hops.selectbox(
+        "Hops",
+        list(range(1, state.MAX_HOPS + 1)),
+        help="How many edges away from the gene.",
+        **state.bound(state.HOPS),
+    )
+    direction.selectbox(
+        "Direction",
+        list(DIRECTIONS),
+        format_func=DIRECTIONS.__getitem__,
+        disabled=not ego,
+        **state.bound(state.DIRECTION),
+    )
     if ego and state.get(state.FOCUS) is None:
         st.info("Choose a gene to see what is around it. Until then the whole network is shown.")
 
@@ -86,7 +113,9 @@ def picture(scene: tabs.Scene) -> None:
         path=tabs.lit_path(found),
         paths=tuple(path.genes for path in found.paths) if found else (),
         edge=chosen_edge(shown),
-        members=loaders.network_communities(scene.run, shown.measure, scene.threshold, state.get(state.BLIND), scene.often)
+        members=loaders.network_communities(
+            scene.run, shown.measure, scene.threshold, state.get(state.BLIND), scene.often
+        )
         if grouped
         else None,
         highlight=state.get(state.COMMUNITY) if grouped else None,
@@ -94,7 +123,9 @@ def picture(scene: tabs.Scene) -> None:
         redo=redo,
         false_rate=None if scene.often else false_edge_rate(loaders.false_edges(scene.run), shown),
     )
-    network_picture(message(scene.picture, shown, loaders.version(scene.run), sight, graph_in_browser()), answers(found))
+    network_picture(
+        message(scene.picture, shown, loaders.version(scene.run), sight, graph_in_browser()), answers(found)
+    )
 
 
 def answers(found: PathTrace | None) -> Answers:
@@ -111,7 +142,9 @@ def answers(found: PathTrace | None) -> Answers:
         blind=lambda shown: state.put(**{state.BLIND: shown or None}),
         step=history.step,
         reset=lambda: state.put(
-            **dict.fromkeys((*history.REMEMBERED, state.HOPS, state.DIRECTION, state.COMMUNITY, state.LOOPS, state.BLIND))
+            **dict.fromkeys(
+                (*history.REMEMBERED, state.HOPS, state.DIRECTION, state.COMMUNITY, state.LOOPS, state.BLIND)
+            )
         ),
     )
 
@@ -122,7 +155,7 @@ def aim(gene: str) -> None:
     if not state.get(state.PATH_SOURCE) and focus is not None and focus != gene:
         state.put(**{state.PATH_SOURCE: (focus,)})
     state.put(**{state.PATH_TARGET: gene, state.PATH_ROW: None})
-    st.session_state[tabs.OPEN] = "Paths"
+    st.session_state[state.NETWORK_PART] = "Paths"
 
 
 def trace(run: RunFolder, threshold: float) -> PathTrace | None:
@@ -144,9 +177,9 @@ def trust(scene: tabs.Scene) -> None:
     if counted is not None and counted[0]:
         judged, in_doubt = counted
         st.caption(
-            f"Direct or not: of the {judged:,} edges out of perturbed genes with {scene.above}, {in_doubt:,} may run over a gene that "
-            "nobody perturbed, as their source changes such a gene more than the target. No cell of this screen tells that from a direct "
-            "edge."
+            f"Direct or not: of the {judged:,} edges out of perturbed genes with {scene.above}, "
+            f"{in_doubt:,} may run over a gene that nobody perturbed, as their source changes such a gene "
+            "more than the target. No cell of this screen tells that from a direct edge."
         )
 
 
@@ -162,14 +195,20 @@ def scene_of(run: RunFolder) -> tabs.Scene:
         if chosen is None
         else on_step(min(chosen, shown.top), shown.top)
     )
-    on_w = threshold if shown.measure == "W" else on_step(state.get(state.THRESHOLD) or run.settings().evaluation.threshold)
-    drawn = loaders.network_picture(run, measure, state.get(state.LOOPS), blind, often)
+    on_w = (
+        threshold
+        if shown.measure == "W"
+        else on_step(state.get(state.THRESHOLD) or run.settings().evaluation.threshold)
+    )
+    drawn = pictures.network_picture(run, measure, state.get(state.LOOPS), blind, often)
     return tabs.Scene(run, network, shown, drawn, threshold, trace(run, on_w), often)
 
 
 @st.fragment
 def explorer(run: RunFolder) -> None:
-    """The picture with what stands around it. A click runs this part alone, the whole page where the open tab depends on the change."""
+    """The picture with what stands around it. A click runs this part alone, the whole page where the open tab
+    depends on the change.
+    """
     if tabs.outdated():
         st.rerun()
     state.sync_url()
@@ -189,7 +228,7 @@ def page(run: RunFolder) -> None:
     explorer(run)
     with shell.errors_in_words():
         trust(scene)
-    shell.tabs(tabs.OPEN, {name: lambda part=part: part(scene) for name, part in tabs.PARTS.items()})
+    shell.tabs(state.NETWORK_PART, {name: lambda part=part: part(scene) for name, part in tabs.PARTS.items()})
 
 
 shell.title("Network", "An arrow from A to B: the model believes that A regulates B, with probability W.")

@@ -5,12 +5,13 @@ from functools import partial
 import pandas as pd
 import streamlit as st
 
-from dashboard import job_view, loaders, manage_runs, run_summary, shell, state
-from dashboard.figures import chart
-from dashboard.words import plain
+from dashboard.runs import manage as manage_runs
+from dashboard.shared import job_view, loaders, run_summary, shell, state
+from dashboard.shared.figures import chart
+from dashboard.shared.words import plain
 from gpovae_core.errors import GpoVaeError
 from gpovae_core.plots import training
-from gpovae_core.training.runs import RunFolder
+from gpovae_core.runs.folder import RunFolder
 
 COMPARED = "compared_runs"
 
@@ -27,9 +28,9 @@ def table_of_runs(runs: dict[str, RunFolder]) -> None:
             shell.choose_run(selected[0])
 
     st.caption(
-        "Tick a row to open that run, several to compare them. rho (ATE-rho) is the correlation of predicted with observed effects in "
-        "held-out cells: better than the baseline (the plain mean of the training cells)? Near the "
-        "ceiling (what the noise in the data allows)?"
+        "Tick a row to open that run, several to compare them. rho (ATE-rho) is the correlation of "
+        "predicted with observed effects in held-out cells: better than the baseline (the plain mean of "
+        "the training cells)? Near the ceiling (what the noise in the data allows)?"
     )
     st.dataframe(
         table,
@@ -39,22 +40,35 @@ def table_of_runs(runs: dict[str, RunFolder]) -> None:
         selection_mode="multi-row",
         column_config={
             run_summary.COLUMNS["state"]: st.column_config.TextColumn(width=140),
-            run_summary.COLUMNS["differs"]: st.column_config.TextColumn(help="Settings that differ from the preset.", width=160),
+            run_summary.COLUMNS["differs"]: st.column_config.TextColumn(
+                help="Settings that differ from the preset.", width=160
+            ),
             run_summary.COLUMNS["progress"]: st.column_config.ProgressColumn(
-                format="percent", help="Of what it is doing now; the early stop may end a training long before."
+                format="percent",
+                help="Of what it is doing now; the early stop may end a training long before.",
             ),
             **{
                 run_summary.COLUMNS[key]: st.column_config.NumberColumn(format="%.3f", help=text)
                 for key, text in (
                     ("model", "Held-out cells, all perturbations and genes pooled."),
-                    ("train_mean", "What the plain mean of the training cells of each perturbation reaches. A model should beat it."),
-                    ("ceiling", "How well two halves of the data predict each other: no model can be expected to do better."),
+                    (
+                        "train_mean",
+                        "What the plain mean of the training cells of each perturbation reaches. A model "
+                        "should beat it.",
+                    ),
+                    (
+                        "ceiling",
+                        "How well two halves of the data predict each other: no model can be expected to "
+                        "do better.",
+                    ),
                 )
             },
             run_summary.COLUMNS["edges"]: st.column_config.NumberColumn(
                 help="Edges from perturbed genes to measured genes at the threshold."
             ),
-            run_summary.COLUMNS["pairs"]: st.column_config.NumberColumn(help="Pairs of genes that could have had an edge."),
+            run_summary.COLUMNS["pairs"]: st.column_config.NumberColumn(
+                help="Pairs of genes that could have had an edge."
+            ),
         },
     )
 
@@ -91,7 +105,10 @@ def heading(name: str, run: RunFolder) -> None:
     if status.message:
         st.caption(plain(status.message))
     if source.imported:
-        st.caption(f"Made from {plain(source.imported)}. Without cells there are no predictions and no scores; the page Network shows it.")
+        st.caption(
+            f"Made from {plain(source.imported)}. Without cells there are no predictions and no scores; the "
+            "page Network shows it."
+        )
     job_view.watch(run, whole=False)
 
 
@@ -104,7 +121,9 @@ def scores(run: RunFolder) -> None:
     st.markdown("##### Predicted effects, on held-out cells")
     st.dataframe(run_summary.response_scores(report, "test"), hide_index=True)
     st.caption(run_summary.response_note(report, "test"))
-    with st.expander("The same against all cells, training cells included (as published; flatters every method)"):
+    with st.expander(
+        "The same against all cells, training cells included (as published; flatters every method)"
+    ):
         st.dataframe(run_summary.response_scores(report, "all"), hide_index=True)
     network_part(report)
     for note in report.get("notes") or []:
@@ -120,7 +139,10 @@ def network_part(report: dict) -> None:
         st.markdown("###### Pairs ranked by the model and without it, at equal numbers, on held-out cells")
         st.caption(plain(words))
         left, right = st.columns(2)
-        for column, reference, title in ((left, "as_measured", "As measured"), (right, "without_common_lift", "Without the common lift")):
+        for column, reference, title in (
+            (left, "as_measured", "As measured"),
+            (right, "without_common_lift", "Without the common lift"),
+        ):
             column.caption(title)
             column.dataframe(run_summary.ranking_scores(report, reference), hide_index=True)
 

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import streamlit as st
 
-from dashboard import data_files, job_view, loaders, settings_form, shell, state
-from dashboard.run_summary import command, state_in_words
-from dashboard.words import ago, plain
+from dashboard.shared import data_files, job_view, loaders, settings_form, shell, state
+from dashboard.shared.run_summary import command, state_in_words
+from dashboard.shared.words import ago, plain
 from gpovae_core.config import Settings
 from gpovae_core.data.memory import free_memory
 from gpovae_core.errors import GpoVaeError, RunError
-from gpovae_core.training import jobs
-from gpovae_core.training.archive import check_run_name, free_name
-from gpovae_core.training.runs import RunFolder
+from gpovae_core.runs import jobs
+from gpovae_core.runs.archive import check_run_name, free_name
+from gpovae_core.runs.folder import RunFolder
 
 NAME = "train_name"
 
@@ -49,10 +49,16 @@ def jobs_part() -> None:
                 finished(opened)
     others = [run for run in busy if opened is None or run.name != opened.name]
     if others:
-        st.markdown("**Also at work**" if opened is not None and opened.name in {run.name for run in busy} else "**At work**")
+        st.markdown(
+            "**Also at work**"
+            if opened is not None and opened.name in {run.name for run in busy}
+            else "**At work**"
+        )
         for run in others:
             words = state_in_words(run.status())
-            st.button(f"{run.name}: {words}", key=f"watch_{run.name}", on_click=shell.choose_run, args=(run.name,))
+            st.button(
+                f"{run.name}: {words}", key=f"watch_{run.name}", on_click=shell.choose_run, args=(run.name,)
+            )
 
 
 def finished(run: RunFolder) -> None:
@@ -69,7 +75,10 @@ def new_run() -> None:
         st.caption(f"Starts from the settings of {plain(cloned)}; change what you like.")
     name = state.get(state.DATA)
     if name is None:
-        st.info("Choose the cells first." + (" Those of the cloned run are not in the data folder." if cloned else ""))
+        st.info(
+            "Choose the cells first."
+            + (" Those of the cloned run are not in the data folder." if cloned else "")
+        )
         st.page_link("pages/data.py", label="Choose cells on the page Data →")
         return
     with shell.errors_in_words():
@@ -97,8 +106,8 @@ def usable(name: str, source: Path) -> bool:
         return False
     summary = found.summary
     st.markdown(
-        f"Cells: **{plain(name)}** · {summary['cells_kept']:,} cells · {len(summary['perturbations']):,} perturbations · "
-        f"{summary['control_cells']:,} controls · {summary['genes']:,} genes measured"
+        f"Cells: **{plain(name)}** · {summary['cells_kept']:,} cells · {len(summary['perturbations']):,} "
+        f"perturbations · {summary['control_cells']:,} controls · {summary['genes']:,} genes measured"
     )
     st.page_link("pages/data.py", label="Look at them, or choose others")
     return True
@@ -108,7 +117,12 @@ def cost(source: Path, settings: Settings) -> None:
     """Time per epoch, memory and device, measured here on a few steps; measured by itself the first time."""
     known = jobs.estimate(source, settings)
     first = (str(source), settings.preset)
-    if known.probe is None and not known.running and not known.problem and st.session_state.get("estimated") != first:
+    if (
+        known.probe is None
+        and not known.running
+        and not known.problem
+        and st.session_state.get("estimated") != first
+    ):
         st.session_state["estimated"] = first
         jobs.start_estimate(source, settings)
         known = jobs.Estimate(running=True)
@@ -118,21 +132,30 @@ def cost(source: Path, settings: Settings) -> None:
     if known.probe is None:
         if known.problem:
             st.warning(f"It could not be measured: {plain(known.problem)}")
-        st.button("Measure a few steps with these settings", key="measure", on_click=jobs.start_estimate, args=(source, settings))
+        st.button(
+            "Measure a few steps with these settings",
+            key="measure",
+            on_click=jobs.start_estimate,
+            args=(source, settings),
+        )
         return
     probe, epochs = known.probe, settings.training.epochs
     device = "the processor (CPU)" if probe.device == "cpu" else probe.device
     st.markdown(
-        f"**{probe.seconds_per_epoch:.1f} s per epoch** on **{plain(device)}** · **{probe.peak_bytes / 1e9:.1f} GB of memory** "
-        f"({free_memory() / 1e9:.1f} GB free) · at most {ago(epochs * probe.seconds_per_epoch)} for {epochs:,} epochs"
+        f"**{probe.seconds_per_epoch:.1f} s per epoch** on **{plain(device)}** · "
+        f"**{probe.peak_bytes / 1e9:.1f} GB of memory** ({free_memory() / 1e9:.1f} GB free) · at most "
+        f"{ago(epochs * probe.seconds_per_epoch)} for {epochs:,} epochs"
     )
     st.caption(
-        f"Measured here on a few of {probe.steps_per_epoch:,} steps: {probe.cells:,} training cells, {probe.panel:,} genes in the network, "
-        f"{probe.parameters:,} weights. The early stop usually comes long before the last epoch; scoring follows. Other work on this "
-        "machine makes it slower."
+        f"Measured here on a few of {probe.steps_per_epoch:,} steps: {probe.cells:,} training cells, "
+        f"{probe.panel:,} genes in the network, {probe.parameters:,} weights. The early stop usually comes "
+        "long before the last epoch; scoring follows. Other work on this machine makes it slower."
     )
     if probe.peak_bytes > 0.8 * free_memory():
-        st.warning("This is close to all the memory that is free. Close other programs, or train on a larger machine.")
+        st.warning(
+            "This is close to all the memory that is free. Close other programs, or train on a larger "
+            "machine."
+        )
 
 
 def _wait_for_estimate(source: Path, settings: Settings) -> None:
@@ -153,12 +176,26 @@ def start(name: str, source: Path, settings: Settings) -> None:
         st.session_state[NAME] = free_name(folder, Path(name).stem)
     left, right = st.columns([3, 1], vertical_alignment="bottom")
     left.text_input("Name of the run", key=NAME, max_chars=80)
-    right.button("Start training", type="primary", key="train_start", on_click=submit, args=(source, settings), width="stretch")
+    right.button(
+        "Start training",
+        type="primary",
+        key="train_start",
+        on_click=submit,
+        args=(source, settings),
+        width="stretch",
+    )
     waiting = at_work()
     if waiting:
         st.caption(f"It will wait for {plain(', '.join(run.name for run in waiting))}.")
     with st.expander("The same in a terminal"):
-        words = ("gpovae", "train", source, "--run", folder / str(st.session_state[NAME]), *jobs.as_options(settings))
+        words = (
+            "gpovae",
+            "train",
+            source,
+            "--run",
+            folder / str(st.session_state[NAME]),
+            *jobs.as_options(settings),
+        )
         st.code(command(*words), language="bash")
 
 

@@ -1,15 +1,19 @@
-"""What if: knock down any gene of the panel, or several together, and see what the run expects, and what that rests on."""
+"""What if: knock down any gene of the panel, or several together, and see what the run expects, and what that
+rests on.
+"""
 
 from functools import partial
 
 import streamlit as st
 
-from dashboard import loaders, scenarios, shell, state, whatif_parts
-from dashboard.words import plain
+from dashboard.shared import loaders, shell, state
+from dashboard.shared.words import plain
+from dashboard.whatif import parts as whatif_parts
+from dashboard.whatif import scenarios
 from gpovae_core import keys
 from gpovae_core.errors import GpoVaeError
-from gpovae_core.training.runs import RunFolder
-from gpovae_core.whatif import LARGEST_LOSS, MOST_GENES, Question, question
+from gpovae_core.questions.whatif import LARGEST_LOSS, MOST_GENES, Question, question
+from gpovae_core.runs.folder import RunFolder
 
 REFERENCES = {"test": "Held-out cells", "all": "All cells"}
 REFUSED = "whatif_refused"
@@ -28,7 +32,11 @@ def strengths(run: RunFolder, genes: list[str]) -> dict[str, float | None]:
     """Gene -> share of its mRNA to be lost, None for as much as the screen reached."""
     reach = loaders.reach(run)
     known = {gene: reach.panel.genes[reach.panel.position(gene)] for gene in genes}
-    if not st.toggle("Choose how strong", key=OWN, help="Otherwise every gene is knocked down as far as the screen reached."):
+    if not st.toggle(
+        "Choose how strong",
+        key=OWN,
+        help="Otherwise every gene is knocked down as far as the screen reached.",
+    ):
         return dict.fromkeys(known.values())
     loss: dict[str, float | None] = {}
     for place, (column, gene) in enumerate(zip(st.columns(MOST_GENES), known.values(), strict=False)):
@@ -44,9 +52,9 @@ def strengths(run: RunFolder, genes: list[str]) -> dict[str, float | None]:
         column.caption(f"The screen {'is taken to have removed' if assumed else 'removed'} {reached:.0f} %.")
         loss[gene] = None if percent == round(reached) else percent / 100
     st.caption(
-        "How strength enters: the model has seen one strength per gene, the screen's. Another one scales what the network carries, and "
-        "what the model learned beyond it, by the ratio of the log fold changes: log(1 - fraction lost) over that of the screen. No cell "
-        "speaks for it."
+        "How strength enters: the model has seen one strength per gene, the screen's. Another one scales "
+        "what the network carries, and what the model learned beyond it, by the ratio of the log fold "
+        "changes: log(1 - fraction lost) over that of the screen. No cell speaks for it."
     )
     return loss
 
@@ -67,10 +75,19 @@ def new_scenario(run: RunFolder) -> None:
     with shell.errors_in_words():
         if chosen:
             asked = question(panel, strengths(run, chosen))
-            parts = len(asked.genes) > 1 and st.checkbox("Also each gene alone, for comparison", value=True, key=PARTS)
+            parts = len(asked.genes) > 1 and st.checkbox(
+                "Also each gene alone, for comparison", value=True, key=PARTS
+            )
             whole = scenarios.named(title, asked)
             made = scenarios.with_parts(whole) if parts else (whole,)
-    button.button("Ask", type="primary", disabled=not made, key="whatif_ask", width="stretch", on_click=partial(add, run.name, *made))
+    button.button(
+        "Ask",
+        type="primary",
+        disabled=not made,
+        key="whatif_ask",
+        width="stretch",
+        on_click=partial(add, run.name, *made),
+    )
 
 
 def keep_in_a_file(run: RunFolder) -> None:
@@ -90,7 +107,11 @@ def keep_in_a_file(run: RunFolder) -> None:
         if uploaded is not None:
             with shell.errors_in_words():
                 loaded = scenarios.from_json(uploaded.getvalue(), loaders.reach(run).panel)
-                st.button(f"Add {len(loaded)} scenarios", key="whatif_load", on_click=partial(add, run.name, *loaded))
+                st.button(
+                    f"Add {len(loaded)} scenarios",
+                    key="whatif_load",
+                    on_click=partial(add, run.name, *loaded),
+                )
 
 
 def answered(run: RunFolder) -> dict[str, whatif_parts.Answered]:
@@ -109,13 +130,22 @@ def examples(run: RunFolder) -> None:
     """What to try, where there is nothing yet."""
     reach = loaders.reach(run)
     trained = [gene for gene, seen in zip(reach.panel.genes, reach.trained, strict=True) if seen][:2]
-    extended = [gene for gene, perturbed in zip(reach.panel.genes, reach.panel.is_perturbed, strict=True) if not perturbed][:1]
-    st.info("No scenario yet. Choose one or more genes above and press Ask: single genes, or two or more to knock down together.")
+    extended = [
+        gene
+        for gene, perturbed in zip(reach.panel.genes, reach.panel.is_perturbed, strict=True)
+        if not perturbed
+    ][:1]
+    st.info(
+        "No scenario yet. Choose one or more genes above and press Ask: single genes, or two or more to "
+        "knock down together."
+    )
     offers = [trained] * (len(trained) == 2) + [extended] * bool(extended)
     for column, genes in zip(st.columns(4), offers, strict=False):
         made = scenarios.with_parts(scenarios.named("", Question(dict.fromkeys(genes))))
         words = f"Try {plain(' + '.join(genes))}"
-        column.button(words, key=f"whatif_try_{len(genes)}", width="stretch", on_click=partial(add, run.name, *made))
+        column.button(
+            words, key=f"whatif_try_{len(genes)}", width="stretch", on_click=partial(add, run.name, *made)
+        )
 
 
 def page(run: RunFolder) -> None:
@@ -123,7 +153,13 @@ def page(run: RunFolder) -> None:
     if REFUSED in st.session_state:
         st.error(plain(st.session_state.pop(REFUSED)))
     left, right = st.columns([5, 1], vertical_alignment="bottom")
-    left.radio("Compare with", list(REFERENCES), format_func=REFERENCES.__getitem__, horizontal=True, **state.bound(state.REFERENCE))
+    left.radio(
+        "Compare with",
+        list(REFERENCES),
+        format_func=REFERENCES.__getitem__,
+        horizontal=True,
+        **state.bound(state.REFERENCE),
+    )
     with right:
         keep_in_a_file(run)
     if not scenarios.of_run(run.name):
@@ -137,7 +173,8 @@ def page(run: RunFolder) -> None:
 
 shell.title(
     "What if",
-    "Knock down any gene of the panel, or several together: what the run expects, next to what was measured, and what that rests on.",
+    "Knock down any gene of the panel, or several together: what the run expects, next to what was "
+    "measured, and what that rests on.",
 )
 if (opened := shell.opened_run()) is not None:
     page(opened)

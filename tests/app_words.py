@@ -11,5 +11,15 @@ Opener = Callable[..., AppTest]
 
 def words(app: AppTest) -> str:
     """All text on the page that is not inside a chart or the network picture."""
-    parts = [*app.title, *app.subheader, *app.markdown, *app.caption, *app.info, *app.warning, *app.error, *app.success, *app.code]
+    parts = [
+        *app.title,
+        *app.subheader,
+        *app.markdown,
+        *app.caption,
+        *app.info,
+        *app.warning,
+        *app.error,
+        *app.success,
+        *app.code,
+    ]
     return "\n".join(str(part.value) for part in parts)

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-# Tests run side by side: threads of one that wait busily for each other would starve the other. Set before torch is imported.
+# Tests run side by side: threads of one that wait busily for each other would starve the other. Set before
+# torch is imported.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Prepared cells are kept between runs: not those of the tests, and not beside the user's own.
 os.environ["GPOVAE_CACHE_DIR"] = tempfile.mkdtemp(prefix="gpovae-test-cache-")
@@ -17,10 +18,14 @@ PROJECT = Path(__file__).resolve().parent.parent
 
 
 def shared_folder(kind: str) -> Path:
-    """Folder `kind` ("data", "fixtures", "networks") beside GPOVAE_DATA_DIR or in ../shared; skips the test where it is absent."""
+    """Folder `kind` ("data", "fixtures", "networks") beside GPOVAE_DATA_DIR or in ../shared; skips the test
+    where it is absent.
+    """
     given = os.environ.get("GPOVAE_DATA_DIR")
     root = Path(given).parent if given else PROJECT.parent / "shared"
     folder = Path(given) if given and kind == "data" else root / kind
     if not folder.is_dir():
-        pytest.skip(f"needs the folder '{kind}' of real inputs: set GPOVAE_DATA_DIR to the folder with the data sets")
+        pytest.skip(
+            f"needs the folder '{kind}' of real inputs: set GPOVAE_DATA_DIR to the folder with the data sets"
+        )
     return folder

@@ -1,4 +1,6 @@
-"""A run folder with made-up numbers of the right shapes: what the pages need before (and without) any training."""
+"""A run folder with made-up numbers of the right shapes: what the pages need before (and without) any
+training.
+"""
 
 from __future__ import annotations
 
@@ -14,10 +16,24 @@ from scipy import sparse
 
 from gpovae_core import keys
 from gpovae_core.config import make_settings
-from gpovae_core.data.schema import ArtifactCriterion, Dropped, Panel, PanelData, PreparationReport, PreparedCells
-from gpovae_core.training.runs import MASK_LOGITS, DataSource, RunFolder
+from gpovae_core.data.schema import (
+    ArtifactCriterion,
+    Dropped,
+    Panel,
+    PanelData,
+    PreparationReport,
+    PreparedCells,
+)
+from gpovae_core.runs.folder import MASK_LOGITS, DataSource, RunFolder
 
-HOSTILE = ("<img src=x onerror=alert(1)>", 'a"b', "GENE&1", "[x](http://example.org/y)", "$x^2$", "基因" + "長" * 60)
+HOSTILE = (
+    "<img src=x onerror=alert(1)>",
+    'a"b',
+    "GENE&1",
+    "[x](http://example.org/y)",
+    "$x^2$",
+    "基因" + "長" * 60,
+)
 
 
 def gene_names(count: int, prefix: str) -> list[str]:
@@ -38,14 +54,17 @@ def make_fake_run(
     simulated: bool = True,
     preset: str = "released",
 ) -> RunFolder:
-    """Run in `folder` (which must not exist): W sparse and random, effects correlated between observed and predicted.
+    """Run in `folder` (which must not exist): W sparse and random, effects correlated between observed and
+    predicted.
 
     names: replace the first perturbed gene names. Panel genes come first among the measured genes.
     """
     rng = np.random.default_rng(seed)
     perturbed = sorted([*names, *gene_names(n_perturbed, "PERT")[len(names) :]])
     extended = gene_names(n_extended, "EXT")
-    genes = [*perturbed, *extended, *gene_names(max(0, n_measured - n_perturbed - n_extended), "REST")][:n_measured]
+    genes = [*perturbed, *extended, *gene_names(max(0, n_measured - n_perturbed - n_extended), "REST")][
+        :n_measured
+    ]
     panel = Panel(
         PanelData(
             perturbed=tuple(perturbed),
@@ -55,7 +74,9 @@ def make_fake_run(
         )
     )
     settings = make_settings(preset, {"training": {"epochs": 60, "batch_size": 64}})
-    run = RunFolder.create(folder, settings, DataSource(path=f"somewhere/{folder.name}.h5ad", simulated=simulated))
+    run = RunFolder.create(
+        folder, settings, DataSource(path=f"somewhere/{folder.name}.h5ad", simulated=simulated)
+    )
     prepared = _cells(panel, genes, cells_per_perturbation, rng, simulated, folder.name)
     run.write_cells(prepared)
     save_file({MASK_LOGITS: _logits(len(panel), edges_per_gene, rng)}, run.path / "model.safetensors")
@@ -68,8 +89,18 @@ def make_fake_run(
     return run
 
 
-def _cells(panel: Panel, genes: list[str], per_perturbation: int, rng: np.random.Generator, simulated: bool, source: str) -> PreparedCells:
-    labels = np.repeat([keys.CONTROL, *panel.data.perturbed], [3 * per_perturbation] + [per_perturbation] * len(panel.data.perturbed))
+def _cells(
+    panel: Panel,
+    genes: list[str],
+    per_perturbation: int,
+    rng: np.random.Generator,
+    simulated: bool,
+    source: str,
+) -> PreparedCells:
+    labels = np.repeat(
+        [keys.CONTROL, *panel.data.perturbed],
+        [3 * per_perturbation] + [per_perturbation] * len(panel.data.perturbed),
+    )
     ids = np.array([f"cell{i:06d}" for i in range(len(labels))])
     counts = sparse.csr_matrix(rng.poisson(2.0, size=(len(labels), len(genes))).astype(np.float32))
     controls = ids[labels == keys.CONTROL]
@@ -77,8 +108,12 @@ def _cells(panel: Panel, genes: list[str], per_perturbation: int, rng: np.random
         {
             keys.PERTURBATION: labels.astype(object),
             keys.ARTIFACT: rng.random(len(labels)) < 0.1,
-            keys.SPLIT: rng.choice([keys.TRAIN, keys.VALIDATION, keys.TEST], size=len(labels), p=[0.6, 0.2, 0.2]).astype(object),
-            keys.CONTROL_ID: np.where(labels == keys.CONTROL, "", rng.choice(controls, size=len(labels))).astype(object),
+            keys.SPLIT: rng.choice(
+                [keys.TRAIN, keys.VALIDATION, keys.TEST], size=len(labels), p=[0.6, 0.2, 0.2]
+            ).astype(object),
+            keys.CONTROL_ID: np.where(
+                labels == keys.CONTROL, "", rng.choice(controls, size=len(labels))
+            ).astype(object),
             keys.LIBRARY_SIZE: np.asarray(counts.sum(axis=1)).ravel().astype(float),
         },
         index=pd.Index(ids.astype(object), name="cell"),
@@ -98,7 +133,9 @@ def _cells(panel: Panel, genes: list[str], per_perturbation: int, rng: np.random
         artifacts=int(obs[keys.ARTIFACT].sum()),
         criteria=[
             ArtifactCriterion(name="umi_count", used=True, cutoff=812.0, direction="below", failing=14),
-            ArtifactCriterion(name="percent_mitochondrial", used=False, note="No mitochondrial gene is measured."),
+            ArtifactCriterion(
+                name="percent_mitochondrial", used=False, note="No mitochondrial gene is measured."
+            ),
         ],
         dropped=[
             Dropped(what="perturbation", name="RARE1", count=7, reason="fewer than 40 cells"),
@@ -143,7 +180,9 @@ def _metrics(run: RunFolder, epochs: int, rng: np.random.Generator) -> None:
         )
 
 
-def _effects(panel: Panel, genes: list[str], prepared: PreparedCells, rng: np.random.Generator) -> anndata.AnnData:
+def _effects(
+    panel: Panel, genes: list[str], prepared: PreparedCells, rng: np.random.Generator
+) -> anndata.AnnData:
     names = list(panel.data.perturbed)
     shape = (len(names), len(genes))
     truth = rng.normal(0, 0.15, size=shape) + (rng.random(shape) < 0.1) * rng.normal(0, 1.0, size=shape)
@@ -161,7 +200,11 @@ def _effects(panel: Panel, genes: list[str], prepared: PreparedCells, rng: np.ra
         layers[layer] = truth + rng.normal(0, noise, size=shape)
         layers[keys.standard_error(layer)] = np.full(shape, error)
     obs = pd.DataFrame(index=pd.Index(names, dtype=object, name=keys.PERTURBATION))
-    for layer, splits in ((keys.OBSERVED_TEST, (keys.TEST,)), (keys.OBSERVED_ALL, keys.SPLITS), (keys.OBSERVED_TRAIN, (keys.TRAIN,))):
+    for layer, splits in (
+        (keys.OBSERVED_TEST, (keys.TEST,)),
+        (keys.OBSERVED_ALL, keys.SPLITS),
+        (keys.OBSERVED_TRAIN, (keys.TRAIN,)),
+    ):
         obs[keys.cell_count(layer)] = [int(prepared.where(name, splits).sum()) for name in names]
     return anndata.AnnData(obs=obs, var=pd.DataFrame(index=pd.Index(genes, dtype=object)), layers=layers)
 
@@ -170,7 +213,9 @@ def _scores(effects: anndata.AnnData, layer: str) -> dict[str, Any]:
     def rho(a: np.ndarray, b: np.ndarray) -> float:
         return float(np.corrcoef(a.ravel(), b.ravel())[0, 1])
 
-    observed, predicted, train = (np.asarray(effects.layers[key]) for key in (layer, keys.PREDICTED, keys.OBSERVED_TRAIN))
+    observed, predicted, train = (
+        np.asarray(effects.layers[key]) for key in (layer, keys.PREDICTED, keys.OBSERVED_TRAIN)
+    )
     pooled = {
         "model": rho(predicted, observed),
         "train_mean": rho(train, observed),
@@ -204,7 +249,10 @@ def _evaluation(effects: anndata.AnnData, run: RunFolder, rng: np.random.Generat
     off = ~np.eye(len(w), dtype=bool)
     edges = int((w > 0.5)[:n_perturbed][off[:n_perturbed]].sum())
     return {
-        "response": {"test": _scores(effects, keys.OBSERVED_TEST), "all": _scores(effects, keys.OBSERVED_ALL)},
+        "response": {
+            "test": _scores(effects, keys.OBSERVED_TEST),
+            "all": _scores(effects, keys.OBSERVED_ALL),
+        },
         "network": {
             "threshold": 0.5,
             "edges": edges,
@@ -213,10 +261,17 @@ def _evaluation(effects: anndata.AnnData, run: RunFolder, rng: np.random.Generat
             "for": 0.021,
             "for_pairs": 180,
             "bh_share": 0.31 if edges else None,
-            "at_same_edges": {"random": {"mu_wd": 0.14, "bh_share": 0.09}, "mean_difference": {"mu_wd": 0.41, "bh_share": 0.78}},
+            "at_same_edges": {
+                "random": {"mu_wd": 0.14, "bh_share": 0.09},
+                "mean_difference": {"mu_wd": 0.41, "bh_share": 0.78},
+            },
             "edges_total": int(((w > 0.5) & off).sum()),
             "self_loops": int(np.diag(w > 0.5).sum()),
         },
-        "health": {"active_latent": 22, "latent": 100, "warnings": ["78 of 100 latent dimensions are not in use (KL below 0.01 nats)."]},
+        "health": {
+            "active_latent": 22,
+            "latent": 100,
+            "warnings": ["78 of 100 latent dimensions are not in use (KL below 0.01 nats)."],
+        },
         "notes": ["Library sizes are drawn from held-out control cells."],
     }

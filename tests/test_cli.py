@@ -1,4 +1,6 @@
-"""The `gpovae` command as a script meets it: JSON on standard output, one clear message and exit code 2 on bad input."""
+"""The `gpovae` command as a script meets it: JSON on standard output, one clear message and exit code 2 on
+bad input.
+"""
 
 from __future__ import annotations
 
@@ -15,16 +17,20 @@ import pandas as pd
 import pytest
 
 from gpovae_core.cli import app, main
-from gpovae_core.training.runs import RunFolder
+from gpovae_core.runs.folder import RunFolder
 from tests.conftest import PROJECT
 from tests.toy import tiny_options, toy_simulation, write_toy
 
-COMMANDS = sorted(str(command.name or command.callback.__name__) for command in app.registered_commands if command.callback)
+COMMANDS = sorted(
+    str(command.name or command.callback.__name__) for command in app.registered_commands if command.callback
+)
 
 
 @pytest.fixture
 def gpovae(monkeypatch, capsys):
-    """Call the command in this process: gpovae("info", run) -> (exit code, standard output, standard error)."""
+    """Call the command in this process: gpovae("info", run) -> (exit code, standard output, standard
+    error).
+    """
 
     def call(*arguments: object) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["gpovae", *map(str, arguments)])
@@ -41,7 +47,16 @@ def run(tmp_path_factory) -> Path:
     """A run trained by the command itself."""
     folder = tmp_path_factory.mktemp("cli")
     cells = write_toy(folder)
-    line = [sys.executable, "-c", "from gpovae_core.cli import main; main()", "train", str(cells), "--run", str(folder / "R1"), "--json"]
+    line = [
+        sys.executable,
+        "-c",
+        "from gpovae_core.cli import main; main()",
+        "train",
+        str(cells),
+        "--run",
+        str(folder / "R1"),
+        "--json",
+    ]
     done = subprocess.run([*line, *tiny_options()], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["state"] == "done"
@@ -76,7 +91,9 @@ def test_light_commands_do_not_import_heavy_libraries():
 
 def test_simulate_writes_cells_and_true_edges(gpovae, tmp_path):
     out = tmp_path / "sim.h5ad"
-    code, text, _ = gpovae("simulate", out, "--genes", 15, "--perturbations", 4, "--cells", 200, "--seed", 3, "--json")
+    code, text, _ = gpovae(
+        "simulate", out, "--genes", 15, "--perturbations", 4, "--cells", 200, "--seed", 3, "--json"
+    )
     assert code == 0
     assert json.loads(text)["n_obs"] == 200
     edges = pd.read_csv(tmp_path / "sim.edges.csv")
@@ -120,7 +137,13 @@ def test_evaluate_has_the_promised_numbers(gpovae, run):
     assert code == 0
     answer = json.loads(out)
     for reference in ("test", "all"):
-        assert set(answer["response"][reference]["ate_rho"]) >= {"model", "train_mean", "perturbation_mean", "no_effect", "ceiling"}
+        assert set(answer["response"][reference]["ate_rho"]) >= {
+            "model",
+            "train_mean",
+            "perturbation_mean",
+            "no_effect",
+            "ceiling",
+        }
         assert answer["response"][reference]["ate_rho"]["no_effect"] is None
     assert {"threshold", "edges", "mu_wd", "for", "bh_share"} <= set(answer["network"])
     assert answer["network"]["threshold"] == 0.5
@@ -134,7 +157,10 @@ def test_evaluate_against_known_edges_and_the_truth(gpovae, run, tmp_path):
     code, out, err = gpovae("evaluate", run, "--reference", table, "--json")
     assert code == 0, err
     network = json.loads(out)["network"]
-    known, truth = network["references"][0], network["truth"]  # the true edges lie beside the file the run was trained on
+    known, truth = (
+        network["references"][0],
+        network["truth"],
+    )  # the true edges lie beside the file the run was trained on
     assert (known["name"], known["directed"]) == ("TRRUST", True)
     assert known["edges"] == truth["direct"]["edges"] > 0
     assert truth["ancestors"]["edges"] >= truth["direct"]["edges"]
@@ -225,11 +251,26 @@ def test_network_csv_and_graphml_agree(gpovae, run, tmp_path):
     assert gpovae("network", run, "--threshold", 0.4, "--out", graph)[0] == 0
     with table.open() as file:
         rows = list(csv.DictReader(file))
-    assert list(rows[0]) == ["source", "target", "weight", "sign", "strength", "strength_low", "strength_high", "open_detours"]
-    assert all(float(r["strength_low"]) <= float(r["strength"]) <= float(r["strength_high"]) for r in rows if r["strength_low"])
+    assert list(rows[0]) == [
+        "source",
+        "target",
+        "weight",
+        "sign",
+        "strength",
+        "strength_low",
+        "strength_high",
+        "open_detours",
+    ]
+    assert all(
+        float(r["strength_low"]) <= float(r["strength"]) <= float(r["strength_high"])
+        for r in rows
+        if r["strength_low"]
+    )
     w, index = RunFolder.open(run).edge_probabilities(), RunFolder.open(run).panel().index
     assert len(rows) == ((w > 0.4) & ~np.eye(len(w), dtype=bool)).sum()
-    assert all(float(row["weight"]) == pytest.approx(w[index[row["source"]], index[row["target"]]]) for row in rows)
+    assert all(
+        float(row["weight"]) == pytest.approx(w[index[row["source"]], index[row["target"]]]) for row in rows
+    )
     assert networkx.read_graphml(graph).number_of_edges() == len(rows)
 
 
@@ -243,12 +284,16 @@ def test_threshold_outside_its_range(gpovae, run, tmp_path, threshold):
 
 def test_paths(gpovae, run):
     genes = RunFolder.open(run).panel().genes
-    code, out, _ = gpovae("paths", run, "--source", genes[0].lower(), "--target", genes[8], "--hops", 3, "--top", 4, "--json")
+    code, out, _ = gpovae(
+        "paths", run, "--source", genes[0].lower(), "--target", genes[8], "--hops", 3, "--top", 4, "--json"
+    )
     assert code == 0
     answer = json.loads(out)
     assert len(answer["paths"]) == 4
     assert all(path["genes"][0] == genes[0] and path["genes"][-1] == genes[8] for path in answer["paths"])
-    assert [path["probability"] for path in answer["paths"]] == sorted((p["probability"] for p in answer["paths"]), reverse=True)
+    assert [path["probability"] for path in answer["paths"]] == sorted(
+        (p["probability"] for p in answer["paths"]), reverse=True
+    )
     assert sum(answer["share_by_hops"]) == pytest.approx(1)
 
 
@@ -285,7 +330,9 @@ def test_predict_at_another_strength(gpovae, run):
     gene = RunFolder.open(run).panel().data.perturbed[0]
     sizes = []
     for fraction in (0.2, 0.95):
-        code, text, _ = gpovae("predict", run, "--perturbation", gene, "--loss", f"{gene}={fraction}", "--json")
+        code, text, _ = gpovae(
+            "predict", run, "--perturbation", gene, "--loss", f"{gene}={fraction}", "--json"
+        )
         assert code == 0
         sizes.append(np.abs([value["effect"] for value in json.loads(text)["effects"][gene].values()]).mean())
     assert sizes[1] > 2 * sizes[0]
@@ -354,7 +401,16 @@ def test_bad_data_ends_with_the_reasons_and_leaves_no_run(gpovae, tmp_path):
 
 
 def test_a_setting_without_effect_is_said_to_have_none(gpovae, tmp_path):
-    code, _, err = gpovae("train", tmp_path / "none.h5ad", "--run", tmp_path / "run", "--set", "loss.sparsity=3", "--set", "loss.hops=2")
+    code, _, err = gpovae(
+        "train",
+        tmp_path / "none.h5ad",
+        "--run",
+        tmp_path / "run",
+        "--set",
+        "loss.sparsity=3",
+        "--set",
+        "loss.hops=2",
+    )
     assert code == 2
     assert "loss.sparsity has no effect here: W is fitted to calibrated effects" in err
     assert "loss.hops" not in err

@@ -11,15 +11,25 @@ from gpovae_core.errors import SettingsError
 def test_presets_are_the_published_weights():
     paper, released = make_settings("paper").loss, make_settings("released").loss
     assert (paper.influence, paper.alignment, paper.sparsity) == ("paper", 0.1, 0.1)
-    assert (released.influence, released.alignment, released.effect_offset, released.sparsity) == ("released", 100, 0.5, 5)
+    assert (released.influence, released.alignment, released.effect_offset, released.sparsity) == (
+        "released",
+        100,
+        0.5,
+        5,
+    )
 
 
 @pytest.mark.parametrize(
-    ("name", "offset", "sparsity", "latent"), [("K562", 0.8, 5, 100), ("RPE1", 0.5, 10, 200), ("Adamson", 0.4, 1, 100)]
+    ("name", "offset", "sparsity", "latent"),
+    [("K562", 0.8, 5, 100), ("RPE1", 0.5, 10, 200), ("Adamson", 0.4, 1, 100)],
 )
 def test_published_settings_per_data_set(name, offset, sparsity, latent):
     settings = make_settings(published=name)
-    assert (settings.loss.effect_offset, settings.loss.sparsity, settings.model.latent) == (offset, sparsity, latent)
+    assert (settings.loss.effect_offset, settings.loss.sparsity, settings.model.latent) == (
+        offset,
+        sparsity,
+        latent,
+    )
 
 
 def test_changes_win_over_published_settings():

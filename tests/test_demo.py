@@ -1,4 +1,6 @@
-"""The demo run that is shipped still opens, says that it is simulated, and holds nothing of the machine it was made on."""
+"""The demo run that is shipped still opens, says that it is simulated, and holds nothing of the machine it
+was made on.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gpovae_core.inference import treatment_effects
 from gpovae_core.network.grn import GeneNetwork
 from gpovae_core.network.paths import trace_paths
-from gpovae_core.training.fit import load_model
-from gpovae_core.training.runs import RunFolder
+from gpovae_core.questions.predicted import treatment_effects
+from gpovae_core.runs.folder import RunFolder
+from gpovae_core.runs.model import load_model
 from tests.conftest import PROJECT
 
 DEMO = PROJECT / "assets" / "demo"

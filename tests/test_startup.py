@@ -7,7 +7,18 @@ import sys
 
 from tests.conftest import PROJECT
 
-HEAVY = ("torch", "lightning", "scanpy", "anndata", "scipy.stats", "sklearn", "numba", "ot", "networkx", "igraph")
+HEAVY = (
+    "torch",
+    "lightning",
+    "scanpy",
+    "anndata",
+    "scipy.stats",
+    "sklearn",
+    "numba",
+    "ot",
+    "networkx",
+    "igraph",
+)
 
 HELP = """
 from typer.testing import CliRunner
@@ -26,7 +37,9 @@ assert not at.exception and [title.value for title in at.title] == ["Runs"], at
 def loaded_by(code: str, names: tuple[str, ...]) -> set[str]:
     """Which of the libraries a fresh interpreter has loaded once it has run the code."""
     asked = f"{code}\nimport sys; print('loaded:', *[name for name in {names!r} if name in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", asked], cwd=PROJECT, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(
+        [sys.executable, "-c", asked], cwd=PROJECT, capture_output=True, text=True, timeout=120
+    )
     assert done.returncode == 0, done.stderr
     return set(done.stdout.split("loaded:")[1].split())
 

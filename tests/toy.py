@@ -12,7 +12,13 @@ from gpovae_core.data.schema import PreparedCells
 from gpovae_core.data.simulate import Simulation, SimulationSettings, simulate
 
 TINY = {
-    "model": {"latent": 4, "decoder_width": 16, "basal_width": 16, "embedding_width": 16, "embedding_layers": 2},
+    "model": {
+        "latent": 4,
+        "decoder_width": 16,
+        "basal_width": 16,
+        "embedding_width": 16,
+        "embedding_layers": 2,
+    },
     "training": {"epochs": 4, "batch_size": 128, "particles": 2},
     "inference": {"guide_samples": 4, "basal_draws": 20, "library_levels": 4},
     "evaluation": {"split_halves": 4},
@@ -45,5 +51,7 @@ def write_toy(folder: Path, seed: int = 0) -> Path:
 
 def tiny_options() -> list[str]:
     """TINY as options of `gpovae train`."""
-    pairs = [(f"{section}.{field}", value) for section, fields in TINY.items() for field, value in fields.items()]
+    pairs = [
+        (f"{section}.{field}", value) for section, fields in TINY.items() for field, value in fields.items()
+    ]
     return [part for name, value in pairs for part in ("--set", f"{name}={json.dumps(value)}")]

@@ -22,9 +22,13 @@ if TYPE_CHECKING:
 UMI_COUNT, GENES_DETECTED, MITOCHONDRIAL, RIBOSOMAL, HAEMOGLOBIN, DOUBLET = ARTIFACT_CRITERIA
 
 WHOLE_TRANSCRIPTOME = 1000
-"""Fewer measured genes are a targeted panel: somebody chose them, so a class's share of the counts says nothing about the cell."""
+"""Fewer measured genes are a targeted panel: somebody chose them, so a class's share of the counts says
+nothing about the cell.
+"""
 LARGEST_DOUBLET_GROUP = 10_000
-"""Scrublet's exact neighbours cost the square of the cells; larger groups are cut into random parts of at most this size."""
+"""Scrublet's exact neighbours cost the square of the cells; larger groups are cut into random parts of at
+most this size.
+"""
 _MANY_FAIL = 0.2
 
 _GENES = {  # whole names: pseudogenes (RPL23P8, HBBP1) and kinases (RPS6KA1) of similar name stay out
@@ -52,7 +56,9 @@ _COLUMNS = {
 
 @dataclass(frozen=True)
 class Artifacts:
-    """failed: (n_obs,) bool; by_criterion: bool columns of the criteria in use, same rows; criteria: all six, for the report."""
+    """failed: (n_obs,) bool; by_criterion: bool columns of the criteria in use, same rows; criteria: all six,
+    for the report.
+    """
 
     failed: np.ndarray
     by_criterion: pd.DataFrame
@@ -60,7 +66,9 @@ class Artifacts:
 
 
 def mad_cutoff(values: np.ndarray, mads: float, direction: str) -> float:
-    """median - mads * MAD ("below" fails) or median + mads * MAD ("above" fails); MAD = median absolute deviation, unscaled."""
+    """median - mads * MAD ("below" fails) or median + mads * MAD ("above" fails); MAD = median absolute
+    deviation, unscaled.
+    """
     middle = float(np.median(values))
     spread = mads * float(np.median(np.abs(values - middle)))
     return middle - spread if direction == "below" else middle + spread
@@ -72,7 +80,9 @@ def outliers(values: np.ndarray, cutoff: float, direction: str) -> np.ndarray:
 
 
 def class_genes(genes: Sequence[str], criterion: str) -> np.ndarray:
-    """(n_vars,) bool: mitochondrial, ribosomal or haemoglobin genes (human and mouse; not RPS6KA1, HBP1, HBEGF or HBS1L)."""
+    """(n_vars,) bool: mitochondrial, ribosomal or haemoglobin genes (human and mouse; not RPS6KA1, HBP1,
+    HBEGF or HBS1L).
+    """
     import re
 
     pattern = re.compile(_GENES[criterion], re.IGNORECASE)
@@ -87,15 +97,19 @@ def artifact_labels(
     batch: pd.Series | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> Artifacts:
-    """Cells that fail any of `settings.artifact_criteria` (section "Artifact label" of Baek et al. 2025 and its code).
+    """Cells that fail any of `settings.artifact_criteria` (section "Artifact label" of Baek et al. 2025 and
+    its code).
 
-    counts: (n_obs, n_vars) raw; obs: columns of the file, same rows, looked through for percentages measured over the whole
-    transcriptome; batch: doublets are looked for within each. A criterion that cannot be used says so in its note.
+    counts: (n_obs, n_vars) raw; obs: columns of the file, same rows, looked through for percentages measured
+    over the whole transcriptome; batch: doublets are looked for within each. A criterion that cannot be used
+    says so in its note.
     """
     import pandas as pd
 
     results = [_apply(name, counts, genes, obs, settings, batch, progress) for name in ARTIFACT_CRITERIA]
-    by_criterion = pd.DataFrame({c.name: failing for c, failing in results if failing is not None}, index=obs.index)
+    by_criterion = pd.DataFrame(
+        {c.name: failing for c, failing in results if failing is not None}, index=obs.index
+    )
     failed = np.asarray(by_criterion.to_numpy(dtype=bool).any(axis=1))
     return Artifacts(failed, by_criterion, [criterion for criterion, _ in results])
 
@@ -120,7 +134,9 @@ def _apply(
     cutoff = mad_cutoff(values, settings.artifact_mads, direction)
     failing = outliers(values, cutoff, direction)
     note = "; ".join(part for part in (source, _meaning(values, cutoff, direction, failing)) if part)
-    return ArtifactCriterion(name=name, used=True, cutoff=cutoff, direction=direction, failing=int(failing.sum()), note=note), failing
+    return ArtifactCriterion(
+        name=name, used=True, cutoff=cutoff, direction=direction, failing=int(failing.sum()), note=note
+    ), failing
 
 
 def _skipped(name: str, note: str) -> ArtifactCriterion:
@@ -130,9 +146,11 @@ def _skipped(name: str, note: str) -> ArtifactCriterion:
 def criterion_values(
     name: str, counts: sparse.csr_matrix | StoredCounts, genes: Sequence[str], obs: pd.DataFrame
 ) -> tuple[np.ndarray | None, str]:
-    """(values (n_obs,) of a criterion that has a cut-off, or None; where they come from, or why there are none).
+    """(values (n_obs,) of a criterion that has a cut-off, or None; where they come from, or why there are
+    none).
 
-    counts: (n_obs, n_vars) raw; obs: columns of the file, same rows. Doublets are called, not measured: not for them.
+    counts: (n_obs, n_vars) raw; obs: columns of the file, same rows. Doublets are called, not measured: not
+    for them.
     """
     if name == UMI_COUNT:
         return np.asarray(counts.sum(axis=1), dtype=np.float64).ravel(), ""
@@ -157,7 +175,11 @@ def _percentages(
     if not members.any():
         return None, f"no {_CLASS[name]} genes among the {len(genes):,} measured ones"
     shown = ", ".join(gene for gene, member in zip(genes, members, strict=True) if member)
-    return None, f"only {len(genes):,} chosen genes were measured, so the share of {shown} in their counts does not show a cell's quality"
+    return (
+        None,
+        f"only {len(genes):,} chosen genes were measured, so the share of {shown} in their counts does not "
+        "show a cell's quality",
+    )
 
 
 def _from_obs(name: str, obs: pd.DataFrame) -> tuple[np.ndarray | None, str]:
@@ -182,27 +204,39 @@ def _meaning(values: np.ndarray, cutoff: float, direction: str, failing: np.ndar
         what = "every cell with any" if cutoff == 0 else "every cell beyond the median"
         return f"at least half of the cells have the same value, so {what} fails ({failing.mean():.0%})"
     if failing.mean() > _MANY_FAIL:
-        return f"{failing.mean():.0%} of the cells fail, more than damage would explain: consider leaving this criterion out"
+        return (
+            f"{failing.mean():.0%} of the cells fail, more than damage would explain: consider leaving this "
+            "criterion out"
+        )
     return ""
 
 
 def _doublets(
-    counts: sparse.csr_matrix | StoredCounts, settings: DataSettings, batch: pd.Series | None, progress: Callable[[float], None] | None
+    counts: sparse.csr_matrix | StoredCounts,
+    settings: DataSettings,
+    batch: pd.Series | None,
+    progress: Callable[[float], None] | None,
 ) -> tuple[ArtifactCriterion, np.ndarray | None]:
     if not settings.detect_doublets:
         return _skipped(DOUBLET, "switched off in the settings (detect_doublets)"), None
     n_obs, n_vars = cast("tuple[int, int]", counts.shape)
     if n_vars < WHOLE_TRANSCRIPTOME:
-        note = f"Scrublet looks for doublets in the variable genes of a whole transcriptome; {n_vars:,} chosen genes are too few"
+        note = (
+            f"Scrublet looks for doublets in the variable genes of a whole transcriptome; {n_vars:,} chosen "
+            "genes are too few"
+        )
         return _skipped(DOUBLET, note), None
     groups = doublet_groups(n_obs, batch, settings.seed)
     failing = np.zeros(n_obs, dtype=bool)
     for done, rows in enumerate(groups):
         try:
             failing[rows] = predict_doublets(counts[rows], settings.seed)
-        except Exception as error:  # Scrublet gives up in many ways on small or odd groups; cells are then kept, and the report says so
+        # Scrublet gives up in many ways on small or odd groups; cells are then kept, and the report says so
+        except Exception as error:
             first = (str(error).splitlines() or [type(error).__name__])[0][:120]
-            return _skipped(DOUBLET, f"Scrublet could not be run on a group of {counted(len(rows), 'cell')} ({first})"), None
+            return _skipped(
+                DOUBLET, f"Scrublet could not be run on a group of {counted(len(rows), 'cell')} ({first})"
+            ), None
         if progress:
             progress((done + 1) / len(groups))
     note = "Scrublet" + (f", in {len(groups)} groups of cells" if len(groups) > 1 else "")
@@ -210,7 +244,9 @@ def _doublets(
 
 
 def doublet_groups(n_obs: int, batch: pd.Series | None, seed: int) -> list[np.ndarray]:
-    """Rows to search together: one group per batch, cut at random into parts of at most LARGEST_DOUBLET_GROUP cells."""
+    """Rows to search together: one group per batch, cut at random into parts of at most LARGEST_DOUBLET_GROUP
+    cells.
+    """
     names = np.zeros(n_obs, dtype=int) if batch is None else np.asarray(batch.astype(str))
     generator = np.random.default_rng(seed)
     groups = []
@@ -223,8 +259,8 @@ def doublet_groups(n_obs: int, batch: pd.Series | None, seed: int) -> list[np.nd
 def predict_doublets(counts: sparse.csr_matrix, seed: int) -> np.ndarray:
     """(n_obs,) bool by scanpy's Scrublet with exact neighbours.
 
-    Approximate ones need a pynndescent and a scipy that fit each other, and change between machines. Where Scrublet finds no
-    threshold between its two modes, no cell is called. Raises what Scrublet raises.
+    Approximate ones need a pynndescent and a scipy that fit each other, and change between machines. Where
+    Scrublet finds no threshold between its two modes, no cell is called. Raises what Scrublet raises.
     """
     import warnings
 

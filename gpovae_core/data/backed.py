@@ -1,4 +1,6 @@
-"""Files of cells whose counts are too large to be held: annotations in memory, counts left in the file and gone through in blocks."""
+"""Files of cells whose counts are too large to be held: annotations in memory, counts left in the file and
+gone through in blocks.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ _READ_FROM_UNS = ("control_label", "simulated")
 
 
 class FileMatrix:
-    """(n_obs, n_vars) CSR matrix in an open .h5ad or .zarr file. Every method but `indptr` goes through the file once."""
+    """(n_obs, n_vars) CSR matrix in an open .h5ad or .zarr file. Every method but `indptr` goes through the
+    file once.
+    """
 
     def __init__(self, group: Any) -> None:
         self._group = group
@@ -52,7 +56,11 @@ class FileMatrix:
     @cached_property
     def _totals(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Sums per gene, sums per cell, and the values other than zero per cell."""
-        genes, cells, filled = np.zeros(self.shape[1]), np.zeros(self.shape[0]), np.zeros(self.shape[0], dtype=np.int64)
+        genes, cells, filled = (
+            np.zeros(self.shape[1]),
+            np.zeros(self.shape[0]),
+            np.zeros(self.shape[0], dtype=np.int64),
+        )
         for rows, block in self.blocks():
             genes += np.bincount(block.indices, block.data, minlength=self.shape[1])
             cells[rows] = np.asarray(block.sum(axis=1, dtype=np.float64)).ravel()
@@ -68,7 +76,9 @@ class FileMatrix:
         parts = [block[:, columns] for _, block in self.blocks()]
         return sparse.csr_matrix(sparse.vstack(parts, format="csr"))[rows]
 
-    def store(self, rows: np.ndarray, columns: np.ndarray, path: Path | None, progress: Callable[[float], None]) -> StoredCounts:
+    def store(
+        self, rows: np.ndarray, columns: np.ndarray, path: Path | None, progress: Callable[[float], None]
+    ) -> StoredCounts:
         """These rows and all columns in this order, as StoredCounts at `path` (a scratch file where None).
 
         The source is read once from its beginning to its end, whatever the order of `rows`.
@@ -99,7 +109,9 @@ class RawPart:
 
 @dataclass(frozen=True)
 class BackedCells:
-    """What AnnData answers, as far as the preparation asks, without the counts in memory. Matrices other than CSR are not listed."""
+    """What AnnData answers, as far as the preparation asks, without the counts in memory. Matrices other than
+    CSR are not listed.
+    """
 
     X: FileMatrix
     obs: pd.DataFrame
@@ -132,7 +144,9 @@ def open_backed(root: Any) -> BackedCells:
     if raw_counts is not None and _is_csr(raw_counts):
         raw = RawPart(FileMatrix(raw_counts), read_elem(root["raw"]["var"]))
     uns = {name: read_elem(item) for name, item in _children(root, "uns") if name in _READ_FROM_UNS}
-    return BackedCells(FileMatrix(root["X"]), read_elem(root["obs"]), read_elem(root["var"]), layers, raw, uns)
+    return BackedCells(
+        FileMatrix(root["X"]), read_elem(root["obs"]), read_elem(root["var"]), layers, raw, uns
+    )
 
 
 def must_stay_on_disk(root: Any) -> bool:
@@ -149,7 +163,11 @@ def must_stay_on_disk(root: Any) -> bool:
 
 def _children(root: Any, name: str) -> list[tuple[str, Any]]:
     """What lies in a group; nothing where there is none, or an empty value in its place."""
-    return [(str(key), root[name][key]) for key in root[name]] if name in root and hasattr(root[name], "keys") else []
+    return (
+        [(str(key), root[name][key]) for key in root[name]]
+        if name in root and hasattr(root[name], "keys")
+        else []
+    )
 
 
 def _is_csr(item: Any) -> bool:

@@ -12,7 +12,7 @@ from scipy import sparse
 from torch import Tensor
 
 from gpovae_core import keys
-from gpovae_core.data.effects import absolute_cell_effects, log_expression
+from gpovae_core.data.expression import absolute_cell_effects, log_expression
 from gpovae_core.data.store import row_blocks, rows_of, shape_of
 
 if TYPE_CHECKING:
@@ -33,16 +33,22 @@ class SparseCounts:
 
     @classmethod
     def of(cls, counts: csr_matrix) -> SparseCounts:
-        starts, gene, value = (torch.from_numpy(values) for values in (counts.indptr, counts.indices, counts.data))
+        starts, gene, value = (
+            torch.from_numpy(values) for values in (counts.indptr, counts.indices, counts.data)
+        )
         return cls(starts.long(), gene.int(), value, shape_of(counts)[1])
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> SparseCounts:
-        starts, gene, value = (values.to(device, non_blocking=non_blocking) for values in (self.starts, self.gene, self.value))
+        starts, gene, value = (
+            values.to(device, non_blocking=non_blocking) for values in (self.starts, self.gene, self.value)
+        )
         return SparseCounts(starts, gene, value, self.genes)
 
     def by_entry(self, of_cells: Tensor) -> Tensor:
         """(k,) what of_cells (B,) holds for the cell of each entry."""
-        return of_cells.repeat_interleave(self.starts.diff(), output_size=len(self.value))  # unsaid, the size is asked of the device
+        return of_cells.repeat_interleave(
+            self.starts.diff(), output_size=len(self.value)
+        )  # unsaid, the size is asked of the device
 
     def dense(self, value: Tensor | None = None) -> Tensor:
         """(B, G), with the entries `value` (k,) in place of the counts where given."""
@@ -51,12 +57,17 @@ class SparseCounts:
 
     @cached_property
     def _place(self) -> Tensor:
-        return self.by_entry(torch.arange(len(self.starts) - 1, device=self.starts.device) * self.genes) + self.gene
+        return (
+            self.by_entry(torch.arange(len(self.starts) - 1, device=self.starts.device) * self.genes)
+            + self.gene
+        )
 
 
 @dataclass(frozen=True)
 class Batch:
-    """B cells under U distinct perturbations (the control is one of them, with a row of zeros in `dosage`)."""
+    """B cells under U distinct perturbations (the control is one of them, with a row of zeros in
+    `dosage`).
+    """
 
     counts: SparseCounts  # (B, G) raw counts
     library_size: Tensor  # (B,)
@@ -65,14 +76,17 @@ class Batch:
     group: Tensor  # (B,) which of the U perturbations
     dosage: Tensor  # (U, n)
     rows: Tensor  # (r,) panel positions of the genes perturbed in this batch
-    profile: Tensor  # (B,) which of the V profiles: that of the cell's perturbation among cells with the other label
+    # (B,) which of the V profiles: that of the cell's perturbation among cells with the other label
+    profile: Tensor
     profiles: Tensor  # (V, G) median counts
     profile_group: Tensor  # (V,) perturbation of a profile
     profile_label: Tensor  # (V,) its artifact label, 0 or 1
     has_profile: Tensor  # (V,) 0 where there was no such cell, else 1
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> Batch:
-        return Batch(**{f.name: getattr(self, f.name).to(device, non_blocking=non_blocking) for f in fields(self)})
+        return Batch(
+            **{f.name: getattr(self, f.name).to(device, non_blocking=non_blocking) for f in fields(self)}
+        )
 
 
 @dataclass(frozen=True)
@@ -87,12 +101,15 @@ class TrainingConstants:
 
 
 class CellBatches(torch.utils.data.Dataset):
-    """The cells of some splits as a dataset that hands out whole batches (`dataset.__getitems__(positions) -> Batch`).
+    """The cells of some splits as a dataset that hands out whole batches (`dataset.__getitems__(positions) ->
+    Batch`).
 
     profiles: counterfactual profiles of the *training* cells, see `counterfactual_profiles`.
     """
 
-    def __init__(self, prepared: PreparedCells, splits: tuple[str, ...], profiles: CounterfactualProfiles) -> None:
+    def __init__(
+        self, prepared: PreparedCells, splits: tuple[str, ...], profiles: CounterfactualProfiles
+    ) -> None:
         obs = prepared.cells.obs
         self.positions = np.flatnonzero(prepared.where(splits=splits))
         self._counts = prepared.counts
@@ -100,9 +117,13 @@ class CellBatches(torch.utils.data.Dataset):
         self._artifact = np.asarray(obs[keys.ARTIFACT], dtype=np.float32)
         self._expression: Any = log_expression(prepared.counts, prepared.library_size)
         self._columns: np.ndarray | slice = prepared.panel_columns
-        if sparse.issparse(self._expression):  # of counts on disk, only the rows that are asked for are computed
+        if sparse.issparse(
+            self._expression
+        ):  # of counts on disk, only the rows that are asked for are computed
             self._expression, self._columns = self._expression[:, self._columns], slice(None)
-        self._controls = obs.index.get_indexer(obs[keys.CONTROL_ID].astype(str))  # -1 for controls, whose id is ""
+        self._controls = obs.index.get_indexer(
+            obs[keys.CONTROL_ID].astype(str)
+        )  # -1 for controls, whose id is ""
         self._profiles = profiles
         self._group = profiles.group_of(prepared.labels)
 
@@ -123,7 +144,9 @@ class CellBatches(torch.utils.data.Dataset):
             counts=SparseCounts.of(self._counts[cells]),
             library_size=torch.from_numpy(self._library[cells]),
             artifact=torch.from_numpy(self._artifact[cells]),
-            effects=torch.from_numpy(absolute_cell_effects(self._expression, cells, self._controls[cells], self._columns)),
+            effects=torch.from_numpy(
+                absolute_cell_effects(self._expression, cells, self._controls[cells], self._columns)
+            ),
             group=torch.from_numpy(group),
             dosage=torch.from_numpy(dosage),
             rows=torch.from_numpy(np.flatnonzero(dosage.any(axis=0))),
@@ -139,8 +162,8 @@ class CellBatches(torch.utils.data.Dataset):
 class CounterfactualProfiles:
     """Per perturbation (control first) and artifact label: the median counts of up to `cells` training cells.
 
-    A cell with label a meets the profile of its perturbation among cells with the *other* label, 1 - a; it has no
-    counterfactual where no such cell exists.
+    A cell with label a meets the profile of its perturbation among cells with the *other* label, 1 - a; it
+    has no counterfactual where no such cell exists.
     """
 
     names: tuple[str, ...]  # (U,) keys.CONTROL, then the perturbations
@@ -155,7 +178,9 @@ class CounterfactualProfiles:
 
 
 def counterfactual_profiles(prepared: PreparedCells, cells: int, seed: int) -> CounterfactualProfiles:
-    """Profiles from the training cells; which of them, where there are more than `cells`, is drawn with `seed`."""
+    """Profiles from the training cells; which of them, where there are more than `cells`, is drawn with
+    `seed`.
+    """
     rng = np.random.default_rng(seed)
     names = (keys.CONTROL, *prepared.perturbations)
     artifact = np.asarray(prepared.cells.obs[keys.ARTIFACT], dtype=bool)
@@ -179,7 +204,10 @@ def _mean_and_square(counts: csr_matrix | StoredCounts) -> tuple[np.ndarray, np.
     total = np.zeros((2, genes))
     for rows, block in row_blocks(counts):
         logs = block.log1p()
-        means = [np.asarray(values.mean(axis=0), dtype=np.float64).ravel() for values in (logs, logs.multiply(logs))]
+        means = [
+            np.asarray(values.mean(axis=0), dtype=np.float64).ravel()
+            for values in (logs, logs.multiply(logs))
+        ]
         total += np.stack(means) * ((rows.stop - rows.start) / cells)
     return total[0], total[1]
 
@@ -188,7 +216,9 @@ def training_constants(prepared: PreparedCells) -> TrainingConstants:
     """Counts and statistics over the training cells only."""
     training = np.flatnonzero(prepared.where(splits=(keys.TRAIN,)))
     names, tally = np.unique(prepared.labels[training].astype(str), return_counts=True)
-    cells_per_gene = np.sum([count * prepared.panel.dosage(name) for name, count in zip(names, tally, strict=True)], axis=0)
+    cells_per_gene = np.sum(
+        [count * prepared.panel.dosage(name) for name, count in zip(names, tally, strict=True)], axis=0
+    )
     mean, square = _mean_and_square(rows_of(prepared.counts, training))
     unbiased = len(training) / max(len(training) - 1, 1)
     return TrainingConstants(

@@ -1,4 +1,6 @@
-"""Prepared cells, kept by the content of the file and the settings of the preparation: the same work is not done twice."""
+"""Prepared cells, kept by the content of the file and the settings of the preparation: the same work is not
+done twice.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +46,9 @@ def prepared_path(sha256: str, settings: DataSettings) -> Path:
 
 
 def take(kept: Path, into: Path) -> bool:
-    """Put kept cells where a run wants them, without a second copy where the file system can; False where there are none."""
+    """Put kept cells where a run wants them, without a second copy where the file system can; False where
+    there are none.
+    """
     try:
         os.utime(kept)  # used just now: thrown out last
         into.unlink(missing_ok=True)
@@ -55,7 +59,9 @@ def take(kept: Path, into: Path) -> bool:
 
 
 def keep(cells: Path, kept: Path) -> None:
-    """Keep prepared cells; the least recently used go where it gets too much. A cache that cannot be written is no reason to fail."""
+    """Keep prepared cells; the least recently used go where it gets too much. A cache that cannot be written
+    is no reason to fail.
+    """
     try:
         kept.parent.mkdir(parents=True, exist_ok=True)
         if not kept.exists():

@@ -1,7 +1,9 @@
-"""Public Perturb-seq data sets that can be fetched: the harmonised files of scPerturb (Peidli et al. 2024) on Zenodo.
+"""Public Perturb-seq data sets that can be fetched: the harmonised files of scPerturb (Peidli et al. 2024) on
+Zenodo.
 
-Nothing is asked of another host unless somebody asks for it. Size and checksum come from Zenodo's record at that moment; a
-download that was cut off goes on where it stopped, and a file that does not match its checksum is thrown away.
+Nothing is asked of another host unless somebody asks for it. Size and checksum come from Zenodo's record at
+that moment; a download that was cut off goes on where it stopped, and a file that does not match its checksum
+is thrown away.
 """
 
 from __future__ import annotations
@@ -33,7 +35,9 @@ class FetchError(GpoVaeError):
 
 @dataclass(frozen=True)
 class PublicData:
-    """A data set that can be fetched. file: a regular expression for its name in the record, since two names are only known in part."""
+    """A data set that can be fetched. file: a regular expression for its name in the record, since two names
+    are only known in part.
+    """
 
     key: str
     title: str
@@ -57,7 +61,8 @@ CATALOGUE = (
     PublicData(
         "replogle-k562",
         "Replogle 2022, K562 essential",
-        "CRISPRi of about 2,000 essential genes in K562 cells, whole transcriptome. The largest set of the GPO-VAE paper.",
+        "CRISPRi of about 2,000 essential genes in K562 cells, whole transcriptome. The largest set of "
+        "the GPO-VAE paper.",
         r"ReplogleWeissman2022_K562_essential\.h5ad",
         "10.1016/j.cell.2022.05.013",
     ),
@@ -101,7 +106,9 @@ def find(key: str) -> PublicData:
 
 
 def look_up(data: PublicData, record: str = RECORD) -> Listing:
-    """Ask the record for name, address, size and checksum of a data set. Raises FetchError in words, offline too."""
+    """Ask the record for name, address, size and checksum of a data set. Raises FetchError in words, offline
+    too.
+    """
     import requests
 
     try:
@@ -111,11 +118,16 @@ def look_up(data: PublicData, record: str = RECORD) -> Listing:
     except (requests.ConnectionError, requests.Timeout) as error:
         raise FetchError(_offline(record)) from error
     except (requests.RequestException, ValueError) as error:
-        raise FetchError(f"{record} did not answer as expected ({_first_line(error)}). Try again later.") from error
+        raise FetchError(
+            f"{record} did not answer as expected ({_first_line(error)}). Try again later."
+        ) from error
     files = [_listing(data, entry) for entry in listed.get("files", [])] if isinstance(listed, dict) else []
     found = sorted((file for file in files if file is not None), key=lambda file: -file.size)
     if not found:
-        raise FetchError(f"The record {record} lists no file of '{data.title}'. It may have moved: look for doi {data.paper}.")
+        raise FetchError(
+            f"The record {record} lists no file of '{data.title}'. It may have moved: look for doi "
+            f"{data.paper}."
+        )
     return found[0]
 
 
@@ -129,20 +141,28 @@ def _listing(data: PublicData, entry: Any) -> Listing | None:
         return None
     if not (isinstance(checksum, str) and re.fullmatch(r"(md5|sha256):[0-9a-f]+", checksum)):
         return None
-    return Listing(data, name, link if isinstance(link, str) else f"{FILES}/{name}?download=1", size, checksum)
+    return Listing(
+        data, name, link if isinstance(link, str) else f"{FILES}/{name}?download=1", size, checksum
+    )
 
 
 def fetch(listing: Listing, folder: Path, progress: Progress | None = None) -> Path:
-    """Download a data set into `folder`, checked against its checksum; what is there already is not fetched again.
+    """Download a data set into `folder`, checked against its checksum; what is there already is not fetched
+    again.
 
-    A download that was cut off is continued. Raises FetchError where there is no network, no room, or another file at the address.
+    A download that was cut off is continued. Raises FetchError where there is no network, no room, or another
+    file at the address.
     """
     import pooch
 
     folder.mkdir(parents=True, exist_ok=True)
     tell = progress or (lambda here, all_: None)
     target = folder / listing.name
-    if target.exists() and pooch.file_hash(str(target), alg=listing.checksum.partition(":")[0]) == listing.checksum.partition(":")[2]:
+    if (
+        target.exists()
+        and pooch.file_hash(str(target), alg=listing.checksum.partition(":")[0])
+        == listing.checksum.partition(":")[2]
+    ):
         tell(listing.size, listing.size)
         return target
     _check_room(listing, folder)
@@ -152,11 +172,18 @@ def fetch(listing: Listing, folder: Path, progress: Progress | None = None) -> P
 
     downloader: Any = download  # pooch itself cannot continue a download
     try:
-        found = pooch.retrieve(listing.address, known_hash=listing.checksum, fname=listing.name, path=folder, downloader=downloader)
+        found = pooch.retrieve(
+            listing.address,
+            known_hash=listing.checksum,
+            fname=listing.name,
+            path=folder,
+            downloader=downloader,
+        )
     except ValueError as error:  # pooch's word for a wrong checksum
         raise FetchError(
-            f"What came from {listing.address} does not match the checksum in the record ({listing.checksum}); it was thrown away. "
-            "Fetch it again; if that fails too, the address holds another file."
+            f"What came from {listing.address} does not match the checksum in the record "
+            f"({listing.checksum}); it was thrown away. Fetch it again; if that fails too, the address "
+            "holds another file."
         ) from error
     return Path(found)
 
@@ -173,8 +200,8 @@ def _check_room(listing: Listing, folder: Path) -> None:
     need, free = listing.size - partial_bytes(folder, listing.name), shutil.disk_usage(folder).free
     if need > free:
         raise FetchError(
-            f"'{listing.name}' needs {need / 1e9:,.1f} GB more in '{folder}', and {free / 1e9:,.1f} GB are free there. Make room, or let "
-            "GPOVAE_DATA_DIR name another folder."
+            f"'{listing.name}' needs {need / 1e9:,.1f} GB more in '{folder}', and {free / 1e9:,.1f} GB are "
+            "free there. Make room, or let GPOVAE_DATA_DIR name another folder."
         )
 
 
@@ -190,7 +217,9 @@ def _continue(address: str, part: Path, size: int, tell: Progress) -> Path:
     if here == size:
         return part
     try:
-        with requests.get(address, stream=True, timeout=TIMEOUT, headers={"Range": f"bytes={here}-"} if here else {}) as answer:
+        with requests.get(
+            address, stream=True, timeout=TIMEOUT, headers={"Range": f"bytes={here}-"} if here else {}
+        ) as answer:
             answer.raise_for_status()
             continued = answer.status_code == 206
             with part.open("ab" if continued else "wb") as out:
@@ -207,13 +236,19 @@ def _continue(address: str, part: Path, size: int, tell: Progress) -> Path:
         raise FetchError(_offline(address)) from error
     except requests.HTTPError as error:
         code = error.response.status_code if error.response is not None else "?"
-        raise FetchError(f"{address} answered with error {code}: the file may have moved. Nothing was changed.") from error
+        raise FetchError(
+            f"{address} answered with error {code}: the file may have moved. Nothing was changed."
+        ) from error
     except OSError as error:
-        raise FetchError(f"'{part.name}' could not be written ({error.strerror or error}). Make room, then fetch it again.") from error
+        raise FetchError(
+            f"'{part.name}' could not be written ({error.strerror or error}). Make room, then fetch it again."
+        ) from error
     if here != size:
         if here > size:
             part.unlink(missing_ok=True)
-            raise FetchError(f"{address} sent more than the {size:,} bytes in the record: it holds another file now.")
+            raise FetchError(
+                f"{address} sent more than the {size:,} bytes in the record: it holds another file now."
+            )
         raise FetchError(f"{_cut(here, size)} Fetch it again: it goes on from there.")
     return part
 
@@ -224,7 +259,10 @@ def _cut(here: int, size: int) -> str:
 
 def _offline(address: str) -> str:
     host = address.split("/")[2] if "//" in address else address
-    return f"{host} cannot be reached: this machine seems to be offline, or a firewall is in the way. Your own files need no network."
+    return (
+        f"{host} cannot be reached: this machine seems to be offline, or a firewall is in the way. Your own "
+        "files need no network."
+    )
 
 
 def _first_line(error: BaseException) -> str:

@@ -24,7 +24,9 @@ _FIX = "Training needs the raw UMI counts: put them in X, or in a layer called '
 
 @dataclass(frozen=True)
 class Counts:
-    """matrix: (n_obs, n_vars) raw counts as stored (None where there are none); var: the genes of its columns."""
+    """matrix: (n_obs, n_vars) raw counts as stored (None where there are none); var: the genes of its
+    columns.
+    """
 
     matrix: Any
     var: pd.DataFrame | None
@@ -34,7 +36,8 @@ class Counts:
 
 
 def find_counts(cells: AnnData | BackedCells, wanted: str | None = None) -> Counts:
-    """The matrix of raw counts: `wanted` where given, else X, else the usual layers, raw, and any other layer.
+    """The matrix of raw counts: `wanted` where given, else X, else the usual layers, raw, and any other
+    layer.
 
     wanted: 'X', 'raw' or the name of a layer (`DataSettings.counts_layer`).
     """
@@ -96,8 +99,15 @@ def fault(matrix: Any, name: str) -> Problem | None:
             largest = max(largest, float(values.max()))
             total += float(values.sum(dtype=np.float64))
     if largest > LARGEST_EXACT:
-        message = f"{name} holds a count of {largest:,.0f}; counts above {LARGEST_EXACT:,} are not exact in single precision."
-        return Problem("counts-too-large", message, "No cell has so many molecules of a gene: check what the matrix holds.")
+        message = (
+            f"{name} holds a count of {largest:,.0f}; counts above {LARGEST_EXACT:,} are not exact in "
+            "single precision."
+        )
+        return Problem(
+            "counts-too-large",
+            message,
+            "No cell has so many molecules of a gene: check what the matrix holds.",
+        )
     if total == 0:
         return Problem("no-counts", f"{name} holds only zeros.", _FIX)
     return None
@@ -122,20 +132,28 @@ def _bad_values(values: np.ndarray, name: str) -> Problem | None:
         kind = "missing values (NaN)" if np.isnan(values).any() else "infinite values"
         return Problem("counts-not-finite", f"{name} holds {kind}; counts are whole numbers.", _FIX)
     if np.issubdtype(values.dtype, np.number) and values.size and values.min() < 0:
-        message = f"{name} holds negative values (e.g. {values.min():.3g}): it looks scaled or batch-corrected, not raw counts."
+        message = (
+            f"{name} holds negative values (e.g. {values.min():.3g}): it looks scaled or batch-corrected, "
+            "not raw counts."
+        )
         return Problem("counts-negative", message, _FIX)
     if np.issubdtype(values.dtype, np.floating):
         broken = values != np.round(values)
         if broken.any():
             example, largest = values[broken][0], values.max()
             guess = "log-normalised" if largest < 25 else "normalised"
-            message = f"{name} does not hold raw counts but values such as {example:.3g} (largest {largest:.3g}): it looks {guess}."
+            message = (
+                f"{name} does not hold raw counts but values such as {example:.3g} (largest {largest:.3g}): "
+                f"it looks {guess}."
+            )
             return Problem("not-raw-counts", message, _FIX)
     return None
 
 
 def as_csr(matrix: Any) -> sparse.csr_matrix:
-    """(n_obs, n_vars) CSR float32 with sorted indices and no stored zeros; a new matrix, the source is not changed."""
+    """(n_obs, n_vars) CSR float32 with sorted indices and no stored zeros; a new matrix, the source is not
+    changed.
+    """
     result = sparse.csr_matrix(matrix, dtype=np.float32, copy=True)
     result.sum_duplicates()
     result.eliminate_zeros()

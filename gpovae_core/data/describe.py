@@ -1,4 +1,6 @@
-"""What a person wants to see of a file before training on it: the values behind every cut-off, and whether the knock-downs worked."""
+"""What a person wants to see of a file before training on it: the values behind every cut-off, and whether
+the knock-downs worked.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,7 @@ import numpy as np
 from gpovae_core import keys
 from gpovae_core.config import ARTIFACT_CRITERIA, DataSettings
 from gpovae_core.data.artifacts import DOUBLET, artifact_labels, criterion_values
-from gpovae_core.data.effects import EFFECT_SCALE
+from gpovae_core.data.expression import EFFECT_SCALE
 from gpovae_core.data.panel import choose_panel
 from gpovae_core.data.schema import ArtifactCriterion, Panel
 from gpovae_core.data.splits import split_cells
@@ -24,28 +26,40 @@ if TYPE_CHECKING:
     from gpovae_core.data.validate import Reading
 
 TOO_FEW_COUNTS = 0.05
-"""Below so many counts of the target per control cell a knock-down cannot be seen, whether it worked or not."""
+"""Below so many counts of the target per control cell a knock-down cannot be seen, whether it worked or
+not.
+"""
 WEAK = 0.7
 """A target with more than this share of its expression left is called weakly knocked down."""
 
 
 @dataclass(frozen=True)
 class CriterionView:
-    """One quality criterion as it would be applied, with the values of all cells (None where there are none)."""
+    """One quality criterion as it would be applied, with the values of all cells (None where there are
+    none).
+    """
 
     criterion: ArtifactCriterion
     values: np.ndarray | None
 
 
 def quality(reading: Reading, settings: DataSettings) -> tuple[list[CriterionView], int]:
-    """Every criterion with its values and cut-off, and how many cells fail any. Doublets are left to the preparation: they take long."""
+    """Every criterion with its values and cut-off, and how many cells fail any. Doublets are left to the
+    preparation: they take long.
+    """
     quick = settings.model_copy(update={"detect_doublets": False})
     artifacts = artifact_labels(reading.counts, reading.genes, reading.obs, quick)
     views = []
     for criterion in artifacts.criteria:
-        values = None if criterion.name == DOUBLET else criterion_values(criterion.name, reading.counts, reading.genes, reading.obs)[0]
+        values = (
+            None
+            if criterion.name == DOUBLET
+            else criterion_values(criterion.name, reading.counts, reading.genes, reading.obs)[0]
+        )
         if criterion.name == DOUBLET and settings.detect_doublets and DOUBLET in settings.artifact_criteria:
-            criterion = criterion.model_copy(update={"note": "looked for when the cells are prepared for training: it takes a while"})
+            criterion = criterion.model_copy(
+                update={"note": "looked for when the cells are prepared for training: it takes a while"}
+            )
         views.append(CriterionView(criterion, values))
     order = {name: place for place, name in enumerate(ARTIFACT_CRITERIA)}
     return sorted(views, key=lambda view: order[view.criterion.name]), int(artifacts.failed.sum())
@@ -57,12 +71,15 @@ def panel_of(reading: Reading, settings: DataSettings) -> Panel:
     return choose_panel(reading.counts, reading.genes, reading.labels, training, settings, reading.ids)
 
 
-def knock_downs(counts: sparse.csr_matrix | StoredCounts, genes: Sequence[str], labels: np.ndarray) -> pd.DataFrame:
-    """Own expression of every perturbed gene in its perturbation against control cells, one row per perturbation and target.
+def knock_downs(
+    counts: sparse.csr_matrix | StoredCounts, genes: Sequence[str], labels: np.ndarray
+) -> pd.DataFrame:
+    """Own expression of every perturbed gene in its perturbation against control cells, one row per
+    perturbation and target.
 
-    counts: (n_obs, n_vars) raw; labels: (n_obs,) canonical. Columns: perturbation, target, cells, control_level and perturbed_level
-    (mean counts per 10,000), remaining (their ratio; NaN where the target is not measured or hardly expressed), verdict in words.
-    Weakest knock-down first.
+    counts: (n_obs, n_vars) raw; labels: (n_obs,) canonical. Columns: perturbation, target, cells,
+    control_level and perturbed_level (mean counts per 10,000), remaining (their ratio; NaN where the target
+    is not measured or hardly expressed), verdict in words. Weakest knock-down first.
     """
     import pandas as pd
 
@@ -85,7 +102,15 @@ def knock_downs(counts: sparse.csr_matrix | StoredCounts, genes: Sequence[str], 
             here, base = float((raw * scale)[cells].mean()), float((raw * scale)[control].mean())
             seen = raw[control].mean() >= TOO_FEW_COUNTS
             remaining = here / base if seen and base > 0 else np.nan
-            rows.append({**row, "control_level": base, "perturbed_level": here, "remaining": remaining, "verdict": _verdict(remaining)})
+            rows.append(
+                {
+                    **row,
+                    "control_level": base,
+                    "perturbed_level": here,
+                    "remaining": remaining,
+                    "verdict": _verdict(remaining),
+                }
+            )
     columns = ["perturbation", "target", "cells", "control_level", "perturbed_level", "remaining", "verdict"]
     table = pd.DataFrame(rows, columns=pd.Index(columns))
     return table.sort_values("remaining", ascending=False, na_position="last", ignore_index=True)

@@ -1,6 +1,7 @@
 """The data folder: the one place that the browser may read cells from, and where uploads and downloads go.
 
-A name from a form or a URL is untrusted: it is looked up below the folder after every link in it is followed, or refused.
+A name from a form or a URL is untrusted: it is looked up below the folder after every link in it is followed,
+or refused.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9._+-]+")
 
 @dataclass(frozen=True)
 class DataFile:
-    """A file of cells: its path below the data folder with forward slashes, bytes (of a .zarr folder: None), and when it last changed."""
+    """A file of cells: its path below the data folder with forward slashes, bytes (of a .zarr folder: None),
+    and when it last changed.
+    """
 
     name: str
     size: int | None
@@ -41,7 +44,11 @@ def list_files(folder: Path) -> list[DataFile]:
         if not path.resolve().is_relative_to(root):
             continue
         stat = path.stat()
-        found.append(DataFile(path.relative_to(folder).as_posix(), None if path.is_dir() else stat.st_size, stat.st_mtime))
+        found.append(
+            DataFile(
+                path.relative_to(folder).as_posix(), None if path.is_dir() else stat.st_size, stat.st_mtime
+            )
+        )
         if len(found) >= MOST_FILES:
             break
     return sorted(found, key=lambda file: file.name.casefold())
@@ -63,7 +70,9 @@ def _walk(folder: Path, depth: int) -> Iterator[Path]:
 
 
 def inside(folder: Path, name: str) -> Path:
-    """The existing file called `name` below the data folder. Raises DataError for a name that leads out of it, and where nothing is."""
+    """The existing file called `name` below the data folder. Raises DataError for a name that leads out of
+    it, and where nothing is.
+    """
     if not name.strip() or not name.isprintable() or "\\" in name:
         _refuse("bad-path", f"{name[:80]!r} is no name of a file.", "Choose a file from the list.")
     root = folder.resolve()
@@ -73,15 +82,24 @@ def inside(folder: Path, name: str) -> Path:
     except (OSError, ValueError, RuntimeError):  # too long, or links in a circle
         _refuse("bad-path", f"'{name[:80]}' cannot be followed to a file.", "Choose a file from the list.")
     if not path.is_relative_to(root) or path == root:
-        hint = f"Only files below it can be opened here: copy the file there, or start the dashboard with GPOVAE_DATA_DIR set ({root})."
+        hint = (
+            "Only files below it can be opened here: copy the file there, or start the dashboard with "
+            f"GPOVAE_DATA_DIR set ({root})."
+        )
         _refuse("outside-data-folder", f"'{name[:120]}' leads out of the data folder.", hint)
     if not there:
-        _refuse("file-missing", f"There is no file '{name[:120]}' in the data folder '{root}'.", "Choose a file from the list.")
+        _refuse(
+            "file-missing",
+            f"There is no file '{name[:120]}' in the data folder '{root}'.",
+            "Choose a file from the list.",
+        )
     return path
 
 
 def safe_name(name: str) -> str:
-    """A file name out of one that a browser sent: no folders, no odd characters, never hidden, with its ending."""
+    """A file name out of one that a browser sent: no folders, no odd characters, never hidden, with its
+    ending.
+    """
     last = re.split(r"[/\\]", name)[-1]
     stem, dot, ending = last.rpartition(".")
     clean = _UNSAFE.sub("_", stem if dot else ending).strip("._")[:80] or "cells"
@@ -89,11 +107,15 @@ def safe_name(name: str) -> str:
 
 
 def save_upload(folder: Path, name: str, content: IO[bytes]) -> DataFile:
-    """Keep an uploaded file in the data folder: never over another one; the same content under the same name is the same file."""
+    """Keep an uploaded file in the data folder: never over another one; the same content under the same name
+    is the same file.
+    """
     wish = safe_name(name)
     if not wish.endswith(ENDINGS[0]):
         _refuse(
-            "unknown-file-type", f"'{wish}' cannot be uploaded; expected a .h5ad file.", "Write one with `adata.write_h5ad('cells.h5ad')`."
+            "unknown-file-type",
+            f"'{wish}' cannot be uploaded; expected a .h5ad file.",
+            "Write one with `adata.write_h5ad('cells.h5ad')`.",
         )
     folder.mkdir(parents=True, exist_ok=True)
     aside = folder / f".{wish}.{os.getpid()}.part"
@@ -105,7 +127,13 @@ def save_upload(folder: Path, name: str, content: IO[bytes]) -> DataFile:
         aside.replace(target)
     except OSError as error:
         message = f"'{wish}' could not be saved in '{folder}' ({error.strerror or error})."
-        raise DataError([Problem("upload-failed", message, "Make room there, or let GPOVAE_DATA_DIR name another folder.")]) from error
+        raise DataError(
+            [
+                Problem(
+                    "upload-failed", message, "Make room there, or let GPOVAE_DATA_DIR name another folder."
+                )
+            ]
+        ) from error
     finally:
         aside.unlink(missing_ok=True)
     return DataFile(target.name, target.stat().st_size, target.stat().st_mtime)

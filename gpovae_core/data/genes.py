@@ -46,11 +46,14 @@ class GeneNames:
         return not any(problem.severity == "error" for problem in self.problems)
 
 
-def find_gene_names(var: pd.DataFrame, symbol_column: str | None, totals: np.ndarray | None = None) -> GeneNames:
+def find_gene_names(
+    var: pd.DataFrame, symbol_column: str | None, totals: np.ndarray | None = None
+) -> GeneNames:
     """Symbols of the genes in `var`.
 
-    Where the index holds Ensembl ids and a column the symbols, the symbols are used and the ids kept; a gene without a
-    symbol keeps its id. Where two ids share a symbol, the one with more counts (totals, (n_vars,)) gets it.
+    Where the index holds Ensembl ids and a column the symbols, the symbols are used and the ids kept; a gene
+    without a symbol keeps its id. Where two ids share a symbol, the one with more counts (totals, (n_vars,))
+    gets it.
     """
     index = _text(var.index)
     problems = _index_problems(index)
@@ -59,14 +62,23 @@ def find_gene_names(var: pd.DataFrame, symbol_column: str | None, totals: np.nda
     if symbol_column is not None and symbol_column not in var.columns:
         known = ", ".join(map(str, var.columns)) or "none"
         message = f"symbol_column is '{symbol_column}', but var has no such column; it has: {known}."
-        return GeneNames(index, problems=[Problem("symbol-column-missing", message, "Choose one of them, or leave it out.")])
+        return GeneNames(
+            index,
+            problems=[Problem("symbol-column-missing", message, "Choose one of them, or leave it out.")],
+        )
     from_index = _share_ensembl(index)
     column = symbol_column or (_find_symbols(var) if from_index > 0.5 else None)
     if column is not None:
         return _from_column(index, _text(var[column]), str(column), totals)
     if from_index > 0.5:
-        message = "Genes are named by Ensembl ids and no column of var holds their symbols; ids are shown instead of names."
-        hint = "Put the symbols in a column of var called 'gene_symbol'; perturbation labels must otherwise be Ensembl ids too."
+        message = (
+            "Genes are named by Ensembl ids and no column of var holds their symbols; ids are shown "
+            "instead of names."
+        )
+        hint = (
+            "Put the symbols in a column of var called 'gene_symbol'; perturbation labels must otherwise "
+            "be Ensembl ids too."
+        )
         return GeneNames(index, problems=[Problem("ensembl-ids-only", message, hint, "warning")])
     return GeneNames(index, ids=_ids_beside(var, index))
 
@@ -76,7 +88,9 @@ def _text(values: Any) -> list[str]:
     import pandas as pd
 
     missing = pd.isna(values)
-    return ["" if gone else str(value).strip() for value, gone in zip(values, np.asarray(missing), strict=True)]
+    return [
+        "" if gone else str(value).strip() for value, gone in zip(values, np.asarray(missing), strict=True)
+    ]
 
 
 def _share_ensembl(names: Sequence[str]) -> float:
@@ -97,8 +111,13 @@ def _index_problems(names: list[str]) -> list[Problem]:
     repeated = _repeated([name for name in names if name])
     if repeated:
         shown = ", ".join(repeated[:4])
-        message = f"Every gene needs a name of its own; {counted(len(repeated), 'name')} used more than once, e.g. {shown}."
-        hint = "Keep one column of each, add their counts, or rename them with `adata.var_names_make_unique()`."
+        message = (
+            f"Every gene needs a name of its own; {counted(len(repeated), 'name')} used more than once, "
+            f"e.g. {shown}."
+        )
+        hint = (
+            "Keep one column of each, add their counts, or rename them with `adata.var_names_make_unique()`."
+        )
         problems.append(Problem("duplicate-gene-names", message, hint))
     return problems
 
@@ -119,23 +138,37 @@ def _find_symbols(var: pd.DataFrame) -> str | None:
 def _from_column(ids: list[str], symbols: list[str], column: str, totals: np.ndarray | None) -> GeneNames:
     weight = np.zeros(len(ids)) if totals is None else totals
     best: dict[str, int] = {}
-    for i in sorted(range(len(ids)), key=lambda i: (-weight[i], ids[i])):  # ids break ties: file order must not matter
+    for i in sorted(
+        range(len(ids)), key=lambda i: (-weight[i], ids[i])
+    ):  # ids break ties: file order must not matter
         if symbols[i]:
             best.setdefault(symbols[i], i)
     names = [symbol if symbol and best[symbol] == i else ids[i] for i, symbol in enumerate(symbols)]
     unnamed = sum(not symbol for symbol in symbols)
     shared = sum(bool(symbol) and best[symbol] != i for i, symbol in enumerate(symbols))
-    notes = [f"Gene symbols come from the column '{column}' of var; the ids of the index are kept beside them."]
+    notes = [
+        f"Gene symbols come from the column '{column}' of var; the ids of the index are kept beside them."
+    ]
     if unnamed:
         notes.append(f"Without a symbol, and so named by the id: {counted(unnamed, 'gene')}.")
     problems = []
     if shared:
-        message = f"{counted(shared, 'gene')} with the symbol of another gene that has more counts: named by the id instead."
+        message = (
+            f"{counted(shared, 'gene')} with the symbol of another gene that has more counts: named by the "
+            "id instead."
+        )
         problems.append(Problem("shared-symbols", message, severity="warning"))
     repeated = _repeated(names)  # a symbol that is another gene's id
     if repeated:
-        message = f"The column '{column}' of var gives {counted(len(repeated), 'name')} twice, e.g. {', '.join(repeated[:4])}."
-        problems.append(Problem("duplicate-gene-names", message, "Make the symbols unique, or choose another symbol_column."))
+        message = (
+            f"The column '{column}' of var gives {counted(len(repeated), 'name')} twice, e.g. "
+            f"{', '.join(repeated[:4])}."
+        )
+        problems.append(
+            Problem(
+                "duplicate-gene-names", message, "Make the symbols unique, or choose another symbol_column."
+            )
+        )
     return GeneNames(names, {n: i for n, i in zip(names, ids, strict=True) if n != i}, problems, notes)
 
 
@@ -144,4 +177,6 @@ def _ids_beside(var: pd.DataFrame, names: list[str]) -> dict[str, str]:
     column = next((by_name[wish] for wish in _ID_COLUMNS if wish in by_name), None)
     if column is None:
         return {}
-    return {name: found for name, found in zip(names, _text(var[column]), strict=True) if found and found != name}
+    return {
+        name: found for name, found in zip(names, _text(var[column]), strict=True) if found and found != name
+    }

@@ -1,4 +1,6 @@
-"""From a column of labels as laboratories write them to `control`, a gene, or genes joined by '+' in sorted order."""
+"""From a column of labels as laboratories write them to `control`, a gene, or genes joined by '+' in sorted
+order.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,17 @@ LABEL_COLUMNS = (
 """Usual names of the label column, the scPerturb convention first."""
 
 _NO_LABEL = {"", "nan", "none", "na", "n/a", "<na>", "null"}
-_NO_SINGLE_GUIDE = {"unassigned", "unknown", "ambiguous", "multiplet", "multiple", "doublet", "negative", "undetermined", "*"}
+_NO_SINGLE_GUIDE = {
+    "unassigned",
+    "unknown",
+    "ambiguous",
+    "multiplet",
+    "multiple",
+    "doublet",
+    "negative",
+    "undetermined",
+    "*",
+}
 _OTHER_SEPARATORS = ("_", "|", ";", ",", "&")
 _NUMBER = r"([\s_\-.]*(sg|g|guide|sgrna|grna)?[\s_\-.]*\d+)?"
 _KINDS_BY_PART = {  # looked for anywhere in the label, separators removed
@@ -51,9 +63,11 @@ _KINDS_BY_NAME = {  # the whole label, a number may follow
 
 
 def control_kind(label: str) -> str | None:
-    """Which kind of control a label names ('non-targeting', 'control', 'safe-targeting', ...), or None where it names none.
+    """Which kind of control a label names ('non-targeting', 'control', 'safe-targeting', ...), or None where
+    it names none.
 
-    Case and the separators '-', '_', ' ' do not matter; a guide's number may follow: NTC_3, non-targeting_00123, neg_ctrl.
+    Case and the separators '-', '_', ' ' do not matter; a guide's number may follow: NTC_3,
+    non-targeting_00123, neg_ctrl.
     """
     folded = label.strip().casefold()
     compact = re.sub(r"[\W_]+", "", folded)
@@ -65,9 +79,11 @@ def control_kind(label: str) -> str | None:
 
 @dataclass(frozen=True)
 class Labels:
-    """canonical: cell id -> CONTROL, a gene, or genes joined by '+'; None where the cell is left out (then `left_out` says why).
+    """canonical: cell id -> CONTROL, a gene, or genes joined by '+'; None where the cell is left out (then
+    `left_out` says why).
 
-    left_out: reason -> {label as written: cells}. control_label: as written in the file (the most frequent where merged).
+    left_out: reason -> {label as written: cells}. control_label: as written in the file (the most frequent
+    where merged).
     """
 
     canonical: pd.Series | None
@@ -97,8 +113,9 @@ def find_label_column(
 ) -> tuple[str | None, list[Problem], list[str]]:
     """(column of obs with the labels or None, problems, notes).
 
-    wanted: the user's choice. Otherwise the known names in which a control label is recognised, then any other column
-    in which one is. `perturbation` wins over other known names; else two candidates that disagree are an error.
+    wanted: the user's choice. Otherwise the known names in which a control label is recognised, then any
+    other column in which one is. `perturbation` wins over other known names; else two candidates that
+    disagree are an error.
     """
     if wanted is not None:
         return _wanted_column(obs, wanted)
@@ -114,7 +131,10 @@ def find_label_column(
         return (
             others[0],
             [],
-            [f"Labels were found in the column '{others[0]}' of obs by their content; set label_column to choose another."],
+            [
+                f"Labels were found in the column '{others[0]}' of obs by their content; set label_column "
+                "to choose another."
+            ],
         )
     if others:
         return None, [_ambiguous_column(obs, others)], []
@@ -126,24 +146,51 @@ def find_label_column(
 def _wanted_column(obs: pd.DataFrame, wanted: str) -> tuple[str | None, list[Problem], list[str]]:
     if wanted in obs.columns:
         return wanted, [], []
-    message = f"label_column is '{wanted}', but obs has no such column; it has: {', '.join(map(str, obs.columns)) or 'none'}."
-    return None, [Problem("label-column-missing", message, "Choose the column that names the perturbed gene of every cell.")], []
+    message = (
+        f"label_column is '{wanted}', but obs has no such column; it has: "
+        f"{', '.join(map(str, obs.columns)) or 'none'}."
+    )
+    return (
+        None,
+        [
+            Problem(
+                "label-column-missing",
+                message,
+                "Choose the column that names the perturbed gene of every cell.",
+            )
+        ],
+        [],
+    )
 
 
 def _pick_known(obs: pd.DataFrame, columns: list[str]) -> tuple[str | None, list[Problem], list[str]]:
     first = columns[0]
-    agree = all((label_text(column_of(obs, column)) == label_text(column_of(obs, first))).all() for column in columns[1:])
+    agree = all(
+        (label_text(column_of(obs, column)) == label_text(column_of(obs, first))).all()
+        for column in columns[1:]
+    )
     if agree:
         return first, [], []
     if first.casefold() == LABEL_COLUMNS[0]:
         rest = ", ".join(f"'{column}'" for column in columns[1:])
-        return first, [], [f"Labels are read from the column '{first}' of obs; {rest} would also be possible (set label_column)."]
+        return (
+            first,
+            [],
+            [
+                f"Labels are read from the column '{first}' of obs; {rest} would also be possible (set "
+                "label_column)."
+            ],
+        )
     return None, [_ambiguous_column(obs, columns)], []
 
 
 def _ambiguous_column(obs: pd.DataFrame, columns: list[str]) -> Problem:
     shown = "; ".join(f"'{column}' ({_examples(column_of(obs, column))})" for column in columns[:6])
-    return Problem("label-column-ambiguous", f"Several columns of obs could name the perturbed gene: {shown}.", "Set label_column to one.")
+    return Problem(
+        "label-column-ambiguous",
+        f"Several columns of obs could name the perturbed gene: {shown}.",
+        "Set label_column to one.",
+    )
 
 
 def _missing_column(obs: pd.DataFrame, known: list[str]) -> Problem:
@@ -170,21 +217,31 @@ def _is_text(column: pd.Series) -> bool:
 
 def _names_control(column: pd.Series, control: str | None) -> bool:
     values = set(label_text(column)) - {""}
-    controls = {value for value in values if value == control or all(map(control_kind, value.split(keys.PAIR_SEPARATOR)))}
+    controls = {
+        value
+        for value in values
+        if value == control or all(map(control_kind, value.split(keys.PAIR_SEPARATOR)))
+    }
     return bool(controls) and len(values - controls) > 0
 
 
 def _names_gene(column: pd.Series, genes: Collection[str]) -> bool:
-    return any(part in genes for value in set(label_text(column)) for part in value.split(keys.PAIR_SEPARATOR))
+    return any(
+        part in genes for value in set(label_text(column)) for part in value.split(keys.PAIR_SEPARATOR)
+    )
 
 
 def read_labels(
-    column: pd.Series, genes: Collection[str], control: str | None = None, hint: str | None = None, ids: Mapping[str, str] | None = None
+    column: pd.Series,
+    genes: Collection[str],
+    control: str | None = None,
+    hint: str | None = None,
+    ids: Mapping[str, str] | None = None,
 ) -> Labels:
     """Canonical labels of every cell.
 
-    genes: names of the measured genes; control: the user's control_label; hint: uns["control_label"] of the file;
-    ids: symbol -> Ensembl id, so that labels written as ids are understood.
+    genes: names of the measured genes; control: the user's control_label; hint: uns["control_label"] of the
+    file; ids: symbol -> Ensembl id, so that labels written as ids are understood.
     """
     text = label_text(column)
     counts = {str(name): int(n) for name, n in text.value_counts().items() if name}
@@ -214,7 +271,9 @@ class _Control:
     problem: Problem | None = None
 
 
-def _choose_control(counts: Mapping[str, int], genes: set[str], control: str | None, hint: str | None, column: str) -> _Control:
+def _choose_control(
+    counts: Mapping[str, int], genes: set[str], control: str | None, hint: str | None, column: str
+) -> _Control:
     for given in (control, hint):
         if given is not None and str(given).strip() in counts:
             return _Control(str(given).strip(), control_kind(str(given)))
@@ -228,12 +287,19 @@ def _choose_control(counts: Mapping[str, int], genes: set[str], control: str | N
         if kind in kinds:
             return _Control(_most_frequent(kinds[kind]), kind)
         return _Control(
-            control, problem=_control_missing(counts, f"control_label is '{control}', but no cell has this label in '{column}'.")
+            control,
+            problem=_control_missing(
+                counts, f"control_label is '{control}', but no cell has this label in '{column}'."
+            ),
         )
     if len(kinds) > 1:  # a gene may be called CTRL
         kinds = {kind: names for kind, names in kinds.items() if not set(names) <= genes} or kinds
     if not kinds:
-        return _Control(problem=_control_missing(counts, f"No label in '{column}' is recognised as that of the control cells."))
+        return _Control(
+            problem=_control_missing(
+                counts, f"No label in '{column}' is recognised as that of the control cells."
+            )
+        )
     if len(kinds) > 1:
         return _Control(problem=_several_kinds(kinds))
     kind, names = next(iter(kinds.items()))
@@ -241,7 +307,9 @@ def _choose_control(counts: Mapping[str, int], genes: set[str], control: str | N
 
 
 def _kind_beside(label: str, genes: Collection[str]) -> str | None:
-    """control_kind, but None for AHR_NegCtrl0: a gene's guide beside a control guide, although 'negctrl' is somewhere in it."""
+    """control_kind, but None for AHR_NegCtrl0: a gene's guide beside a control guide, although 'negctrl' is
+    somewhere in it.
+    """
     kind = control_kind(label)
     parts = [part for separator in _OTHER_SEPARATORS for part in label.split(separator)]
     return None if kind and any(part in genes and not control_kind(part) for part in parts) else kind
@@ -254,13 +322,17 @@ def _most_frequent(names: Mapping[str, int]) -> str:
 def _control_missing(counts: Mapping[str, int], message: str) -> Problem:
     frequent = sorted(counts, key=lambda name: (-counts[name], name))[:8]
     shown = ", ".join(f"{name} ({counts[name]:,})" for name in frequent)
-    hint = "Set control_label to the value that marks cells without a perturbation; every effect is measured against them."
+    hint = (
+        "Set control_label to the value that marks cells without a perturbation; every effect is measured "
+        "against them."
+    )
     return Problem("control-not-found", f"{message} The most frequent labels are {shown}.", hint)
 
 
 def _several_kinds(kinds: Mapping[str, Mapping[str, int]]) -> Problem:
     shown = "; ".join(
-        f"{_most_frequent(names)} ({counted(sum(names.values()), 'cell')}" + (f", {len(names)} labels)" if len(names) > 1 else ")")
+        f"{_most_frequent(names)} ({counted(sum(names.values()), 'cell')}"
+        + (f", {len(names)} labels)" if len(names) > 1 else ")")
         for _, names in sorted(kinds.items())
     )
     hint = "Set control_label to the one to compare with; cells of the others are then left out."
@@ -270,7 +342,9 @@ def _several_kinds(kinds: Mapping[str, Mapping[str, int]]) -> Problem:
 class _Reader:
     """Reads one label at a time; remembers what it had to assume, for the remarks."""
 
-    def __init__(self, genes: set[str], kind: str | None, control: str, labels: set[str], ids: Mapping[str, str]) -> None:
+    def __init__(
+        self, genes: set[str], kind: str | None, control: str, labels: set[str], ids: Mapping[str, str]
+    ) -> None:
         self.genes, self.kind, self.control, self.labels = genes, kind, control, labels
         self.by_id = {identifier.split(".")[0]: symbol for symbol, identifier in ids.items()}
         self.by_fold: dict[str, set[str]] = {}
@@ -298,7 +372,9 @@ class _Reader:
         found = sorted({self._gene(part) for part in parts if not self._is_control(part)})
         if found:
             return keys.PAIR_SEPARATOR.join(found), ""
-        same_kind = all(part == self.control or (self.kind and control_kind(part) == self.kind) for part in parts)
+        same_kind = all(
+            part == self.control or (self.kind and control_kind(part) == self.kind) for part in parts
+        )
         return (keys.CONTROL, "") if same_kind else (None, "another kind of control")
 
     def _is_control(self, part: str) -> bool:
@@ -317,8 +393,13 @@ class _Reader:
         return [label]
 
     def _all_known(self, parts: list[str], label: str) -> bool:
-        """Whether a label may be cut here: every part is a measured gene, another label, or a control; one is no control."""
-        known = [part in self.genes or self._is_control(part) or (part in self.labels and part != label) for part in parts]
+        """Whether a label may be cut here: every part is a measured gene, another label, or a control; one is
+        no control.
+        """
+        known = [
+            part in self.genes or self._is_control(part) or (part in self.labels and part != label)
+            for part in parts
+        ]
         return all(known) and any(part in self.genes for part in parts)
 
     def _gene(self, part: str) -> str:
@@ -333,7 +414,11 @@ class _Reader:
 
 
 def _remarks(
-    counts: Mapping[str, int], canonical: Mapping[str, str | None], reasons: Mapping[str, str], chosen: _Control, reader: _Reader
+    counts: Mapping[str, int],
+    canonical: Mapping[str, str | None],
+    reasons: Mapping[str, str],
+    chosen: _Control,
+    reader: _Reader,
 ) -> tuple[list[Problem], list[str]]:
     problems, notes = [], []
     merged = [name for name in counts if canonical[name] == keys.CONTROL]
@@ -341,13 +426,21 @@ def _remarks(
         shown = ", ".join(sorted(merged)[:4]) + (", ..." if len(merged) > 4 else "")
         notes.append(f"{len(merged)} control labels of one kind ({shown}) are taken together as the control.")
     if reader.split:
-        notes.append(f"Read as several genes: {counted(len(reader.split), 'label')}, e.g. '{min(reader.split)}'.")
+        notes.append(
+            f"Read as several genes: {counted(len(reader.split), 'label')}, e.g. '{min(reader.split)}'."
+        )
     if reader.respelled:
         old, new = min(reader.respelled.items())
-        notes.append(f"Spelled as the measured genes are: {counted(len(reader.respelled), 'label')}, e.g. '{old}' as '{new}'.")
+        notes.append(
+            f"Spelled as the measured genes are: {counted(len(reader.respelled), 'label')}, e.g. '{old}' as "
+            f"'{new}'."
+        )
     problems += _left_out_problems(counts, reasons)
     if reader.plus_genes:
-        message = f"Perturbed genes with a '+' in their name, e.g. '{reader.plus_genes[0]}': '+' joins the genes of a combination."
+        message = (
+            f"Perturbed genes with a '+' in their name, e.g. '{reader.plus_genes[0]}': '+' joins the genes "
+            "of a combination."
+        )
         problems.append(Problem("plus-in-gene-name", message, "Rename them in var and in the label column."))
     problems += _guide_level(canonical) + _alike(canonical)
     return problems, notes
@@ -355,8 +448,14 @@ def _remarks(
 
 def _left_out_problems(counts: Mapping[str, int], reasons: Mapping[str, str]) -> list[Problem]:
     wording = {
-        "malformed label": ("malformed-labels", "with a label that cannot be read (a '+' with nothing beside it)"),
-        "another kind of control": ("other-controls", "with another kind of control label than the chosen one"),
+        "malformed label": (
+            "malformed-labels",
+            "with a label that cannot be read (a '+' with nothing beside it)",
+        ),
+        "another kind of control": (
+            "other-controls",
+            "with another kind of control label than the chosen one",
+        ),
         "no single perturbation assigned": ("no-single-perturbation", "with no single perturbation assigned"),
     }
     problems = []
@@ -371,8 +470,14 @@ def _left_out_problems(counts: Mapping[str, int], reasons: Mapping[str, str]) ->
 
 
 def _guide_level(canonical: Mapping[str, str | None]) -> list[Problem]:
-    """One label per guide (STAT2g1, STAT2_2) instead of per gene: every gene would fall into several perturbations."""
-    names = {name for name in canonical.values() if name and name != keys.CONTROL and keys.PAIR_SEPARATOR not in name}
+    """One label per guide (STAT2g1, STAT2_2) instead of per gene: every gene would fall into several
+    perturbations.
+    """
+    names = {
+        name
+        for name in canonical.values()
+        if name and name != keys.CONTROL and keys.PAIR_SEPARATOR not in name
+    }
     stems: dict[str, list[str]] = {}
     for name in names:
         match = re.fullmatch(r"(.+?)(?:[_\-. ]?(?:sg|g|guide|sgRNA)[_\-. ]?|[_\-. ])\d+", name)
@@ -381,7 +486,10 @@ def _guide_level(canonical: Mapping[str, str | None]) -> list[Problem]:
     repeated = [sorted(group) for group in stems.values() if len(group) > 1]
     if not names or sum(map(len, repeated)) <= len(names) / 2:
         return []
-    message = f"Labels name guides, not genes: {', '.join(min(repeated)[:3])}, ... would count as different perturbations."
+    message = (
+        f"Labels name guides, not genes: {', '.join(min(repeated)[:3])}, ... would count as different "
+        "perturbations."
+    )
     hint = "Choose the column that names the target gene, or make one by removing the guide's number."
     return [Problem("guide-level-labels", message, hint)]
 
@@ -394,5 +502,7 @@ def _alike(canonical: Mapping[str, str | None]) -> list[Problem]:
     alike = sorted(sorted(group) for group in folds.values() if len(group) > 1)
     if not alike:
         return []
-    message = f"Perturbations that differ only in upper and lower case are kept apart: {' and '.join(alike[0])}."
+    message = (
+        f"Perturbations that differ only in upper and lower case are kept apart: {' and '.join(alike[0])}."
+    )
     return [Problem("labels-alike", message, "Spell them alike if they are the same gene.", "warning")]

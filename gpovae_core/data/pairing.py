@@ -17,17 +17,23 @@ if TYPE_CHECKING:
     from scipy import sparse
 
     from gpovae_core.config import DataSettings
-    from gpovae_core.data.effects import LogExpression
+    from gpovae_core.data.expression import LogExpression
 
 LARGEST_PLAN = 20_000_000
-"""Most entries of one transport plan (float64: 160 MB); beyond it the perturbed cells are taken in parts, then controls are sampled."""
+"""Most entries of one transport plan (float64: 160 MB); beyond it the perturbed cells are taken in parts,
+then controls are sampled.
+"""
 _FEWEST_IN_PART = 500
 LARGEST_POOL = 10_000
 """Controls of a split that a group is matched with; of more, so many are drawn for every group."""
 LARGEST_BY_PAIR = 200_000_000
-"""Products in a cost (cells x controls x genes) up to which it is taken pair by pair; beyond, by a matrix product, ten times faster."""
+"""Products in a cost (cells x controls x genes) up to which it is taken pair by pair; beyond, by a matrix
+product, ten times faster.
+"""
 _LARGEST_DENSE = 50_000_000
-_STABLE_EXPONENT = 200.0  # exp(-200) is far from the smallest float64; beyond it the plan is computed in logarithms
+_STABLE_EXPONENT = (
+    200.0  # exp(-200) is far from the smallest float64; beyond it the plan is computed in logarithms
+)
 
 
 def pair_controls(
@@ -37,24 +43,34 @@ def pair_controls(
     settings: DataSettings,
     progress: Callable[[float], None] | None = None,
 ) -> pd.Series:
-    """Cell id -> id of its matched control of the same split; "" for control cells. UNSEEN cells are matched with TEST controls.
+    """Cell id -> id of its matched control of the same split; "" for control cells. UNSEEN cells are matched
+    with TEST controls.
 
-    expression: (n_obs, m) log-normalised counts of the measured panel genes, all of them: on the perturbed genes alone the
-    pairing would match away the very knock-down. Rows are those of `labels` (cell id -> perturbation) and `splits`.
+    expression: (n_obs, m) log-normalised counts of the measured panel genes, all of them: on the perturbed
+    genes alone the pairing would match away the very knock-down. Rows are those of `labels` (cell id ->
+    perturbation) and `splits`.
     """
     import pandas as pd
 
     ids = np.asarray(labels.index.astype(str), dtype=object)
-    order = np.argsort(ids.astype(str), kind="stable")  # ties go to the first id, whatever the order of the file
+    order = np.argsort(
+        ids.astype(str), kind="stable"
+    )  # ties go to the first id, whatever the order of the file
     names, parts = labels.to_numpy(dtype=object)[order], splits.to_numpy(dtype=object)[order]
     result = np.full(len(ids), "", dtype=object)
-    groups = [(part, name) for part in keys.SPLITS for name in sorted(set(names[parts == part]) - {keys.CONTROL})]
+    groups = [
+        (part, name) for part in keys.SPLITS for name in sorted(set(names[parts == part]) - {keys.CONTROL})
+    ]
     members = _members(names, parts)
     beside = ""
     for done, (part, name) in enumerate(groups):
         if part != beside:
             beside, controls = part, order[members[keys.TEST if part == keys.UNSEEN else part, keys.CONTROL]]
-            at_hand = expression[controls].toarray() if len(controls) * shape_of(expression)[1] <= _LARGEST_DENSE else None
+            at_hand = (
+                expression[controls].toarray()
+                if len(controls) * shape_of(expression)[1] <= _LARGEST_DENSE
+                else None
+            )
         cells = order[members[part, name]]
         seed = (settings.seed, zlib.crc32(f"{part} {name}".encode()))
         result[cells] = ids[controls[_match_in_parts(expression, cells, controls, at_hand, settings, seed)]]
@@ -82,7 +98,9 @@ def _match_in_parts(
     settings: DataSettings,
     seed: tuple[int, int],
 ) -> np.ndarray:
-    """(len(cells),) positions within `controls`. at_hand: expression of all of them, where that is not too much."""
+    """(len(cells),) positions within `controls`. at_hand: expression of all of them, where that is not too
+    much.
+    """
     generator = np.random.default_rng(seed)
     pool = np.arange(len(controls))
     most = min(LARGEST_POOL, LARGEST_PLAN // min(len(cells), _FEWEST_IN_PART))
@@ -113,20 +131,26 @@ def transport_cost(cells: np.ndarray, controls: np.ndarray, scale: float = 100.0
 
 
 def match(cost: np.ndarray, method: str = "sinkhorn", regularisation: float = 1.0) -> np.ndarray:
-    """(b,) column of the largest entry in every row of the plan between uniform marginals; the first column of equals."""
+    """(b,) column of the largest entry in every row of the plan between uniform marginals; the first column
+    of equals.
+    """
     plan = exact_plan(cost) if method == "exact" else sinkhorn_plan(cost, regularisation)
     return plan.argmax(axis=1)
 
 
 def sinkhorn_plan(cost: np.ndarray, regularisation: float = 1.0) -> np.ndarray:
-    """(b, c) entropic plan, uniform marginals, by POT; in logarithms where exp(-cost / regularisation) would vanish."""
+    """(b, c) entropic plan, uniform marginals, by POT; in logarithms where exp(-cost / regularisation) would
+    vanish.
+    """
     import ot
 
     b, c = cost.shape
     shifted = cost - cost.min()  # a constant does not change the plan, and keeps the exponent small
     method = "sinkhorn_log" if shifted.max() / regularisation > _STABLE_EXPONENT else "sinkhorn"
     rows, columns = np.full(b, 1 / b), np.full(c, 1 / c)
-    plan: Any = ot.sinkhorn(rows, columns, shifted, regularisation, method=method, numItermax=1000, stopThr=1e-10, warn=False)
+    plan: Any = ot.sinkhorn(
+        rows, columns, shifted, regularisation, method=method, numItermax=1000, stopThr=1e-10, warn=False
+    )
     return plan
 
 

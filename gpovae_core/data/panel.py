@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from gpovae_core import keys
-from gpovae_core.data.effects import LogExpression, log_expression
+from gpovae_core.data.expression import LogExpression, log_expression
 from gpovae_core.data.schema import Panel, PanelData
 from gpovae_core.data.store import BLOCK, StoredCounts, rows_of, shape_of
 
@@ -31,10 +31,12 @@ def choose_panel(
 ) -> Panel:
     """G0, the genes of all labels, and G+ by `settings.panel`; every gene of G+ comes with its reason.
 
-    counts: (n_obs, n_vars) raw; labels: cell id -> canonical label, same rows; training: (n_obs,) bool, the only cells the
-    Wilcoxon rule looks at, so that held-out cells have no say; ids: symbol -> Ensembl id.
+    counts: (n_obs, n_vars) raw; labels: cell id -> canonical label, same rows; training: (n_obs,) bool, the
+    only cells the Wilcoxon rule looks at, so that held-out cells have no say; ids: symbol -> Ensembl id.
     """
-    perturbed = sorted({gene for label in set(labels) - {keys.CONTROL} for gene in label.split(keys.PAIR_SEPARATOR)})
+    perturbed = sorted(
+        {gene for label in set(labels) - {keys.CONTROL} for gene in label.split(keys.PAIR_SEPARATOR)}
+    )
     if settings.panel == "all" or (settings.panel == "auto" and len(genes) < settings.panel_all_below):
         why = "measured, never perturbed: every measured gene is in the panel"
         reasons = dict.fromkeys(sorted(set(genes) - set(perturbed)), why)
@@ -44,7 +46,9 @@ def choose_panel(
     present = set(genes)
     measured = tuple(gene for gene in (*perturbed, *extended) if gene in present)
     known = {gene: (ids or {})[gene] for gene in (*perturbed, *extended) if gene in (ids or {})}
-    data = PanelData(perturbed=tuple(perturbed), extended=tuple(extended), measured=measured, reasons=reasons, ids=known)
+    data = PanelData(
+        perturbed=tuple(perturbed), extended=tuple(extended), measured=measured, reasons=reasons, ids=known
+    )
     return Panel(data)
 
 
@@ -59,9 +63,13 @@ def extended_by_wilcoxon(
 ) -> dict[str, str]:
     """Gene -> reason: per perturbation its best never-perturbed genes that pass `select_extended`."""
     chosen_cells = np.flatnonzero(training)
-    table = wilcoxon_table(rows_of(counts, chosen_cells), genes, labels.iloc[chosen_cells], settings.target_sum, progress)
+    table = wilcoxon_table(
+        rows_of(counts, chosen_cells), genes, labels.iloc[chosen_cells], settings.target_sum, progress
+    )
     candidates = cast("pd.DataFrame", table[~np.isin(table["gene"].to_numpy(dtype=str), sorted(perturbed))])
-    chosen = select_extended(candidates, settings.extended_per_perturbation, settings.extended_min_abs_lfc, settings.extended_max_p)
+    chosen = select_extended(
+        candidates, settings.extended_per_perturbation, settings.extended_min_abs_lfc, settings.extended_max_p
+    )
     reasons: dict[str, list[str]] = {}
     for row in chosen.to_dict("records"):
         text = f"{row['perturbation']} (log2 fold change {row['lfc']:+.2f}, adjusted p {row['p']:.1e})"
@@ -69,14 +77,22 @@ def extended_by_wilcoxon(
     return {gene: f"changed by {'; '.join(texts)}" for gene, texts in reasons.items()}
 
 
-def select_extended(table: pd.DataFrame, per_perturbation: int, min_abs_lfc: float, max_p: float) -> pd.DataFrame:
-    """The rows of `wilcoxon_table` that make G+: abs(lfc) above and adjusted p below their limits, whatever the direction of the
-    change; of those, per perturbation, the ones with the largest abs(score) (ties: by abs(lfc), then by name)."""
+def select_extended(
+    table: pd.DataFrame, per_perturbation: int, min_abs_lfc: float, max_p: float
+) -> pd.DataFrame:
+    """The rows of `wilcoxon_table` that make G+: abs(lfc) above and adjusted p below their limits, whatever
+    the direction of the change; of those, per perturbation, the ones with the largest abs(score) (ties: by
+    abs(lfc), then by name)."""
     lfc, score = (np.abs(table[name].to_numpy(dtype=np.float64)) for name in ("lfc", "score"))
     passing = (lfc > min_abs_lfc) & (table["p"].to_numpy(dtype=np.float64) < max_p)
     ranked = table.assign(_score=-score, _lfc=-lfc).iloc[np.flatnonzero(passing)]
     ranked = ranked.sort_values(["perturbation", "_score", "_lfc", "gene"], kind="stable")
-    return ranked.groupby("perturbation", sort=True).head(per_perturbation).drop(columns=["_score", "_lfc"]).reset_index(drop=True)
+    return (
+        ranked.groupby("perturbation", sort=True)
+        .head(per_perturbation)
+        .drop(columns=["_score", "_lfc"])
+        .reset_index(drop=True)
+    )
 
 
 def wilcoxon_table(
@@ -86,9 +102,11 @@ def wilcoxon_table(
     target_sum: float,
     progress: Callable[[float], None] | None = None,
 ) -> pd.DataFrame:
-    """Every perturbation against the controls: columns perturbation, gene, score (z), lfc (log2 fold change), p (Benjamini-Hochberg).
+    """Every perturbation against the controls: columns perturbation, gene, score (z), lfc (log2 fold change),
+    p (Benjamini-Hochberg).
 
-    On log(1 + target_sum x / l), with scanpy's fold change of rank_genes_groups. Empty where there is nothing to compare.
+    On log(1 + target_sum x / l), with scanpy's fold change of rank_genes_groups. Empty where there is nothing
+    to compare.
     """
     import pandas as pd
     from scipy import stats
@@ -121,10 +139,12 @@ def wilcoxon_scores(
     groups: Sequence[np.ndarray],
     progress: Callable[[float], None] | None = None,
 ) -> np.ndarray:
-    """(groups, n_vars) z of the rank-sum test of each group's rows against the control rows, normal approximation, ties corrected.
+    """(groups, n_vars) z of the rank-sum test of each group's rows against the control rows, normal
+    approximation, ties corrected.
 
-    expression: (n_obs, n_vars), no negative values. scanpy ranks controls and cells anew for every group: minutes for 100
-    perturbations, hours for 600. Here the non-zero controls are sorted once per gene, and the zeros are counted, not sorted.
+    expression: (n_obs, n_vars), no negative values. scanpy ranks controls and cells anew for every group:
+    minutes for 100 perturbations, hours for 600. Here the non-zero controls are sorted once per gene, and the
+    zeros are counted, not sorted.
     """
     parts = []
     for end, block in _gene_blocks(expression):
@@ -145,7 +165,9 @@ def _gene_blocks(expression: sparse.csr_matrix | LogExpression) -> Iterator[tupl
 
 
 def _block_scores(block: Any, control: np.ndarray, groups: Sequence[np.ndarray]) -> np.ndarray:
-    """wilcoxon_scores for a few columns (block: CSC). Equal values of a gene share a code; codes ascend by gene, then by value."""
+    """wilcoxon_scores for a few columns (block: CSC). Equal values of a gene share a code; codes ascend by
+    gene, then by value.
+    """
     block.sort_indices()
     block.eliminate_zeros()
     n_vars = block.shape[1]
@@ -163,15 +185,25 @@ def _block_scores(block: Any, control: np.ndarray, groups: Sequence[np.ndarray])
     gene_of[codes] = column
     tied = np.bincount(gene_of[np.unique(base)], weights=_cube(ties), minlength=n_vars)
     first = np.concatenate([[0], np.cumsum(filled)[:-1]])
-    return np.vstack([_group_scores(coded[rows], base, gene_of, first, filled, tied, len(control)) for rows in groups])
+    return np.vstack(
+        [_group_scores(coded[rows], base, gene_of, first, filled, tied, len(control)) for rows in groups]
+    )
 
 
 def _group_scores(
-    group: Any, base: np.ndarray, gene_of: np.ndarray, first: np.ndarray, filled: np.ndarray, tied: np.ndarray, n_control: int
+    group: Any,
+    base: np.ndarray,
+    gene_of: np.ndarray,
+    first: np.ndarray,
+    filled: np.ndarray,
+    tied: np.ndarray,
+    n_control: int,
 ) -> np.ndarray:
-    """(n_vars,) z of one group (CSR of codes): U counts the control values below each value of the group, half of the equal ones.
+    """(n_vars,) z of one group (CSR of codes): U counts the control values below each value of the group,
+    half of the equal ones.
 
-    base: sorted codes of the controls; first, filled: where a gene's begin there and how many; tied: sum of t^3 - t over them.
+    base: sorted codes of the controls; first, filled: where a gene's begin there and how many; tied: sum of
+    t^3 - t over them.
     """
     n, n_vars = group.shape
     values, times = np.unique(group.data, return_counts=True)
@@ -185,7 +217,9 @@ def _group_scores(
     total = n + n_control
     variance = n * n_control / 12.0 * ((total + 1) - ties / (total * (total - 1)))
     difference = u - 0.5 * n * n_control
-    return np.divide(difference, np.sqrt(np.maximum(variance, 0.0)), out=np.zeros(n_vars), where=variance > 1e-9)
+    return np.divide(
+        difference, np.sqrt(np.maximum(variance, 0.0)), out=np.zeros(n_vars), where=variance > 1e-9
+    )
 
 
 def _cube(t: np.ndarray) -> np.ndarray:

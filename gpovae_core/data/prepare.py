@@ -1,4 +1,6 @@
-"""From a file of cells to what the model trains on: the whole way, with a report of everything done and left out."""
+"""From a file of cells to what the model trains on: the whole way, with a report of everything done and left
+out.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,7 @@ import numpy as np
 
 from gpovae_core import keys
 from gpovae_core.data.artifacts import Artifacts, artifact_labels
-from gpovae_core.data.effects import log_expression
+from gpovae_core.data.expression import log_expression
 from gpovae_core.data.io import read_cells
 from gpovae_core.data.labels import column_of
 from gpovae_core.data.pairing import pair_controls
@@ -36,12 +38,15 @@ Progress = Callable[[str, float], None]
 
 
 def prepare(
-    source: Path | str | AnnData, settings: DataSettings, progress: Progress | None = None, scratch: Path | None = None
+    source: Path | str | AnnData,
+    settings: DataSettings,
+    progress: Progress | None = None,
+    scratch: Path | None = None,
 ) -> PreparedCells:
     """Prepared cells of a file (.h5ad, .zarr) or an AnnData, which is not changed.
 
-    Counts of a file that are too large to be held (data.store) stay on disk, in memory of about 2 GB: in the file `scratch`, or in a
-    temporary one where None, until `PreparedCells.write` takes that to its place.
+    Counts of a file that are too large to be held (data.store) stay on disk, in memory of about 2 GB: in the
+    file `scratch`, or in a temporary one where None, until `PreparedCells.write` takes that to its place.
 
     Rows come sorted by cell id, columns by gene name: the order of the file has no influence on any result.
     progress: called with what is being done and the share done so far, 0 to 1.
@@ -52,7 +57,9 @@ def prepare(
     name = Path(source).name if isinstance(source, str | Path) else _IN_MEMORY
     cells = read_cells(source) if isinstance(source, str | Path) else source
     tell("checking", 0.02)
-    examination = examine(cells, settings, scratch, lambda share: tell("sorting the counts", 0.05 + 0.1 * share))
+    examination = examine(
+        cells, settings, scratch, lambda share: tell("sorting the counts", 0.05 + 0.1 * share)
+    )
     reading = examination.reading
     if reading is None:
         raise DataError([problem for problem in examination.problems if problem.severity == "error"])
@@ -60,12 +67,19 @@ def prepare(
     return _assemble(name, reading, examination, settings, tell)
 
 
-def _assemble(name: str, reading: Reading, examination: Examination, settings: DataSettings, tell: Progress) -> PreparedCells:
+def _assemble(
+    name: str, reading: Reading, examination: Examination, settings: DataSettings, tell: Progress
+) -> PreparedCells:
     splits = split_cells(reading.labels, settings)
     batch = find_batch(reading.obs)
     tell("quality control", 0.2)
     artifacts = artifact_labels(
-        reading.counts, reading.genes, reading.obs, settings, batch, lambda share: tell("looking for doublets", 0.2 + 0.3 * share)
+        reading.counts,
+        reading.genes,
+        reading.obs,
+        settings,
+        batch,
+        lambda share: tell("looking for doublets", 0.2 + 0.3 * share),
     )
     tell("choosing the panel", 0.5)
     training = (splits == keys.TRAIN).to_numpy()
@@ -82,7 +96,11 @@ def _assemble(name: str, reading: Reading, examination: Examination, settings: D
     expression: Any = log_expression(reading.counts, target_sum=settings.target_sum)
     columns = np.flatnonzero(np.isin(np.array(reading.genes), np.array(panel.data.measured)))
     matched = pair_controls(
-        expression[:, columns], reading.labels, splits, settings, lambda share: tell("matching controls", 0.6 + 0.4 * share)
+        expression[:, columns],
+        reading.labels,
+        splits,
+        settings,
+        lambda share: tell("matching controls", 0.6 + 0.4 * share),
     )
     report = _report(name, reading, examination, artifacts, panel, settings)
     tell("done", 1.0)
@@ -91,7 +109,9 @@ def _assemble(name: str, reading: Reading, examination: Examination, settings: D
 
 
 def find_batch(obs: pd.DataFrame) -> pd.Series | None:
-    """The batch of every cell as text, from the first column of obs with a usual name and 2 to 100 values; None where none is."""
+    """The batch of every cell as text, from the first column of obs with a usual name and 2 to 100 values;
+    None where none is.
+    """
     by_name = {str(column).casefold(): column for column in obs.columns}
     for wish in _BATCH_COLUMNS:
         if wish in by_name and 2 <= obs[by_name[wish]].nunique(dropna=False) <= _MOST_BATCHES:
@@ -99,7 +119,9 @@ def find_batch(obs: pd.DataFrame) -> pd.Series | None:
     return None
 
 
-def _annotations(reading: Reading, artifacts: Artifacts, splits: pd.Series, matched: pd.Series, batch: pd.Series | None) -> pd.DataFrame:
+def _annotations(
+    reading: Reading, artifacts: Artifacts, splits: pd.Series, matched: pd.Series, batch: pd.Series | None
+) -> pd.DataFrame:
     import pandas as pd
 
     index = pd.Index(reading.labels.index, dtype=object)
@@ -119,7 +141,12 @@ def _annotations(reading: Reading, artifacts: Artifacts, splits: pd.Series, matc
 
 
 def _report(
-    name: str, reading: Reading, examination: Examination, artifacts: Artifacts, panel: Panel, settings: DataSettings
+    name: str,
+    reading: Reading,
+    examination: Examination,
+    artifacts: Artifacts,
+    panel: Panel,
+    settings: DataSettings,
 ) -> PreparationReport:
     summary = examination.summary
     warnings = [str(problem) for problem in examination.problems]
@@ -138,19 +165,32 @@ def _report(
         artifacts=int(artifacts.failed.sum()),
         criteria=artifacts.criteria,
         dropped=list(reading.dropped),
-        notes=[*summary["notes"], *warnings, *_panel_notes(panel, reading, settings), *_artifact_notes(artifacts)],
+        notes=[
+            *summary["notes"],
+            *warnings,
+            *_panel_notes(panel, reading, settings),
+            *_artifact_notes(artifacts),
+        ],
     )
 
 
 def _panel_notes(panel: Panel, reading: Reading, settings: DataSettings) -> list[str]:
     extended, perturbed = len(panel.data.extended), len(panel.data.perturbed)
-    text = f"The network spans {counted(perturbed, 'perturbed gene')} and {counted(extended, 'extended gene')}"
+    text = (
+        f"The network spans {counted(perturbed, 'perturbed gene')} and {counted(extended, 'extended gene')}"
+    )
     if extended and all(reason.startswith("measured") for reason in panel.data.reasons.values()):
         return [f"{text}: all {len(reading.genes):,} measured genes take part."]
     if extended:
         return [f"{text}, picked by a Wilcoxon test on the training cells."]
-    rule = f"abs(log2 fold change) > {settings.extended_min_abs_lfc:g} and adjusted p < {settings.extended_max_p:g}"
-    return [f"{text}: no other gene passes the rule ({rule}); loosen it, or set panel to 'all', to allow genes in between."]
+    rule = (
+        f"abs(log2 fold change) > {settings.extended_min_abs_lfc:g} and adjusted p < "
+        f"{settings.extended_max_p:g}"
+    )
+    return [
+        f"{text}: no other gene passes the rule ({rule}); loosen it, or set panel to 'all', to allow genes "
+        "in between."
+    ]
 
 
 def _artifact_notes(artifacts: Artifacts) -> list[str]:

@@ -1,4 +1,6 @@
-"""What prepared data is: the gene panel, the cells with their annotations, and the report of how they came about."""
+"""What prepared data is: the gene panel, the cells with their annotations, and the report of how they came
+about.
+"""
 
 from __future__ import annotations
 
@@ -66,23 +68,33 @@ class Panel:
         return len(self.genes)
 
     def position(self, gene: str) -> int:
-        """Row and column of a gene, case-insensitive where that is unambiguous, or of its Ensembl id. Raises QueryError with near names."""
+        """Row and column of a gene, case-insensitive where that is unambiguous, or of its Ensembl id. Raises
+        QueryError with near names.
+        """
         if gene in self.index:
             return self.index[gene]
         wanted = gene.strip().casefold()
         alike = [g for g in self.genes if g.casefold() == wanted]
-        alike = alike or [g for g, identifier in self.data.ids.items() if identifier.casefold() == wanted and g in self.index]
+        alike = alike or [
+            g
+            for g, identifier in self.data.ids.items()
+            if identifier.casefold() == wanted and g in self.index
+        ]
         if len(alike) == 1:
             return self.index[alike[0]]
         raise QueryError(unknown_gene(gene, self.genes))
 
     def canonical(self, perturbation: str) -> str:
-        """A typed perturbation under its name in the data: genes as the panel spells them, sorted. Raises QueryError."""
+        """A typed perturbation under its name in the data: genes as the panel spells them, sorted. Raises
+        QueryError.
+        """
         genes = {self.genes[self.position(gene)] for gene in perturbation.split(keys.PAIR_SEPARATOR)}
         return keys.PAIR_SEPARATOR.join(sorted(genes))
 
     def dosage(self, perturbation: str) -> np.ndarray:
-        """(n,) float32 row of the dosage matrix D: one at every gene of `perturbation`, zeros for the control."""
+        """(n,) float32 row of the dosage matrix D: one at every gene of `perturbation`, zeros for the
+        control.
+        """
         row = np.zeros(len(self), dtype=np.float32)
         if perturbation != keys.CONTROL:
             for gene in perturbation.split(keys.PAIR_SEPARATOR):
@@ -96,7 +108,11 @@ def unknown_gene(gene: str, known: tuple[str, ...] | list[str]) -> str:
 
     by_fold = {name.casefold(): name for name in known}
     near = [by_fold[m] for m in get_close_matches(gene.casefold(), list(by_fold), n=5, cutoff=0.6)]
-    hint = f"Did you mean {', '.join(near)}?" if near else f"The panel has {len(known)} genes, e.g. {', '.join(known[:5])}."
+    hint = (
+        f"Did you mean {', '.join(near)}?"
+        if near
+        else f"The panel has {len(known)} genes, e.g. {', '.join(known[:5])}."
+    )
     return f"Gene '{gene}' is not in the panel of this run. {hint}"
 
 
@@ -144,9 +160,12 @@ class PreparationReport(BaseModel):
 class PreparedCells:
     """Cells ready for training.
 
-    cells: AnnData with raw counts as CSR float32 in X, shape (n_obs, n_vars), X empty where they are `stored`; var_names are gene
-        symbols; obs is indexed by cell id and has the columns keys.PERTURBATION, ARTIFACT, SPLIT, CONTROL_ID and LIBRARY_SIZE.
-    panel: the genes of W. report: how all this came about. stored: the counts, where they are too large to be held.
+    cells: AnnData with raw counts as CSR float32 in X, shape (n_obs, n_vars), X empty where they are
+    `stored`; var_names are gene
+        symbols; obs is indexed by cell id and has the columns keys.PERTURBATION, ARTIFACT, SPLIT, CONTROL_ID
+        and LIBRARY_SIZE.
+    panel: the genes of W. report: how all this came about. stored: the counts, where they are too large to be
+    held.
     """
 
     cells: AnnData
@@ -156,7 +175,12 @@ class PreparedCells:
 
     @classmethod
     def of(
-        cls, counts: csr_matrix | StoredCounts, obs: pd.DataFrame, genes: Sequence[str], panel: Panel, report: PreparationReport
+        cls,
+        counts: csr_matrix | StoredCounts,
+        obs: pd.DataFrame,
+        genes: Sequence[str],
+        panel: Panel,
+        report: PreparationReport,
     ) -> PreparedCells:
         """counts: (n_obs, n_vars), in memory or on disk; obs: as in `cells`; genes: names of its columns."""
         import pandas as pd
@@ -171,7 +195,9 @@ class PreparedCells:
 
     @property
     def counts(self) -> csr_matrix:
-        """(n_obs, n_vars) raw counts, float32. On disk they answer `counts[rows]` as a matrix does; see data.store for the rest."""
+        """(n_obs, n_vars) raw counts, float32. On disk they answer `counts[rows]` as a matrix does; see
+        data.store for the rest.
+        """
         return cast("csr_matrix", self.cells.X if self.stored is None else self.stored)
 
     @cached_property
@@ -195,14 +221,18 @@ class PreparedCells:
         return tuple(sorted(set(self.labels[self.where(splits=(keys.UNSEEN,))])))
 
     def without_unseen(self) -> PreparedCells:
-        """The cells of all other perturbations and the controls; itself where nothing is held out as a whole."""
+        """The cells of all other perturbations and the controls; itself where nothing is held out as a
+        whole.
+        """
         from gpovae_core.data.store import rows_of
 
         if not self.unseen:
             return self
         kept = np.flatnonzero(~self.where(splits=(keys.UNSEEN,)))
         obs = cast("pd.DataFrame", self.cells.obs.iloc[kept])
-        return PreparedCells.of(rows_of(self.counts, kept), obs, list(self.cells.var_names), self.panel, self.report)
+        return PreparedCells.of(
+            rows_of(self.counts, kept), obs, list(self.cells.var_names), self.panel, self.report
+        )
 
     def where(self, perturbation: str | None = None, splits: tuple[str, ...] = keys.SPLITS) -> np.ndarray:
         """(n_obs,) bool: cells of a perturbation (all where None) in the given splits."""
@@ -212,12 +242,14 @@ class PreparedCells:
     @cached_property
     def panel_columns(self) -> np.ndarray:
         """(m,) columns of X of the measured panel genes, in panel order (see Panel.is_measured)."""
-        genes = [gene for gene, measured in zip(self.panel.genes, self.panel.is_measured, strict=True) if measured]
+        genes = [
+            gene for gene, measured in zip(self.panel.genes, self.panel.is_measured, strict=True) if measured
+        ]
         return self.cells.var_names.get_indexer(genes)
 
     def write(self, path: Path) -> None:
-        """One h5ad with panel and report inside, compressed but for counts on disk. Written aside, then renamed: a reader never
-        sees half a file."""
+        """One h5ad with panel and report inside, compressed but for counts on disk. Written aside, then
+        renamed: a reader never sees half a file."""
         from gpovae_core.data.io import write_cells
 
         cells = self.cells.copy()

@@ -1,22 +1,25 @@
-"""Simulated Perturb-seq with a known network: for trying things out, for tests and for measuring how well a network is found.
+"""Simulated Perturb-seq with a known network: for trying things out, for tests and for measuring how well a
+network is found.
 
 The generative process, for cell c, network genes i and j, natural logarithms:
 
-    network      B[i, j] is the signed strength of the edge i -> j (row = source, column = target), sparse and acyclic
-    knock-down   d[c, j] = log(1 - e_j) if c is perturbed in j and did not escape, else 0;   e_j ~ Beta(mean, spread)
-    basal state  b[c, j] = sum_f z[c, f] L[f, j] + noise;   z = (cos, sin) of a uniform phase (a cycle), L ~ Normal(0, factor_spread)
-    interaction  g[c, j] = +-strength if c carries both guides of an interacting pair that names j and did not escape, else 0
-    activity     h[c, j] = b[c, j] + d[c, j] + g[c, j] + sum_i B[i, j] s tanh(h[c, i] / s),   solved exactly, sources before targets
-    own mRNA     r[c, j] = h[c, j], without d[c, j] where j is silent: its loss does not show in its own mRNA
-    share        p[c, j] = (1 - m[c]) softmax_j(log base_j + batch effect[batch of c, j] + r[c, j]);   base_j log-normal
-    mito         m[c] ~ logit-normal share of the MT- genes, which are outside the network
-    counts       x[c, j] ~ Poisson(Gamma(mean = l[c] p[c, j], variance = over_dispersion mean^2));   l[c] log-normal
+    network      B[i, j] is the signed strength of the edge i -> j (row = source, column = target), sparse and
+    acyclic knock-down   d[c, j] = log(1 - e_j) if c is perturbed in j and did not escape, else 0;   e_j ~
+    Beta(mean, spread) basal state  b[c, j] = sum_f z[c, f] L[f, j] + noise;   z = (cos, sin) of a uniform
+    phase (a cycle), L ~ Normal(0, factor_spread) interaction  g[c, j] = +-strength if c carries both guides
+    of an interacting pair that names j and did not escape, else 0 activity     h[c, j] = b[c, j] + d[c, j] +
+    g[c, j] + sum_i B[i, j] s tanh(h[c, i] / s),   solved exactly, sources before targets own mRNA     r[c, j]
+    = h[c, j], without d[c, j] where j is silent: its loss does not show in its own mRNA share        p[c, j]
+    = (1 - m[c]) softmax_j(log base_j + batch effect[batch of c, j] + r[c, j]);   base_j log-normal mito
+    m[c] ~ logit-normal share of the MT- genes, which are outside the network counts       x[c, j] ~
+    Poisson(Gamma(mean = l[c] p[c, j], variance = over_dispersion mean^2));   l[c] log-normal
 
-h is a log fold change against the unperturbed mean, so a knock-down multiplies the gene's own expression by 1 - e_j, and s, the
-saturation, is the largest log fold change of a source that its targets still feel. Silent genes stand for knock-outs: a frame shift
-takes the protein, which the targets feel, and leaves the transcript. A low-quality cell has a fraction of
-the library size and a multiple of the mitochondrial share. A doublet is the sum of a cell and a second, good one,
-of the same batch and with a label drawn like all others. Everything follows from the seed.
+h is a log fold change against the unperturbed mean, so a knock-down multiplies the gene's own expression by 1
+- e_j, and s, the saturation, is the largest log fold change of a source that its targets still feel. Silent
+genes stand for knock-outs: a frame shift takes the protein, which the targets feel, and leaves the
+transcript. A low-quality cell has a fraction of the library size and a multiple of the mitochondrial share. A
+doublet is the sum of a cell and a second, good one, of the same batch and with a label drawn like all others.
+Everything follows from the seed.
 """
 
 from __future__ import annotations
@@ -53,53 +56,105 @@ Spread = Annotated[float, Field(ge=0.0)]
 
 
 class SimulationSettings(BaseModel):
-    """What to simulate. Raises SettingsError, which names every bad field, instead of pydantic's own error."""
+    """What to simulate. Raises SettingsError, which names every bad field, instead of pydantic's own
+    error.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    genes: int = Field(default=100, ge=2, description="Genes in the network. The file also has the mitochondrial genes.")
+    genes: int = Field(
+        default=100, ge=2, description="Genes in the network. The file also has the mitochondrial genes."
+    )
     perturbations: int = Field(default=30, ge=1, description="Genes that are knocked down one at a time.")
     cells: int = Field(default=5000, ge=2, description="Cells in all, controls among them.")
-    control_share: float = Field(default=0.2, gt=0.0, lt=1.0, description="Share of cells with a non-targeting guide.")
-    pair_share: Share = Field(default=0.0, description="Combinations A+B, as a share of the number of perturbations.")
-    unmeasured_share: Share = Field(default=0.0, description="Share of the perturbed genes that have no column of counts.")
-    interacting_share: Share = Field(default=0.0, description="Share of the combinations that do more than their two genes each do alone.")
-    interaction_genes: int = Field(
-        default=10, ge=1, description="Genes, none of them perturbed, that such a combination changes beyond that."
+    control_share: float = Field(
+        default=0.2, gt=0.0, lt=1.0, description="Share of cells with a non-targeting guide."
     )
-    interaction_strength: float = Field(default=0.8, gt=0.0, description="By how much: absolute log fold change, up or down at random.")
+    pair_share: Share = Field(
+        default=0.0, description="Combinations A+B, as a share of the number of perturbations."
+    )
+    unmeasured_share: Share = Field(
+        default=0.0, description="Share of the perturbed genes that have no column of counts."
+    )
+    interacting_share: Share = Field(
+        default=0.0, description="Share of the combinations that do more than their two genes each do alone."
+    )
+    interaction_genes: int = Field(
+        default=10,
+        ge=1,
+        description="Genes, none of them perturbed, that such a combination changes beyond that.",
+    )
+    interaction_strength: float = Field(
+        default=0.8, gt=0.0, description="By how much: absolute log fold change, up or down at random."
+    )
 
     network: Literal["mixed", "hubs", "chains", "random", "forks", "feedforward"] = Field(
         default="mixed", description="Shape of the network; mixed is hubs plus chains of 2 to 5 hops."
     )
     edges_per_gene: float = Field(
-        default=1.0, gt=0.0, description="Edges wanted per gene; chains and other motifs may run out of genes first."
+        default=1.0,
+        gt=0.0,
+        description="Edges wanted per gene; chains and other motifs may run out of genes first.",
     )
     strength_min: float = Field(default=0.4, gt=0.0, description="Least absolute strength of an edge.")
     strength_max: float = Field(default=1.0, gt=0.0, description="Largest absolute strength of an edge.")
     repression_share: Share = Field(default=0.35, description="Share of edges that repress.")
-    saturation: float = Field(default=1.5, gt=0.0, description="s: log fold change of a source beyond which its targets feel no more.")
-
-    knockdown_mean: float = Field(default=0.8, gt=0.0, lt=1.0, description="Mean share of a gene's expression that a knock-down removes.")
-    knockdown_spread: float = Field(default=0.1, ge=0.0, lt=0.5, description="Its standard deviation between genes.")
-    silent_share: Share = Field(
-        default=0.0, description="Share of the perturbed genes whose own mRNA stays although their targets feel the loss (knock-outs)."
+    saturation: float = Field(
+        default=1.5,
+        gt=0.0,
+        description="s: log fold change of a source beyond which its targets feel no more.",
     )
-    escape_share: Share = Field(default=0.05, description="Share of perturbed cells in which the knock-down does nothing.")
 
-    basal_noise: Spread = Field(default=0.15, description="Standard deviation of a gene's own log activity between cells.")
-    factor_spread: Spread = Field(default=0.2, description="Standard deviation of the genes' loadings on the cycle all cells go through.")
-    base_spread: Spread = Field(default=1.0, description="Standard deviation of log base expression between genes.")
-    over_dispersion: Spread = Field(default=0.1, description="Variance of counts beyond Poisson, over the squared mean.")
+    knockdown_mean: float = Field(
+        default=0.8,
+        gt=0.0,
+        lt=1.0,
+        description="Mean share of a gene's expression that a knock-down removes.",
+    )
+    knockdown_spread: float = Field(
+        default=0.1, ge=0.0, lt=0.5, description="Its standard deviation between genes."
+    )
+    silent_share: Share = Field(
+        default=0.0,
+        description=(
+            "Share of the perturbed genes whose own mRNA stays although their targets feel the loss "
+            "(knock-outs)."
+        ),
+    )
+    escape_share: Share = Field(
+        default=0.05, description="Share of perturbed cells in which the knock-down does nothing."
+    )
 
-    library_median: float = Field(default=8000.0, gt=0.0, description="Median number of counts per good cell.")
+    basal_noise: Spread = Field(
+        default=0.15, description="Standard deviation of a gene's own log activity between cells."
+    )
+    factor_spread: Spread = Field(
+        default=0.2,
+        description="Standard deviation of the genes' loadings on the cycle all cells go through.",
+    )
+    base_spread: Spread = Field(
+        default=1.0, description="Standard deviation of log base expression between genes."
+    )
+    over_dispersion: Spread = Field(
+        default=0.1, description="Variance of counts beyond Poisson, over the squared mean."
+    )
+
+    library_median: float = Field(
+        default=8000.0, gt=0.0, description="Median number of counts per good cell."
+    )
     library_spread: Spread = Field(default=0.35, description="Standard deviation of the log library size.")
     batches: int = Field(default=2, ge=1, description="Batches, cells spread evenly over them.")
-    batch_spread: Spread = Field(default=0.1, description="Standard deviation of the log effect of a batch on a gene.")
+    batch_spread: Spread = Field(
+        default=0.1, description="Standard deviation of the log effect of a batch on a gene."
+    )
 
     mitochondrial_genes: int = Field(default=5, ge=0, description="Genes named MT-..., outside the network.")
-    mitochondrial_share: float = Field(default=0.05, gt=0.0, lt=0.5, description="Their median share of the counts of a good cell.")
-    low_quality_share: Share = Field(default=0.05, description="Share of cells with a quarter of the counts and five times the MT- odds.")
+    mitochondrial_share: float = Field(
+        default=0.05, gt=0.0, lt=0.5, description="Their median share of the counts of a good cell."
+    )
+    low_quality_share: Share = Field(
+        default=0.05, description="Share of cells with a quarter of the counts and five times the MT- odds."
+    )
     doublet_share: Share = Field(default=0.03, description="Share of droplets that hold two cells.")
 
     seed: int = Field(default=0, ge=0, description="Seed of everything that is drawn.")
@@ -108,7 +163,10 @@ class SimulationSettings(BaseModel):
         try:
             super().__init__(**values)
         except ValidationError as error:
-            lines = [f"{'.'.join(map(str, e['loc'])) or 'simulation'}: {e['msg']} (got {e['input']!r:.80})" for e in error.errors()]
+            lines = [
+                f"{'.'.join(map(str, e['loc'])) or 'simulation'}: {e['msg']} (got {e['input']!r:.80})"
+                for e in error.errors()
+            ]
             raise SettingsError("Simulation settings that cannot be used:\n" + "\n".join(lines)) from error
 
     @model_validator(mode="after")
@@ -123,24 +181,37 @@ class SimulationSettings(BaseModel):
         controls = round(self.cells * self.control_share)
         mean, spread = self.knockdown_mean, self.knockdown_spread
         return [
-            (f"perturbations: {singles} genes cannot be perturbed when there are {self.genes}; raise genes", singles > self.genes),
-            (f"pair_share: {pairs} combinations cannot be made of {singles} genes", pairs > singles * (singles - 1) // 2),
             (
-                f"interaction_genes: {self.interaction_genes} of the {self.genes - singles} genes that are never perturbed; raise genes",
+                f"perturbations: {singles} genes cannot be perturbed when there are {self.genes}; raise "
+                "genes",
+                singles > self.genes,
+            ),
+            (
+                f"pair_share: {pairs} combinations cannot be made of {singles} genes",
+                pairs > singles * (singles - 1) // 2,
+            ),
+            (
+                f"interaction_genes: {self.interaction_genes} of the {self.genes - singles} genes that are "
+                "never perturbed; raise genes",
                 self.interacting > 0 and self.interaction_genes > self.genes - singles,
             ),
-            (f"strength_min {self.strength_min} is above strength_max {self.strength_max}", self.strength_min > self.strength_max),
             (
-                f"cells: {self.cells} with a control share of {self.control_share} leave fewer than one cell for the controls "
-                f"or for some of the {singles + pairs} perturbations; raise cells",
+                f"strength_min {self.strength_min} is above strength_max {self.strength_max}",
+                self.strength_min > self.strength_max,
+            ),
+            (
+                f"cells: {self.cells} with a control share of {self.control_share} leave fewer than one "
+                f"cell for the controls or for some of the {singles + pairs} perturbations; raise cells",
                 controls < 1 or self.cells - controls < singles + pairs,
             ),
             (
-                f"unmeasured_share: with {self.unmeasured} of {self.genes} genes not measured fewer than 2 remain",
+                f"unmeasured_share: with {self.unmeasured} of {self.genes} genes not measured fewer than 2 "
+                "remain",
                 self.genes - self.unmeasured < 2,
             ),
             (
-                f"knockdown_spread: {spread} is impossible for shares with mean {mean}; stay below {np.sqrt(mean * (1 - mean)):.3f}",
+                f"knockdown_spread: {spread} is impossible for shares with mean {mean}; stay below "
+                f"{np.sqrt(mean * (1 - mean)):.3f}",
                 spread**2 >= mean * (1 - mean),
             ),
         ]
@@ -170,12 +241,16 @@ class SimulationSettings(BaseModel):
 class Simulation:
     """Simulated cells and the network they came from.
 
-    adata: X is CSR float32 counts, shape (n_obs, n_vars); obs has `perturbation` (genes, A+B, or `non-targeting`), `batch` and the truth
-        (LOW_QUALITY, DOUBLET, DOUBLET_WITH, ESCAPED); var has `base_mean` (expected share in an unperturbed cell), `perturbed`, `knockdown`
-        (share removed), `silent` (not from the own mRNA) and `mitochondrial`; uns has `simulated`, `settings` (JSON) and `seed`.
-    edges: the true direct edges, columns keys.SOURCE, TARGET, WEIGHT (signed strength) and SIGN (+1 activates, -1 represses). Genes
+    adata: X is CSR float32 counts, shape (n_obs, n_vars); obs has `perturbation` (genes, A+B, or
+    `non-targeting`), `batch` and the truth
+        (LOW_QUALITY, DOUBLET, DOUBLET_WITH, ESCAPED); var has `base_mean` (expected share in an unperturbed
+        cell), `perturbed`, `knockdown` (share removed), `silent` (not from the own mRNA) and `mitochondrial`;
+        uns has `simulated`, `settings` (JSON) and `seed`.
+    edges: the true direct edges, columns keys.SOURCE, TARGET, WEIGHT (signed strength) and SIGN (+1
+    activates, -1 represses). Genes
         that are perturbed but not measured are in it too.
-    interactions: the genes that a combination changes beyond what its genes do alone: keys.PERTURBATION, TARGET and WEIGHT (added to the
+    interactions: the genes that a combination changes beyond what its genes do alone: keys.PERTURBATION,
+    TARGET and WEIGHT (added to the
         log activity; what lies downstream of such a gene changes with it). Empty unless asked for.
     """
 
@@ -184,13 +259,16 @@ class Simulation:
     interactions: pd.DataFrame
 
     def write(self, path: Path) -> Path:
-        """Write the cells to `path` and the edges beside it (`x.h5ad` -> `x.edges.csv`); returns the path of the edges.
+        """Write the cells to `path` and the edges beside it (`x.h5ad` -> `x.edges.csv`); returns the path of
+        the edges.
 
         Where there are interactions they go to `x.interactions.csv`.
         """
         path = Path(path)
         if path.suffix != ".h5ad":
-            raise SettingsError(f"Simulated cells are written as .h5ad: expected a name like cells.h5ad, got '{path.name}'.")
+            raise SettingsError(
+                f"Simulated cells are written as .h5ad: expected a name like cells.h5ad, got '{path.name}'."
+            )
         path.parent.mkdir(parents=True, exist_ok=True)
         write_cells(self.adata, path)
         edges = path.with_suffix(".edges.csv")
@@ -201,24 +279,33 @@ class Simulation:
 
 
 def simulate(settings: SimulationSettings | None = None) -> Simulation:
-    """Draw cells and their network by the process in the module's docstring; the same settings give the same data."""
+    """Draw cells and their network by the process in the module's docstring; the same settings give the same
+    data.
+    """
     settings = settings or SimulationSettings()
-    network_seed, gene_seed, label_seed, cell_seed, interaction_seed = np.random.SeedSequence(settings.seed).spawn(5)
+    network_seed, gene_seed, label_seed, cell_seed, interaction_seed = np.random.SeedSequence(
+        settings.seed
+    ).spawn(5)
     network = _draw_network(settings, np.random.default_rng(network_seed))
     genes = _draw_genes(settings, network.perturbed, np.random.default_rng(gene_seed))
     droplets = _draw_droplets(settings, network.perturbed, np.random.default_rng(label_seed))
     dose = _log_doses(droplets.targets, genes.knockdown)
-    beyond = _draw_interactions(settings, network.perturbed, droplets.targets, np.random.default_rng(interaction_seed))
+    beyond = _draw_interactions(
+        settings, network.perturbed, droplets.targets, np.random.default_rng(interaction_seed)
+    )
     counts = _draw_counts(settings, network, genes, droplets, dose + beyond, np.random.default_rng(cell_seed))
     cells = _annotate(settings, network, genes, droplets, counts)
-    return Simulation(cells, _edge_table(network, genes.names), _interaction_table(beyond, droplets.targets, genes.names))
+    return Simulation(
+        cells, _edge_table(network, genes.names), _interaction_table(beyond, droplets.targets, genes.names)
+    )
 
 
 def downstream(edges: pd.DataFrame, hops: int) -> pd.DataFrame:
     """Every pair of genes joined by a directed path of at most `hops` edges: the truth about total effects.
 
-    edges: as in Simulation. Columns: source, target, `hops` (fewest edges), weight (product of strengths, summed over all paths of at
-    most `hops` edges: the linear response of target to source), sign (of weight; 0 where paths cancel). Sorted by source, then target.
+    edges: as in Simulation. Columns: source, target, `hops` (fewest edges), weight (product of strengths,
+    summed over all paths of at most `hops` edges: the linear response of target to source), sign (of weight;
+    0 where paths cancel). Sorted by source, then target.
     """
     if hops < 1:
         raise QueryError(f"hops must be 1 or more, got {hops}.")
@@ -250,17 +337,21 @@ def downstream(edges: pd.DataFrame, hops: int) -> pd.DataFrame:
 
 def _pattern(matrix: sparse.csr_matrix) -> sparse.csr_matrix:
     """Ones where `matrix` has an entry."""
-    return sparse.csr_matrix((np.ones(matrix.nnz, dtype=np.int32), matrix.indices, matrix.indptr), shape=matrix.shape)
+    return sparse.csr_matrix(
+        (np.ones(matrix.nnz, dtype=np.int32), matrix.indices, matrix.indptr), shape=matrix.shape
+    )
 
 
-# The network ---------------------------------------------------------------------------------------------------------
+# The network ------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class _Network:
     strength: sparse.csr_matrix  # B (genes, genes)
     perturbed: np.ndarray  # (perturbations,) sorted positions
-    levels: list[tuple[np.ndarray, np.ndarray, sparse.csr_matrix]]  # per level: targets, their sources, B[sources, targets]
+    levels: list[
+        tuple[np.ndarray, np.ndarray, sparse.csr_matrix]
+    ]  # per level: targets, their sources, B[sources, targets]
 
 
 Edges = set[tuple[int, int]]
@@ -269,12 +360,15 @@ Edges = set[tuple[int, int]]
 def _draw_network(settings: SimulationSettings, rng: np.random.Generator) -> _Network:
     n = settings.genes
     perturbed = np.sort(rng.choice(n, settings.perturbations, replace=False))
-    # Edges run along this order, so there is no cycle; perturbed genes tend to come first, as regulators do in a screen.
+    # Edges run along this order, so there is no cycle; perturbed genes tend to come first, as regulators do
+    # in a screen.
     rank = rng.random(n) + 0.5
     rank[perturbed] -= 0.5
     order = np.argsort(rank)
     wanted = max(1, round(settings.edges_per_gene * n))
-    pairs = np.array(sorted(_BUILDERS[settings.network](order, perturbed, wanted, rng)), dtype=np.int64).reshape(-1, 2)
+    pairs = np.array(
+        sorted(_BUILDERS[settings.network](order, perturbed, wanted, rng)), dtype=np.int64
+    ).reshape(-1, 2)
     size = rng.uniform(settings.strength_min, settings.strength_max, len(pairs))
     sign = np.where(rng.random(len(pairs)) < settings.repression_share, -1.0, 1.0)
     strength = sparse.csr_matrix((size * sign, (pairs[:, 0], pairs[:, 1])), shape=(n, n))
@@ -282,13 +376,17 @@ def _draw_network(settings: SimulationSettings, rng: np.random.Generator) -> _Ne
 
 
 def _hubs(order: np.ndarray, perturbed: np.ndarray, wanted: int, rng: np.random.Generator) -> Edges:
-    """A fifth of the perturbed genes regulate many later genes each, the busiest far more than the last (1/rank)."""
+    """A fifth of the perturbed genes regulate many later genes each, the busiest far more than the last
+    (1/rank).
+    """
     earliest = order[np.isin(order, perturbed)].tolist()
     hubs = earliest[: max(1, len(earliest) // 5)]
     place = np.argsort(order)
     portion = 1.0 / np.arange(1, len(hubs) + 1)
     edges: Edges = set()
-    for hub, targets in zip(rng.permutation(hubs), np.ceil(wanted * portion / portion.sum()).astype(int), strict=True):
+    for hub, targets in zip(
+        rng.permutation(hubs), np.ceil(wanted * portion / portion.sum()).astype(int), strict=True
+    ):
         later = order[place[hub] + 1 :]
         chosen = rng.choice(later, min(targets, len(later)), replace=False)
         edges.update((int(hub), int(target)) for target in chosen)
@@ -296,7 +394,9 @@ def _hubs(order: np.ndarray, perturbed: np.ndarray, wanted: int, rng: np.random.
 
 
 def _motifs(sizes: tuple[int, int], links: Callable[[list[int]], Edges]) -> Callable[..., Edges]:
-    """Builder of disjoint groups of `sizes` genes (least, most), each with at least one perturbed gene, joined by `links`."""
+    """Builder of disjoint groups of `sizes` genes (least, most), each with at least one perturbed gene,
+    joined by `links`.
+    """
 
     def build(order: np.ndarray, perturbed: np.ndarray, wanted: int, rng: np.random.Generator) -> Edges:
         place = np.argsort(order)
@@ -356,8 +456,12 @@ _BUILDERS: dict[str, Callable[..., Edges]] = {
 }
 
 
-def _levels(strength: sparse.csr_matrix, order: np.ndarray) -> list[tuple[np.ndarray, np.ndarray, sparse.csr_matrix]]:
-    """Targets grouped by their longest way from a gene without regulators: one group needs only the groups before it."""
+def _levels(
+    strength: sparse.csr_matrix, order: np.ndarray
+) -> list[tuple[np.ndarray, np.ndarray, sparse.csr_matrix]]:
+    """Targets grouped by their longest way from a gene without regulators: one group needs only the groups
+    before it.
+    """
     incoming = strength.tocsc()
     depth = np.zeros(len(order), dtype=int)
     for gene in order:
@@ -372,14 +476,16 @@ def _levels(strength: sparse.csr_matrix, order: np.ndarray) -> list[tuple[np.nda
 
 
 def _propagate(network: _Network, drive: np.ndarray, saturation: float) -> np.ndarray:
-    """Activity h (cells, genes) from basal state plus knock-down, in place: h_j = drive_j + sum_i B_ij s tanh(h_i / s)."""
+    """Activity h (cells, genes) from basal state plus knock-down, in place: h_j = drive_j + sum_i B_ij s
+    tanh(h_i / s).
+    """
     for targets, sources, strength in network.levels:
         felt = saturation * np.tanh(drive[:, sources] / saturation)
         drive[:, targets] += felt @ strength
     return drive
 
 
-# Genes and droplets --------------------------------------------------------------------------------------------------
+# Genes and droplets -----------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -403,7 +509,9 @@ def _draw_genes(settings: SimulationSettings, perturbed: np.ndarray, rng: np.ran
     if spread > 0:
         certainty = mean * (1 - mean) / spread**2 - 1  # a Beta with this mean and standard deviation
         # A complete knock-down would be the logarithm of zero.
-        knockdown[perturbed] = np.minimum(rng.beta(mean * certainty, (1 - mean) * certainty, len(perturbed)), 0.99)
+        knockdown[perturbed] = np.minimum(
+            rng.beta(mean * certainty, (1 - mean) * certainty, len(perturbed)), 0.99
+        )
     measured[rng.choice(perturbed, settings.unmeasured, replace=False)] = False
     width = max(3, len(str(n)))
     weights = rng.lognormal(0.0, 0.5, m)
@@ -418,7 +526,9 @@ def _draw_genes(settings: SimulationSettings, perturbed: np.ndarray, rng: np.ran
         mito_base=weights / weights.sum() if m else weights,
         silent=np.zeros(n, dtype=bool),
     )
-    genes.silent[rng.choice(perturbed, settings.silent, replace=False)] = True  # drawn last: without silent genes nothing else changes
+    genes.silent[rng.choice(perturbed, settings.silent, replace=False)] = (
+        True  # drawn last: without silent genes nothing else changes
+    )
     return genes
 
 
@@ -432,9 +542,15 @@ class _Droplets:
     escaped: np.ndarray  # (cells,) bool
 
 
-def _draw_droplets(settings: SimulationSettings, perturbed: np.ndarray, rng: np.random.Generator) -> _Droplets:
+def _draw_droplets(
+    settings: SimulationSettings, perturbed: np.ndarray, rng: np.random.Generator
+) -> _Droplets:
     n = settings.cells
-    targets: list[tuple[int, ...]] = [(), *((int(gene),) for gene in perturbed), *_draw_pairs(perturbed, settings.pairs, rng)]
+    targets: list[tuple[int, ...]] = [
+        (),
+        *((int(gene),) for gene in perturbed),
+        *_draw_pairs(perturbed, settings.pairs, rng),
+    ]
     controls = round(n * settings.control_share)
     # As even as it goes, so that the number of cells per perturbation is known beforehand.
     even = np.arange(n - controls) % (len(targets) - 1) + 1
@@ -458,19 +574,28 @@ def _draw_pairs(perturbed: np.ndarray, count: int, rng: np.random.Generator) -> 
     return [(int(perturbed[first[i]]), int(perturbed[second[i]])) for i in chosen]
 
 
-# Counts --------------------------------------------------------------------------------------------------------------
+# Counts -----------------------------------------------------------------------------------------------------
 
 
 def _draw_counts(
-    settings: SimulationSettings, network: _Network, genes: _Genes, droplets: _Droplets, dose: np.ndarray, rng: np.random.Generator
+    settings: SimulationSettings,
+    network: _Network,
+    genes: _Genes,
+    droplets: _Droplets,
+    dose: np.ndarray,
+    rng: np.random.Generator,
 ) -> sparse.csr_matrix:
-    """(cells, measured genes + mitochondrial genes) float32, a chunk of cells dense at a time. dose: (labels, genes) forced changes."""
+    """(cells, measured genes + mitochondrial genes) float32, a chunk of cells dense at a time. dose: (labels,
+    genes) forced changes.
+    """
     size = max(1, _CHUNK_VALUES // (settings.genes + settings.mitochondrial_genes))
     blocks = []
     for start in range(0, settings.cells, size):
         chunk = np.arange(start, min(start + size, settings.cells))
         drive = dose[droplets.label[chunk]] * ~droplets.escaped[chunk, None]
-        counts = _draw_cells(settings, network, genes, drive, droplets.batch[chunk], droplets.low_quality[chunk], rng)
+        counts = _draw_cells(
+            settings, network, genes, drive, droplets.batch[chunk], droplets.low_quality[chunk], rng
+        )
         double = np.flatnonzero(droplets.partner[chunk] >= 0)
         if len(double):
             second = dose[droplets.partner[chunk[double]]]
@@ -489,9 +614,14 @@ def _log_doses(targets: list[tuple[int, ...]], knockdown: np.ndarray) -> np.ndar
 
 
 def _draw_interactions(
-    settings: SimulationSettings, perturbed: np.ndarray, targets: list[tuple[int, ...]], rng: np.random.Generator
+    settings: SimulationSettings,
+    perturbed: np.ndarray,
+    targets: list[tuple[int, ...]],
+    rng: np.random.Generator,
 ) -> np.ndarray:
-    """(labels, genes) log fold change that a combination forces beyond those of its genes; the first combinations drawn interact."""
+    """(labels, genes) log fold change that a combination forces beyond those of its genes; the first
+    combinations drawn interact.
+    """
     beyond = np.zeros((len(targets), settings.genes), dtype=np.float32)
     pairs = [row for row, hit in enumerate(targets) if len(hit) > 1]
     untouched = np.setdiff1d(np.arange(settings.genes), perturbed)
@@ -510,7 +640,9 @@ def _draw_cells(
     low_quality: np.ndarray,
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """(cells, measured + mitochondrial genes) counts of cells whose guides force the log fold changes `drive` (cells, genes)."""
+    """(cells, measured + mitochondrial genes) counts of cells whose guides force the log fold changes `drive`
+    (cells, genes).
+    """
     n, size = drive.shape
     phase = rng.uniform(0.0, 2.0 * np.pi, n)
     basal = np.stack([np.cos(phase), np.sin(phase)], axis=1) @ genes.loadings
@@ -520,16 +652,34 @@ def _draw_cells(
     level = np.exp(activity - hidden + (genes.log_base + genes.batch_effects)[batch].astype(np.float32))
     level /= level.sum(axis=1, keepdims=True)
 
-    library = settings.library_median * rng.lognormal(0.0, settings.library_spread, n) * np.where(low_quality, 0.25, 1.0)
-    odds = settings.mitochondrial_share / (1 - settings.mitochondrial_share) * rng.lognormal(0.0, 0.3, n) * np.where(low_quality, 5.0, 1.0)
+    library = (
+        settings.library_median
+        * rng.lognormal(0.0, settings.library_spread, n)
+        * np.where(low_quality, 0.25, 1.0)
+    )
+    odds = (
+        settings.mitochondrial_share
+        / (1 - settings.mitochondrial_share)
+        * rng.lognormal(0.0, 0.3, n)
+        * np.where(low_quality, 5.0, 1.0)
+    )
     mito = odds / (1 + odds) if len(genes.mito_base) else np.zeros(n)
-    mean = np.concatenate([level[:, genes.measured] * (library * (1 - mito))[:, None], (library * mito)[:, None] * genes.mito_base], axis=1)
+    mean = np.concatenate(
+        [
+            level[:, genes.measured] * (library * (1 - mito))[:, None],
+            (library * mito)[:, None] * genes.mito_base,
+        ],
+        axis=1,
+    )
     if settings.over_dispersion > 0:
-        mean *= rng.standard_gamma(1.0 / settings.over_dispersion, mean.shape, dtype=np.float32) * settings.over_dispersion
+        mean *= (
+            rng.standard_gamma(1.0 / settings.over_dispersion, mean.shape, dtype=np.float32)
+            * settings.over_dispersion
+        )
     return rng.poisson(mean).astype(np.float32)
 
 
-# What is handed over -------------------------------------------------------------------------------------------------
+# What is handed over ----------------------------------------------------------------------------------------
 
 
 def _edge_table(network: _Network, names: np.ndarray) -> pd.DataFrame:
@@ -549,15 +699,28 @@ def _interaction_table(beyond: np.ndarray, targets: list[tuple[int, ...]], names
     rows, columns = np.nonzero(beyond)
     labels = [keys.PAIR_SEPARATOR.join(names[list(hit)]) for hit in targets]
     table = pd.DataFrame(
-        {keys.PERTURBATION: [labels[row] for row in rows], keys.TARGET: names[columns], keys.WEIGHT: beyond[rows, columns]}
+        {
+            keys.PERTURBATION: [labels[row] for row in rows],
+            keys.TARGET: names[columns],
+            keys.WEIGHT: beyond[rows, columns],
+        }
     )
     return table.sort_values([keys.PERTURBATION, keys.TARGET], ignore_index=True)
 
 
-def _annotate(settings: SimulationSettings, network: _Network, genes: _Genes, droplets: _Droplets, counts: sparse.csr_matrix) -> AnnData:
+def _annotate(
+    settings: SimulationSettings,
+    network: _Network,
+    genes: _Genes,
+    droplets: _Droplets,
+    counts: sparse.csr_matrix,
+) -> AnnData:
     import anndata
 
-    names = np.array([keys.PAIR_SEPARATOR.join(genes.names[list(hit)]) or CONTROL_LABEL for hit in droplets.targets], dtype=object)
+    names = np.array(
+        [keys.PAIR_SEPARATOR.join(genes.names[list(hit)]) or CONTROL_LABEL for hit in droplets.targets],
+        dtype=object,
+    )
     doublet = droplets.partner >= 0
     obs = pd.DataFrame(
         {
@@ -582,9 +745,13 @@ def _gene_table(settings: SimulationSettings, network: _Network, genes: _Genes) 
     perturbed = np.isin(np.arange(settings.genes), network.perturbed)
     return pd.DataFrame(
         {
-            "base_mean": np.concatenate([(nuclear * base / base.sum())[kept], settings.mitochondrial_share * genes.mito_base]),
+            "base_mean": np.concatenate(
+                [(nuclear * base / base.sum())[kept], settings.mitochondrial_share * genes.mito_base]
+            ),
             "perturbed": np.concatenate([perturbed[kept], np.zeros(mito, dtype=bool)]),
-            "knockdown": np.concatenate([np.where(perturbed, genes.knockdown, np.nan)[kept], np.full(mito, np.nan)]),
+            "knockdown": np.concatenate(
+                [np.where(perturbed, genes.knockdown, np.nan)[kept], np.full(mito, np.nan)]
+            ),
             "silent": np.concatenate([genes.silent[kept], np.zeros(mito, dtype=bool)]),
             "mitochondrial": np.repeat([False, True], [int(kept.sum()), mito]),
         },

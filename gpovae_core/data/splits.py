@@ -18,11 +18,13 @@ if TYPE_CHECKING:
 
 
 def split_cells(labels: pd.Series, settings: DataSettings) -> pd.Series:
-    """Cell id -> TRAIN, VALIDATION, TEST or UNSEEN; shares of settings.train_fraction and validation_fraction in every perturbation.
+    """Cell id -> TRAIN, VALIDATION, TEST or UNSEEN; shares of settings.train_fraction and validation_fraction
+    in every perturbation.
 
-    labels: cell id -> canonical label. Drawn per perturbation over the sorted ids, so neither the order of the file nor the
-    other perturbations matter. Cells of `settings.unseen` are UNSEEN, all of them (section 4 of the method: they must not
-    train, stop the training, or stand in as controls). Raises SettingsError for an unknown perturbation there.
+    labels: cell id -> canonical label. Drawn per perturbation over the sorted ids, so neither the order of
+    the file nor the other perturbations matter. Cells of `settings.unseen` are UNSEEN, all of them (section 4
+    of the method: they must not train, stop the training, or stand in as controls). Raises SettingsError for
+    an unknown perturbation there.
     """
     import pandas as pd
 
@@ -42,7 +44,8 @@ def split_cells(labels: pd.Series, settings: DataSettings) -> pd.Series:
 
 
 def split_sizes(n: int, train: float, validation: float) -> tuple[int, int]:
-    """Cells for training and validation out of n; the rest is for the test, and each of the three gets at least one.
+    """Cells for training and validation out of n; the rest is for the test, and each of the three gets at
+    least one.
 
     Raises ValueError for n < 3.
     """
@@ -54,16 +57,24 @@ def split_sizes(n: int, train: float, validation: float) -> tuple[int, int]:
 
 
 def unseen_perturbations(wanted: Sequence[str], known: Sequence[str]) -> set[str]:
-    """The canonical labels of `wanted` ('B+A' is 'A+B'). Raises SettingsError where one is unknown or too few stay to train on."""
+    """The canonical labels of `wanted` ('B+A' is 'A+B'). Raises SettingsError where one is unknown or too few
+    stay to train on.
+    """
     perturbations = set(known) - {keys.CONTROL}
-    canonical = {name: keys.PAIR_SEPARATOR.join(sorted(part.strip() for part in name.split(keys.PAIR_SEPARATOR))) for name in wanted}
+    canonical = {
+        name: keys.PAIR_SEPARATOR.join(sorted(part.strip() for part in name.split(keys.PAIR_SEPARATOR)))
+        for name in wanted
+    }
     unknown = sorted(name for name, label in canonical.items() if label not in perturbations)
     if unknown:
         raise SettingsError(_unknown_message(unknown, sorted(perturbations)))
     chosen = set(canonical.values())
     if chosen and len(perturbations - chosen) < 2:
         left = len(perturbations - chosen)
-        raise SettingsError(f"unseen holds out {len(chosen)} of {len(perturbations)} perturbations; {left} to train on, at least 2 needed.")
+        raise SettingsError(
+            f"unseen holds out {len(chosen)} of {len(perturbations)} perturbations; {left} to train on, at "
+            "least 2 needed."
+        )
     return chosen
 
 
@@ -71,6 +82,15 @@ def _unknown_message(unknown: list[str], known: list[str]) -> str:
     from difflib import get_close_matches
 
     folds = {name.casefold(): name for name in known}
-    near = [folds[match] for name in unknown for match in get_close_matches(name.casefold(), list(folds), n=2)]
-    advice = f"Did you mean {', '.join(near)}?" if near else f"Perturbations are {', '.join(known[:8])}{', ...' if len(known) > 8 else ''}."
-    return f"unseen names {', '.join(repr(name) for name in unknown)}, which no kept cell is labelled with. {advice}"
+    near = [
+        folds[match] for name in unknown for match in get_close_matches(name.casefold(), list(folds), n=2)
+    ]
+    advice = (
+        f"Did you mean {', '.join(near)}?"
+        if near
+        else f"Perturbations are {', '.join(known[:8])}{', ...' if len(known) > 8 else ''}."
+    )
+    return (
+        f"unseen names {', '.join(repr(name) for name in unknown)}, which no kept cell is labelled with. "
+        f"{advice}"
+    )

@@ -1,7 +1,8 @@
 """Counts that are too large to be held: rows of a sparse matrix on disk, read when they are asked for.
 
-Whatever works on counts takes either a CSR matrix in memory or a `StoredCounts`; both answer `counts[rows]` with a CSR matrix of
-these rows, and the functions at the end of this file go through either without a second copy of the whole.
+Whatever works on counts takes either a CSR matrix in memory or a `StoredCounts`; both answer `counts[rows]`
+with a CSR matrix of these rows, and the functions at the end of this file go through either without a second
+copy of the whole.
 """
 
 from __future__ import annotations
@@ -31,9 +32,11 @@ _STALE_SECONDS = 24 * 3600
 
 
 class StoredCounts:
-    """(n_obs, n_vars) raw counts as CSR float32: the matrix X of an .h5ad file that is neither compressed nor cut into chunks.
+    """(n_obs, n_vars) raw counts as CSR float32: the matrix X of an .h5ad file that is neither compressed nor
+    cut into chunks.
 
-    Plain reads, no memory map: what was read stays in the system's cache and does not count as memory of this process.
+    Plain reads, no memory map: what was read stays in the system's cache and does not count as memory of this
+    process.
     """
 
     dtype = np.dtype(np.float32)
@@ -73,7 +76,9 @@ class StoredCounts:
         starts, lengths = self._starts[rows], self.lengths[rows]
         indptr = np.concatenate([[0], np.cumsum(lengths)])
         data, indices = np.empty(indptr[-1], np.float32), np.empty(indptr[-1], np.int32)
-        jumps = np.flatnonzero(starts[1:] != starts[:-1] + lengths[:-1]) + 1  # rows that follow one another are read together
+        jumps = (
+            np.flatnonzero(starts[1:] != starts[:-1] + lengths[:-1]) + 1
+        )  # rows that follow one another are read together
         for first, end in pairwise([0, *jumps.tolist(), len(starts)]):
             if first < end:
                 part = slice(indptr[first], indptr[end])
@@ -81,13 +86,19 @@ class StoredCounts:
         return sparse.csr_matrix((data, indices, indptr), shape=(len(starts), self.shape[1]))
 
     def sum(self, axis: int) -> np.ndarray:
-        """Sums over cells (axis 0, float64) or genes (axis 1, float32 as those of a matrix: whole numbers below 2^24 are exact)."""
+        """Sums over cells (axis 0, float64) or genes (axis 1, float32 as those of a matrix: whole numbers
+        below 2^24 are exact).
+        """
         if axis == 0:
-            return np.sum([np.bincount(b.indices, b.data, minlength=self.shape[1]) for _, b in row_blocks(self)], axis=0)
+            return np.sum(
+                [np.bincount(b.indices, b.data, minlength=self.shape[1]) for _, b in row_blocks(self)], axis=0
+            )
         return np.concatenate([np.asarray(block.sum(axis=1)).ravel() for _, block in row_blocks(self)])
 
     def write_as(self, path: Path) -> None:
-        """An .h5ad file at `path` with these rows as X and nothing else; a temporary file with just these is moved there."""
+        """An .h5ad file at `path` with these rows as X and nothing else; a temporary file with just these is
+        moved there.
+        """
         if self.whole and self._file.temporary:
             self._file.move(path)
             return
@@ -98,7 +109,9 @@ class StoredCounts:
 
 
 class _OpenFile:
-    """Two runs of numbers in a file, float32 values and int32 columns; a lock, since readers share the position in the file."""
+    """Two runs of numbers in a file, float32 values and int32 columns; a lock, since readers share the
+    position in the file.
+    """
 
     def __init__(self, path: Path, places: tuple[int, ...], temporary: bool) -> None:
         self.path, self.temporary = path, temporary
@@ -159,7 +172,9 @@ class CountsWriter:
         """block: (len(rows), n_vars) with sorted columns; rows: where its rows stand in the file."""
         arrays = (block.data.astype("<f4", copy=False), block.indices.astype("<i4", copy=False))
         for place, array in zip(self._places, arrays, strict=True):
-            for row, start, end in zip(rows.tolist(), block.indptr[:-1].tolist(), block.indptr[1:].tolist(), strict=True):
+            for row, start, end in zip(
+                rows.tolist(), block.indptr[:-1].tolist(), block.indptr[1:].tolist(), strict=True
+            ):
                 self._stream.seek(place + 4 * int(self._indptr[row]))
                 self._stream.write(array[start:end].data)
 
@@ -173,7 +188,9 @@ class CountsWriter:
 
 
 def scratch_file() -> Path:
-    """A new empty file beside the kept cells, for counts on their way; leftovers of killed processes are removed."""
+    """A new empty file beside the kept cells, for counts on their way; leftovers of killed processes are
+    removed.
+    """
     folder = cache_folder() / SCRATCH
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.glob("*.h5ad"):
@@ -207,7 +224,9 @@ def rows_of(counts: Any, rows: np.ndarray) -> Any:
 
 
 def row_blocks(counts: Any) -> Iterator[tuple[slice, Any]]:
-    """(rows, their counts) in order: counts in memory as one block, those on disk about BLOCK values at a time."""
+    """(rows, their counts) in order: counts in memory as one block, those on disk about BLOCK values at a
+    time.
+    """
     if not isinstance(counts, StoredCounts):
         yield slice(0, counts.shape[0]), counts
         return
@@ -216,7 +235,9 @@ def row_blocks(counts: Any) -> Iterator[tuple[slice, Any]]:
 
 
 def cuts(lengths: np.ndarray, most: int) -> Iterator[slice]:
-    """Consecutive slices over `lengths` whose sum is at most `most` each, or that hold a single longer one."""
+    """Consecutive slices over `lengths` whose sum is at most `most` each, or that hold a single longer
+    one.
+    """
     reached = np.cumsum(lengths)
     start = 0
     while start < len(lengths):

@@ -11,7 +11,7 @@ import numpy as np
 from gpovae_core import keys
 from gpovae_core.data.backed import FileMatrix
 from gpovae_core.data.counts import as_csr, find_counts
-from gpovae_core.data.effects import log_expression
+from gpovae_core.data.expression import log_expression
 from gpovae_core.data.genes import find_gene_names
 from gpovae_core.data.io import duplicate_cell_ids
 from gpovae_core.data.labels import Labels, column_of, find_label_column, read_labels
@@ -37,10 +37,11 @@ FEWEST_PERTURBATIONS = 2
 
 @dataclass(frozen=True)
 class Reading:
-    """The usable part of a file in an order of its own: cells sorted by id, genes by name, so that file order cannot matter.
+    """The usable part of a file in an order of its own: cells sorted by id, genes by name, so that file order
+    cannot matter.
 
-    counts: (n_obs, n_vars) raw counts, CSR float32, on disk where they are too large to be held; labels: cell id -> canonical label;
-    obs: the file's columns of these cells.
+    counts: (n_obs, n_vars) raw counts, CSR float32, on disk where they are too large to be held; labels: cell
+    id -> canonical label; obs: the file's columns of these cells.
     """
 
     counts: sparse.csr_matrix | StoredCounts
@@ -53,7 +54,9 @@ class Reading:
 
 @dataclass(frozen=True)
 class Examination:
-    """problems: errors and warnings; summary: plain values for JSON; reading: what can be used, None where an error stops it."""
+    """problems: errors and warnings; summary: plain values for JSON; reading: what can be used, None where an
+    error stops it.
+    """
 
     problems: tuple[Problem, ...]
     summary: dict[str, Any]
@@ -88,27 +91,40 @@ class _Findings:
 
 
 def examine(
-    cells: AnnData | BackedCells, settings: DataSettings, scratch: Path | None = None, progress: Callable[[float], None] | None = None
+    cells: AnnData | BackedCells,
+    settings: DataSettings,
+    scratch: Path | None = None,
+    progress: Callable[[float], None] | None = None,
 ) -> Examination:
     """Everything wrong with `cells` under `settings`, and what training would use of them.
 
-    scratch: where counts that are too large to be held are written in the order of a Reading; a temporary file where None.
+    scratch: where counts that are too large to be held are written in the order of a Reading; a temporary
+    file where None.
     """
     found = _Findings()
     repeated = duplicate_cell_ids(cells)
     found.add([repeated] if repeated else [])
     if cells.n_obs == 0 or cells.n_vars == 0:
-        found.error("no-cells" if cells.n_obs == 0 else "no-genes", f"The data hold {cells.n_obs:,} cells and {cells.n_vars:,} genes.")
+        found.error(
+            "no-cells" if cells.n_obs == 0 else "no-genes",
+            f"The data hold {cells.n_obs:,} cells and {cells.n_vars:,} genes.",
+        )
         return Examination(tuple(found.problems), _basics(cells))
     counts = find_counts(cells, settings.counts_layer)
     found.add(counts.problems, counts.notes)
     var = cast("pd.DataFrame", cells.var) if counts.var is None else counts.var
-    totals = None if counts.matrix is None else np.asarray(counts.matrix.sum(axis=0), dtype=np.float64).ravel()
+    totals = (
+        None if counts.matrix is None else np.asarray(counts.matrix.sum(axis=0), dtype=np.float64).ravel()
+    )
     names = find_gene_names(var, settings.symbol_column, totals)
     found.add(names.problems, names.notes)
     column, labels = _labels(cells, names.names, names.ids, settings, found)
 
-    summary = _basics(cells) | {"genes": len(names.names), "counts_from": counts.source, "label_column": column or ""}
+    summary = _basics(cells) | {
+        "genes": len(names.names),
+        "counts_from": counts.source,
+        "label_column": column or "",
+    }
     summary |= {"control_label": labels.control_label, "simulated": bool(cells.uns.get("simulated", False))}
     if labels.canonical is None or counts.matrix is None or not names.usable or repeated:
         return Examination(tuple(found.problems), summary | {"notes": found.notes})
@@ -123,12 +139,18 @@ def _basics(cells: AnnData | BackedCells) -> dict[str, Any]:
 
 
 def _labels(
-    cells: AnnData | BackedCells, genes: Sequence[str], ids: dict[str, str], settings: DataSettings, found: _Findings
+    cells: AnnData | BackedCells,
+    genes: Sequence[str],
+    ids: dict[str, str],
+    settings: DataSettings,
+    found: _Findings,
 ) -> tuple[str | None, Labels]:
     hint = cells.uns.get("control_label")
     hint = str(hint) if isinstance(hint, str | np.str_) else None
     obs, var = cast("pd.DataFrame", cells.obs), cast("pd.DataFrame", cells.var)
-    column, problems, notes = find_label_column(obs, set(genes), settings.label_column, settings.control_label or hint)
+    column, problems, notes = find_label_column(
+        obs, set(genes), settings.label_column, settings.control_label or hint
+    )
     if column is None and settings.label_column is None and find_label_column(var, set(cells.obs_names))[0]:
         text = "The rows look like genes and the columns like cells: the labels are in var instead of obs."
         problems = [Problem("transposed", text, "Write `adata.T` instead.")]
@@ -147,13 +169,21 @@ class _Store:
     path: Path | None
     tell: Callable[[float], None]
 
-    def counts(self, matrix: Any, rows: np.ndarray, columns: np.ndarray, wanted: bool) -> sparse.csr_matrix | StoredCounts:
-        """(len(rows), len(columns)) these rows and columns in this order; wanted: False where an error stops the work anyway."""
+    def counts(
+        self, matrix: Any, rows: np.ndarray, columns: np.ndarray, wanted: bool
+    ) -> sparse.csr_matrix | StoredCounts:
+        """(len(rows), len(columns)) these rows and columns in this order; wanted: False where an error stops
+        the work anyway.
+        """
         if not isinstance(matrix, FileMatrix):
             chosen = as_csr(matrix[rows])[:, columns]
             chosen.sort_indices()
             return chosen
-        return matrix.store(rows, columns, self.path, self.tell) if wanted else as_csr(np.zeros((0, len(columns))))
+        return (
+            matrix.store(rows, columns, self.path, self.tell)
+            if wanted
+            else as_csr(np.zeros((0, len(columns))))
+        )
 
 
 def _select(
@@ -169,7 +199,10 @@ def _select(
     """The cells that stay, sorted; every one that does not goes into found.dropped with its reason."""
     assert labels.canonical is not None
     for reason, names in labels.left_out.items():
-        found.dropped += [Dropped(what="cells", name=name or "(empty)", count=n, reason=reason) for name, n in sorted(names.items())]
+        found.dropped += [
+            Dropped(what="cells", name=name or "(empty)", count=n, reason=reason)
+            for name, n in sorted(names.items())
+        ]
     unlabelled = labels.left_out.get("no label", {}).get("", 0)
     if unlabelled:
         found.warn("cells-without-label", f"Left out: {counted(unlabelled, 'cell')} without a label.")
@@ -200,7 +233,9 @@ def _reading(
     obs = cast("pd.DataFrame", cells.obs).iloc[rows].copy()
     obs.index = obs.index.astype(str)
     labels = pd.Series(canonical[rows], index=obs.index, name=keys.PERTURBATION, dtype=object)
-    return Reading(counts, genes, {gene: ids[gene] for gene in genes if gene in ids}, labels, obs, tuple(found.dropped))
+    return Reading(
+        counts, genes, {gene: ids[gene] for gene in genes if gene in ids}, labels, obs, tuple(found.dropped)
+    )
 
 
 def _not_empty(matrix: Any, kept: np.ndarray, found: _Findings) -> np.ndarray:
@@ -214,9 +249,16 @@ def _not_empty(matrix: Any, kept: np.ndarray, found: _Findings) -> np.ndarray:
 
 
 def _strong_enough(
-    matrix: Any, rows: np.ndarray, genes: list[str], labels: np.ndarray, settings: DataSettings, found: _Findings
+    matrix: Any,
+    rows: np.ndarray,
+    genes: list[str],
+    labels: np.ndarray,
+    settings: DataSettings,
+    found: _Findings,
 ) -> np.ndarray:
-    """(len(rows),) bool: all True, unless only strongly knocked-down cells are wanted. labels: those of the rows."""
+    """(len(rows),) bool: all True, unless only strongly knocked-down cells are wanted. labels: those of the
+    rows.
+    """
     if not settings.strong_knockdown_only:
         return np.ones(len(labels), dtype=bool)
     targets = np.flatnonzero(np.isin(np.array(genes), sorted(_targets(labels))))
@@ -231,14 +273,21 @@ def _strong_enough(
         found.dropped.append(Dropped(what="cells", name=name, count=n, reason=reason))
     unmeasured = sorted(_targets(labels) - set(genes))
     if unmeasured:
-        found.notes.append(f"The knock-down of unmeasured targets cannot be checked; their cells were all kept: {_listed(unmeasured)}.")
+        found.notes.append(
+            "The knock-down of unmeasured targets cannot be checked; their cells were all kept: "
+            f"{_listed(unmeasured)}."
+        )
     return strong
 
 
-def strong_knockdown(expression: sparse.csr_matrix, genes: Sequence[str], labels: np.ndarray, percentile: float) -> np.ndarray:
-    """(n_obs,) bool: every measured target of the cell is at or below that percentile of its expression in control cells.
+def strong_knockdown(
+    expression: sparse.csr_matrix, genes: Sequence[str], labels: np.ndarray, percentile: float
+) -> np.ndarray:
+    """(n_obs,) bool: every measured target of the cell is at or below that percentile of its expression in
+    control cells.
 
-    expression: (n_obs, n_vars) log-normalised; labels: (n_obs,) canonical. Controls, and cells whose targets are not measured, stay.
+    expression: (n_obs, n_vars) log-normalised; labels: (n_obs,) canonical. Controls, and cells whose targets
+    are not measured, stay.
     """
     column = {gene: i for i, gene in enumerate(genes)}
     by_column = expression.tocsc()
@@ -253,18 +302,29 @@ def strong_knockdown(expression: sparse.csr_matrix, genes: Sequence[str], labels
 
 
 def _enough_cells(labels: np.ndarray, kept: np.ndarray, min_cells: int, found: _Findings) -> np.ndarray:
-    """(n_obs,) bool: cells of perturbations with enough of them; adds the problems of too few cells, controls, perturbations."""
+    """(n_obs,) bool: cells of perturbations with enough of them; adds the problems of too few cells,
+    controls, perturbations.
+    """
     names, n = np.unique(labels[kept].astype(str), return_counts=True)
     counts = dict(zip(names.tolist(), n.tolist(), strict=True))
     controls = counts.pop(keys.CONTROL, 0)
     least = max(min_cells, FEWEST_CELLS)
     if controls < least:
-        hint = "Effects are measured against controls: add control cells, or lower min_cells if so few must do."
-        found.error("too-few-controls", f"{counted(controls, 'control cell')}; at least {least:,} are needed.", hint)
+        hint = (
+            "Effects are measured against controls: add control cells, or lower min_cells if so few must do."
+        )
+        found.error(
+            "too-few-controls", f"{counted(controls, 'control cell')}; at least {least:,} are needed.", hint
+        )
     small = {name: count for name, count in counts.items() if count < least}
     if small:
-        found.dropped += [Dropped(what="perturbation", name=k, count=v, reason=f"fewer than {least} cells") for k, v in small.items()]
-        shown = _listed([f"{name} ({count})" for name, count in sorted(small.items(), key=lambda item: item[1])])
+        found.dropped += [
+            Dropped(what="perturbation", name=k, count=v, reason=f"fewer than {least} cells")
+            for k, v in small.items()
+        ]
+        shown = _listed(
+            [f"{name} ({count})" for name, count in sorted(small.items(), key=lambda item: item[1])]
+        )
         text = f"Left out, because they have fewer than {least} cells: {shown}."
         found.warn("few-cells", text, "The limit is the setting min_cells.")
     left = sorted(set(counts) - set(small))
@@ -277,7 +337,9 @@ def _too_few_perturbations(left: list[str], small: int, least: int, found: _Find
     got = f"only {left[0]}" if left else "none"
     after = f" after leaving out {small:,} with fewer than {least} cells" if small else ""
     code = "single-perturbation" if left else "no-perturbations"
-    message = f"A network needs at least {FEWEST_PERTURBATIONS} perturbations to compare; there is {got}{after}."
+    message = (
+        f"A network needs at least {FEWEST_PERTURBATIONS} perturbations to compare; there is {got}{after}."
+    )
     found.error(code, message, "Check label_column" + (", or lower min_cells." if small else "."))
 
 
@@ -295,7 +357,8 @@ def _summarise(reading: Reading, found: _Findings) -> dict[str, Any]:
     unmeasured = sorted(_targets(reading.labels) - set(reading.genes))
     if unmeasured:
         text = (
-            f"Perturbed but not measured: {_listed(unmeasured)} ({len(unmeasured):,} of {len(_targets(reading.labels)):,} perturbed genes)."
+            f"Perturbed but not measured: {_listed(unmeasured)} ({len(unmeasured):,} of "
+            f"{len(_targets(reading.labels)):,} perturbed genes)."
         )
         found.warn("unmeasured-targets", text, "Edges can start there, but none can be seen to end there.")
     return {

@@ -1,7 +1,8 @@
-"""What a score has to be compared with: predictions that need no model, and the most that the reference's noise allows.
+"""What a score has to be compared with: predictions that need no model, and the most that the reference's
+noise allows.
 
-Why both: on held-out cells the published model scored 0.54 to 0.75 where the plain mean of the training cells scored
-0.64 to 0.81 and the data agreed with itself by 0.65 to 0.82 (MODEL.md section 5).
+Why both: on held-out cells the published model scored 0.54 to 0.75 where the plain mean of the training cells
+scored 0.64 to 0.81 and the data agreed with itself by 0.65 to 0.82 (MODEL.md section 5).
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import pandas as pd
 from scipy import sparse
 
 from gpovae_core import keys
-from gpovae_core.data.effects import log_expression
+from gpovae_core.data.expression import log_expression
 from gpovae_core.data.schema import PreparedCells
 from gpovae_core.data.store import rows_of
 from gpovae_core.evaluation.response import mean, median
@@ -23,7 +24,9 @@ from gpovae_core.evaluation.response import mean, median
 Expression = sparse.csr_matrix | np.ndarray
 
 EMBEDDING_CELLS = 20_000
-"""Training cells behind the gene embeddings of the linear model at most; more of them do not change its components."""
+"""Training cells behind the gene embeddings of the linear model at most; more of them do not change its
+components.
+"""
 EMBEDDING_SIZES = (2, 5, 10, 20, 40)
 RIDGES = (0.01, 0.1, 1.0, 10.0, 100.0)
 """Choices of the linear model, tried on the validation cells."""
@@ -32,10 +35,14 @@ RIDGES = (0.01, 0.1, 1.0, 10.0, 100.0)
 def baseline_predictions(training: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """Predictions without a model, from the effects in the training cells: name -> (perturbations x genes).
 
-    training: (perturbations x genes), a row of NaN where a perturbation has no training cells (unseen ones). `additive` is there where
-    the data have combinations.
+    training: (perturbations x genes), a row of NaN where a perturbation has no training cells (unseen ones).
+    `additive` is there where the data have combinations.
     """
-    predictions = {"train_mean": training, "perturbation_mean": perturbation_mean(training), "no_effect": no_effect(training)}
+    predictions = {
+        "train_mean": training,
+        "perturbation_mean": perturbation_mean(training),
+        "no_effect": no_effect(training),
+    }
     if any(keys.PAIR_SEPARATOR in str(name) for name in training.index):
         predictions["additive"] = additive(training)
     return predictions
@@ -46,33 +53,47 @@ def additive(training: pd.DataFrame) -> pd.DataFrame:
 
     NaN for a combination of which a gene was never perturbed alone.
     """
-    rows = [training.reindex(str(name).split(keys.PAIR_SEPARATOR)).sum(axis=0, skipna=False) for name in training.index]
+    rows = [
+        training.reindex(str(name).split(keys.PAIR_SEPARATOR)).sum(axis=0, skipna=False)
+        for name in training.index
+    ]
     return pd.DataFrame(np.stack(rows), index=training.index, columns=training.columns)
 
 
 @dataclass(frozen=True)
 class LinearModel:
-    """prediction: (perturbations x genes); components, ridge: as chosen on the validation cells; None where nothing could be fitted."""
+    """prediction: (perturbations x genes); components, ridge: as chosen on the validation cells; None where
+    nothing could be fitted.
+    """
 
     prediction: pd.DataFrame
     components: int | None
     ridge: float | None
 
 
-def linear_model(prepared: PreparedCells, expression: Any, training: pd.DataFrame, validation: pd.DataFrame, seed: int = 0) -> LinearModel:
+def linear_model(
+    prepared: PreparedCells, expression: Any, training: pd.DataFrame, validation: pd.DataFrame, seed: int = 0
+) -> LinearModel:
     """Effects as a bilinear function of gene embeddings: E = b + P W G', both ridge-regressed in closed form.
 
-    G (genes x k): scores of the genes in a PCA of training cells (`gene_embedding`); P: the rows of G of the perturbed genes, summed
-    for a combination; b: mean effect over perturbations. As in Ahlmann-Eltze, Huber and Anders (Nature Methods 2025), with k and the
-    ridge chosen by squared error on `validation`. It predicts perturbations without cells too; one whose gene is not measured gets b.
-    expression: `log_expression` of all cells; training, validation: (perturbations x genes) effects there.
+    G (genes x k): scores of the genes in a PCA of training cells (`gene_embedding`); P: the rows of G of the
+    perturbed genes, summed for a combination; b: mean effect over perturbations. As in Ahlmann-Eltze, Huber
+    and Anders (Nature Methods 2025), with k and the ridge chosen by squared error on `validation`. It
+    predicts perturbations without cells too; one whose gene is not measured gets b. expression:
+    `log_expression` of all cells; training, validation: (perturbations x genes) effects there.
     """
     genes = list(training.columns)
     names = [str(name) for name in training.index]
     fitted = np.flatnonzero(np.isfinite(training.to_numpy()).all(axis=1))
     empty = LinearModel(perturbation_mean(training), None, None)
-    known = [row for row in fitted if all(part in training.columns for part in names[row].split(keys.PAIR_SEPARATOR))]
-    embedding = gene_embedding(rows_of(expression, np.flatnonzero(prepared.where(splits=(keys.TRAIN,)))), max(EMBEDDING_SIZES), seed)
+    known = [
+        row
+        for row in fitted
+        if all(part in training.columns for part in names[row].split(keys.PAIR_SEPARATOR))
+    ]
+    embedding = gene_embedding(
+        rows_of(expression, np.flatnonzero(prepared.where(splits=(keys.TRAIN,)))), max(EMBEDDING_SIZES), seed
+    )
     if len(known) < 2 or embedding.shape[1] == 0:
         return empty
     place = {gene: i for i, gene in enumerate(genes)}
@@ -91,29 +112,41 @@ def linear_model(prepared: PreparedCells, expression: Any, training: pd.DataFram
             if best is None or error < best[0]:
                 best = (error, guess, size, ridge)
     assert best is not None
-    return LinearModel(pd.DataFrame(best[1], index=training.index, columns=training.columns), best[2], best[3])
+    return LinearModel(
+        pd.DataFrame(best[1], index=training.index, columns=training.columns), best[2], best[3]
+    )
 
 
-def bilinear_weights(genes: np.ndarray, perturbations: np.ndarray, effects: np.ndarray, ridge: float) -> np.ndarray:
+def bilinear_weights(
+    genes: np.ndarray, perturbations: np.ndarray, effects: np.ndarray, ridge: float
+) -> np.ndarray:
     """(k, k) W = (P'P + r I)^-1 P' E G (G'G + r I)^-1, so that P W G' is near E.
 
     genes: (G, k), perturbations: (p, k), effects: (p, G).
     """
     k = genes.shape[1]
-    left = np.linalg.solve(perturbations.T @ perturbations + ridge * np.eye(k), perturbations.T @ effects @ genes)
+    left = np.linalg.solve(
+        perturbations.T @ perturbations + ridge * np.eye(k), perturbations.T @ effects @ genes
+    )
     return np.linalg.solve(genes.T @ genes + ridge * np.eye(k), left.T).T
 
 
 def gene_embedding(expression: Any, size: int, seed: int = 0) -> np.ndarray:
-    """(genes, k) scores of the genes in a PCA of cells, k at most `size`: right singular vectors times singular values over sqrt(cells).
+    """(genes, k) scores of the genes in a PCA of cells, k at most `size`: right singular vectors times
+    singular values over sqrt(cells).
 
-    expression: CSR (cells, genes), of which at most EMBEDDING_CELLS are drawn. Columns in falling order of variance.
+    expression: CSR (cells, genes), of which at most EMBEDDING_CELLS are drawn. Columns in falling order of
+    variance.
     """
     from sklearn.decomposition import PCA
 
     rng = np.random.default_rng(seed)
     cells = expression.shape[0]
-    rows = np.arange(cells) if cells <= EMBEDDING_CELLS else np.sort(rng.choice(cells, EMBEDDING_CELLS, replace=False))
+    rows = (
+        np.arange(cells)
+        if cells <= EMBEDDING_CELLS
+        else np.sort(rng.choice(cells, EMBEDDING_CELLS, replace=False))
+    )
     k = min(size, len(rows) - 1, expression.shape[1] - 1)
     if k < 1:
         return np.zeros((expression.shape[1], 0))
@@ -127,7 +160,8 @@ def no_effect(like: pd.DataFrame) -> pd.DataFrame:
 
 
 def perturbation_mean(training: pd.DataFrame) -> pd.DataFrame:
-    """The same row for every perturbation: the mean over all perturbations of their effects in the training cells.
+    """The same row for every perturbation: the mean over all perturbations of their effects in the training
+    cells.
 
     The plain mean, as published, so a perturbation counts in its own prediction. Unseen ones get a row too.
     """
@@ -140,11 +174,11 @@ def perturbation_mean(training: pd.DataFrame) -> pd.DataFrame:
 class Reliability:
     """How far a reference agrees with itself, and the ceiling that follows; NaN = undefined.
 
-    split_half: mean Pearson of the effects in two random halves of the cells, pooled over perturbation x gene;
-    ceiling: the Pearson that the true effects would reach with the whole reference, see `attainable`;
-    per_perturbation: that ceiling for the Pearson within one perturbation, NaN where its halves show no common signal;
-    median_ceiling: their median for the median score. A perturbation without common signal counts there as 0, the nearest
-    possible value: it pulls the median score down as well.
+    split_half: mean Pearson of the effects in two random halves of the cells, pooled over perturbation x
+    gene; ceiling: the Pearson that the true effects would reach with the whole reference, see `attainable`;
+    per_perturbation: that ceiling for the Pearson within one perturbation, NaN where its halves show no
+    common signal; median_ceiling: their median for the median score. A perturbation without common signal
+    counts there as 0, the nearest possible value: it pulls the median score down as well.
     """
 
     split_half: float
@@ -154,12 +188,14 @@ class Reliability:
 
 
 def attainable(split_half: np.ndarray | float) -> np.ndarray:
-    """Correlation of noiseless truth with the whole reference, from the correlation r of its two halves: sqrt(2r / (1 + r)).
+    """Correlation of noiseless truth with the whole reference, from the correlation r of its two halves:
+    sqrt(2r / (1 + r)).
 
-    Write a reference as truth plus noise with variances T and E over the entries. Halves have twice the noise and share
-    none, so r = T / (T + 2E), and the whole has reliability T / (T + E) = 2r / (1 + r) (Spearman-Brown). A perfect
-    predictor has correlation sqrt(T / (T + E)) with it: the noise is the reference's alone. NaN for r <= 0, where the
-    halves show no common signal. Not a bound for a predictor that saw the reference's own cells: it shares their noise.
+    Write a reference as truth plus noise with variances T and E over the entries. Halves have twice the noise
+    and share none, so r = T / (T + 2E), and the whole has reliability T / (T + E) = 2r / (1 + r)
+    (Spearman-Brown). A perfect predictor has correlation sqrt(T / (T + E)) with it: the noise is the
+    reference's alone. NaN for r <= 0, where the halves show no common signal. Not a bound for a predictor
+    that saw the reference's own cells: it shares their noise.
     """
     r = np.asarray(split_half, dtype=np.float64)
     defined = r > 0
@@ -176,12 +212,15 @@ def reliability(
 ) -> Reliability:
     """Split-half correlation and ceiling of the observed effects over the cells of `splits`.
 
-    halvings: random halvings, each stratified by perturbation, control cells halved too. expression: `log_expression` of
-    all cells where it is at hand. Perturbations with a single cell there cannot be halved and do not enter.
+    halvings: random halvings, each stratified by perturbation, control cells halved too. expression:
+    `log_expression` of all cells where it is at hand. Perturbations with a single cell there cannot be halved
+    and do not enter.
     """
     kept = prepared.where(splits=splits)
     values = log_expression(prepared.counts, prepared.library_size) if expression is None else expression
-    pooled, each = split_half_correlations(values, np.where(kept, prepared.labels, ""), prepared.perturbations, halvings, seed)
+    pooled, each = split_half_correlations(
+        values, np.where(kept, prepared.labels, ""), prepared.perturbations, halvings, seed
+    )
     own = _mean(each)
     ceilings = attainable(own)
     split_half = float(_mean(pooled[:, None])[0])
@@ -194,12 +233,19 @@ def reliability(
 
 
 def noise_draws(
-    expression: Any, labels: np.ndarray, perturbations: tuple[str, ...], draws: int, seed: int, control: str = keys.CONTROL
+    expression: Any,
+    labels: np.ndarray,
+    perturbations: tuple[str, ...],
+    draws: int,
+    seed: int,
+    control: str = keys.CONTROL,
 ) -> np.ndarray:
-    """(draws, perturbations, genes) draws of the sampling error of observed effects (log2 units), without any assumption on its shape.
+    """(draws, perturbations, genes) draws of the sampling error of observed effects (log2 units), without any
+    assumption on its shape.
 
-    Half the difference of the effects in two random halves of the cells has the variance of the error of their mean, the common error of
-    the shared controls included. Rows of NaN where there are fewer than two cells. expression: natural logarithms, (cells, genes).
+    Half the difference of the effects in two random halves of the cells has the variance of the error of
+    their mean, the common error of the shared controls included. Rows of NaN where there are fewer than two
+    cells. expression: natural logarithms, (cells, genes).
     """
     rng = np.random.default_rng(seed)
     result = np.full((draws, len(perturbations), expression.shape[1]), np.nan)
@@ -212,13 +258,18 @@ def noise_draws(
 
 
 def attainable_scores(
-    effects: np.ndarray, trust: np.ndarray, noise: np.ndarray, score: Callable[[np.ndarray, np.ndarray], dict[str, float]]
+    effects: np.ndarray,
+    trust: np.ndarray,
+    noise: np.ndarray,
+    score: Callable[[np.ndarray, np.ndarray], dict[str, float]],
 ) -> dict[str, float]:
-    """What the true effects themselves would score against a reference as noisy as this one; mean over the draws, NaN where undefined.
+    """What the true effects themselves would score against a reference as noisy as this one; mean over the
+    draws, NaN where undefined.
 
-    effects: (p, G) best known effects (all cells); trust: (p,) their correlation with the truth (`Reliability.per_perturbation`; 0 or NaN
-    where halves share no signal), by which they are shrunk to the variance that is signal, to stand in for the truth; noise: (draws, p, G)
-    of `noise_draws`; score: observed, predicted -> named scores.
+    effects: (p, G) best known effects (all cells); trust: (p,) their correlation with the truth
+    (`Reliability.per_perturbation`; 0 or NaN where halves share no signal), by which they are shrunk to the
+    variance that is signal, to stand in for the truth; noise: (draws, p, G) of `noise_draws`; score:
+    observed, predicted -> named scores.
     """
     truth = effects * np.nan_to_num(trust)[:, None]
     scores = [score(truth + error, np.where(np.isfinite(error), truth, np.nan)) for error in noise]
@@ -228,12 +279,19 @@ def attainable_scores(
 
 
 def split_half_correlations(
-    expression: Expression, labels: np.ndarray, perturbations: tuple[str, ...], halvings: int, seed: int, control: str = keys.CONTROL
+    expression: Expression,
+    labels: np.ndarray,
+    perturbations: tuple[str, ...],
+    halvings: int,
+    seed: int,
+    control: str = keys.CONTROL,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Pearson of the effects (mean - control mean) in two halves of the cells: pooled (halvings,), each (halvings, perturbations).
+    """Pearson of the effects (mean - control mean) in two halves of the cells: pooled (halvings,), each
+    (halvings, perturbations).
 
-    expression: (cells, genes); cells with a label not named here are ignored. All halvings of a perturbation come from one
-    product of its cells with a (cells x halvings) matrix of halves, so every stored count is visited once.
+    expression: (cells, genes); cells with a label not named here are ignored. All halvings of a perturbation
+    come from one product of its cells with a (cells x halvings) matrix of halves, so every stored count is
+    visited once.
     """
     rng = np.random.default_rng(seed)
     each = np.full((halvings, len(perturbations)), np.nan)
@@ -256,7 +314,9 @@ def split_half_correlations(
 def _half_means(
     expression: Expression, labels: np.ndarray, name: str, halvings: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray] | None:
-    """Mean expression in either half of the cells called `name`: two (genes, halvings); None with fewer than two cells."""
+    """Mean expression in either half of the cells called `name`: two (genes, halvings); None with fewer than
+    two cells.
+    """
     rows = np.flatnonzero(labels == name)
     if len(rows) < 2:
         return None
@@ -288,4 +348,9 @@ def _mean(values: np.ndarray) -> np.ndarray:
     """Mean over rows of the numbers in each column; NaN where a column has none."""
     number = np.isfinite(values)
     count = number.sum(axis=0)
-    return np.divide(np.where(number, values, 0.0).sum(axis=0), count, out=np.full(values.shape[1], np.nan), where=count > 0)
+    return np.divide(
+        np.where(number, values, 0.0).sum(axis=0),
+        count,
+        out=np.full(values.shape[1], np.nan),
+        where=count > 0,
+    )

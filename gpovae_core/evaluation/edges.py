@@ -13,7 +13,9 @@ from gpovae_core import keys
 from gpovae_core.data.schema import Panel, unknown_gene
 from gpovae_core.errors import QueryError
 
-EXPECTED = "Expected a CSV file with the columns source,target and, if there are any, weight; one edge a line."
+EXPECTED = (
+    "Expected a CSV file with the columns source,target and, if there are any, weight; one edge a line."
+)
 LISTED = 5
 """At most so many bad lines or names are spelled out in a message."""
 
@@ -21,7 +23,8 @@ LISTED = 5
 def read_edge_table(path: Path) -> pd.DataFrame:
     """Edges of a CSV file (or tab-separated): columns source, target and, where the file has it, weight.
 
-    Raises QueryError that says what is wrong: no such file, not text, not a table, or anything `check_edge_table` finds.
+    Raises QueryError that says what is wrong: no such file, not text, not a table, or anything
+    `check_edge_table` finds.
     """
     path = Path(path)
     try:
@@ -32,7 +35,9 @@ def read_edge_table(path: Path) -> pd.DataFrame:
         raise QueryError(f"The edge table '{path}' cannot be read: {error.strerror or error}.") from error
     except UnicodeDecodeError:
         raise QueryError(f"'{path.name}' is not a text file. {EXPECTED}") from None
-    facts = next((i for i, line in enumerate(lines) if not line.startswith("#")), len(lines))  # "# run: ..." above an exported table
+    facts = next(
+        (i for i, line in enumerate(lines) if not line.startswith("#")), len(lines)
+    )  # "# run: ..." above an exported table
     lines = lines[facts:]
     if not lines:
         raise QueryError(f"'{path.name}' is empty. {EXPECTED}")
@@ -44,15 +49,22 @@ def read_edge_table(path: Path) -> pd.DataFrame:
     index = pd.Index([number for number, row in enumerate(rows, start=2 + facts) if row], name="line")
     filled = [row for row in rows if row]
     uneven = np.array([len(row) != len(header) for row in filled], dtype=bool)
-    _refuse(uneven, index, f"'{path.name}' has lines with more or fewer than the {len(header)} fields of its first", EXPECTED)
+    _refuse(
+        uneven,
+        index,
+        f"'{path.name}' has lines with more or fewer than the {len(header)} fields of its first",
+        EXPECTED,
+    )
     table = pd.DataFrame(filled, columns=pd.Index(header), index=index)
     return check_edge_table(table, path.name)
 
 
 def check_edge_table(table: pd.DataFrame, name: str = "The edge table") -> pd.DataFrame:
-    """The columns source, target and weight (float, where there is one) of `table`, names stripped; other columns are left out.
+    """The columns source, target and weight (float, where there is one) of `table`, names stripped; other
+    columns are left out.
 
-    Raises QueryError for missing or repeated columns, no rows, empty names, the same edge twice, or a weight that is no finite number.
+    Raises QueryError for missing or repeated columns, no rows, empty names, the same edge twice, or a weight
+    that is no finite number.
     """
     names = [str(column).strip().casefold() for column in table.columns]
     repeated = [key for key in (keys.SOURCE, keys.TARGET, keys.WEIGHT) if names.count(key) > 1]
@@ -62,10 +74,14 @@ def check_edge_table(table: pd.DataFrame, name: str = "The edge table") -> pd.Da
     missing = [column for column in (keys.SOURCE, keys.TARGET) if column not in columns]
     if missing:
         got = ", ".join(str(column) for column in table.columns)[:200]
-        raise QueryError(f"'{name}' has no column {' and no column '.join(missing)}; it has: {got}. {EXPECTED}")
+        raise QueryError(
+            f"'{name}' has no column {' and no column '.join(missing)}; it has: {got}. {EXPECTED}"
+        )
     if table.empty:
         raise QueryError(f"'{name}' lists no edges. {EXPECTED}")
-    edges = pd.DataFrame({key: table[columns[key]].astype(str).str.strip() for key in (keys.SOURCE, keys.TARGET)})
+    edges = pd.DataFrame(
+        {key: table[columns[key]].astype(str).str.strip() for key in (keys.SOURCE, keys.TARGET)}
+    )
     _refuse(
         (edges == "").any(axis=1).to_numpy(),
         edges.index,
@@ -80,34 +96,49 @@ def check_edge_table(table: pd.DataFrame, name: str = "The edge table") -> pd.Da
         edges[keys.WEIGHT] = weight
     twice = edges.duplicated([keys.SOURCE, keys.TARGET], keep="first").to_numpy()
     pairs = edges[keys.SOURCE] + " -> " + edges[keys.TARGET]
-    _refuse(twice, edges.index, f"'{name}' lists the same edge more than once", "Keep one line for each edge.", pairs)
+    _refuse(
+        twice,
+        edges.index,
+        f"'{name}' lists the same edge more than once",
+        "Keep one line for each edge.",
+        pairs,
+    )
     return edges
 
 
 def _refuse(bad: np.ndarray, index: pd.Index, what: str, hint: str, values: Any = None) -> None:
-    """Raise QueryError where any row is bad, with the lines of the file (or the rows of the table) it stands in."""
+    """Raise QueryError where any row is bad, with the lines of the file (or the rows of the table) it stands
+    in.
+    """
     rows = np.flatnonzero(bad)
     if len(rows) == 0:
         return
     unit = index.name or "row"
-    spelled = [f"{unit} {index[row]}" + ("" if values is None else f" ({str(values.iloc[row])!r:.60})") for row in rows[:LISTED]]
+    spelled = [
+        f"{unit} {index[row]}" + ("" if values is None else f" ({str(values.iloc[row])!r:.60})")
+        for row in rows[:LISTED]
+    ]
     more = f" and {len(rows) - LISTED} more" if len(rows) > LISTED else ""
     raise QueryError(f"{what}: {', '.join(spelled)}{more}. {hint}")
 
 
 def edge_weights(panel: Panel, edges: pd.DataFrame) -> np.ndarray:
-    """(n, n) weights of checked edges, row = source, column = target; NaN where no edge is listed, 1 where it has no weight.
+    """(n, n) weights of checked edges, row = source, column = target; NaN where no edge is listed, 1 where it
+    has no weight.
 
     Raises QueryError with all genes that are not in the panel and the names nearest to them.
     """
     result = np.full((len(panel), len(panel)), np.nan)
     positions = _positions(panel, edges)
-    rows, columns = (np.array([positions[gene] for gene in edges[key]], dtype=int) for key in (keys.SOURCE, keys.TARGET))
+    rows, columns = (
+        np.array([positions[gene] for gene in edges[key]], dtype=int) for key in (keys.SOURCE, keys.TARGET)
+    )
     same = pd.DataFrame({keys.SOURCE: rows, keys.TARGET: columns}).duplicated()
     if same.any():
         row = edges.iloc[int(np.flatnonzero(same)[0])]
         raise QueryError(
-            f"The edge {row[keys.SOURCE]} -> {row[keys.TARGET]} is listed in two spellings: upper and lower case do not tell genes apart."
+            f"The edge {row[keys.SOURCE]} -> {row[keys.TARGET]} is listed in two spellings: upper and lower "
+            "case do not tell genes apart."
         )
     result[rows, columns] = np.asarray(edges.get(keys.WEIGHT, 1.0))
     return result
@@ -125,15 +156,21 @@ def _positions(panel: Panel, edges: pd.DataFrame) -> dict[str, int]:
     if unknown:
         spelled = "\n".join(unknown_gene(gene, panel.genes) for gene in unknown[:LISTED])
         rest = f"\nAlso unknown: {', '.join(unknown[LISTED:])}." if len(unknown) > LISTED else ""
-        raise QueryError(f"{len(unknown)} of the genes in the edge table are not in the panel of this run.\n{spelled}{rest}")
+        raise QueryError(
+            f"{len(unknown)} of the genes in the edge table are not in the panel of this "
+            f"run.\n{spelled}{rest}"
+        )
     return found
 
 
-def chosen_edges(weights: np.ndarray, threshold: float | None, default: float) -> tuple[np.ndarray, float | None]:
+def chosen_edges(
+    weights: np.ndarray, threshold: float | None, default: float
+) -> tuple[np.ndarray, float | None]:
     """Which listed edges count, (n, n) bool, and the threshold they had to exceed (None: all of them count).
 
-    weights: as `edge_weights` gives them. A given threshold always applies. Without one, weights that may be probabilities
-    (all in [0, 1]) must exceed `default`; any other scale has no natural cut, so all listed edges count.
+    weights: as `edge_weights` gives them. A given threshold always applies. Without one, weights that may be
+    probabilities (all in [0, 1]) must exceed `default`; any other scale has no natural cut, so all listed
+    edges count.
     """
     listed = ~np.isnan(weights)
     values = weights[listed]

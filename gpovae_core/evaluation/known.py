@@ -1,6 +1,8 @@
-"""How well rankings of pairs find edges that are known from elsewhere: curated networks, or the truth of simulated cells.
+"""How well rankings of pairs find edges that are known from elsewhere: curated networks, or the truth of
+simulated cells.
 
-A reference lists what somebody has looked at, so only pairs that it could have listed are judged: its sources, its genes.
+A reference lists what somebody has looked at, so only pairs that it could have listed are judged: its
+sources, its genes.
 """
 
 from __future__ import annotations
@@ -32,7 +34,9 @@ class KnownEdges:
 
 @dataclass(frozen=True)
 class Judged:
-    """The pairs a reference can judge. usable: (s, t) bool; hits: (s, t) bool, those of them that it lists; sources: how many it knows."""
+    """The pairs a reference can judge. usable: (s, t) bool; hits: (s, t) bool, those of them that it lists;
+    sources: how many it knows.
+    """
 
     usable: np.ndarray
     hits: np.ndarray
@@ -42,14 +46,19 @@ class Judged:
 def judge(known: KnownEdges, sources: Sequence[str], targets: Sequence[str]) -> Judged:
     """Which pairs of a source and a target a reference lists, and which it could have listed.
 
-    Directed: sources that it lists as a source, targets it lists at all. Undirected: both genes listed; of a pair that is there in both
-    orders the one with the source first by name is kept, so that no pair counts twice.
+    Directed: sources that it lists as a source, targets it lists at all. Undirected: both genes listed; of a
+    pair that is there in both orders the one with the source first by name is kept, so that no pair counts
+    twice.
     """
     start = np.array([source.casefold() for source in sources], dtype=object)
     end = np.array([target.casefold() for target in targets], dtype=object)
     genes = {gene for pair in known.pairs for gene in pair}
     regulators = {source for source, _ in known.pairs} if known.directed else genes
-    usable = np.isin(start, list(regulators))[:, None] & np.isin(end, list(genes))[None, :] & (start[:, None] != end[None, :])
+    usable = (
+        np.isin(start, list(regulators))[:, None]
+        & np.isin(end, list(genes))[None, :]
+        & (start[:, None] != end[None, :])
+    )
     if not known.directed:
         both = np.isin(start, end)[:, None] & np.isin(end, start)[None, :]
         usable &= ~(both & (start[:, None] > end[None, :]).astype(bool))
@@ -73,16 +82,22 @@ def both_ways(ranking: np.ndarray, sources: Sequence[str], targets: Sequence[str
 
 
 class RankedPairs:
-    """Pairs in falling order of a ranking, so that any set of true pairs is scored without sorting again. ranking: (m,); NaN ranks last."""
+    """Pairs in falling order of a ranking, so that any set of true pairs is scored without sorting again.
+    ranking: (m,); NaN ranks last.
+    """
 
     def __init__(self, ranking: np.ndarray) -> None:
         values = np.where(np.isfinite(ranking), ranking, -np.inf)
         ordered = np.sort(-values)
-        self.above = np.searchsorted(ordered, -values, side="right")  # pairs ranked at least as high, ties included
+        self.above = np.searchsorted(
+            ordered, -values, side="right"
+        )  # pairs ranked at least as high, ties included
         self.order = np.argsort(-values, kind="stable")
 
     def average_precision(self, hits: np.ndarray) -> float:
-        """Area under precision and recall as sklearn's average_precision_score, ties in one step. hits: (m,) bool. NaN without hits."""
+        """Area under precision and recall as sklearn's average_precision_score, ties in one step. hits: (m,)
+        bool. NaN without hits.
+        """
         at = np.sort(self.above[hits])
         if not len(at):
             return float("nan")
@@ -94,8 +109,11 @@ class RankedPairs:
         return float(hits[self.order[:k]].mean()) if k else float("nan")
 
 
-def ranking_scores(usable: np.ndarray, hits: np.ndarray, rankings: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """{"edges", "pairs", "prevalence", "rankings": {name: {"auprc", "auprc_ratio", "early_precision", "early_ratio"}}}.
+def ranking_scores(
+    usable: np.ndarray, hits: np.ndarray, rankings: Mapping[str, np.ndarray]
+) -> dict[str, Any]:
+    """{"edges", "pairs", "prevalence", "rankings": {name: {"auprc", "auprc_ratio", "early_precision",
+    "early_ratio"}}}.
 
     usable, hits, rankings: (s, t). Ratios are over the prevalence: 1 = chance.
     """
@@ -106,7 +124,12 @@ def ranking_scores(usable: np.ndarray, hits: np.ndarray, rankings: Mapping[str, 
     for name, ranking in rankings.items():
         ranked = RankedPairs(ranking[usable])
         area, early = ranked.average_precision(true), ranked.early_precision(true)
-        scores[name] = {"auprc": area, "auprc_ratio": area / chance, "early_precision": early, "early_ratio": early / chance}
+        scores[name] = {
+            "auprc": area,
+            "auprc_ratio": area / chance,
+            "early_precision": early,
+            "early_ratio": early / chance,
+        }
     return {"edges": int(true.sum()), "pairs": len(true), "prevalence": prevalence, "rankings": scores}
 
 
@@ -118,10 +141,12 @@ def reference_scores(
     shuffles: int = SHUFFLES,
     seed: int = 0,
 ) -> dict[str, Any]:
-    """`ranking_scores` against a reference, each ranking also against references shuffled at the same degrees.
+    """`ranking_scores` against a reference, each ranking also against references shuffled at the same
+    degrees.
 
-    The null keeps how many targets every source and how many sources every target has: a ranking that merely prefers much studied
-    hubs scores as well there. Per ranking: null_auprc (mean), null_sd, p = (1 + shuffles at least as good) / (1 + shuffles).
+    The null keeps how many targets every source and how many sources every target has: a ranking that merely
+    prefers much studied hubs scores as well there. Per ranking: null_auprc (mean), null_sd, p = (1 + shuffles
+    at least as good) / (1 + shuffles).
     """
     judged = judge(known, sources, targets)
     if not known.directed:
@@ -143,14 +168,20 @@ def reference_scores(
             "p": float((1 + (areas >= value).sum()) / (1 + len(areas))) if len(areas) else float("nan"),
         }
     return (
-        {"name": known.name, "directed": known.directed, "listed": len(known.pairs), "sources": judged.sources}
+        {
+            "name": known.name,
+            "directed": known.directed,
+            "listed": len(known.pairs),
+            "sources": judged.sources,
+        }
         | answer
         | {"shuffles": len(null)}
     )
 
 
 def shuffled_hits(hits: np.ndarray, sources: Sequence[str], targets: Sequence[str], seed: int) -> np.ndarray:
-    """(s, t) bool: the same edges after random swaps of their ends, no edge from a gene to itself: all degrees stay.
+    """(s, t) bool: the same edges after random swaps of their ends, no edge from a gene to itself: all
+    degrees stay.
 
     igraph's rewiring, SWAPS tries per edge.
     """
@@ -159,7 +190,9 @@ def shuffled_hits(hits: np.ndarray, sources: Sequence[str], targets: Sequence[st
     names = list(dict.fromkeys([*sources, *targets]))
     place = {name: i for i, name in enumerate(names)}
     rows, columns = np.nonzero(hits)
-    edges = [(place[sources[i]], place[targets[j]]) for i, j in zip(rows.tolist(), columns.tolist(), strict=True)]
+    edges = [
+        (place[sources[i]], place[targets[j]]) for i, j in zip(rows.tolist(), columns.tolist(), strict=True)
+    ]
     graph = igraph.Graph(n=len(names), edges=edges, directed=True)
     igraph.set_random_number_generator(random.Random(seed))  # noqa: S311
     try:
@@ -173,16 +206,24 @@ def shuffled_hits(hits: np.ndarray, sources: Sequence[str], targets: Sequence[st
     return result
 
 
-def true_pairs(edges: pd.DataFrame, sources: Sequence[str], targets: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    """(s, t) signed strength of the true direct edges, and (s, t) bool: is the source an ancestor of the target, over whatever genes?
+def true_pairs(
+    edges: pd.DataFrame, sources: Sequence[str], targets: Sequence[str]
+) -> tuple[np.ndarray, np.ndarray]:
+    """(s, t) signed strength of the true direct edges, and (s, t) bool: is the source an ancestor of the
+    target, over whatever genes?
 
     edges: source, target, weight (signed), as `gpovae simulate` writes them.
     """
     paths = downstream(edges, hops=len(edges))
-    strength, ancestor = np.zeros((len(sources), len(targets))), np.zeros((len(sources), len(targets)), dtype=bool)
+    strength, ancestor = (
+        np.zeros((len(sources), len(targets))),
+        np.zeros((len(sources), len(targets)), dtype=bool),
+    )
     row, column = ({name: i for i, name in enumerate(group)} for group in (sources, targets))
     for table, put in ((edges, _setter(strength)), (paths.assign(**{keys.WEIGHT: 1.0}), _setter(ancestor))):
-        for source, target, weight in zip(table[keys.SOURCE], table[keys.TARGET], table[keys.WEIGHT], strict=True):
+        for source, target, weight in zip(
+            table[keys.SOURCE], table[keys.TARGET], table[keys.WEIGHT], strict=True
+        ):
             if source in row and target in column:
                 put(row[source], column[target], weight)
     return strength, ancestor
@@ -204,11 +245,13 @@ def truth_scores(
     signs: np.ndarray,
     counted: np.ndarray,
 ) -> dict[str, Any]:
-    """Against the true network of simulated cells: {"direct", "ancestors"} (`ranking_scores`), "called", "signs".
+    """Against the true network of simulated cells: {"direct", "ancestors"} (`ranking_scores`), "called",
+    "signs".
 
-    predicted: (s, t) bool, the network's edges; signs: (s, t) -1, 0, +1, its signs (0 = says none); counted: (s, t) bool, pairs that are
-    judged. called: edges called, how many are direct, how many at least ancestors, and how many direct ones there are. signs: of
-    the true edges called, those with a sign, the share of right ones, and what one sign for all would get.
+    predicted: (s, t) bool, the network's edges; signs: (s, t) -1, 0, +1, its signs (0 = says none); counted:
+    (s, t) bool, pairs that are judged. called: edges called, how many are direct, how many at least
+    ancestors, and how many direct ones there are. signs: of the true edges called, those with a sign, the
+    share of right ones, and what one sign for all would get.
     """
     strength, ancestor = true_pairs(edges, sources, targets)
     direct = (strength != 0) & counted

@@ -1,4 +1,6 @@
-"""Networks as functions of the number of edges, and by path length: what W, T_K and the baselines find with equally many pairs."""
+"""Networks as functions of the number of edges, and by path length: what W, T_K and the baselines find with
+equally many pairs.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +9,27 @@ from typing import Any
 
 import numpy as np
 
-from gpovae_core.evaluation.network import PairStatistics, reachable
+from gpovae_core.effects.pairs import PairStatistics
+from gpovae_core.evaluation.network import reachable
 
-COUNTS = (10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 50_000, 100_000, 200_000, 500_000, 1_000_000)
+COUNTS = (
+    10,
+    20,
+    50,
+    100,
+    200,
+    500,
+    1000,
+    2000,
+    5000,
+    10_000,
+    20_000,
+    50_000,
+    100_000,
+    200_000,
+    500_000,
+    1_000_000,
+)
 """Numbers of edges at which rankings are compared."""
 HOPS = (1, 2, 3, 4, 5)
 MEASURES = ("mu_wd", "bh_share", "raw_share", "left_out")
@@ -22,37 +42,53 @@ def edge_counts(pairs: PairStatistics, own: int = 0) -> list[int]:
 
 
 def edge_curves(
-    pairs: PairStatistics, rankings: Mapping[str, np.ndarray], counts: Sequence[int], significance: float = 0.05
+    pairs: PairStatistics,
+    rankings: Mapping[str, np.ndarray],
+    counts: Sequence[int],
+    significance: float = 0.05,
 ) -> dict[str, dict[str, list[float]]]:
     """For every ranking (s, t) and number of edges: name -> measure -> one value per count.
 
-    mu_wd: mean Wasserstein distance of the best k pairs; bh_share, raw_share: share of them with an adjusted, a raw p below the level;
-    left_out: share of raw p below the level among the pairs that are *not* among them. Of pairs that tie at the cut the expectation over
-    their order is taken. NaN beyond what a ranking ranks. `random` is the expectation over random pairs, `bound` the best that any
-    ranking could do on these very cells, their noise included.
+    mu_wd: mean Wasserstein distance of the best k pairs; bh_share, raw_share: share of them with an adjusted,
+    a raw p below the level; left_out: share of raw p below the level among the pairs that are *not* among
+    them. Of pairs that tie at the cut the expectation over their order is taken. NaN beyond what a ranking
+    ranks. `random` is the expectation over random pairs, `bound` the best that any ranking could do on these
+    very cells, their noise included.
     """
     tested = pairs.evaluated
     wasserstein, raw = pairs.wasserstein[tested], (pairs.p[tested] < significance).astype(np.float64)
     real = (pairs.adjusted[tested] < significance).astype(np.float64)
     k = np.asarray(counts, dtype=np.int64)
     answer = {name: _along(ranking[tested], wasserstein, raw, real, k) for name, ranking in rankings.items()}
-    by_distance, by_raw, by_real = (_along(values, wasserstein, raw, real, k) for values in (wasserstein, raw, real))
+    by_distance, by_raw, by_real = (
+        _along(values, wasserstein, raw, real, k) for values in (wasserstein, raw, real)
+    )
     answer["bound"] = {**by_raw, "mu_wd": by_distance["mu_wd"], "bh_share": by_real["bh_share"]}
     anyone = _along(np.zeros(len(raw)), wasserstein, raw, real, k)
     return answer | {"random": anyone}
 
 
-def _along(ranking: np.ndarray, wasserstein: np.ndarray, raw: np.ndarray, real: np.ndarray, k: np.ndarray) -> dict[str, list[float]]:
-    """Measures of the k pairs ranked first, for every k; NaN beyond what is ranked. All (m,) over the tested pairs."""
+def _along(
+    ranking: np.ndarray, wasserstein: np.ndarray, raw: np.ndarray, real: np.ndarray, k: np.ndarray
+) -> dict[str, list[float]]:
+    """Measures of the k pairs ranked first, for every k; NaN beyond what is ranked. All (m,) over the tested
+    pairs.
+    """
     order = np.flatnonzero(np.isfinite(ranking))
     order = order[np.argsort(-ranking[order], kind="stable")]
     ranked = ranking[order]
-    ends = np.flatnonzero(np.append(ranked[1:] != ranked[:-1], True)) + 1 if len(order) else np.zeros(0, dtype=np.int64)
+    ends = (
+        np.flatnonzero(np.append(ranked[1:] != ranked[:-1], True)) + 1
+        if len(order)
+        else np.zeros(0, dtype=np.int64)
+    )
     within = k <= len(order)
 
     def summed(values: np.ndarray) -> np.ndarray:
         sums = np.cumsum(values[order])
-        return np.interp(k, np.append(0, ends), np.append(0.0, sums[ends - 1]))  # within a tie: a random part of it
+        return np.interp(
+            k, np.append(0, ends), np.append(0.0, sums[ends - 1])
+        )  # within a tie: a random part of it
 
     hits, some = summed(raw), np.where(within, k, 0)
     left = np.where(within, len(ranking) - k, 0)
@@ -69,12 +105,19 @@ def _ratio(part: np.ndarray, whole: np.ndarray) -> list[float]:
 
 
 def omission_curve(
-    pairs: PairStatistics, weights: np.ndarray, places: tuple[np.ndarray, np.ndarray], counts: Sequence[int], hops: int, significance: float
+    pairs: PairStatistics,
+    weights: np.ndarray,
+    places: tuple[np.ndarray, np.ndarray],
+    counts: Sequence[int],
+    hops: int,
+    significance: float,
 ) -> tuple[list[float], list[int]]:
-    """False omission rate of W cut at every number of edges, and the pairs it is a share of: those without a path of at most `hops` edges.
+    """False omission rate of W cut at every number of edges, and the pairs it is a share of: those without a
+    path of at most `hops` edges.
 
-    weights: (n, n), any scale; places: rows and columns of the sources and targets in it. The cut leaves `count` edges among the tested
-    pairs; paths may run over all edges above it. Ties at the cut come in together. NaN where every pair is joined.
+    weights: (n, n), any scale; places: rows and columns of the sources and targets in it. The cut leaves
+    `count` edges among the tested pairs; paths may run over all edges above it. Ties at the cut come in
+    together. NaN where every pair is joined.
     """
     rows, columns = places
     ordered = -np.sort(-weights[np.ix_(rows, columns)][pairs.evaluated])
@@ -95,12 +138,14 @@ def hop_table(
     places: tuple[np.ndarray, np.ndarray],
     significance: float = 0.05,
 ) -> list[dict[str, Any]]:
-    """One entry per path length 1, 2, ...: what W finds at exactly that distance, up to it, and T_K with equally many pairs.
+    """One entry per path length 1, 2, ...: what W finds at exactly that distance, up to it, and T_K with
+    equally many pairs.
 
-    adjacency: (n, n) bool, W above the threshold; influences: T_1, T_2, ..., each (s, t), sizes; ceilings: measure -> (s, t) the
-    ranking by the same measure in the training cells. exactly: pairs whose shortest path has so many edges; within: pairs with a path of
-    at most so many, with the false omission rate of the others; influence, ceiling, random: the same number of pairs as `within`,
-    ranked by T_h, by `ceilings`, and drawn.
+    adjacency: (n, n) bool, W above the threshold; influences: T_1, T_2, ..., each (s, t), sizes; ceilings:
+    measure -> (s, t) the ranking by the same measure in the training cells. exactly: pairs whose shortest
+    path has so many edges; within: pairs with a path of at most so many, with the false omission rate of the
+    others; influence, ceiling, random: the same number of pairs as `within`, ranked by T_h, by `ceilings`,
+    and drawn.
     """
     rows, columns = places
     before = np.zeros(pairs.p.shape, dtype=bool)
@@ -108,16 +153,22 @@ def hop_table(
     for hops, influence in enumerate(influences, start=1):
         within = reachable(adjacency, rows, hops)[:, columns] & pairs.evaluated
         count = int(within.sum())
-        curves = edge_curves(pairs, {"influence": influence, **ceilings}, [count] if count else [], significance)
+        curves = edge_curves(
+            pairs, {"influence": influence, **ceilings}, [count] if count else [], significance
+        )
         one = {
-            name: {measure: values[0] if values else float("nan") for measure, values in curve.items()} for name, curve in curves.items()
+            name: {measure: values[0] if values else float("nan") for measure, values in curve.items()}
+            for name, curve in curves.items()
         }
         one["ceiling"] = {measure: one[measure][measure] for measure in ceilings}
         table.append(
             {
                 "hops": hops,
                 "exactly": _pair_scores(pairs, within & ~before, significance),
-                "within": {**_pair_scores(pairs, within, significance), **_omitted(pairs, within, significance)},
+                "within": {
+                    **_pair_scores(pairs, within, significance),
+                    **_omitted(pairs, within, significance),
+                },
                 **{name: one[name] for name in ("influence", "ceiling", "random")},
             }
         )

@@ -1,7 +1,9 @@
-"""How well predicted treatment effects match observed ones. Kernels on arrays (perturbations x genes); MODEL.md section 5.
+"""How well predicted treatment effects match observed ones. Kernels on arrays (perturbations x genes);
+MODEL.md section 5.
 
-Every score is NaN where it is undefined (a constant side, no perturbation with cells), never a stand-in such as 0.
-A row with a NaN on either side, that is a perturbation without cells or without a prediction, is left out by every kernel.
+Every score is NaN where it is undefined (a constant side, no perturbation with cells), never a stand-in such
+as 0. A row with a NaN on either side, that is a perturbation without cells or without a prediction, is left
+out by every kernel.
 """
 
 from __future__ import annotations
@@ -17,10 +19,12 @@ TOP = 20
 
 @dataclass(frozen=True)
 class Measurement:
-    """What is known of the observed effects beside their means; it decides weights, centroid and left-out genes of the scores.
+    """What is known of the observed effects beside their means; it decides weights, centroid and left-out
+    genes of the scores.
 
-    standard_error: (p, G); degrees: (p,) degrees of freedom of the t test of an effect, cells - 1; targets: (p, G) bool, the gene or
-    genes perturbed; centroid: (G,) mean over perturbations of their effects in the *training* cells.
+    standard_error: (p, G); degrees: (p,) degrees of freedom of the t test of an effect, cells - 1; targets:
+    (p, G) bool, the gene or genes perturbed; centroid: (G,) mean over perturbations of their effects in the
+    *training* cells.
     """
 
     standard_error: np.ndarray
@@ -30,21 +34,26 @@ class Measurement:
     significance: float = 0.05
 
     def t(self, observed: np.ndarray) -> np.ndarray:
-        """(p, G) observed effect over its standard error; 0 where neither side varies (a gene that no cell expresses), NaN if unknown."""
+        """(p, G) observed effect over its standard error; 0 where neither side varies (a gene that no cell
+        expresses), NaN if unknown.
+        """
         error = self.standard_error
         known = np.isfinite(error) & np.isfinite(observed)
-        return np.where(known, np.divide(observed, error, out=np.zeros(observed.shape), where=known & (error > 0)), np.nan)
+        return np.where(
+            known, np.divide(observed, error, out=np.zeros(observed.shape), where=known & (error > 0)), np.nan
+        )
 
 
 @dataclass(frozen=True)
 class ResponseScores:
     """Scores of one prediction against one reference; NaN = undefined.
 
-    ate_rho, r2: over all perturbation x gene entries pooled; *_top20: the same on the 20 genes with the largest observed
-    effect of each perturbation; jaccard_*: overlap of the largest observed and predicted effects, mean over perturbations;
-    rho: (p,) Pearson per perturbation, median_rho their median; rows: perturbations that could be compared.
-    With a `Measurement` also: centroid_rho, median Pearson of what differs from the mean of the perturbed centroids (`centroid_pearson`);
-    discrimination: perturbation discrimination score (`discrimination`); weighted_r2: median of `weighted_r2`; de_overlap: `de_overlap`.
+    ate_rho, r2: over all perturbation x gene entries pooled; *_top20: the same on the 20 genes with the
+    largest observed effect of each perturbation; jaccard_*: overlap of the largest observed and predicted
+    effects, mean over perturbations; rho: (p,) Pearson per perturbation, median_rho their median; rows:
+    perturbations that could be compared. With a `Measurement` also: centroid_rho, median Pearson of what
+    differs from the mean of the perturbed centroids (`centroid_pearson`); discrimination: perturbation
+    discrimination score (`discrimination`); weighted_r2: median of `weighted_r2`; de_overlap: `de_overlap`.
     """
 
     ate_rho: float
@@ -62,8 +71,12 @@ class ResponseScores:
     de_overlap: float = float("nan")
 
 
-def response_scores(observed: np.ndarray, predicted: np.ndarray, measurement: Measurement | None = None) -> ResponseScores:
-    """All scores of `predicted` against `observed`, both (p, G) in log2(counts per 10,000 + 1) against control."""
+def response_scores(
+    observed: np.ndarray, predicted: np.ndarray, measurement: Measurement | None = None
+) -> ResponseScores:
+    """All scores of `predicted` against `observed`, both (p, G) in log2(counts per 10,000 + 1) against
+    control.
+    """
     rows = comparable_rows(observed, predicted)
     truth, guess = _pair(observed, predicted)
     top = largest_effects(truth, TOP)
@@ -84,7 +97,9 @@ def response_scores(observed: np.ndarray, predicted: np.ndarray, measurement: Me
     )
 
 
-def _measured_scores(observed: np.ndarray, predicted: np.ndarray, measurement: Measurement) -> dict[str, float]:
+def _measured_scores(
+    observed: np.ndarray, predicted: np.ndarray, measurement: Measurement
+) -> dict[str, float]:
     t = measurement.t(observed)
     return {
         "centroid_rho": median(centroid_pearson(observed, predicted, measurement.centroid)),
@@ -97,8 +112,8 @@ def _measured_scores(observed: np.ndarray, predicted: np.ndarray, measurement: M
 def centroid_pearson(observed: np.ndarray, predicted: np.ndarray, centroid: np.ndarray) -> np.ndarray:
     """(p,) Pearson per perturbation of both sides minus `centroid` (G,), the mean of the perturbed centroids.
 
-    Against control every perturbation shares what all perturbations do; against their mean only what is its own counts. A
-    prediction that is the centroid itself is undefined (NaN).
+    Against control every perturbation shares what all perturbations do; against their mean only what is its
+    own counts. A prediction that is the centroid itself is undefined (NaN).
     """
     result = np.full(len(observed), np.nan)
     rows = comparable_rows(observed, predicted)
@@ -108,11 +123,13 @@ def centroid_pearson(observed: np.ndarray, predicted: np.ndarray, centroid: np.n
 
 
 def discrimination(observed: np.ndarray, predicted: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """(p,) perturbation discrimination score: 1 - rank / N of the true profile among all N observed ones, nearest first (rank 0).
+    """(p,) perturbation discrimination score: 1 - rank / N of the true profile among all N observed ones,
+    nearest first (rank 0).
 
-    Distance: mean absolute difference over genes, without the targets ((p, G) bool) of either perturbation: the knock-down itself would
-    give a profile away, and with only the predicted one's target left out a prediction without any information scores above chance. Ties
-    count half, so a prediction that is the same for all scores about 0.5. NaN below two profiles.
+    Distance: mean absolute difference over genes, without the targets ((p, G) bool) of either perturbation:
+    the knock-down itself would give a profile away, and with only the predicted one's target left out a
+    prediction without any information scores above chance. Ties count half, so a prediction that is the same
+    for all scores about 0.5. NaN below two profiles.
     """
     result = np.full(len(observed), np.nan)
     known = np.flatnonzero(np.isfinite(observed).all(axis=1))
@@ -137,7 +154,9 @@ def discrimination(observed: np.ndarray, predicted: np.ndarray, targets: np.ndar
 
 
 def effect_weights(t: np.ndarray) -> np.ndarray:
-    """(p, G) weights of genes, 1 in sum per row: abs(t) of the observed effect scaled to 0 ... 1 over genes, squared. NaN if unknown."""
+    """(p, G) weights of genes, 1 in sum per row: abs(t) of the observed effect scaled to 0 ... 1 over genes,
+    squared. NaN if unknown.
+    """
     size = np.abs(t)
     low, high = size.min(axis=1, keepdims=True), size.max(axis=1, keepdims=True)
     scaled = np.divide(size - low, high - low, out=np.full(size.shape, np.nan), where=high > low) ** 2
@@ -145,9 +164,11 @@ def effect_weights(t: np.ndarray) -> np.ndarray:
 
 
 def weighted_r2(observed: np.ndarray, predicted: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """(p,) 1 - weighted residual / weighted total sum of squares per perturbation: genes that respond count, the silent rest does not.
+    """(p,) 1 - weighted residual / weighted total sum of squares per perturbation: genes that respond count,
+    the silent rest does not.
 
-    weights: (p, G) of `effect_weights`; as sklearn.metrics.r2_score with sample_weight. NaN where weights or rows are unknown.
+    weights: (p, G) of `effect_weights`; as sklearn.metrics.r2_score with sample_weight. NaN where weights or
+    rows are unknown.
     """
     average = (weights * observed).sum(axis=1, keepdims=True)
     total = (weights * (observed - average) ** 2).sum(axis=1)
@@ -156,7 +177,8 @@ def weighted_r2(observed: np.ndarray, predicted: np.ndarray, weights: np.ndarray
 
 
 def differential(t: np.ndarray, degrees: np.ndarray, significance: float) -> np.ndarray:
-    """(p, G) bool: differentially expressed genes, two-sided t test with `degrees` (p,), Benjamini-Hochberg within the perturbation.
+    """(p, G) bool: differentially expressed genes, two-sided t test with `degrees` (p,), Benjamini-Hochberg
+    within the perturbation.
 
     The degrees are the smaller group's, cells - 1 (the cautious bound of Welch's test).
     """
@@ -171,10 +193,11 @@ def differential(t: np.ndarray, degrees: np.ndarray, significance: float) -> np.
 
 
 def de_overlap(predicted: np.ndarray, differentially: np.ndarray) -> float:
-    """Mean over perturbations of the share of the N differentially expressed genes that are among the N largest predicted effects.
+    """Mean over perturbations of the share of the N differentially expressed genes that are among the N
+    largest predicted effects.
 
-    differentially: (p, G) bool of the observed side, N its sum per row. Rows without such genes, or without N predicted effects other
-    than zero, do not count; NaN where none does.
+    differentially: (p, G) bool of the observed side, N its sum per row. Rows without such genes, or without N
+    predicted effects other than zero, do not count; NaN where none does.
     """
     shares = []
     for row in np.flatnonzero(np.isfinite(predicted).all(axis=1) & differentially.any(axis=1)):
@@ -190,22 +213,30 @@ def comparable_rows(observed: np.ndarray, predicted: np.ndarray) -> np.ndarray:
 
 
 def pearson(x: np.ndarray, y: np.ndarray) -> float:
-    """Pearson correlation over all entries of two arrays of one shape (no NaN); NaN where either is constant or empty."""
+    """Pearson correlation over all entries of two arrays of one shape (no NaN); NaN where either is constant
+    or empty.
+    """
     return float(pearson_rows(np.reshape(x, (1, -1)), np.reshape(y, (1, -1)))[0])
 
 
 def pearson_rows(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """(p,) Pearson correlation of each row of x (p, G) with that of y; NaN where a row is constant, empty or holds a NaN."""
+    """(p,) Pearson correlation of each row of x (p, G) with that of y; NaN where a row is constant, empty or
+    holds a NaN.
+    """
     if x.shape[1] == 0:
         return np.full(len(x), np.nan)
     dx, norm_x = _centred(x)
     dy, norm_y = _centred(y)
     scale = norm_x * norm_y
-    return np.divide((dx * dy).sum(axis=1), scale, out=np.full(len(x), np.nan), where=scale > 0).clip(-1.0, 1.0)
+    return np.divide((dx * dy).sum(axis=1), scale, out=np.full(len(x), np.nan), where=scale > 0).clip(
+        -1.0, 1.0
+    )
 
 
 def _centred(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Rows without their mean, scaled to at most 1, and their norms; norm 0 where a row varies by no more than rounding."""
+    """Rows without their mean, scaled to at most 1, and their norms; norm 0 where a row varies by no more
+    than rounding.
+    """
     x = np.asarray(x, dtype=np.float64)
     largest = np.abs(x).max(axis=1, keepdims=True)
     scaled = np.divide(x, largest, out=np.zeros_like(x), where=largest > 0)
@@ -215,7 +246,9 @@ def _centred(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def r2(observed: np.ndarray, predicted: np.ndarray) -> float:
-    """1 - residual / total sum of squares over all entries, truth = observed (as sklearn.metrics.r2_score); NaN for a constant truth."""
+    """1 - residual / total sum of squares over all entries, truth = observed (as sklearn.metrics.r2_score);
+    NaN for a constant truth.
+    """
     truth, guess = np.ravel(observed).astype(np.float64), np.ravel(predicted).astype(np.float64)
     if truth.size == 0 or np.ptp(truth) == 0:
         return float("nan")
@@ -223,15 +256,18 @@ def r2(observed: np.ndarray, predicted: np.ndarray) -> float:
 
 
 def largest_effects(effects: np.ndarray, top: int) -> np.ndarray:
-    """(p, min(top, G)) columns of the largest absolute effects per row, largest first; ties go to the earlier column."""
+    """(p, min(top, G)) columns of the largest absolute effects per row, largest first; ties go to the earlier
+    column.
+    """
     return np.argsort(-np.abs(effects), axis=1, kind="stable")[:, :top]
 
 
 def jaccard_top(observed: np.ndarray, predicted: np.ndarray, top: int) -> float:
     """Mean over rows of shared / joint among the `top` largest absolute effects of both sides.
 
-    A row counts only where both sides have `top` effects other than zero (else the list is filled by chance), and only
-    with more than `top` genes measured (else it is 1 whatever the prediction); NaN where no row counts.
+    A row counts only where both sides have `top` effects other than zero (else the list is filled by chance),
+    and only with more than `top` genes measured (else it is 1 whatever the prediction); NaN where no row
+    counts.
     """
     truth, guess = _pair(observed, predicted)
     if truth.shape[1] <= top:

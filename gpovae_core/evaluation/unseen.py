@@ -1,8 +1,10 @@
-"""How well does the network alone predict perturbations that it has never seen? Whole perturbations held out, beside the baselines.
+"""How well does the network alone predict perturbations that it has never seen? Whole perturbations held out,
+beside the baselines.
 
-All cells of a held-out perturbation are gone from training and validation; it is predicted as an unseen gene is (gpovae_core.unseen)
-and compared with all its cells, against controls that did not train. The perturbed gene's own column is left out of every score:
-that a knock-down lowers its own gene needs no network.
+All cells of a held-out perturbation are gone from training and validation; it is predicted as an unseen gene
+is (gpovae_core.questions.unseen) and compared with all its cells, against controls that did not train. The
+perturbed gene's own column is left out of every score: that a knock-down lowers its own gene needs no
+network.
 """
 
 from __future__ import annotations
@@ -16,30 +18,34 @@ import pandas as pd
 
 from gpovae_core import keys
 from gpovae_core.config import Settings
-from gpovae_core.data.effects import average_effects, log_expression
+from gpovae_core.data.expression import log_expression
 from gpovae_core.data.schema import PreparedCells
+from gpovae_core.effects.averages import average_effects
 from gpovae_core.errors import QueryError
 from gpovae_core.evaluation.baselines import attainable, perturbation_mean, split_half_correlations
 from gpovae_core.evaluation.response import median, pearson
-from gpovae_core.unseen import PartWeights, Screen, fit_weights, predict_unseen
+from gpovae_core.questions.unseen import PartWeights, Screen, fit_weights, predict_unseen
 
 METHODS = ("network", "perturbation_mean", "mean_of_others", "no_effect")
-"""network: the prediction; perturbation_mean: mean over the training perturbations, as published; mean_of_others: the same without the
-perturbed genes' own falls; no_effect: zero, whose correlation is undefined. Where a model was trained without them also autoencoder: what
-its own untrained mask row gives."""
+"""network: the prediction; perturbation_mean: mean over the training perturbations, as published;
+mean_of_others: the same without the perturbed genes' own falls; no_effect: zero, whose correlation is
+undefined. Where a model was trained without them also autoencoder: what its own untrained mask row gives."""
 
 FEWEST_TRAINING = 4
 _HALVINGS = 20
 
 Progress = Callable[[str, float], None]
 Autoencoder = Callable[[PreparedCells, tuple[str, ...]], pd.DataFrame]
-"""Trains on cells with some perturbations held out, and gives what the model itself says of those (perturbations x genes)."""
+"""Trains on cells with some perturbations held out, and gives what the model itself says of those
+(perturbations x genes).
+"""
 
 
 @dataclass(frozen=True)
 class Predicted:
-    """Held-out perturbations (h) of one or more draws: names, draw (h,), observed (h, G) with NaN on the own gene, method -> (h, G),
-    moved_by (h,) number of training perturbations that move the gene, ceiling (h,) correlation that the noise allows."""
+    """Held-out perturbations (h) of one or more draws: names, draw (h,), observed (h, G) with NaN on the own
+    gene, method -> (h, G), moved_by (h,) number of training perturbations that move the gene, ceiling (h,)
+    correlation that the noise allows."""
 
     names: tuple[str, ...]
     draw: np.ndarray
@@ -51,15 +57,21 @@ class Predicted:
 
 
 def hold_out(prepared: PreparedCells, perturbations: tuple[str, ...]) -> PreparedCells:
-    """The same cells with all cells of `perturbations` set apart as UNSEEN, as `data.unseen` would have set them."""
+    """The same cells with all cells of `perturbations` set apart as UNSEEN, as `data.unseen` would have set
+    them.
+    """
     unknown = [name for name in perturbations if name not in prepared.perturbations]
     if unknown:
-        raise QueryError(f"There are no cells of {', '.join(unknown)}: only perturbations with cells can be held out.")
+        raise QueryError(
+            f"There are no cells of {', '.join(unknown)}: only perturbations with cells can be held out."
+        )
     split = np.asarray(prepared.cells.obs[keys.SPLIT], dtype=object).copy()
     split[np.isin(prepared.labels.astype(str), perturbations)] = keys.UNSEEN
     columns = {name: prepared.cells.obs[name] for name in prepared.cells.obs.columns}
     obs = pd.DataFrame(columns | {keys.SPLIT: pd.Categorical(split, categories=list(keys.SPLITS))})
-    return PreparedCells.of(prepared.counts, obs, list(prepared.cells.var_names), prepared.panel, prepared.report)
+    return PreparedCells.of(
+        prepared.counts, obs, list(prepared.cells.var_names), prepared.panel, prepared.report
+    )
 
 
 def candidates(prepared: PreparedCells) -> tuple[str, ...]:
@@ -69,13 +81,15 @@ def candidates(prepared: PreparedCells) -> tuple[str, ...]:
 
 
 def draw_held_out(names: tuple[str, ...], at_once: int, draws: int, seed: int) -> list[tuple[str, ...]]:
-    """`draws` times `at_once` of the names; none twice before all have had their turn. Raises QueryError where too few would stay."""
+    """`draws` times `at_once` of the names; none twice before all have had their turn. Raises QueryError
+    where too few would stay.
+    """
     if at_once < 1 or draws < 1:
         raise QueryError(f"Hold out at least 1 perturbation in at least 1 draw; got {at_once} and {draws}.")
     if len(names) - at_once < FEWEST_TRAINING:
         raise QueryError(
-            f"Holding out {at_once} of {len(names)} perturbations leaves {max(0, len(names) - at_once)} to learn from; "
-            f"at least {FEWEST_TRAINING} are needed. Hold out fewer at a time."
+            f"Holding out {at_once} of {len(names)} perturbations leaves {max(0, len(names) - at_once)} to "
+            f"learn from; at least {FEWEST_TRAINING} are needed. Hold out fewer at a time."
         )
     rng = np.random.default_rng(seed)
     queue: list[str] = []
@@ -100,7 +114,9 @@ def predict_held_out(
     progress: Progress | None = None,
     autoencoder: Autoencoder | None = None,
 ) -> Predicted:
-    """The protocol: every draw learns from the other perturbations alone. autoencoder: None where no model is to be trained."""
+    """The protocol: every draw learns from the other perturbations alone. autoencoder: None where no model is
+    to be trained.
+    """
     chosen = draw_held_out(candidates(prepared), at_once, draws, seed)
     parts = []
     for number, names in enumerate(chosen):
@@ -113,12 +129,19 @@ def predict_held_out(
         apart = hold_out(prepared, names)
         screen = Screen.of(apart, settings)
         weights = fit_weights(screen, progress=lambda share, tell=tell: tell(0.9 * share))
-        answers = pd.DataFrame([predict_unseen(screen, weights, name) for name in names], index=pd.Index(names), columns=screen.genes)
+        answers = pd.DataFrame(
+            [predict_unseen(screen, weights, name) for name in names],
+            index=pd.Index(names),
+            columns=screen.genes,
+        )
         own = autoencoder(apart, names) if autoencoder else None
         parts.append(beside_baselines(apart, settings, screen, answers, own, number))
     return Predicted(
         names=tuple(name for part in parts for name in part.names),
-        predictions={method: np.concatenate([part.predictions[method] for part in parts]) for method in parts[0].predictions},
+        predictions={
+            method: np.concatenate([part.predictions[method] for part in parts])
+            for method in parts[0].predictions
+        },
         **{
             field: np.concatenate([getattr(part, field) for part in parts])
             for field in ("draw", "cells", "observed", "moved_by", "ceiling")
@@ -127,10 +150,15 @@ def predict_held_out(
 
 
 def beside_baselines(
-    apart: PreparedCells, settings: Settings, screen: Screen, answers: pd.DataFrame, own: pd.DataFrame | None = None, draw: int = 0
+    apart: PreparedCells,
+    settings: Settings,
+    screen: Screen,
+    answers: pd.DataFrame,
+    own: pd.DataFrame | None = None,
+    draw: int = 0,
 ) -> Predicted:
-    """Answers (held-out perturbations x genes) with what they are compared with. screen: of the training cells of `apart`;
-    own: what the autoencoder itself says, where one was trained."""
+    """Answers (held-out perturbations x genes) with what they are compared with. screen: of the training
+    cells of `apart`; own: what the autoencoder itself says, where one was trained."""
     names = tuple(answers.index)
     reference = average_effects(apart, keys.HELD_OUT, names)
     columns = _own_columns(apart, names)
@@ -151,7 +179,9 @@ def beside_baselines(
         cells=reference.cells.to_numpy(),
         observed=observed,
         predictions=predictions,
-        moved_by=np.array([0 if keys.PAIR_SEPARATOR in name else len(screen.moved_by(name)) for name in names]),
+        moved_by=np.array(
+            [0 if keys.PAIR_SEPARATOR in name else len(screen.moved_by(name)) for name in names]
+        ),
         ceiling=_ceilings(apart, names, columns, settings.evaluation.seed),
     )
 
@@ -159,12 +189,19 @@ def beside_baselines(
 def _own_columns(prepared: PreparedCells, names: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
     """Rows and columns of the perturbed genes, of both where a perturbation is a combination."""
     pairs = [(row, gene) for row, name in enumerate(names) for gene in name.split(keys.PAIR_SEPARATOR)]
-    rows, place = np.array([row for row, _ in pairs]), prepared.cells.var_names.get_indexer([gene for _, gene in pairs])
+    rows, place = (
+        np.array([row for row, _ in pairs]),
+        prepared.cells.var_names.get_indexer([gene for _, gene in pairs]),
+    )
     return rows[place >= 0], place[place >= 0]
 
 
-def _ceilings(prepared: PreparedCells, names: tuple[str, ...], own: tuple[np.ndarray, np.ndarray], seed: int) -> np.ndarray:
-    """(h,) correlation that the true effects would reach, from halves of the cells; without the columns of the perturbed genes."""
+def _ceilings(
+    prepared: PreparedCells, names: tuple[str, ...], own: tuple[np.ndarray, np.ndarray], seed: int
+) -> np.ndarray:
+    """(h,) correlation that the true effects would reach, from halves of the cells; without the columns of
+    the perturbed genes.
+    """
     kept = np.flatnonzero(prepared.where(splits=keys.HELD_OUT))
     others = np.setdiff1d(np.arange(prepared.cells.n_vars), own[1])
     expression = log_expression(prepared.counts[kept], prepared.library_size[kept])
@@ -173,9 +210,11 @@ def _ceilings(prepared: PreparedCells, names: tuple[str, ...], own: tuple[np.nda
 
 
 def scores(predicted: Predicted) -> dict[str, Any]:
-    """{"pooled", "with_known_path", "per_perturbation"}: correlation and root mean square error of every method; None = undefined.
+    """{"pooled", "with_known_path", "per_perturbation"}: correlation and root mean square error of every
+    method; None = undefined.
 
-    with_known_path: only held-out genes that some training perturbation moves, so that there is a path to learn from.
+    with_known_path: only held-out genes that some training perturbation moves, so that there is a path to
+    learn from.
     """
     reached = predicted.moved_by > 0
     return {
@@ -192,7 +231,9 @@ def _pooled(predicted: Predicted, rows: np.ndarray) -> dict[str, Any]:
     for method, values in predicted.predictions.items():
         guess = values[rows][known]
         result["rho"][method] = _number(pearson(truth, guess))
-        own = [pearson(t[k], g[k]) for t, g, k in zip(predicted.observed[rows], values[rows], known, strict=True)]
+        own = [
+            pearson(t[k], g[k]) for t, g, k in zip(predicted.observed[rows], values[rows], known, strict=True)
+        ]
         result["median_rho"][method] = _number(median(np.array(own)))
         result["rmse"][method] = _number(_rmse(truth, guess))
     result["median_rho"]["ceiling"] = _number(median(predicted.ceiling[rows]))
@@ -207,8 +248,14 @@ def _one(predicted: Predicted, row: int) -> dict[str, Any]:
         "draw": int(predicted.draw[row]),
         "cells": int(predicted.cells[row]),
         "moved_by": int(predicted.moved_by[row]),
-        "rho": {method: _number(pearson(truth, values[row][known])) for method, values in predicted.predictions.items()},
-        "rmse": {method: _number(_rmse(truth, values[row][known])) for method, values in predicted.predictions.items()},
+        "rho": {
+            method: _number(pearson(truth, values[row][known]))
+            for method, values in predicted.predictions.items()
+        },
+        "rmse": {
+            method: _number(_rmse(truth, values[row][known]))
+            for method, values in predicted.predictions.items()
+        },
         "ceiling": _number(predicted.ceiling[row]),
     }
 

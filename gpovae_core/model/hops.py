@@ -15,7 +15,9 @@ Matrix = TypeVar("Matrix")  # numpy array or torch tensor
 
 @dataclass(frozen=True)
 class HopSeries:
-    """T = sum over k = 1..len(weights) of weights[k-1] * X (step X)^(k-1); coefficient of X^k is weights[k-1] * step^(k-1)."""
+    """T = sum over k = 1..len(weights) of weights[k-1] * X (step X)^(k-1); coefficient of X^k is weights[k-1]
+    * step^(k-1).
+    """
 
     step: float
     weights: tuple[float, ...]
@@ -28,11 +30,13 @@ class HopSeries:
 def hop_series(kind: Influence, n: int, hops: int) -> HopSeries:
     """The series of a preset for n genes and K = `hops`.
 
-    paper: W + sum_{k=2..K} W (W/n)^(k-1) / k. The publication writes W^k / (k n) (`literal_paper_series`), which grows like
-        n^(k-2) for a dense W and cannot be trained from W = 0.5 on large panels; both agree at k = 2, and here every hop
-        is bounded by 1/k.
+    paper: W + sum_{k=2..K} W (W/n)^(k-1) / k. The publication writes W^k / (k n) (`literal_paper_series`),
+    which grows like
+        n^(k-2) for a dense W and cannot be trained from W = 0.5 on large panels; both agree at k = 2, and
+        here every hop is bounded by 1/k.
     released: A + sum_{k=1..K} A^(k+1) / n^k on the logits A, K + 1 terms, as the authors' code has it.
-    signed: B + B^2 + ... + B^K of the signed strengths B = W * S (preset `evidence`): the total effect in a linear network. Not divided
+    signed: B + B^2 + ... + B^K of the signed strengths B = W * S (preset `evidence`): the total effect in a
+    linear network. Not divided
         by anything: a hop that is weakened by the number of genes explains nothing in a sparse network.
     """
     if kind == "signed":
@@ -43,15 +47,18 @@ def hop_series(kind: Influence, n: int, hops: int) -> HopSeries:
 
 
 def literal_paper_series(n: int, hops: int) -> HopSeries:
-    """T_K = W + sum_{k=2..K} W^k / (k n), exactly as published (section 3.4). For comparison; see `hop_series`."""
+    """T_K = W + sum_{k=2..K} W^k / (k n), exactly as published (section 3.4). For comparison; see
+    `hop_series`.
+    """
     return HopSeries(step=1.0, weights=(1.0, *(1.0 / (k * n) for k in range(2, hops + 1))))
 
 
 def influence(matrix: Matrix, series: HopSeries, rows: Matrix | None = None) -> Matrix:
-    """Influence of each source row: shape (r, n) for `rows` = (r, n) combinations of rows of `matrix`; (n, n) where None.
+    """Influence of each source row: shape (r, n) for `rows` = (r, n) combinations of rows of `matrix`; (n, n)
+    where None.
 
-    rows: rows of `matrix` (or of D @ matrix for combinations, by linearity). One product with `matrix` per further hop,
-    never a full matrix power: r n^2 per hop.
+    rows: rows of `matrix` (or of D @ matrix for combinations, by linearity). One product with `matrix` per
+    further hop, never a full matrix power: r n^2 per hop.
     """
     walk: Any = matrix if rows is None else rows
     further: Any = matrix if series.step == 1 else matrix * series.step  # type: ignore[operator]

@@ -1,4 +1,6 @@
-"""Building blocks of the networks: a linear layer over named input blocks, a residual MLP, a head of a normal distribution."""
+"""Building blocks of the networks: a linear layer over named input blocks, a residual MLP, a head of a normal
+distribution.
+"""
 
 from __future__ import annotations
 
@@ -32,14 +34,17 @@ class Normal:
 class BlockLinear(nn.Module):
     """A linear layer on the concatenation of named blocks, with one contiguous weight per block.
 
-    Each block can then be multiplied on its own: once per perturbation, once per cell, as a gather for a one-hot block.
+    Each block can then be multiplied on its own: once per perturbation, once per cell, as a gather for a
+    one-hot block.
     """
 
     def __init__(self, blocks: dict[str, int], outputs: int) -> None:
         super().__init__()
         whole = nn.Linear(sum(blocks.values()), outputs)  # initialised as the undivided layer would be
         parts = whole.weight.detach().split(list(blocks.values()), dim=1)
-        self.weights = nn.ParameterDict({name: nn.Parameter(part.contiguous()) for name, part in zip(blocks, parts, strict=True)})
+        self.weights = nn.ParameterDict(
+            {name: nn.Parameter(part.contiguous()) for name, part in zip(blocks, parts, strict=True)}
+        )
         self.bias = nn.Parameter(whole.bias.detach().clone())
 
     def block(self, name: str, values: Tensor) -> Tensor:
@@ -47,9 +52,11 @@ class BlockLinear(nn.Module):
         return functional.linear(values, self.weights[name])
 
     def conditions(self, offsets: Tensor, artifact: Tensor) -> Tensor:
-        """What a cell's perturbation and artifact label add, bias included: (P, U, 2, outputs), to be gathered per cell.
+        """What a cell's perturbation and artifact label add, bias included: (P, U, 2, outputs), to be
+        gathered per cell.
 
-        offsets (P, U, n) and artifact (P, 1, L) meet the blocks of those names; the third axis is the label, 0 or 1.
+        offsets (P, U, n) and artifact (P, 1, L) meet the blocks of those names; the third axis is the label,
+        0 or 1.
         """
         perturbation = self.block("offset", offsets) + self.bias
         return torch.stack([perturbation, perturbation + self.block("artifact", artifact)], dim=2)
@@ -60,7 +67,9 @@ class BlockLinear(nn.Module):
 
 
 class ResidualMLP(nn.Module):
-    """y_1 = act(first layer), y_l = act(W_l y + b_l) + y, act = LeakyReLU(0.01). The first layer is a BlockLinear."""
+    """y_1 = act(first layer), y_l = act(W_l y + b_l) + y, act = LeakyReLU(0.01). The first layer is a
+    BlockLinear.
+    """
 
     def __init__(self, blocks: dict[str, int], width: int, layers: int) -> None:
         super().__init__()
@@ -89,7 +98,9 @@ class NormalHead(nn.Module):
 
 
 class _StandardDeviation(torch.autograd.Function):
-    """s = sqrt(exp(v) + floor) with d s / d v = (s - floor / s) / 2: one array to keep where the chain of operations keeps three."""
+    """s = sqrt(exp(v) + floor) with d s / d v = (s - floor / s) / 2: one array to keep where the chain of
+    operations keeps three.
+    """
 
     @staticmethod
     def forward(ctx: Any, log_variance: Tensor) -> Tensor:
@@ -105,7 +116,8 @@ class _StandardDeviation(torch.autograd.Function):
 
 
 def standard_normal_log_ratio(sample: Tensor, posterior: Normal) -> Tensor:
-    """log N(sample; 0, 1) - log q(sample) of a reparameterised draw, summed over the last axis; the constants of both densities cancel.
+    """log N(sample; 0, 1) - log q(sample) of a reparameterised draw, summed over the last axis; the constants
+    of both densities cancel.
 
     The standardised draw is the noise it was made from, whatever the posterior: it carries no gradient.
     """
@@ -119,7 +131,9 @@ class _StandardNormalLogRatio(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, sample: Tensor, mean: Tensor, std: Tensor) -> Tensor:
         ctx.save_for_backward(sample, std)
-        ratio = (sample - mean).div_(std).square_().addcmul_(sample, sample, value=-1).mul_(0.5).add_(std.log())
+        ratio = (
+            (sample - mean).div_(std).square_().addcmul_(sample, sample, value=-1).mul_(0.5).add_(std.log())
+        )
         return ratio.sum(-1)
 
     @staticmethod
@@ -133,13 +147,19 @@ class _StandardNormalLogRatio(torch.autograd.Function):
 def normal_kl(first: Normal, second: Normal) -> Tensor:
     """KL(first || second), elementwise: log(s2/s1) + (s1^2 + (m1 - m2)^2) / (2 s2^2) - 1/2."""
     variance = second.std**2
-    return (second.std / first.std).log() + (first.std**2 + (first.mean - second.mean) ** 2) / (2 * variance) - 0.5
+    return (
+        (second.std / first.std).log()
+        + (first.std**2 + (first.mean - second.mean) ** 2) / (2 * variance)
+        - 0.5
+    )
 
 
 def straight_through_bernoulli(logits: Tensor, uniform: Tensor, temperature: float) -> Tensor:
-    """Draws of 0 or 1 whose gradient is that of the relaxed Bernoulli sigmoid((logits + logit(u)) / temperature).
+    """Draws of 0 or 1 whose gradient is that of the relaxed Bernoulli sigmoid((logits + logit(u)) /
+    temperature).
 
-    uniform: standard uniform draws, broadcast against `logits`; clamped away from 0 and 1 by the float's epsilon.
+    uniform: standard uniform draws, broadcast against `logits`; clamped away from 0 and 1 by the float's
+    epsilon.
     """
     drawn: Any = _StraightThrough.apply(logits, uniform, temperature)
     return drawn

@@ -1,8 +1,9 @@
 """The Gamma-Poisson likelihood of the counts, from the last hidden layer of the decoder to one number.
 
-Written out, the chain head -> softmax -> mean -> log probability keeps a dozen arrays of particles x cells x genes for its
-gradient. The gradient has a closed form, and as the loss is a weighted sum over cells it can be had on the way: a few cells at a time, for
-which everything stays in the processor's cache, and nothing of that size is kept.
+Written out, the chain head -> softmax -> mean -> log probability keeps a dozen arrays of particles x cells x
+genes for its gradient. The gradient has a closed form, and as the loss is a weighted sum over cells it can be
+had on the way: a few cells at a time, for which everything stays in the processor's cache, and nothing of
+that size is kept.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ MEAN_FLOOR = 1e-4
 """Added to every mean count, so that the rate of the Gamma-Poisson stays finite."""
 
 CHUNK = 1 << 21
-"""Particles x cells x genes worked on at a time, 8 MB of float32: fewer make the matrix products slow, more leave the cache."""
+"""Particles x cells x genes worked on at a time, 8 MB of float32: fewer make the matrix products slow, more
+leave the cache.
+"""
 
 COMMON = 16
 """Counts below it come up in many cells of a batch."""
@@ -29,7 +32,8 @@ COMMON = 16
 def gamma_poisson_log_prob(counts: Tensor, mean: Tensor, concentration: Tensor) -> Tensor:
     """Log probability of counts under a Gamma-Poisson with rate concentration / mean; broadcasts; mean > 0.
 
-    = lgamma(x + c) - lgamma(c) - lgamma(x + 1) + c log c + x log m - (x + c) log(m + c); mean m, variance m + m^2 / c.
+    = lgamma(x + c) - lgamma(c) - lgamma(x + 1) + c log c + x log m - (x + c) log(m + c); mean m, variance m +
+    m^2 / c.
     """
     normaliser = (counts + concentration).lgamma() - concentration.lgamma() - (counts + 1).lgamma()
     with_mean = counts * mean.log() - (counts + concentration) * (mean + concentration).log()
@@ -46,18 +50,23 @@ def mean_log_prob(
     shift: Tensor | None = None,
     group: Tensor | None = None,
 ) -> Tensor:
-    """Mean over particles and cells of cell_weight * log p(counts), summed over genes; differentiable in hidden, head, concentration.
+    """Mean over particles and cells of cell_weight * log p(counts), summed over genes; differentiable in
+    hidden, head, concentration.
 
-    hidden: (P, B, width); head: width -> G logits of the shares; log_concentration: (G,); counts: (B, G); library_size,
-    cell_weight: (B,); shift: (U, G) added to the logits, and group: (B,) which of its rows is the cell's.
+    hidden: (P, B, width); head: width -> G logits of the shares; log_concentration: (G,); counts: (B, G);
+    library_size, cell_weight: (B,); shift: (U, G) added to the logits, and group: (B,) which of its rows is
+    the cell's.
     """
-    return _MeanLogProb.apply(hidden, head.weight, head.bias, log_concentration, counts, library_size, cell_weight, shift, group)  # type: ignore[return-value]
+    return _MeanLogProb.apply(
+        hidden, head.weight, head.bias, log_concentration, counts, library_size, cell_weight, shift, group
+    )  # type: ignore[return-value]
 
 
 class _MeanLogProb(torch.autograd.Function):
     """With s = softmax(logits), m = l s + floor, t = m + c and r = d log p / d m = x / m - (x + c) / t:
 
-    d log p / d logits = q - s sum(q) with q = r l s;  d log p / d c = digamma(x + c) - digamma(c) + log c + 1 - log t - (x + c) / t.
+    d log p / d logits = q - s sum(q) with q = r l s;  d log p / d c = digamma(x + c) - digamma(c) + log c + 1
+    - log t - (x + c) / t.
     """
 
     @staticmethod
@@ -78,7 +87,11 @@ class _MeanLogProb(torch.autograd.Function):
         each = cell_weight / (particles * cells)
         concentration = log_concentration.exp()
         total, by_concentration = _count_part(counts, concentration, log_concentration, particles * each)
-        to_hidden, to_weight, to_bias = torch.empty_like(hidden), torch.zeros_like(weight), torch.zeros_like(bias)
+        to_hidden, to_weight, to_bias = (
+            torch.empty_like(hidden),
+            torch.zeros_like(weight),
+            torch.zeros_like(bias),
+        )
         dense = counts.dense()
         step = min(cells, max(1, CHUNK // (particles * counts.genes)))
         # Memory asked of the system anew for every step of every chunk would take longer than the arithmetic.
@@ -118,23 +131,30 @@ class _MeanLogProb(torch.autograd.Function):
         return (*(gradient * own for own in ctx.saved_tensors), None, None, None, None, None)
 
 
-def _count_part(counts: SparseCounts, concentration: Tensor, log_concentration: Tensor, each: Tensor) -> tuple[Tensor, Tensor]:
+def _count_part(
+    counts: SparseCounts, concentration: Tensor, log_concentration: Tensor, each: Tensor
+) -> tuple[Tensor, Tensor]:
     """The part that does not know the mean: its sum over cells and genes, weighted with `each` (B,), and the
     gradient (G,) of its gammas by c; that of c log c nearly cancels against the mean's and goes with it.
 
-    lgamma and digamma cancel where there is no count, so they are taken of the others only, and once where cells share a count.
+    lgamma and digamma cancel where there is no count, so they are taken of the others only, and once where
+    cells share a count.
     """
     x, gene, weight = _shared_counts(counts, counts.by_entry(each))
     c = concentration.index_select(0, gene)
     gammas = (x + c).lgamma() - concentration.lgamma().index_select(0, gene) - (x + 1).lgamma()
-    total = (weight * gammas).sum(dtype=torch.float64) + each.sum() * (concentration * log_concentration).sum(dtype=torch.float64)
+    total = (weight * gammas).sum(dtype=torch.float64) + each.sum() * (concentration * log_concentration).sum(
+        dtype=torch.float64
+    )
     gradient = torch.zeros_like(concentration)
     gradient.index_add_(0, gene, weight * ((x + c).digamma() - concentration.digamma().index_select(0, gene)))
     return total, gradient
 
 
 def _shared_counts(counts: SparseCounts, weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Count, gene and weight: small counts once per gene with the sum of their cells' weights (k,), the others as they are."""
+    """Count, gene and weight: small counts once per gene with the sum of their cells' weights (k,), the
+    others as they are.
+    """
     small = counts.value < COMMON
     place = torch.where(small, counts.value, 0.0).int() + COMMON * counts.gene
     together = weight.new_zeros(counts.genes * COMMON).index_add_(0, place, torch.where(small, weight, 0.0))

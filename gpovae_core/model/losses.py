@@ -1,4 +1,5 @@
-"""The loss = -ELBO + artifact term + GPO term, per cell, in nats (Baek et al. 2025, section 3; CRADLE-VAE for the artifact term).
+"""The loss = -ELBO + artifact term + GPO term, per cell, in nats (Baek et al. 2025, section 3; CRADLE-VAE for
+the artifact term).
 
 Every term is a mean over the cells of the batch, so that a weight means the same at any batch size.
 """
@@ -43,8 +44,8 @@ class LossTerms:
 class PlateWeights:
     """What turns per-cell sums into an estimate of the full bound, and balances passing and failing cells.
 
-    gene (n,): 1 / training cells in which the gene is perturbed, 0 where there are none. failing: 1 / failing training cells.
-    cell (2,): weight of the reconstruction of a passing and of a failing cell.
+    gene (n,): 1 / training cells in which the gene is perturbed, 0 where there are none. failing: 1 / failing
+    training cells. cell (2,): weight of the reconstruction of a passing and of a failing cell.
     """
 
     gene: Tensor
@@ -68,15 +69,20 @@ class PlateWeights:
 def balanced_weights(failing_share: float) -> tuple[float, float]:
     """Weights (passing, failing) in the ratio share : 1 - share, whose mean over the training cells is 1.
 
-    Both groups then count alike. Taken over the training set: a batch without failing cells still has a reconstruction.
+    Both groups then count alike. Taken over the training set: a batch without failing cells still has a
+    reconstruction.
     """
     if failing_share in (0.0, 1.0):
         return 1.0, 1.0
     return 1 / (2 * (1 - failing_share)), 1 / (2 * failing_share)
 
 
-def elbo_terms(model: GpoVae, batch: Batch, inference: Inference, weights: PlateWeights, kl_scale: float = 1.0) -> dict[str, Tensor]:
-    """Minus the terms of the ELBO, each averaged over particles and cells; kl_scale: weight of the divergences from the priors."""
+def elbo_terms(
+    model: GpoVae, batch: Batch, inference: Inference, weights: PlateWeights, kl_scale: float = 1.0
+) -> dict[str, Tensor]:
+    """Minus the terms of the ELBO, each averaged over particles and cells; kl_scale: weight of the
+    divergences from the priors.
+    """
     cell_weight = torch.where(batch.artifact > 0, weights.cell[1], weights.cell[0])
     log_prob = model.mean_log_prob(batch, inference, cell_weight)
 
@@ -94,7 +100,9 @@ def elbo_terms(model: GpoVae, batch: Batch, inference: Inference, weights: Plate
 
 
 def _mask_divergence(model: GpoVae, draw: GuideDraw, per_row: Tensor) -> Tensor:
-    """Minus the log ratio of prior and posterior of the mask; a W that was given is not learned here and costs nothing."""
+    """Minus the log ratio of prior and posterior of the mask; a W that was given is not learned here and
+    costs nothing.
+    """
     if model.guide.given:
         return per_row.new_zeros(())
     # The ratio is linear in the mask, so the mean over particles can be taken first.
@@ -103,9 +111,11 @@ def _mask_divergence(model: GpoVae, draw: GuideDraw, per_row: Tensor) -> Tensor:
 
 
 def row_weights(batch: Batch, weights: PlateWeights) -> Tensor:
-    """(r,) weight of each sampled row of M and E: cells of the batch that use it, over B, times 1 / its training cells.
+    """(r,) weight of each sampled row of M and E: cells of the batch that use it, over B, times 1 / its
+    training cells.
 
-    Summed over an epoch this counts every row once per perturbed gene, so a mini-batch estimates the full bound.
+    Summed over an epoch this counts every row once per perturbed gene, so a mini-batch estimates the full
+    bound.
     """
     cells = torch.bincount(batch.group, minlength=len(batch.dosage)).to(batch.dosage.dtype)
     used = cells @ (batch.dosage != 0).to(batch.dosage.dtype)
@@ -113,11 +123,15 @@ def row_weights(batch: Batch, weights: PlateWeights) -> Tensor:
 
 
 def artifact_term(batch: Batch, inference: Inference) -> Tensor:
-    """Mean over cells and particles of KL(q(z_b | counterfactual profile) || q(z_b | cell with its label flipped)).
+    """Mean over cells and particles of KL(q(z_b | counterfactual profile) || q(z_b | cell with its label
+    flipped)).
 
-    Both under the flipped label, summed over latent dimensions; a cell without a counterfactual counts as zero.
+    Both under the flipped label, summed over latent dimensions; a cell without a counterfactual counts as
+    zero.
     """
-    divergence = normal_kl(inference.counterfactual_posterior[:, batch.profile], inference.flipped_posterior).sum(-1)
+    divergence = normal_kl(
+        inference.counterfactual_posterior[:, batch.profile], inference.flipped_posterior
+    ).sum(-1)
     return (divergence * batch.has_profile[batch.profile]).mean()
 
 
@@ -142,7 +156,9 @@ def loss_terms(
     settings: LossSettings,
     kl_scale: float = 1.0,
 ) -> LossTerms:
-    """All terms for one batch and one draw of the guide. A W that was given has met alignment and sparsity already."""
+    """All terms for one batch and one draw of the guide. A W that was given has met alignment and sparsity
+    already.
+    """
     alignment = sparsity = batch.library_size.new_zeros(())
     if not model.guide.given:
         probabilities = model.edge_probabilities()

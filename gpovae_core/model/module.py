@@ -1,11 +1,12 @@
 """The GPO-VAE: guide (inference) and decoder (generative model).
 
-Symbols and shapes, throughout: P particles, B cells of a batch, U distinct perturbations among them (the control is one, with
-a row of zeros), r panel genes perturbed in the batch, n panel genes, G measured genes, L latent dimensions.
-W = sigmoid(mask_logits) is (n, n), row = source, column = target.
+Symbols and shapes, throughout: P particles, B cells of a batch, U distinct perturbations among them (the
+control is one, with a row of zeros), r panel genes perturbed in the batch, n panel genes, G measured genes, L
+latent dimensions. W = sigmoid(mask_logits) is (n, n), row = source, column = target.
 
-Only rows of the mask M and the effects E that some cell of the batch uses are sampled; the others do not enter the loss.
-The first layers see the offset of a perturbation, not of a cell: it is multiplied per perturbation and then gathered.
+Only rows of the mask M and the effects E that some cell of the batch uses are sampled; the others do not
+enter the loss. The first layers see the offset of a perturbation, not of a cell: it is multiplied per
+perturbation and then gathered.
 """
 
 from __future__ import annotations
@@ -46,7 +47,9 @@ class GuideDraw:
     def offsets(self, dosage: Tensor) -> Tensor:
         """z_p = D (E * M) per perturbation: (P, U, n) for dosage (U, n)."""
         given = dosage.index_select(1, self.rows)
-        perturbation, row = given.nonzero(as_tuple=True)  # one row each, but for combinations: gathered, not multiplied
+        perturbation, row = given.nonzero(
+            as_tuple=True
+        )  # one row each, but for combinations: gathered, not multiplied
         rows = (self.mask * self.effect).index_select(1, row) * given[perturbation, row, None]
         return rows.new_zeros(len(rows), len(dosage), rows.shape[-1]).index_add_(1, perturbation, rows)
 
@@ -75,17 +78,23 @@ class Guide(nn.Module):
         self.temperature = settings.temperature
         self.given = settings.network == "evidence"
         self.mask_logits = nn.Parameter(torch.zeros(n, n), requires_grad=not self.given)
-        self.effect = ResidualMLP({"mask": n, "identity": n}, settings.embedding_width, settings.embedding_layers)
+        self.effect = ResidualMLP(
+            {"mask": n, "identity": n}, settings.embedding_width, settings.embedding_layers
+        )
         self.effect_head = NormalHead(settings.embedding_width, n)
         self.artifact = ResidualMLP({"constant": latent}, settings.embedding_width, settings.embedding_layers)
         self.artifact_head = NormalHead(settings.embedding_width, latent)
-        self.basal = ResidualMLP({"counts": genes, "offset": n, "artifact": latent}, settings.basal_width, settings.basal_layers)
+        self.basal = ResidualMLP(
+            {"counts": genes, "offset": n, "artifact": latent}, settings.basal_width, settings.basal_layers
+        )
         self.basal_head = NormalHead(settings.basal_width, latent)
         self.register_buffer("log_mean", torch.zeros(genes))
         self.register_buffer("log_std", torch.ones(genes))
 
     def noise(self, particles: int, rows: int, generator: torch.Generator | None = None) -> GuideNoise:
-        """Fresh random numbers on the device of the weights; torch's default generator where None is given."""
+        """Fresh random numbers on the device of the weights; torch's default generator where None is
+        given.
+        """
         like = self.mask_logits
         n, latent = like.shape[0], self.artifact_head.mean.out_features
         return GuideNoise(
@@ -97,25 +106,34 @@ class Guide(nn.Module):
     def sample(self, rows: Tensor, noise: GuideNoise, logits: Tensor | None = None) -> GuideDraw:
         """Mask, effects and artifact vector for the panel genes at `rows` (r,).
 
-        logits: (r, n) those of the mask, where they are at hand; the gradient of every gathering of them is an n x n matrix.
+        logits: (r, n) those of the mask, where they are at hand; the gradient of every gathering of them is
+        an n x n matrix.
         """
         logits = self.mask_logits.index_select(0, rows) if logits is None else logits
         mask = straight_through_bernoulli(logits, noise.mask, self.temperature)
-        if self.given:  # a perturbation always acts on its own gene, which W, without a diagonal, does not say
+        if (
+            self.given
+        ):  # a perturbation always acts on its own gene, which W, without a diagonal, does not say
             mask = torch.where(functional.one_hot(rows, mask.shape[-1]).bool(), 1.0, mask)
         first = self.effect.first
         hidden = self.effect(first.block("mask", mask) + (first.columns("identity", rows) + first.bias))
         effect = self.effect_head(hidden)
         constant = self.artifact.first.weights["constant"].sum(dim=1)  # the input is a vector of ones
         artifact = self.artifact_head(self.artifact(constant + self.artifact.first.bias)[None])
-        return GuideDraw(rows, logits, mask, effect, effect.sample(noise.effect), artifact, artifact.sample(noise.artifact))
+        return GuideDraw(
+            rows, logits, mask, effect, effect.sample(noise.effect), artifact, artifact.sample(noise.artifact)
+        )
 
     def counts_part(self, log_counts: Tensor) -> Tensor:
-        """Contribution of counts to the first layer of the basal encoder; log_counts: (..., G) log1p counts, standardised in place."""
+        """Contribution of counts to the first layer of the basal encoder; log_counts: (..., G) log1p counts,
+        standardised in place.
+        """
         return self.basal.first.block("counts", log_counts.sub_(self.log_mean).div_(self.log_std))
 
     def basal_posterior(self, counts_part: Tensor, condition: Tensor) -> Normal:
-        """q(z_b) from the two parts of the first layer, broadcast to (P, ..., width): see `BlockLinear.conditions`."""
+        """q(z_b) from the two parts of the first layer, broadcast to (P, ..., width): see
+        `BlockLinear.conditions`.
+        """
         return self.basal_head(self.basal(counts_part + condition))
 
 
@@ -133,11 +151,14 @@ class Decoder(nn.Module):
         self.register_buffer("influence", torch.zeros(n, genes) if settings.network == "evidence" else None)
 
     def shift(self, dosage: Tensor) -> Tensor | None:
-        """What the network adds to the log shares of every perturbation, (U, G) for dosage (U, n); None where W is free."""
+        """What the network adds to the log shares of every perturbation, (U, G) for dosage (U, n); None where
+        W is free.
+        """
         return None if self.influence is None else dosage @ self.influence
 
     def log_share(self, basal: Tensor, condition: Tensor, shift: Tensor | None = None) -> Tensor:
-        """Log of the mean share per gene, (..., G), from the basal state (..., L) and the condition (..., width).
+        """Log of the mean share per gene, (..., G), from the basal state (..., L) and the condition (...,
+        width).
 
         shift: added before the shares are made to sum to one; broadcasts to (..., G).
         """
@@ -150,7 +171,9 @@ class Decoder(nn.Module):
         width = condition.shape[-1]
         # One pass over memory for product and sum; a condition shared by many basal states is broadcast.
         rows = condition.expand(*basal.shape[:-1], width).reshape(-1, width)
-        joined = torch.addmm(rows, basal.reshape(-1, basal.shape[-1]), first.weights["basal"].T).reshape(*basal.shape[:-1], width)
+        joined = torch.addmm(rows, basal.reshape(-1, basal.shape[-1]), first.weights["basal"].T).reshape(
+            *basal.shape[:-1], width
+        )
         return self.mlp(joined)
 
 
@@ -168,37 +191,51 @@ class GpoVae(nn.Module):
         return torch.sigmoid(self.guide.mask_logits)
 
     def set_network(self, log_odds: Tensor, influence: Tensor) -> None:
-        """Take over a network that was fitted before: log odds of W (n, n), and the log fold change (n, G) that perturbing each panel
-        gene is expected to bring about in each measured gene."""
+        """Take over a network that was fitted before: log odds of W (n, n), and the log fold change (n, G)
+        that perturbing each panel gene is expected to bring about in each measured gene."""
         self.guide.mask_logits.data.copy_(log_odds)
         assert self.decoder.influence is not None
         self.decoder.influence.copy_(influence)
 
     def set_count_statistics(self, log_mean: Tensor, log_std: Tensor) -> None:
-        """Mean and standard deviation of log1p counts per gene over the *training* cells; a constant gene is left unscaled."""
+        """Mean and standard deviation of log1p counts per gene over the *training* cells; a constant gene is
+        left unscaled.
+        """
         self.guide.log_mean.copy_(log_mean)
         self.guide.log_std.copy_(torch.where(log_std > 0, log_std, torch.ones_like(log_std)))
 
-    def infer(self, batch: Batch, noise: GuideNoise, counterfactual_noise: GuideNoise, basal_noise: Tensor) -> Inference:
-        """One pass of the guide over a batch; `basal_noise` (P, B, L). The counterfactual pass uses draws of its own."""
+    def infer(
+        self, batch: Batch, noise: GuideNoise, counterfactual_noise: GuideNoise, basal_noise: Tensor
+    ) -> Inference:
+        """One pass of the guide over a batch; `basal_noise` (P, B, L). The counterfactual pass uses draws of
+        its own.
+        """
         guide = self.guide
         first = guide.basal.first
         draw = guide.sample(batch.rows, noise)
         offsets = draw.offsets(batch.dosage)
-        counts = guide.counts_part(batch.counts.dense(batch.counts.value.log1p()))  # once for all particles and both labels
+        counts = guide.counts_part(
+            batch.counts.dense(batch.counts.value.log1p())
+        )  # once for all particles and both labels
         label = batch.artifact.long()
         condition = first.conditions(offsets, draw.artifact)
         basal = guide.basal_posterior(counts, condition[:, batch.group, label])
         flipped = guide.basal_posterior(counts, condition[:, batch.group, 1 - label])
 
         other = guide.sample(batch.rows, counterfactual_noise, draw.logits)
-        profiles = guide.counts_part(batch.profiles.log1p())  # (V, width): per perturbation and label, not per cell
+        profiles = guide.counts_part(
+            batch.profiles.log1p()
+        )  # (V, width): per perturbation and label, not per cell
         condition = first.conditions(other.offsets(batch.dosage), other.artifact)
-        counterfactual = guide.basal_posterior(profiles, condition[:, batch.profile_group, batch.profile_label])
+        counterfactual = guide.basal_posterior(
+            profiles, condition[:, batch.profile_group, batch.profile_label]
+        )
         return Inference(draw, offsets, basal, basal.sample(basal_noise), flipped, counterfactual)
 
     def mean_log_prob(self, batch: Batch, inference: Inference, cell_weight: Tensor) -> Tensor:
-        """Mean over particles and cells of cell_weight (B,) times the log probability of the counts, each cell under its own label."""
+        """Mean over particles and cells of cell_weight (B,) times the log probability of the counts, each
+        cell under its own label.
+        """
         decoder = self.decoder
         condition = decoder.mlp.first.conditions(inference.offsets, inference.draw.artifact)
         return likelihood.mean_log_prob(

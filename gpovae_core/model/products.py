@@ -1,7 +1,8 @@
 """How float32 matrices are multiplied: by which library, and with how many digits of their factors.
 
-torch hands products on the CPU to MKL, which on processors of other makers reaches four fifths of what oneDNN does. torch takes
-oneDNN where it may shorten the factors to bfloat16; hardware that does not gain by that multiplies in float32 all the same.
+torch hands products on the CPU to MKL, which on processors of other makers reaches four fifths of what oneDNN
+does. torch takes oneDNN where it may shorten the factors to bfloat16; hardware that does not gain by that
+multiplies in float32 all the same.
 """
 
 from __future__ import annotations
@@ -17,11 +18,13 @@ Precision = Literal["float32", "bf16"]
 
 @contextmanager
 def products(precision: Precision = "float32") -> Iterator[None]:
-    """What happens inside multiplies float32 matrices so; sums, and everything that is no product, are float32 either way.
+    """What happens inside multiplies float32 matrices so; sums, and everything that is no product, are
+    float32 either way.
 
-    float32: nothing is shortened; on the CPU by oneDNN where it keeps all digits (tried out, as it depends on the processor).
-    bf16: factors are shortened to bfloat16 (8 significant bits) on the CPU and to TensorFloat-32 (11) on CUDA, for which torch has no
-    bfloat16 of float32 factors; on hardware that does not gain by it they are not. Weights should be contiguous: oneDNN is slow on slices.
+    float32: nothing is shortened; on the CPU by oneDNN where it keeps all digits (tried out, as it depends on
+    the processor). bf16: factors are shortened to bfloat16 (8 significant bits) on the CPU and to
+    TensorFloat-32 (11) on CUDA, for which torch has no bfloat16 of float32 factors; on hardware that does not
+    gain by it they are not. Weights should be contiguous: oneDNN is slow on slices.
     """
     backends: Any = torch.backends
     on_cpu, on_cuda = kinds = (backends.mkldnn.matmul, backends.cuda.matmul)

@@ -20,9 +20,10 @@ _SPECIES = {
 
 @dataclass(frozen=True)
 class GeneCard:
-    """targets, regulators: edges out and in above the threshold; as_source, as_target: gene and effect (log2 difference), the
-    strongest measured ones of knocking this gene down, and of other genes' knock-downs on it; own: of its knock-down on itself,
-    None where not measured; links: site -> address, none for simulated genes.
+    """targets, regulators: edges out and in above the threshold; as_source, as_target: gene and effect (log2
+    difference), the strongest measured ones of knocking this gene down, and of other genes' knock-downs on
+    it; own: of its knock-down on itself, None where not measured; links: site -> address, none for simulated
+    genes.
     """
 
     gene: str
@@ -40,7 +41,9 @@ class GeneCard:
 
 
 def gene_card(network: GeneNetwork, gene: str, threshold: float, most: int = 5) -> GeneCard:
-    """The card of a gene; `most`: effects listed in either direction. Raises QueryError for a gene that is not in the panel."""
+    """The card of a gene; `most`: effects listed in either direction. Raises QueryError for a gene that is
+    not in the panel.
+    """
     network.check_threshold(threshold)
     place = network.panel.position(gene)
     gene = network.panel.genes[place]
@@ -69,17 +72,33 @@ def _strongest(network: GeneNetwork, effects: np.ndarray, itself: int, most: int
 
 
 def gene_links(gene: str, identifier: str = "") -> dict[str, str]:
-    """Addresses at NCBI, Ensembl and UniProt for a symbol, and its Ensembl id where there is one. Nothing is asked of any site.
+    """Addresses at NCBI, Ensembl and UniProt for a symbol, and its Ensembl id where there is one. Nothing is
+    asked of any site.
 
     The species is known from the id only; without one the pages are searches over all species.
     """
-    prefix = next((start for start in _SPECIES if identifier.startswith(start) and identifier[len(start) :][:1].isdigit()), None)
+    prefix = next(
+        (
+            start
+            for start in _SPECIES
+            if identifier.startswith(start) and identifier[len(start) :][:1].isdigit()
+        ),
+        None,
+    )
     species, taxon = _SPECIES[prefix] if prefix else ("Multi", "")
     symbol = quote(gene, safe="")
     organism = f"+AND+organism_id%3A{taxon}" if taxon else ""
-    ncbi = f"https://www.ncbi.nlm.nih.gov/gene/?term={symbol}%5Bsym%5D" + (f"+AND+txid{taxon}%5BOrganism%5D" if taxon else "")
+    ncbi = f"https://www.ncbi.nlm.nih.gov/gene/?term={symbol}%5Bsym%5D" + (
+        f"+AND+txid{taxon}%5BOrganism%5D" if taxon else ""
+    )
     bare = quote(identifier.split(".")[0], safe="")
     ensembl = (
-        f"https://www.ensembl.org/{species}/Gene/Summary?g={bare}" if prefix else f"https://www.ensembl.org/Multi/Search/Results?q={symbol}"
+        f"https://www.ensembl.org/{species}/Gene/Summary?g={bare}"
+        if prefix
+        else f"https://www.ensembl.org/Multi/Search/Results?q={symbol}"
     )
-    return {"NCBI Gene": ncbi, "Ensembl": ensembl, "UniProt": f"https://www.uniprot.org/uniprotkb?query=gene_exact%3A{symbol}{organism}"}
+    return {
+        "NCBI Gene": ncbi,
+        "Ensembl": ensembl,
+        "UniProt": f"https://www.uniprot.org/uniprotkb?query=gene_exact%3A{symbol}{organism}",
+    }

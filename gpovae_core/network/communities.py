@@ -1,6 +1,8 @@
-"""Groups of genes that are joined more among themselves than with the rest: Louvain communities of a thresholded network.
+"""Groups of genes that are joined more among themselves than with the rest: Louvain communities of a
+thresholded network.
 
-Blondel et al., J. Stat. Mech. (2008) P10008, as networkx has it, on the edges without their direction, weighted by W, seeded.
+Blondel et al., J. Stat. Mech. (2008) P10008, as networkx has it, on the edges without their direction,
+weighted by W, seeded.
 """
 
 from __future__ import annotations
@@ -16,13 +18,17 @@ MOST_EDGES = 5000
 
 
 def communities(network: GeneNetwork, threshold: float, top: int = MOST_EDGES, seed: int = 0) -> np.ndarray:
-    """(n,) number of the community of every gene, 0 = the largest; -1 for genes without an edge among the `top` strongest."""
+    """(n,) number of the community of every gene, 0 = the largest; -1 for genes without an edge among the
+    `top` strongest.
+    """
     import networkx as nx
 
     edges = network.edges(threshold, top=top)
     graph = nx.Graph()
     graph.add_nodes_from(sorted({*edges[keys.SOURCE], *edges[keys.TARGET]}))
-    for source, target, weight in zip(edges[keys.SOURCE], edges[keys.TARGET], edges[keys.WEIGHT], strict=True):
+    for source, target, weight in zip(
+        edges[keys.SOURCE], edges[keys.TARGET], edges[keys.WEIGHT], strict=True
+    ):
         present = graph.get_edge_data(source, target, default={"weight": 0.0})["weight"]
         graph.add_edge(source, target, weight=present + float(weight))
     found = np.full(len(network), -1)
@@ -34,10 +40,14 @@ def communities(network: GeneNetwork, threshold: float, top: int = MOST_EDGES, s
     return found
 
 
-def community_table(network: GeneNetwork, members: np.ndarray, threshold: float, named: int = 5) -> pd.DataFrame:
-    """One row per community: community (from 1), genes, perturbed, inside and outgoing edges above the threshold, hubs.
+def community_table(
+    network: GeneNetwork, members: np.ndarray, threshold: float, named: int = 5
+) -> pd.DataFrame:
+    """One row per community: community (from 1), genes, perturbed, inside and outgoing edges above the
+    threshold, hubs.
 
-    hubs: the `named` genes with most edges inside it, joined by commas; members: (n,) as `communities` gives it.
+    hubs: the `named` genes with most edges inside it, joined by commas; members: (n,) as `communities` gives
+    it.
     """
     above = network.weights > threshold
     np.fill_diagonal(above, False)
@@ -57,4 +67,6 @@ def community_table(network: GeneNetwork, members: np.ndarray, threshold: float,
                 "hubs": ", ".join(network.panel.genes[i] for i in hubs),
             }
         )
-    return pd.DataFrame(rows, columns=pd.Index(["community", "genes", "perturbed", "inside", "leaving", "hubs"]))
+    return pd.DataFrame(
+        rows, columns=pd.Index(["community", "genes", "perturbed", "inside", "leaving", "hubs"])
+    )

@@ -1,7 +1,8 @@
-"""Two networks side by side, by gene name: what they share, what the second gains and loses against the first.
+"""Two networks side by side, by gene name: what they share, what the second gains and loses against the
+first.
 
-The same network at two thresholds, or two runs at equal thresholds or at equal numbers of edges. Only genes that both panels have
-can be compared; edges to other genes are counted and left out.
+The same network at two thresholds, or two runs at equal thresholds or at equal numbers of edges. Only genes
+that both panels have can be compared; edges to other genes are counted and left out.
 """
 
 from __future__ import annotations
@@ -20,9 +21,10 @@ STATES = (SHARED, GAINED, LOST)
 
 @dataclass(frozen=True)
 class NetworkComparison:
-    """edges: source, target, state (STATES), weight_a, weight_b, sign_a, sign_b; shared first, then gained and lost, each by the
-    larger weight. genes: how many the panels share; pairs: ordered pairs of them; a, b: edges of each network among these genes;
-    outside_a, outside_b: edges left out because a gene is missing in the other panel; threshold_a, threshold_b: as applied.
+    """edges: source, target, state (STATES), weight_a, weight_b, sign_a, sign_b; shared first, then gained
+    and lost, each by the larger weight. genes: how many the panels share; pairs: ordered pairs of them; a, b:
+    edges of each network among these genes; outside_a, outside_b: edges left out because a gene is missing in
+    the other panel; threshold_a, threshold_b: as applied.
     """
 
     edges: pd.DataFrame
@@ -45,7 +47,9 @@ class NetworkComparison:
 
     @property
     def expected(self) -> float:
-        """Edges that two networks of these sizes would share if they had nothing to do with each other; NaN without pairs."""
+        """Edges that two networks of these sizes would share if they had nothing to do with each other; NaN
+        without pairs.
+        """
         return self.a * self.b / self.pairs if self.pairs else float("nan")
 
     @property
@@ -56,8 +60,12 @@ class NetworkComparison:
         return int((known & (shared["sign_a"] == shared["sign_b"])).sum()), int(known.sum())
 
 
-def compare_networks(a: GeneNetwork, threshold_a: float, b: GeneNetwork, threshold_b: float) -> NetworkComparison:
-    """Edges of `a` above its threshold against those of `b` above its own, without self-loops. Names are compared exactly."""
+def compare_networks(
+    a: GeneNetwork, threshold_a: float, b: GeneNetwork, threshold_b: float
+) -> NetworkComparison:
+    """Edges of `a` above its threshold against those of `b` above its own, without self-loops. Names are
+    compared exactly.
+    """
     a.check_threshold(threshold_a)
     b.check_threshold(threshold_b)
     genes = sorted(set(a.panel.index) & set(b.panel.index))
@@ -96,14 +104,17 @@ def compare_networks(a: GeneNetwork, threshold_a: float, b: GeneNetwork, thresho
 
 
 def restrict(network: GeneNetwork, genes: set[str]) -> np.ndarray:
-    """Weights of all ordered pairs of different genes out of `genes`, in falling order: what equal numbers of edges are cut from."""
+    """Weights of all ordered pairs of different genes out of `genes`, in falling order: what equal numbers of
+    edges are cut from.
+    """
     places = np.array([i for gene, i in network.panel.index.items() if gene in genes], dtype=int)
     inside = network.weights[np.ix_(places, places)]
     return -np.sort(-inside[~np.eye(len(places), dtype=bool)])
 
 
 def equal_edges(a: GeneNetwork, threshold_a: float, b: GeneNetwork) -> float | None:
-    """Threshold at which `b` has as many edges among the shared genes as `a` has above its own; None where it has none at all.
+    """Threshold at which `b` has as many edges among the shared genes as `a` has above its own; None where it
+    has none at all.
 
     Ties at the cut come in together, so `b` may have a few more.
     """

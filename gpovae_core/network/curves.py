@@ -1,8 +1,9 @@
 """What a threshold does to a network, for all steps of the slider at once.
 
-Every weight becomes a level: the number of steps it exceeds. A pair is joined within k hops at a step exactly if the best
-"weakest edge" over all paths of at most k edges exceeds it; that is one max-min product per hop on levels, which are single bytes.
-After that each curve is a count of levels, summed from above, and moving the threshold is a look-up.
+Every weight becomes a level: the number of steps it exceeds. A pair is joined within k hops at a step exactly
+if the best "weakest edge" over all paths of at most k edges exceeds it; that is one max-min product per hop
+on levels, which are single bytes. After that each curve is a count of levels, summed from above, and moving
+the threshold is a look-up.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import pandas as pd
 from gpovae_core.network.grn import GeneNetwork, check_hops
 
 if TYPE_CHECKING:  # scipy.stats takes a second to import; whoever has pairs has it already
-    from gpovae_core.evaluation.network import PairStatistics
+    from gpovae_core.effects.pairs import PairStatistics
 
 STEPS = 200
 """Steps of the slider over the scale of a network; network.js and thresholds.js count in the same."""
@@ -27,14 +28,17 @@ _BLOCK = 64
 
 @dataclass(frozen=True)
 class ThresholdCurves:
-    """One entry per step, (STEPS + 1,) each, NaN where undefined; None where the run lacks what it is computed from.
+    """One entry per step, (STEPS + 1,) each, NaN where undefined; None where the run lacks what it is
+    computed from.
 
-    edges, genes: edges between different genes above the step, and genes that have one; coverage: share of the pairs with a real
-    effect that are joined within `hops` edges; effects: how many such pairs there are; mu_wd: mean Wasserstein distance of the edges
-    that were tested; omission: share of significant raw p among the tested pairs that no path of at most `omission_hops` edges joins.
+    edges, genes: edges between different genes above the step, and genes that have one; coverage: share of
+    the pairs with a real effect that are joined within `hops` edges; effects: how many such pairs there are;
+    mu_wd: mean Wasserstein distance of the edges that were tested; omission: share of significant raw p among
+    the tested pairs that no path of at most `omission_hops` edges joins.
 
-    Beside each of these what the number of edges alone would give: coverage_of_any, the share of *all* tested pairs that are joined;
-    random_mu_wd, the mean over all tested pairs; significant, the share of significant raw p among all of them.
+    Beside each of these what the number of edges alone would give: coverage_of_any, the share of *all* tested
+    pairs that are joined; random_mu_wd, the mean over all tested pairs; significant, the share of significant
+    raw p among all of them.
     """
 
     thresholds: np.ndarray
@@ -59,7 +63,9 @@ class ThresholdCurves:
             "mean_wasserstein": self.mu_wd,
             "false_omission_rate": self.omission,
         }
-        return pd.DataFrame(columns | {name: values for name, values in optional.items() if values is not None})
+        return pd.DataFrame(
+            columns | {name: values for name, values in optional.items() if values is not None}
+        )
 
 
 def steps(network: GeneNetwork) -> np.ndarray:
@@ -68,15 +74,22 @@ def steps(network: GeneNetwork) -> np.ndarray:
 
 
 def levels(network: GeneNetwork, self_loops: bool = False) -> np.ndarray:
-    """(n, n) uint8: how many steps of the slider each weight exceeds; an edge shows at step s exactly if its level is above s."""
-    found = np.searchsorted(steps(network), network.weights.ravel(), side="left").astype(np.uint8).reshape(network.weights.shape)
+    """(n, n) uint8: how many steps of the slider each weight exceeds; an edge shows at step s exactly if its
+    level is above s.
+    """
+    found = (
+        np.searchsorted(steps(network), network.weights.ravel(), side="left")
+        .astype(np.uint8)
+        .reshape(network.weights.shape)
+    )
     if not self_loops:
         np.fill_diagonal(found, 0)
     return found
 
 
 def joined_levels(level: np.ndarray, rows: np.ndarray, hops: Sequence[int]) -> list[np.ndarray]:
-    """For every entry of `hops`, (r, n) uint8: level up to which each of `rows` is joined to each gene by a path of so many edges or fewer.
+    """For every entry of `hops`, (r, n) uint8: level up to which each of `rows` is joined to each gene by a
+    path of so many edges or fewer.
 
     level: (n, n) as from `levels`. The level of a path is that of its weakest edge.
     """
@@ -97,7 +110,11 @@ def joined_levels(level: np.ndarray, rows: np.ndarray, hops: Sequence[int]) -> l
 
 
 def threshold_curves(
-    network: GeneNetwork, pairs: PairStatistics | None = None, hops: int = 5, omission_hops: int = 3, significance: float = 0.05
+    network: GeneNetwork,
+    pairs: PairStatistics | None = None,
+    hops: int = 5,
+    omission_hops: int = 3,
+    significance: float = 0.05,
 ) -> ThresholdCurves:
     """The curves of a network. pairs: tests on held-out cells; without them only edges and genes are known.
 
@@ -140,7 +157,9 @@ def threshold_curves(
 
 def _above(level: np.ndarray, weight: np.ndarray | None = None) -> np.ndarray:
     """(STEPS + 1,) how many levels exceed each step, or the sum of their weights."""
-    counts = np.bincount(level.ravel(), weights=None if weight is None else weight.ravel(), minlength=STEPS + 2)
+    counts = np.bincount(
+        level.ravel(), weights=None if weight is None else weight.ravel(), minlength=STEPS + 2
+    )
     return np.cumsum(counts[::-1])[::-1][1 : STEPS + 2]
 
 

@@ -1,8 +1,9 @@
 """Which direct edges may after all run over a gene that nobody perturbed?
 
-An effect of i on j that runs over a perturbed gene m is recognised: the perturbation of m shows what j makes of it. Where m was never
-perturbed no cell tells i -> m -> j from i -> m and i -> j. What can be said is where to look: a step passes on a part of a change, rarely
-more than all of it, so m has to be changed more than j is.
+An effect of i on j that runs over a perturbed gene m is recognised: the perturbation of m shows what j makes
+of it. Where m was never perturbed no cell tells i -> m -> j from i -> m and i -> j. What can be said is where
+to look: a step passes on a part of a change, rarely more than all of it, so m has to be changed more than j
+is.
 """
 
 from __future__ import annotations
@@ -14,10 +15,11 @@ LIKELY = 0.5
 
 
 def open_detours(direct: np.ndarray, weights: np.ndarray, has_evidence: np.ndarray) -> np.ndarray:
-    """(n, n) number of genes over which an edge may run unnoticed; NaN on the diagonal and out of genes without evidence.
+    """(n, n) number of genes over which an edge may run unnoticed; NaN on the diagonal and out of genes
+    without evidence.
 
-    direct: (n, n) abs(W S), what an edge passes on of a change of its source; weights: (n, n) W; has_evidence: (n,) bool, perturbed in
-    cells that trained. Row = source, column = target.
+    direct: (n, n) abs(W S), what an edge passes on of a change of its source; weights: (n, n) W;
+    has_evidence: (n,) bool, perturbed in cells that trained. Row = source, column = target.
     """
     n = len(direct)
     result = np.full((n, n), np.nan)
@@ -28,7 +30,9 @@ def open_detours(direct: np.ndarray, weights: np.ndarray, has_evidence: np.ndarr
     return result
 
 
-def genes_of_detours(direct: np.ndarray, weights: np.ndarray, has_evidence: np.ndarray, i: int, j: int) -> np.ndarray:
+def genes_of_detours(
+    direct: np.ndarray, weights: np.ndarray, has_evidence: np.ndarray, i: int, j: int
+) -> np.ndarray:
     """Positions of the genes that `open_detours` counts for i -> j, the one that i changes most first."""
     between = np.flatnonzero(_between(weights[i], has_evidence) & (direct[i] > direct[i, j]))
     return between[np.argsort(-direct[i, between], kind="stable")]

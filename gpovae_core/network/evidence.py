@@ -1,7 +1,9 @@
-"""Why an edge is believed: what the held-out cells show of it, whether a path explains it, and who else knows it.
+"""Why an edge is believed: what the held-out cells show of it, whether a path explains it, and who else knows
+it.
 
-Expression is log(1 + 1e4 x / l), natural logarithm, as in the network scores (evaluation.network); differences are perturbed minus
-control. The interval is Welch's (unequal variances) at 95 %; distance and p value come from scipy on the cells of this one edge.
+Expression is log(1 + 1e4 x / l), natural logarithm, as in the network scores (evaluation.network);
+differences are perturbed minus control. The interval is Welch's (unequal variances) at 95 %; distance and p
+value come from scipy on the cells of this one edge.
 """
 
 from __future__ import annotations
@@ -14,9 +16,9 @@ import numpy as np
 from scipy import sparse, stats
 
 from gpovae_core import keys
-from gpovae_core.data.effects import log_expression
+from gpovae_core.data.expression import log_expression
 from gpovae_core.data.schema import PreparedCells
-from gpovae_core.evaluation.network import PairStatistics
+from gpovae_core.effects.pairs import PairStatistics
 from gpovae_core.network.grn import GeneNetwork
 from gpovae_core.network.paths import PathTrace, TracedPath, trace_paths
 from gpovae_core.network.references import Known, ReferenceNetwork
@@ -27,7 +29,8 @@ PATHS_LOOKED_AT = 6
 
 @dataclass(frozen=True)
 class HeldOutCells:
-    """Expression of the panel's measured genes in the held-out cells, cut out once so that one edge costs one column.
+    """Expression of the panel's measured genes in the held-out cells, cut out once so that one edge costs one
+    column.
 
     labels: (h,) perturbation of every cell; expression: (h, m) CSC; columns: gene -> column.
     """
@@ -57,9 +60,10 @@ class HeldOutCells:
 class Measured:
     """One gene in control cells and in cells with another gene perturbed, held-out cells only.
 
-    control, perturbed: expression of every cell; difference: of the means, perturbed minus control, with its interval (NaN where a
-    side has a single cell); wasserstein: 1-Wasserstein distance; p: two-sided Mann-Whitney; adjusted: the same after
-    Benjamini-Hochberg over all pairs of the run, None where these were not computed.
+    control, perturbed: expression of every cell; difference: of the means, perturbed minus control, with its
+    interval (NaN where a side has a single cell); wasserstein: 1-Wasserstein distance; p: two-sided
+    Mann-Whitney; adjusted: the same after Benjamini-Hochberg over all pairs of the run, None where these were
+    not computed.
     """
 
     control: np.ndarray
@@ -76,11 +80,12 @@ class Measured:
 class EdgeEvidence:
     """Everything known of one edge.
 
-    weight: W; rank: its place, 1 = strongest, ties share the best, among the `of` pairs of different genes whose source was perturbed
-    (or was not, like this one: rows without evidence are on no common scale with the others); sign and effect: as in
-    GeneNetwork; strength: S, None without; influence: T_K of this pair; perturbed: was the source perturbed in this screen;
-    measured: None, with the reason in `why_not`, where no cells speak; detour: the most probable path that takes two hops or more;
-    trace: the paths with their shares; open_detours: genes never perturbed over which the edge may run all the same, None where that
+    weight: W; rank: its place, 1 = strongest, ties share the best, among the `of` pairs of different genes
+    whose source was perturbed (or was not, like this one: rows without evidence are on no common scale with
+    the others); sign and effect: as in GeneNetwork; strength: S, None without; influence: T_K of this pair;
+    perturbed: was the source perturbed in this screen; measured: None, with the reason in `why_not`, where no
+    cells speak; detour: the most probable path that takes two hops or more; trace: the paths with their
+    shares; open_detours: genes never perturbed over which the edge may run all the same, None where that
     cannot be said (see network.detours); known: one entry per reference network.
     """
 
@@ -108,7 +113,9 @@ class EdgeEvidence:
 
     @property
     def against_paths(self) -> bool:
-        """Whether the paths take away most of what the edge does: it is then inferred from an effect that is missing."""
+        """Whether the paths take away most of what the edge does: it is then inferred from an effect that is
+        missing.
+        """
         if self.strength is None:
             return False
         direct = self.weight * self.strength
@@ -124,7 +131,8 @@ def edge_evidence(
     references: Sequence[ReferenceNetwork] = (),
     hops: int = 5,
 ) -> EdgeEvidence:
-    """Evidence for source -> target. cells, pairs: of the run, where it has them; hops: longest path looked at.
+    """Evidence for source -> target. cells, pairs: of the run, where it has them; hops: longest path looked
+    at.
 
     Raises QueryError for genes that are not in the panel.
     """
@@ -157,7 +165,9 @@ def edge_evidence(
 
 
 def _rank(network: GeneNetwork, i: int, j: int) -> tuple[int, int]:
-    """Place of W[i, j], 1 = strongest, and among how many pairs of different genes: those out of genes perturbed (or not) like i."""
+    """Place of W[i, j], 1 = strongest, and among how many pairs of different genes: those out of genes
+    perturbed (or not) like i.
+    """
     alike = network.has_evidence == network.has_evidence[i]
     places = np.flatnonzero(alike)
     stronger = network.weights[alike] > network.weights[i, j]
@@ -175,9 +185,15 @@ def _why_not_measured(network: GeneNetwork, i: int, j: int, cells: HeldOutCells 
     """What keeps cells from speaking for an edge, "" where nothing does."""
     genes = network.panel.genes
     if network.panel.is_perturbed[i] and not network.has_evidence[i]:
-        return f"No direct evidence: {genes[i]} was held out with all its cells, so no training cell shows what it does to {genes[j]}."
+        return (
+            f"No direct evidence: {genes[i]} was held out with all its cells, so no training cell shows "
+            f"what it does to {genes[j]}."
+        )
     if not network.has_evidence[i]:
-        return f"No direct evidence: {genes[i]} was never perturbed in this screen, so no cell shows what it does to {genes[j]}."
+        return (
+            f"No direct evidence: {genes[i]} was never perturbed in this screen, so no cell shows what it "
+            f"does to {genes[j]}."
+        )
     if not network.panel.is_measured[j]:
         return f"{genes[j]} was not measured, so no cell shows an effect on it."
     if cells is None:
@@ -185,13 +201,16 @@ def _why_not_measured(network: GeneNetwork, i: int, j: int, cells: HeldOutCells 
     return ""
 
 
-def _measured(cells: HeldOutCells, source: str, target: str, pairs: PairStatistics | None) -> tuple[Measured | None, str]:
+def _measured(
+    cells: HeldOutCells, source: str, target: str, pairs: PairStatistics | None
+) -> tuple[Measured | None, str]:
     values = cells.values(target)
     treated, control = values[cells.labels == source], values[cells.labels == keys.CONTROL]
     if len(treated) == 0:
         return (
             None,
-            f"No held-out cell has {source} alone perturbed: its cells were all used for training, or it was only part of combinations.",
+            f"No held-out cell has {source} alone perturbed: its cells were all used for training, or it "
+            "was only part of combinations.",
         )
     if len(control) == 0:
         return None, "No control cell was held out."
@@ -212,7 +231,9 @@ def _measured(cells: HeldOutCells, source: str, target: str, pairs: PairStatisti
 
 
 def welch_interval(a: np.ndarray, b: np.ndarray, confidence: float = CONFIDENCE) -> tuple[float, float]:
-    """Confidence interval of mean(a) - mean(b), variances not assumed equal; NaN where a side has fewer than two cells."""
+    """Confidence interval of mean(a) - mean(b), variances not assumed equal; NaN where a side has fewer than
+    two cells.
+    """
     if min(len(a), len(b)) < 2:
         return float("nan"), float("nan")
     if a.var() == 0 and b.var() == 0:

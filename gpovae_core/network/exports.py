@@ -1,8 +1,10 @@
-"""The network at a threshold, or the part of it that a picture shows, as a file: CSV, GraphML, GEXF, SIF, CX2 (Cytoscape), web page.
+"""The network at a threshold, or the part of it that a picture shows, as a file: CSV, GraphML, GEXF, SIF, CX2
+(Cytoscape), web page.
 
-Gene names come from the user's data, so every writer shows them as text: characters that a format forbids, or that would break its
-lines or reverse its text, appear as a visible code such as \\u0007. A file holds the genes that have an edge at the threshold, each with
-`perturbed` (else extended) and `measured`, and, where the format has room, the run, the threshold and the settings.
+Gene names come from the user's data, so every writer shows them as text: characters that a format forbids, or
+that would break its lines or reverse its text, appear as a visible code such as \\u0007. A file holds the
+genes that have an edge at the threshold, each with `perturbed` (else extended) and `measured`, and, where the
+format has room, the run, the threshold and the settings.
 
 CX2: https://cytoscape.org/cx/cx2/specification/cytoscape-exchange-format-specification-(version-2)/
 """
@@ -86,9 +88,9 @@ FORMATS = {
 class View:
     """What a picture shows of a network, to go into a file with it.
 
-    edges: as GeneNetwork.edges gives them, those to write (None: all above the threshold, without self-loops);
-    positions: (n, 2) places of the genes in pixels, x to the right and y down (None: no places); facts: more to say in the file, such
-    as focus and hops.
+    edges: as GeneNetwork.edges gives them, those to write (None: all above the threshold, without
+    self-loops); positions: (n, 2) places of the genes in pixels, x to the right and y down (None: no places);
+    facts: more to say in the file, such as focus and hops.
     """
 
     edges: pd.DataFrame | None = None
@@ -97,29 +99,41 @@ class View:
 
 
 def export_bytes(network: GeneNetwork, threshold: float, format: str, view: View | None = None) -> bytes:
-    """The edges strictly above `threshold`, without self-loops, as the content of a file; only what `view` shows where it is given.
+    """The edges strictly above `threshold`, without self-loops, as the content of a file; only what `view`
+    shows where it is given.
 
-    A table of a view starts with lines "# name: value" that hold the facts; the plain table has none, so that scripts can rely on
-    its columns. SIF has no room for either. Raises QueryError for an unknown format, or more than MOST_IN_GRAPH edges in a graph.
+    A table of a view starts with lines "# name: value" that hold the facts; the plain table has none, so that
+    scripts can rely on its columns. SIF has no room for either. Raises QueryError for an unknown format, or
+    more than MOST_IN_GRAPH edges in a graph.
     """
     if format not in _WRITERS:
         raise QueryError(f"Unknown format '{format}': choose one of {', '.join(FORMATS)}.")
-    count = len(view.edges) if view is not None and view.edges is not None else int(network.count_edges([threshold])[0])
+    count = (
+        len(view.edges)
+        if view is not None and view.edges is not None
+        else int(network.count_edges([threshold])[0])
+    )
     if count > MOST_IN_GRAPH and format not in ("csv", "sif"):
         raise QueryError(
-            f"{FORMATS[format].label}: {count:,} edges are too many for this format, at most {MOST_IN_GRAPH:,} are written. "
-            "Raise the threshold, or take the table (CSV), which has no limit."
+            f"{FORMATS[format].label}: {count:,} edges are too many for this format, at most "
+            f"{MOST_IN_GRAPH:,} are written. Raise the threshold, or take the table (CSV), which has no "
+            "limit."
         )
     return _WRITERS[format](_content(network, threshold, view))
 
 
 def write_edges(network: GeneNetwork, threshold: float, path: Path, format: str | None = None) -> Path:
-    """Write export_bytes to `path`, replacing it as a whole; the format follows from the file's ending where not given."""
+    """Write export_bytes to `path`, replacing it as a whole; the format follows from the file's ending where
+    not given.
+    """
     path = Path(path)
     by_suffix = {kind.suffix: name for name, kind in FORMATS.items()}
     format = format or by_suffix.get(path.suffix.lower())
     if format is None:
-        raise QueryError(f"'{path.name}' does not say which format to write: end the name in one of {', '.join(by_suffix)}.")
+        raise QueryError(
+            f"'{path.name}' does not say which format to write: end the name in one of "
+            f"{', '.join(by_suffix)}."
+        )
     content = export_bytes(network, threshold, format)
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.{os.getpid()}.part")
@@ -129,7 +143,9 @@ def write_edges(network: GeneNetwork, threshold: float, path: Path, format: str 
 
 
 def visible(text: str) -> str:
-    """`text` with control characters, lone surrogates, line separators and text-direction marks written out as \\uXXXX."""
+    """`text` with control characters, lone surrogates, line separators and text-direction marks written out
+    as \\uXXXX.
+    """
     return "".join(f"\\u{ord(c):04x}" if _is_hidden(c) else c for c in text)
 
 
@@ -140,7 +156,9 @@ def _is_hidden(character: str) -> bool:
 
 @dataclass(frozen=True)
 class _Content:
-    """What every writer needs: genes with a unique printable name, edges by these names, and the facts about the run."""
+    """What every writer needs: genes with a unique printable name, edges by these names, and the facts about
+    the run.
+    """
 
     genes: list[tuple[str, bool, bool]]  # name, perturbed, measured; in panel order, genes with an edge only
     edges: pd.DataFrame  # source, target, weight, sign; by falling weight
@@ -163,30 +181,52 @@ _MEANING = {
 
 def _content(network: GeneNetwork, threshold: float, view: View | None = None) -> _Content:
     panel = network.panel
-    edges = (network.edges(threshold) if view is None or view.edges is None else view.edges).reset_index(drop=True)
+    edges = (network.edges(threshold) if view is None or view.edges is None else view.edges).reset_index(
+        drop=True
+    )
     connected = {*edges[keys.SOURCE], *edges[keys.TARGET]}
     names = dict(zip(panel.genes, _unique_names(panel.genes), strict=True))
-    edges = edges.assign(**{end: pd.Series([names[gene] for gene in edges[end]], dtype=object) for end in (keys.SOURCE, keys.TARGET)})
+    edges = edges.assign(
+        **{
+            end: pd.Series([names[gene] for gene in edges[end]], dtype=object)
+            for end in (keys.SOURCE, keys.TARGET)
+        }
+    )
     facts_of_genes = zip(panel.genes, panel.is_perturbed.tolist(), panel.is_measured.tolist(), strict=True)
-    genes = [(names[gene], perturbed, measured) for gene, perturbed, measured in facts_of_genes if gene in connected]
+    genes = [
+        (names[gene], perturbed, measured)
+        for gene, perturbed, measured in facts_of_genes
+        if gene in connected
+    ]
     places = None
     if view is not None and view.positions is not None:
-        places = {names[gene]: (round(float(x), 1), round(float(y), 1)) for gene, (x, y) in zip(panel.genes, view.positions, strict=True)}
-    more = {} if view is None else {name: visible(value) if isinstance(value, str) else value for name, value in view.facts.items()}
+        places = {
+            names[gene]: (round(float(x), 1), round(float(y), 1))
+            for gene, (x, y) in zip(panel.genes, view.positions, strict=True)
+        }
+    more = (
+        {}
+        if view is None
+        else {name: visible(value) if isinstance(value, str) else value for name, value in view.facts.items()}
+    )
     facts = {
         "run": visible(network.name),
         "threshold": float(threshold),
         **more,
         "simulated": bool(network.simulated),
         "settings": visible(network.settings),
-        "direction": f"source regulates target; sign 1 activates, -1 represses, 0 unknown; {_MEANING[network.measure]}",
+        "direction": (
+            f"source regulates target; sign 1 activates, -1 represses, 0 unknown; {_MEANING[network.measure]}"
+        ),
         "gpovae": __version__,
     }
     return _Content(genes, edges, facts, network.measure, places, of_view=view is not None)
 
 
 def _unique_names(genes: tuple[str, ...]) -> list[str]:
-    """Printable names; where writing out a hidden character makes two genes look the same, the later one gets a number."""
+    """Printable names; where writing out a hidden character makes two genes look the same, the later one gets
+    a number.
+    """
     taken: set[str] = set()
     names = []
     for gene in genes:
@@ -199,7 +239,7 @@ def _unique_names(genes: tuple[str, ...]) -> list[str]:
     return names
 
 
-# Tables --------------------------------------------------------------------------------------------------------------
+# Tables -----------------------------------------------------------------------------------------------------
 
 
 def _csv(content: _Content) -> bytes:
@@ -210,7 +250,9 @@ def _csv(content: _Content) -> bytes:
     table = content.edges.copy()
     if content.places is not None:
         for end in (keys.SOURCE, keys.TARGET):
-            table[f"{end}_x"], table[f"{end}_y"] = np.array([content.places[gene] for gene in table[end]]).reshape(-1, 2).T
+            table[f"{end}_x"], table[f"{end}_y"] = (
+                np.array([content.places[gene] for gene in table[end]]).reshape(-1, 2).T
+            )
     for column in (keys.SOURCE, keys.TARGET):
         table[column] = [f"'{name}" if name.startswith(_FORMULA_STARTS) else name for name in table[column]]
     head = "".join(f"# {name}: {value}\n" for name, value in content.facts.items()) if content.of_view else ""
@@ -218,7 +260,9 @@ def _csv(content: _Content) -> bytes:
 
 
 def _quoting(content: _Content) -> int:
-    """Below lines of facts every text is quoted, or readers that skip what follows a # would cut a name that holds one."""
+    """Below lines of facts every text is quoted, or readers that skip what follows a # would cut a name that
+    holds one.
+    """
     return csv.QUOTE_NONNUMERIC if content.of_view else csv.QUOTE_MINIMAL
 
 
@@ -228,7 +272,7 @@ def _sif(content: _Content) -> bytes:
     return "".join(f"{source}\t{SIGN_WORDS[sign]}\t{target}\n" for source, sign, target in rows).encode()
 
 
-# Graph formats -------------------------------------------------------------------------------------------------------
+# Graph formats ----------------------------------------------------------------------------------------------
 
 
 def _graph(content: _Content) -> nx.DiGraph:
@@ -238,7 +282,9 @@ def _graph(content: _Content) -> nx.DiGraph:
     graph.graph.update(content.facts)
     for name, perturbed, measured in content.genes:
         x, y = content.places[name] if content.places else (None, None)
-        graph.add_node(name, perturbed=perturbed, measured=measured, **({} if x is None else {"x": x, "y": y}))
+        graph.add_node(
+            name, perturbed=perturbed, measured=measured, **({} if x is None else {"x": x, "y": y})
+        )
     for source, target, numbers in _edges(content):
         graph.add_edge(source, target, **numbers)
     return graph
@@ -247,9 +293,15 @@ def _graph(content: _Content) -> nx.DiGraph:
 def _edges(content: _Content) -> Iterator[tuple[str, str, dict[str, Any]]]:
     """Source, target and what is known of every edge by name."""
     columns = [column for column in _MORE if column in content.edges]
-    for source, target, weight, sign, *more in content.edges[[*_EDGE, *columns]].itertuples(index=False, name=None):
+    for source, target, weight, sign, *more in content.edges[[*_EDGE, *columns]].itertuples(
+        index=False, name=None
+    ):
         known = {name: float(value) for name, value in zip(columns, more, strict=True) if isfinite(value)}
-        yield source, target, {"weight": float(weight), "sign": int(sign), "interaction": SIGN_WORDS[sign], **known}
+        yield (
+            source,
+            target,
+            {"weight": float(weight), "sign": int(sign), "interaction": SIGN_WORDS[sign], **known},
+        )
 
 
 def _graphml(content: _Content) -> bytes:
@@ -271,22 +323,36 @@ def _gexf(content: _Content) -> bytes:
     buffer = io.BytesIO()
     nx.write_gexf(graph, buffer)
     facts = html.escape(json.dumps(content.facts, ensure_ascii=False), quote=False)
-    return buffer.getvalue().replace(b"</meta>", f"  <description>{facts}</description>\n    </meta>".encode(), 1)
+    return buffer.getvalue().replace(
+        b"</meta>", f"  <description>{facts}</description>\n    </meta>".encode(), 1
+    )
 
 
 def _cx2(content: _Content) -> bytes:
     place = {name: i for i, (name, _, _) in enumerate(content.genes)}
     nodes = [
-        {"id": place[name], **_cx2_place(content, name), "v": {"name": name, "perturbed": perturbed, "measured": measured}}
+        {
+            "id": place[name],
+            **_cx2_place(content, name),
+            "v": {"name": name, "perturbed": perturbed, "measured": measured},
+        }
         for name, perturbed, measured in content.genes
     ]
-    edges = [{"id": i, "s": place[s], "t": place[t], "v": numbers} for i, (s, t, numbers) in enumerate(_edges(content))]
+    edges = [
+        {"id": i, "s": place[s], "t": place[t], "v": numbers}
+        for i, (s, t, numbers) in enumerate(_edges(content))
+    ]
     more = {column: {"d": "double"} for column in _MORE if column in content.edges}
     attributes = {"name": content.title, **content.facts}
     declarations = {
         "networkAttributes": {name: {"d": _cx2_type(value)} for name, value in attributes.items()},
         "nodes": {"name": {"d": "string"}, "perturbed": {"d": "boolean"}, "measured": {"d": "boolean"}},
-        "edges": {"weight": {"d": "double"}, "sign": {"d": "integer"}, "interaction": {"d": "string"}, **more},
+        "edges": {
+            "weight": {"d": "double"},
+            "sign": {"d": "integer"},
+            "interaction": {"d": "string"},
+            **more,
+        },
     }
     aspects: dict[str, list[Any]] = {
         "attributeDeclarations": [declarations],
@@ -311,19 +377,22 @@ def _cx2_type(value: str | float | bool) -> str:
     return "boolean" if isinstance(value, bool) else "double" if isinstance(value, float) else "string"
 
 
-# The web page --------------------------------------------------------------------------------------------------------
+# The web page -----------------------------------------------------------------------------------------------
 
 _POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:"
 _STYLE = """
 body { font: 15px/1.45 system-ui, sans-serif; margin: 1rem 1.5rem; color: #1b1b1b; background: #fff; }
 h1 { font-size: 1.25rem; margin: 0 0 .25rem; } p { margin: .25rem 0; } details { margin: .5rem 0; }
-pre { white-space: pre-wrap; overflow-wrap: anywhere; } td, th { text-align: left; padding: .1rem .8rem .1rem 0; overflow-wrap: anywhere; }
+pre { white-space: pre-wrap; overflow-wrap: anywhere; }
+td, th { text-align: left; padding: .1rem .8rem .1rem 0; overflow-wrap: anywhere; }
 #mynetwork { float: none !important; clear: both; } center:empty, center > h1:empty { display: none; }
 """
 
 
 def _html(content: _Content) -> bytes:
-    """A page around pyvis' picture with everything inside it; a content security policy keeps it from asking any host for anything."""
+    """A page around pyvis' picture with everything inside it; a content security policy keeps it from asking
+    any host for anything.
+    """
     shown = content.edges.head(MOST_DRAWN)
     page = _without_requests(_picture(content, shown))
     head = (
@@ -332,29 +401,56 @@ def _html(content: _Content) -> bytes:
     )
     before, _, after = page.rpartition("<body>")
     page = "<!doctype html>\n" + before.replace("<html>", '<html lang="en">', 1).replace("<head>", head, 1)
-    return (page + "<body>\n" + _caption(content, shown) + after.replace("</body>", _appendix(content, shown) + "</body>")).encode()
+    return (
+        page
+        + "<body>\n"
+        + _caption(content, shown)
+        + after.replace("</body>", _appendix(content, shown) + "</body>")
+    ).encode()
 
 
 def _picture(content: _Content, edges: pd.DataFrame) -> str:
-    """pyvis' page. Names go in as labels only: pyvis treats hover texts of nodes as markup once one of them has a link."""
+    """pyvis' page. Names go in as labels only: pyvis treats hover texts of nodes as markup once one of them
+    has a link.
+    """
     from pyvis.network import Network
 
     drawn = {*edges[keys.SOURCE], *edges[keys.TARGET]}
     genes = [gene for gene in content.genes if gene[0] in drawn]
     place = {name: i for i, (name, _, _) in enumerate(genes)}
-    ends = np.array([[place[s], place[t]] for s, t in zip(edges[keys.SOURCE], edges[keys.TARGET], strict=True)]).reshape(-1, 2)
+    ends = np.array(
+        [[place[s], place[t]] for s, t in zip(edges[keys.SOURCE], edges[keys.TARGET], strict=True)]
+    ).reshape(-1, 2)
     where = [content.places[name] for name, _, _ in genes] if content.places else _layout(len(genes), ends)
     net = Network(height="75vh", width="100%", directed=True, cdn_resources="in_line")
     for i, ((name, perturbed, measured), (x, y)) in enumerate(zip(genes, where, strict=True)):
         words = f"{'perturbed' if perturbed else 'extended'}, {'measured' if measured else 'not measured'}"
         label, shape, colour = _shortened(name), "dot" if perturbed else "diamond", NODE_COLOURS[perturbed]
-        net.add_node(i, label=label, title=words, x=x, y=y, shape=shape, color=colour, size=10, borderWidth=2 if measured else 0)
-    for (source, target), weight, sign in zip(ends.tolist(), edges[keys.WEIGHT], edges[keys.SIGN], strict=True):
+        net.add_node(
+            i,
+            label=label,
+            title=words,
+            x=x,
+            y=y,
+            shape=shape,
+            color=colour,
+            size=10,
+            borderWidth=2 if measured else 0,
+        )
+    for (source, target), weight, sign in zip(
+        ends.tolist(), edges[keys.WEIGHT], edges[keys.SIGN], strict=True
+    ):
         arrow = {"to": {"enabled": True, "type": "bar" if sign < 0 else "arrow", "scaleFactor": 0.6}}
         words = f"{content.measure} = {weight:.3g}, {SIGN_WORDS[sign] if sign else 'sign unknown'}"
         width, colour = 0.5 + 2.5 * float(weight), SIGN_COLOURS[sign]
-        net.add_edge(source, target, title=words, width=width, color=colour, dashes=bool(sign == 0), arrows=arrow)
-    net.set_options(json.dumps({"physics": {"enabled": False}, "edges": {"smooth": False}, "interaction": {"hover": True}}))
+        net.add_edge(
+            source, target, title=words, width=width, color=colour, dashes=bool(sign == 0), arrows=arrow
+        )
+    net.set_options(
+        json.dumps(
+            {"physics": {"enabled": False}, "edges": {"smooth": False}, "interaction": {"hover": True}}
+        )
+    )
     return net.generate_html()
 
 
@@ -364,7 +460,9 @@ def _shortened(name: str) -> str:
 
 
 def _layout(n: int, ends: np.ndarray) -> list[tuple[float, float]]:
-    """Force-directed positions in pixels; the same graph always gets the same. Far-off pieces are pulled in."""
+    """Force-directed positions in pixels; the same graph always gets the same. Far-off pieces are pulled
+    in.
+    """
     import igraph
 
     if n == 0:
@@ -384,7 +482,9 @@ def _layout(n: int, ends: np.ndarray) -> list[tuple[float, float]]:
 
 
 def _without_requests(page: str) -> str:
-    """pyvis' page without the tags that load bootstrap from a host, the comment with such tags and the hint at a source map."""
+    """pyvis' page without the tags that load bootstrap from a host, the comment with such tags and the hint
+    at a source map.
+    """
     page = re.sub(r"<!--\s*<link.*?-->", "", page, flags=re.DOTALL)
     page = re.sub(r"<link\b[^>]*>", "", page)
     page = re.sub(r"<script\b[^>]*\bsrc=[^>]*>\s*</script>", "", page)
@@ -393,10 +493,15 @@ def _without_requests(page: str) -> str:
 
 def _caption(content: _Content, shown: pd.DataFrame) -> str:
     hidden = len(content.edges) - len(shown)
-    drawn = f"{len(shown):,} edges between {len(content.genes):,} genes" + (f"; {hidden:,} weaker edges are not drawn" if hidden else "")
+    drawn = f"{len(shown):,} edges between {len(content.genes):,} genes" + (
+        f"; {hidden:,} weaker edges are not drawn" if hidden else ""
+    )
     simulated = "<p><strong>Simulated data.</strong></p>" if content.facts["simulated"] else ""
-    legend = " · ".join(f'<span style="color:{SIGN_COLOURS[sign]}">{SIGN_WORDS[sign]}</span>' for sign in (1, -1)) + (
-        " (ends in a bar) · sign unknown (dashed) · dot: perturbed gene, diamond: extended gene, outlined: measured"
+    legend = " · ".join(
+        f'<span style="color:{SIGN_COLOURS[sign]}">{SIGN_WORDS[sign]}</span>' for sign in (1, -1)
+    ) + (
+        " (ends in a bar) · sign unknown (dashed) · dot: perturbed gene, diamond: extended gene, outlined: "
+        "measured"
     )
     return f"<h1>{html.escape(content.title)}</h1>{simulated}<p>{drawn}.</p><p>{legend}</p>\n"
 
@@ -407,10 +512,15 @@ def _appendix(content: _Content, shown: pd.DataFrame) -> str:
         f"<tr><td>{html.escape(s)}</td><td>{html.escape(t)}</td><td>{w:.4g}</td><td>{SIGN_WORDS[sign]}</td></tr>"
         for s, t, w, sign in shown[_EDGE].itertuples(index=False, name=None)
     )
-    facts = html.escape(json.dumps({**content.facts, "settings": _parsed(content.facts["settings"])}, indent=2, ensure_ascii=False))
+    facts = html.escape(
+        json.dumps(
+            {**content.facts, "settings": _parsed(content.facts["settings"])}, indent=2, ensure_ascii=False
+        )
+    )
     head = f"<tr><th>source</th><th>target</th><th>{content.measure}</th><th>effect</th></tr>"
     return (
-        f"<details><summary>Edges as a table</summary><table><thead>{head}</thead><tbody>{rows}</tbody></table></details>\n"
+        "<details><summary>Edges as a "
+        f"table</summary><table><thead>{head}</thead><tbody>{rows}</tbody></table></details>\n"
         f"<details><summary>Run and settings</summary><pre>{facts}</pre></details>\n"
     )
 

@@ -1,9 +1,10 @@
-"""The learned network: edge probabilities W, signs and observed effects of one run, and the questions a table can answer.
+"""The learned network: edge probabilities W, signs and observed effects of one run, and the questions a table
+can answer.
 
-Direction everywhere: row = source (regulator), column = target. Sign everywhere: +1 the source activates the target (knocking it
-down lowers the target), -1 it represses it (knocking it down raises the target), 0 unknown. Where a run has a strength matrix S
-its sign is taken; elsewhere signs come from the observed effects of the training cells and are known only for single-gene perturbations
-and measured targets.
+Direction everywhere: row = source (regulator), column = target. Sign everywhere: +1 the source activates the
+target (knocking it down lowers the target), -1 it represses it (knocking it down raises the target), 0
+unknown. Where a run has a strength matrix S its sign is taken; elsewhere signs come from the observed effects
+of the training cells and are known only for single-gene perturbations and measured targets.
 """
 
 from __future__ import annotations
@@ -25,15 +26,19 @@ from gpovae_core.network.detours import genes_of_detours, open_detours
 if TYPE_CHECKING:
     from anndata import AnnData
 
-    from gpovae_core.training.ensemble import Ensemble
-    from gpovae_core.training.runs import RunFolder
+    from gpovae_core.runs.ensemble import Ensemble
+    from gpovae_core.runs.folder import RunFolder
 
 Direction = Literal["out", "in", "both"]
 Measure = Literal["W", "T"]
-"""What the weights of a network are: W, probabilities of direct edges; T, sizes of the influence over up to K hops."""
+"""What the weights of a network are: W, probabilities of direct edges; T, sizes of the influence over up to K
+hops.
+"""
 
 SIGN_ERRORS = 2.0
-"""A sign is called only where the observed effect exceeds so many of its standard errors (where these are known)."""
+"""A sign is called only where the observed effect exceeds so many of its standard errors (where these are
+known).
+"""
 
 SIGN_WORDS = {1: "activates", -1: "represses", 0: "regulates"}
 
@@ -48,8 +53,8 @@ _THRESHOLD_STEPS = 1000
 class Neighbourhood:
     """A gene with what lies around it.
 
-    genes: `gene`, `hops` (0 for the gene itself), `perturbed`, `measured`; nearest first. edges: all edges above the threshold
-    between these genes.
+    genes: `gene`, `hops` (0 for the gene itself), `perturbed`, `measured`; nearest first. edges: all edges
+    above the threshold between these genes.
     """
 
     genes: pd.DataFrame
@@ -60,17 +65,18 @@ class Neighbourhood:
 class GeneNetwork:
     """W with names. Arrays are read-only views; every question takes and returns gene names.
 
-    panel: the n genes; weights: (n, n) edge probabilities in [0, 1]; signs: (n, n) int8, see the module; effects: (n, n)
-    observed effect of knocking down the row on the column, log2 fold change, NaN where not measured; name: of the run;
-    simulated: whether its cells are; settings: the run's settings as JSON, "" where unknown.
+    panel: the n genes; weights: (n, n) edge probabilities in [0, 1]; signs: (n, n) int8, see the module;
+    effects: (n, n) observed effect of knocking down the row on the column, log2 fold change, NaN where not
+    measured; name: of the run; simulated: whether its cells are; settings: the run's settings as JSON, ""
+    where unknown.
 
-    strength: (n, n) S, signed effect of an edge per unit of its source's own change, None where the model has none; strength_sd:
-    (n, n) its standard deviation, NaN where nothing was learned;
-    influence_matrix: (n, n) T_K as stored with the run, None where it is to be computed; direct_evidence: (n,) bool, was the
-    gene perturbed in cells that trained, so that they speak for or against its outgoing edges (None: the perturbed genes of the panel).
-    measure: what the weights are; "T" only in what `influence_network` gives.
-    ensemble: how often each edge comes back and how much its W scatters, None where the run has none.
-    detours: `open_detours` of the network that this one is a part of; None where it is no part.
+    strength: (n, n) S, signed effect of an edge per unit of its source's own change, None where the model has
+    none; strength_sd: (n, n) its standard deviation, NaN where nothing was learned; influence_matrix: (n, n)
+    T_K as stored with the run, None where it is to be computed; direct_evidence: (n,) bool, was the gene
+    perturbed in cells that trained, so that they speak for or against its outgoing edges (None: the perturbed
+    genes of the panel). measure: what the weights are; "T" only in what `influence_network` gives. ensemble:
+    how often each edge comes back and how much its W scatters, None where the run has none. detours:
+    `open_detours` of the network that this one is a part of; None where it is no part.
 
     Raises QueryError where the matrices do not fit the panel or hold impossible values.
     """
@@ -97,11 +103,22 @@ class GeneNetwork:
             _check_matrix("strength", strength, n)
             off = ~np.eye(n, dtype=bool)
             object.__setattr__(self, "signs", np.where((strength != 0) & off, np.sign(strength), self.signs))
-        evidence = self.panel.is_perturbed if self.direct_evidence is None else np.asarray(self.direct_evidence)
+        evidence = (
+            self.panel.is_perturbed if self.direct_evidence is None else np.asarray(self.direct_evidence)
+        )
         if evidence.shape != (n,):
-            raise QueryError(f"direct_evidence must have one entry per gene of the panel, shape ({n},); got {evidence.shape}.")
+            raise QueryError(
+                f"direct_evidence must have one entry per gene of the panel, shape ({n},); got "
+                f"{evidence.shape}."
+            )
         object.__setattr__(self, "direct_evidence", evidence.astype(bool))
-        kinds = {"weights": np.float64, "signs": np.int8, "effects": np.float64, "strength": np.float64, "influence_matrix": np.float64}
+        kinds = {
+            "weights": np.float64,
+            "signs": np.int8,
+            "effects": np.float64,
+            "strength": np.float64,
+            "influence_matrix": np.float64,
+        }
         for what, kind in kinds.items():
             given = getattr(self, what)
             if given is None:
@@ -112,14 +129,24 @@ class GeneNetwork:
             object.__setattr__(self, what, value)
 
     @classmethod
-    def from_weights(cls, panel: Panel, weights: np.ndarray, name: str = "network", simulated: bool = False) -> GeneNetwork:
+    def from_weights(
+        cls, panel: Panel, weights: np.ndarray, name: str = "network", simulated: bool = False
+    ) -> GeneNetwork:
         """A network of which only W is known: no signs, no effects."""
         n = len(panel)
-        return cls(panel, weights, np.zeros((n, n), dtype=np.int8), np.full((n, n), np.nan), name=name, simulated=simulated)
+        return cls(
+            panel,
+            weights,
+            np.zeros((n, n), dtype=np.int8),
+            np.full((n, n), np.nan),
+            name=name,
+            simulated=simulated,
+        )
 
     @classmethod
     def from_run(cls, run: RunFolder) -> GeneNetwork:
-        """W of a run, with signs and effects of its training cells where effects.h5ad has them, S and T_K where the run has them.
+        """W of a run, with signs and effects of its training cells where effects.h5ad has them, S and T_K
+        where the run has them.
 
         Raises RunError where the run has no weights, or damaged ones.
         """
@@ -167,24 +194,32 @@ class GeneNetwork:
 
     @cached_property
     def open_detours(self) -> np.ndarray | None:
-        """(n, n) number of genes never perturbed over which each edge may run, see network.detours; None without strengths, and for T."""
+        """(n, n) number of genes never perturbed over which each edge may run, see network.detours; None
+        without strengths, and for T.
+        """
         if self.detours is not None:
             return self.detours
         return None if self._direct is None else open_detours(self._direct, self.weights, self.has_evidence)
 
     def count_open(self, threshold: float) -> tuple[int, int] | None:
-        """Edges above a threshold out of genes with evidence, and how many of them have open detours; None where these are not known."""
+        """Edges above a threshold out of genes with evidence, and how many of them have open detours; None
+        where these are not known.
+        """
         if self.open_detours is None:
             return None
         detours = self.open_detours[self._above(threshold, self_loops=False)]
         return int(np.isfinite(detours).sum()), int((detours > 0).sum())
 
     def detour_genes(self, source: str, target: str) -> tuple[str, ...] | None:
-        """The genes behind `open_detours` of an edge, the most changed first; None where nothing can be said of that edge."""
+        """The genes behind `open_detours` of an edge, the most changed first; None where nothing can be said
+        of that edge.
+        """
         i, j = self.panel.position(source), self.panel.position(target)
         if self._direct is None or i == j or not self.has_evidence[i]:
             return None
-        return tuple(self.panel.genes[m] for m in genes_of_detours(self._direct, self.weights, self.has_evidence, i, j))
+        return tuple(
+            self.panel.genes[m] for m in genes_of_detours(self._direct, self.weights, self.has_evidence, i, j)
+        )
 
     @cached_property
     def _direct(self) -> np.ndarray | None:
@@ -193,34 +228,42 @@ class GeneNetwork:
 
     @cached_property
     def top(self) -> float:
-        """Upper end of the scale of thresholds: 1 for probabilities; for influences the largest between two genes, rounded up."""
+        """Upper end of the scale of thresholds: 1 for probabilities; for influences the largest between two
+        genes, rounded up.
+        """
         if self.measure == "W":
             return 1.0
         largest = float(self._ascending[False][-1]) if len(self._ascending[False]) else 0.0
         if largest <= 0.0:
             return 1.0
         unit = 10.0 ** np.floor(np.log10(largest))
-        return float(next(f for f in (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10, 12) if f * unit >= largest) * unit)
+        return float(
+            next(f for f in (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10, 12) if f * unit >= largest) * unit
+        )
 
     def check_threshold(self, threshold: float) -> None:
         """Raises QueryError for a threshold outside the scale, or not a number."""
         if not 0.0 <= threshold <= self.top:
-            raise QueryError(f"A threshold on {self.measure} lies between 0 and {self.top:g}, got {threshold}.")
+            raise QueryError(
+                f"A threshold on {self.measure} lies between 0 and {self.top:g}, got {threshold}."
+            )
 
     def edges(self, threshold: float, self_loops: bool = False, top: int | None = None) -> pd.DataFrame:
         """Edges with a weight strictly above `threshold`: columns source, target, weight, sign.
 
-        Where the model has strengths, W also says strength, strength_low and strength_high, S with its 95 % interval, and open_detours
-        (see network.detours); where the run has an ensemble, frequency, weight_mean, weight_sd and sign_agreement
-        (see training.ensemble.Ensemble).
-        By falling weight, equal weights by source and target name. top: at most so many. Raises QueryError for a
-        threshold outside the scale.
+        Where the model has strengths, W also says strength, strength_low and strength_high, S with its 95 %
+        interval, and open_detours (see network.detours); where the run has an ensemble, frequency,
+        weight_mean, weight_sd and sign_agreement (see training.ensemble.Ensemble). By falling weight, equal
+        weights by source and target name. top: at most so many. Raises QueryError for a threshold outside the
+        scale.
         """
         self.check_threshold(threshold)
         if top is not None:
             threshold = max(threshold, self._floor_for(top, self_loops))
         order = self.by_name
-        return self._edge_table(*np.nonzero(self._above(threshold, self_loops)[np.ix_(order, order)]), top=top)
+        return self._edge_table(
+            *np.nonzero(self._above(threshold, self_loops)[np.ix_(order, order)]), top=top
+        )
 
     def _above(self, threshold: float, self_loops: bool) -> np.ndarray:
         """(n, n) bool: which pairs are edges."""
@@ -235,7 +278,9 @@ class GeneNetwork:
         return float(np.nextafter(weights[-top], -1.0)) if 0 < top <= len(weights) else -1.0
 
     def _edge_table(self, rows: np.ndarray, columns: np.ndarray, top: int | None = None) -> pd.DataFrame:
-        """Table of pairs given as places in name order, row by row; the stable sort keeps that order among equal weights."""
+        """Table of pairs given as places in name order, row by row; the stable sort keeps that order among
+        equal weights.
+        """
         source, target = self.by_name[rows], self.by_name[columns]
         best = np.argsort(-self.weights[source, target], kind="stable")[:top]
         source, target = source[best], target[best]
@@ -249,14 +294,22 @@ class GeneNetwork:
         )
         if self.strength is not None and self.strength_sd is not None:
             strength, margin = self.strength[source, target], NORMAL_95 * self.strength_sd[source, target]
-            table = table.assign(**{keys.STRENGTH: strength, keys.STRENGTH_LOW: strength - margin, keys.STRENGTH_HIGH: strength + margin})
+            table = table.assign(
+                **{
+                    keys.STRENGTH: strength,
+                    keys.STRENGTH_LOW: strength - margin,
+                    keys.STRENGTH_HIGH: strength + margin,
+                }
+            )
         if self.open_detours is not None:
             table = table.assign(**{keys.OPEN_DETOURS: self.open_detours[source, target]})
         if self.ensemble is not None:
             found = self.ensemble
             frequencies = {keys.FREQUENCY: found.frequency, keys.SIGN_AGREEMENT: found.sign_agreement}
             spread = {keys.WEIGHT_MEAN: found.mean, keys.WEIGHT_SD: found.sd}
-            table = table.assign(**{name: matrix[source, target] for name, matrix in (frequencies | spread).items()})
+            table = table.assign(
+                **{name: matrix[source, target] for name, matrix in (frequencies | spread).items()}
+            )
         return table
 
     def count_edges(self, thresholds: Sequence[float] | np.ndarray, self_loops: bool = False) -> np.ndarray:
@@ -265,7 +318,9 @@ class GeneNetwork:
         return len(weights) - np.searchsorted(weights, np.asarray(thresholds, dtype=np.float64), side="right")
 
     def suggest_threshold(self, edges: int = 1, self_loops: bool = False) -> float | None:
-        """The largest threshold, in thousandths of the scale, that shows at least `edges` edges; None where none does."""
+        """The largest threshold, in thousandths of the scale, that shows at least `edges` edges; None where
+        none does.
+        """
         weights = self._ascending[self_loops]
         if edges < 1:
             raise QueryError(f"edges must be 1 or more, got {edges}.")
@@ -277,7 +332,8 @@ class GeneNetwork:
         return next((t for t in candidates if 0.0 <= t < weight), 0.0)
 
     def degrees(self, threshold: float, self_loops: bool = False) -> pd.DataFrame:
-        """Every gene with `targets` and `regulators` (edges out and in), their summed weights, `perturbed`, `measured`.
+        """Every gene with `targets` and `regulators` (edges out and in), their summed weights, `perturbed`,
+        `measured`.
 
         Genes with most targets first, equals by regulators, then name.
         """
@@ -294,12 +350,16 @@ class GeneNetwork:
                 "measured": self.panel.is_measured,
             }
         )
-        return table.sort_values(["targets", "regulators", "gene"], ascending=[False, False, True], ignore_index=True)
+        return table.sort_values(
+            ["targets", "regulators", "gene"], ascending=[False, False, True], ignore_index=True
+        )
 
     def threshold_for(self, edges: int, self_loops: bool = False) -> float | None:
-        """The threshold that leaves the `edges` strongest edges, or more of them where several tie; None where there are fewer.
+        """The threshold that leaves the `edges` strongest edges, or more of them where several tie; None
+        where there are fewer.
 
-        For comparing networks at the same number of edges, so exact and not rounded as `suggest_threshold` is.
+        For comparing networks at the same number of edges, so exact and not rounded as `suggest_threshold`
+        is.
         """
         weights = self._ascending[self_loops]
         if not 1 <= edges <= len(weights) or weights[-edges] <= 0.0:
@@ -307,9 +367,16 @@ class GeneNetwork:
         return max(0.0, float(np.nextafter(weights[-edges], -1.0)))
 
     def neighbourhood(
-        self, gene: str, hops: int = 1, direction: Direction = "both", threshold: float = 0.5, self_loops: bool = False
+        self,
+        gene: str,
+        hops: int = 1,
+        direction: Direction = "both",
+        threshold: float = 0.5,
+        self_loops: bool = False,
     ) -> Neighbourhood:
-        """What lies within `hops` edges above `threshold` of a gene (its ego network); for `both`, edges are followed either way."""
+        """What lies within `hops` edges above `threshold` of a gene (its ego network); for `both`, edges are
+        followed either way.
+        """
         found = self.reach(gene, hops, threshold, direction)
         places = np.array([self.panel.position(gene), *(self.panel.index[name] for name in found["gene"])])
         genes = pd.DataFrame(
@@ -322,15 +389,20 @@ class GeneNetwork:
         )
         inside = np.isin(self.by_name, places)
         rows = np.flatnonzero(inside)
-        near, far = np.nonzero(self._above(threshold, self_loops)[np.ix_(self.by_name[rows], self.by_name[rows])])
+        near, far = np.nonzero(
+            self._above(threshold, self_loops)[np.ix_(self.by_name[rows], self.by_name[rows])]
+        )
         return Neighbourhood(genes, self._edge_table(rows[near], rows[far]))
 
-    def reach(self, gene: str, hops: int, threshold: float = 0.0, direction: Direction = "out") -> pd.DataFrame:
-        """Genes joined to `gene` by a path of at most `hops` edges above `threshold`: columns gene, hops, probability.
+    def reach(
+        self, gene: str, hops: int, threshold: float = 0.0, direction: Direction = "out"
+    ) -> pd.DataFrame:
+        """Genes joined to `gene` by a path of at most `hops` edges above `threshold`: columns gene, hops,
+        probability.
 
-        hops: edges of the shortest path; probability: product of W along the most probable path of at most `hops` edges (the
-        two need not be the same path). direction: out = downstream, in = upstream, both = edges followed either way.
-        Nearest first, then most probable.
+        hops: edges of the shortest path; probability: product of W along the most probable path of at most
+        `hops` edges (the two need not be the same path). direction: out = downstream, in = upstream, both =
+        edges followed either way. Nearest first, then most probable.
         """
         self.check_threshold(threshold)
         check_hops(hops)
@@ -345,8 +417,12 @@ class GeneNetwork:
             distance[(better > 0) & (distance < 0)] = hop
             best = better
         found = self.by_name[distance[self.by_name] > 0]
-        table = pd.DataFrame({"gene": self._names[found], "hops": distance[found], "probability": best[found]})
-        return table.sort_values(["hops", "probability"], ascending=[True, False], kind="stable", ignore_index=True)
+        table = pd.DataFrame(
+            {"gene": self._names[found], "hops": distance[found], "probability": best[found]}
+        )
+        return table.sort_values(
+            ["hops", "probability"], ascending=[True, False], kind="stable", ignore_index=True
+        )
 
     def _directed(self, threshold: float, direction: Direction) -> np.ndarray:
         """(n, n) weights with a zero where there is no edge, the row being where a step starts."""
@@ -359,9 +435,9 @@ class GeneNetwork:
     def walks(self, hops: int) -> tuple[np.ndarray, HopSeries]:
         """The matrix whose powers make up T_K, (n, n), and their coefficients.
 
-        With a strength matrix, W * S, every power counted once: the signed effect that arrives. Without one the series `paper`
-        on the probabilities W, whatever the preset of the run: what the `released` loss accumulates are logits, which may be
-        negative and are no probabilities. See model.hops.hop_series.
+        With a strength matrix, W * S, every power counted once: the signed effect that arrives. Without one
+        the series `paper` on the probabilities W, whatever the preset of the run: what the `released` loss
+        accumulates are logits, which may be negative and are no probabilities. See model.hops.hop_series.
         """
         check_hops(hops)
         if self.strength is not None:
@@ -369,7 +445,9 @@ class GeneNetwork:
         return self.weights, hop_series("paper", len(self), hops)
 
     def influence(self, hops: int, genes: Sequence[str] | None = None) -> np.ndarray:
-        """T_K for K = `hops`, computed: (r, n), one row per gene of `genes`; (n, n) in panel order where None. See `walks`."""
+        """T_K for K = `hops`, computed: (r, n), one row per gene of `genes`; (n, n) in panel order where
+        None. See `walks`.
+        """
         matrix, series = self.walks(hops)
         rows = None if genes is None else matrix[[self.panel.position(gene) for gene in genes]]
         return influence(matrix, series, rows)
@@ -395,24 +473,33 @@ class GeneNetwork:
         )
 
     def with_evidence(self) -> GeneNetwork:
-        """Only the edges out of genes that were perturbed; the network itself where no gene was (an imported matrix, say)."""
+        """Only the edges out of genes that were perturbed; the network itself where no gene was (an imported
+        matrix, say).
+        """
         if not self.has_evidence.any() or self.has_evidence.all():
             return self
         return replace(self, weights=np.where(self.has_evidence[:, None], self.weights, 0.0))
 
     def found_often(self, least: float) -> GeneNetwork:
-        """Only the edges that at least the share `least` of the ensemble's members have. Raises QueryError where there is no ensemble."""
+        """Only the edges that at least the share `least` of the ensemble's members have. Raises QueryError
+        where there is no ensemble.
+        """
         if least <= 0.0:
             return self
         if self.ensemble is None:
-            raise QueryError(f"'{self.name}' has no ensemble, so nobody knows how often an edge comes back. Run `gpovae ensemble` on it.")
+            raise QueryError(
+                f"'{self.name}' has no ensemble, so nobody knows how often an edge comes back. Run `gpovae "
+                "ensemble` on it."
+            )
         kept = np.where(self.ensemble.frequency >= least - 1e-6, self.weights, 0.0)
         return replace(self, weights=kept, detours=self.open_detours)
 
 
 def _readable_ensemble(run: RunFolder) -> Ensemble | None:
-    """The ensemble of a run. One that cannot be read must not keep the network from view: whoever asks for it is told (read_ensemble)."""
-    from gpovae_core.training.ensemble import read_ensemble
+    """The ensemble of a run. One that cannot be read must not keep the network from view: whoever asks for it
+    is told (read_ensemble).
+    """
+    from gpovae_core.runs.ensemble import read_ensemble
 
     try:
         return read_ensemble(run)
@@ -434,12 +521,20 @@ def check_hops(hops: int, most: int = 50) -> None:
 def _check_matrix(what: str, matrix: np.ndarray, n: int, most: float = 1.0) -> None:
     """Shape and values of a matrix by its name; `most`: the largest weight there may be."""
     if matrix.shape != (n, n):
-        raise QueryError(f"{what} must have one row and one column per gene of the panel, shape ({n}, {n}); got {matrix.shape}.")
+        raise QueryError(
+            f"{what} must have one row and one column per gene of the panel, shape ({n}, {n}); got "
+            f"{matrix.shape}."
+        )
     if what == "weights":
         if not np.isfinite(matrix).all():
-            raise QueryError("weights holds values that are not numbers; expected probabilities between 0 and 1.")
+            raise QueryError(
+                "weights holds values that are not numbers; expected probabilities between 0 and 1."
+            )
         if n and (matrix.min() < 0.0 or matrix.max() > most):
-            raise QueryError(f"weights must lie between 0 and {most:g}; got {matrix.min():.4g} to {matrix.max():.4g}. Are these logits?")
+            raise QueryError(
+                f"weights must lie between 0 and {most:g}; got {matrix.min():.4g} to {matrix.max():.4g}. "
+                "Are these logits?"
+            )
     if what in ("strength", "influence_matrix") and not np.isfinite(matrix).all():
         raise QueryError(f"{what} holds values that are not numbers; expected one number per pair of genes.")
     if what == "signs" and not np.isin(matrix, (-1, 0, 1)).all():

@@ -1,14 +1,16 @@
 """The best paths from one or several genes to a target, and how much of the hop influence they carry.
 
-Exact without listing all paths. Minus log W, rounded to a grid, makes the length of an edge; together with the number of hops it is a
-whole number held exactly in a float64, so sums do not depend on their order and ties are real ties. The longest part of the work is a
-table of shortest remaining lengths to the target (one min-plus product of matrix and vector per hop). On it runs Lawler's
-procedure: the paths not yet shown are divided into sets, each "all paths that begin with this prefix and do not go on to these
-genes"; the set with the best bound is looked at next. The bound of a set lets a path run through its own prefix again; only when
-such a bound comes first is it replaced by the true best path of the set. Every path shown adds at most K sets, so ties in
-any number cost nothing.
+Exact without listing all paths. Minus log W, rounded to a grid, makes the length of an edge; together with
+the number of hops it is a whole number held exactly in a float64, so sums do not depend on their order and
+ties are real ties. The longest part of the work is a table of shortest remaining lengths to the target (one
+min-plus product of matrix and vector per hop). On it runs Lawler's procedure: the paths not yet shown are
+divided into sets, each "all paths that begin with this prefix and do not go on to these genes"; the set with
+the best bound is looked at next. The bound of a set lets a path run through its own prefix again; only when
+such a bound comes first is it replaced by the true best path of the set. Every path shown adds at most K
+sets, so ties in any number cost nothing.
 
-Lawler, Management Science 18 (1972) 401-405; with a limit on hops the remaining length is a Bellman-Ford table.
+Lawler, Management Science 18 (1972) 401-405; with a limit on hops the remaining length is a Bellman-Ford
+table.
 """
 
 from __future__ import annotations
@@ -28,7 +30,9 @@ MOST_HOPS = 15
 """Longest path asked for: lengths of more hops would no longer be exact in a float64."""
 
 _GRID = 2.0**35  # steps of log W: paths whose probabilities agree to about ten digits count as equal
-_HOP = 1.0  # an edge's length is (steps of -log W) * _SCALE + _HOP, so that of equal products the one with fewer hops is shorter
+# an edge's length is (steps of -log W) * _SCALE + _HOP, so that of equal products the one with fewer hops is
+# shorter
+_HOP = 1.0
 _SCALE = 16.0  # more than MOST_HOPS
 _BLOCK = 128  # rows at a time: the temporary stays in the cache
 
@@ -37,8 +41,8 @@ _BLOCK = 128  # rows at a time: the temporary stays in the cache
 class TracedPath:
     """One way from a source to the target.
 
-    weights: W of its edges; probability: their product; share: its part of the hop influence (see PathTrace); sign: product of the
-    signs of its edges, 0 where one of them is unknown.
+    weights: W of its edges; probability: their product; share: its part of the hop influence (see PathTrace);
+    sign: product of the signs of its edges, 0 where one of them is unknown.
     """
 
     genes: tuple[str, ...]
@@ -56,11 +60,12 @@ class TracedPath:
 class PathTrace:
     """Answer of trace_paths.
 
-    influence: T_K from the sources (summed) to the target, all edges whatever the threshold; see GeneNetwork.walks.
-    share_by_hops: for k = 1..K the part of it that walks of k edges carry, walks that revisit genes included; sums to 1.
-    explained: the part that the shown paths carry; remainder: 1 - explained, the part of further paths and of walks that
-    revisit genes. All shares are 0 where the influence is. With a strength matrix effects have signs and can cancel: shares still
-    sum to 1, but one may be above 1 or below 0.
+    influence: T_K from the sources (summed) to the target, all edges whatever the threshold; see
+    GeneNetwork.walks. share_by_hops: for k = 1..K the part of it that walks of k edges carry, walks that
+    revisit genes included; sums to 1. explained: the part that the shown paths carry; remainder: 1 -
+    explained, the part of further paths and of walks that revisit genes. All shares are 0 where the influence
+    is. With a strength matrix effects have signs and can cancel: shares still sum to 1, but one may be above
+    1 or below 0.
     """
 
     sources: tuple[str, ...]
@@ -74,20 +79,35 @@ class PathTrace:
     remainder: float
 
     def table(self) -> pd.DataFrame:
-        """One row per path: path (genes joined by arrows), source, hops, probability, share, weakest (edge weight), sign."""
-        rows = [(" → ".join(p.genes), p.genes[0], p.hops, p.probability, p.share, min(p.weights), p.sign) for p in self.paths]
-        return pd.DataFrame(rows, columns=pd.Index(["path", "source", "hops", "probability", "share", "weakest", "sign"]))
+        """One row per path: path (genes joined by arrows), source, hops, probability, share, weakest (edge
+        weight), sign.
+        """
+        rows = [
+            (" → ".join(p.genes), p.genes[0], p.hops, p.probability, p.share, min(p.weights), p.sign)
+            for p in self.paths
+        ]
+        return pd.DataFrame(
+            rows, columns=pd.Index(["path", "source", "hops", "probability", "share", "weakest", "sign"])
+        )
 
 
 def trace_paths(
-    network: GeneNetwork, sources: str | Sequence[str], target: str, hops: int = 5, top: int = 20, threshold: float = 0.0
+    network: GeneNetwork,
+    sources: str | Sequence[str],
+    target: str,
+    hops: int = 5,
+    top: int = 20,
+    threshold: float = 0.0,
 ) -> PathTrace:
-    """The `top` most probable paths of at most `hops` edges from any of `sources` to `target`, no gene twice in a path.
+    """The `top` most probable paths of at most `hops` edges from any of `sources` to `target`, no gene twice
+    in a path.
 
-    The probability of a path is the product of W over its edges, all of them strictly above `threshold`. Equally probable
-    paths (to about ten digits): fewer hops first, then by gene names. Fewer than `top` paths are returned where there are no more.
+    The probability of a path is the product of W over its edges, all of them strictly above `threshold`.
+    Equally probable paths (to about ten digits): fewer hops first, then by gene names. Fewer than `top` paths
+    are returned where there are no more.
 
-    Raises QueryError for unknown genes, a source that is the target, a threshold outside [0, 1], hops outside 1..15.
+    Raises QueryError for unknown genes, a source that is the target, a threshold outside [0, 1], hops outside
+    1..15.
     """
     check_threshold(threshold)
     check_hops(hops, MOST_HOPS)
@@ -120,7 +140,10 @@ def _places(network: GeneNetwork, sources: list[str], target: str) -> tuple[list
     starts = list(dict.fromkeys(network.panel.position(gene) for gene in sources))
     end = network.panel.position(target)
     if end in starts:
-        raise QueryError(f"'{network.panel.genes[end]}' is both source and target: a path visits no gene twice. Choose another target.")
+        raise QueryError(
+            f"'{network.panel.genes[end]}' is both source and target: a path visits no gene twice. Choose "
+            "another target."
+        )
     return starts, end
 
 
@@ -136,11 +159,15 @@ def _influence_by_hops(weights: np.ndarray, starts: list[int], end: int, series:
 
 
 def _remainder(explained: float, signed: bool) -> float:
-    """What the shown paths leave; where effects have signs they can cancel, so the rest may be below zero and is left as it is."""
+    """What the shown paths leave; where effects have signs they can cancel, so the rest may be below zero and
+    is left as it is.
+    """
     return 1.0 - explained if signed else max(0.0, 1.0 - explained)
 
 
-def _traced(network: GeneNetwork, places: tuple[int, ...], matrix: np.ndarray, series: HopSeries, total: float) -> TracedPath:
+def _traced(
+    network: GeneNetwork, places: tuple[int, ...], matrix: np.ndarray, series: HopSeries, total: float
+) -> TracedPath:
     steps = (list(places[:-1]), list(places[1:]))
     weights = network.weights[steps]
     probability = float(np.prod(weights))
@@ -150,7 +177,9 @@ def _traced(network: GeneNetwork, places: tuple[int, ...], matrix: np.ndarray, s
 
 
 def _edge_lengths(weights: np.ndarray, threshold: float) -> np.ndarray:
-    """(n, n) whole numbers: -log W in steps of the grid, times _SCALE, plus one hop; infinite where there is no edge."""
+    """(n, n) whole numbers: -log W in steps of the grid, times _SCALE, plus one hop; infinite where there is
+    no edge.
+    """
     lengths = np.empty(weights.shape)
     for low in range(0, len(weights), _BLOCK):
         source, block = weights[low : low + _BLOCK], lengths[low : low + _BLOCK]
@@ -167,7 +196,9 @@ def _edge_lengths(weights: np.ndarray, threshold: float) -> np.ndarray:
 
 
 class _Remaining:
-    """remaining[r][v]: least length from gene v to the end in at most r edges, never entering the genes of `without`."""
+    """remaining[r][v]: least length from gene v to the end in at most r edges, never entering the genes of
+    `without`.
+    """
 
     def __init__(self, lengths: np.ndarray, end: int, without: Sequence[int], most: int) -> None:
         table = [np.full(len(lengths), np.inf)]
@@ -201,8 +232,8 @@ def _shortest_step(lengths: np.ndarray, onward: np.ndarray) -> np.ndarray:
 class _PathSet:
     """All paths that begin with `prefix` and do not go on to `barred`, by a lower bound of their length.
 
-    names: places in name order of the prefix, or of the whole best path once that is known; a prefix sorts before what it
-    begins, so among equal bounds the order is that of gene names.
+    names: places in name order of the prefix, or of the whole best path once that is known; a prefix sorts
+    before what it begins, so among equal bounds the order is that of gene names.
     """
 
     bound: float
@@ -226,7 +257,8 @@ class _Search:
     def table(self, prefix: tuple[int, ...]) -> tuple[_Remaining, list[int]]:
         """The tightest table there is already for paths that begin with `prefix`, and the genes it avoids."""
         own = self.remaining.get(frozenset(prefix))
-        # The start is never entered again, so its own table is always there and holds for every longer prefix.
+        # The start is never entered again, so its own table is always there and holds for every longer
+        # prefix.
         return (own, list(prefix)) if own else (self.remaining[frozenset(prefix[:1])], [prefix[0]])
 
     def begin(self, start: int) -> None:
@@ -253,14 +285,21 @@ class _Search:
         """Put the set back into the queue with its true best path, or drop it where it has none."""
         path, length = self.follow(item)
         if path and len(set(path)) < len(path):
-            # The bound ran through the prefix: pay for the table that avoids it. What it finds cannot visit a gene twice.
-            self.remaining[frozenset(item.prefix)] = _Remaining(self.lengths, self.end, item.prefix, self.hops - len(item.prefix))
+            # The bound ran through the prefix: pay for the table that avoids it. What it finds cannot visit a
+            # gene twice.
+            self.remaining[frozenset(item.prefix)] = _Remaining(
+                self.lengths, self.end, item.prefix, self.hops - len(item.prefix)
+            )
             path, length = self.follow(item)
         if path:
-            heapq.heappush(self.queue, _PathSet(length, self.named(path), item.prefix, item.barred, item.spent, path))
+            heapq.heappush(
+                self.queue, _PathSet(length, self.named(path), item.prefix, item.barred, item.spent, path)
+            )
 
     def follow(self, item: _PathSet) -> tuple[tuple[int, ...], float]:
-        """Best path of the set by the table at hand, of equals the first by name; empty where there is none."""
+        """Best path of the set by the table at hand, of equals the first by name; empty where there is
+        none.
+        """
         remaining, avoided = self.table(item.prefix)
         total = self.next_lengths(item.prefix, item.barred, item.spent)
         length = float(total.min())
@@ -278,7 +317,9 @@ class _Search:
         return int(least[np.argmin(self.rank[least])])
 
     def split(self, item: _PathSet) -> None:
-        """What is left of a set when its best path has been taken: one set for every gene at which another may leave it."""
+        """What is left of a set when its best path has been taken: one set for every gene at which another
+        may leave it.
+        """
         path = item.best
         assert path is not None
         spent = item.spent
@@ -289,7 +330,9 @@ class _Search:
             spent += float(self.lengths[path[cut - 1], path[cut]])
 
 
-def _best_paths(lengths: np.ndarray, network: GeneNetwork, starts: list[int], end: int, hops: int, top: int) -> list[tuple[int, ...]]:
+def _best_paths(
+    lengths: np.ndarray, network: GeneNetwork, starts: list[int], end: int, hops: int, top: int
+) -> list[tuple[int, ...]]:
     search = _Search(lengths, network.by_name, end, hops)
     for start in starts:
         search.begin(start)

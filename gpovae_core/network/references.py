@@ -1,8 +1,9 @@
 """Networks that somebody else found: read from plain tables, and asked whether they know an edge.
 
-Directed tables have the columns source and target (TRRUST, CollecTRI, `gpovae network`); undirected ones gene1 and gene2
-(members of one complex, as in CORUM). A column sign (words or numbers) is kept as it stands, gzip is understood. Gene symbols
-are compared without regard to upper and lower case. Nothing but text is read from a file.
+Directed tables have the columns source and target (TRRUST, CollecTRI, `gpovae network`); undirected ones
+gene1 and gene2 (members of one complex, as in CORUM). A column sign (words or numbers) is kept as it stands,
+gzip is understood. Gene symbols are compared without regard to upper and lower case. Nothing but text is read
+from a file.
 """
 
 from __future__ import annotations
@@ -22,7 +23,10 @@ from gpovae_core import keys
 from gpovae_core.errors import QueryError
 
 SUFFIXES = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".txt.gz")
-EXPECTED = "Expected a table (CSV or tab-separated) with the columns source and target, or gene1 and gene2 for pairs without a direction."
+EXPECTED = (
+    "Expected a table (CSV or tab-separated) with the columns source and target, or gene1 and gene2 for "
+    "pairs without a direction."
+)
 MOST_BYTES = 200_000_000
 """More than any curated network needs, and little enough to read."""
 
@@ -33,7 +37,9 @@ _NOTES = (keys.SIGN, "complex", "effect", "mode")
 
 @dataclass(frozen=True)
 class ReferenceNetwork:
-    """name: as shown; directed: whether an edge runs one way; known: folded pair -> what the table notes on it (signs, complexes)."""
+    """name: as shown; directed: whether an edge runs one way; known: folded pair -> what the table notes on
+    it (signs, complexes).
+    """
 
     name: str
     directed: bool
@@ -48,7 +54,13 @@ class ReferenceNetwork:
         """What the table says on source -> target."""
         notes = self.known.get(_folded(source, target, self.directed))
         reverse = self.directed and _folded(target, source, True) in self.known
-        return Known(self.name, notes is not None, reverse, tuple(n for n in notes or () if n), self._listed[source.casefold()])
+        return Known(
+            self.name,
+            notes is not None,
+            reverse,
+            tuple(n for n in notes or () if n),
+            self._listed[source.casefold()],
+        )
 
     @cached_property
     def _listed(self) -> Counter[str]:
@@ -59,7 +71,8 @@ class ReferenceNetwork:
 
 @dataclass(frozen=True)
 class Known:
-    """Whether a reference network has an edge: `found`, or only the other way round (`reverse`); notes: signs or complexes it gives.
+    """Whether a reference network has an edge: `found`, or only the other way round (`reverse`); notes: signs
+    or complexes it gives.
 
     listed: edges of the source in the table; 0 means that its absence says nothing at all.
     """
@@ -89,14 +102,22 @@ def sign_of(note: str) -> int:
 
 
 def networks_folder() -> Path:
-    """Folder with reference networks: the environment variable GPOVAE_NETWORKS_DIR, or `networks` in the working directory."""
+    """Folder with reference networks: the environment variable GPOVAE_NETWORKS_DIR, or `networks` in the
+    working directory.
+    """
     return Path(os.environ.get("GPOVAE_NETWORKS_DIR", "networks"))
 
 
 def read_references(folder: Path) -> tuple[list[ReferenceNetwork], list[str]]:
-    """Every table of a folder, by name, and in words what could not be read; nothing where there is no such folder."""
+    """Every table of a folder, by name, and in words what could not be read; nothing where there is no such
+    folder.
+    """
     networks, faults = [], []
-    files = sorted(path for path in Path(folder).iterdir() if path.name.endswith(SUFFIXES)) if Path(folder).is_dir() else []
+    files = (
+        sorted(path for path in Path(folder).iterdir() if path.name.endswith(SUFFIXES))
+        if Path(folder).is_dir()
+        else []
+    )
     for path in files:
         try:
             networks.append(read_reference(path.read_bytes(), path.name))
@@ -133,7 +154,10 @@ def _text(content: bytes, file_name: str) -> str:
             with gzip.GzipFile(fileobj=io.BytesIO(content)) as file:
                 content = file.read(MOST_BYTES + 1)
         if len(content) > MOST_BYTES:
-            raise QueryError(f"'{file_name}' holds more than {MOST_BYTES // 1_000_000} MB of text: leave out what is not needed.")
+            raise QueryError(
+                f"'{file_name}' holds more than {MOST_BYTES // 1_000_000} MB of text: leave out what is not "
+                "needed."
+            )
         return content.decode("utf-8-sig")
     except (OSError, EOFError, UnicodeDecodeError, zlib.error):
         raise QueryError(f"'{file_name}' is not a text file. {EXPECTED}") from None
@@ -147,8 +171,12 @@ def _ends(header: list[str], file_name: str) -> tuple[tuple[int, int], bool]:
     raise QueryError(f"'{file_name}' has the columns {', '.join(header)[:200] or 'none'}. {EXPECTED}")
 
 
-def _pairs(rows: Iterable[list[str]], ends: tuple[int, int], directed: bool, notes: int | None) -> dict[tuple[str, str], tuple[str, ...]]:
-    """Folded pairs with the different notes on each, in the order of the file; lines too short to name two genes are passed over."""
+def _pairs(
+    rows: Iterable[list[str]], ends: tuple[int, int], directed: bool, notes: int | None
+) -> dict[tuple[str, str], tuple[str, ...]]:
+    """Folded pairs with the different notes on each, in the order of the file; lines too short to name two
+    genes are passed over.
+    """
     found: dict[tuple[str, str], dict[str, None]] = {}
     for row in rows:
         if len(row) <= max(ends):
@@ -172,5 +200,7 @@ _WELL_KNOWN = {"trrust": "TRRUST", "collectri": "CollecTRI", "corum": "CORUM"}
 
 def _shown_name(file_name: str) -> str:
     """'TRRUST' for trrust_v2_human.tsv; other files by their name without ending."""
-    stem = next((file_name[: -len(suffix)] for suffix in reversed(SUFFIXES) if file_name.endswith(suffix)), file_name)
+    stem = next(
+        (file_name[: -len(suffix)] for suffix in reversed(SUFFIXES) if file_name.endswith(suffix)), file_name
+    )
     return next((name for start, name in _WELL_KNOWN.items() if stem.casefold().startswith(start)), stem)

@@ -1,4 +1,6 @@
-"""Figures of the benchmark: shares of the achievable, networks at equal numbers of edges, estimated false edges."""
+"""Figures of the benchmark: shares of the achievable, networks at equal numbers of edges, estimated false
+edges.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,9 @@ EDGES_AXIS = "Number of edges (strongest first, log scale)"
 
 
 def share_bars(lines: Sequence[Line]) -> go.Figure:
-    """What model and strongest simple method reach between baseline (0 %) and ceiling (100 %), one row per score that has both."""
+    """What model and strongest simple method reach between baseline (0 %) and ceiling (100 %), one row per
+    score that has both.
+    """
     title = "Share of the achievable, held-out cells"
     shown = [line for line in lines if line.share is not None][::-1]
     if not shown:
@@ -57,17 +61,29 @@ def share_bars(lines: Sequence[Line]) -> go.Figure:
             mode="markers",
             name=label,
             marker={"color": colour, "symbol": symbol, "size": 11, "line": {"width": 2, "color": colour}},
-            text=[f"{theme.text(m)}: {'not defined' if v is None else f'{100 * v:.0f} %'}" for m, v in zip(method, values, strict=True)],
+            text=[
+                f"{theme.text(m)}: {'not defined' if v is None else f'{100 * v:.0f} %'}"
+                for m, v in zip(method, values, strict=True)
+            ],
             hovertemplate="%{y}<br>%{text}<extra></extra>",
         )
-    theme.style(figure, title, "Between baseline (0 %) and ceiling (100 %), cut at -100 and 200 %", "", height=150 + 26 * len(shown))
+    theme.style(
+        figure,
+        title,
+        "Between baseline (0 %) and ceiling (100 %), cut at -100 and 200 %",
+        "",
+        height=150 + 26 * len(shown),
+    )
     for at in (0, 100):
         figure.add_vline(x=at, line={"color": theme.GREY, "width": 1, "dash": "dot"})
     return figure
 
 
-def matched_curves(matched: Mapping[str, Any], measure: str, reference: str = "as_measured", own: int | None = None) -> go.Figure:
-    """A measure of W, T_K and the baselines against the number of edges. own: the number of edges of the network itself, marked.
+def matched_curves(
+    matched: Mapping[str, Any], measure: str, reference: str = "as_measured", own: int | None = None
+) -> go.Figure:
+    """A measure of W, T_K and the baselines against the number of edges. own: the number of edges of the
+    network itself, marked.
 
     matched: as in a report's network["matched"]; reference: one of its pair tests.
     """
@@ -85,8 +101,12 @@ def matched_curves(matched: Mapping[str, Any], measure: str, reference: str = "a
     return figure
 
 
-def compared_curves(runs: Mapping[str, Mapping[str, Any]], measure: str, ranking: str = "w", reference: str = "as_measured") -> go.Figure:
-    """A measure of one ranking of several runs against the number of edges. runs: name -> network["matched"] of its report."""
+def compared_curves(
+    runs: Mapping[str, Mapping[str, Any]], measure: str, ranking: str = "w", reference: str = "as_measured"
+) -> go.Figure:
+    """A measure of one ranking of several runs against the number of edges. runs: name -> network["matched"]
+    of its report.
+    """
     name, axis = MEASURES[measure]
     title = f"{METHODS[ranking]}: {name[0].lower() + name[1:]}"
     figure = go.Figure()
@@ -94,7 +114,12 @@ def compared_curves(runs: Mapping[str, Mapping[str, Any]], measure: str, ranking
     for at, (run, matched) in enumerate(runs.items()):
         values = ((matched.get(reference) or {}).get(ranking) or {}).get(measure)
         if values:
-            look = (theme.CYCLE[at % len(theme.CYCLE)], ("solid", "dash", "dot")[at // len(theme.CYCLE) % 3], symbols[at % 7], 2.0)
+            look = (
+                theme.CYCLE[at % len(theme.CYCLE)],
+                ("solid", "dash", "dot")[at // len(theme.CYCLE) % 3],
+                symbols[at % 7],
+                2.0,
+            )
             _line(figure, run, matched["edges"], _scaled(values, measure), look)
     if not figure.data:
         return theme.empty(title, "None of these runs has been evaluated at equal numbers of edges.")
@@ -106,7 +131,13 @@ def _scaled(values: Sequence[float | None], measure: str) -> list[float | None]:
     return [None if value is None else value if measure == "mu_wd" else 100 * value for value in values]
 
 
-def _line(figure: go.Figure, name: str, x: Sequence[int], y: Sequence[float | None], look: tuple[str, str, str, float]) -> None:
+def _line(
+    figure: go.Figure,
+    name: str,
+    x: Sequence[int],
+    y: Sequence[float | None],
+    look: tuple[str, str, str, float],
+) -> None:
     colour, dash, symbol, width = look
     figure.add_scatter(
         x=list(x),
@@ -133,7 +164,9 @@ def _finish(figure: go.Figure, title: str, axis: str, own: int | None) -> None:
 
 
 def false_edge_curve(table: pd.DataFrame, threshold: float | None = None) -> go.Figure:
-    """Estimated share of false edges against the threshold on W. table: threshold, estimated_false_edge_rate."""
+    """Estimated share of false edges against the threshold on W. table: threshold,
+    estimated_false_edge_rate.
+    """
     title = "Estimated share of false edges"
     known = table.dropna()
     if known.empty:
@@ -151,5 +184,10 @@ def false_edge_curve(table: pd.DataFrame, threshold: float | None = None) -> go.
     figure.update_layout(showlegend=False, margin_b=60)
     figure.update_yaxes(rangemode="tozero")
     if threshold is not None:
-        figure.add_vline(x=threshold, line={"color": theme.GREY, "dash": "dot"}, annotation_text="this network", annotation_position="top")
+        figure.add_vline(
+            x=threshold,
+            line={"color": theme.GREY, "dash": "dot"},
+            annotation_text="this network",
+            annotation_position="top",
+        )
     return figure

@@ -21,15 +21,21 @@ CRITERIA = {
 
 
 def cells_per_perturbation(kept: dict[str, int], small: dict[str, int], least: int) -> go.Figure:
-    """Cells of every perturbation, largest first, with the least number that stays; those below it in another colour."""
+    """Cells of every perturbation, largest first, with the least number that stays; those below it in another
+    colour.
+    """
     title = f"Cells per perturbation (at least {least:,} are needed)"
     sizes = sorted(
-        [(n, name, True) for name, n in kept.items()] + [(n, name, False) for name, n in small.items()], key=lambda x: (-x[0], x[1])
+        [(n, name, True) for name, n in kept.items()] + [(n, name, False) for name, n in small.items()],
+        key=lambda x: (-x[0], x[1]),
     )
     if not sizes:
         return theme.empty(title, "No perturbation was found.")
     figure = go.Figure()
-    for stays, label, color in ((True, "Used", theme.BLUE), (False, f"Left out: fewer than {least}", theme.VERMILLION)):
+    for stays, label, color in (
+        (True, "Used", theme.BLUE),
+        (False, f"Left out: fewer than {least}", theme.VERMILLION),
+    ):
         places = [(rank, n, name) for rank, (n, name, kept_one) in enumerate(sizes, 1) if kept_one is stays]
         if not places:
             continue
@@ -44,10 +50,16 @@ def cells_per_perturbation(kept: dict[str, int], small: dict[str, int], least: i
             hovertemplate="%{text}<br>%{y:,} cells<extra></extra>",
         )
     figure.add_hline(y=least, line={"color": theme.GREY, "dash": "dot"})
-    theme.style(figure, title, "Perturbation" if len(sizes) <= MOST_BARS else "Perturbations, largest first", "Cells")
+    theme.style(
+        figure, title, "Perturbation" if len(sizes) <= MOST_BARS else "Perturbations, largest first", "Cells"
+    )
     figure.update_layout(bargap=0.15 if len(sizes) <= MOST_BARS else 0, showlegend=bool(small))
     if len(sizes) <= MOST_BARS:
-        figure.update_xaxes(tickvals=list(range(1, len(sizes) + 1)), ticktext=[theme.text(name, 14) for _, name, _ in sizes], tickangle=-60)
+        figure.update_xaxes(
+            tickvals=list(range(1, len(sizes) + 1)),
+            ticktext=[theme.text(name, 14) for _, name, _ in sizes],
+            tickangle=-60,
+        )
         figure.update_layout(margin_b=110)
     return figure
 
@@ -86,7 +98,9 @@ def counts_histogram(counts_per_cell: np.ndarray) -> go.Figure:
 
 
 def _bins(values: np.ndarray, low: float, high: float) -> np.ndarray:
-    """Edges of about 60 bins; for whole numbers each bin holds the same number of them, or the bars would form a comb."""
+    """Edges of about 60 bins; for whole numbers each bin holds the same number of them, or the bars would
+    form a comb.
+    """
     if (values == np.round(values)).all() and high - low >= 1:
         width = max(1, int(np.ceil((high - low) / 60)))
         return np.arange(np.floor(low) - 0.5, high + width + 0.5, width)
@@ -105,11 +119,16 @@ def criterion_histogram(criterion: ArtifactCriterion, values: np.ndarray) -> go.
     edges = _bins(values, low, high)
     cutoff = criterion.cutoff if criterion.used else None
     fails = (
-        np.zeros(len(values), dtype=bool) if cutoff is None else (values < cutoff if criterion.direction == "below" else values > cutoff)
+        np.zeros(len(values), dtype=bool)
+        if cutoff is None
+        else (values < cutoff if criterion.direction == "below" else values > cutoff)
     )
     figure = go.Figure()
     centres = (edges[:-1] + edges[1:]) / 2
-    for mask, label, color, shape in ((~fails, "Passes", theme.BLUE, ""), (fails, "Fails", theme.VERMILLION, "/")):
+    for mask, label, color, shape in (
+        (~fails, "Passes", theme.BLUE, ""),
+        (fails, "Fails", theme.VERMILLION, "/"),
+    ):
         heights, _ = np.histogram(np.clip(values[mask], edges[0], edges[-1]), edges)
         figure.add_bar(
             x=centres,
@@ -122,14 +141,19 @@ def criterion_histogram(criterion: ArtifactCriterion, values: np.ndarray) -> go.
     if cutoff is not None and cutoff >= low - 0.05 * (high - low):
         side = "top right" if cutoff < (low + high) / 2 else "top left"
         figure.add_vline(
-            x=cutoff, line={"color": theme.GREY, "dash": "dot"}, annotation_text=f"cut-off {cutoff:,.4g}", annotation_position=side
+            x=cutoff,
+            line={"color": theme.GREY, "dash": "dot"},
+            annotation_text=f"cut-off {cutoff:,.4g}",
+            annotation_position=side,
         )
     theme.style(figure, name, name, "Cells", height=300)
     return figure.update_layout(barmode="stack", bargap=0)
 
 
 def knock_down_figure(table: pd.DataFrame) -> go.Figure:
-    """Expression of every target that is left in its own perturbation, in percent of control cells; weakest knock-down first."""
+    """Expression of every target that is left in its own perturbation, in percent of control cells; weakest
+    knock-down first.
+    """
     title = "Knock-down of the perturbed genes"
     shown = table.dropna(subset=["remaining"])
     if shown.empty:
@@ -159,10 +183,15 @@ def knock_down_figure(table: pd.DataFrame) -> go.Figure:
                 hovertemplate="%{text}<br>%{y:.0f} % of control<br>%{customdata:,} cells<extra></extra>",
             )
     figure.add_hline(
-        y=100, line={"color": theme.GREY, "dash": "dot"}, annotation_text="as in control cells", annotation_position="top right"
+        y=100,
+        line={"color": theme.GREY, "dash": "dot"},
+        annotation_text="as in control cells",
+        annotation_position="top right",
     )
     theme.style(figure, title, "Perturbed gene, weakest knock-down first", "Expression left, % of control")
     if len(shown) <= MOST_BARS:
-        figure.update_xaxes(tickvals=shown["rank"], ticktext=[theme.text(name, 14) for name in shown["target"]], tickangle=-60)
+        figure.update_xaxes(
+            tickvals=shown["rank"], ticktext=[theme.text(name, 14) for name in shown["target"]], tickangle=-60
+        )
         figure.update_layout(margin_b=120)
     return figure.update_yaxes(rangemode="tozero")

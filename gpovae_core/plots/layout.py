@@ -1,4 +1,6 @@
-"""Where the genes of a network are drawn: computed once per run, so that no gene moves when the threshold does."""
+"""Where the genes of a network are drawn: computed once per run, so that no gene moves when the threshold
+does.
+"""
 
 from __future__ import annotations
 
@@ -15,10 +17,14 @@ STRETCH = 1.4
 """Width over height: screens are wide."""
 
 
-def network_layout(genes: int, sources: np.ndarray, targets: np.ndarray, weights: np.ndarray, seed: int = 0) -> np.ndarray:
-    """(genes, 2) positions by force-directed layout for genes with an edge, rows below them for genes without any.
+def network_layout(
+    genes: int, sources: np.ndarray, targets: np.ndarray, weights: np.ndarray, seed: int = 0
+) -> np.ndarray:
+    """(genes, 2) positions by force-directed layout for genes with an edge, rows below them for genes without
+    any.
 
-    sources, targets: (m,) gene numbers; weights: (m,) above 0, larger pulls closer. The same input gives the same layout.
+    sources, targets: (m,) gene numbers; weights: (m,) above 0, larger pulls closer. The same input gives the
+    same layout.
     """
     import igraph
 
@@ -28,7 +34,10 @@ def network_layout(genes: int, sources: np.ndarray, targets: np.ndarray, weights
     positions = np.zeros((genes, 2))
     if len(connected):
         graph = igraph.Graph(
-            n=len(connected), edges=np.column_stack([np.searchsorted(connected, sources), np.searchsorted(connected, targets)]).tolist()
+            n=len(connected),
+            edges=np.column_stack(
+                [np.searchsorted(connected, sources), np.searchsorted(connected, targets)]
+            ).tolist(),
         )
         igraph.set_random_number_generator(random.Random(seed))  # noqa: S311 (igraph jiggles points and takes no seed as an argument)
         try:
@@ -42,14 +51,18 @@ def network_layout(genes: int, sources: np.ndarray, targets: np.ndarray, weights
 
 
 def _force_directed(graph: Any, weights: np.ndarray) -> Any:
-    """GraphOpt keeps genes four times further apart than Fruchterman-Reingold, which crowds hubs, but its cost grows with n^2."""
+    """GraphOpt keeps genes four times further apart than Fruchterman-Reingold, which crowds hubs, but its
+    cost grows with n^2.
+    """
     if graph.vcount() <= MOST_SPREAD:
         return graph.layout_graphopt(niter=300)
     return graph.layout_fruchterman_reingold(weights=weights.tolist(), niter=500)
 
 
 def _fit(coords: np.ndarray) -> np.ndarray:
-    """Centre on the median and pull far outliers in, so that a small separate piece does not shrink all the rest."""
+    """Centre on the median and pull far outliers in, so that a small separate piece does not shrink all the
+    rest.
+    """
     centred = coords - np.median(coords, axis=0)
     radius = np.linalg.norm(centred, axis=1)
     body = float(np.quantile(radius, 0.9)) or 1.0

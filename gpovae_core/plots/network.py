@@ -1,4 +1,6 @@
-"""Figures about the network: what carries an influence, the cells behind an edge, and what two networks share."""
+"""Figures about the network: what carries an influence, the cells behind an edge, and what two networks
+share.
+"""
 
 from __future__ import annotations
 
@@ -19,12 +21,18 @@ MOST_POINTS = 400
 """Cells drawn as single points in a distribution; of more, only the shape is drawn."""
 MOST_DRAWN = 3000
 """Edges of a comparison drawn at most, strongest first."""
-STYLES = {SHARED: (theme.GREY, "solid", 1.4), GAINED: (theme.BLUE, "solid", 2.2), LOST: (theme.VERMILLION, "dot", 1.8)}
+STYLES = {
+    SHARED: (theme.GREY, "solid", 1.4),
+    GAINED: (theme.BLUE, "solid", 2.2),
+    LOST: (theme.VERMILLION, "dot", 1.8),
+}
 """Colour, dash and width of an edge by what became of it."""
 
 
 def influence_bars(trace: PathTrace, most: int = 6) -> go.Figure:
-    """Two bars over the same influence: shares of walks of 1, 2, ... K edges, and of the `most` best paths, with the remainder."""
+    """Two bars over the same influence: shares of walks of 1, 2, ... K edges, and of the `most` best paths,
+    with the remainder.
+    """
     source = " + ".join(trace.sources)
     title = f"What carries the influence of {source} on {trace.target}"
     if not trace.influence:
@@ -39,7 +47,13 @@ def influence_bars(trace: PathTrace, most: int = 6) -> go.Figure:
     figure = go.Figure()
     for row, parts in (("By length of the walk", hops), ("By path", paths)):
         for k, (name, share) in enumerate(parts):
-            _part(figure, row, name, share, theme.GREY if name.startswith("remainder") else theme.CYCLE[k % (len(theme.CYCLE) - 1)])
+            _part(
+                figure,
+                row,
+                name,
+                share,
+                theme.GREY if name.startswith("remainder") else theme.CYCLE[k % (len(theme.CYCLE) - 1)],
+            )
     theme.style(figure, title, "Share of the influence T (%)", "", height=230)
     return figure.update_layout(barmode="relative", showlegend=False, bargap=0.35)
 
@@ -55,16 +69,23 @@ def _part(figure: go.Figure, row: str, name: str, share: float, colour: str) -> 
         textposition="inside",
         insidetextanchor="middle",
         textangle=0,
-        insidetextfont={"color": "white" if colour in (theme.BLUE, theme.VERMILLION, theme.GREEN) else "black"},
+        insidetextfont={
+            "color": "white" if colour in (theme.BLUE, theme.VERMILLION, theme.GREEN) else "black"
+        },
         hovertemplate=f"{label}: %{{x:.2f}} %<extra></extra>",
         name=label,
     )
 
 
 def distributions(measured: Measured, source: str, target: str) -> go.Figure:
-    """Expression of the target in control cells and in cells with the source perturbed, held-out cells, one point per cell."""
+    """Expression of the target in control cells and in cells with the source perturbed, held-out cells, one
+    point per cell.
+    """
     figure = go.Figure()
-    groups = (("control", measured.control, theme.GREY, "circle"), (f"{source} down", measured.perturbed, theme.BLUE, "diamond"))
+    groups = (
+        ("control", measured.control, theme.GREY, "circle"),
+        (f"{source} down", measured.perturbed, theme.BLUE, "diamond"),
+    )
     for name, values, colour, symbol in groups:
         figure.add_violin(
             x=[f"{theme.text(name, 18)}<br>{len(values):,} cells"] * len(values),
@@ -81,12 +102,15 @@ def distributions(measured: Measured, source: str, target: str) -> go.Figure:
             hovertemplate="%{y:.2f}<extra></extra>",
         )
     theme.style(figure, f"{theme.shorten(target, 24)} in held-out cells", "", EXPRESSION, height=260)
-    figure.update_layout(showlegend=False, margin={"l": 48, "r": 8, "t": 36, "b": 40}, violingap=0.15, title_font_size=14)
+    figure.update_layout(
+        showlegend=False, margin={"l": 48, "r": 8, "t": 36, "b": 40}, violingap=0.15, title_font_size=14
+    )
     return figure
 
 
 def stability_chart(stability: pd.DataFrame, edges: float) -> go.Figure:
-    """Mean Jaccard index of the strongest k edges of two ensemble members against k, with its 5 % to 95 % range, beside chance.
+    """Mean Jaccard index of the strongest k edges of two ensemble members against k, with its 5 % to 95 %
+    range, beside chance.
 
     stability: see training.ensemble.stability; edges: of a usual member, marked.
     """
@@ -110,22 +134,48 @@ def stability_chart(stability: pd.DataFrame, edges: float) -> go.Figure:
     hover = "%{x} edges: %{y:.2f}<extra></extra>"
     line = {"color": theme.BLUE}
     figure.add_scatter(
-        x=k, y=stability["jaccard"], mode="lines+markers", line=line, name="two networks of the ensemble", hovertemplate=hover
+        x=k,
+        y=stability["jaccard"],
+        mode="lines+markers",
+        line=line,
+        name="two networks of the ensemble",
+        hovertemplate=hover,
     )
     chance = {"color": theme.GREY, "dash": "dot"}
-    figure.add_scatter(x=k, y=stability["random_jaccard"], mode="lines", line=chance, name="two random networks", hovertemplate=hover)
+    figure.add_scatter(
+        x=k,
+        y=stability["random_jaccard"],
+        mode="lines",
+        line=chance,
+        name="two random networks",
+        hovertemplate=hover,
+    )
     if edges >= 1:
-        usual = {"color": theme.VERMILLION, "dash": "dash"}  # no add_vline: its label would stand at ten to that power on a log axis
-        figure.add_scatter(x=[edges, edges], y=[0, 1], mode="lines", line=usual, name="edges of a usual network", hoverinfo="skip")
+        usual = {
+            "color": theme.VERMILLION,
+            "dash": "dash",
+        }  # no add_vline: its label would stand at ten to that power on a log axis
+        figure.add_scatter(
+            x=[edges, edges],
+            y=[0, 1],
+            mode="lines",
+            line=usual,
+            name="edges of a usual network",
+            hoverinfo="skip",
+        )
     theme.style(figure, title, "Strongest edges compared (log scale)", "Jaccard index (shared of all)")
     figure.update_xaxes(type="log", dtick=1)
     return figure.update_yaxes(range=[0, 1.02])
 
 
 def comparison_picture(comparison: NetworkComparison, places: Mapping[str, np.ndarray]) -> go.Figure:
-    """Shared, gained and lost edges between the genes at their places (gene -> (x, y), y down): colour, dash and width tell them apart."""
+    """Shared, gained and lost edges between the genes at their places (gene -> (x, y), y down): colour, dash
+    and width tell them apart.
+    """
     title = "Shared, gained and lost edges"
-    edges = comparison.edges[comparison.edges[keys.SOURCE].isin(places) & comparison.edges[keys.TARGET].isin(places)]
+    edges = comparison.edges[
+        comparison.edges[keys.SOURCE].isin(places) & comparison.edges[keys.TARGET].isin(places)
+    ]
     weight = np.maximum(np.asarray(edges["weight_a"]), np.asarray(edges["weight_b"]))
     strongest = np.argsort(-weight, kind="stable")[:MOST_DRAWN]
     drawn = edges.iloc[np.sort(strongest)]
@@ -135,7 +185,9 @@ def comparison_picture(comparison: NetworkComparison, places: Mapping[str, np.nd
     thin = min(1.0, 25 / np.sqrt(len(drawn)))  # many lines are drawn finer and paler
     for state, (colour, dash, width) in STYLES.items():
         part = drawn[drawn["state"] == state]
-        ends = np.array([[places[s], places[t]] for s, t in zip(part[keys.SOURCE], part[keys.TARGET], strict=True)]).reshape(-1, 2, 2)
+        ends = np.array(
+            [[places[s], places[t]] for s, t in zip(part[keys.SOURCE], part[keys.TARGET], strict=True)]
+        ).reshape(-1, 2, 2)
         lines = np.concatenate([ends, np.full((len(ends), 1, 2), np.nan)], axis=1).reshape(-1, 2)
         figure.add_scatter(
             x=lines[:, 0],

@@ -35,15 +35,22 @@ _INNER_WIDTH, _INNER_HEIGHT = SCATTER_WIDTH - 96, SCATTER_HEIGHT - 152
 def response_table(effects: AnnData, perturbation: str, reference: Reference = "test") -> pd.DataFrame:
     """One row per measured gene of one perturbation, strongest observed effect first; log2 units throughout.
 
-    Columns: gene, observed, observed_se, predicted, predicted_sd, train_mean (effect in the training cells: the baseline),
-    target (bool: the perturbed gene itself). Raises QueryError for a perturbation without a row.
+    Columns: gene, observed, observed_se, predicted, predicted_sd, train_mean (effect in the training cells:
+    the baseline), target (bool: the perturbed gene itself). Raises QueryError for a perturbation without a
+    row.
     """
     if perturbation not in effects.obs_names:
-        raise QueryError(f"There is no effect of '{perturbation}' in this run. It has {effects.n_obs} perturbations.")
+        raise QueryError(
+            f"There is no effect of '{perturbation}' in this run. It has {effects.n_obs} perturbations."
+        )
     row = effects.obs_names.get_loc(perturbation)
 
     def layer(name: str) -> np.ndarray:
-        return np.asarray(effects.layers[name][row]).ravel() if name in effects.layers else np.full(effects.n_vars, np.nan)
+        return (
+            np.asarray(effects.layers[name][row]).ravel()
+            if name in effects.layers
+            else np.full(effects.n_vars, np.nan)
+        )
 
     observed = LAYER[reference]
     table = pd.DataFrame(
@@ -71,16 +78,22 @@ class Agreement:
 
 
 def agreement(table: pd.DataFrame, prediction: str = "predicted") -> Agreement:
-    """How well a column of a response table ("predicted", or the baseline "train_mean") meets "observed", over the genes that have both."""
+    """How well a column of a response table ("predicted", or the baseline "train_mean") meets "observed",
+    over the genes that have both.
+    """
     guess, truth = (table[[column]].to_numpy(dtype=float).ravel() for column in (prediction, "observed"))
     both = np.isfinite(guess) & np.isfinite(truth)
-    return Agreement(rho=pearson(truth[both], guess[both]), r2=r2(truth[both], guess[both]), genes=int(both.sum()))
+    return Agreement(
+        rho=pearson(truth[both], guess[both]), r2=r2(truth[both], guess[both]), genes=int(both.sum())
+    )
 
 
 def strongest_perturbation(effects: AnnData, reference: Reference = "test") -> str | None:
-    """The perturbation whose observed effects stand out most from their noise; None where nothing was observed.
+    """The perturbation whose observed effects stand out most from their noise; None where nothing was
+    observed.
 
-    Mean squared effect over standard error: by the effects alone the perturbation with the fewest cells would win.
+    Mean squared effect over standard error: by the effects alone the perturbation with the fewest cells would
+    win.
     """
     observed = np.asarray(effects.layers[LAYER[reference]], dtype=float)
     error = np.asarray(effects.layers[keys.standard_error(LAYER[reference])], dtype=float)
@@ -92,7 +105,9 @@ def strongest_perturbation(effects: AnnData, reference: Reference = "test") -> s
 
 
 def effect_sizes(effects: AnnData, reference: Reference = "test") -> pd.Series:
-    """Root mean square over genes of the observed effects of every perturbation, expected noise taken out; log2, NaN without cells."""
+    """Root mean square over genes of the observed effects of every perturbation, expected noise taken out;
+    log2, NaN without cells.
+    """
     observed = np.asarray(effects.layers[LAYER[reference]], dtype=float)
     error = np.asarray(effects.layers[keys.standard_error(LAYER[reference])], dtype=float)
     signal = (observed**2 - np.nan_to_num(error) ** 2).mean(axis=1)
@@ -101,7 +116,9 @@ def effect_sizes(effects: AnnData, reference: Reference = "test") -> pd.Series:
 
 @dataclass(frozen=True)
 class DirectionOfChange:
-    """Of the changed genes (adjusted p below the level) with a prediction: the share whose sign is right, and how many there are."""
+    """Of the changed genes (adjusted p below the level) with a prediction: the share whose sign is right, and
+    how many there are.
+    """
 
     share: float
     genes: int
@@ -120,21 +137,33 @@ def same_direction(table: pd.DataFrame, prediction: str = "predicted") -> Direct
 
 
 def with_tests(table: pd.DataFrame, tests: pd.DataFrame | None) -> pd.DataFrame:
-    """A response table with low and high (95 % interval of the observed effect), p, adjusted and control (mean in control cells).
+    """A response table with low and high (95 % interval of the observed effect), p, adjusted and control
+    (mean in control cells).
 
-    tests: evaluation.observed.observed_changes of the same cells; None: intervals of 1.96 standard errors, the rest NaN.
+    tests: evaluation.observed.observed_changes of the same cells; None: intervals of 1.96 standard errors,
+    the rest NaN.
     """
     table = table.copy()
     if tests is None:
         reach = 1.96 * table["observed_se"]
-        return table.assign(low=table["observed"] - reach, high=table["observed"] + reach, p=np.nan, adjusted=np.nan, control=np.nan)
+        return table.assign(
+            low=table["observed"] - reach,
+            high=table["observed"] + reach,
+            p=np.nan,
+            adjusted=np.nan,
+            control=np.nan,
+        )
     columns = ["low", "high", "p", "adjusted", "control"]
     table[columns] = tests.reindex(table["gene"])[columns].to_numpy()
     return table
 
 
-def response_scatter(table: pd.DataFrame, perturbation: str, labelled: int = 20, selected: str | None = None) -> go.Figure:
-    """Predicted against observed effect, one point per gene; identity line, target marked, the strongest genes named."""
+def response_scatter(
+    table: pd.DataFrame, perturbation: str, labelled: int = 20, selected: str | None = None
+) -> go.Figure:
+    """Predicted against observed effect, one point per gene; identity line, target marked, the strongest
+    genes named.
+    """
     title = f"{perturbation}: predicted against observed"
     shown = table.dropna(subset=["observed", "predicted"])
     if shown.empty:
@@ -142,22 +171,44 @@ def response_scatter(table: pd.DataFrame, perturbation: str, labelled: int = 20,
     low, high = _limits(shown[["observed", "predicted"]].to_numpy())
     figure = go.Figure()
     figure.add_scatter(
-        x=[low, high], y=[low, high], mode="lines", line={"color": theme.GREY, "dash": "dot"}, name="Equal", hoverinfo="skip"
+        x=[low, high],
+        y=[low, high],
+        mode="lines",
+        line={"color": theme.GREY, "dash": "dot"},
+        name="Equal",
+        hoverinfo="skip",
     )
-    points = _Points(shown, "observed", "predicted", (low, high), (low, high), "observed %{x:.2f}<br>predicted %{y:.2f}")
+    points = _Points(
+        shown, "observed", "predicted", (low, high), (low, high), "observed %{x:.2f}<br>predicted %{y:.2f}"
+    )
     points.draw(figure, {"Gene": (~shown["target"].to_numpy(), theme.BLUE, "circle")}, selected, labelled)
-    theme.style(figure, title, f"Observed effect ({theme.EFFECT_UNIT})", f"Predicted effect ({theme.EFFECT_UNIT})", height=SCATTER_HEIGHT)
+    theme.style(
+        figure,
+        title,
+        f"Observed effect ({theme.EFFECT_UNIT})",
+        f"Predicted effect ({theme.EFFECT_UNIT})",
+        height=SCATTER_HEIGHT,
+    )
     return points.frame(figure)
 
 
 def volcano(
-    table: pd.DataFrame, perturbation: str, significance: float = 0.05, labelled: int = 20, selected: str | None = None
+    table: pd.DataFrame,
+    perturbation: str,
+    significance: float = 0.05,
+    labelled: int = 20,
+    selected: str | None = None,
 ) -> go.Figure:
-    """Observed effect against -log10 p, one point per gene; the line is the largest p that is still significant after adjustment."""
+    """Observed effect against -log10 p, one point per gene; the line is the largest p that is still
+    significant after adjustment.
+    """
     title = f"{perturbation}: which genes changed"
     shown = table.dropna(subset=["observed", "p"])
     if shown.empty:
-        return theme.empty(title, "No gene can be tested: fewer than two cells in the chosen reference, or no cells in this run.")
+        return theme.empty(
+            title,
+            "No gene can be tested: fewer than two cells in the chosen reference, or no cells in this run.",
+        )
     shown = shown.assign(surprise=-np.log10(shown["p"].clip(lower=1e-300)))
     reach = 1.12 * float(shown["observed"].abs().max()) or 0.1
     top = 1.1 * float(shown["surprise"].max()) or 0.1
@@ -176,12 +227,22 @@ def volcano(
     hover = "effect %{x:.2f}<br>-log10 p %{y:.1f}"
     points = _Points(shown, "observed", "surprise", (-reach, reach), (-0.04 * top, top), hover)
     points.draw(figure, _by_change(shown, significance), selected, labelled)
-    theme.style(figure, title, f"Observed effect ({theme.EFFECT_UNIT})", "-log10 p (Welch's test, no unit)", height=SCATTER_HEIGHT)
+    theme.style(
+        figure,
+        title,
+        f"Observed effect ({theme.EFFECT_UNIT})",
+        "-log10 p (Welch's test, no unit)",
+        height=SCATTER_HEIGHT,
+    )
     return points.frame(figure)
 
 
 def ma_plot(
-    table: pd.DataFrame, perturbation: str, significance: float = 0.05, labelled: int = 20, selected: str | None = None
+    table: pd.DataFrame,
+    perturbation: str,
+    significance: float = 0.05,
+    labelled: int = 20,
+    selected: str | None = None,
 ) -> go.Figure:
     """Observed effect (M) against the mean expression of both groups (A), one point per gene."""
     title = f"{perturbation}: effect by expression"
@@ -192,10 +253,26 @@ def ma_plot(
     figure = go.Figure()
     right = 1.06 * float(shown["expression"].max()) or 0.1
     reach = 1.12 * float(shown["observed"].abs().max()) or 0.1
-    figure.add_scatter(x=[0, right], y=[0, 0], mode="lines", line={"color": theme.GREY, "dash": "dot"}, name="No effect", hoverinfo="skip")
-    points = _Points(shown, "expression", "observed", (-0.03 * right, right), (-reach, reach), "expression %{x:.2f}<br>effect %{y:.2f}")
+    figure.add_scatter(
+        x=[0, right],
+        y=[0, 0],
+        mode="lines",
+        line={"color": theme.GREY, "dash": "dot"},
+        name="No effect",
+        hoverinfo="skip",
+    )
+    points = _Points(
+        shown,
+        "expression",
+        "observed",
+        (-0.03 * right, right),
+        (-reach, reach),
+        "expression %{x:.2f}<br>effect %{y:.2f}",
+    )
     points.draw(figure, _by_change(shown, significance), selected, labelled)
-    theme.style(figure, title, EXPRESSION_AXIS, f"Observed effect ({theme.EFFECT_UNIT})", height=SCATTER_HEIGHT)
+    theme.style(
+        figure, title, EXPRESSION_AXIS, f"Observed effect ({theme.EFFECT_UNIT})", height=SCATTER_HEIGHT
+    )
     return points.frame(figure)
 
 
@@ -218,7 +295,9 @@ def _limits(values: np.ndarray) -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class _Points:
-    """One point per gene at two columns of a table, within the given ranges. Points carry their gene, so that a click can be told."""
+    """One point per gene at two columns of a table, within the given ranges. Points carry their gene, so that
+    a click can be told.
+    """
 
     table: pd.DataFrame
     x: str
@@ -227,8 +306,16 @@ class _Points:
     y_range: tuple[float, float]
     hover: str
 
-    def draw(self, figure: go.Figure, groups: dict[str, tuple[np.ndarray, str, str]], selected: str | None, labelled: int) -> None:
-        """Groups in WebGL, thousands stay fluid; above them the perturbed gene as a star, the selected one in a ring, and names."""
+    def draw(
+        self,
+        figure: go.Figure,
+        groups: dict[str, tuple[np.ndarray, str, str]],
+        selected: str | None,
+        labelled: int,
+    ) -> None:
+        """Groups in WebGL, thousands stay fluid; above them the perturbed gene as a star, the selected one in
+        a ring, and names.
+        """
         for name, (rows, color, symbol) in groups.items():
             if rows.any():
                 figure.add_scattergl(**self._trace(self.table.loc[rows], color, symbol, 6, name))
@@ -243,7 +330,9 @@ class _Points:
 
     def frame(self, figure: go.Figure) -> go.Figure:
         """The ranges and margins that the names were laid out for."""
-        figure.update_layout(margin={"l": 64, "r": 32, "t": 56, "b": 96}, dragmode="pan", clickmode="event+select")
+        figure.update_layout(
+            margin={"l": 64, "r": 32, "t": 56, "b": 96}, dragmode="pan", clickmode="event+select"
+        )
         figure.update_xaxes(range=list(self.x_range), zeroline=True)
         return figure.update_yaxes(range=list(self.y_range), zeroline=True)
 
@@ -253,7 +342,8 @@ class _Points:
             "x": table[self.x],
             "y": table[self.y],
             "mode": "markers",
-            "marker": {"color": color, "symbol": symbol, "size": size, "opacity": opacity} | ({"line": {"width": 3}} if size == 15 else {}),
+            "marker": {"color": color, "symbol": symbol, "size": size, "opacity": opacity}
+            | ({"line": {"width": 3}} if size == 15 else {}),
             "unselected": {"marker": {"opacity": opacity}},
             "name": name,
             "text": theme.texts(list(table["gene"])),
@@ -262,7 +352,9 @@ class _Points:
         }
 
     def _annotations(self, selected: str | None, labelled: int) -> list[dict[str, object]]:
-        """Names beside the points: the chosen and the perturbed gene first, then the strongest, each where it covers nothing."""
+        """Names beside the points: the chosen and the perturbed gene first, then the strongest, each where it
+        covers nothing.
+        """
         first = np.asarray(self.table["target"]) | np.asarray(self.table["gene"] == selected)
         ordered = pd.concat([self.table.loc[first], self.table.loc[~first]])
         x, y = ordered[[self.x, self.y]].to_numpy(dtype=float).T
@@ -287,7 +379,9 @@ class _Points:
         ]
 
 
-def ranked_bars(table: pd.DataFrame, perturbation: str, count: int = 20, selected: str | None = None) -> go.Figure:
+def ranked_bars(
+    table: pd.DataFrame, perturbation: str, count: int = 20, selected: str | None = None
+) -> go.Figure:
     """The strongest observed effects, each above what the model predicts, with intervals.
 
     Observed: 95 % confidence interval. Predicted: 1.96 standard deviations over guide samples.
@@ -295,21 +389,35 @@ def ranked_bars(table: pd.DataFrame, perturbation: str, count: int = 20, selecte
     title = f"{perturbation}: strongest observed effects"
     shown = table.dropna(subset=["observed"]).head(count).iloc[::-1]
     if shown.empty:
-        return theme.empty(title, "No effect was observed here: this perturbation has no cells in the chosen reference.")
+        return theme.empty(
+            title, "No effect was observed here: this perturbation has no cells in the chosen reference."
+        )
     figure = _paired_bars(shown, selected)
-    theme.style(figure, title, f"Effect ({theme.EFFECT_UNIT})", "Gene (★ perturbed, ◯ chosen)", height=SCATTER_HEIGHT)
+    theme.style(
+        figure, title, f"Effect ({theme.EFFECT_UNIT})", "Gene (★ perturbed, ◯ chosen)", height=SCATTER_HEIGHT
+    )
     return figure.update_layout(margin={"l": 64, "r": 16, "t": 56, "b": 96})
 
 
-def path_bars(table: pd.DataFrame, source: str, genes: tuple[str, ...], selected: str | None = None) -> go.Figure:
-    """Observed and predicted effect of the source on every gene of a path, in the order of the path. table: of the source."""
+def path_bars(
+    table: pd.DataFrame, source: str, genes: tuple[str, ...], selected: str | None = None
+) -> go.Figure:
+    """Observed and predicted effect of the source on every gene of a path, in the order of the path. table:
+    of the source.
+    """
     title = f"What perturbing {source} does along the path"
     rows = table.set_index("gene").reindex(list(genes)).reset_index()
     rows["target"] = rows["gene"] == genes[0]
     if not np.isfinite(rows[["observed", "predicted"]].to_numpy(dtype=float)).any():
         return theme.empty(title, "None of these genes is measured, so there is no effect to show.")
     figure = _paired_bars(rows.iloc[::-1], selected)
-    theme.style(figure, title, f"Effect of {source} ({theme.EFFECT_UNIT})", "Gene, from the source down", height=120 + 56 * len(genes))
+    theme.style(
+        figure,
+        title,
+        f"Effect of {source} ({theme.EFFECT_UNIT})",
+        "Gene, from the source down",
+        height=120 + 56 * len(genes),
+    )
     return figure.update_layout(margin={"l": 64, "r": 16, "t": 56, "b": 96})
 
 
@@ -319,7 +427,14 @@ def _paired_bars(shown: pd.DataFrame, selected: str | None) -> go.Figure:
     figure = go.Figure()
     wide = 1.96 * shown["predicted_sd"].fillna(0)
     for offset, column, above, below, name, color in (
-        (0.2, "observed", shown["high"] - shown["observed"], shown["observed"] - shown["low"], "Observed, 95 % interval", theme.OBSERVED),
+        (
+            0.2,
+            "observed",
+            shown["high"] - shown["observed"],
+            shown["observed"] - shown["low"],
+            "Observed, 95 % interval",
+            theme.OBSERVED,
+        ),
         (-0.2, "predicted", wide, wide, "Predicted, 95 % of model draws", theme.PREDICTED),
     ):
         figure.add_bar(
@@ -353,7 +468,9 @@ def _paired_bars(shown: pd.DataFrame, selected: str | None) -> go.Figure:
 
 
 def gene_distributions(groups: dict[str, np.ndarray], gene: str) -> go.Figure:
-    """Expression of one gene in several groups of cells, measured (grey, blue) and drawn from the model (hollow); name -> (cells,)."""
+    """Expression of one gene in several groups of cells, measured (grey, blue) and drawn from the model
+    (hollow); name -> (cells,).
+    """
     title = f"{theme.shorten(gene, 30)}: cells and model draws"
     shown = {name: values for name, values in groups.items() if len(values)}
     if not shown:
@@ -383,12 +500,18 @@ def gene_distributions(groups: dict[str, np.ndarray], gene: str) -> go.Figure:
 
 
 def effect_heatmap(
-    observed: pd.DataFrame, predicted: pd.DataFrame, perturbations: int = HEAT_ROWS, genes: int = HEAT_GENES, scale: float | None = None
+    observed: pd.DataFrame,
+    predicted: pd.DataFrame,
+    perturbations: int = HEAT_ROWS,
+    genes: int = HEAT_GENES,
+    scale: float | None = None,
 ) -> go.Figure:
-    """Observed and predicted effects side by side in one order, rows = perturbations, columns = genes, both clustered by the observed ones.
+    """Observed and predicted effects side by side in one order, rows = perturbations, columns = genes, both
+    clustered by the observed ones.
 
-    observed, predicted: (perturbations x genes). Only the strongest `perturbations` and `genes` (root mean square of the observed effects)
-    are drawn. Colours end at the 98th percentile of the absolute effects, or at `scale`.
+    observed, predicted: (perturbations x genes). Only the strongest `perturbations` and `genes` (root mean
+    square of the observed effects) are drawn. Colours end at the 98th percentile of the absolute effects, or
+    at `scale`.
     """
     title = "All perturbations: observed and predicted effects"
     known = observed[np.isfinite(observed.to_numpy()).all(axis=1)]
@@ -400,9 +523,18 @@ def effect_heatmap(
     left = known.iloc[rows, columns]
     left = left.iloc[_clustered(left.to_numpy()), _clustered(left.to_numpy().T)]
     right = predicted.reindex(index=left.index, columns=left.columns)
-    limit = scale or float(np.nanpercentile(np.abs(np.concatenate([left.to_numpy(), right.to_numpy()])), 98)) or 1.0
-    figure = make_subplots(cols=2, shared_yaxes=True, horizontal_spacing=0.02, subplot_titles=("Observed", "Predicted"))
-    names, shown = theme.texts([theme.shorten(name, 16) for name in left.index]), theme.texts([theme.shorten(g, 14) for g in left.columns])
+    limit = (
+        scale
+        or float(np.nanpercentile(np.abs(np.concatenate([left.to_numpy(), right.to_numpy()])), 98))
+        or 1.0
+    )
+    figure = make_subplots(
+        cols=2, shared_yaxes=True, horizontal_spacing=0.02, subplot_titles=("Observed", "Predicted")
+    )
+    names, shown = (
+        theme.texts([theme.shorten(name, 16) for name in left.index]),
+        theme.texts([theme.shorten(g, 14) for g in left.columns]),
+    )
     across, down = np.meshgrid(np.arange(len(left.columns)), np.arange(len(left.index)))
     for column, part in ((1, left), (2, right)):
         figure.add_heatmap(z=part.to_numpy(), coloraxis="coloraxis", hoverinfo="skip", row=1, col=column)
@@ -437,13 +569,28 @@ def effect_heatmap(
         margin={"t": 70, "b": 110, "r": 8},
     )
     figure.update_xaxes(
-        tickmode="array", tickvals=np.arange(len(shown)), ticktext=shown, tickangle=90, tickfont={"size": 8}, showgrid=False
+        tickmode="array",
+        tickvals=np.arange(len(shown)),
+        ticktext=shown,
+        tickangle=90,
+        tickfont={"size": 8},
+        showgrid=False,
     )
-    figure.update_yaxes(tickmode="array", tickvals=np.arange(len(names)), ticktext=names, tickfont={"size": 10}, showgrid=False)
+    figure.update_yaxes(
+        tickmode="array",
+        tickvals=np.arange(len(names)),
+        ticktext=names,
+        tickfont={"size": 10},
+        showgrid=False,
+    )
     figure.update_yaxes(title_text="Perturbation", col=1)
     return figure.update_yaxes(title_text="", col=2)
 
 
 def _clustered(values: np.ndarray) -> np.ndarray:
     """Order of the rows in which similar ones stand together (average linkage on Euclidean distances)."""
-    return leaves_list(linkage(values, "average", optimal_ordering=len(values) <= 300)) if len(values) > 2 else np.arange(len(values))
+    return (
+        leaves_list(linkage(values, "average", optimal_ordering=len(values) <= 300))
+        if len(values) > 2
+        else np.arange(len(values))
+    )

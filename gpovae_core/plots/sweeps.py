@@ -16,8 +16,8 @@ DONE = "done"
 
 
 def measure_bars(points: pd.DataFrame, runs: pd.DataFrame, measure: str) -> go.Figure:
-    """One row per finished point: mean of a measure over seeds with its standard deviation, every run as a dot, baseline and ceiling as
-    marks.
+    """One row per finished point: mean of a measure over seeds with its standard deviation, every run as a
+    dot, baseline and ceiling as marks.
 
     points, runs: see sweeps.results.Results.
     """
@@ -61,17 +61,24 @@ def measure_bars(points: pd.DataFrame, runs: pd.DataFrame, measure: str) -> go.F
                 hovertemplate="%{x:.4g}<extra></extra>",
             )
     theme.style(figure, what.title, _axis(what), "", height=170 + 34 * len(shown))
-    return figure.update_yaxes(autorange="reversed").update_layout(showlegend=True, legend={"orientation": "h"})
+    return figure.update_yaxes(autorange="reversed").update_layout(
+        showlegend=True, legend={"orientation": "h"}
+    )
 
 
 def pareto(points: pd.DataFrame, across: str, up: str, chosen: int | None = None) -> go.Figure:
-    """Every finished point by two measures with standard deviations over seeds; those on the front joined and filled.
+    """Every finished point by two measures with standard deviations over seeds; those on the front joined and
+    filled.
 
     chosen: number of the point that is looked at. customdata of every mark is the number of its point.
     """
     a, b = MEASURES[across], MEASURES[up]
     title = f"{b.title} against {a.title}"
-    shown: Any = points[(points[STATE] == DONE) & points[across].notna() & points[up].notna()] if len(points) else points
+    shown: Any = (
+        points[(points[STATE] == DONE) & points[across].notna() & points[up].notna()]
+        if len(points)
+        else points
+    )
     if shown.empty:
         return theme.empty(title, "No finished point has both measures.")
     figure = go.Figure()
@@ -106,7 +113,10 @@ def pareto(points: pd.DataFrame, across: str, up: str, chosen: int | None = None
 
 
 def _labels(points: pd.DataFrame) -> list[str]:
-    return [theme.text(f"{number}: {words}", 60) for number, words in zip(points[NUMBER], points[WORDS], strict=True)]
+    return [
+        theme.text(f"{number}: {words}", 60)
+        for number, words in zip(points[NUMBER], points[WORDS], strict=True)
+    ]
 
 
 def _axis(measure: Measure) -> str:

@@ -1,4 +1,6 @@
-"""Colours, sizes and text rules of every figure. Okabe-Ito colours: told apart by colour-blind readers, on light and dark."""
+"""Colours, sizes and text rules of every figure. Okabe-Ito colours: told apart by colour-blind readers, on
+light and dark.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +43,9 @@ def escape(words: str) -> str:
 
 
 def text(name: object, longest: int = 40) -> str:
-    """A name for a plotly label: plotly reads a few HTML tags in text, so they are escaped; overlong names are cut."""
+    """A name for a plotly label: plotly reads a few HTML tags in text, so they are escaped; overlong names
+    are cut.
+    """
     return escape(shorten(name, longest))
 
 
@@ -55,7 +59,14 @@ def style(figure: go.Figure, title: str, x: str, y: str, height: int = 360) -> g
         title={"text": escape(shorten(title, 70)), "x": 0, "xanchor": "left", "font": {"size": 16}},
         height=height,
         margin={"l": 64, "r": 16, "t": 48, "b": 88},
-        legend={"orientation": "h", "yref": "container", "yanchor": "bottom", "y": 0.0, "xanchor": "left", "x": 0.0},
+        legend={
+            "orientation": "h",
+            "yref": "container",
+            "yanchor": "bottom",
+            "y": 0.0,
+            "xanchor": "left",
+            "x": 0.0,
+        },
         hoverlabel={"align": "left"},
     )
     figure.update_xaxes(title_text=escape(x), title_font_size=12)
@@ -64,12 +75,18 @@ def style(figure: go.Figure, title: str, x: str, y: str, height: int = 360) -> g
 
 
 def described(figure: go.Figure, most: int = 6) -> str:
-    """What a figure shows, in words for those who do not see it: title, axes, what is drawn. Plain text, no markup."""
+    """What a figure shows, in words for those who do not see it: title, axes, what is drawn. Plain text, no
+    markup.
+    """
     layout: Any = figure.layout
     traces: Any = figure.data
     notes = [str(note.text) for note in layout.annotations if note.text]
     parts = [layout.title.text or "Chart"]
-    parts += [f"{way}: {axis.title.text}" for way, axis in (("Across", layout.xaxis), ("Up", layout.yaxis)) if axis.title.text]
+    parts += [
+        f"{way}: {axis.title.text}"
+        for way, axis in (("Across", layout.xaxis), ("Up", layout.yaxis))
+        if axis.title.text
+    ]
     names = list(dict.fromkeys(str(trace.name) for trace in traces if trace.name))
     if names:
         more = f" and {len(names) - most} more" if len(names) > most else ""

@@ -22,17 +22,28 @@ PENALTIES = {
 def loss_curves(metrics: pd.DataFrame, best_epoch: int | None = None) -> go.Figure:
     """Training and validation loss and the reconstruction term, in nats per cell, against the epoch."""
     title = "Loss"
-    names = {"train_loss": "Training cells", "validation_loss": "Validation cells", "reconstruction": "Reconstruction term"}
+    names = {
+        "train_loss": "Training cells",
+        "validation_loss": "Validation cells",
+        "reconstruction": "Reconstruction term",
+    }
     if metrics.empty:
         return theme.empty(title, "No epoch has finished yet.")
     figure = _lines(metrics, names)
     if best_epoch is not None:
-        figure.add_vline(x=best_epoch, line={"color": theme.GREY, "dash": "dot"}, annotation_text="kept", annotation_position="top left")
+        figure.add_vline(
+            x=best_epoch,
+            line={"color": theme.GREY, "dash": "dot"},
+            annotation_text="kept",
+            annotation_position="top left",
+        )
     return theme.style(figure, title, "Epoch", "Nats per cell")
 
 
 def penalty_curves(metrics: pd.DataFrame) -> go.Figure:
-    """Every other term of the loss, in nats per cell, against the epoch; log scale, because they differ by orders of magnitude."""
+    """Every other term of the loss, in nats per cell, against the epoch; log scale, because they differ by
+    orders of magnitude.
+    """
     title = "The other terms of the loss"
     if metrics.empty:
         return theme.empty(title, "No epoch has finished yet.")
@@ -43,13 +54,22 @@ def penalty_curves(metrics: pd.DataFrame) -> go.Figure:
 
 
 def spread_curves(metrics: pd.DataFrame) -> go.Figure:
-    """Mean of W with a band of one standard deviation: whether W has left 0.5, and whether it is saturated."""
+    """Mean of W with a band of one standard deviation: whether W has left 0.5, and whether it is
+    saturated.
+    """
     title = "Edge probabilities W"
     if metrics.empty or not {"w_mean", "w_sd"} <= set(metrics):
         return theme.empty(title, "No epoch has finished yet.")
     epoch, mean, sd = metrics["epoch"], metrics["w_mean"], metrics["w_sd"]
     figure = go.Figure()
-    figure.add_scatter(x=epoch, y=(mean + sd).clip(upper=1), mode="lines", line={"width": 0}, showlegend=False, hoverinfo="skip")
+    figure.add_scatter(
+        x=epoch,
+        y=(mean + sd).clip(upper=1),
+        mode="lines",
+        line={"width": 0},
+        showlegend=False,
+        hoverinfo="skip",
+    )
     figure.add_scatter(
         x=epoch,
         y=(mean - sd).clip(lower=0),
@@ -61,7 +81,12 @@ def spread_curves(metrics: pd.DataFrame) -> go.Figure:
         hoverinfo="skip",
     )
     figure.add_scatter(x=epoch, y=mean, mode="lines", line={"color": theme.BLUE}, name="Mean of W")
-    figure.add_hline(y=0.5, line={"color": theme.GREY, "dash": "dot"}, annotation_text="start", annotation_position="top left")
+    figure.add_hline(
+        y=0.5,
+        line={"color": theme.GREY, "dash": "dot"},
+        annotation_text="start",
+        annotation_position="top left",
+    )
     theme.style(figure, title, "Epoch", "Probability")
     return figure.update_yaxes(range=[0, 1])
 
@@ -91,19 +116,30 @@ def compare_curves(tables: dict[str, pd.DataFrame], column: str = "validation_lo
     for place, (name, table) in enumerate(drawn.items()):
         line = {"color": theme.CYCLE[place % len(theme.CYCLE)], "dash": dashes[place % len(dashes)]}
         figure.add_scatter(
-            x=table["epoch"], y=table[column], mode="lines" if len(table) > 1 else "markers", line=line, name=theme.text(name)
+            x=table["epoch"],
+            y=table[column],
+            mode="lines" if len(table) > 1 else "markers",
+            line=line,
+            name=theme.text(name),
         )
     return theme.style(figure, title, "Epoch", unit).update_layout(showlegend=True)
 
 
 def latent_curve(metrics: pd.DataFrame, latent: int | None = None) -> go.Figure:
-    """Latent dimensions in use against the epoch; few of many means that the model ignores most of its basal state."""
+    """Latent dimensions in use against the epoch; few of many means that the model ignores most of its basal
+    state.
+    """
     title = "Latent dimensions in use"
     if metrics.empty or "active_latent" not in metrics:
         return theme.empty(title, "No epoch has finished yet.")
     figure = _lines(metrics, {"active_latent": "In use"})
     if latent is not None:
-        figure.add_hline(y=latent, line={"color": theme.GREY, "dash": "dot"}, annotation_text="all", annotation_position="bottom left")
+        figure.add_hline(
+            y=latent,
+            line={"color": theme.GREY, "dash": "dot"},
+            annotation_text="all",
+            annotation_position="bottom left",
+        )
     theme.style(figure, title, "Epoch", "Dimensions").update_yaxes(rangemode="tozero")
     return figure.update_layout(showlegend=False)
 
@@ -113,5 +149,7 @@ def _lines(metrics: pd.DataFrame, names: dict[str, str]) -> go.Figure:
     mode = "lines" if len(metrics) > 1 else "markers"
     for (column, name), color in zip(names.items(), theme.CYCLE, strict=False):
         if column in metrics:
-            figure.add_scatter(x=metrics["epoch"], y=metrics[column], mode=mode, line={"color": color}, name=name)
+            figure.add_scatter(
+                x=metrics["epoch"], y=metrics[column], mode=mode, line={"color": color}, name=name
+            )
     return figure

@@ -1,4 +1,6 @@
-"""Answers to what-if questions: scenarios side by side over the same genes, and combinations against the sum of their parts."""
+"""Answers to what-if questions: scenarios side by side over the same genes, and combinations against the sum
+of their parts.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +11,9 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from gpovae_core.interactions import Interaction
 from gpovae_core.plots import theme
 from gpovae_core.plots.labels import place_labels
+from gpovae_core.questions.interactions import Interaction
 
 NORMAL_95 = 1.96
 ROW_HEIGHT = 24
@@ -20,21 +22,26 @@ FOLD_UNIT = "log2 fold change of the share"
 
 
 def shared_genes(tables: Mapping[str, pd.DataFrame], count: int = 15) -> list[str]:
-    """The genes with the strongest predicted effect in any scenario, the perturbed ones first; each scenario gives its strongest in turn.
+    """The genes with the strongest predicted effect in any scenario, the perturbed ones first; each scenario
+    gives its strongest in turn.
 
     tables: scenario -> columns gene, effect, perturbed.
     """
     perturbed = [gene for table in tables.values() for gene in table.loc[table["perturbed"], "gene"]]
-    ranked = [table.loc[table["effect"].notna() & ~table["perturbed"], "gene"].tolist() for table in tables.values()]
+    ranked = [
+        table.loc[table["effect"].notna() & ~table["perturbed"], "gene"].tolist() for table in tables.values()
+    ]
     longest = max((len(genes) for genes in ranked), default=0)
     others = [genes[place] for place in range(longest) for genes in ranked if place < len(genes)]
     return list(dict.fromkeys([*perturbed, *others]))[: count + len(set(perturbed))]
 
 
 def scenarios(tables: Mapping[str, pd.DataFrame], count: int = 15) -> go.Figure:
-    """One column per scenario over the same genes: predicted effect with its 95 % interval, what was measured, the additive expectation.
+    """One column per scenario over the same genes: predicted effect with its 95 % interval, what was
+    measured, the additive expectation.
 
-    tables: scenario -> columns gene, effect, low, high, perturbed; where there are any additive, measured, measured_se.
+    tables: scenario -> columns gene, effect, low, high, perturbed; where there are any additive, measured,
+    measured_se.
     """
     title = "Predicted effects, scenario by scenario"
     genes = shared_genes(tables, count)
@@ -42,18 +49,26 @@ def scenarios(tables: Mapping[str, pd.DataFrame], count: int = 15) -> go.Figure:
         return theme.empty(title, "There is no effect to show.")
     marked = {gene for table in tables.values() for gene in table.loc[table["perturbed"], "gene"]}
     names = [theme.text(theme.shorten(name, 34)) for name in tables]
-    figure = make_subplots(rows=1, cols=len(tables), shared_yaxes=True, subplot_titles=names, horizontal_spacing=0.03)
+    figure = make_subplots(
+        rows=1, cols=len(tables), shared_yaxes=True, subplot_titles=names, horizontal_spacing=0.03
+    )
     rows = np.arange(len(genes))[::-1]
     seen: set[str] = set()
     for column, table in enumerate(tables.values(), start=1):
         shown = table.set_index("gene").reindex(genes)
         for trace in _marks(shown, rows):
-            figure.add_trace(trace.update(showlegend=trace.name not in seen, legendgroup=trace.name), row=1, col=column)
+            figure.add_trace(
+                trace.update(showlegend=trace.name not in seen, legendgroup=trace.name), row=1, col=column
+            )
             seen.add(str(trace.name))
     theme.style(figure, title, "", "Gene (★ knocked down)", height=190 + ROW_HEIGHT * len(genes))
-    figure.update_xaxes(title_text=theme.EFFECT_UNIT, title_font_size=12, zeroline=True, zerolinewidth=2, matches="x")
+    figure.update_xaxes(
+        title_text=theme.EFFECT_UNIT, title_font_size=12, zeroline=True, zerolinewidth=2, matches="x"
+    )
     ticks = [("★ " if gene in marked else "") + theme.text(gene, 18) for gene in genes]
-    figure.update_yaxes(tickmode="array", tickvals=rows, ticktext=ticks, range=[-0.8, len(genes) - 0.2], title_text="")
+    figure.update_yaxes(
+        tickmode="array", tickvals=rows, ticktext=ticks, range=[-0.8, len(genes) - 0.2], title_text=""
+    )
     figure.update_yaxes(title_text="Gene (★ knocked down)", col=1)
     return figure.update_layout(margin={"l": 64, "r": 16, "t": 84, "b": 104})
 
@@ -70,39 +85,66 @@ def _marks(shown: pd.DataFrame, rows: np.ndarray) -> list[go.Scatter]:
     }
     marks = [
         go.Scatter(
-            x=shown["effect"], y=rows, mode="markers", marker={"color": theme.PREDICTED, "size": 9}, error_x=reach, text=hover,
-            name="Predicted, 95 % interval", hovertemplate="%{text}<br>predicted %{x:.2f}<extra></extra>",
+            x=shown["effect"],
+            y=rows,
+            mode="markers",
+            marker={"color": theme.PREDICTED, ("size"): 9},
+            error_x=reach,
+            text=hover,
+            name="Predicted, 95 % interval",
+            hovertemplate="%{text}<br>predicted %{x:.2f}<extra></extra>",
         )
-    ]  # fmt: skip
+    ]
     if "additive" in shown:
         marks.append(
             go.Scatter(
-                x=shown["additive"], y=rows + 0.22, mode="markers", text=hover,
+                x=shown["additive"],
+                y=rows + 0.22,
+                mode="markers",
+                text=hover,
                 marker={"color": theme.ORANGE, "symbol": "diamond-open", "size": 9, "line": {"width": 2}},
-                name="Sum of the single knock-downs", hovertemplate="%{text}<br>sum of single effects %{x:.2f}<extra></extra>",
+                name=("Sum of the single knock-downs"),
+                hovertemplate="%{text}<br>sum of single effects %{x:.2f}<extra></extra>",
             )
-        )  # fmt: skip
+        )
     if "measured" in shown and np.isfinite(shown["measured"].to_numpy(dtype=float)).any():
-        error = {"array": NORMAL_95 * shown["measured_se"].fillna(0), "type": "data", "thickness": 1, "width": 2}
+        error = {
+            "array": NORMAL_95 * shown["measured_se"].fillna(0),
+            "type": "data",
+            "thickness": 1,
+            "width": 2,
+        }
         marks.append(
             go.Scatter(
-                x=shown["measured"], y=rows - 0.22, mode="markers", text=hover, error_x=error,
+                x=shown["measured"],
+                y=rows - 0.22,
+                mode="markers",
+                text=hover,
+                error_x=error,
                 marker={"color": theme.OBSERVED, "symbol": "square", "size": 7},
-                name="Measured, 95 % interval", hovertemplate="%{text}<br>measured %{x:.2f}<extra></extra>",
+                name="Measured, 95 % interval",
+                hovertemplate="%{text}<br>measured %{x:.2f}<extra></extra>",
             )
-        )  # fmt: skip
+        )
     return marks
 
 
 def departures(found: Interaction, title: str, labelled: int = 12) -> go.Figure:
-    """The combination against the sum of its parts, one point per gene; on the line the parts add up. Non-additive genes are named."""
+    """The combination against the sum of its parts, one point per gene; on the line the parts add up.
+    Non-additive genes are named.
+    """
     table = found.table.loc[~found.table["perturbed"]]
     if table.empty:
         return theme.empty(title, "No gene but the perturbed ones is measured.")
     low, high = _limits(table)
     figure = go.Figure()
     figure.add_scatter(
-        x=[low, high], y=[low, high], mode="lines", line={"color": theme.GREY, "dash": "dot"}, name="Adds up", hoverinfo="skip"
+        x=[low, high],
+        y=[low, high],
+        mode="lines",
+        line={"color": theme.GREY, "dash": "dot"},
+        name="Adds up",
+        hoverinfo="skip",
     )
     for called, name, color, symbol in (
         (False, "Adds up within error", theme.BLUE, "circle"),
@@ -110,20 +152,50 @@ def departures(found: Interaction, title: str, labelled: int = 12) -> go.Figure:
     ):
         part = table.loc[table["non_additive"] == called]
         figure.add_scattergl(
-            x=part["additive"], y=part["both"], mode="markers", name=f"{name} ({len(part):,})", text=theme.texts(list(part["gene"])),
-            marker={"color": color, "symbol": symbol, "size": 8 if called else 5, "opacity": 1.0 if called else 0.6},
+            x=part["additive"],
+            y=part["both"],
+            mode="markers",
+            name=(f"{name} ({len(part):,})"),
+            text=theme.texts(list(part[("gene")])),
+            marker={
+                "color": color,
+                "symbol": symbol,
+                "size": 8 if called else 5,
+                ("opacity"): 1.0 if called else 0.6,
+            },
             customdata=part[["departure", "error"]],
-            hovertemplate="%{text}<br>sum %{x:.2f}, both %{y:.2f}<br>departure %{customdata[0]:.2f} ± %{customdata[1]:.2f}<extra></extra>",
-        )  # fmt: skip
+            hovertemplate="%{text}<br>sum %{x:.2f}, both %{y:.2f}<br>"
+            "departure %{customdata[0]:.2f} ± %{customdata[1]:.2f}<extra></extra>",
+        )
     ranked = pd.concat([table.loc[table["non_additive"]], table.loc[~table["non_additive"]]])
     x, y = ranked["additive"].to_numpy(dtype=float), ranked["both"].to_numpy(dtype=float)
-    names = [theme.shorten(gene, 16) for gene in ranked["gene"].head(min(labelled, int(table["non_additive"].sum())))]
-    for label in place_labels((x - low) / (high - low) * _SIDE, (high - y) / (high - low) * _SIDE * 0.8, names, _SIDE, _SIDE * 0.8):
+    names = [
+        theme.shorten(gene, 16)
+        for gene in ranked["gene"].head(min(labelled, int(table["non_additive"].sum())))
+    ]
+    for label in place_labels(
+        (x - low) / (high - low) * _SIDE, (high - y) / (high - low) * _SIDE * 0.8, names, _SIDE, _SIDE * 0.8
+    ):
         figure.add_annotation(
-            x=float(x[label.point]), y=float(y[label.point]), ax=label.dx, ay=label.dy, text=theme.text(names[label.point]),
-            font={"size": 11}, showarrow=True, arrowhead=0, arrowwidth=1, arrowcolor=theme.GREY, standoff=3,
-        )  # fmt: skip
-    theme.style(figure, title, f"Sum of the single knock-downs ({FOLD_UNIT})", f"Together ({FOLD_UNIT})", height=_SIDE + 60)
+            x=float(x[label.point]),
+            y=float(y[label.point]),
+            ax=label.dx,
+            ay=label.dy,
+            text=theme.text(names[label.point]),
+            font={"size": 11},
+            showarrow=True,
+            arrowhead=0,
+            arrowwidth=1,
+            arrowcolor=theme.GREY,
+            standoff=3,
+        )
+    theme.style(
+        figure,
+        title,
+        f"Sum of the single knock-downs ({FOLD_UNIT})",
+        f"Together ({FOLD_UNIT})",
+        height=_SIDE + 60,
+    )
     figure.update_xaxes(range=[low, high])
     return figure.update_yaxes(range=[low, high])
 

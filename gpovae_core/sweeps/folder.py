@@ -1,4 +1,5 @@
-"""A sweep on disk: the plan and where its cells are, the runs it makes, its workers, and Optuna's study of what was tried.
+"""A sweep on disk: the plan and where its cells are, the runs it makes, its workers, and Optuna's study of
+what was tried.
 
 - sweep.json: format version, plan, cells, study and storage
 - t0003-s1/: the run of point 3 with seed 1, a run folder like any other
@@ -23,9 +24,9 @@ from pydantic import ValidationError
 from gpovae_core import __version__
 from gpovae_core.data.cache import fingerprint
 from gpovae_core.errors import GpoVaeError, RunError, SettingsError
+from gpovae_core.runs import processes
+from gpovae_core.runs.folder import AT_REST, DataSource, JobFolder, RunFolder, write_text
 from gpovae_core.sweeps.plan import SweepPlan
-from gpovae_core.training import processes
-from gpovae_core.training.runs import AT_REST, DataSource, JobFolder, RunFolder, write_text
 
 if TYPE_CHECKING:
     import optuna
@@ -60,10 +61,12 @@ class SweepFolder:
 
     @classmethod
     def create(cls, path: Path, plan: SweepPlan, source: Path, storage: str = "") -> SweepFolder:
-        """A new sweep of `plan` over the cells in `source`. storage: "" for a journal in the folder, a file, or an address of Optuna's.
+        """A new sweep of `plan` over the cells in `source`. storage: "" for a journal in the folder, a file,
+        or an address of Optuna's.
 
-        Draws of held-out perturbations become conditions here, with the names in the cells. Raises RunError where `path` already
-        holds anything or the cells are not there, SettingsError for a storage or a plan that cannot be, DataError for unusable cells.
+        Draws of held-out perturbations become conditions here, with the names in the cells. Raises RunError
+        where `path` already holds anything or the cells are not there, SettingsError for a storage or a plan
+        that cannot be, DataError for unusable cells.
         """
         path, source = Path(path), Path(source)
         if not source.exists():
@@ -92,11 +95,17 @@ class SweepFolder:
         """An existing sweep. Raises RunError where there is none, or where a newer version wrote it."""
         path = Path(path)
         if not (path / SWEEP).is_file():
-            raise RunError(f"'{path}' is not a sweep: it has no {SWEEP}. Give the folder that `gpovae sweep --folder` made.")
+            raise RunError(
+                f"'{path}' is not a sweep: it has no {SWEEP}. Give the folder that `gpovae sweep --folder` "
+                "made."
+            )
         folder = cls(path)
         found = folder._config.get("format")
         if not isinstance(found, int) or found > FORMAT:
-            raise RunError(f"'{path}' has sweep format {found!r}; this version of gpovae reads up to {FORMAT}. Update gpovae to open it.")
+            raise RunError(
+                f"'{path}' has sweep format {found!r}; this version of gpovae reads up to {FORMAT}. Update "
+                "gpovae to open it."
+            )
         return folder
 
     @property
@@ -125,7 +134,9 @@ class SweepFolder:
         try:
             return DataSource.model_validate(self._config.get("source"))
         except ValidationError as error:
-            raise RunError(f"Sweep '{self.name}': {SWEEP} does not say where the cells are ({error}).") from error
+            raise RunError(
+                f"Sweep '{self.name}': {SWEEP} does not say where the cells are ({error})."
+            ) from error
 
     @property
     def storage_words(self) -> str:
@@ -133,12 +144,18 @@ class SweepFolder:
         return self._config.get("storage") or JOURNAL
 
     def study(self) -> optuna.Study:
-        """Optuna's study, made where there is none yet. Raises RunError where the storage cannot be opened."""
+        """Optuna's study, made where there is none yet. Raises RunError where the storage cannot be
+        opened.
+        """
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         plan = self.plan
-        sampler = optuna.samplers.TPESampler(seed=None) if plan.sampler == "tpe" else optuna.samplers.RandomSampler()
+        sampler = (
+            optuna.samplers.TPESampler(seed=None)
+            if plan.sampler == "tpe"
+            else optuna.samplers.RandomSampler()
+        )
         try:
             return optuna.create_study(
                 storage=self._storage(),
@@ -151,7 +168,9 @@ class SweepFolder:
             raise
         except Exception as error:  # Optuna, SQLAlchemy and database drivers each have their own
             words = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-            raise RunError(f"Sweep '{self.name}': its study in '{self.storage_words}' cannot be opened ({words}).") from error
+            raise RunError(
+                f"Sweep '{self.name}': its study in '{self.storage_words}' cannot be opened ({words})."
+            ) from error
 
     def _storage(self) -> Any:
         from optuna.storages import JournalStorage
@@ -171,13 +190,21 @@ class SweepFolder:
 
     def runs(self) -> dict[str, RunFolder]:
         """Name -> run, of those that are here, in the order of their numbers."""
-        names = [child.name for child in self.path.iterdir() if _RUN.fullmatch(child.name) and (child / "config.json").is_file()]
+        names = [
+            child.name
+            for child in self.path.iterdir()
+            if _RUN.fullmatch(child.name) and (child / "config.json").is_file()
+        ]
         return {name: RunFolder(self.path / name) for name in sorted(names)}
 
     def workers(self) -> list[Worker]:
         """Every process that works or worked on it, the last started first."""
         folder = self.path / WORKERS
-        found = [Worker(child) for child in folder.iterdir() if (child / "status.json").is_file()] if folder.is_dir() else []
+        found = (
+            [Worker(child) for child in folder.iterdir() if (child / "status.json").is_file()]
+            if folder.is_dir()
+            else []
+        )
         return sorted(found, key=lambda worker: worker.path.stat().st_ctime, reverse=True)
 
     def alive(self) -> list[Worker]:
@@ -206,7 +233,8 @@ def find_sweeps(folder: Path) -> list[SweepFolder]:
 
 
 def launch(folder: SweepFolder, workers: int = 1, retry: bool = False) -> None:
-    """Start processes that work on the sweep in the background; each gives way to runs that are trained or wait beside the sweep.
+    """Start processes that work on the sweep in the background; each gives way to runs that are trained or
+    wait beside the sweep.
 
     Raises RunError where its cells are gone.
     """
@@ -219,12 +247,16 @@ def start_workers(folder: SweepFolder, workers: int, options: tuple[str, ...] = 
     """Processes of `gpovae sweep`, one worker each."""
     for number in range(workers):
         printed = folder.path / WORKERS / f"printed-{int(time.time() * 1000)}-{number}.txt"
-        processes.start_gpovae(["sweep", str(folder.path.resolve()), *options], printed, folder.path.resolve().parent)
+        processes.start_gpovae(
+            ["sweep", str(folder.path.resolve()), *options], printed, folder.path.resolve().parent
+        )
 
 
 def stop(folder: SweepFolder) -> int:
-    """Ask every worker on this machine to stop; returns how many were asked. What a run has finished is kept."""
-    from gpovae_core.training import jobs
+    """Ask every worker on this machine to stop; returns how many were asked. What a run has finished is
+    kept.
+    """
+    from gpovae_core.runs import jobs
 
     return sum(jobs.stop(worker) for worker in folder.workers() if worker.status().state not in AT_REST)
 
@@ -243,14 +275,18 @@ def _expanded(plan: SweepPlan, source: Path) -> SweepPlan:
 
 
 def _checked_storage(storage: str) -> str:
-    """The address as it is written down. Raises SettingsError for one with a password in it, or a file in a folder that is not there."""
+    """The address as it is written down. Raises SettingsError for one with a password in it, or a file in a
+    folder that is not there.
+    """
     if "://" not in storage:
         if storage and not Path(storage).resolve().parent.is_dir():
-            raise SettingsError(f"--storage: there is no folder '{Path(storage).resolve().parent}' for the journal.")
+            raise SettingsError(
+                f"--storage: there is no folder '{Path(storage).resolve().parent}' for the journal."
+            )
         return str(Path(storage).resolve()) if storage else ""
     if re.search(r"://[^/@]*:[^/@]+@", storage):
         raise SettingsError(
-            "--storage: leave the password out of the address, since that is written down in the sweep; give it as the database's own "
-            "tools take it (for PostgreSQL in ~/.pgpass or PGPASSWORD)."
+            "--storage: leave the password out of the address, since that is written down in the sweep; "
+            "give it as the database's own tools take it (for PostgreSQL in ~/.pgpass or PGPASSWORD)."
         )
     return storage

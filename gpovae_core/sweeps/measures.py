@@ -1,4 +1,6 @@
-"""What a sweep measures of every run: scores on held-out cells with their baselines and ceilings, and what W looks like."""
+"""What a sweep measures of every run: scores on held-out cells with their baselines and ceilings, and what W
+looks like.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,7 @@ import numpy as np
 from gpovae_core.evaluation.network import score_edges, top_pairs
 from gpovae_core.evaluation.report import held_out_pairs
 from gpovae_core.network.grn import GeneNetwork
-from gpovae_core.training.runs import RunFolder
+from gpovae_core.runs.folder import RunFolder
 
 Values = dict[str, float | None]
 
@@ -34,11 +36,15 @@ MEASURES: dict[str, Measure] = {
     "median_rho_train_mean": Measure("Median rho of the training mean"),
     "median_rho_ceiling": Measure("Ceiling of the median rho"),
     "rho_unseen": Measure("rho on unseen perturbations", "rho_unseen_mean"),
-    "rho_unseen_autoencoder": Measure("rho of the autoencoder's own answer, on unseen ones", "rho_unseen_mean"),
+    "rho_unseen_autoencoder": Measure(
+        "rho of the autoencoder's own answer, on unseen ones", "rho_unseen_mean"
+    ),
     "rho_unseen_mean": Measure("rho of the mean over trained perturbations, on unseen ones"),
     "mu_wd_top": Measure("muWD of the strongest edges", "mu_wd_top_difference", "mu_wd_top_best"),
     "mu_wd_top_difference": Measure("muWD of as many by mean difference"),
-    "mu_wd_top_influence": Measure("muWD of the strongest influences T_K", "mu_wd_top_difference", "mu_wd_top_best"),
+    "mu_wd_top_influence": Measure(
+        "muWD of the strongest influences T_K", "mu_wd_top_difference", "mu_wd_top_best"
+    ),
     "mu_wd_top_best": Measure("muWD of as many of the largest distances"),
     "bh_share_top": Measure("Significant share of the strongest edges", "bh_share_top_difference"),
     "bh_share_top_difference": Measure("Significant share of as many by mean difference"),
@@ -59,24 +65,37 @@ MEASURES: dict[str, Measure] = {
 
 
 def measure_run(run: RunFolder, top: int) -> Values:
-    """Every measure of a scored run; None where it is not defined. top: strongest edges by which networks are compared, or all pairs."""
+    """Every measure of a scored run; None where it is not defined. top: strongest edges by which networks are
+    compared, or all pairs.
+    """
     values: Values = dict.fromkeys(MEASURES)
     report = run.evaluation()
     held_out = report["response"]["test"]
     for key in ("ate_rho", "median_rho"):
         scores = held_out[key]
-        values |= {key: scores["model"], f"{key}_train_mean": scores["train_mean"], f"{key}_ceiling": scores.get("ceiling")}
+        values |= {
+            key: scores["model"],
+            f"{key}_train_mean": scores["train_mean"],
+            f"{key}_ceiling": scores.get("ceiling"),
+        }
     values["ate_rho_calibrated"] = held_out["ate_rho"].get("calibrated")
     network = report["network"]
     values |= {key: network.get(key) for key in ("mu_wd", "bh_share", "for", "false_edge_rate")}
     values |= _at_equal_edges(run, top) | _shape_of_w(run) | _unseen(report)
     metrics = run.metrics()
-    values |= {"epochs": float(len(metrics)), "seconds": float(metrics["seconds"].sum())} if len(metrics) else {}
-    return {name: None if value is None or not np.isfinite(value) else float(value) for name, value in values.items()}
+    values |= (
+        {"epochs": float(len(metrics)), "seconds": float(metrics["seconds"].sum())} if len(metrics) else {}
+    )
+    return {
+        name: None if value is None or not np.isfinite(value) else float(value)
+        for name, value in values.items()
+    }
 
 
 def _at_equal_edges(run: RunFolder, top: int) -> Values:
-    """The strongest pairs by W, by T_K, by the plain mean difference of training cells, and those that are best on the held-out cells."""
+    """The strongest pairs by W, by T_K, by the plain mean difference of training cells, and those that are
+    best on the held-out cells.
+    """
     prepared, network = run.cells(), GeneNetwork.from_run(run)
     pairs = held_out_pairs(prepared)
     index = prepared.panel.index
@@ -98,17 +117,29 @@ def _at_equal_edges(run: RunFolder, top: int) -> Values:
 
 
 def _shape_of_w(run: RunFolder) -> Values:
-    """How many edges there are above the run's threshold, and whether the rows of genes never perturbed have left 0.5 at all."""
+    """How many edges there are above the run's threshold, and whether the rows of genes never perturbed have
+    left 0.5 at all.
+    """
     weights, perturbed = run.edge_probabilities(), run.panel().is_perturbed
     off = ~np.eye(len(weights), dtype=bool)
     edges = (weights > run.settings().evaluation.threshold) & off
     found: Values = {"edges": float(edges[perturbed].sum()), "edges_other": float(edges[~perturbed].sum())}
     other = weights[~perturbed][off[~perturbed]]
-    return found | ({"w_other": float(other.mean()), "w_other_moved": float(np.abs(other - 0.5).max())} if len(other) else {})
+    return found | (
+        {"w_other": float(other.mean()), "w_other_moved": float(np.abs(other - 0.5).max())}
+        if len(other)
+        else {}
+    )
 
 
 def _unseen(report: dict[str, Any]) -> Values:
-    """Pearson over all entries of perturbations held out as a whole, their own genes left out (evaluation.unseen)."""
+    """Pearson over all entries of perturbations held out as a whole, their own genes left out
+    (evaluation.unseen).
+    """
     rho = (report.get("unseen") or {}).get("pooled", {}).get("rho", {})
-    names = {"rho_unseen": "network", "rho_unseen_autoencoder": "autoencoder", "rho_unseen_mean": "perturbation_mean"}
+    names = {
+        "rho_unseen": "network",
+        "rho_unseen_autoencoder": "autoencoder",
+        "rho_unseen_mean": "perturbation_mean",
+    }
     return {measure: rho.get(method) for measure, method in names.items()}

@@ -1,4 +1,5 @@
-"""What a sweep is to try: a small declarative file (TOML or JSON) with a preset, named conditions, axes, seeds and objectives.
+"""What a sweep is to try: a small declarative file (TOML or JSON) with a preset, named conditions, axes,
+seeds and objectives.
 
     title = "Hops and sparsity"
     preset = "released"
@@ -12,7 +13,8 @@
     "loss.hops" = [2, 5]
     "loss.sparsity" = { low = 0.1, high = 10.0, log = true }   # a range: only with sampler = "tpe"
 
-A *point* is one condition with one value on every axis; it is tried once per seed, each time as a run of its own.
+A *point* is one condition with one value on every axis; it is tried once per seed, each time as a run of its
+own.
 """
 
 from __future__ import annotations
@@ -78,7 +80,9 @@ class HoldOut(_Part):
 
 
 class SweepPlan(_Part):
-    """All that a sweep is to try. Raises ValueError (pydantic's) for axes, objectives and points that cannot be."""
+    """All that a sweep is to try. Raises ValueError (pydantic's) for axes, objectives and points that cannot
+    be.
+    """
 
     title: str = Field(min_length=1, max_length=120)
     about: str = ""
@@ -88,10 +92,14 @@ class SweepPlan(_Part):
     hold_out: HoldOut | None = None
     axes: dict[str, tuple[Value, ...] | Range] = Field(default_factory=dict)
     seeds: tuple[int, ...] = Field(default=(0, 1, 2), min_length=1)
-    objectives: dict[str, Literal["maximize", "minimize"]] = Field(default_factory=lambda: {"ate_rho": "maximize"}, min_length=1)
+    objectives: dict[str, Literal["maximize", "minimize"]] = Field(
+        default_factory=lambda: {"ate_rho": "maximize"}, min_length=1
+    )
     sampler: Literal["grid", "tpe"] = "grid"
     trials: int = Field(default=30, ge=1, le=MOST_POINTS, description="With tpe: how many points are tried.")
-    top: int = Field(default=100, ge=1, description="Networks are compared by so many of their strongest edges.")
+    top: int = Field(
+        default=100, ge=1, description="Networks are compared by so many of their strongest edges."
+    )
 
     @model_validator(mode="after")
     def _check(self) -> SweepPlan:
@@ -122,7 +130,9 @@ class SweepPlan(_Part):
         if field == "seed":
             raise ValueError("axes: seeds are given as seeds, not as an axis")
         if isinstance(axis, Range) and self.sampler == "grid":
-            raise ValueError(f"axes: '{name}' is a range, which only sampler = \"tpe\" can try; list its values")
+            raise ValueError(
+                f"axes: '{name}' is a range, which only sampler = \"tpe\" can try; list its values"
+            )
         if isinstance(axis, tuple) and (not axis or len(set(axis)) < len(axis)):
             raise ValueError(f"axes: '{name}' needs values, each once")
 
@@ -132,12 +142,16 @@ class SweepPlan(_Part):
         if self.sampler == "tpe":
             return self.trials
         lengths = [len(axis) for axis in self.axes.values() if isinstance(axis, tuple)]
-        return int(np.prod(lengths, dtype=np.int64)) * max(1, len(self.conditions), self.hold_out.draws if self.hold_out else 0)
+        return int(np.prod(lengths, dtype=np.int64)) * max(
+            1, len(self.conditions), self.hold_out.draws if self.hold_out else 0
+        )
 
     @property
     def parameters(self) -> dict[str, tuple[Value, ...] | Range]:
         """What differs between points: the condition where there are any, then the axes."""
-        named: dict[str, tuple[Value, ...] | Range] = {CONDITION: tuple(c.name for c in self.conditions)} if self.conditions else {}
+        named: dict[str, tuple[Value, ...] | Range] = (
+            {CONDITION: tuple(c.name for c in self.conditions)} if self.conditions else {}
+        )
         return {**named, **self.axes}
 
     def points(self) -> list[Point]:
@@ -160,8 +174,8 @@ class SweepPlan(_Part):
         return make_settings(self.preset, merged)
 
     def check_points(self) -> SweepPlan:
-        """The plan itself where every point gives settings that can be used; SettingsError that names the first that does not,
-        or an axis along which nothing changes."""
+        """The plan itself where every point gives settings that can be used; SettingsError that names the
+        first that does not, or an axis along which nothing changes."""
         tried = self.points() if self.sampler == "grid" else self._corners()
         idle: list[dict[str, str]] = []
         for point in tried:
@@ -171,7 +185,9 @@ class SweepPlan(_Part):
                 raise SettingsError(f"Sweep '{self.title}', {point_words(point)}: {error}") from error
         for name in self.axes:
             if all(name in reasons for reasons in idle):
-                raise SettingsError(f"Sweep '{self.title}': the axis '{name}' has no effect at any point: {idle[0][name]}.")
+                raise SettingsError(
+                    f"Sweep '{self.title}': the axis '{name}' has no effect at any point: {idle[0][name]}."
+                )
         return self
 
     def _corners(self) -> list[Point]:
@@ -181,7 +197,8 @@ class SweepPlan(_Part):
         return [first, *({**first, name: value} for name, values in ends.items() for value in values)]
 
     def with_perturbations(self, names: list[str]) -> SweepPlan:
-        """The plan with a condition per draw of held-out perturbations in the place of `hold_out`. names: those of the data.
+        """The plan with a condition per draw of held-out perturbations in the place of `hold_out`. names:
+        those of the data.
 
         Raises SettingsError where there are too few, or conditions beside hold_out.
         """
@@ -192,9 +209,14 @@ class SweepPlan(_Part):
         single = sorted(name for name in names if keys.PAIR_SEPARATOR not in name)
         size = self.hold_out.perturbations
         if len(single) - size < 2:
-            raise SettingsError(f"Of {len(single)} perturbations {size} cannot be held out: at least 2 have to stay to train on.")
+            raise SettingsError(
+                f"Of {len(single)} perturbations {size} cannot be held out: at least 2 have to stay to "
+                "train on."
+            )
         rng = np.random.default_rng(self.hold_out.seed)
-        draws = [sorted(rng.choice(single, size=size, replace=False).tolist()) for _ in range(self.hold_out.draws)]
+        draws = [
+            sorted(rng.choice(single, size=size, replace=False).tolist()) for _ in range(self.hold_out.draws)
+        ]
         conditions = tuple(
             Condition(name=f"draw {k}: {', '.join(draw)}"[:200], changes={"data": {"unseen": draw}})
             for k, draw in enumerate(draws, start=1)
@@ -204,7 +226,10 @@ class SweepPlan(_Part):
 
 def point_words(point: Point) -> str:
     """A point in words: 'condition full, loss.hops 5'."""
-    return ", ".join(str(value) if name == CONDITION else f"{name} {value}" for name, value in point.items()) or "the only point"
+    return (
+        ", ".join(str(value) if name == CONDITION else f"{name} {value}" for name, value in point.items())
+        or "the only point"
+    )
 
 
 def shipped_plans() -> dict[str, SweepPlan]:
@@ -220,7 +245,9 @@ def find_plan(wanted: str) -> SweepPlan:
     known = sorted(path.stem for path in SHIPPED.glob("*.toml"))
     if wanted in known:
         return read_plan(SHIPPED / f"{wanted}.toml")
-    raise SettingsError(f"There is no sweep '{wanted}': give a file (.toml or .json), or one of {', '.join(known)}.")
+    raise SettingsError(
+        f"There is no sweep '{wanted}': give a file (.toml or .json), or one of {', '.join(known)}."
+    )
 
 
 def read_plan(path: Path) -> SweepPlan:
@@ -231,7 +258,9 @@ def read_plan(path: Path) -> SweepPlan:
     except OSError as error:
         raise SettingsError(f"The sweep file '{path}' cannot be read: {error.strerror or error}.") from error
     except ValueError as error:  # of JSON, TOML and of what is no text
-        raise SettingsError(f"The sweep file '{path.name}' is no valid {path.suffix.lstrip('.').upper() or 'TOML'}: {error}.") from error
+        raise SettingsError(
+            f"The sweep file '{path.name}' is no valid {path.suffix.lstrip('.').upper() or 'TOML'}: {error}."
+        ) from error
     return plan_from(values, path.name)
 
 

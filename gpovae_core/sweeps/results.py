@@ -1,4 +1,6 @@
-"""What came out of a sweep: one row per run, one per point with mean and spread over its seeds, and the Pareto front."""
+"""What came out of a sweep: one row per run, one per point with mean and spread over its seeds, and the
+Pareto front.
+"""
 
 from __future__ import annotations
 
@@ -23,9 +25,10 @@ SPREAD = "_sd"
 
 @dataclass(frozen=True)
 class Results:
-    """runs: one row per measured run: number, point (in words), the parameters, seed, run (its name), and every measure. points: one
-    row per point: number, state ("waiting", "at work", "interrupted", "done", "failed"), point, the parameters, runs, reason, on_front,
-    and of every measure mean and standard deviation over the seeds (`<measure>_sd`, NaN with one). total: points there will be.
+    """runs: one row per measured run: number, point (in words), the parameters, seed, run (its name), and
+    every measure. points: one row per point: number, state ("waiting", "at work", "interrupted", "done",
+    "failed"), point, the parameters, runs, reason, on_front, and of every measure mean and standard deviation
+    over the seeds (`<measure>_sd`, NaN with one). total: points there will be.
     """
 
     runs: pd.DataFrame
@@ -47,14 +50,26 @@ def results(folder: SweepFolder) -> Results:
         if SPARE in trial.user_attrs:
             continue
         point = {**trial.user_attrs.get(POINT, {}), **trial.params}
-        head = {NUMBER: trial.number, WORDS: point_words(point), **{name: point.get(name) for name in plan.parameters}}
+        head = {
+            NUMBER: trial.number,
+            WORDS: point_words(point),
+            **{name: point.get(name) for name in plan.parameters},
+        }
         measured = [
-            trial.user_attrs[SEED.format(seed)] | {SEED_COLUMN: seed} for seed in plan.seeds if SEED.format(seed) in trial.user_attrs
+            trial.user_attrs[SEED.format(seed)] | {SEED_COLUMN: seed}
+            for seed in plan.seeds
+            if SEED.format(seed) in trial.user_attrs
         ]
         rows += [{**head, SEED_COLUMN: m[SEED_COLUMN], RUN: m["run"], **m["values"]} for m in measured]
         state = _state(trial, alive, here)
         points.append(
-            {**head, STATE: state, "runs": len(measured), REASON: trial.user_attrs.get(PROBLEM, ""), **_mean_and_spread(measured)}
+            {
+                **head,
+                STATE: state,
+                "runs": len(measured),
+                REASON: trial.user_attrs.get(PROBLEM, ""),
+                **_mean_and_spread(measured),
+            }
         )
     table = pd.DataFrame(points)
     if len(table):
@@ -85,7 +100,9 @@ def _mean_and_spread(measured: list[dict[str, Any]]) -> dict[str, float]:
 
 
 def front(points: pd.DataFrame, objectives: dict[str, Any]) -> np.ndarray:
-    """(points,) bool: those with all objectives defined that no other point beats in one without losing in another."""
+    """(points,) bool: those with all objectives defined that no other point beats in one without losing in
+    another.
+    """
     signs = np.array([1.0 if way == "maximize" else -1.0 for way in objectives.values()])
     values = points[list(objectives)].to_numpy(dtype=np.float64) * signs
     known: np.ndarray = np.all(np.isfinite(values), axis=1)
@@ -96,7 +113,9 @@ def front(points: pd.DataFrame, objectives: dict[str, Any]) -> np.ndarray:
 
 
 def summary(folder: SweepFolder) -> dict[str, Any]:
-    """Plain values for scripts: {"sweep", "title", "points", "finished", "total", "front"}; undefined numbers are None."""
+    """Plain values for scripts: {"sweep", "title", "points", "finished", "total", "front"}; undefined numbers
+    are None.
+    """
     found = results(folder)
     points = [{name: _plain(value) for name, value in row.items()} for row in found.points.to_dict("records")]
     return {
@@ -119,8 +138,13 @@ def _plain(value: Any) -> Any:
 
 
 def summary_words(found: dict[str, Any]) -> str:
-    """The same for reading: every objective as mean and spread over seeds, beside its baseline and ceiling."""
-    lines = [f"{found['title']}: {found['finished']} of {found['total']} points finished, {found['failed']} failed. {found['sweep']}"]
+    """The same for reading: every objective as mean and spread over seeds, beside its baseline and
+    ceiling.
+    """
+    lines = [
+        f"{found['title']}: {found['finished']} of {found['total']} points finished, {found['failed']} "
+        f"failed. {found['sweep']}"
+    ]
     for row in found["points"]:
         scores = []
         for name in found["objectives"]:
@@ -130,13 +154,21 @@ def summary_words(found: dict[str, Any]) -> str:
                 for word, other in (("baseline", measure.baseline), ("ceiling", measure.ceiling))
                 if other is not None
             ]
-            scores.append(f"{measure.title} {_number(row[name], row[name + SPREAD])}" + (f" ({', '.join(beside)})" if beside else ""))
+            scores.append(
+                f"{measure.title} {_number(row[name], row[name + SPREAD])}"
+                + (f" ({', '.join(beside)})" if beside else "")
+            )
         edges = f"{_number(row['edges'])} + {_number(row['edges_other'])} edges"
         star = " *" if row["on_front"] else ""
         problem = f" {row[REASON]}" if row[REASON] else ""
-        lines.append(f"  {row[NUMBER]:3} {row[WORDS]}: {row[STATE]}{star}; " + "; ".join([*scores, edges]) + problem)
+        lines.append(
+            f"  {row[NUMBER]:3} {row[WORDS]}: {row[STATE]}{star}; " + "; ".join([*scores, edges]) + problem
+        )
     if found["front"]:
-        lines.append("* on the Pareto front. Spread: standard deviation over seeds. Edges: from perturbed genes + from the others.")
+        lines.append(
+            "* on the Pareto front. Spread: standard deviation over seeds. Edges: from perturbed genes + "
+            "from the others."
+        )
     return "\n".join(lines)
 
 

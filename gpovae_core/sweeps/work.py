@@ -1,8 +1,10 @@
-"""What a worker of a sweep does: take a point that nobody has, make its runs, measure them, tell the study; until nothing is left.
+"""What a worker of a sweep does: take a point that nobody has, make its runs, measure them, tell the study;
+until nothing is left.
 
-Any number of workers, on any number of machines that reach the same storage, share one sweep. Points of a grid are queued once and
-taken out of the queue by the storage, which gives each to one worker. A point whose worker died is taken over by the next
-worker that sees that worker's folder; its runs go on after their last epoch.
+Any number of workers, on any number of machines that reach the same storage, share one sweep. Points of a
+grid are queued once and taken out of the queue by the storage, which gives each to one worker. A point whose
+worker died is taken over by the next worker that sees that worker's folder; its runs go on after their last
+epoch.
 """
 
 from __future__ import annotations
@@ -17,11 +19,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gpovae_core.errors import DataError, GpoVaeError, RunError
+from gpovae_core.runs import jobs
+from gpovae_core.runs.folder import RunFolder, find_runs
 from gpovae_core.sweeps.folder import WORKERS, SweepFolder, Worker, start_workers, stop
 from gpovae_core.sweeps.measures import measure_run
 from gpovae_core.sweeps.plan import Point, Range, point_words
-from gpovae_core.training import jobs
-from gpovae_core.training.runs import RunFolder, find_runs
 
 if TYPE_CHECKING:
     import optuna
@@ -43,11 +45,13 @@ SPARE = "spare"
 """Attribute of a trial that stands for no point: two workers asked for the last one."""
 
 
-def work(folder: SweepFolder, report: Report | None = None, wait: bool = False, retry: bool = False) -> Worker:
+def work(
+    folder: SweepFolder, report: Report | None = None, wait: bool = False, retry: bool = False
+) -> Worker:
     """Work on the sweep until no point is left, or until asked to stop; the worker's status says which.
 
-    wait: before every run, let runs that are trained or wait in the folder beside the sweep go first. retry: points that failed are
-    tried again.
+    wait: before every run, let runs that are trained or wait in the folder beside the sweep go first. retry:
+    points that failed are tried again.
     """
     worker = folder.new_worker()
     told = jobs.recorded(worker, report)
@@ -62,13 +66,20 @@ def work(folder: SweepFolder, report: Report | None = None, wait: bool = False, 
     except (KeyboardInterrupt, jobs.StopRequest, SystemExit):
         worker.write_status(state="stopped", message="stopped on request")
     except Exception as error:
-        worker.write_status(state="failed", message=str(error) if isinstance(error, GpoVaeError) else f"{type(error).__name__}: {error}")
+        worker.write_status(
+            state="failed",
+            message=str(error) if isinstance(error, GpoVaeError) else f"{type(error).__name__}: {error}",
+        )
         raise
     return worker
 
 
-def work_together(folder: SweepFolder, workers: int, report: Report | None = None, wait: bool = False, retry: bool = False) -> None:
-    """`work`, with other processes beside this one where `workers` is more than 1; ends when all have ended, and stops them with it."""
+def work_together(
+    folder: SweepFolder, workers: int, report: Report | None = None, wait: bool = False, retry: bool = False
+) -> None:
+    """`work`, with other processes beside this one where `workers` is more than 1; ends when all have ended,
+    and stops them with it.
+    """
     if workers > 1:  # before torch is loaded: each with its share of the cores
         os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // workers)))
         before = {worker.name for worker in folder.workers()}
@@ -113,13 +124,19 @@ def _fill(folder: SweepFolder, study: optuna.Study, retry: bool) -> None:
             study.enqueue_trial(point, user_attrs={POINT: point}, skip_if_exists=True)
         if retry:
             for trial in study.get_trials(deepcopy=False):
-                if trial.state.is_finished() and PROBLEM in trial.user_attrs and MEASURED not in trial.user_attrs:
+                if (
+                    trial.state.is_finished()
+                    and PROBLEM in trial.user_attrs
+                    and MEASURED not in trial.user_attrs
+                ):
                     study.enqueue_trial(trial.user_attrs[POINT], user_attrs={POINT: trial.user_attrs[POINT]})
 
 
 @contextmanager
 def _claiming(folder: SweepFolder) -> Iterator[None]:
-    """Held while a worker looks for its next point; on one machine, or one disk, two workers then never see the same."""
+    """Held while a worker looks for its next point; on one machine, or one disk, two workers then never see
+    the same.
+    """
     import filelock
 
     with filelock.FileLock(folder.path / ".claims.lock"):
@@ -127,7 +144,9 @@ def _claiming(folder: SweepFolder) -> Iterator[None]:
 
 
 def _next(folder: SweepFolder, study: optuna.Study, worker: Worker) -> Trial | None:
-    """A point to try: one whose worker has gone, else one from the queue or, with a sampler, a new one; None where nothing is left."""
+    """A point to try: one whose worker has gone, else one from the queue or, with a sampler, a new one; None
+    where nothing is left.
+    """
     import optuna
     from optuna.trial import TrialState
 
@@ -138,7 +157,9 @@ def _next(folder: SweepFolder, study: optuna.Study, worker: Worker) -> Trial | N
                 trial.set_user_attr(WORKER, worker.name)
                 return trial
         while True:
-            if folder.plan.sampler == "grid" and not study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
+            if folder.plan.sampler == "grid" and not study.get_trials(
+                deepcopy=False, states=(TrialState.WAITING,)
+            ):
                 return None
             if folder.plan.sampler == "tpe" and len(study.get_trials(deepcopy=False)) >= folder.plan.trials:
                 return None
@@ -147,15 +168,23 @@ def _next(folder: SweepFolder, study: optuna.Study, worker: Worker) -> Trial | N
             queued = POINT in trial.user_attrs
             if folder.plan.sampler == "tpe" or (queued and not _tried_before(study, trial)):
                 return trial
-            trial.set_user_attr(SPARE, True)  # another machine took the last one, or queued the same point at the same time
+            trial.set_user_attr(
+                SPARE, True
+            )  # another machine took the last one, or queued the same point at the same time
             study.tell(trial, state=TrialState.FAIL)
 
 
 def _tried_before(study: optuna.Study, trial: Trial) -> bool:
-    """Whether an earlier trial has the same queued point and is under way, done, or failed in the same round."""
+    """Whether an earlier trial has the same queued point and is under way, done, or failed in the same
+    round.
+    """
     wanted = trial.user_attrs[POINT]
     for other in study.get_trials(deepcopy=False):
-        same = other.number < trial.number and other.user_attrs.get(POINT) == wanted and SPARE not in other.user_attrs
+        same = (
+            other.number < trial.number
+            and other.user_attrs.get(POINT) == wanted
+            and SPARE not in other.user_attrs
+        )
         if same and (not other.state.is_finished() or PROBLEM not in other.user_attrs):
             return True
     return False
@@ -183,7 +212,9 @@ def _point(folder: SweepFolder, trial: Trial) -> Point:
     return point
 
 
-def _try(folder: SweepFolder, study: optuna.Study, trial: Trial, worker: Worker, progress: _Progress, wait: bool) -> None:
+def _try(
+    folder: SweepFolder, study: optuna.Study, trial: Trial, worker: Worker, progress: _Progress, wait: bool
+) -> None:
     """The runs of one point, one per seed; the study hears the means of the objectives over the seeds."""
     from optuna.trial import TrialState
 
@@ -200,7 +231,13 @@ def _try(folder: SweepFolder, study: optuna.Study, trial: Trial, worker: Worker,
         try:
             if wait:
                 _give_way(folder, lambda text: progress(f"{words}: {text}"))
-            run = _run(folder, trial.number, point, seed, lambda text, seed=seed: progress(f"{words}, seed {seed}: {text}"))
+            run = _run(
+                folder,
+                trial.number,
+                point,
+                seed,
+                lambda text, seed=seed: progress(f"{words}, seed {seed}: {text}"),
+            )
             values = measure_run(run, folder.plan.top)
         except DataError:  # it is the cells, so no point will fare better
             raise
@@ -218,7 +255,13 @@ def _try(folder: SweepFolder, study: optuna.Study, trial: Trial, worker: Worker,
         trial.set_user_attr(PROBLEM, f"not defined for every seed: {', '.join(undefined)}")
         study.tell(trial, state=TrialState.FAIL)
     else:
-        study.tell(trial, [float(np.mean([value for value in values if value is not None])) for values in objectives.values()])
+        study.tell(
+            trial,
+            [
+                float(np.mean([value for value in values if value is not None]))
+                for values in objectives.values()
+            ],
+        )
 
 
 def _run(folder: SweepFolder, number: int, point: Point, seed: int, tell: Callable[[str], None]) -> RunFolder:

@@ -17,7 +17,7 @@ import lightning
 import numpy as np
 import torch
 from lightning.pytorch.callbacks import Checkpoint, EarlyStopping
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch.utils.data import DataLoader, Sampler
 
 from gpovae_core import keys
@@ -25,11 +25,13 @@ from gpovae_core.config import Settings
 from gpovae_core.data.batches import CellBatches, counterfactual_profiles, training_constants
 from gpovae_core.data.schema import PreparedCells
 from gpovae_core.errors import RunError
+from gpovae_core.methods.expected import measured_influence
+from gpovae_core.methods.fitted import NetworkFit
+from gpovae_core.methods.network_fit import fit_network
 from gpovae_core.model.module import GpoVae
 from gpovae_core.model.products import products
 from gpovae_core.training import ranks
-from gpovae_core.training.network_fit import NetworkFit, fit_network, measured_influence
-from gpovae_core.training.runs import RunFolder
+from gpovae_core.training.keeper import Keeper
 from gpovae_core.training.task import VALIDATION_LOSS, GpoVaeTask, epoch_seed
 
 HEARTBEAT_SECONDS = 5.0
@@ -41,18 +43,19 @@ Progress = Callable[[int, int, str], None]
 
 
 def fit(
-    run: RunFolder,
+    run: Keeper,
     prepared: PreparedCells,
     settings: Settings,
     resume: bool = False,
     progress: Progress | None = None,
     spread: bool = False,
 ) -> None:
-    """Train until the early stop, the last epoch, or a request to stop; everything of worth is in the run folder after every epoch.
+    """Train until the early stop, the last epoch, or a request to stop; everything of worth is in the run
+    folder after every epoch.
 
-    resume: continue after the last finished epoch, or from the start where none has finished. spread: over all devices of the settings;
-    Lightning then starts this process's own command again for the others, and only the first one writes. Raises RunError where the
-    loss is no longer a number.
+    resume: continue after the last finished epoch, or from the start where none has finished. spread: over
+    all devices of the settings; Lightning then starts this process's own command again for the others, and
+    only the first one writes. Raises RunError where the loss is no longer a number.
     """
     training = settings.training
     checkpoint = run.checkpoints / LAST_CHECKPOINT
@@ -73,12 +76,16 @@ def fit(
     doing("gathering counterfactual profiles")
     profiles = counterfactual_profiles(prepared, settings.loss.counterfactual_cells, training.seed)
     recorder = RunRecorder(run, training.epochs, progress, first)
-    stopper = EarlyStopping(VALIDATION_LOSS, min_delta=training.min_improvement, patience=training.patience, check_finite=True)
+    stopper = EarlyStopping(
+        VALIDATION_LOSS, min_delta=training.min_improvement, patience=training.patience, check_finite=True
+    )
     with _quiet_lightning():
         trainer = _trainer(run, settings, [stopper, recorder], world)
         shard = Shard(world, lambda: trainer.global_rank)
         train = _loader(CellBatches(prepared, (keys.TRAIN,), profiles), settings, shuffle=True, shard=shard)
-        validation = _loader(CellBatches(prepared, (keys.VALIDATION,), profiles), settings, shuffle=False, shard=shard)
+        validation = _loader(
+            CellBatches(prepared, (keys.VALIDATION,), profiles), settings, shuffle=False, shard=shard
+        )
         doing("")
         if first:
             where = f"{trainer.strategy.root_device}" + (f" and {world - 1} more" if world > 1 else "")
@@ -89,22 +96,9 @@ def fit(
         _close(run, trainer, stopper, recorder)
 
 
-def load_model(run: RunFolder) -> GpoVae:
-    """The model with the weights of the best epoch, on the CPU, in evaluation mode."""
-    panel = run.panel()
-    run.mask_logits()  # says in words what is wrong with the file, if anything is
-    weights = load_file(run.path / "model.safetensors")
-    if "guide.log_mean" not in weights:
-        raise RunError(f"Run '{run.name}' holds a network and no trained model: nothing can be predicted with it.")
-    model = GpoVae(run.settings().model, n=len(panel), genes=len(weights["guide.log_mean"]))
-    try:
-        model.load_state_dict(weights)
-    except RuntimeError as error:
-        raise RunError(f"Run '{run.name}': model.safetensors does not fit the settings in config.json ({error}).") from error
-    return model.eval()
-
-
-def _give_network(run: RunFolder, model: GpoVae, prepared: PreparedCells, settings: Settings, doing: Callable[[str], None]) -> None:
+def _give_network(
+    run: Keeper, model: GpoVae, prepared: PreparedCells, settings: Settings, doing: Callable[[str], None]
+) -> None:
     """The network stage, once per run; `doing` is told so."""
     arrays = run.network_arrays()
     if not arrays:
@@ -112,7 +106,10 @@ def _give_network(run: RunFolder, model: GpoVae, prepared: PreparedCells, settin
         fitted = fit_network(prepared, settings)
         run.write_network(fitted.arrays())
         edges = int((fitted.log_odds > 0).sum())
-        run.log(f"fitted the network: {edges} edges with W > 0.5 among {int(np.isfinite(fitted.evidence).sum())} measured pairs")
+        run.log(
+            f"fitted the network: {edges} edges with W > 0.5 among "
+            f"{int(np.isfinite(fitted.evidence).sum())} measured pairs"
+        )
         arrays = run.network_arrays()
     fitted = NetworkFit.from_arrays(arrays)
     influence = torch.as_tensor(measured_influence(fitted, prepared), dtype=torch.float32)
@@ -121,7 +118,9 @@ def _give_network(run: RunFolder, model: GpoVae, prepared: PreparedCells, settin
 
 @dataclass(frozen=True)
 class Shard:
-    """How many processes train together, and which of them this is (known once they have found each other)."""
+    """How many processes train together, and which of them this is (known once they have found each
+    other).
+    """
 
     world: int
     rank: Callable[[], int]
@@ -131,10 +130,12 @@ ALONE = Shard(1, lambda: 0)
 
 
 class CellOrder(Sampler[int]):
-    """This process's share of the cells: every `world`-th of an order that depends on seed and epoch alone (file order where seed is None).
+    """This process's share of the cells: every `world`-th of an order that depends on seed and epoch alone
+    (file order where seed is None).
 
-    Together the shares of a step are the batch that one process alone would take. Where the cells cannot be shared out evenly, the
-    first ones of the order are taken twice: all processes make the same number of steps. Lightning calls `set_epoch`.
+    Together the shares of a step are the batch that one process alone would take. Where the cells cannot be
+    shared out evenly, the first ones of the order are taken twice: all processes make the same number of
+    steps. Lightning calls `set_epoch`.
     """
 
     def __init__(self, size: int, seed: int | None, shard: Shard = ALONE) -> None:
@@ -156,13 +157,17 @@ class CellOrder(Sampler[int]):
 
 
 class RunRecorder(Checkpoint):
-    """Writes the run folder: heartbeat while a step runs, and after every epoch metrics, best weights, and the state to resume.
+    """Writes the run folder: heartbeat while a step runs, and after every epoch metrics, best weights, and
+    the state to resume.
 
-    A Checkpoint by class, since Lightning runs those last: the state it saves then holds the early stop's decision too.
+    A Checkpoint by class, since Lightning runs those last: the state it saves then holds the early stop's
+    decision too.
     """
 
-    def __init__(self, run: RunFolder, epochs: int, progress: Progress | None, first: bool = True) -> None:
-        """first: whether this is the one process that writes; the others only take part in what all have to."""
+    def __init__(self, run: Keeper, epochs: int, progress: Progress | None, first: bool = True) -> None:
+        """first: whether this is the one process that writes; the others only take part in what all have
+        to.
+        """
         self.run, self.epochs, self.progress, self.first = run, epochs, progress, first
         self.best = float("inf")
         self.best_epoch: int | None = None
@@ -179,7 +184,9 @@ class RunRecorder(Checkpoint):
         self.best, self.best_epoch = state_dict["best"], state_dict["best_epoch"]
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """SIGINT and SIGTERM end the training after the step at hand; set here, since Lightning sets handlers of its own before."""
+        """SIGINT and SIGTERM end the training after the step at hand; set here, since Lightning sets handlers
+        of its own before.
+        """
 
         def stop(_signal: int, _frame: object) -> None:
             self.asked = True
@@ -200,7 +207,9 @@ class RunRecorder(Checkpoint):
             self.run.write_status(epoch=trainer.current_epoch)
 
     def _agree(self, trainer: lightning.Trainer) -> None:
-        """One process was asked to stop: all do, after the same step. One that went on alone would wait for the others for ever."""
+        """One process was asked to stop: all do, after the same step. One that went on alone would wait for
+        the others for ever.
+        """
         if trainer.world_size > 1:
             self.stopping = bool(trainer.strategy.reduce_boolean_decision(self.asked, all=False))
             trainer.should_stop = trainer.should_stop or self.stopping
@@ -219,14 +228,20 @@ class RunRecorder(Checkpoint):
         if better and self.first:
             save_weights(pl_module.model, self.run.path / "model.safetensors")
         if self.first:
-            self.run.append_metrics({"epoch": epoch, **summary, "seconds": time.monotonic() - self._epoch_start})
+            self.run.append_metrics(
+                {"epoch": epoch, **summary, "seconds": time.monotonic() - self._epoch_start}
+            )
         if not self.diverged:
             self._save_state(trainer)
         if not self.first:
             return
         self.run.write_status(epoch=epoch, best_epoch=self.best_epoch)
         if self.progress:
-            self.progress(epoch, self.epochs, f"validation loss {loss:.2f}, best {self.best:.2f} at epoch {self.best_epoch}")
+            self.progress(
+                epoch,
+                self.epochs,
+                f"validation loss {loss:.2f}, best {self.best:.2f} at epoch {self.best_epoch}",
+            )
 
     def _save_state(self, trainer: lightning.Trainer) -> None:
         aside = self.run.checkpoints / f".{LAST_CHECKPOINT}.part"
@@ -238,16 +253,21 @@ class RunRecorder(Checkpoint):
 def save_weights(model: GpoVae, path: Path) -> None:
     """Weights as safetensors, replaced as a whole."""
     aside = path.with_name(f".{path.name}.part")
-    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}, aside)
+    save_file(
+        {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}, aside
+    )
     aside.chmod(0o644)  # safetensors makes files that only their owner can read
     aside.replace(path)
 
 
-def _trainer(run: RunFolder, settings: Settings, callbacks: list[lightning.Callback], world: int) -> lightning.Trainer:
+def _trainer(
+    run: Keeper, settings: Settings, callbacks: list[lightning.Callback], world: int
+) -> lightning.Trainer:
     from lightning.pytorch.strategies import DDPStrategy
 
     training = settings.training
-    # A batch of controls uses no row of the guide, so some parameters have no gradient in some process; buffers are constants.
+    # A batch of controls uses no row of the guide, so some parameters have no gradient in some process;
+    # buffers are constants.
     several = DDPStrategy(find_unused_parameters=True, broadcast_buffers=False)
     return lightning.Trainer(
         accelerator="gpu" if training.device == "cuda" else training.device,
@@ -268,23 +288,27 @@ def _trainer(run: RunFolder, settings: Settings, callbacks: list[lightning.Callb
 
 def _loader(cells: CellBatches, settings: Settings, shuffle: bool, shard: Shard = ALONE) -> DataLoader:
     order = CellOrder(len(cells), settings.training.seed if shuffle else None, shard)
-    return DataLoader(cells, batch_size=-(-settings.training.batch_size // shard.world), sampler=order, collate_fn=_as_it_is)
+    return DataLoader(
+        cells, batch_size=-(-settings.training.batch_size // shard.world), sampler=order, collate_fn=_as_it_is
+    )
 
 
 def _as_it_is(batch: Any) -> Any:
     return batch
 
 
-def _close(run: RunFolder, trainer: lightning.Trainer, stopper: EarlyStopping, recorder: RunRecorder) -> None:
+def _close(run: Keeper, trainer: lightning.Trainer, stopper: EarlyStopping, recorder: RunRecorder) -> None:
     """Say in status and log how the training ended."""
     if recorder.diverged:
-        message = "The loss is no longer a number. Resume is of no use; try a lower learning rate or GPO weight."
+        message = (
+            "The loss is no longer a number. Resume is of no use; try a lower learning rate or GPO weight."
+        )
         run.write_status(state="failed", message=message)
         raise RunError(f"Run '{run.name}': {message}")
     if stopper.stopped_epoch and not recorder.stopping:
         message = (
-            f"stopped early after epoch {trainer.current_epoch}: over {stopper.patience} epochs the validation loss fell "
-            f"by less than {abs(stopper.min_delta):g} nats per cell"
+            f"stopped early after epoch {trainer.current_epoch}: over {stopper.patience} epochs the "
+            f"validation loss fell by less than {abs(stopper.min_delta):g} nats per cell"
         )
     elif recorder.stopping:
         message = f"stopped on request after epoch {recorder.run.status().epoch}"

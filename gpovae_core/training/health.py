@@ -1,4 +1,6 @@
-"""Has the training worked? Collapses and explosions, said in words, so that nobody has to guess them from a score."""
+"""Has the training worked? Collapses and explosions, said in words, so that nobody has to guess them from a
+score.
+"""
 
 from __future__ import annotations
 
@@ -20,10 +22,21 @@ UNMOVED_SPREAD = 0.01
 SATURATED = 0.01
 SATURATED_SHARE = 0.9
 EXPLOSION = 10.0
-TERMS = ("reconstruction", "kl_basal", "kl_mask", "kl_effect", "kl_artifact", "artifact", "alignment", "sparsity")
+TERMS = (
+    "reconstruction",
+    "kl_basal",
+    "kl_mask",
+    "kl_effect",
+    "kl_artifact",
+    "artifact",
+    "alignment",
+    "sparsity",
+)
 
 
-def health(model: GpoVae, prepared: PreparedCells, metrics: pd.DataFrame, settings: Settings) -> dict[str, Any]:
+def health(
+    model: GpoVae, prepared: PreparedCells, metrics: pd.DataFrame, settings: Settings
+) -> dict[str, Any]:
     """Latent dimensions in use, offset norms, state of W, and `warnings` in words. JSON-able."""
     spread, offset_norm = _posterior_spread(model, prepared, settings)
     active = np.flatnonzero(spread < ACTIVE_BELOW)
@@ -34,7 +47,11 @@ def health(model: GpoVae, prepared: PreparedCells, metrics: pd.DataFrame, settin
         "latent": len(spread),
         "active_latent": len(active),
         "active_dimensions": active.tolist(),
-        "posterior_sd": {"least": float(spread.min()), "median": float(np.median(spread)), "most": float(spread.max())},
+        "posterior_sd": {
+            "least": float(spread.min()),
+            "median": float(np.median(spread)),
+            "most": float(spread.max()),
+        },
         "offset_norm": offset_norm,
         "w": {
             "mean": float(w.mean()),
@@ -52,7 +69,9 @@ def _share(above: np.ndarray, counted: np.ndarray) -> float | None:
 
 
 def _posterior_spread(model: GpoVae, prepared: PreparedCells, settings: Settings) -> tuple[np.ndarray, float]:
-    """(L,) mean posterior standard deviation of z_b over validation cells, and the mean norm of the perturbation offsets."""
+    """(L,) mean posterior standard deviation of z_b over validation cells, and the mean norm of the
+    perturbation offsets.
+    """
     profiles = counterfactual_profiles(prepared, settings.loss.counterfactual_cells, settings.training.seed)
     cells = CellBatches(prepared, (keys.VALIDATION,), profiles)
     step = max(1, len(cells) // CELLS_LOOKED_AT)
@@ -61,7 +80,9 @@ def _posterior_spread(model: GpoVae, prepared: PreparedCells, settings: Settings
     with torch.inference_mode():
         guide = model.guide
         noise = [guide.noise(settings.training.particles, len(batch.rows), generator) for _ in range(2)]
-        basal = torch.randn(settings.training.particles, len(batch.group), settings.model.latent, generator=generator)
+        basal = torch.randn(
+            settings.training.particles, len(batch.group), settings.model.latent, generator=generator
+        )
         inference = model.infer(batch, noise[0], noise[1], basal)
         offsets = inference.offsets[:, batch.dosage.any(dim=1)]
     norm = float(offsets.norm(dim=-1).mean()) if offsets.numel() else 0.0
@@ -73,18 +94,23 @@ def _warnings(report: dict[str, Any], metrics: pd.DataFrame, given: bool) -> lis
     found = []
     if report["active_latent"] == 0:
         found.append(
-            f"The basal state has collapsed: none of its {report['latent']} dimensions carries anything about a cell "
-            f"(least posterior sd {report['posterior_sd']['least']:.2f}, prior 1)."
+            f"The basal state has collapsed: none of its {report['latent']} dimensions carries anything "
+            f"about a cell (least posterior sd {report['posterior_sd']['least']:.2f}, prior 1)."
         )
     if not given and report["w"]["sd"] < UNMOVED_SPREAD:
-        found.append(f"W has hardly moved from its start at 0.5 (spread {report['w']['sd']:.3f}): it says nothing yet.")
+        found.append(
+            f"W has hardly moved from its start at 0.5 (spread {report['w']['sd']:.3f}): it says nothing yet."
+        )
     if not given and report["w"]["saturated_share"] > SATURATED_SHARE:
-        found.append(f"W is saturated: {report['w']['saturated_share']:.0%} of its entries are below 0.01 or above 0.99.")
+        found.append(
+            f"W is saturated: {report['w']['saturated_share']:.0%} of its entries are below 0.01 or above "
+            "0.99."
+        )
     rows = report["w"]["above_half_other_rows"]
     if rows is not None and rows > (report["w"]["above_half_perturbed_rows"] or 0):
         found.append(
-            f"Genes that were never perturbed have more edges above 0.5 ({rows:.0%} of their pairs) than perturbed genes: "
-            "those edges rest on no direct evidence."
+            f"Genes that were never perturbed have more edges above 0.5 ({rows:.0%} of their pairs) than "
+            "perturbed genes: those edges rest on no direct evidence."
         )
     return found + _term_warnings(metrics)
 

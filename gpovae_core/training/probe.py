@@ -1,4 +1,6 @@
-"""How long an epoch takes on this machine and how much memory it needs, measured on a few steps before anybody waits for it."""
+"""How long an epoch takes on this machine and how much memory it needs, measured on a few steps before
+anybody waits for it.
+"""
 
 from __future__ import annotations
 
@@ -31,10 +33,11 @@ class Probe(BaseModel):
 
 
 def measure(prepared: PreparedCells, settings: Settings) -> Probe:
-    """Time STEPS steps of training and one of validation on the device that training would take; nothing is kept.
+    """Time STEPS steps of training and one of validation on the device that training would take; nothing is
+    kept.
 
-    The first step is not timed: libraries set themselves up in it. Peak memory is that of this process so far, so ask in a
-    process of its own.
+    The first step is not timed: libraries set themselves up in it. Peak memory is that of this process so
+    far, so ask in a process of its own.
     """
     import lightning
 
@@ -68,7 +71,8 @@ def measure(prepared: PreparedCells, settings: Settings) -> Probe:
             trainer.fit(task, train, validation)
     step = sorted(clock.steps[1:] or clock.steps)[len(clock.steps[1:] or clock.steps) // 2]
     return Probe(
-        seconds_per_epoch=step * len(train) + (clock.validation[0] if clock.validation else 0.0) * len(validation),
+        seconds_per_epoch=step * len(train)
+        + (clock.validation[0] if clock.validation else 0.0) * len(validation),
         steps_per_epoch=len(train),
         peak_bytes=_peak_bytes(),
         device=str(trainer.strategy.root_device),
@@ -80,7 +84,9 @@ def measure(prepared: PreparedCells, settings: Settings) -> Probe:
 
 
 def _clock():
-    """A callback that times every step; made in here, so that importing this module does not import Lightning."""
+    """A callback that times every step; made in here, so that importing this module does not import
+    Lightning.
+    """
     import lightning
 
     class Clock(lightning.Callback):

@@ -1,24 +1,22 @@
-"""Which of several processes of one training this is. The first does the work of a run; the others only train with it.
+"""Which of several processes of one training this is. The first does the work of a run; the others only train
+with it.
 
-Lightning starts the processes of one machine itself (the same command again, LOCAL_RANK set); torchrun and SLURM start all of them
-at once. Nothing here imports torch: the first question of a process is whether it is the first.
+Lightning starts the processes of one machine itself (the same command again, LOCAL_RANK set); torchrun and
+SLURM start all of them at once. Nothing here imports torch: the first question of a process is whether it is
+the first.
 """
 
 from __future__ import annotations
 
 import os
-import time
-from pathlib import Path
 
 from gpovae_core.config import TrainingSettings
-from gpovae_core.errors import GpoVaeError, RunError, SettingsError
-from gpovae_core.training.runs import RunFolder
+from gpovae_core.errors import SettingsError
 
 RANK_VARIABLES = ("RANK", "LOCAL_RANK", "SLURM_PROCID")
-"""In the order in which they count: torchrun's number of this process, Lightning's on the machine, SLURM's."""
-POLL_SECONDS = 0.5
-LONGEST_SILENCE = 30 * 60.0
-"""Seconds that a process waits without a sign of the first one; what torch allows processes to find each other."""
+"""In the order in which they count: torchrun's number of this process, Lightning's on the machine,
+SLURM's.
+"""
 
 
 def world_size(training: TrainingSettings) -> int:
@@ -27,46 +25,31 @@ def world_size(training: TrainingSettings) -> int:
 
 
 def is_first(training: TrainingSettings) -> bool:
-    """Whether this process prepares, writes and scores. Of independent trainings side by side each is its own first."""
+    """Whether this process prepares, writes and scores. Of independent trainings side by side each is its own
+    first.
+    """
     if world_size(training) == 1:
         return True
     return _rank() == 0 and _number("NODE_RANK") == 0
 
 
 def check_launch(training: TrainingSettings) -> None:
-    """Raises SettingsError where torchrun or SLURM started another number of processes than the settings ask for."""
-    started = _number("WORLD_SIZE") if "RANK" in os.environ else _number("SLURM_NTASKS") if world_size(training) > 1 else 0
+    """Raises SettingsError where torchrun or SLURM started another number of processes than the settings ask
+    for.
+    """
+    started = (
+        _number("WORLD_SIZE")
+        if "RANK" in os.environ
+        else _number("SLURM_NTASKS")
+        if world_size(training) > 1
+        else 0
+    )
     if started > 1 and started != world_size(training):
         raise SettingsError(
-            f"{started} processes were started for training.devices={training.devices} on training.nodes={training.nodes}, which is "
-            f"{world_size(training)}. Give --devices (processes on a machine) and --nodes (machines) as they were started."
+            f"{started} processes were started for training.devices={training.devices} on "
+            f"training.nodes={training.nodes}, which is {world_size(training)}. Give --devices (processes "
+            "on a machine) and --nodes (machines) as they were started."
         )
-
-
-def wait_for_first(path: Path) -> RunFolder:
-    """The run, once its first process has prepared it and begins to train. Raises RunError where that fails or goes silent."""
-    since = time.monotonic()
-    while True:
-        try:
-            run = RunFolder.open(path)
-            status = run.status()
-        except GpoVaeError:  # not there yet
-            run, status = None, None
-        if run is not None and status is not None:
-            if status.state == "training" and _has_all(run):
-                return run
-            if status.state == "failed":
-                raise RunError(f"Run '{run.name}' failed in its first process: {status.message}")
-            if status.silent() < LONGEST_SILENCE:
-                since = time.monotonic()
-        if time.monotonic() - since > LONGEST_SILENCE:
-            raise RunError(f"The first process of this training gave no sign in '{path}' for {LONGEST_SILENCE / 60:.0f} minutes.")
-        time.sleep(POLL_SECONDS)
-
-
-def _has_all(run: RunFolder) -> bool:
-    fitted = run.settings().model.network != "evidence" or run.has("network.safetensors")
-    return run.has("cells.h5ad") and run.has("panel.json") and fitted
 
 
 def _rank() -> int:

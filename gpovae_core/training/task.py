@@ -13,30 +13,39 @@ from gpovae_core.model.losses import PlateWeights, loss_terms
 from gpovae_core.model.module import GpoVae, Inference
 
 ACTIVE_BELOW = 0.9
-"""A latent dimension counts as active when its posterior standard deviation, averaged over cells, is below this (prior: 1)."""
+"""A latent dimension counts as active when its posterior standard deviation, averaged over cells, is below
+this (prior: 1).
+"""
 
 TRAIN_LOSS = "train_loss"
 VALIDATION_LOSS = "validation_loss"
 
 
 class GpoVaeTask(lightning.LightningModule):
-    """Fits a GpoVae to prepared cells. Random numbers are seeded per epoch, so that a resumed run draws what an unbroken one does."""
+    """Fits a GpoVae to prepared cells. Random numbers are seeded per epoch, so that a resumed run draws what
+    an unbroken one does.
+    """
 
     def __init__(self, settings: Settings, prepared: PreparedCells, constants: TrainingConstants) -> None:
         super().__init__()
         self.settings = settings
         self.model = GpoVae(settings.model, n=len(prepared.panel), genes=prepared.cells.n_vars)
         self.model.set_count_statistics(
-            torch.as_tensor(constants.log_mean, dtype=torch.float32), torch.as_tensor(constants.log_std, dtype=torch.float32)
+            torch.as_tensor(constants.log_mean, dtype=torch.float32),
+            torch.as_tensor(constants.log_std, dtype=torch.float32),
         )
         self.weights = PlateWeights.from_constants(constants, settings.loss.balance_artifacts)
-        self.register_buffer("measured", torch.from_numpy(prepared.panel.is_measured.nonzero()[0]), persistent=False)
+        self.register_buffer(
+            "measured", torch.from_numpy(prepared.panel.is_measured.nonzero()[0]), persistent=False
+        )
         self._collected: dict[str, list[tuple[Tensor, int]]] = {}
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         training = self.settings.training
         trained = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
-        return torch.optim.Adam(trained, lr=training.learning_rate, weight_decay=training.weight_decay, fused=True)
+        return torch.optim.Adam(
+            trained, lr=training.learning_rate, weight_decay=training.weight_decay, fused=True
+        )
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
         return batch.to(device, non_blocking=True)
@@ -70,7 +79,9 @@ class GpoVaeTask(lightning.LightningModule):
         self._collect(self._diagnostics(batch, inference, total), len(batch.group))
 
     def epoch_summary(self) -> dict[str, float]:
-        """Means over the cells of the epoch, by name, plus what W looks like now; of all processes that train together."""
+        """Means over the cells of the epoch, by name, plus what W looks like now; of all processes that train
+        together.
+        """
         averages = {name: self._mean_over_cells(values) for name, values in self._collected.items()}
         means = {name: float(value) for name, value in averages.items() if value_is_scalar(value)}
         if "posterior_sd" in averages:
@@ -78,10 +89,17 @@ class GpoVaeTask(lightning.LightningModule):
         w = self.model.edge_probabilities().detach()
         off_diagonal = w > 0.5
         off_diagonal.fill_diagonal_(False)
-        return {**means, "w_mean": float(w.mean()), "w_sd": float(w.std()), "edges": float(off_diagonal.sum())}
+        return {
+            **means,
+            "w_mean": float(w.mean()),
+            "w_sd": float(w.std()),
+            "edges": float(off_diagonal.sum()),
+        }
 
     def _seed_draws(self, epoch: int) -> None:
-        """Draws that an unbroken run repeats, and of its own for every process: what they share is then drawn several times, not once."""
+        """Draws that an unbroken run repeats, and of its own for every process: what they share is then drawn
+        several times, not once.
+        """
         self._generator.manual_seed(epoch_seed(self.settings.training.seed, epoch) + self.global_rank * 2**40)
 
     def _mean_over_cells(self, values: list[tuple[Tensor, int]]) -> Tensor:
@@ -95,7 +113,13 @@ class GpoVaeTask(lightning.LightningModule):
         particles = self.settings.training.particles
         guide = self.model.guide
         noise = [guide.noise(particles, len(batch.rows), self._generator) for _ in range(2)]
-        basal = torch.randn(particles, len(batch.group), self.settings.model.latent, device=self.device, generator=self._generator)
+        basal = torch.randn(
+            particles,
+            len(batch.group),
+            self.settings.model.latent,
+            device=self.device,
+            generator=self._generator,
+        )
         return self.model.infer(batch, noise[0], noise[1], basal)
 
     def _measured(self) -> Tensor:

@@ -31,10 +31,14 @@ NO_DOUBLETS = DataSettings(detect_doublets=False)
 def test_cutoffs_and_labels_are_those_of_the_release(mads: int) -> None:
     known = np.load(shared_folder("fixtures") / "qc_labels.npz")
     columns = ("UMI_count", "ngenes", "pct_counts_mt", "pct_counts_ribo", "pct_counts_hb")
-    for i, (column, direction) in enumerate(zip(columns, ("below", "below", "above", "above", "above"), strict=True)):
+    for i, (column, direction) in enumerate(
+        zip(columns, ("below", "below", "above", "above", "above"), strict=True)
+    ):
         cutoff = mad_cutoff(known[column], mads, direction)
         assert cutoff == pytest.approx(known[f"thresholds_thr{mads}"][i], rel=1e-12)
-        np.testing.assert_array_equal(outliers(known[column], cutoff, direction), known[f"labels_thr{mads}"][:, i])
+        np.testing.assert_array_equal(
+            outliers(known[column], cutoff, direction), known[f"labels_thr{mads}"][:, i]
+        )
 
 
 def test_the_cutoff_by_hand() -> None:
@@ -50,7 +54,19 @@ def test_the_cutoff_by_hand() -> None:
         (MITOCHONDRIAL, ["MT-ND1", "MT-ATP8", "mt-Co1"], ["MT1X", "MTOR", "AMT-1"]),
         (
             RIBOSOMAL,
-            ["RPL30", "RPS6", "RPLP0", "RPSA", "RPS4X", "RPS4Y1", "RPL36AL", "RPS27L", "RPL22L1", "RPL13A", "Rps3a1"],
+            [
+                "RPL30",
+                "RPS6",
+                "RPLP0",
+                "RPSA",
+                "RPS4X",
+                "RPS4Y1",
+                "RPL36AL",
+                "RPS27L",
+                "RPL22L1",
+                "RPL13A",
+                "Rps3a1",
+            ],
             ["RPS6KA1", "RPS6KB2", "RPS6KL1", "RPS19BP1", "RPL23P8", "RPP30", "RPLD"],
         ),
         (
@@ -61,19 +77,33 @@ def test_the_cutoff_by_hand() -> None:
     ],
 )
 def test_gene_classes(criterion: str, members: list[str], strangers: list[str]) -> None:
-    assert class_genes([*members, *strangers], criterion).tolist() == [True] * len(members) + [False] * len(strangers)
+    assert class_genes([*members, *strangers], criterion).tolist() == [True] * len(members) + [False] * len(
+        strangers
+    )
 
 
 def _transcriptome(n: int = 200, seed: int = 0) -> tuple[sparse.csr_matrix, list[str]]:
-    genes = ["MT-ND1", "MT-CO1", "RPL3", "RPS6", "HBB", "HBA1", *(f"G{i}" for i in range(WHOLE_TRANSCRIPTOME))]
+    genes = [
+        "MT-ND1",
+        "MT-CO1",
+        "RPL3",
+        "RPS6",
+        "HBB",
+        "HBA1",
+        *(f"G{i}" for i in range(WHOLE_TRANSCRIPTOME)),
+    ]
     rng = np.random.default_rng(seed)
     counts = rng.poisson(2.0, (n, len(genes)))
     counts[:, 4:6] = 0
     return sparse.csr_matrix(counts.astype(np.float32)), genes
 
 
-def _labels(counts: sparse.csr_matrix, genes: list[str], settings: DataSettings = NO_DOUBLETS, **obs: np.ndarray) -> Artifacts:
-    return artifact_labels(counts, genes, pd.DataFrame(obs, index=[f"c{i}" for i in range(counts.shape[0])]), settings)
+def _labels(
+    counts: sparse.csr_matrix, genes: list[str], settings: DataSettings = NO_DOUBLETS, **obs: np.ndarray
+) -> Artifacts:
+    return artifact_labels(
+        counts, genes, pd.DataFrame(obs, index=[f"c{i}" for i in range(counts.shape[0])]), settings
+    )
 
 
 def _damaged(column: int, value: float) -> tuple[sparse.csr_matrix, list[str]]:
@@ -145,7 +175,9 @@ def test_chosen_genes_do_not_show_quality() -> None:
     assert "HBB, HBA1" in notes[HAEMOGLOBIN]
 
 
-@pytest.mark.parametrize(("column", "factor"), [("p_mito", 0.01), ("pct_counts_mt", 1.0), ("percent.mt", 1.0)])
+@pytest.mark.parametrize(
+    ("column", "factor"), [("p_mito", 0.01), ("pct_counts_mt", 1.0), ("percent.mt", 1.0)]
+)
 def test_percentages_of_the_whole_transcriptome_are_taken_from_obs(column: str, factor: float) -> None:
     counts, genes = _transcriptome()
     percent = np.random.default_rng(0).uniform(2.0, 4.0, counts.shape[0])
@@ -186,7 +218,9 @@ def test_scrublet_finds_mixed_cells_and_repeats_itself() -> None:
     first = rng.integers(0, 4, 30)
     second = (first + rng.integers(1, 4, 30)) % 4
     single = rng.poisson(profiles[rng.integers(0, 4, 400)])
-    counts = sparse.csr_matrix(np.vstack([single, rng.poisson(profiles[first] + profiles[second])]).astype(np.float32))
+    counts = sparse.csr_matrix(
+        np.vstack([single, rng.poisson(profiles[first] + profiles[second])]).astype(np.float32)
+    )
     found = artifacts.predict_doublets(counts, seed=0)
     assert found[400:].mean() > 0.8
     assert found[:400].mean() < 0.05

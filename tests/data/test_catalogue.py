@@ -1,4 +1,6 @@
-"""Fetching a public data set, against a small server on this machine that plays Zenodo: no other host is asked."""
+"""Fetching a public data set, against a small server on this machine that plays Zenodo: no other host is
+asked.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +46,12 @@ class Zenodo:
 
     def record(self, handler: BaseHTTPRequestHandler) -> None:
         files = [
-            {"key": name, "size": self.size, "checksum": f"md5:{self.md5}", "links": {"self": f"{self.address}/files/{name}"}}
+            {
+                "key": name,
+                "size": self.size,
+                "checksum": f"md5:{self.md5}",
+                "links": {"self": f"{self.address}/files/{name}"},
+            }
             for name in self.names
         ]
         text = self.record_text if self.record_text is not None else json.dumps({"files": files})
@@ -171,7 +178,9 @@ def test_what_was_written_down_fits_the_names_in_the_record():
 
     for key, name in names.items():
         assert [data.key for data in catalogue.CATALOGUE if re.fullmatch(data.file, name)] == [key]
-    assert not [data for data in catalogue.CATALOGUE if re.fullmatch(data.file, "ReplogleWeissman2022_K562_gwps.h5ad")]
+    assert not [
+        data for data in catalogue.CATALOGUE if re.fullmatch(data.file, "ReplogleWeissman2022_K562_gwps.h5ad")
+    ]
 
 
 def test_paths_are_of_this_system(zenodo, tmp_path: Path):

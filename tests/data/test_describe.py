@@ -26,7 +26,9 @@ def test_knock_down_is_the_ratio_of_mean_shares():
 
 
 def test_what_cannot_be_judged_says_so_and_the_weakest_come_first():
-    counts = sparse.csr_matrix(np.array([[0.0, 50.0, 50.0]] * 30 + [[0.0, 50.0, 50.0]] * 10 + [[0.0, 5.0, 95.0]] * 10))
+    counts = sparse.csr_matrix(
+        np.array([[0.0, 50.0, 50.0]] * 30 + [[0.0, 50.0, 50.0]] * 10 + [[0.0, 5.0, 95.0]] * 10)
+    )
     labels = np.array(["control"] * 30 + ["A+C"] * 10 + ["B+X"] * 10, dtype=object)
     table = knock_downs(counts, ["A", "B", "C"], labels)
     assert dict(zip(table["target"], table["verdict"], strict=True)) == {
@@ -41,7 +43,11 @@ def test_what_cannot_be_judged_says_so_and_the_weakest_come_first():
 def test_the_simulated_knock_downs_are_seen():
     examination = examine(toy_simulation().adata.copy(), DataSettings())
     assert examination.reading is not None
-    table = knock_downs(examination.reading.counts, examination.reading.genes, examination.reading.labels.to_numpy(dtype=object))
+    table = knock_downs(
+        examination.reading.counts,
+        examination.reading.genes,
+        examination.reading.labels.to_numpy(dtype=object),
+    )
     assert (table["remaining"] < 0.7).mean() > 0.8
 
 
@@ -56,7 +62,11 @@ def test_quality_and_panel_are_those_of_the_preparation():
     assert panel_of(reading, settings).data == prepared.panel.data
     for view in views:
         if view.criterion.used and view.values is not None and view.criterion.cutoff is not None:
-            beyond = view.values < view.criterion.cutoff if view.criterion.direction == "below" else view.values > view.criterion.cutoff
+            beyond = (
+                view.values < view.criterion.cutoff
+                if view.criterion.direction == "below"
+                else view.values > view.criterion.cutoff
+            )
             assert int(beyond.sum()) == view.criterion.failing
 
 

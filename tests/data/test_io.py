@@ -74,25 +74,47 @@ def _repeated_ids() -> AnnData:
 
 
 def _empty(n_obs: int, n_vars: int) -> AnnData:
-    obs, var = pd.DataFrame(index=[f"c{i}" for i in range(n_obs)]), pd.DataFrame(index=[f"g{i}" for i in range(n_vars)])
+    obs, var = (
+        pd.DataFrame(index=[f"c{i}" for i in range(n_obs)]),
+        pd.DataFrame(index=[f"g{i}" for i in range(n_vars)]),
+    )
     return AnnData(sparse.csr_matrix((n_obs, n_vars), dtype=np.float32), obs=obs, var=var)
 
 
 @pytest.mark.parametrize(
     ("make", "code", "words"),
     [
-        pytest.param(lambda folder: folder / "nowhere.h5ad", "file-missing", "nowhere.h5ad", id="missing file"),
-        pytest.param(lambda folder: folder / "nowhere.zarr", "file-missing", "nowhere.zarr", id="missing zarr"),
+        pytest.param(
+            lambda folder: folder / "nowhere.h5ad", "file-missing", "nowhere.h5ad", id="missing file"
+        ),
+        pytest.param(
+            lambda folder: folder / "nowhere.zarr", "file-missing", "nowhere.zarr", id="missing zarr"
+        ),
         pytest.param(_folder("plain.zarr"), "not-zarr", "ordinary folder", id="a folder that is no zarr"),
         pytest.param(_bytes("file.zarr", b"abc"), "not-zarr", "a file", id="a file called zarr"),
         pytest.param(_foreign_zarr, "not-anndata", "obs and var missing", id="zarr without AnnData"),
         pytest.param(_folder("folder.h5ad"), "not-a-file", "is a folder", id="a folder called h5ad"),
-        pytest.param(_bytes("picture.h5ad", b"\x89PNG\r\n\x1a\n" + bytes(50)), "not-hdf5", "PNG picture", id="renamed PNG"),
-        pytest.param(_bytes("page.h5ad", b"<html>404</html>"), "not-hdf5", "web page", id="a download that was an error page"),
+        pytest.param(
+            _bytes("picture.h5ad", b"\x89PNG\r\n\x1a\n" + bytes(50)),
+            "not-hdf5",
+            "PNG picture",
+            id="renamed PNG",
+        ),
+        pytest.param(
+            _bytes("page.h5ad", b"<html>404</html>"),
+            "not-hdf5",
+            "web page",
+            id="a download that was an error page",
+        ),
         pytest.param(_bytes("empty.h5ad", b""), "file-empty", "0 bytes", id="empty file"),
         pytest.param(_truncated, "file-damaged", "cut off or damaged", id="truncated"),
         pytest.param(_foreign_hdf5, "not-anndata", "found matrix", id="HDF5 without AnnData"),
-        pytest.param(_half_anndata, "not-anndata", "cannot be read as AnnData", id="HDF5 with obs and var of another kind"),
+        pytest.param(
+            _half_anndata,
+            "not-anndata",
+            "cannot be read as AnnData",
+            id="HDF5 with obs and var of another kind",
+        ),
         pytest.param(_bytes("cells.csv", b"a,b\n1,2\n"), "unknown-file-type", "'.csv' file", id="csv"),
         pytest.param(_bytes("cells", b"abc"), "unknown-file-type", "without an ending", id="no ending"),
         pytest.param(_folder("folder"), "unknown-file-type", "a folder", id="folder"),
@@ -102,7 +124,9 @@ def _empty(n_obs: int, n_vars: int) -> AnnData:
     ],
 )
 @pytest.mark.filterwarnings("ignore:Observation names are not unique")
-def test_a_file_that_cannot_be_read_says_what_it_is(tmp_path: Path, make: Callable[[Path], Path], code: str, words: str) -> None:
+def test_a_file_that_cannot_be_read_says_what_it_is(
+    tmp_path: Path, make: Callable[[Path], Path], code: str, words: str
+) -> None:
     with pytest.raises(DataError) as raised:
         read_cells(make(tmp_path))
     (problem,) = raised.value.problems
@@ -128,7 +152,11 @@ def test_an_empty_raw_as_some_writers_leave_it_is_no_raw(tmp_path):
     import h5py
     from anndata.io import write_elem
 
-    cells = AnnData(sparse.csr_matrix(np.eye(3, dtype=np.float32)), pd.DataFrame(index=list("abc")), pd.DataFrame(index=list("xyz")))
+    cells = AnnData(
+        sparse.csr_matrix(np.eye(3, dtype=np.float32)),
+        pd.DataFrame(index=list("abc")),
+        pd.DataFrame(index=list("xyz")),
+    )
     with h5py.File(tmp_path / "x.h5ad", "w") as file:
         write_elem(file, "/", cells)
         assert "raw" in file

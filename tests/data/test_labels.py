@@ -11,7 +11,21 @@ from hypothesis import strategies as st
 from gpovae_core import keys
 from gpovae_core.data.labels import control_kind, find_label_column, read_labels
 
-GENES = ("STAT1", "JAK2", "AHR", "FEV", "CTRL", "NT5E", "ATG5", "ATG7", "SAFB", "C9orf72", "HLA-A", "NKX2-1", "NKX2-5")
+GENES = (
+    "STAT1",
+    "JAK2",
+    "AHR",
+    "FEV",
+    "CTRL",
+    "NT5E",
+    "ATG5",
+    "ATG7",
+    "SAFB",
+    "C9orf72",
+    "HLA-A",
+    "NKX2-1",
+    "NKX2-5",
+)
 
 
 def _column(*labels: Any, name: str = "perturbation") -> pd.Series:
@@ -52,7 +66,21 @@ def _codes(*labels: Any, **options: Any) -> list[str]:
         ("Safe_Targeting_7", "safe-targeting"),
         ("scramble", "scrambled"),
         ("unperturbed", "unperturbed"),
-        *((gene, None) for gene in ("NT5E", "NTF3", "SAFB", "STAT1", "CTCF", "CTRB1", "NTRK1", "NTN1", "CTLA4", "positive_control")),
+        *(
+            (gene, None)
+            for gene in (
+                "NT5E",
+                "NTF3",
+                "SAFB",
+                "STAT1",
+                "CTCF",
+                "CTRB1",
+                "NTRK1",
+                "NTN1",
+                "CTLA4",
+                "positive_control",
+            )
+        ),
         ("", None),
     ],
 )
@@ -65,19 +93,37 @@ def test_control_labels_are_told_from_genes(label: str, kind: str | None) -> Non
     [
         pytest.param(("NTC", "STAT1"), ("control", "STAT1"), id="plain"),
         pytest.param(("ctrl", "STAT1+ctrl", "ctrl+STAT1"), ("control", "STAT1", "STAT1"), id="GEARS"),
-        pytest.param(("ctrl", "STAT1+AHR", "AHR+STAT1"), ("control", "AHR+STAT1", "AHR+STAT1"), id="pairs are sorted"),
+        pytest.param(
+            ("ctrl", "STAT1+AHR", "AHR+STAT1"), ("control", "AHR+STAT1", "AHR+STAT1"), id="pairs are sorted"
+        ),
         pytest.param(("ctrl+ctrl", "AHR + FEV"), ("control", "AHR+FEV"), id="spaces and two control guides"),
         pytest.param(("ctrl", "STAT1+STAT1"), ("control", "STAT1"), id="two guides of one gene"),
-        pytest.param(("control", "AHR_FEV", "HS_2"), ("control", "AHR+FEV", "HS_2"), id="underscore only between known genes"),
-        pytest.param(("NegCtrl0", "AHR_NegCtrl0", "NegCtrl1_AHR"), ("control", "AHR", "AHR"), id="gene beside control guide"),
-        pytest.param(("NegCtrl0__NegCtrl0", "AHR_FEV__AHR_FEV"), ("control", "AHR+FEV"), id="both barcodes of one cell"),
+        pytest.param(
+            ("control", "AHR_FEV", "HS_2"),
+            ("control", "AHR+FEV", "HS_2"),
+            id="underscore only between known genes",
+        ),
+        pytest.param(
+            ("NegCtrl0", "AHR_NegCtrl0", "NegCtrl1_AHR"),
+            ("control", "AHR", "AHR"),
+            id="gene beside control guide",
+        ),
+        pytest.param(
+            ("NegCtrl0__NegCtrl0", "AHR_FEV__AHR_FEV"), ("control", "AHR+FEV"), id="both barcodes of one cell"
+        ),
         pytest.param(("NT_1", "NT_2", "AHR"), ("control", "control", "AHR"), id="numbered controls"),
         pytest.param(("NT", "CTRL", "AHR"), ("control", "CTRL", "AHR"), id="CTRL is also a gene"),
-        pytest.param(("NT", "stat1", "c9ORF72"), ("control", "STAT1", "C9orf72"), id="spelling of the measured genes"),
+        pytest.param(
+            ("NT", "stat1", "c9ORF72"), ("control", "STAT1", "C9orf72"), id="spelling of the measured genes"
+        ),
         pytest.param(("NT", "nkx2-1", "HLA-A"), ("control", "NKX2-1", "HLA-A"), id="hyphens do not separate"),
-        pytest.param(("NT", np.nan, None, "", "AHR"), ("control", None, None, None, "AHR"), id="missing labels"),
+        pytest.param(
+            ("NT", np.nan, None, "", "AHR"), ("control", None, None, None, "AHR"), id="missing labels"
+        ),
         pytest.param(("NT", "unassigned", "AHR"), ("control", None, "AHR"), id="unassigned guide"),
-        pytest.param(("NT", "AHR+", "+", "AHR"), ("control", None, None, "AHR"), id="nothing beside the plus"),
+        pytest.param(
+            ("NT", "AHR+", "+", "AHR"), ("control", None, None, "AHR"), id="nothing beside the plus"
+        ),
         pytest.param(("NT", "NOVEL", "AHR"), ("control", "NOVEL", "AHR"), id="a gene that is not measured"),
     ],
 )
@@ -167,12 +213,24 @@ def _obs(**columns: list[Any]) -> pd.DataFrame:
     ("obs", "expected"),
     [
         pytest.param(_obs(perturbation=["NT", "AHR"]), "perturbation", id="known name"),
-        pytest.param(_obs(Condition=["ctrl", "AHR+ctrl"], batch=["a", "b"]), "Condition", id="known name, other case"),
-        pytest.param(_obs(gene=["x", "y"], target=["NT", "AHR"]), "target", id="the known name that has a control"),
+        pytest.param(
+            _obs(Condition=["ctrl", "AHR+ctrl"], batch=["a", "b"]), "Condition", id="known name, other case"
+        ),
+        pytest.param(
+            _obs(gene=["x", "y"], target=["NT", "AHR"]), "target", id="the known name that has a control"
+        ),
         pytest.param(_obs(guide=["NT_1", "AHR"], element=["q", "r"]), "guide", id="by content"),
         pytest.param(_obs(gene=["NT", "AHR"], target=["NT", "AHR"]), "gene", id="two that agree"),
-        pytest.param(_obs(perturbation=["NT", "AHR"], gene=["NT", "FEV"]), "perturbation", id="the scPerturb convention wins"),
-        pytest.param(_obs(gene=["p", "q"], cells=[1, 2]), "gene", id="one known name without control: the control is the problem"),
+        pytest.param(
+            _obs(perturbation=["NT", "AHR"], gene=["NT", "FEV"]),
+            "perturbation",
+            id="the scPerturb convention wins",
+        ),
+        pytest.param(
+            _obs(gene=["p", "q"], cells=[1, 2]),
+            "gene",
+            id="one known name without control: the control is the problem",
+        ),
     ],
 )
 def test_the_label_column_is_found(obs: pd.DataFrame, expected: str) -> None:
@@ -184,14 +242,26 @@ def test_the_label_column_is_found(obs: pd.DataFrame, expected: str) -> None:
 @pytest.mark.parametrize(
     ("obs", "wanted", "code", "words"),
     [
-        (_obs(target=["NT", "AHR"], gene=["NT", "FEV"]), None, "label-column-ambiguous", ["'gene' (NT, FEV)", "'target'"]),
+        (
+            _obs(target=["NT", "AHR"], gene=["NT", "FEV"]),
+            None,
+            "label-column-ambiguous",
+            ["'gene' (NT, FEV)", "'target'"],
+        ),
         (_obs(a=["NT", "AHR"], b=["NT", "FEV"]), None, "label-column-ambiguous", ["'a'", "'b'"]),
-        (_obs(tissue=["blood", "liver"], n=[1, 2]), None, "label-column-missing", ["'tissue' (blood, liver)"]),
+        (
+            _obs(tissue=["blood", "liver"], n=[1, 2]),
+            None,
+            "label-column-missing",
+            ["'tissue' (blood, liver)"],
+        ),
         (_obs(n=[1, 2]), None, "label-column-missing", ["No column of obs holds text"]),
         (_obs(perturbation=["NT", "AHR"]), "guide", "label-column-missing", ["'guide'", "perturbation"]),
     ],
 )
-def test_candidates_for_the_label_column_are_listed(obs: pd.DataFrame, wanted: str | None, code: str, words: list[str]) -> None:
+def test_candidates_for_the_label_column_are_listed(
+    obs: pd.DataFrame, wanted: str | None, code: str, words: list[str]
+) -> None:
     column, (problem,), _ = find_label_column(obs, GENES, wanted)
     assert column is None
     assert problem.code == code

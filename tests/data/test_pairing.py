@@ -35,14 +35,18 @@ def test_the_entropic_plan_has_uniform_margins_and_the_form_u_k_v(regularisation
     tolerance = 1e-6 if regularisation >= 0.1 else 5e-3
     np.testing.assert_allclose(plan.sum(axis=1), 1 / 5, atol=tolerance)
     np.testing.assert_allclose(plan.sum(axis=0), 1 / 8, atol=tolerance)
-    if regularisation >= 0.1:  # log plan + cost / regularisation = log u + log v: a sum of a row and a column term
+    if (
+        regularisation >= 0.1
+    ):  # log plan + cost / regularisation = log u + log v: a sum of a row and a column term
         logs = np.log(plan) + cost / regularisation
         np.testing.assert_allclose(logs - logs[:1] - logs[:, :1] + logs[0, 0], 0.0, atol=1e-7)
 
 
 def test_a_weak_regularisation_comes_near_the_exact_plan() -> None:
     cost = _cost(6, 6)
-    np.testing.assert_allclose((sinkhorn_plan(cost, 0.05) * cost).sum(), (exact_plan(cost) * cost).sum(), rtol=5e-2)
+    np.testing.assert_allclose(
+        (sinkhorn_plan(cost, 0.05) * cost).sum(), (exact_plan(cost) * cost).sum(), rtol=5e-2
+    )
 
 
 def test_the_exact_plan_of_equal_numbers_is_the_cheapest_permutation() -> None:
@@ -59,8 +63,12 @@ def test_the_method_is_a_setting_that_changes_the_match() -> None:
 def _toy(seed: int = 0, n: int = 240) -> tuple[sparse.csr_matrix, pd.Series, pd.Series]:
     rng = np.random.default_rng(seed)
     ids = [f"c{i:04d}" for i in range(n)]
-    labels = pd.Series(rng.choice(np.array([keys.CONTROL, keys.CONTROL, "A", "B"], dtype=object), n), index=ids)
-    splits = pd.Series(rng.choice(np.array([keys.TRAIN, keys.VALIDATION, keys.TEST], dtype=object), n), index=ids)
+    labels = pd.Series(
+        rng.choice(np.array([keys.CONTROL, keys.CONTROL, "A", "B"], dtype=object), n), index=ids
+    )
+    splits = pd.Series(
+        rng.choice(np.array([keys.TRAIN, keys.VALIDATION, keys.TEST], dtype=object), n), index=ids
+    )
     splits[labels == "B"] = keys.UNSEEN
     return sparse.csr_matrix(np.log1p(rng.poisson(2.0, (n, 12)))), labels, splits
 
@@ -102,7 +110,9 @@ def test_a_twin_among_the_controls_is_found_by_the_exact_plan() -> None:
     order = rng.permutation(20)
     expression = sparse.csr_matrix(np.vstack([twins, twins[order]]))
     labels = pd.Series(["A"] * 20 + [keys.CONTROL] * 20, index=[f"c{i:02d}" for i in range(40)], dtype=object)
-    matched = pair_controls(expression, labels, pd.Series(keys.TRAIN, index=labels.index), DataSettings(pairing="exact"))
+    matched = pair_controls(
+        expression, labels, pd.Series(keys.TRAIN, index=labels.index), DataSettings(pairing="exact")
+    )
     assert matched.iloc[:20].tolist() == [f"c{20 + np.flatnonzero(order == i)[0]:02d}" for i in range(20)]
 
 
@@ -123,7 +133,9 @@ def test_of_very_many_controls_some_are_drawn_for_every_group(monkeypatch: pytes
         used = set(matched[(labels == "A") & (splits == part)])
         assert 1 < len(used) <= 5
         assert used <= set(labels.index[(labels == keys.CONTROL) & (splits == part)])
-    pd.testing.assert_series_equal(matched, pair_controls(expression, labels, splits, DataSettings(pairing="exact")))
+    pd.testing.assert_series_equal(
+        matched, pair_controls(expression, labels, splits, DataSettings(pairing="exact"))
+    )
 
 
 @pytest.mark.parametrize("limit", [2000, 60])
@@ -133,7 +145,9 @@ def test_large_groups_are_taken_in_parts(monkeypatch: pytest.MonkeyPatch, limit:
     monkeypatch.setattr(pairing, "_FEWEST_IN_PART", 10)
     shapes: list[tuple[int, int]] = []
     plain = pairing.sinkhorn_plan
-    monkeypatch.setattr(pairing, "sinkhorn_plan", lambda cost, reg: shapes.append(cost.shape) or plain(cost, reg))
+    monkeypatch.setattr(
+        pairing, "sinkhorn_plan", lambda cost, reg: shapes.append(cost.shape) or plain(cost, reg)
+    )
     matched = pair_controls(expression, labels, splits, DataSettings())
     assert max(b * c for b, c in shapes) <= limit
     assert (labels[matched[labels != keys.CONTROL].to_numpy()] == keys.CONTROL).all()

@@ -7,7 +7,7 @@ from scipy import sparse, stats
 
 from gpovae_core import keys
 from gpovae_core.config import DataSettings
-from gpovae_core.data.effects import log_expression
+from gpovae_core.data.expression import log_expression
 from gpovae_core.data.panel import choose_panel, select_extended, wilcoxon_scores, wilcoxon_table
 from tests.data.small import GENES, PERTURBED, small_cells
 
@@ -30,7 +30,10 @@ def test_statistics_are_those_of_scipy() -> None:
     values = log_expression(counts).toarray()
     control, own = values[(labels == keys.CONTROL).to_numpy()], values[(labels == "GENE03").to_numpy()]
     raw = np.array(
-        [stats.mannwhitneyu(own[:, g], control[:, g], use_continuity=False, method="asymptotic").pvalue for g in range(len(genes))]
+        [
+            stats.mannwhitneyu(own[:, g], control[:, g], use_continuity=False, method="asymptotic").pvalue
+            for g in range(len(genes))
+        ]
     )
     adjusted = stats.false_discovery_control(raw)
     np.testing.assert_allclose(table.loc["GENE03"].loc[genes, "p"], adjusted, rtol=1e-6)
@@ -46,9 +49,14 @@ def test_scores_are_those_of_scanpy_on_sparse_and_tied_values() -> None:
     values = rng.poisson(0.7, (150, 40)).astype(np.float64)
     values[:, 5] = 0.0
     names = rng.choice(["control", "A", "B"], 150)
-    cells = AnnData(sparse.csr_matrix(values), obs=pd.DataFrame({"p": pd.Categorical(names)}, index=[f"c{i}" for i in range(150)]))
+    cells = AnnData(
+        sparse.csr_matrix(values),
+        obs=pd.DataFrame({"p": pd.Categorical(names)}, index=[f"c{i}" for i in range(150)]),
+    )
     sc.tl.rank_genes_groups(cells, "p", reference="control", method="wilcoxon", tie_correct=True)
-    scores = wilcoxon_scores(cells.X, np.flatnonzero(names == "control"), [np.flatnonzero(names == name) for name in "AB"])
+    scores = wilcoxon_scores(
+        cells.X, np.flatnonzero(names == "control"), [np.flatnonzero(names == name) for name in "AB"]
+    )
     for name, own in zip("AB", scores, strict=True):
         known = sc.get.rank_genes_groups_df(cells, name).set_index("names").loc[cells.var_names]
         varied = cells.var_names != "5"
@@ -67,7 +75,12 @@ def test_both_limits_hold_in_both_directions(sign: float) -> None:
 
 
 def test_the_best_score_wins_whatever_its_sign_and_ties_go_by_name() -> None:
-    table = _table(("A", "up", 5, 4.0, 0.001), ("A", "down", -6, -4.0, 0.001), ("B", "y", 5, 4.0, 0.001), ("B", "x", 5, -4.0, 0.001))
+    table = _table(
+        ("A", "up", 5, 4.0, 0.001),
+        ("A", "down", -6, -4.0, 0.001),
+        ("B", "y", 5, 4.0, 0.001),
+        ("B", "x", 5, -4.0, 0.001),
+    )
     assert select_extended(table, 1, 3.0, 0.01)["gene"].tolist() == ["down", "x"]
     assert select_extended(table, 2, 3.0, 0.01)["gene"].tolist() == ["down", "up", "x", "y"]
 
@@ -98,7 +111,9 @@ def test_unseen_perturbations_have_no_say_but_keep_their_row() -> None:
     assert "GENE12" not in panel.data.extended
 
 
-@pytest.mark.parametrize(("panel", "limit", "extended"), [("all", 1, 27), ("auto", 31, 27), ("auto", 30, 3), ("wilcoxon", 1000, 3)])
+@pytest.mark.parametrize(
+    ("panel", "limit", "extended"), [("all", 1, 27), ("auto", 31, 27), ("auto", 30, 3), ("wilcoxon", 1000, 3)]
+)
 def test_small_measured_panels_are_taken_whole(panel: str, limit: int, extended: int) -> None:
     counts, genes, labels = _data()
     settings = DataSettings(panel=panel, panel_all_below=limit, extended_min_abs_lfc=1.5)
@@ -111,7 +126,12 @@ def test_unmeasured_genes_and_pairs() -> None:
     counts, genes, labels = _data()
     labels = labels.replace({"GENE03": "HS2", "GENE11": "GENE11+GENE20"})
     panel = choose_panel(
-        counts, genes, labels, np.ones(len(labels), dtype=bool), DataSettings(panel="all"), {"GENE20": "ENSG1", "HS2": "E"}
+        counts,
+        genes,
+        labels,
+        np.ones(len(labels), dtype=bool),
+        DataSettings(panel="all"),
+        {"GENE20": "ENSG1", "HS2": "E"},
     )
     assert panel.data.perturbed == ("GENE11", "GENE20", "HS2")
     assert set(panel.data.measured) == set(GENES)

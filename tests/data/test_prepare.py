@@ -12,9 +12,10 @@ from scipy import sparse
 
 from gpovae_core import keys
 from gpovae_core.config import DataSettings
-from gpovae_core.data.effects import average_effects, log_expression
+from gpovae_core.data.expression import log_expression
 from gpovae_core.data.prepare import find_batch, prepare
 from gpovae_core.data.schema import PreparedCells
+from gpovae_core.effects.averages import average_effects
 from gpovae_core.errors import DataError, SettingsError
 from tests.conftest import shared_folder
 from tests.data.small import GENES, PERTURBED, shuffled, small_cells
@@ -35,7 +36,14 @@ def _rich_cells() -> AnnData:
 def test_prepared_cells_keep_the_contract() -> None:
     prepared = prepare(_rich_cells(), DataSettings())
     obs, counts = prepared.cells.obs, prepared.counts
-    assert list(obs.columns) == [keys.PERTURBATION, keys.ARTIFACT, keys.SPLIT, keys.CONTROL_ID, keys.LIBRARY_SIZE, "batch"]
+    assert list(obs.columns) == [
+        keys.PERTURBATION,
+        keys.ARTIFACT,
+        keys.SPLIT,
+        keys.CONTROL_ID,
+        keys.LIBRARY_SIZE,
+        "batch",
+    ]
     assert sparse.isspmatrix_csr(counts)
     assert counts.dtype == np.float32
     assert counts.has_sorted_indices
@@ -76,13 +84,21 @@ def test_the_report_accounts_for_every_cell() -> None:
     "settings",
     [
         pytest.param({}, id="defaults"),
-        pytest.param({"pairing": "exact", "panel": "wilcoxon", "extended_min_abs_lfc": 1.0}, id="exact pairing, Wilcoxon"),
-        pytest.param({"strong_knockdown_only": True, "knockdown_percentile": 40.0, "min_cells": 20}, id="strong knock-downs"),
+        pytest.param(
+            {"pairing": "exact", "panel": "wilcoxon", "extended_min_abs_lfc": 1.0},
+            id="exact pairing, Wilcoxon",
+        ),
+        pytest.param(
+            {"strong_knockdown_only": True, "knockdown_percentile": 40.0, "min_cells": 20},
+            id="strong knock-downs",
+        ),
         pytest.param({"unseen": ("GENE11",), "seed": 7}, id="unseen"),
     ],
 )
 def test_the_order_of_rows_and_columns_in_the_file_does_not_matter(settings: dict[str, Any]) -> None:
-    first, second = (prepare(cells, DataSettings(**settings)) for cells in (_rich_cells(), shuffled(_rich_cells())))
+    first, second = (
+        prepare(cells, DataSettings(**settings)) for cells in (_rich_cells(), shuffled(_rich_cells()))
+    )
     pd.testing.assert_frame_equal(first.cells.obs, second.cells.obs)
     assert (first.counts != second.counts).nnz == 0
     assert first.panel == second.panel
@@ -139,7 +155,9 @@ def test_files_and_progress(tmp_path: Path) -> None:
     cells.uns["simulated"] = True
     cells.write_h5ad(tmp_path / "screen.h5ad")
     steps: list[tuple[str, float]] = []
-    prepared = prepare(tmp_path / "screen.h5ad", DataSettings(), lambda stage, share: steps.append((stage, share)))
+    prepared = prepare(
+        tmp_path / "screen.h5ad", DataSettings(), lambda stage, share: steps.append((stage, share))
+    )
     assert prepared.report.source == "screen.h5ad"
     assert prepared.report.simulated
     shares = [share for _, share in steps]
@@ -158,7 +176,9 @@ def test_files_and_progress(tmp_path: Path) -> None:
         ({"tissue": ["a", "b"]}, None),
     ],
 )
-def test_a_batch_column_is_kept_when_it_tells_cells_apart(columns: dict[str, list[Any]], expected: list[str] | None) -> None:
+def test_a_batch_column_is_kept_when_it_tells_cells_apart(
+    columns: dict[str, list[Any]], expected: list[str] | None
+) -> None:
     found = find_batch(pd.DataFrame(columns))
     assert (None if found is None else found.tolist()) == expected
 
@@ -179,7 +199,12 @@ def _real(name: str) -> PreparedCells:
 def test_schraivogel_as_it_is_known() -> None:
     prepared = _real("schraivogel2020_tapseq_k562.h5ad")
     report = prepared.report
-    assert (report.cells_read, report.cells_kept, report.genes_measured, report.control_cells) == (19_060, 19_060, 72, 7_760)
+    assert (report.cells_read, report.cells_kept, report.genes_measured, report.control_cells) == (
+        19_060,
+        19_060,
+        72,
+        7_760,
+    )
     assert len(report.perturbations) == 14
     assert report.unmeasured_targets == ("HS2",)
     assert 0.02 < report.artifacts / report.cells_kept < 0.08
@@ -221,4 +246,6 @@ def test_real_cells_have_controls_and_all_splits(name: str) -> None:
     table = pd.crosstab(obs[keys.PERTURBATION], obs[keys.SPLIT])
     assert (table[[keys.TRAIN, keys.VALIDATION, keys.TEST]] > 0).all(axis=None)
     perturbed = obs[obs[keys.PERTURBATION] != keys.CONTROL]
-    assert (obs.loc[perturbed[keys.CONTROL_ID], keys.SPLIT].to_numpy() == perturbed[keys.SPLIT].to_numpy()).all()
+    assert (
+        obs.loc[perturbed[keys.CONTROL_ID], keys.SPLIT].to_numpy() == perturbed[keys.SPLIT].to_numpy()
+    ).all()

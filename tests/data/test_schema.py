@@ -13,7 +13,18 @@ from gpovae_core.data.schema import Panel, PanelData, PreparedCells, read_report
 from gpovae_core.errors import QueryError
 from tests.data.small import GENES, small_cells
 
-HOSTILE = ("<img src=x onerror=alert(1)>", 'a"b', "../../etc/passwd", "x/y", "$x^2$", "基因", "na n", "G'; DROP TABLE", "HLA-A", "C1orf\t2")
+HOSTILE = (
+    "<img src=x onerror=alert(1)>",
+    'a"b',
+    "../../etc/passwd",
+    "x/y",
+    "$x^2$",
+    "基因",
+    "na n",
+    "G'; DROP TABLE",
+    "HLA-A",
+    "C1orf\t2",
+)
 
 
 def _hostile() -> PreparedCells:
@@ -45,7 +56,9 @@ def test_writing_does_not_change_the_cells(tmp_path: Path) -> None:
 
 def test_masks_and_columns_follow_names() -> None:
     prepared = _hostile()
-    assert prepared.perturbations == tuple(sorted({HOSTILE[0], HOSTILE[2], HOSTILE[4], "HS2", f"{HOSTILE[0]}+GENE20"}))
+    assert prepared.perturbations == tuple(
+        sorted({HOSTILE[0], HOSTILE[2], HOSTILE[4], "HS2", f"{HOSTILE[0]}+GENE20"})
+    )
     test = prepared.where("HS2", (keys.TEST,))
     assert set(prepared.labels[test]) == {"HS2"}
     measured = [gene for gene in prepared.panel.genes if gene != "HS2"]
@@ -65,7 +78,9 @@ def test_the_panel_knows_its_rows() -> None:
     assert PANEL.canonical("stat1+ahr") == "AHR+STAT1"
 
 
-@pytest.mark.parametrize(("name", "words"), [("Irf1", "Did you mean"), ("STAT2", "STAT1"), ("XYZ", "The panel has 4 genes")])
+@pytest.mark.parametrize(
+    ("name", "words"), [("Irf1", "Did you mean"), ("STAT2", "STAT1"), ("XYZ", "The panel has 4 genes")]
+)
 def test_unknown_and_ambiguous_genes_are_refused_with_advice(name: str, words: str) -> None:
     with pytest.raises(QueryError, match=words):
         PANEL.position(name)

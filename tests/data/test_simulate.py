@@ -1,4 +1,6 @@
-"""The simulator: the same seed gives the same data, the stated truth is in the counts, impossible wishes are refused."""
+"""The simulator: the same seed gives the same data, the stated truth is in the counts, impossible wishes are
+refused.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,7 @@ from sklearn.metrics import average_precision_score
 
 from gpovae_core import keys
 from gpovae_core.data import simulate as module
-from gpovae_core.data.effects import log_expression
+from gpovae_core.data.expression import log_expression
 from gpovae_core.data.simulate import (
     CONTROL_LABEL,
     DOUBLET,
@@ -123,7 +125,14 @@ def test_every_kind_of_network_is_directed_acyclic_and_signed(kind: Any, seed: i
     assert (np.sign(edges[keys.WEIGHT]) == edges[keys.SIGN]).all()
     assert edges[keys.WEIGHT].abs().between(0.4, 1.0).all()
     longest = nx.dag_longest_path_length(graph)
-    allowed = {"mixed": range(2, 40), "hubs": range(1, 9), "chains": range(2, 6), "random": range(2, 40), "forks": [1], "feedforward": [2]}
+    allowed = {
+        "mixed": range(2, 40),
+        "hubs": range(1, 9),
+        "chains": range(2, 6),
+        "random": range(2, 40),
+        "forks": [1],
+        "feedforward": [2],
+    }
     assert longest in allowed[kind]
 
 
@@ -138,9 +147,14 @@ def test_chains_are_disjoint_and_feedforward_loops_close() -> None:
 
 def test_direct_edges_show_and_indirect_effects_confuse(default: Simulation) -> None:
     mean, z = differences(default)
-    edges = {(s, t): sign for s, t, sign in default.edges[[keys.SOURCE, keys.TARGET, keys.SIGN]].itertuples(index=False)}
+    edges = {
+        (s, t): sign
+        for s, t, sign in default.edges[[keys.SOURCE, keys.TARGET, keys.SIGN]].itertuples(index=False)
+    }
     reach = downstream(default.edges, 6)
-    further = set(reach.loc[reach["hops"] > 1, [keys.SOURCE, keys.TARGET]].itertuples(index=False, name=None)) - set(edges)
+    further = set(
+        reach.loc[reach["hops"] > 1, [keys.SOURCE, keys.TARGET]].itertuples(index=False, name=None)
+    ) - set(edges)
     pairs = [(p, g) for p in mean.index for g in mean.columns if p != g]
     is_edge = np.array([pair in edges for pair in pairs])
     size = np.array([abs(mean.loc[pair]) for pair in pairs])
@@ -162,7 +176,14 @@ def test_direct_edges_show_and_indirect_effects_confuse(default: Simulation) -> 
 
 def test_knock_down_removes_the_stated_share() -> None:
     settings = SimulationSettings(
-        **SMALL, escape_share=0, doublet_share=0, low_quality_share=0, batches=1, network="forks", edges_per_gene=0.05, over_dispersion=0
+        **SMALL,
+        escape_share=0,
+        doublet_share=0,
+        low_quality_share=0,
+        batches=1,
+        network="forks",
+        edges_per_gene=0.05,
+        over_dispersion=0,
     )
     cells = simulate(settings).adata
     share = sparse.diags(1 / np.asarray(cells.X.sum(axis=1)).ravel()) @ cells.X
@@ -175,16 +196,30 @@ def test_knock_down_removes_the_stated_share() -> None:
 
 def test_silent_genes_keep_their_own_share_and_their_targets_feel_the_loss() -> None:
     """The same knock-downs seen and silent: targets respond alike, the genes themselves do not fall."""
-    values = {**SMALL, "cells": 4000, "escape_share": 0, "doublet_share": 0, "low_quality_share": 0, "batches": 1, "network": "forks"}
+    values = {
+        **SMALL,
+        "cells": 4000,
+        "escape_share": 0,
+        "doublet_share": 0,
+        "low_quality_share": 0,
+        "batches": 1,
+        "network": "forks",
+    }
     seen, silent = (simulate(SimulationSettings(**values, silent_share=share)) for share in (0.0, 1.0))
     pd.testing.assert_frame_equal(seen.edges, silent.edges)
     assert silent.adata.var["silent"].sum() == 12
     assert silent.adata.var["knockdown"].equals(seen.adata.var["knockdown"])
     (falls, _), (stays, _) = differences(seen), differences(silent)
-    own_falls, own_stays = (np.array([table.loc[gene, gene] for gene in table.index]) for table in (falls, stays))
+    own_falls, own_stays = (
+        np.array([table.loc[gene, gene] for gene in table.index]) for table in (falls, stays)
+    )
     assert (own_falls < -0.5).all()
     assert np.abs(own_stays).max() < 0.3
-    edges = [(s, t) for s, t in zip(seen.edges[keys.SOURCE], seen.edges[keys.TARGET], strict=True) if s in falls.index]
+    edges = [
+        (s, t)
+        for s, t in zip(seen.edges[keys.SOURCE], seen.edges[keys.TARGET], strict=True)
+        if s in falls.index
+    ]
     first, second = (np.array([table.loc[edge] for edge in edges]) for table in (falls, stays))
     assert len(edges) > 10
     assert (np.sign(first) == np.sign(second)).all()
@@ -200,7 +235,9 @@ def test_only_the_asked_share_is_silent() -> None:
 def test_silence_is_drawn_last_so_that_the_default_gives_the_data_it_always_gave() -> None:
     settings = SimulationSettings(**SMALL, seed=5)
     drawn = [
-        module._draw_genes(SimulationSettings(**SMALL, seed=5, silent_share=share), np.arange(12), np.random.default_rng(1))
+        module._draw_genes(
+            SimulationSettings(**SMALL, seed=5, silent_share=share), np.arange(12), np.random.default_rng(1)
+        )
         for share in (0.0, 0.5)
     ]
     for name in ("log_base", "loadings", "batch_effects", "knockdown", "measured", "mito_base"):
@@ -217,7 +254,9 @@ def test_propagation_solves_the_stated_equation() -> None:
     network = module._draw_network(settings, np.random.default_rng(0))
     drive = np.random.default_rng(1).normal(size=(7, 30))
     activity = module._propagate(network, drive.copy(), 1.5)
-    np.testing.assert_allclose(activity, drive + 1.5 * np.tanh(activity / 1.5) @ network.strength.toarray(), atol=1e-12)
+    np.testing.assert_allclose(
+        activity, drive + 1.5 * np.tanh(activity / 1.5) @ network.strength.toarray(), atol=1e-12
+    )
 
 
 def test_pairs_and_unmeasured_genes() -> None:
@@ -247,14 +286,18 @@ def test_a_pair_lowers_both_genes() -> None:
 
 
 def test_downstream_agrees_with_enumerated_paths() -> None:
-    edges = simulate(SimulationSettings(genes=25, perturbations=10, cells=50, network="random", edges_per_gene=2.0)).edges
+    edges = simulate(
+        SimulationSettings(genes=25, perturbations=10, cells=50, network="random", edges_per_gene=2.0)
+    ).edges
     graph = nx.DiGraph()
     graph.add_weighted_edges_from(edges[[keys.SOURCE, keys.TARGET, keys.WEIGHT]].itertuples(index=False))
     expected = {}
     for source, target in itertools.permutations(graph, 2):
         paths = list(nx.all_simple_paths(graph, source, target, cutoff=3))
         if paths:
-            products = [np.prod([graph[a][b]["weight"] for a, b in itertools.pairwise(path)]) for path in paths]
+            products = [
+                np.prod([graph[a][b]["weight"] for a, b in itertools.pairwise(path)]) for path in paths
+            ]
             expected[source, target] = (min(map(len, paths)) - 1, sum(products))
     table = downstream(edges, 3)
     found = {(s, t): (hops, weight) for s, t, hops, weight, _ in table.itertuples(index=False)}
@@ -316,7 +359,14 @@ def test_impossible_settings_are_refused_with_a_reason(values: dict[str, Any], m
 @pytest.mark.parametrize("genes", [2, 3, 7])
 def test_the_smallest_settings_work(kind: Any, genes: int) -> None:
     settings = SimulationSettings(
-        genes=genes, perturbations=1, cells=4, control_share=0.5, network=kind, mitochondrial_genes=0, batches=1, edges_per_gene=5.0
+        genes=genes,
+        perturbations=1,
+        cells=4,
+        control_share=0.5,
+        network=kind,
+        mitochondrial_genes=0,
+        batches=1,
+        edges_per_gene=5.0,
     )
     simulation = simulate(settings)
     assert simulation.adata.shape == (4, genes)
@@ -325,10 +375,21 @@ def test_the_smallest_settings_work(kind: Any, genes: int) -> None:
 
 
 def test_interactions_are_in_the_cells_of_their_pair_alone() -> None:
-    """The stated genes of a pair move by the stated amount beyond what its genes do alone; nothing else is drawn differently."""
-    settings = {"genes": 60, "perturbations": 6, "pair_share": 0.5, "cells": 4000, "escape_share": 0.0, "doublet_share": 0.0}
+    """The stated genes of a pair move by the stated amount beyond what its genes do alone; nothing else is
+    drawn differently.
+    """
+    settings = {
+        "genes": 60,
+        "perturbations": 6,
+        "pair_share": 0.5,
+        "cells": 4000,
+        "escape_share": 0.0,
+        "doublet_share": 0.0,
+    }
     plain = simulate(SimulationSettings(**settings))
-    made = simulate(SimulationSettings(**settings, interacting_share=0.34, interaction_genes=5, interaction_strength=1.0))
+    made = simulate(
+        SimulationSettings(**settings, interacting_share=0.34, interaction_genes=5, interaction_strength=1.0)
+    )
     assert plain.interactions.empty
     pd.testing.assert_frame_equal(plain.edges, made.edges)
     pd.testing.assert_frame_equal(plain.adata.obs, made.adata.obs)
@@ -345,7 +406,9 @@ def test_interactions_are_in_the_cells_of_their_pair_alone() -> None:
         return pd.Series((rows / rows.sum(axis=1, keepdims=True)).mean(axis=0), simulation.adata.var_names)
 
     change = np.log(mean_share(made) / mean_share(plain))
-    first = [gene for gene in stated.index if not (made.edges[keys.TARGET] == gene).any()]  # nothing else leads there
+    first = [
+        gene for gene in stated.index if not (made.edges[keys.TARGET] == gene).any()
+    ]  # nothing else leads there
     untouched = change.drop([*touched]).median()
     np.testing.assert_allclose(change[first] - untouched, stated[first], atol=0.2)
     others = np.flatnonzero(labels != pair)
@@ -355,7 +418,11 @@ def test_interactions_are_in_the_cells_of_their_pair_alone() -> None:
 
 def test_interactions_that_cannot_be_drawn_are_refused_and_all_are_written(tmp_path: Any) -> None:
     with pytest.raises(SettingsError, match="interaction_genes"):
-        SimulationSettings(genes=12, perturbations=8, pair_share=0.5, interacting_share=1.0, interaction_genes=5)
+        SimulationSettings(
+            genes=12, perturbations=8, pair_share=0.5, interacting_share=1.0, interaction_genes=5
+        )
     made = simulate(SimulationSettings(**SMALL, pair_share=0.5, interacting_share=0.5, interaction_genes=3))
     made.write(tmp_path / "x.h5ad")
-    pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "x.interactions.csv"), made.interactions, check_dtype=False)
+    pd.testing.assert_frame_equal(
+        pd.read_csv(tmp_path / "x.interactions.csv"), made.interactions, check_dtype=False
+    )

@@ -13,7 +13,9 @@ from gpovae_core.errors import SettingsError
 
 
 def _labels(**sizes: int) -> pd.Series:
-    names = np.repeat(np.array([name.replace("_", "+") for name in sizes], dtype=object), list(sizes.values()))
+    names = np.repeat(
+        np.array([name.replace("_", "+") for name in sizes], dtype=object), list(sizes.values())
+    )
     return pd.Series(names, index=[f"cell{i:05d}" for i in range(len(names))])
 
 
@@ -50,12 +52,16 @@ def test_the_order_of_the_rows_does_not_matter() -> None:
 
 def test_other_perturbations_do_not_matter() -> None:
     fewer = LABELS[LABELS != "B"]
-    pd.testing.assert_series_equal(split_cells(fewer, DataSettings()), split_cells(LABELS, DataSettings())[fewer.index])
+    pd.testing.assert_series_equal(
+        split_cells(fewer, DataSettings()), split_cells(LABELS, DataSettings())[fewer.index]
+    )
 
 
 def test_the_seed_matters() -> None:
     assert (split_cells(LABELS, DataSettings(seed=1)) != split_cells(LABELS, DataSettings(seed=2))).any()
-    pd.testing.assert_series_equal(split_cells(LABELS, DataSettings(seed=1)), split_cells(LABELS, DataSettings(seed=1)))
+    pd.testing.assert_series_equal(
+        split_cells(LABELS, DataSettings(seed=1)), split_cells(LABELS, DataSettings(seed=1))
+    )
 
 
 @pytest.mark.parametrize("name", ["A+B", "B+A", " B + A"])

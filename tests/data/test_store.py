@@ -15,12 +15,21 @@ from gpovae_core.config import DataSettings
 from gpovae_core.data import backed, store
 from gpovae_core.data.backed import BackedCells
 from gpovae_core.data.batches import training_constants
-from gpovae_core.data.effects import average_effects, log_expression
+from gpovae_core.data.expression import log_expression
 from gpovae_core.data.io import read_cells
 from gpovae_core.data.prepare import prepare
 from gpovae_core.data.schema import PreparedCells
-from gpovae_core.data.store import CountsWriter, StoredCounts, columns_of, cuts, is_stored, row_blocks, rows_of
-from gpovae_core.evaluation.null import null_screen
+from gpovae_core.data.store import (
+    CountsWriter,
+    StoredCounts,
+    columns_of,
+    cuts,
+    is_stored,
+    row_blocks,
+    rows_of,
+)
+from gpovae_core.effects.averages import average_effects
+from gpovae_core.effects.nulls import null_screen
 from gpovae_core.workflow import start_run
 from tests.data.small import GENES, PERTURBED, small_cells
 from tests.toy import tiny_settings, write_toy
@@ -53,7 +62,15 @@ def stored(tmp_path) -> tuple[sparse.csr_matrix, StoredCounts]:
 
 
 @pytest.mark.parametrize(
-    "rows", [np.array([5]), np.array([9, 2, 2, 39, 0]), np.array([], dtype=int), np.arange(40), np.arange(40) % 3 == 0, slice(4, 11)]
+    "rows",
+    [
+        np.array([5]),
+        np.array([9, 2, 2, 39, 0]),
+        np.array([], dtype=int),
+        np.arange(40),
+        np.arange(40) % 3 == 0,
+        slice(4, 11),
+    ],
 )
 def test_rows_are_those_of_the_matrix(stored, rows):
     counts, on_disk = stored
@@ -106,7 +123,9 @@ def test_a_temporary_file_goes_with_its_last_user(stored, tmp_path):
 
 
 def whole_transcriptome() -> AnnData:
-    """More than 1,000 genes, so that a Wilcoxon test picks the panel and every criterion has its genes; in no order, with a stored zero."""
+    """More than 1,000 genes, so that a Wilcoxon test picks the panel and every criterion has its genes; in no
+    order, with a stored zero.
+    """
     rng = np.random.default_rng(3)
     genes = [*GENES, "MT-ND1", "RPL3", "HBB", *(f"Z{i:04d}" for i in range(1000))]
     names = np.repeat(["non-targeting", *PERTURBED, "GENE05+GENE20"], 60)
@@ -122,7 +141,10 @@ def whole_transcriptome() -> AnnData:
 
 @pytest.mark.parametrize(
     ("ending", "settings"),
-    [(".h5ad", {"min_cells": 20}), (".zarr", {"min_cells": 5, "strong_knockdown_only": True, "pairing": "exact"})],
+    [
+        (".h5ad", {"min_cells": 20}),
+        (".zarr", {"min_cells": 5, "strong_knockdown_only": True, "pairing": "exact"}),
+    ],
 )
 def test_preparation_in_blocks_is_that_in_memory(tmp_path, request, ending, settings):
     path = tmp_path / f"cells{ending}"
@@ -133,14 +155,18 @@ def test_preparation_in_blocks_is_that_in_memory(tmp_path, request, ending, sett
     request.getfixturevalue("little_is_held")
     assert isinstance(read_cells(path), BackedCells)
     stages = []
-    second = prepare(path, chosen, lambda stage, share: stages.append((stage, share)), tmp_path / "scratch.part")
+    second = prepare(
+        path, chosen, lambda stage, share: stages.append((stage, share)), tmp_path / "scratch.part"
+    )
     assert second.stored is not None
     assert len(first.panel.data.extended) >= 3
     assert second.panel == first.panel
     assert second.report == first.report
     pd.testing.assert_frame_equal(second.cells.obs, first.cells.obs)
     assert list(second.cells.var_names) == list(first.cells.var_names)
-    np.testing.assert_array_equal(second.counts[np.arange(len(first.labels))].toarray(), first.counts.toarray())
+    np.testing.assert_array_equal(
+        second.counts[np.arange(len(first.labels))].toarray(), first.counts.toarray()
+    )
     assert {"sorting the counts", "choosing the panel"} <= {stage for stage, _ in stages}
     assert all(a[1] <= b[1] for a, b in pairwise(stages))
     before, after = average_effects(first), average_effects(second)
@@ -177,7 +203,9 @@ def test_a_run_on_counts_on_disk_is_that_in_memory(tmp_path, request, monkeypatc
     assert (held.cells().stored is None, stored.cells().stored is None) == (True, False)
     assert not list(stored.path.glob(".*.part"))  # the scratch file has become cells.h5ad
     np.testing.assert_array_equal(stored.mask_logits(), held.mask_logits())
-    np.testing.assert_allclose(stored.metrics()["validation_loss"], held.metrics()["validation_loss"], rtol=1e-5)
+    np.testing.assert_allclose(
+        stored.metrics()["validation_loss"], held.metrics()["validation_loss"], rtol=1e-5
+    )
     for name in ("ate_rho", "median_rho"):
         scores = [run.evaluation()["response"]["test"][name] for run in (stored, held)]
         assert scores[0]["train_mean"] == scores[1]["train_mean"]

@@ -13,7 +13,7 @@ from scipy import sparse
 from gpovae_core import keys
 from gpovae_core.config import DataSettings
 from gpovae_core.data.counts import as_csr
-from gpovae_core.data.effects import log_expression
+from gpovae_core.data.expression import log_expression
 from gpovae_core.data.validate import examine, strong_knockdown
 from tests.data.small import GENES, PERTURBED, shuffled, small_cells
 
@@ -115,16 +115,38 @@ TABLE = [
     ("numbers as gene names", _var_names(*map(str, range(30))), {}, "gene-names-missing", "0, 1, 2"),
     ("symbol column misspelt", None, {"symbol_column": "name"}, "symbol-column-missing", "'name'"),
     ("one perturbation", _only("non-targeting", "GENE03"), {}, "single-perturbation", "only GENE03"),
-    ("one perturbation after the filter", _few("GENE03", 3), {"min_cells": 61}, "no-perturbations", "none after leaving out 3"),
-    ("only controls and one small one", _only("non-targeting", "GENE03"), {"min_cells": 70}, "no-perturbations", "none"),
+    (
+        "one perturbation after the filter",
+        _few("GENE03", 3),
+        {"min_cells": 61},
+        "no-perturbations",
+        "none after leaving out 3",
+    ),
+    (
+        "only controls and one small one",
+        _only("non-targeting", "GENE03"),
+        {"min_cells": 70},
+        "no-perturbations",
+        "none",
+    ),
     ("few controls", _few("non-targeting", 12), {}, "too-few-controls", "12 control cells; at least 40"),
-    ("labels of guides", _obs(perturbation=["NT", *(f"A{i % 3}g{i % 2}" for i in range(239))]), {}, "guide-level-labels", "A0g"),
+    (
+        "labels of guides",
+        _obs(perturbation=["NT", *(f"A{i % 3}g{i % 2}" for i in range(239))]),
+        {},
+        "guide-level-labels",
+        "A0g",
+    ),
 ]
 
 
-@pytest.mark.parametrize(("change", "settings", "code", "words"), [row[1:] for row in TABLE], ids=[row[0] for row in TABLE])
+@pytest.mark.parametrize(
+    ("change", "settings", "code", "words"), [row[1:] for row in TABLE], ids=[row[0] for row in TABLE]
+)
 @pytest.mark.filterwarnings("ignore:Variable names are not unique")
-def test_what_stops_the_work_is_named_in_words(change: Change | None, settings: dict[str, Any], code: str, words: str) -> None:
+def test_what_stops_the_work_is_named_in_words(
+    change: Change | None, settings: dict[str, Any], code: str, words: str
+) -> None:
     cells = small_cells()
     made = change(cells) if change else None
     examination = examine(cells if made is None else made, DataSettings(**settings))
@@ -143,12 +165,22 @@ def test_what_stops_the_work_is_named_in_words(change: Change | None, settings: 
         pytest.param(_rename_labels(GENE03="HS2"), {}, "unmeasured-targets", "HS2", id="unmeasured target"),
         pytest.param(_empty_cells, {}, "empty-cells", "5 cells", id="empty cells"),
         pytest.param(_ensembl, {}, "ensembl-ids-only", "no column of var", id="Ensembl ids without symbols"),
-        pytest.param(_two_kinds, {"control_label": "safe-targeting", "min_cells": 10}, "other-controls", "40 cells", id="other control"),
-        pytest.param(_rename_labels(GENE20="unassigned"), {}, "no-single-perturbation", "60 cells", id="unassigned"),
+        pytest.param(
+            _two_kinds,
+            {"control_label": "safe-targeting", "min_cells": 10},
+            "other-controls",
+            "40 cells",
+            id="other control",
+        ),
+        pytest.param(
+            _rename_labels(GENE20="unassigned"), {}, "no-single-perturbation", "60 cells", id="unassigned"
+        ),
         pytest.param(_rename_labels(GENE20=""), {}, "cells-without-label", "60 cells", id="no label"),
     ],
 )
-def test_what_is_left_out_is_a_warning_and_the_rest_is_used(change: Change, settings: dict[str, Any], code: str, words: str) -> None:
+def test_what_is_left_out_is_a_warning_and_the_rest_is_used(
+    change: Change, settings: dict[str, Any], code: str, words: str
+) -> None:
     cells = small_cells()
     made = change(cells)
     examination = examine(cells if made is None else made, DataSettings(**settings))
@@ -235,7 +267,9 @@ def test_every_way_of_storing_counts_gives_the_same(store: Callable[[Any], Any])
 
 
 def test_the_order_of_the_file_does_not_reach_the_reading() -> None:
-    first, second = (examine(cells, DataSettings()).reading for cells in (small_cells(), shuffled(small_cells())))
+    first, second = (
+        examine(cells, DataSettings()).reading for cells in (small_cells(), shuffled(small_cells()))
+    )
     assert first is not None
     assert second is not None
     assert first.genes == second.genes == tuple(sorted(GENES))
@@ -282,11 +316,15 @@ def test_weak_cells_are_listed_before_small_perturbations_are() -> None:
     dropped = examination.summary["dropped"]
     assert dropped
     assert {entry["name"] for entry in dropped} <= set(PERTURBED)
-    assert examination.summary["cells"] == examination.summary["cells_kept"] + sum(entry["count"] for entry in dropped)
+    assert examination.summary["cells"] == examination.summary["cells_kept"] + sum(
+        entry["count"] for entry in dropped
+    )
 
 
 def test_csr_is_a_copy_without_stored_zeros() -> None:
-    source = sparse.csr_matrix((np.array([1.0, 0.0, 2.0]), np.array([2, 1, 0]), np.array([0, 3])), shape=(1, 3))
+    source = sparse.csr_matrix(
+        (np.array([1.0, 0.0, 2.0]), np.array([2, 1, 0]), np.array([0, 3])), shape=(1, 3)
+    )
     result = as_csr(source)
     assert result.indices.tolist() == [0, 2]
     assert source.data.tolist() == [1.0, 0.0, 2.0]

@@ -35,10 +35,20 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     make_fake_run(folder / "plain", n_perturbed=15, n_extended=40, n_measured=70, seed=1, simulated=False)
     make_fake_run(folder / "hostile", names=HOSTILE, n_perturbed=8, n_extended=6, seed=2)
     port = free_port()
-    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.headless=true", f"--server.port={port}"]
+    command = [
+        sys.executable,
+        "-m",
+        "streamlit",
+        "run",
+        "app.py",
+        "--server.headless=true",
+        f"--server.port={port}",
+    ]
     command += ["--server.fileWatcherType=none"]
     log = (tmp_path_factory.mktemp("log") / "streamlit.txt").open("w")
-    process = subprocess.Popen(command, cwd=PROJECT, env={**os.environ, "GPOVAE_RUNS_DIR": str(folder)}, stdout=log, stderr=log)
+    process = subprocess.Popen(
+        command, cwd=PROJECT, env={**os.environ, "GPOVAE_RUNS_DIR": str(folder)}, stdout=log, stderr=log
+    )
     try:
         _wait_for(f"http://localhost:{port}/_stcore/health", process, Path(log.name))
         yield f"http://localhost:{port}"

@@ -1,4 +1,6 @@
-"""A person at the network page, in a real browser: drag, click, trace; no other host asked, nothing in the console."""
+"""A person at the network page, in a real browser: drag, click, trace; no other host asked, nothing in the
+console.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from dashboard.network_tabs import PARTS
+from dashboard.network.tabs import PARTS
 from tests.fake_run import HOSTILE
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
@@ -29,7 +31,9 @@ class Visit:
         self.page.on("request", self._request)
         self.page.on("console", lambda m: m.type == "error" and self.complaints.append(f"console: {m.text}"))
         self.page.on("pageerror", lambda error: self.complaints.append(f"page error: {error}"))
-        self.page.on("dialog", lambda dialog: (self.complaints.append(f"dialog: {dialog.message}"), dialog.dismiss()))
+        self.page.on(
+            "dialog", lambda dialog: (self.complaints.append(f"dialog: {dialog.message}"), dialog.dismiss())
+        )
 
     def _request(self, request: Any) -> None:
         parts = urlparse(request.url)
@@ -37,7 +41,9 @@ class Visit:
             self.complaints.append(f"other host: {request.url}")
 
     def network(self, run: str, more: str = "") -> None:
-        """Through the front door: a page asked for by its own address makes Streamlit look for its health page there first."""
+        """Through the front door: a page asked for by its own address makes Streamlit look for its health
+        page there first.
+        """
         self.page.goto(f"{self.server}/?run={run}{more}")
         self.page.get_by_role("link", name="Network", exact=True).click()
         self.page.wait_for_selector(".explorer[data-ready]")
@@ -176,7 +182,9 @@ def test_searching_shows_what_is_around_a_gene_and_a_path_is_traced(visit: Visit
     visit.choose("From (one or several)", "PERT0003")
     visit.page.keyboard.press("Escape")
     visit.choose("To", "EXT0010")
-    visit.page.get_by_text("Listed paths together").or_(visit.page.get_by_text("most probable path appears")).first.wait_for()
+    visit.page.get_by_text("Listed paths together").or_(
+        visit.page.get_by_text("most probable path appears")
+    ).first.wait_for()
     assert (visit.url()["from"], visit.url()["to"]) == (["PERT0003"], ["EXT0010"])
 
 
@@ -202,8 +210,20 @@ def test_hostile_names_are_text_on_every_page(visit: Visit) -> None:
     for tab in PARTS:
         visit.open_tab(tab)
     drawing = ElementTree.fromstring(visit.save("SVG").read_bytes())
-    assert {element.tag.split("}")[1] for element in drawing.iter()} <= {"svg", "title", "metadata", "rect", "path", "circle", "text"}
-    assert any((element.text or "").startswith("<img src=x") for element in drawing.iter() if element.tag.endswith("}text"))
+    assert {element.tag.split("}")[1] for element in drawing.iter()} <= {
+        "svg",
+        "title",
+        "metadata",
+        "rect",
+        "path",
+        "circle",
+        "text",
+    }
+    assert any(
+        (element.text or "").startswith("<img src=x")
+        for element in drawing.iter()
+        if element.tag.endswith("}text")
+    )
     visit.page.get_by_role("link", name="Response", exact=True).click()
     visit.page.wait_for_selector(".js-plotly-plot .bars")
     visit.settle()
@@ -236,7 +256,9 @@ def test_clicking_an_edge_opens_its_evidence(visit: Visit) -> None:
 def test_shift_click_aims_a_path_at_a_gene(visit: Visit) -> None:
     visit.network("plain", "&gene=PERT0003&threshold=0.2")
     hit = "picture.nearest(picture.placeOf(i)) === i"
-    target = visit.ask(f"picture.names.find((name, i) => picture.shownNode[i] && name.startsWith('EXT') && {hit})")
+    target = visit.ask(
+        f"picture.names.find((name, i) => picture.shownNode[i] && name.startsWith('EXT') && {hit})"
+    )
     visit.page.keyboard.down("Shift")
     visit.page.mouse.click(*visit.place(target))
     visit.page.keyboard.up("Shift")
@@ -268,7 +290,8 @@ def test_a_path_is_changed_in_the_table_and_in_the_picture(visit: Visit) -> None
     first = visit.ask(lit)
     other = visit.ask(
         """picture.view.paths.map(([a, b]) => [picture.names[a], picture.names[b]])
-            .find((step) => !picture.view.path.some(([a, b]) => picture.names[a] === step[0] && picture.names[b] === step[1]))"""
+            .find((step) => !picture.view.path.some(
+                ([a, b]) => picture.names[a] === step[0] && picture.names[b] === step[1]))"""
     )
     assert other
     visit.ask("picture.send('edge', given)", *other)  # an edge of another path is clicked
@@ -342,9 +365,16 @@ def test_saved_pictures_say_where_they_come_from(visit: Visit, button: str) -> N
         assert content.startswith(b"\x89PNG")
         at = content.index(b"iTXt")
         length = int.from_bytes(content[at - 4 : at], "big")
-        assert zlib.crc32(content[at : at + 4 + length]) == int.from_bytes(content[at + 4 + length : at + 8 + length], "big")
+        assert zlib.crc32(content[at : at + 4 + length]) == int.from_bytes(
+            content[at + 4 + length : at + 8 + length], "big"
+        )
         facts = json.loads(content[at + 4 : at + 4 + length].split(b"\x00", 5)[-1])
-    assert (facts["run"], facts["focus"], facts["threshold"], facts["view"]) == ("plain", "PERT0003", 0.3, "ego")
+    assert (facts["run"], facts["focus"], facts["threshold"], facts["view"]) == (
+        "plain",
+        "PERT0003",
+        0.3,
+        "ego",
+    )
     assert json.loads(facts["settings"])["preset"] == "released"
 
 
@@ -356,7 +386,9 @@ def test_full_screen_and_back(visit: Visit) -> None:
     assert visit.page.locator(".explorer .canvas").bounding_box()["width"] > small["width"] * 1.2
     visit.page.get_by_role("button", name="Full screen").click()
     visit.page.wait_for_timeout(500)
-    assert visit.page.locator(".explorer .canvas").bounding_box()["width"] == pytest.approx(small["width"], abs=2)
+    assert visit.page.locator(".explorer .canvas").bounding_box()["width"] == pytest.approx(
+        small["width"], abs=2
+    )
 
 
 def test_coming_back_to_the_page_draws_the_network_again(visit: Visit) -> None:

@@ -1,4 +1,6 @@
-"""The page Response in a real browser: a click in a chart chooses the gene everywhere, and the ways to Network and back."""
+"""The page Response in a real browser: a click in a chart chooses the gene everywhere, and the ways to
+Network and back.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,8 @@ def click_point(page: Any, gene: str) -> None:
             const i = Array.from(trace.customdata || []).indexOf(gene);
             if (i < 0) continue;
             const { xaxis, yaxis } = chart._fullLayout, box = chart.getBoundingClientRect();
-            return [box.left + xaxis._offset + xaxis.d2p(trace.x[i]), box.top + yaxis._offset + yaxis.d2p(trace.y[i])];
+            return [box.left + xaxis._offset + xaxis.d2p(trace.x[i]),
+                    box.top + yaxis._offset + yaxis.d2p(trace.y[i])];
           }
         }""",
         gene,
@@ -45,7 +48,9 @@ def test_a_click_chooses_the_gene_and_leads_to_its_paths_and_back(visit: Visit) 
     visit.network("plain", "&threshold=0&from=PERT0003&to=PERT0005")
     page.get_by_role("button", name="Effects of PERT0003").click()
     page.get_by_role("heading", name="Response", exact=True).wait_for()
-    page.get_by_text("Effect of perturbing PERT0003, observed then predicted").wait_for()  # the pinned path is what is open
+    page.get_by_text(
+        "Effect of perturbing PERT0003, observed then predicted"
+    ).wait_for()  # the pinned path is what is open
     page.get_by_role("tab", name="Predicted against observed").click()
     page.locator(".js-plotly-plot").nth(1).wait_for()
     page.wait_for_timeout(1500)

@@ -1,4 +1,6 @@
-"""A person with a file and no terminal: upload, train, go away, come back, stop, resume, finish, open the network."""
+"""A person with a file and no terminal: upload, train, go away, come back, stop, resume, finish, open the
+network.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +17,8 @@ from urllib.parse import urlparse
 
 import pytest
 
-from gpovae_core.training import processes
-from gpovae_core.training.runs import RunFolder, find_runs
+from gpovae_core.runs import processes
+from gpovae_core.runs.folder import RunFolder, find_runs
 from tests.conftest import PROJECT
 from tests.e2e.conftest import _wait_for, free_port
 from tests.toy import write_toy
@@ -36,7 +38,15 @@ class Place:
 
     def start(self) -> None:
         log = (self.root / "streamlit.txt").open("a")
-        command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.headless=true", f"--server.port={self.port}"]
+        command = [
+            sys.executable,
+            "-m",
+            "streamlit",
+            "run",
+            "app.py",
+            "--server.headless=true",
+            f"--server.port={self.port}",
+        ]
         environment = {**os.environ, "GPOVAE_RUNS_DIR": str(self.runs), "GPOVAE_DATA_DIR": str(self.data)}
         self.process = subprocess.Popen(command, cwd=PROJECT, env=environment, stdout=log, stderr=log)
         _wait_for(f"{self.address}/_stcore/health", self.process, self.root / "streamlit.txt")
@@ -67,7 +77,9 @@ def settle(page: Any) -> None:
 
 
 def streamlit_looks(message: Any) -> bool:
-    """A page reloaded at its own address makes Streamlit look for its health page below that address first, and log its absence."""
+    """A page reloaded at its own address makes Streamlit look for its health page below that address first,
+    and log its absence.
+    """
     return "404" in message.text and "/train/_stcore/" in message.location.get("url", "")
 
 
@@ -80,9 +92,14 @@ def visit(browser: Any, place: Place, address: str = "/") -> tuple[Any, list[str
     page = browser.new_page(viewport={"width": 1440, "height": 1400})
     page.set_default_timeout(WAIT)
     complaints: list[str] = []
-    page.on("console", lambda m: m.type == "error" and not streamlit_looks(m) and complaints.append(f"console: {m.text}"))
+    page.on(
+        "console",
+        lambda m: m.type == "error" and not streamlit_looks(m) and complaints.append(f"console: {m.text}"),
+    )
     page.on("pageerror", lambda error: complaints.append(f"page error: {error}"))
-    page.on("request", lambda r: is_elsewhere(r.url, place.port) and complaints.append(f"other host: {r.url}"))
+    page.on(
+        "request", lambda r: is_elsewhere(r.url, place.port) and complaints.append(f"other host: {r.url}")
+    )
     page.goto(place.address + address)
     settle(page)
     return page, complaints
@@ -153,7 +170,9 @@ def test_from_a_file_to_a_network_without_a_terminal(browser: Any, place: Place,
 
     # Finished in a terminal: the same run.
     done = [sys.executable, "-m", "gpovae_core.cli", "train", "x", "--run", str(run.path), "--resume"]
-    subprocess.run([*done, "--epochs", str(run.status().epoch + 1)], cwd=PROJECT, check=True, capture_output=True)
+    subprocess.run(
+        [*done, "--epochs", str(run.status().epoch + 1)], cwd=PROJECT, check=True, capture_output=True
+    )
     assert run.status().state == "done"
     go(page, "Runs")
     page.get_by_role("link", name="Open its network →").first.click()

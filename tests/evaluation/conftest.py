@@ -16,7 +16,14 @@ from gpovae_core.data.schema import Panel, PanelData, PreparationReport, Prepare
 PERTURBED = ("PERT0", "PERT1", "PERT2", "PERT3", "PERT4", "PERT5")
 EXTENDED = ("VIA0", "VIA1", "VIA2")
 UNMEASURED = "PERT5"
-EDGES = (("PERT0", "PERT1"), ("PERT0", "VIA0"), ("VIA0", "PERT3"), ("PERT2", "VIA1"), ("PERT4", "PERT2"), ("PERT5", "VIA2"))
+EDGES = (
+    ("PERT0", "PERT1"),
+    ("PERT0", "VIA0"),
+    ("VIA0", "PERT3"),
+    ("PERT2", "VIA1"),
+    ("PERT4", "PERT2"),
+    ("PERT5", "VIA2"),
+)
 """The true network; PERT0 reaches PERT3 only through VIA0, which is never perturbed."""
 
 
@@ -29,7 +36,9 @@ def true_network(panel: Panel) -> np.ndarray:
 
 
 def _total_effects(genes: Sequence[str]) -> dict[str, dict[str, float]]:
-    """Log fold change of every gene under every perturbation: a knock-down that halves at each step of a path."""
+    """Log fold change of every gene under every perturbation: a knock-down that halves at each step of a
+    path.
+    """
     effects: dict[str, dict[str, float]] = {}
     for source in PERTURBED:
         shift, frontier = {source: -2.0}, [source]
@@ -44,14 +53,23 @@ def _total_effects(genes: Sequence[str]) -> dict[str, dict[str, float]]:
 
 
 def build_screen(
-    seed: int = 0, cells: int = 60, controls: int = 150, rest: int = 60, extra: dict[str, int] | None = None, unseen: tuple[str, ...] = ()
+    seed: int = 0,
+    cells: int = 60,
+    controls: int = 150,
+    rest: int = 60,
+    extra: dict[str, int] | None = None,
+    unseen: tuple[str, ...] = (),
 ) -> PreparedCells:
-    """Poisson counts under the network above. extra: more perturbations (combinations too) -> cells; unseen: all cells held out."""
+    """Poisson counts under the network above. extra: more perturbations (combinations too) -> cells; unseen:
+    all cells held out.
+    """
     rng = np.random.default_rng(seed)
     genes = [g for g in (*PERTURBED, *EXTENDED) if g != UNMEASURED] + [f"REST{i:02d}" for i in range(rest)]
     names = {**dict.fromkeys(PERTURBED, cells), **(extra or {})}
     labels = np.repeat([keys.CONTROL, *names], [controls, *names.values()]).astype(object)
-    splits = rng.choice([keys.TRAIN, keys.VALIDATION, keys.TEST], p=[0.5, 0.1, 0.4], size=len(labels)).astype(object)
+    splits = rng.choice([keys.TRAIN, keys.VALIDATION, keys.TEST], p=[0.5, 0.1, 0.4], size=len(labels)).astype(
+        object
+    )
     splits[np.isin(labels, list(unseen))] = keys.UNSEEN
 
     base = rng.normal(1.5, 0.5, size=len(genes))
@@ -75,8 +93,16 @@ def build_screen(
         index=pd.Index([f"cell{i:04d}" for i in range(len(labels))], dtype=object),
     )
     shuffled = rng.permutation(len(labels))
-    adata = anndata.AnnData(X=counts, obs=obs, var=pd.DataFrame(index=pd.Index(genes, dtype=object)))[shuffled].copy()
-    panel = Panel(PanelData(perturbed=PERTURBED, extended=EXTENDED, measured=tuple(g for g in (*PERTURBED, *EXTENDED) if g in genes)))
+    adata = anndata.AnnData(X=counts, obs=obs, var=pd.DataFrame(index=pd.Index(genes, dtype=object)))[
+        shuffled
+    ].copy()
+    panel = Panel(
+        PanelData(
+            perturbed=PERTURBED,
+            extended=EXTENDED,
+            measured=tuple(g for g in (*PERTURBED, *EXTENDED) if g in genes),
+        )
+    )
     report = PreparationReport(
         source="drawn.h5ad",
         simulated=True,

@@ -6,7 +6,8 @@ import pytest
 from scipy import sparse
 
 from gpovae_core import keys
-from gpovae_core.data.effects import average_effects, log_expression
+from gpovae_core.data.expression import log_expression
+from gpovae_core.effects.averages import average_effects
 from gpovae_core.evaluation import baselines
 from gpovae_core.evaluation.response import pearson, r2
 from tests.evaluation.conftest import build_screen
@@ -42,7 +43,9 @@ def test_attainable():
 
 
 def normal_cells(spread: float, seed: int = 3) -> tuple[np.ndarray, np.ndarray, tuple[str, ...], np.ndarray]:
-    """Cells (n, genes) of 40 perturbations with known effects (40, genes) under unit noise, and 400 controls."""
+    """Cells (n, genes) of 40 perturbations with known effects (40, genes) under unit noise, and 400
+    controls.
+    """
     rng = np.random.default_rng(seed)
     names = tuple(f"P{i:02d}" for i in range(40))
     truth = rng.normal(0, spread, size=(40, 300))
@@ -52,7 +55,9 @@ def normal_cells(spread: float, seed: int = 3) -> tuple[np.ndarray, np.ndarray, 
 
 
 def observed_effects(cells: np.ndarray, labels: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
-    return np.stack([cells[labels == name].mean(axis=0) for name in names]) - cells[labels == keys.CONTROL].mean(axis=0)
+    return np.stack([cells[labels == name].mean(axis=0) for name in names]) - cells[
+        labels == keys.CONTROL
+    ].mean(axis=0)
 
 
 @pytest.mark.parametrize("spread", [0.1, 0.2, 0.5])
@@ -74,7 +79,9 @@ def test_no_signal_has_no_ceiling_to_speak_of():
 
 def test_halves_against_slicing_by_hand():
     cells, labels, names, _ = normal_cells(0.3)
-    pooled, each = baselines.split_half_correlations(sparse.csr_matrix(cells), labels, names[:3], halvings=1, seed=5)
+    pooled, each = baselines.split_half_correlations(
+        sparse.csr_matrix(cells), labels, names[:3], halvings=1, seed=5
+    )
     rng = np.random.default_rng(5)
     halves = {}
     for name in (keys.CONTROL, *names[:3]):
@@ -84,7 +91,9 @@ def test_halves_against_slicing_by_hand():
     base = halves.pop(keys.CONTROL)
     one, two = (np.stack([half[k] - base[k] for half in halves.values()]) for k in (0, 1))
     assert pooled[0] == pytest.approx(np.corrcoef(one.ravel(), two.ravel())[0, 1], abs=1e-10)
-    np.testing.assert_allclose(each[0], [np.corrcoef(a, b)[0, 1] for a, b in zip(one, two, strict=True)], atol=1e-10)
+    np.testing.assert_allclose(
+        each[0], [np.corrcoef(a, b)[0, 1] for a, b in zip(one, two, strict=True)], atol=1e-10
+    )
 
 
 def test_repeatable_and_stable_between_seeds(screen):
@@ -160,9 +169,13 @@ def test_the_linear_model_learns_what_genes_share_and_predicts_the_unseen():
     seen = [name for name in training.index if name not in ("PERT4", "PERT5")]
     truth = average_effects(screen, keys.HELD_OUT).mean
     mean = baselines.perturbation_mean(training)
-    rho = [pearson(truth.loc[seen].to_numpy(), guess.loc[seen].to_numpy()) for guess in (got.prediction, mean)]
+    rho = [
+        pearson(truth.loc[seen].to_numpy(), guess.loc[seen].to_numpy()) for guess in (got.prediction, mean)
+    ]
     assert rho[0] > rho[1] + 0.1
-    np.testing.assert_allclose(got.prediction.loc["PERT5"], mean.loc["PERT5"])  # its gene is not measured: nothing to go by
+    np.testing.assert_allclose(
+        got.prediction.loc["PERT5"], mean.loc["PERT5"]
+    )  # its gene is not measured: nothing to go by
     assert got.prediction.loc["PERT4"].notna().all()
     assert not np.allclose(got.prediction.loc["PERT4"], mean.loc["PERT4"])
 

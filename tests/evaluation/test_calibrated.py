@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from gpovae_core.data.effects import EffectTable
+from gpovae_core.effects.averages import EffectTable
 from gpovae_core.evaluation.calibrated import calibrated
 
 GENES = [f"G{i}" for i in range(200)]
@@ -17,11 +17,18 @@ def table(mean: np.ndarray, error: float) -> EffectTable:
     return EffectTable(frame, pd.DataFrame(error, NAMES, GENES), pd.Series(50, NAMES), 100)
 
 
-def screen(model_error: float, noise: float, seed: int = 0) -> tuple[np.ndarray, pd.DataFrame, EffectTable, EffectTable]:
+def screen(
+    model_error: float, noise: float, seed: int = 0
+) -> tuple[np.ndarray, pd.DataFrame, EffectTable, EffectTable]:
     rng = np.random.default_rng(seed)
     truth = rng.normal(0, 1, (3, 200))
     model = pd.DataFrame(truth + rng.normal(0, model_error, truth.shape), NAMES, GENES)
-    return truth, model, table(truth + rng.normal(0, noise, truth.shape), noise), table(truth + rng.normal(0, 0.3, truth.shape), 0.3)
+    return (
+        truth,
+        model,
+        table(truth + rng.normal(0, noise, truth.shape), noise),
+        table(truth + rng.normal(0, 0.3, truth.shape), 0.3),
+    )
 
 
 def test_independent_errors_are_weighed_by_their_variances():
@@ -37,7 +44,9 @@ def test_a_perfect_model_is_taken_whole_and_a_useless_one_left_out():
     assert calibrated(model, training, validation).model_error < 0.1
     _, _, training, validation = screen(model_error=0.0, noise=0.1)
     useless = pd.DataFrame(np.random.default_rng(1).normal(0, 3, (3, 200)), NAMES, GENES)
-    pd.testing.assert_frame_equal(calibrated(useless, training, validation).prediction.round(1), training.mean.round(1), atol=0.21)
+    pd.testing.assert_frame_equal(
+        calibrated(useless, training, validation).prediction.round(1), training.mean.round(1), atol=0.21
+    )
 
 
 def test_a_perturbation_without_training_cells_is_the_models():

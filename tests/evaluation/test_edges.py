@@ -8,7 +8,9 @@ from gpovae_core.data.schema import Panel, PanelData
 from gpovae_core.errors import QueryError
 from gpovae_core.evaluation.edges import check_edge_table, chosen_edges, edge_weights, read_edge_table
 
-PANEL = Panel(PanelData(perturbed=("JAK2", "NA", "STAT1"), extended=("IRF1", "UBE2L6"), measured=("IRF1", "STAT1")))
+PANEL = Panel(
+    PanelData(perturbed=("JAK2", "NA", "STAT1"), extended=("IRF1", "UBE2L6"), measured=("IRF1", "STAT1"))
+)
 
 
 def read(tmp_path, text: str | bytes) -> pd.DataFrame:
@@ -23,7 +25,10 @@ def test_reads_names_weights_and_leaves_other_columns(tmp_path):
     assert got.values.tolist() == [["STAT1", "IRF1", 0.9], ["JAK2", "STAT1", 0.001]]
 
 
-@pytest.mark.parametrize("text", ["source\ttarget\nSTAT1\tIRF1\n", "\ufeffsource,target\r\nSTAT1,IRF1\r\n", "Target,Source\nIRF1,STAT1\n"])
+@pytest.mark.parametrize(
+    "text",
+    ["source\ttarget\nSTAT1\tIRF1\n", "\ufeffsource,target\r\nSTAT1,IRF1\r\n", "Target,Source\nIRF1,STAT1\n"],
+)
 def test_tabs_a_byte_order_mark_and_capitals_do_not_matter(tmp_path, text):
     assert read(tmp_path, text).values.tolist() == [["STAT1", "IRF1"]]
 
@@ -44,7 +49,10 @@ def test_a_gene_called_na_is_a_gene(tmp_path):
         (b"\x89HDF\r\n\x1a\n\x00\xff\xfe", ["not a text file"]),
         ("source,target\nSTAT1,IRF1,0.5,7\nJAK2\n", ["more or fewer than the 2 fields", "line 2", "line 3"]),
         ("source,target\nSTAT1,\n,IRF1\n", ["empty source or target", "line 2", "line 3"]),
-        ("source,target,weight\nSTAT1,IRF1,strong\nJAK2,IRF1,0.5\nJAK2,STAT1,\n", ["line 2", "'strong'", "line 4"]),
+        (
+            "source,target,weight\nSTAT1,IRF1,strong\nJAK2,IRF1,0.5\nJAK2,STAT1,\n",
+            ["line 2", "'strong'", "line 4"],
+        ),
         ("source,target,weight\nSTAT1,IRF1,0,5\n", ["more or fewer than the 3 fields", "line 2"]),
         ("source,target\n\nSTAT1,IRF1\n\nJAK2,\n", ["empty source or target: line 5."]),
         ("source,target,weight\nSTAT1,IRF1,inf\n", ["not a number"]),
@@ -72,7 +80,10 @@ def test_many_bad_lines_are_counted_not_all_spelled_out():
 
 def test_weights_by_name_in_panel_order():
     weights = edge_weights(
-        PANEL, check_edge_table(pd.DataFrame({"source": ["stat1", "JAK2"], "target": ["IRF1", "NA"], "weight": [0.2, 3]}))
+        PANEL,
+        check_edge_table(
+            pd.DataFrame({"source": ["stat1", "JAK2"], "target": ["IRF1", "NA"], "weight": [0.2, 3]})
+        ),
     )
     assert weights[2, 3] == 0.2
     assert weights[0, 1] == 3

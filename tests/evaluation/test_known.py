@@ -6,7 +6,15 @@ import pandas as pd
 import pytest
 from sklearn.metrics import average_precision_score
 
-from gpovae_core.evaluation.known import KnownEdges, RankedPairs, judge, reference_scores, shuffled_hits, true_pairs, truth_scores
+from gpovae_core.evaluation.known import (
+    KnownEdges,
+    RankedPairs,
+    judge,
+    reference_scores,
+    shuffled_hits,
+    true_pairs,
+    truth_scores,
+)
 
 SOURCES = ["STAT1", "IRF1", "MYC", "JAK2"]
 TARGETS = ["IRF1", "MYC", "GBP1", "UBE2L6", "ACTB"]
@@ -36,7 +44,11 @@ def test_only_what_a_reference_could_have_listed_is_judged():
     usable = {(SOURCES[i], TARGETS[j]) for i, j in np.argwhere(got.usable)}
     # JAK2 and IRF1 are listed as no source: their absence says nothing; MYC is, and is no target of itself
     assert usable == {(s, t) for s in ("STAT1", "MYC") for t in TARGETS if s != t}
-    assert {(SOURCES[i], TARGETS[j]) for i, j in np.argwhere(got.hits)} == {("STAT1", "IRF1"), ("STAT1", "GBP1"), ("MYC", "ACTB")}
+    assert {(SOURCES[i], TARGETS[j]) for i, j in np.argwhere(got.hits)} == {
+        ("STAT1", "IRF1"),
+        ("STAT1", "GBP1"),
+        ("MYC", "ACTB"),
+    }
     assert got.sources == 2
 
 
@@ -49,7 +61,10 @@ def test_a_pair_without_direction_counts_once_and_either_order_finds_it():
     ranking = np.zeros((4, 5))
     ranking[SOURCES.index("MYC"), TARGETS.index("IRF1")] = 1.0  # the other way round
     ranking[SOURCES.index("STAT1"), TARGETS.index("UBE2L6")] = 0.9
-    assert reference_scores(reference, SOURCES, TARGETS, {"w": ranking}, shuffles=0)["rankings"]["w"]["auprc"] == 1.0
+    assert (
+        reference_scores(reference, SOURCES, TARGETS, {"w": ranking}, shuffles=0)["rankings"]["w"]["auprc"]
+        == 1.0
+    )
 
 
 def test_shuffling_keeps_all_degrees_and_makes_no_loops():
@@ -74,7 +89,10 @@ def test_a_ranking_that_only_knows_hubs_is_no_better_than_the_shuffled_null():
     for row in range(20):
         hits[row, rng.choice(np.setdiff1d(np.arange(60), row), degree[row], replace=False)] = True
     reference = KnownEdges("hubs", True, frozenset((genes[i], genes[j]) for i, j in np.argwhere(hits)))
-    rankings = {"hubs": np.repeat(degree[:, None], 60, axis=1) + rng.random((20, 60)), "truth": hits + 0.1 * rng.random((20, 60))}
+    rankings = {
+        "hubs": np.repeat(degree[:, None], 60, axis=1) + rng.random((20, 60)),
+        "truth": hits + 0.1 * rng.random((20, 60)),
+    }
     got = reference_scores(reference, genes[:20], genes, rankings, shuffles=60, seed=5)
     assert got["edges"] == hits.sum()
     assert got["rankings"]["hubs"]["auprc_ratio"] > 1.3  # better than chance ...
@@ -91,7 +109,13 @@ def test_a_reference_without_usable_edges_scores_nothing():
 
 
 def test_truth_direct_and_over_any_number_of_hops():
-    edges = pd.DataFrame({"source": ["STAT1", "IRF1", "HIDDEN"], "target": ["IRF1", "HIDDEN", "GBP1"], "weight": [0.8, -0.5, 1.0]})
+    edges = pd.DataFrame(
+        {
+            "source": ["STAT1", "IRF1", "HIDDEN"],
+            "target": ["IRF1", "HIDDEN", "GBP1"],
+            "weight": [0.8, -0.5, 1.0],
+        }
+    )
     strength, ancestor = true_pairs(edges, SOURCES, TARGETS)
     assert strength[0, 0] == 0.8
     assert (strength != 0).sum() == 1

@@ -6,8 +6,8 @@ import networkx as nx
 import numpy as np
 import pytest
 
+from gpovae_core.effects.pairs import PairStatistics
 from gpovae_core.evaluation.matched import HOPS, edge_counts, edge_curves, hop_table, omission_curve
-from gpovae_core.evaluation.network import PairStatistics
 from gpovae_core.evaluation.report import held_out_pairs
 from tests.evaluation.conftest import EDGES, true_network
 
@@ -53,7 +53,11 @@ def test_nothing_passes_the_bound(pairs):
     rng = np.random.default_rng(1)
     counts = edge_counts(pairs, own=13)
     assert 13 in counts
-    got = edge_curves(pairs, {f"r{i}": rng.random(pairs.p.shape) for i in range(5)} | {"p": -pairs.p, "d": pairs.wasserstein}, counts)
+    got = edge_curves(
+        pairs,
+        {f"r{i}": rng.random(pairs.p.shape) for i in range(5)} | {"p": -pairs.p, "d": pairs.wasserstein},
+        counts,
+    )
     for name, curve in got.items():
         for measure, best in got["bound"].items():
             sign = -1 if measure == "left_out" else 1
@@ -84,7 +88,13 @@ def test_the_omission_curve_walks_over_paths(screen, pairs):
 def test_hops_are_the_lengths_of_shortest_paths(screen, pairs):
     adjacency = true_network(screen.panel)
     influences = [pairs.wasserstein] * len(HOPS)
-    got = hop_table(pairs, adjacency, influences, {"mu_wd": pairs.wasserstein, "bh_share": -pairs.p}, places(screen, pairs))
+    got = hop_table(
+        pairs,
+        adjacency,
+        influences,
+        {"mu_wd": pairs.wasserstein, "bh_share": -pairs.p},
+        places(screen, pairs),
+    )
     graph = nx.DiGraph(list(EDGES))
     lengths = dict(nx.all_pairs_shortest_path_length(graph))
     for row in got:
@@ -99,7 +109,9 @@ def test_hops_are_the_lengths_of_shortest_paths(screen, pairs):
         assert row["within"]["pairs"] + row["within"]["for_pairs"] == pairs.evaluated.sum()
         assert row["influence"]["mu_wd"] == pytest.approx(row["ceiling"]["mu_wd"])
     assert got[1]["within"]["for"] < got[0]["within"]["for"]  # PERT0 moves PERT3 over VIA0
-    nothing = hop_table(pairs, np.zeros_like(adjacency), influences, {"mu_wd": pairs.wasserstein}, places(screen, pairs))
+    nothing = hop_table(
+        pairs, np.zeros_like(adjacency), influences, {"mu_wd": pairs.wasserstein}, places(screen, pairs)
+    )
     assert [row["within"]["pairs"] for row in nothing] == [0] * 5
     assert np.isnan(nothing[0]["influence"]["mu_wd"])
 

@@ -14,7 +14,9 @@ from gpovae_core.evaluation import response
 def screen() -> tuple[np.ndarray, np.ndarray, response.Measurement]:
     """Observed and predicted effects (12, 40); gene i is the target of perturbation i."""
     rng = np.random.default_rng(4)
-    truth = rng.normal(0, 0.2, size=(12, 40)) + (rng.random((12, 40)) < 0.15) * rng.normal(0, 1.5, size=(12, 40))
+    truth = rng.normal(0, 0.2, size=(12, 40)) + (rng.random((12, 40)) < 0.15) * rng.normal(
+        0, 1.5, size=(12, 40)
+    )
     np.fill_diagonal(truth, -3.0)
     targets = np.zeros((12, 40), dtype=bool)
     np.fill_diagonal(targets, True)
@@ -26,7 +28,9 @@ def screen() -> tuple[np.ndarray, np.ndarray, response.Measurement]:
 def test_weighted_r2_is_that_of_sklearn(screen):
     truth, guess, measurement = screen
     size = np.abs(truth / measurement.standard_error)
-    for row, got in enumerate(response.weighted_r2(truth, guess, response.effect_weights(measurement.t(truth)))):
+    for row, got in enumerate(
+        response.weighted_r2(truth, guess, response.effect_weights(measurement.t(truth)))
+    ):
         scaled = (size[row] - size[row].min()) / np.ptp(size[row])
         assert got == pytest.approx(r2_score(truth[row], guess[row], sample_weight=scaled**2))
 
@@ -34,7 +38,10 @@ def test_weighted_r2_is_that_of_sklearn(screen):
 def test_centroid_pearson_against_scipy(screen):
     truth, guess, measurement = screen
     got = response.centroid_pearson(truth, guess, measurement.centroid)
-    expected = [stats.pearsonr(truth[i] - measurement.centroid, guess[i] - measurement.centroid).statistic for i in range(12)]
+    expected = [
+        stats.pearsonr(truth[i] - measurement.centroid, guess[i] - measurement.centroid).statistic
+        for i in range(12)
+    ]
     np.testing.assert_allclose(got, expected)
     constant = np.tile(measurement.centroid, (12, 1))
     assert np.isnan(response.centroid_pearson(truth, constant, measurement.centroid)).all()
@@ -54,7 +61,9 @@ def test_discrimination_is_one_minus_the_rank_of_the_true_profile(screen):
     truth, guess, measurement = screen
     targets = measurement.targets.copy()
     targets[3, 7] = targets[7, 3] = True  # two combinations that share their genes
-    np.testing.assert_allclose(response.discrimination(truth, guess, targets), plain_discrimination(truth, guess, targets))
+    np.testing.assert_allclose(
+        response.discrimination(truth, guess, targets), plain_discrimination(truth, guess, targets)
+    )
     assert (response.discrimination(truth, truth, targets) == 1.0).all()
 
 
@@ -95,6 +104,8 @@ def test_what_is_unknown_stays_undefined(screen):
     missing[2] = np.nan
     got = response.response_scores(truth, missing, measurement)
     assert np.isfinite([got.centroid_rho, got.discrimination, got.weighted_r2, got.de_overlap]).all()
-    single = response.Measurement(np.full(truth.shape, np.nan), np.zeros(12), measurement.targets, measurement.centroid)
+    single = response.Measurement(
+        np.full(truth.shape, np.nan), np.zeros(12), measurement.targets, measurement.centroid
+    )
     got = response.response_scores(truth, guess, single)
     assert np.isnan([got.weighted_r2, got.de_overlap]).all()

@@ -6,13 +6,18 @@ import pytest
 from scipy import sparse, stats
 
 from gpovae_core import keys
+from gpovae_core.effects.pairs import PairStatistics, pair_statistics
 from gpovae_core.evaluation import network
-from gpovae_core.evaluation.network import PairStatistics, network_scores, pair_statistics, reachable
+from gpovae_core.evaluation.network import network_scores, reachable
 from tests.conftest import shared_folder
 
 
-def cells(seed: int, controls: int, sizes: list[int], genes: int = 8) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """Values (cells, genes) with every kind of column: untied, negative, half zeros, rounded, constant; cells shuffled."""
+def cells(
+    seed: int, controls: int, sizes: list[int], genes: int = 8
+) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """Values (cells, genes) with every kind of column: untied, negative, half zeros, rounded, constant; cells
+    shuffled.
+    """
     rng = np.random.default_rng(seed)
     names = [f"S{k}" for k in range(len(sizes))]
     labels = np.repeat([keys.CONTROL, *names, "OTHER"], [controls, *sizes, 5]).astype(object)
@@ -36,11 +41,17 @@ def assert_equal_to_scipy(values: np.ndarray, labels: np.ndarray, pairs: PairSta
             test = stats.mannwhitneyu(base[:, j], own[:, j])
             assert pairs.u[i, j] == pytest.approx(test.statistic, abs=1e-9)
             assert pairs.p[i, j] == pytest.approx(test.pvalue, abs=1e-9), (i, j)
-            assert pairs.wasserstein[i, j] == pytest.approx(stats.wasserstein_distance(base[:, j], own[:, j]), abs=1e-9)
-            assert pairs.mean_difference[i, j] == pytest.approx(own[:, j].mean() - base[:, j].mean(), abs=1e-9)
+            assert pairs.wasserstein[i, j] == pytest.approx(
+                stats.wasserstein_distance(base[:, j], own[:, j]), abs=1e-9
+            )
+            assert pairs.mean_difference[i, j] == pytest.approx(
+                own[:, j].mean() - base[:, j].mean(), abs=1e-9
+            )
 
 
-@pytest.mark.parametrize(("controls", "sizes"), [(60, [20, 9, 31]), (40, [1, 2, 8, 9]), (5, [3, 8, 30]), (1, [1, 4]), (8, [8, 9])])
+@pytest.mark.parametrize(
+    ("controls", "sizes"), [(60, [20, 9, 31]), (40, [1, 2, 8, 9]), (5, [3, 8, 30]), (1, [1, 4]), (8, [8, 9])]
+)
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("kind", [np.asarray, sparse.csr_matrix])
 def test_equal_to_scipy_pair_by_pair(controls, sizes, seed, kind):
@@ -56,7 +67,8 @@ def test_by_hand():
     values = np.array([[0.0], [0.0], [1.0], [3.0], [0.0], [2.0]])
     labels = np.array([keys.CONTROL] * 4 + ["A"] * 2, dtype=object)
     pairs = pair_statistics(values, labels, ["A"], ["g"])
-    # controls 0 0 1 3 against 0 0 2 2 (each cell of A counted twice), sorted: |0-0| + |0-0| + |1-2| + |3-2| over 4
+    # controls 0 0 1 3 against 0 0 2 2 (each cell of A counted twice), sorted: |0-0| + |0-0| + |1-2| + |3-2|
+    # over 4
     assert pairs.wasserstein[0, 0] == pytest.approx(0.5)
     # of 8 pairs the control is larger in 1 > 0, 3 > 0, 3 > 2 and equal in two
     assert pairs.u[0, 0] == pytest.approx(4.0)
@@ -69,22 +81,30 @@ def test_parity_with_the_fixture():
     pairs = pair_statistics(fixture["expression"], labels, names[:6], names, control="non-targeting")
     np.testing.assert_allclose(pairs.wasserstein, fixture["wasserstein"], atol=1e-9)
     np.testing.assert_allclose(pairs.u, fixture["U_stat"], atol=1e-9)
-    np.testing.assert_allclose(pairs.p, fixture["p_value"], atol=1e-7)  # stored p values were computed in float32
+    np.testing.assert_allclose(
+        pairs.p, fixture["p_value"], atol=1e-7
+    )  # stored p values were computed in float32
 
     adjacency = np.zeros((9, 9), dtype=bool)
     adjacency[tuple(fixture["edges"].T)] = True
-    among = adjacency[:6] & (np.arange(9) < 6)  # the release scores edges among perturbed genes only, self-loops with them
+    among = adjacency[:6] & (
+        np.arange(9) < 6
+    )  # the release scores edges among perturbed genes only, self-loops with them
     assert int((pairs.p[among] < 0.05).sum()) == int(fixture["true_positives"])
     assert int((pairs.p[among] >= 0.05).sum()) == int(fixture["false_positives"])
     assert pairs.wasserstein[among].mean() == pytest.approx(float(fixture["mean_wasserstein"]), abs=1e-9)
 
-    # the released omission rate divides by pairs it never tested; here every pair without a path is tested, and only those count
+    # the released omission rate divides by pairs it never tested; here every pair without a path is tested,
+    # and only those count
     linked = reachable(adjacency, np.arange(6), hops=3)
     scores = network_scores(pairs, adjacency[:6], linked, np.abs(pairs.mean_difference))
     graph = nx.DiGraph([tuple(edge) for edge in fixture["edges"]])
     graph.add_nodes_from(range(9))
     omitted = [
-        pairs.p[i, j] for i in range(6) for j in range(9) if i != j and j not in nx.single_source_shortest_path_length(graph, i, cutoff=3)
+        pairs.p[i, j]
+        for i in range(6)
+        for j in range(9)
+        if i != j and j not in nx.single_source_shortest_path_length(graph, i, cutoff=3)
     ]
     assert scores.omission_pairs == len(omitted)
     assert scores.omission == pytest.approx(np.mean(np.array(omitted) < 0.05))
@@ -95,7 +115,9 @@ def test_no_distance_to_itself_and_shift_moves_it_by_as_much():
     rng = np.random.default_rng(0)
     base = rng.gamma(1.0, size=(30, 4))
     labels = np.repeat([keys.CONTROL, "SAME", "UP", "DOWN"], 30).astype(object)
-    pairs = pair_statistics(np.vstack([base, base, base + 2.0, base - 2.0]), labels, ["SAME", "UP", "DOWN"], list("abcd"))
+    pairs = pair_statistics(
+        np.vstack([base, base, base + 2.0, base - 2.0]), labels, ["SAME", "UP", "DOWN"], list("abcd")
+    )
     np.testing.assert_allclose(pairs.wasserstein, np.repeat([[0.0], [2.0], [2.0]], 4, axis=1), atol=1e-12)
     np.testing.assert_allclose(pairs.p[0], 1.0)
 
@@ -120,7 +142,12 @@ def test_a_source_without_cells_and_a_screen_without_controls():
     assert not pairs.evaluated[1].any()
     alone = pair_statistics(values, labels, names, [f"g{j}" for j in range(8)], control="nobody")
     assert np.isnan(alone.p).all()
-    assert network_scores(alone, np.ones((1, 8), dtype=bool), np.ones((1, 8), dtype=bool), alone.mean_difference).edges == 0
+    assert (
+        network_scores(
+            alone, np.ones((1, 8), dtype=bool), np.ones((1, 8), dtype=bool), alone.mean_difference
+        ).edges
+        == 0
+    )
 
 
 def test_benjamini_hochberg_over_the_pairs_that_could_be_edges():
@@ -155,14 +182,21 @@ def test_scores_against_a_loop():
     predicted = rng.random(pairs.p.shape) < 0.3
     linked = predicted | (rng.random(pairs.p.shape) < 0.3)
     got = network_scores(pairs, predicted, linked, pairs.mean_difference)
-    edges = [(i, j) for i in range(5) for j in range(8) if predicted[i, j] and pairs.sources[i] != pairs.targets[j]]
+    edges = [
+        (i, j) for i in range(5) for j in range(8) if predicted[i, j] and pairs.sources[i] != pairs.targets[j]
+    ]
     assert got.edges == len(edges)
     assert got.pairs == 38
     assert got.score.mu_wd == pytest.approx(np.mean([pairs.wasserstein[e] for e in edges]))
     assert got.score.bh_share == pytest.approx(np.mean([pairs.adjusted[e] < 0.05 for e in edges]))
     assert got.true_positives == sum(pairs.p[e] < 0.05 for e in edges)
     assert got.true_positives + got.false_positives == got.edges
-    others = [(i, j) for i in range(5) for j in range(8) if not linked[i, j] and pairs.sources[i] != pairs.targets[j]]
+    others = [
+        (i, j)
+        for i in range(5)
+        for j in range(8)
+        if not linked[i, j] and pairs.sources[i] != pairs.targets[j]
+    ]
     assert got.omission_pairs == len(others)
     assert got.omission == pytest.approx(np.mean([pairs.p[o] < 0.05 for o in others]))
 
@@ -172,7 +206,15 @@ def test_an_empty_network_has_no_scores():
     nothing = np.zeros(pairs.p.shape, dtype=bool)
     got = network_scores(pairs, nothing, nothing, pairs.mean_difference)
     assert got.edges == 0
-    assert np.isnan([got.score.mu_wd, got.score.bh_share, got.random.mu_wd, got.random_spread.mu_wd, got.mean_difference.mu_wd]).all()
+    assert np.isnan(
+        [
+            got.score.mu_wd,
+            got.score.bh_share,
+            got.random.mu_wd,
+            got.random_spread.mu_wd,
+            got.mean_difference.mu_wd,
+        ]
+    ).all()
     assert got.omission == pytest.approx((pairs.p[pairs.evaluated] < 0.05).mean())
 
 

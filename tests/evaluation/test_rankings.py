@@ -6,14 +6,22 @@ import pytest
 from scipy import sparse, stats
 
 from gpovae_core import keys
-from gpovae_core.data.effects import average_effects, log_expression
-from gpovae_core.evaluation.network import pair_statistics
-from gpovae_core.evaluation.rankings import direct_effects, gene_correlation, mann_whitney_order, training_rankings
+from gpovae_core.data.expression import log_expression
+from gpovae_core.effects.averages import average_effects
+from gpovae_core.effects.pairs import pair_statistics
+from gpovae_core.evaluation.rankings import (
+    direct_effects,
+    gene_correlation,
+    mann_whitney_order,
+    training_rankings,
+)
 from tests.evaluation.conftest import EXTENDED, PERTURBED, UNMEASURED
 
 
 def linear_network(n: int = 8, seed: int = 0, cycles: bool = True) -> tuple[pd.DataFrame, np.ndarray]:
-    """Total effects of a linear network with cycles, every perturbed gene held at its own change, and the direct effects behind them."""
+    """Total effects of a linear network with cycles, every perturbed gene held at its own change, and the
+    direct effects behind them.
+    """
     rng = np.random.default_rng(seed)
     inner = np.where(rng.random((n, n)) < 0.3, rng.normal(0, 0.5, size=(n, n)), 0.0)
     np.fill_diagonal(inner, 0.0)
@@ -55,7 +63,9 @@ def test_gene_correlation_is_that_of_numpy():
 def test_mann_whitney_order_goes_by_p():
     rng = np.random.default_rng(2)
     labels = np.repeat([keys.CONTROL, "A", "B"], [80, 40, 40]).astype(object)
-    cells = sparse.csr_matrix(rng.poisson(2.0, size=(160, 15)) + (labels == "A")[:, None] * np.arange(15) * 0.3)
+    cells = sparse.csr_matrix(
+        rng.poisson(2.0, size=(160, 15)) + (labels == "A")[:, None] * np.arange(15) * 0.3
+    )
     pairs = pair_statistics(cells, labels, ["A", "B"], [f"g{i}" for i in range(15)])
     order = mann_whitney_order(pairs)
     assert stats.spearmanr(order.ravel(), pairs.p.ravel()).statistic == pytest.approx(-1.0, abs=1e-3)

@@ -12,8 +12,9 @@ from scipy import stats
 
 from gpovae_core import keys
 from gpovae_core.config import EvaluationSettings
-from gpovae_core.data.effects import average_effects, log_expression
+from gpovae_core.data.expression import log_expression
 from gpovae_core.data.schema import Panel, PanelData, PreparedCells
+from gpovae_core.effects.averages import average_effects
 from gpovae_core.errors import QueryError
 from gpovae_core.evaluation.report import SCORES, effects_table, evaluate, evaluate_edges, held_out_pairs
 from tests.evaluation.conftest import EDGES, EXTENDED, PERTURBED, UNMEASURED, build_screen, true_network
@@ -49,7 +50,18 @@ def test_the_report_has_the_names_that_scripts_rely_on(report):
             assert key in section
         assert set(section["per_perturbation"][0]) == {"perturbation", "cells", "rho", "ceiling"}
         assert set(section["per_perturbation"][0]["rho"]) == {"model", "train_mean"}
-    wanted = {"threshold", "edges", "pairs", "mu_wd", "for", "for_pairs", "bh_share", "at_same_edges", "edges_total", "self_loops"}
+    wanted = {
+        "threshold",
+        "edges",
+        "pairs",
+        "mu_wd",
+        "for",
+        "for_pairs",
+        "bh_share",
+        "at_same_edges",
+        "edges_total",
+        "self_loops",
+    }
     assert wanted <= set(report["network"])
     for baseline in ("random", "mean_difference"):
         assert {"mu_wd", "bh_share"} <= set(report["network"]["at_same_edges"][baseline])
@@ -59,7 +71,9 @@ def test_the_report_has_the_names_that_scripts_rely_on(report):
 def test_scoring_says_what_it_does_and_changes_nothing_by_it(screen, report):
     told = []
     weights = np.where(true_network(screen.panel), 0.9, 0.1)
-    again = evaluate(screen, prediction(screen), weights, SETTINGS, progress=lambda what, share: told.append((what, share)))
+    again = evaluate(
+        screen, prediction(screen), weights, SETTINGS, progress=lambda what, share: told.append((what, share))
+    )
     assert again == report
     assert len(told) > 3
     assert len({what for what, _ in told}) == len(told)
@@ -71,14 +85,22 @@ def test_response_numbers_against_the_definitions(screen, report):
     held_out = screen.where(splits=keys.HELD_OUT)
     table = np.log2(1 + 1e4 * screen.counts.toarray() / screen.library_size[:, None])
     observed = np.stack(
-        [table[held_out & (screen.labels == p)].mean(0) - table[held_out & (screen.labels == keys.CONTROL)].mean(0) for p in PERTURBED]
+        [
+            table[held_out & (screen.labels == p)].mean(0)
+            - table[held_out & (screen.labels == keys.CONTROL)].mean(0)
+            for p in PERTURBED
+        ]
     )
     section = report["response"]["test"]
     predicted = prediction(screen).loc[list(PERTURBED)].to_numpy()
-    assert section["ate_rho"]["model"] == pytest.approx(stats.pearsonr(observed.ravel(), predicted.ravel()).statistic)
+    assert section["ate_rho"]["model"] == pytest.approx(
+        stats.pearsonr(observed.ravel(), predicted.ravel()).statistic
+    )
     assert section["perturbations"] == 6
     assert section["cells"] == int((held_out & (screen.labels != keys.CONTROL)).sum())
-    assert section["per_perturbation"][2]["rho"]["model"] == pytest.approx(stats.pearsonr(observed[2], predicted[2]).statistic)
+    assert section["per_perturbation"][2]["rho"]["model"] == pytest.approx(
+        stats.pearsonr(observed[2], predicted[2]).statistic
+    )
     assert section["ate_rho"]["no_effect"] is None
     assert section["r2"]["no_effect"] <= 0
     assert section["ate_rho"]["train_mean"] > section["ate_rho"]["perturbation_mean"]
@@ -92,13 +114,20 @@ def test_the_held_out_reference_holds_no_training_cells(screen, report):
     counts = scrambled.X.toarray()
     counts[training] = np.random.default_rng(0).permutation(counts[training], axis=1)
     scrambled.X = type(scrambled.X)(counts)
-    other = evaluate(replace(screen, cells=scrambled), prediction(screen), np.where(true_network(screen.panel), 0.9, 0.1), SETTINGS)
+    other = evaluate(
+        replace(screen, cells=scrambled),
+        prediction(screen),
+        np.where(true_network(screen.panel), 0.9, 0.1),
+        SETTINGS,
+    )
     assert other["network"]["mu_wd"] == pytest.approx(report["network"]["mu_wd"], abs=1e-12)
     assert other["network"]["for"] == report["network"]["for"]
     one, two = report["response"], other["response"]
     assert two["test"]["ate_rho"]["model"] == pytest.approx(one["test"]["ate_rho"]["model"], abs=1e-12)
     assert two["test"]["ate_rho"]["ceiling"] == pytest.approx(one["test"]["ate_rho"]["ceiling"], abs=1e-12)
-    assert two["test"]["ate_rho"]["train_mean"] != pytest.approx(one["test"]["ate_rho"]["train_mean"], abs=1e-3)
+    assert two["test"]["ate_rho"]["train_mean"] != pytest.approx(
+        one["test"]["ate_rho"]["train_mean"], abs=1e-3
+    )
     assert two["all"]["ate_rho"]["model"] != pytest.approx(one["all"]["ate_rho"]["model"], abs=1e-3)
 
 
@@ -108,7 +137,9 @@ def test_network_numbers_against_scipy_and_networkx(screen, report):
     column = {gene: i for i, gene in enumerate(screen.cells.var_names)}
 
     def samples(source: str, target: str) -> tuple[np.ndarray, np.ndarray]:
-        one, two = (table[held_out & (screen.labels == label), column[target]] for label in (keys.CONTROL, source))
+        one, two = (
+            table[held_out & (screen.labels == label), column[target]] for label in (keys.CONTROL, source)
+        )
         return one, two
 
     targets = [g for g in (*PERTURBED, *EXTENDED) if g in column]
@@ -123,12 +154,17 @@ def test_network_numbers_against_scipy_and_networkx(screen, report):
     assert network["pairs"] == len(pairs)
     assert network["edges"] == sum(edges) == 5  # VIA0 -> PERT3 has no cells: VIA0 was never perturbed
     assert network["edges_total"] == 6
-    assert network["mu_wd"] == pytest.approx(np.mean([stats.wasserstein_distance(*samples(*e)) for e in np.array(pairs)[edges]]))
+    assert network["mu_wd"] == pytest.approx(
+        np.mean([stats.wasserstein_distance(*samples(*e)) for e in np.array(pairs)[edges]])
+    )
     assert network["bh_share"] == pytest.approx((adjusted[edges] < 0.05).mean())
     assert network["for_pairs"] == omitted.sum()
     assert network["for"] == pytest.approx((p[omitted] < 0.05).mean())
     assert network["true_positives"] + network["false_positives"] == 5
-    assert network["mu_wd"] > network["at_same_edges"]["random"]["mu_wd"] + 2 * network["at_same_edges"]["random"]["mu_wd_sd"]
+    assert (
+        network["mu_wd"]
+        > network["at_same_edges"]["random"]["mu_wd"] + 2 * network["at_same_edges"]["random"]["mu_wd_sd"]
+    )
 
 
 def test_the_omission_rate_looks_at_the_network(screen, report):
@@ -174,9 +210,17 @@ def renamed(prepared: PreparedCells, names: dict[str, str]) -> PreparedCells:
     cells.var_names = [names.get(g, g) for g in cells.var_names]
     cells.obs[keys.PERTURBATION] = [names.get(label, label) for label in prepared.labels]
     data = prepared.panel.data
-    perturbed, extended = (tuple(sorted(names[g] for g in group)) for group in (data.perturbed, data.extended))
+    perturbed, extended = (
+        tuple(sorted(names[g] for g in group)) for group in (data.perturbed, data.extended)
+    )
     measured = {names[g] for g in data.measured}
-    panel = Panel(PanelData(perturbed=perturbed, extended=extended, measured=tuple(g for g in (*perturbed, *extended) if g in measured)))
+    panel = Panel(
+        PanelData(
+            perturbed=perturbed,
+            extended=extended,
+            measured=tuple(g for g in (*perturbed, *extended) if g in measured),
+        )
+    )
     return PreparedCells(cells=cells, panel=panel, report=prepared.report)
 
 
@@ -209,7 +253,9 @@ def test_names_decide_not_positions(screen, report):
     got = evaluate(other, predicted, weights, SETTINGS)
     assert_alike(got["network"], report["network"])
     for key in ("model", "train_mean", "perturbation_mean"):
-        assert got["response"]["test"]["ate_rho"][key] == pytest.approx(report["response"]["test"]["ate_rho"][key])
+        assert got["response"]["test"]["ate_rho"][key] == pytest.approx(
+            report["response"]["test"]["ate_rho"][key]
+        )
 
 
 def test_threshold(screen):
@@ -258,7 +304,13 @@ def test_what_is_missing_is_said(screen):
     notes = " ".join(got["notes"])
     assert "no prediction for PERT3" in notes
     assert "No held-out cells of their own, so their edges are not scored: PERT1" in notes
-    assert [row["perturbation"] for row in got["response"]["test"]["per_perturbation"]] == ["PERT0", "PERT2", "PERT3", "PERT4", "PERT5"]
+    assert [row["perturbation"] for row in got["response"]["test"]["per_perturbation"]] == [
+        "PERT0",
+        "PERT2",
+        "PERT3",
+        "PERT4",
+        "PERT5",
+    ]
     assert got["response"]["test"]["per_perturbation"][2]["rho"]["model"] is None
     with pytest.raises(ValueError, match=r"lacks 1 measured genes, .*VIA0"):
         evaluate(screen, prediction(screen).drop(columns="VIA0"), np.zeros((9, 9)), SETTINGS)
@@ -269,7 +321,12 @@ def test_without_held_out_cells_nothing_is_made_up(screen):
     cells.obs[keys.SPLIT] = keys.TRAIN
     got = evaluate(replace(screen, cells=cells), prediction(screen), np.full((9, 9), 0.9), SETTINGS)
     section = got["response"]["test"]
-    assert (section["perturbations"], section["cells"], section["split_half"], section["per_perturbation"]) == (0, 0, None, [])
+    assert (
+        section["perturbations"],
+        section["cells"],
+        section["split_half"],
+        section["per_perturbation"],
+    ) == (0, 0, None, [])
     assert set(section["ate_rho"].values()) == {None}
     assert (got["network"]["edges"], got["network"]["pairs"], got["network"]["for"]) == (0, 0, None)
     assert json.dumps(got, allow_nan=False)
@@ -311,11 +368,15 @@ def test_effects_table_round_trip(mixed, tmp_path):
     assert set(back.layers) == {*layers, *map(keys.standard_error, layers)}
     reference = average_effects(mixed, keys.HELD_OUT)
     np.testing.assert_allclose(back.layers[keys.OBSERVED_TEST], reference.mean, rtol=1e-5, atol=1e-6)
-    np.testing.assert_allclose(back.layers[keys.standard_error(keys.OBSERVED_TEST)], reference.standard_error, rtol=1e-5)
+    np.testing.assert_allclose(
+        back.layers[keys.standard_error(keys.OBSERVED_TEST)], reference.standard_error, rtol=1e-5
+    )
     assert list(back.obs[keys.cell_count(keys.OBSERVED_TEST)]) == list(reference.cells)
     assert back.obs.loc["PERT4", keys.cell_count(keys.OBSERVED_TRAIN)] == 0
     assert np.isnan(back["PERT4"].layers[keys.OBSERVED_TRAIN]).all()
     assert np.isnan(back["PERT1"].layers[keys.PREDICTED]).all()
     gene = EXTENDED[0]
-    assert back["PERT0", gene].layers[keys.PREDICTED].item() == pytest.approx(predicted.loc["PERT0", gene], rel=1e-5)
+    assert back["PERT0", gene].layers[keys.PREDICTED].item() == pytest.approx(
+        predicted.loc["PERT0", gene], rel=1e-5
+    )
     assert UNMEASURED not in back.var_names

@@ -42,8 +42,8 @@ def test_parity_with_the_released_metrics():
 
 
 def test_the_top_50_of_the_fixture_was_filled_by_chance():
-    # its observed rows have 30 to 39 effects other than zero: the rest of a top 50 is whatever the sort left there,
-    # and the stored 0.446 is one of many values that breaking the ties gives
+    # its observed rows have 30 to 39 effects other than zero: the rest of a top 50 is whatever the sort left
+    # there, and the stored 0.446 is one of many values that breaking the ties gives
     fixture = np.load(shared_folder("fixtures") / "ate_metrics.npz")
     truth, guess = fixture["data_ate"].astype(float), fixture["model_ate"]
     assert (np.count_nonzero(truth, axis=1) < 50).all()
@@ -85,21 +85,38 @@ def test_by_hand():
     np.testing.assert_allclose(response.pearson_rows(truth, guess), [np.sqrt(3) / 2, -0.5])
     # the largest effect is shared in the first row and not in the second
     assert response.jaccard_top(truth, guess, 1) == pytest.approx(0.5)
-    # two of three genes, in the first row only (the second has one effect): {1, 2} and {0, 2}, as ties go to the earlier gene
+    # two of three genes, in the first row only (the second has one effect): {1, 2} and {0, 2}, as ties go to
+    # the earlier gene
     assert response.jaccard_top(truth, guess, 2) == pytest.approx(1 / 3)
 
 
 def test_the_seven_scores_are_seven_numbers():
     # in the released code four names always held the same number
     got = response.response_scores(*effects())
-    numbers = [got.ate_rho, got.r2, got.ate_rho_top20, got.r2_top20, got.jaccard_top20, got.jaccard_top50, got.median_rho]
+    numbers = [
+        got.ate_rho,
+        got.r2,
+        got.ate_rho_top20,
+        got.r2_top20,
+        got.jaccard_top20,
+        got.jaccard_top50,
+        got.median_rho,
+    ]
     assert len({round(x, 6) for x in numbers}) == 7
 
 
 def test_perfect_prediction():
     truth, _ = effects()
     got = response.response_scores(truth, truth)
-    for name in ("ate_rho", "r2", "ate_rho_top20", "r2_top20", "jaccard_top20", "jaccard_top50", "median_rho"):
+    for name in (
+        "ate_rho",
+        "r2",
+        "ate_rho_top20",
+        "r2_top20",
+        "jaccard_top20",
+        "jaccard_top50",
+        "median_rho",
+    ):
         assert getattr(got, name) == pytest.approx(1.0), name
 
 
@@ -121,7 +138,15 @@ def test_order_of_genes_and_perturbations_does_not_matter(seed):
     rows, columns = rng.permutation(6), rng.permutation(90)
     one = response.response_scores(truth, guess)
     two = response.response_scores(truth[rows][:, columns], guess[rows][:, columns])
-    for name in ("ate_rho", "r2", "ate_rho_top20", "r2_top20", "jaccard_top20", "jaccard_top50", "median_rho"):
+    for name in (
+        "ate_rho",
+        "r2",
+        "ate_rho_top20",
+        "r2_top20",
+        "jaccard_top20",
+        "jaccard_top50",
+        "median_rho",
+    ):
         assert getattr(two, name) == pytest.approx(getattr(one, name), abs=1e-9), name
     np.testing.assert_allclose(two.rho, one.rho[rows], atol=1e-9)
 
@@ -129,7 +154,9 @@ def test_order_of_genes_and_perturbations_does_not_matter(seed):
 def test_no_effect_has_an_r2_but_no_correlation_and_no_overlap():
     truth, _ = effects()
     got = response.response_scores(truth, np.zeros_like(truth))
-    assert np.isnan([got.ate_rho, got.ate_rho_top20, got.jaccard_top20, got.jaccard_top50, got.median_rho]).all()
+    assert np.isnan(
+        [got.ate_rho, got.ate_rho_top20, got.jaccard_top20, got.jaccard_top50, got.median_rho]
+    ).all()
     assert got.r2 == pytest.approx(r2_score(truth.ravel(), np.zeros(truth.size)))
 
 
@@ -161,6 +188,8 @@ def test_nothing_to_compare():
 
 def test_overlap_needs_more_genes_than_it_picks_and_that_many_effects():
     truth, guess = effects(genes=50)
-    assert np.isnan(response.jaccard_top(truth, guess, 50))  # all genes against all genes would be 1 for any prediction
+    assert np.isnan(
+        response.jaccard_top(truth, guess, 50)
+    )  # all genes against all genes would be 1 for any prediction
     guess[0, 10:] = 0.0  # ten effects cannot fill a list of twenty
     assert response.jaccard_top(truth, guess, 20) == response.jaccard_top(truth[1:], guess[1:], 20)

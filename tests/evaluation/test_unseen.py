@@ -1,4 +1,6 @@
-"""Whole perturbations held out: nothing of them is left to learn from, and the network alone beats the mean where a path leads there."""
+"""Whole perturbations held out: nothing of them is left to learn from, and the network alone beats the mean
+where a path leads there.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +8,19 @@ import numpy as np
 import pytest
 
 from gpovae_core import keys
-from gpovae_core.data.effects import average_effects
 from gpovae_core.data.schema import PreparedCells
+from gpovae_core.effects.averages import average_effects
 from gpovae_core.errors import QueryError
 from gpovae_core.evaluation.response import pearson
-from gpovae_core.evaluation.unseen import METHODS, Predicted, candidates, draw_held_out, hold_out, predict_held_out, scores
+from gpovae_core.evaluation.unseen import (
+    METHODS,
+    Predicted,
+    candidates,
+    draw_held_out,
+    hold_out,
+    predict_held_out,
+    scores,
+)
 from tests.test_unseen import SETTINGS, chains
 from tests.toy import toy_cells
 
@@ -92,11 +102,35 @@ def test_scores_are_those_of_the_formulas_and_undefined_ones_are_null() -> None:
     observed = rng.normal(size=(3, 9))
     observed[0, 2] = np.nan
     made = {method: rng.normal(size=(3, 9)) for method in METHODS} | {"no_effect": np.zeros((3, 9))}
-    found = scores(Predicted(("A", "B", "C"), np.array([0, 0, 1]), np.full(3, 50), observed, made, np.array([2, 0, 0]), np.full(3, 0.9)))
+    found = scores(
+        Predicted(
+            ("A", "B", "C"),
+            np.array([0, 0, 1]),
+            np.full(3, 50),
+            observed,
+            made,
+            np.array([2, 0, 0]),
+            np.full(3, 0.9),
+        )
+    )
     known = np.isfinite(observed)
-    assert found["pooled"]["rho"]["network"] == pytest.approx(pearson(observed[known], made["network"][known]))
-    assert found["pooled"]["rmse"]["network"] == pytest.approx(np.sqrt(((observed - made["network"])[known] ** 2).mean()))
+    assert found["pooled"]["rho"]["network"] == pytest.approx(
+        pearson(observed[known], made["network"][known])
+    )
+    assert found["pooled"]["rmse"]["network"] == pytest.approx(
+        np.sqrt(((observed - made["network"])[known] ** 2).mean())
+    )
     assert found["pooled"]["rho"]["no_effect"] is None
     assert (found["with_known_path"]["perturbations"], found["pooled"]["perturbations"]) == (1, 3)
-    nothing = scores(Predicted(("A",), np.zeros(1), np.ones(1), observed[:1], {k: v[:1] for k, v in made.items()}, np.zeros(1), np.ones(1)))
+    nothing = scores(
+        Predicted(
+            ("A",),
+            np.zeros(1),
+            np.ones(1),
+            observed[:1],
+            {k: v[:1] for k, v in made.items()},
+            np.zeros(1),
+            np.ones(1),
+        )
+    )
     assert nothing["with_known_path"]["rho"]["network"] is None

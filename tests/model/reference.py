@@ -1,4 +1,6 @@
-"""Formulas written a second time, plainly, in float64 where it matters; and the released code's mistakes, to tell them apart."""
+"""Formulas written a second time, plainly, in float64 where it matters; and the released code's mistakes, to
+tell them apart.
+"""
 
 from __future__ import annotations
 

@@ -21,26 +21,34 @@ def random_matrix(n: int, seed: int = 0) -> np.ndarray:
 def test_paper_series_against_powers(hops):
     w, n = random_matrix(7), 7
     coefficients = [1.0, *(1 / (k * n ** (k - 1)) for k in range(2, hops + 1))]
-    np.testing.assert_allclose(influence(w, hop_series("paper", n, hops)), influence_by_powers(w, coefficients), rtol=1e-12)
+    np.testing.assert_allclose(
+        influence(w, hop_series("paper", n, hops)), influence_by_powers(w, coefficients), rtol=1e-12
+    )
 
 
 @pytest.mark.parametrize("hops", [1, 2, 5])
 def test_released_series_against_powers(hops):
     a, n = random_matrix(6) - 0.5, 6
     coefficients = [1 / n**k for k in range(hops + 1)]
-    np.testing.assert_allclose(influence(a, hop_series("released", n, hops)), influence_by_powers(a, coefficients), rtol=1e-12)
+    np.testing.assert_allclose(
+        influence(a, hop_series("released", n, hops)), influence_by_powers(a, coefficients), rtol=1e-12
+    )
 
 
 @pytest.mark.parametrize("hops", [1, 2, 5])
 def test_literal_paper_series_against_powers(hops):
     w, n = random_matrix(6), 6
     coefficients = [1.0, *(1 / (k * n) for k in range(2, hops + 1))]
-    np.testing.assert_allclose(influence(w, literal_paper_series(n, hops)), influence_by_powers(w, coefficients), rtol=1e-12)
+    np.testing.assert_allclose(
+        influence(w, literal_paper_series(n, hops)), influence_by_powers(w, coefficients), rtol=1e-12
+    )
 
 
 def test_both_paper_series_agree_up_to_two_hops():
     w = random_matrix(9)
-    np.testing.assert_allclose(influence(w, hop_series("paper", 9, 2)), influence(w, literal_paper_series(9, 2)), rtol=1e-12)
+    np.testing.assert_allclose(
+        influence(w, hop_series("paper", 9, 2)), influence(w, literal_paper_series(9, 2)), rtol=1e-12
+    )
 
 
 def test_every_hop_of_the_paper_series_is_bounded_by_one_over_k():
@@ -53,7 +61,12 @@ def test_every_hop_of_the_paper_series_is_bounded_by_one_over_k():
 
 
 @settings(deadline=None, max_examples=30)
-@given(n=st.integers(1, 8), hops=st.integers(1, 6), kind=st.sampled_from(["paper", "released"]), seed=st.integers(0, 99))
+@given(
+    n=st.integers(1, 8),
+    hops=st.integers(1, 6),
+    kind=st.sampled_from(["paper", "released"]),
+    seed=st.integers(0, 99),
+)
 def test_rows_are_rows_and_combinations_add_up(n, hops, kind, seed):
     w = random_matrix(n, seed)
     series = hop_series(kind, n, hops)
@@ -78,9 +91,17 @@ def test_torch_and_numpy_agree_in_value_and_torch_has_the_gradient_of_the_powers
 def test_fixture_of_the_released_formulas():
     fixture = np.load(shared_folder("fixtures") / "khop.npz")
     logits, probabilities = fixture["A_logits"], fixture["A_probs"]
-    np.testing.assert_allclose(influence(logits, hop_series("released", 8, 5)), fixture["S_code_logits"], rtol=1e-9)
+    np.testing.assert_allclose(
+        influence(logits, hop_series("released", 8, 5)), fixture["S_code_logits"], rtol=1e-9
+    )
     for hops in range(1, 5):
-        np.testing.assert_allclose(influence(logits, hop_series("released", 8, hops)), fixture[f"S_code_logits_hop{hops}"], rtol=1e-9)
+        np.testing.assert_allclose(
+            influence(logits, hop_series("released", 8, hops)), fixture[f"S_code_logits_hop{hops}"], rtol=1e-9
+        )
     for hops in range(1, 7):
-        np.testing.assert_allclose(influence(logits, literal_paper_series(8, hops)), fixture[f"T_paper_K{hops}"], rtol=1e-9)
-    np.testing.assert_allclose(influence(probabilities, literal_paper_series(8, 5)), fixture["T_paper_probs_K5"], rtol=1e-9)
+        np.testing.assert_allclose(
+            influence(logits, literal_paper_series(8, hops)), fixture[f"T_paper_K{hops}"], rtol=1e-9
+        )
+    np.testing.assert_allclose(
+        influence(probabilities, literal_paper_series(8, 5)), fixture["T_paper_probs_K5"], rtol=1e-9
+    )

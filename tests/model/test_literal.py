@@ -1,4 +1,6 @@
-"""The step that is used against the formulas as they stand, with the same random numbers: the same loss, the same gradients."""
+"""The step that is used against the formulas as they stand, with the same random numbers: the same loss, the
+same gradients.
+"""
 
 from __future__ import annotations
 
@@ -21,8 +23,16 @@ from gpovae_core.model.products import products
 
 PRESETS = ("released", "paper", "evidence")
 SIZES = {
-    "small": (Size(5, 6, 20), 60, {"latent": 4, "decoder_width": 16, "basal_width": 16, "embedding_width": 16}),
-    "middle": (Size(20, 20, 150), 150, {"latent": 16, "decoder_width": 64, "basal_width": 32, "embedding_width": 48}),
+    "small": (
+        Size(5, 6, 20),
+        60,
+        {"latent": 4, "decoder_width": 16, "basal_width": 16, "embedding_width": 16},
+    ),
+    "middle": (
+        Size(20, 20, 150),
+        150,
+        {"latent": 16, "decoder_width": 64, "basal_width": 32, "embedding_width": 48},
+    ),
     "large": (Size(60, 90, 600), 256, {"latent": 32}),
 }
 
@@ -46,13 +56,18 @@ def problem(preset: str, size: str = "small", particles: int = 2, **screen: Any)
     torch.manual_seed(0)
     model = GpoVae(settings.model, len(prepared.panel), prepared.cells.n_vars)
     constants = training_constants(prepared)
-    model.set_count_statistics(torch.tensor(constants.log_mean, dtype=torch.float32), torch.tensor(constants.log_std, dtype=torch.float32))
+    model.set_count_statistics(
+        torch.tensor(constants.log_mean, dtype=torch.float32),
+        torch.tensor(constants.log_std, dtype=torch.float32),
+    )
     model.guide.mask_logits.data.normal_()
     model.decoder.log_concentration.data.normal_(1.0)
     if model.decoder.influence is not None:
         model.decoder.influence.normal_(0.0, 0.3)
     weights = PlateWeights.from_constants(constants, settings.loss.balance_artifacts)
-    dataset = CellBatches(prepared, (keys.TRAIN,), counterfactual_profiles(prepared, settings.loss.counterfactual_cells, 0))
+    dataset = CellBatches(
+        prepared, (keys.TRAIN,), counterfactual_profiles(prepared, settings.loss.counterfactual_cells, 0)
+    )
     measured = torch.from_numpy(np.flatnonzero(prepared.panel.is_measured))
     return Problem(settings, prepared, dataset, model, weights, measured)
 
@@ -74,7 +89,11 @@ def assert_same(given: Problem, positions: list[int], kl_scale: float = 1.0) -> 
     total = torch.stack([torch.as_tensor(value) for value in plain.values()]).sum()
     for name, value in plain.items():
         torch.testing.assert_close(
-            getattr(terms, name), torch.as_tensor(value), rtol=1e-5, atol=1e-6, msg=lambda m, name=name: f"{name}: {m}"
+            getattr(terms, name),
+            torch.as_tensor(value),
+            rtol=1e-5,
+            atol=1e-6,
+            msg=lambda m, name=name: f"{name}: {m}",
         )
     torch.testing.assert_close(terms.total, total, rtol=1e-6, atol=0.0)
 
@@ -123,22 +142,35 @@ def test_odd_batches(preset: str, case: str) -> None:
     if case == "unmeasured":
         assert not given.prepared.panel.is_measured[0]
         chosen |= labels == keys.CONTROL
-    assert_same(given, np.flatnonzero(chosen).tolist(), kl_scale=0.3 if case == "growing divergences" else 1.0)
+    assert_same(
+        given, np.flatnonzero(chosen).tolist(), kl_scale=0.3 if case == "growing divergences" else 1.0
+    )
 
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_shortened_factors_change_little(preset: str) -> None:
-    """bf16 keeps 8 bits of every factor, where the hardware has it: the loss to 1 %, all gradients together to 10 %."""
+    """bf16 keeps 8 bits of every factor, where the hardware has it: the loss to 1 %, all gradients together
+    to 10 %.
+    """
     given = problem(preset, "large")
     positions = list(range(256))
     batch = given.dataset.__getitems__(positions)
     found = []
     for precision in ("float32", "bf16"):
-        draws = Draws.fresh(given.model, given.settings.training.particles, len(positions), torch.Generator().manual_seed(1))
+        draws = Draws.fresh(
+            given.model, given.settings.training.particles, len(positions), torch.Generator().manual_seed(1)
+        )
         with products(precision):
             inference = given.model.infer(batch, *draws.of_rows(batch.rows), draws.basal)
-            total = loss_terms(given.model, batch, inference, given.weights, given.measured, given.settings.loss).total
-            found.append((float(total.detach()), torch.cat([g.flatten() for g in gradients(given.model, total).values()])))
+            total = loss_terms(
+                given.model, batch, inference, given.weights, given.measured, given.settings.loss
+            ).total
+            found.append(
+                (
+                    float(total.detach()),
+                    torch.cat([g.flatten() for g in gradients(given.model, total).values()]),
+                )
+            )
     (loss, gradient), (short_loss, short_gradient) = found
     assert short_loss == pytest.approx(loss, rel=1e-2)
     assert (short_gradient - gradient).norm() <= 0.1 * gradient.norm()

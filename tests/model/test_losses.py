@@ -1,4 +1,6 @@
-"""Every term of the loss against an independent float64 formula; and the mistakes of the released code, each caught by a test."""
+"""Every term of the loss against an independent float64 formula; and the mistakes of the released code, each
+caught by a test.
+"""
 
 from __future__ import annotations
 
@@ -82,7 +84,9 @@ def make_model(seed: int = 0) -> GpoVae:
     return model
 
 
-def plate(cells_per_gene: list[float], failing: int = 2, cells: int = 10, balance: bool = True) -> PlateWeights:
+def plate(
+    cells_per_gene: list[float], failing: int = 2, cells: int = 10, balance: bool = True
+) -> PlateWeights:
     constants = TrainingConstants(np.array(cells_per_gene), failing, cells, np.zeros(GENES), np.ones(GENES))
     return PlateWeights.from_constants(constants, balance)
 
@@ -95,17 +99,25 @@ BATCH = ([one_hot(), one_hot(0), one_hot(1), one_hot(0, 2)], [0, 1, 1, 2, 3, 0],
 def test_gamma_poisson_against_scipy(concentration, mean):
     counts = np.arange(40.0)
     ours = gamma_poisson_log_prob(
-        torch.tensor(counts), torch.tensor(mean, dtype=torch.float64), torch.tensor(concentration, dtype=torch.float64)
+        torch.tensor(counts),
+        torch.tensor(mean, dtype=torch.float64),
+        torch.tensor(concentration, dtype=torch.float64),
     )
-    np.testing.assert_allclose(ours, stats.nbinom.logpmf(counts, concentration, concentration / (concentration + mean)), rtol=1e-10)
+    np.testing.assert_allclose(
+        ours, stats.nbinom.logpmf(counts, concentration, concentration / (concentration + mean)), rtol=1e-10
+    )
 
 
 def test_gamma_poisson_fixture():
-    fixture = {k: torch.as_tensor(v) for k, v in np.load(shared_folder("fixtures") / "gamma_poisson.npz").items()}
+    fixture = {
+        k: torch.as_tensor(v) for k, v in np.load(shared_folder("fixtures") / "gamma_poisson.npz").items()
+    }
     x = next(v for k, v in fixture.items() if k.lower() in {"x", "counts"})
     library = next(v for k, v in fixture.items() if k.startswith("library"))
     share = torch.softmax(fixture["logits"].double(), dim=-1)
-    ours = gamma_poisson_log_prob(x.double(), share * library.double().reshape(-1, 1) + MEAN_FLOOR, fixture["concentration"].double())
+    ours = gamma_poisson_log_prob(
+        x.double(), share * library.double().reshape(-1, 1) + MEAN_FLOOR, fixture["concentration"].double()
+    )
     torch.testing.assert_close(ours.sum(-1), fixture["log_prob_f64"].double().sum(-1), rtol=1e-6, atol=1e-6)
 
 
@@ -114,7 +126,10 @@ def test_mean_log_prob_is_the_formula_with_its_gradients(monkeypatch, chunk):
     monkeypatch.setattr(likelihood, "CHUNK", chunk)
     torch.manual_seed(0)
     hidden = torch.randn(2, 7, 3, dtype=torch.float64, requires_grad=True)
-    head, concentration = torch.nn.Linear(3, 5).double(), torch.randn(5, dtype=torch.float64, requires_grad=True)
+    head, concentration = (
+        torch.nn.Linear(3, 5).double(),
+        torch.randn(5, dtype=torch.float64, requires_grad=True),
+    )
     counts = torch.poisson(torch.full((7, 5), 1.5, dtype=torch.float64))
     library, weight = counts.sum(1) + 1, torch.rand(7, dtype=torch.float64)
     shift, group = torch.randn(4, 5, dtype=torch.float64), torch.tensor([0, 3, 3, 1, 0, 2, 3])
@@ -124,7 +139,9 @@ def test_mean_log_prob_is_the_formula_with_its_gradients(monkeypatch, chunk):
     plain = (gamma_poisson_log_prob(counts, mean, concentration.exp()).sum(-1) * weight).mean()
     torch.testing.assert_close(fused, plain)
     wanted = [hidden, *head.parameters(), concentration]
-    for ours, theirs in zip(torch.autograd.grad(3 * fused, wanted), torch.autograd.grad(3 * plain, wanted), strict=True):
+    for ours, theirs in zip(
+        torch.autograd.grad(3 * fused, wanted), torch.autograd.grad(3 * plain, wanted), strict=True
+    ):
         torch.testing.assert_close(ours, theirs)
 
 
@@ -148,7 +165,9 @@ def test_log_ratios_against_torch():
     rng = torch.Generator().manual_seed(1)
     posterior = Normal(torch.randn(6, generator=rng), torch.rand(6, generator=rng) + 0.1)
     sample = torch.randn(6, generator=rng)
-    expected = TorchNormal(0.0, 1.0).log_prob(sample) - TorchNormal(posterior.mean, posterior.std).log_prob(sample)
+    expected = TorchNormal(0.0, 1.0).log_prob(sample) - TorchNormal(posterior.mean, posterior.std).log_prob(
+        sample
+    )
     torch.testing.assert_close(standard_normal_log_ratio(sample, posterior), expected.sum(-1))
     logits, drawn = torch.randn(6, generator=rng), torch.tensor([0.0, 1, 1, 0, 1, 0])
     expected = Bernoulli(torch.tensor(0.3)).log_prob(drawn) - Bernoulli(logits=logits).log_prob(drawn)
@@ -172,7 +191,9 @@ def test_block_linear_is_a_linear_layer_on_the_concatenation():
     a, b = torch.randn(7, 3), torch.randn(7, 4)
     whole = torch.cat([layer.weights["a"], layer.weights["b"]], dim=1)
     torch.testing.assert_close(layer.block("a", a) + layer.block("b", b), torch.cat([a, b], dim=1) @ whole.T)
-    torch.testing.assert_close(layer.columns("b", torch.tensor([2, 0])), layer.block("b", torch.eye(4)[[2, 0]]))
+    torch.testing.assert_close(
+        layer.columns("b", torch.tensor([2, 0])), layer.block("b", torch.eye(4)[[2, 0]])
+    )
     assert whole.abs().max() <= 1 / math.sqrt(7)  # bounds of the undivided layer
 
 
@@ -189,7 +210,9 @@ def test_effect_rows_do_not_depend_on_which_other_rows_are_asked_for():
     model = make_model()
     noise = model.guide.noise(PARTICLES, 3)
     both = model.guide.sample(torch.tensor([0, 2, 4]), noise)
-    alone = model.guide.sample(torch.tensor([2]), GuideNoise(noise.mask[:, 1:2], noise.effect[:, 1:2], noise.artifact))
+    alone = model.guide.sample(
+        torch.tensor([2]), GuideNoise(noise.mask[:, 1:2], noise.effect[:, 1:2], noise.artifact)
+    )
     torch.testing.assert_close(both.effect[:, 1:2], alone.effect)
 
 
@@ -213,32 +236,49 @@ def test_reconstruction_scores_every_cell_under_its_own_label():
     first = model.decoder.mlp.first
     for cell, failing in enumerate(batch.artifact.tolist()):
         offset = inference.offsets[:, batch.group[cell]]
-        stacked = torch.cat([inference.basal[:, cell], offset, inference.draw.artifact[:, 0] * failing], dim=-1)
+        stacked = torch.cat(
+            [inference.basal[:, cell], offset, inference.draw.artifact[:, 0] * failing], dim=-1
+        )
         whole = torch.cat([first.weights[name] for name in ("basal", "offset", "artifact")], dim=1)
         share = torch.softmax(model.decoder.head(model.decoder.mlp(stacked @ whole.T + first.bias)), dim=-1)
         mean = share * batch.library_size[cell] + MEAN_FLOOR
-        expected = gamma_poisson_log_prob(batch.counts.dense()[cell], mean, model.decoder.log_concentration.exp()).sum(-1).mean()
+        expected = (
+            gamma_poisson_log_prob(batch.counts.dense()[cell], mean, model.decoder.log_concentration.exp())
+            .sum(-1)
+            .mean()
+        )
         only = torch.zeros(len(batch.group))
         only[cell] = len(batch.group)
         torch.testing.assert_close(model.mean_log_prob(batch, inference, only), expected)
 
 
 def test_plate_weights_fixture():
-    fixture = {k: torch.as_tensor(v) for k, v in np.load(shared_folder("fixtures") / "plated_reweight.npz").items()}
+    fixture = {
+        k: torch.as_tensor(v) for k, v in np.load(shared_folder("fixtures") / "plated_reweight.npz").items()
+    }
     terms = next(v for k, v in fixture.items() if v.dim() == 3 and v.shape[1] == 8)
     out = next(v for k, v in fixture.items() if v.dim() == 3 and v.shape[1] == 24)
     dosage = next(v for k, v in fixture.items() if v.shape == (24, 8))
     counts = next(v for k, v in fixture.items() if v.shape == (8,))
     constants = TrainingConstants(counts.double().numpy(), 1, 24, np.zeros(1), np.ones(1))
     batch = make_batch([one_hot()], [0], [0])
-    batch = Batch(**{**batch.__dict__, "dosage": dosage.float(), "group": torch.arange(24), "rows": torch.arange(8)[dosage.any(0)]})
+    batch = Batch(
+        **{
+            **batch.__dict__,
+            "dosage": dosage.float(),
+            "group": torch.arange(24),
+            "rows": torch.arange(8)[dosage.any(0)],
+        }
+    )
     weights = row_weights(batch, PlateWeights.from_constants(constants, True))
     ours = torch.einsum("r,prv->pv", weights.double(), terms[:, batch.rows].double())
     torch.testing.assert_close(ours, out.double().mean(dim=1), rtol=1e-5, atol=1e-7)
 
 
 def test_mini_batches_add_up_to_the_full_bound():
-    """Over an epoch each perturbed gene's row counts once, whatever the batches: sum_b B_b * row_weights = 1 per gene."""
+    """Over an epoch each perturbed gene's row counts once, whatever the batches: sum_b B_b * row_weights = 1
+    per gene.
+    """
     groups = [0, 1, 1, 1, 2, 2, 0, 1, 2, 2]
     dosage = [one_hot(), one_hot(0), one_hot(1)]
     weights = plate([4.0, 4.0, 0.0, 0.0, 0.0, 0.0])
@@ -278,7 +318,12 @@ def test_kl_terms_against_torch_by_loops():
             for r, gene in enumerate(batch.rows.tolist()):
                 if batch.dosage[batch.group[cell], gene]:
                     m, e = draw.mask[p, r].detach().round(), draw.effect[p, r]
-                    mask -= per_gene[gene] * (Bernoulli(torch.tensor(0.3)).log_prob(m) - Bernoulli(logits=logits[r]).log_prob(m)).sum()
+                    mask -= (
+                        per_gene[gene]
+                        * (
+                            Bernoulli(torch.tensor(0.3)).log_prob(m) - Bernoulli(logits=logits[r]).log_prob(m)
+                        ).sum()
+                    )
                     q = TorchNormal(draw.effect_posterior.mean[p, r], draw.effect_posterior.std[p, r])
                     effect -= per_gene[gene] * (TorchNormal(0.0, 1.0).log_prob(e) - q.log_prob(e)).sum()
             if batch.artifact[cell]:
@@ -298,7 +343,10 @@ def test_artifact_term_is_a_mean_over_cells_and_skips_cells_without_a_counterfac
     per_cell = []
     for cell in range(6):
         own = int(batch.profile[cell])
-        assert (int(batch.profile_group[own]), int(batch.profile_label[own])) == (batch.group[cell], 1 - batch.artifact[cell])
+        assert (int(batch.profile_group[own]), int(batch.profile_label[own])) == (
+            batch.group[cell],
+            1 - batch.artifact[cell],
+        )
         per_cell.append(kl_by_torch(profile[:, own], flipped[:, cell]).sum(-1).mean())
     torch.testing.assert_close(artifact_term(batch, inference), torch.stack(per_cell).mean())
     none = Batch(**{**batch.__dict__, "has_profile": torch.zeros(len(batch.profiles))})
@@ -311,7 +359,9 @@ def test_alignment_against_full_powers(kind):
     matrix = torch.rand(N, N, generator=torch.Generator().manual_seed(3))
     measured = torch.tensor([0, 1, 3, 5])
     batch = Batch(**{**batch.__dict__, "effects": batch.effects[:, measured]})
-    coefficients = [1.0, *(1 / (k * N ** (k - 1)) for k in (2, 3))] if kind == "paper" else [1 / N**k for k in range(4)]
+    coefficients = (
+        [1.0, *(1 / (k * N ** (k - 1)) for k in (2, 3))] if kind == "paper" else [1 / N**k for k in range(4)]
+    )
     whole = sum(c * torch.linalg.matrix_power(matrix, k) for k, c in enumerate(coefficients, 1))
     target = batch.effects - (0.5 if kind == "released" else 0.0)
     expected = (batch.dosage[batch.group] @ whole[:, measured] - target).abs().mean()
@@ -322,9 +372,16 @@ def test_alignment_against_full_powers(kind):
 def test_alignment_fixture():
     fixture = {k: torch.as_tensor(v) for k, v in np.load(shared_folder("fixtures") / "khop.npz").items()}
     batch = make_batch([one_hot()], [0], [0])
-    values = {"dosage": fixture["D"], "group": torch.arange(24), "effects": fixture["deltaX"], "rows": torch.arange(8)[fixture["D"].any(0)]}
+    values = {
+        "dosage": fixture["D"],
+        "group": torch.arange(24),
+        "effects": fixture["deltaX"],
+        "rows": torch.arange(8)[fixture["D"].any(0)],
+    }
     batch = Batch(**{**batch.__dict__, **values})
-    ours = 100 * alignment_term(fixture["A_logits"], batch, torch.arange(8), LossSettings(effect_offset=0.5, hops=5))
+    ours = 100 * alignment_term(
+        fixture["A_logits"], batch, torch.arange(8), LossSettings(effect_offset=0.5, hops=5)
+    )
     torch.testing.assert_close(ours, fixture["grn_loss_code_logits"].reshape(()))
 
 

@@ -1,7 +1,9 @@
-"""The whole loss and its gradients against the released formulas, with every random draw injected (full_loss_logits.npz).
+"""The whole loss and its gradients against the released formulas, with every random draw injected
+(full_loss_logits.npz).
 
-The fixture holds two of the released code's mistakes, and the test reproduces them from our parts to show that they are the
-only difference: the KL without its division by the variance, summed over cells; and the balance taken from the batch.
+The fixture holds two of the released code's mistakes, and the test reproduces them from our parts to show
+that they are the only difference: the KL without its division by the variance, summed over cells; and the
+balance taken from the batch.
 """
 
 from __future__ import annotations
@@ -38,8 +40,15 @@ def split_first(weight: torch.Tensor, sizes: dict[str, int]) -> dict[str, torch.
 
 def named(fixture: dict, kind: str) -> dict[str, torch.Tensor]:
     """Reference weights (kind 'param') or gradients ('grad') under the names of our modules."""
-    old = {key.removeprefix(f"{kind}/"): tensor(value) for key, value in fixture.items() if key.startswith(f"{kind}/")}
-    new = {"guide.mask_logits": old["guide.param_dict.q_mask_logits"], "decoder.log_concentration": old["model.decoder.log_concentration"]}
+    old = {
+        key.removeprefix(f"{kind}/"): tensor(value)
+        for key, value in fixture.items()
+        if key.startswith(f"{kind}/")
+    }
+    new = {
+        "guide.mask_logits": old["guide.param_dict.q_mask_logits"],
+        "decoder.log_concentration": old["model.decoder.log_concentration"],
+    }
 
     def mlp(ours: str, theirs: str, blocks: dict[str, int], layers: int) -> None:
         for name, part in split_first(old[f"{theirs}.layers.0.0.weight"], blocks).items():
@@ -69,7 +78,13 @@ def named(fixture: dict, kind: str) -> dict[str, torch.Tensor]:
 @pytest.fixture(scope="module")
 def model(fixture) -> GpoVae:
     settings = ModelSettings(
-        latent=LATENT, decoder_width=14, decoder_layers=2, basal_width=12, basal_layers=1, embedding_width=16, embedding_layers=4
+        latent=LATENT,
+        decoder_width=14,
+        decoder_layers=2,
+        basal_width=12,
+        basal_layers=1,
+        embedding_width=16,
+        embedding_layers=4,
     )
     model = GpoVae(settings, n=N, genes=GENES)
     weights = named(fixture, "param")
@@ -123,18 +138,24 @@ def test_distributions_and_samples(model, fixture):
     batch, inference = run(model, fixture)
     rows = batch.rows
     torch.testing.assert_close(inference.draw.mask, tensor(fixture["s_mask"])[:, rows])
-    torch.testing.assert_close(inference.draw.effect_posterior.std, tensor(fixture["q_E_std"])[:, rows], rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(
+        inference.draw.effect_posterior.std, tensor(fixture["q_E_std"])[:, rows], rtol=1e-5, atol=1e-6
+    )
     torch.testing.assert_close(inference.draw.effect, tensor(fixture["s_E"])[:, rows], rtol=1e-5, atol=1e-6)
     torch.testing.assert_close(inference.draw.artifact, tensor(fixture["s_qc_E"]), rtol=1e-5, atol=1e-6)
     torch.testing.assert_close(inference.basal, tensor(fixture["s_z"]), rtol=1e-5, atol=1e-6)
-    torch.testing.assert_close(inference.flipped_posterior.mean, tensor(fixture["q_z_cf_mean"]), rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(
+        inference.flipped_posterior.mean, tensor(fixture["q_z_cf_mean"]), rtol=1e-5, atol=1e-6
+    )
     profile = inference.counterfactual_posterior[:, batch.profile]
     torch.testing.assert_close(profile.mean, tensor(fixture["cf_q_z_mean"]), rtol=1e-5, atol=1e-6)
     torch.testing.assert_close(profile.std, tensor(fixture["cf_q_z_std"]), rtol=1e-5, atol=1e-6)
 
 
 def settings() -> LossSettings:
-    return LossSettings(influence="released", hops=5, alignment=100, effect_offset=0.5, sparsity=5, artifact=0.1)
+    return LossSettings(
+        influence="released", hops=5, alignment=100, effect_offset=0.5, sparsity=5, artifact=0.1
+    )
 
 
 def released_artifact(batch: Batch, inference: Inference) -> torch.Tensor:
@@ -158,7 +179,9 @@ def test_terms(model, fixture):
     }
     for ours, name in theirs.items():
         assert float(terms[ours]) == pytest.approx(float(fixture[f"term/{name}"]), rel=1e-5), ours
-    assert float(released_artifact(batch, inference).detach()) == pytest.approx(float(fixture["term/cf_KLdivergence"]), rel=1e-5)
+    assert float(released_artifact(batch, inference).detach()) == pytest.approx(
+        float(fixture["term/cf_KLdivergence"]), rel=1e-5
+    )
     assert float(terms["artifact"]) != pytest.approx(float(fixture["term/cf_KLdivergence"]), rel=0.5)
 
 

@@ -1,4 +1,6 @@
-"""Matrix products by another library are the same products; shortened factors are an option, and everything is given back."""
+"""Matrix products by another library are the same products; shortened factors are an option, and everything
+is given back.
+"""
 
 from __future__ import annotations
 

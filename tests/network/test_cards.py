@@ -1,4 +1,6 @@
-"""Gene cards: counts and effects are those of the network, links lead to the gene and nowhere for simulated ones."""
+"""Gene cards: counts and effects are those of the network, links lead to the gene and nowhere for simulated
+ones.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,11 @@ from tests.fake_run import HOSTILE
 
 PANEL = Panel(
     PanelData(
-        perturbed=("A", "B", "C"), extended=("D",), measured=("A", "B", "D"), ids={"B": "ENSG00000115415.7"}, reasons={"D": "top of A"}
+        perturbed=("A", "B", "C"),
+        extended=("D",),
+        measured=("A", "B", "D"),
+        ids={"B": "ENSG00000115415.7"},
+        reasons={"D": "top of A"},
     )
 )
 
@@ -38,13 +44,23 @@ def test_counts_are_those_of_the_degree_table() -> None:
 def test_effects_are_measured_ones_strongest_first_without_the_gene_itself() -> None:
     net = network()
     card = gene_card(net, "b", 0.5)
-    assert (card.gene, card.perturbed, card.measured, card.identifier) == ("B", True, True, "ENSG00000115415.7")
+    assert (card.gene, card.perturbed, card.measured, card.identifier) == (
+        "B",
+        True,
+        True,
+        "ENSG00000115415.7",
+    )
     assert set(card.as_source["gene"]) == {"A", "D"}
     assert set(card.as_target["gene"]) == {"A", "C"}
     assert card.as_source["effect"].abs().is_monotonic_decreasing
     assert card.own == net.effects[1, 1]
     extended = gene_card(net, "D", 0.5)
-    assert (extended.perturbed, extended.reason, extended.own, len(extended.as_source)) == (False, "top of A", None, 0)
+    assert (extended.perturbed, extended.reason, extended.own, len(extended.as_source)) == (
+        False,
+        "top of A",
+        None,
+        0,
+    )
 
 
 def test_a_gene_is_found_by_its_ensembl_id() -> None:
@@ -57,7 +73,11 @@ def test_simulated_genes_have_no_links() -> None:
 
 
 def test_links_know_the_species_from_the_id() -> None:
-    human, mouse, unknown = gene_links("STAT1", "ENSG00000115415.7"), gene_links("Stat1", "ENSMUSG00000026104"), gene_links("STAT1")
+    human, mouse, unknown = (
+        gene_links("STAT1", "ENSG00000115415.7"),
+        gene_links("Stat1", "ENSMUSG00000026104"),
+        gene_links("STAT1"),
+    )
     assert human["Ensembl"].endswith("/Homo_sapiens/Gene/Summary?g=ENSG00000115415")
     assert "Mus_musculus" in mouse["Ensembl"]
     assert "10090" in mouse["UniProt"]

@@ -12,7 +12,9 @@ from gpovae_core.network.grn import GeneNetwork
 
 def network_of(weights: np.ndarray) -> GeneNetwork:
     names = tuple(f"G{i:03d}" for i in range(len(weights)))
-    return GeneNetwork.from_weights(Panel(PanelData(perturbed=names[:2], extended=names[2:], measured=names)), weights)
+    return GeneNetwork.from_weights(
+        Panel(PanelData(perturbed=names[:2], extended=names[2:], measured=names)), weights
+    )
 
 
 def planted() -> GeneNetwork:

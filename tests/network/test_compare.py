@@ -17,7 +17,11 @@ def network_of(genes: tuple[str, ...], seed: int) -> GeneNetwork:
     """Genes in any order: panels sort them, so positions differ between the networks."""
     rng = np.random.default_rng(seed)
     n = len(genes)
-    panel = Panel(PanelData(perturbed=tuple(sorted(genes[: n // 2])), extended=tuple(sorted(genes[n // 2 :])), measured=genes))
+    panel = Panel(
+        PanelData(
+            perturbed=tuple(sorted(genes[: n // 2])), extended=tuple(sorted(genes[n // 2 :])), measured=genes
+        )
+    )
     return GeneNetwork(panel, rng.random((n, n)), rng.integers(-1, 2, (n, n)), np.full((n, n), np.nan))
 
 
@@ -28,7 +32,9 @@ COMMON = set("ABCGH")
 
 def edges_of(network: GeneNetwork, threshold: float, genes: set[str]) -> set[tuple[str, str]]:
     table = network.edges(threshold)
-    return {(s, t) for s, t in zip(table["source"], table["target"], strict=True) if s in genes and t in genes}
+    return {
+        (s, t) for s, t in zip(table["source"], table["target"], strict=True) if s in genes and t in genes
+    }
 
 
 @given(st.floats(0, 1), st.floats(0, 1))

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from gpovae_core.data.schema import Panel, PanelData
+from gpovae_core.effects.pairs import PairStatistics, pair_statistics
 from gpovae_core.errors import QueryError
-from gpovae_core.evaluation.network import PairStatistics, pair_statistics, reachable
+from gpovae_core.evaluation.network import reachable
 from gpovae_core.network.curves import STEPS, joined_levels, levels, steps, threshold_curves
 from gpovae_core.network.grn import GeneNetwork
 
@@ -20,7 +21,9 @@ def network_of(weights: np.ndarray, perturbed: int | None = None) -> GeneNetwork
     n = len(weights)
     names = tuple(f"G{i:03d}" for i in range(n))
     k = n if perturbed is None else perturbed
-    return GeneNetwork.from_weights(Panel(PanelData(perturbed=names[:k], extended=names[k:], measured=names)), weights)
+    return GeneNetwork.from_weights(
+        Panel(PanelData(perturbed=names[:k], extended=names[k:], measured=names)), weights
+    )
 
 
 def cells_of(network: GeneNetwork, seed: int = 0) -> PairStatistics:
@@ -49,7 +52,9 @@ def pairs(network: GeneNetwork) -> PairStatistics:
 
 
 @pytest.mark.parametrize("step", [0, 4, 20, 99, 100, 101, 150, STEPS - 1, STEPS])
-def test_every_curve_equals_a_count_at_its_threshold(network: GeneNetwork, pairs: PairStatistics, step: int) -> None:
+def test_every_curve_equals_a_count_at_its_threshold(
+    network: GeneNetwork, pairs: PairStatistics, step: int
+) -> None:
     curves = threshold_curves(network, pairs, hops=4, omission_hops=2)
     threshold = curves.thresholds[step]
     table = network.edges(float(threshold))

@@ -1,4 +1,6 @@
-"""Genes that nobody perturbed and over which an edge may run: against counting one by one, and on simulated chains."""
+"""Genes that nobody perturbed and over which an edge may run: against counting one by one, and on simulated
+chains.
+"""
 
 from __future__ import annotations
 
@@ -55,7 +57,11 @@ def test_counts_are_those_of_the_lists() -> None:
             if i == j or not evidence[i]:
                 assert np.isnan(counts[i, j])
                 continue
-            by_hand = [m for m in range(n) if not evidence[m] and weights[i, m] > LIKELY and direct[i, m] > direct[i, j]]
+            by_hand = [
+                m
+                for m in range(n)
+                if not evidence[m] and weights[i, m] > LIKELY and direct[i, m] > direct[i, j]
+            ]
             found = genes_of_detours(direct, weights, evidence, i, j)
             assert counts[i, j] == len(by_hand)
             assert sorted(found) == by_hand
@@ -65,7 +71,9 @@ def test_counts_are_those_of_the_lists() -> None:
 @pytest.mark.parametrize("measure", ["T", "none"])
 def test_nothing_is_said_where_no_strength_is_known(measure: str) -> None:
     found = example()
-    other = found.influence_network(3) if measure == "T" else GeneNetwork.from_weights(found.panel, found.weights)
+    other = (
+        found.influence_network(3) if measure == "T" else GeneNetwork.from_weights(found.panel, found.weights)
+    )
     assert other.open_detours is None
     assert other.count_open(0.1) is None
     assert other.detour_genes("A", "D") is None
@@ -80,7 +88,13 @@ def test_a_part_of_a_network_keeps_the_detours_of_the_whole() -> None:
         frequency = np.where(found.weights == 1.0, 1.0, 0.2)
 
     part = GeneNetwork(
-        found.panel, found.weights, found.signs, found.effects, strength=found.strength, strength_sd=found.strength_sd, ensemble=Often()
+        found.panel,
+        found.weights,
+        found.signs,
+        found.effects,
+        strength=found.strength,
+        strength_sd=found.strength_sd,
+        ensemble=Often(),
     ).found_often(0.9)  # type: ignore[arg-type]
     assert part.weights[GENES.index("A"), GENES.index("C")] == 0
     assert part.count_open(0.5) == (2, 1)

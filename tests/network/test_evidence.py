@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from gpovae_core import keys
-from gpovae_core.data.effects import log_expression
+from gpovae_core.data.expression import log_expression
 from gpovae_core.data.schema import PreparedCells
 from gpovae_core.errors import QueryError
 from gpovae_core.evaluation.report import held_out_pairs
@@ -21,7 +21,13 @@ from tests.fake_run import make_fake_run
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[GeneNetwork, PreparedCells]:
-    folder = make_fake_run(tmp_path_factory.mktemp("run") / "r", n_perturbed=6, n_extended=4, n_measured=9, cells_per_perturbation=40)
+    folder = make_fake_run(
+        tmp_path_factory.mktemp("run") / "r",
+        n_perturbed=6,
+        n_extended=4,
+        n_measured=9,
+        cells_per_perturbation=40,
+    )
     return GeneNetwork.from_run(folder), folder.cells()
 
 
@@ -29,9 +35,16 @@ def test_the_numbers_are_those_of_scipy(run: tuple[GeneNetwork, PreparedCells]) 
     network, cells = run
     pairs = held_out_pairs(cells)
     found = edge_evidence(network, "PERT0001", "PERT0003", HeldOutCells.of(cells), pairs).measured
-    values = log_expression(cells.counts, cells.library_size)[:, [cells.cells.var_names.get_loc("PERT0003")]].toarray().ravel()
+    values = (
+        log_expression(cells.counts, cells.library_size)[:, [cells.cells.var_names.get_loc("PERT0003")]]
+        .toarray()
+        .ravel()
+    )
     held = cells.where(splits=keys.HELD_OUT)
-    control, treated = values[held & (cells.labels == keys.CONTROL)], values[held & (cells.labels == "PERT0001")]
+    control, treated = (
+        values[held & (cells.labels == keys.CONTROL)],
+        values[held & (cells.labels == "PERT0001")],
+    )
     assert found is not None
     np.testing.assert_array_equal(np.sort(found.control), np.sort(control))
     np.testing.assert_array_equal(np.sort(found.perturbed), np.sort(treated))
@@ -44,13 +57,17 @@ def test_the_numbers_are_those_of_scipy(run: tuple[GeneNetwork, PreparedCells]) 
     i, j = pairs.sources.index("PERT0001"), pairs.targets.index("PERT0003")
     assert found.adjusted == pairs.adjusted[i, j]
     assert (found.p, found.wasserstein) == pytest.approx((pairs.p[i, j], pairs.wasserstein[i, j]))
-    assert edge_evidence(network, "PERT0001", "PERT0003", HeldOutCells.of(cells)).measured.adjusted is None  # type: ignore[union-attr]
+    assert edge_evidence(network, "PERT0001", ("PERT0003"), HeldOutCells.of(cells)).measured.adjusted is None  # type: ignore[union-attr]
 
 
 def test_a_gene_held_out_as_a_whole_has_no_direct_evidence(tmp_path: Path) -> None:
-    folder = make_fake_run(tmp_path / "r", n_perturbed=6, n_extended=4, n_measured=9, cells_per_perturbation=40)
+    folder = make_fake_run(
+        tmp_path / "r", n_perturbed=6, n_extended=4, n_measured=9, cells_per_perturbation=40
+    )
     settings = folder.settings()
-    folder.write_settings(settings.model_copy(update={"data": settings.data.model_copy(update={"unseen": ("PERT0001",)})}))
+    folder.write_settings(
+        settings.model_copy(update={"data": settings.data.model_copy(update={"unseen": ("PERT0001",)})})
+    )
     network, cells = GeneNetwork.from_run(folder), HeldOutCells.of(folder.cells())
     found = edge_evidence(network, "PERT0001", "PERT0003", cells)
     assert (found.perturbed, found.measured) == (False, None)
@@ -59,7 +76,9 @@ def test_a_gene_held_out_as_a_whole_has_no_direct_evidence(tmp_path: Path) -> No
     assert edge_evidence(network, "PERT0002", "PERT0003", cells).perturbed
 
 
-def test_rank_counts_the_stronger_edges_out_of_genes_of_the_same_kind(run: tuple[GeneNetwork, PreparedCells]) -> None:
+def test_rank_counts_the_stronger_edges_out_of_genes_of_the_same_kind(
+    run: tuple[GeneNetwork, PreparedCells],
+) -> None:
     network, _ = run
     table = network.edges(0.0)
     kind = table["source"].str.startswith("PERT")
@@ -84,14 +103,23 @@ def test_other_reasons_are_named(run: tuple[GeneNetwork, PreparedCells]) -> None
     network, cells = run
     unmeasured = network.panel.genes[-1]
     assert not network.panel.is_measured[-1]
-    assert "was not measured" in edge_evidence(network, "PERT0000", unmeasured, HeldOutCells.of(cells)).why_not
+    assert (
+        "was not measured" in edge_evidence(network, "PERT0000", unmeasured, HeldOutCells.of(cells)).why_not
+    )
     assert "holds no cells" in edge_evidence(network, "PERT0000", "PERT0001").why_not
     held_out = cells.where(splits=keys.HELD_OUT)
 
     def without(label: str) -> HeldOutCells:
-        return HeldOutCells.of(PreparedCells(cells.cells[~((cells.labels == label) & held_out)].copy(), cells.panel, cells.report))
+        return HeldOutCells.of(
+            PreparedCells(
+                cells.cells[~((cells.labels == label) & held_out)].copy(), cells.panel, cells.report
+            )
+        )
 
-    assert "No held-out cell has PERT0002" in edge_evidence(network, "PERT0002", "PERT0001", without("PERT0002")).why_not
+    assert (
+        "No held-out cell has PERT0002"
+        in edge_evidence(network, "PERT0002", "PERT0001", without("PERT0002")).why_not
+    )
     assert "No control cell" in edge_evidence(network, "PERT0002", "PERT0001", without(keys.CONTROL)).why_not
 
 
@@ -124,7 +152,8 @@ def test_no_way_around() -> None:
 def test_references_are_asked(run: tuple[GeneNetwork, PreparedCells]) -> None:
     reference = read_reference(b"source,target,sign\npert0000,pert0001,-1\n", "mine.csv")
     there, back = (
-        edge_evidence(run[0], *ends, references=[reference]).known[0] for ends in (("PERT0000", "PERT0001"), ("PERT0001", "PERT0000"))
+        edge_evidence(run[0], *ends, references=[reference]).known[0]
+        for ends in (("PERT0000", "PERT0001"), ("PERT0001", "PERT0000"))
     )
     assert (there.reference, there.found, there.sign) == ("mine", True, -1)
     assert (back.found, back.reverse) == (False, True)
@@ -140,13 +169,18 @@ def test_a_self_loop_has_no_path(run: tuple[GeneNetwork, PreparedCells]) -> None
 def test_strength_and_stored_influence_are_shown(run: tuple[GeneNetwork, PreparedCells]) -> None:
     net = chain(0.5)
     strength = np.arange(9.0).reshape(3, 3) - 4
-    whole = GeneNetwork(net.panel, net.weights, net.signs, net.effects, strength=strength, influence_matrix=strength * 2)
+    whole = GeneNetwork(
+        net.panel, net.weights, net.signs, net.effects, strength=strength, influence_matrix=strength * 2
+    )
     i, j = net.panel.index["A"], net.panel.index["C"]
     found = edge_evidence(whole, "A", "C")
     assert (found.strength, found.influence) == (strength[i, j], 2 * strength[i, j])
 
 
-@pytest.mark.parametrize(("along", "direct", "against"), [(0.8, -0.6, True), (0.8, -2.0, False), (0.8, 0.6, False), (0.0, 0.6, False)])
+@pytest.mark.parametrize(
+    ("along", "direct", "against"),
+    [(0.8, -0.6, True), (0.8, -2.0, False), (0.8, 0.6, False), (0.0, 0.6, False)],
+)
 def test_an_edge_against_the_paths_is_called_so(along: float, direct: float, against: bool) -> None:
     """A -> B -> C carries along * along * W^2 = 0.52 at 0.8, and A -> C 0.9 times the strength given."""
     net = chain(0.9)
@@ -155,7 +189,9 @@ def test_an_edge_against_the_paths_is_called_so(along: float, direct: float, aga
     strength[a, b] = strength[b, c] = along
     strength[a, c] = direct
     total[a, c] = (0.9 * along) ** 2 + 0.9 * direct
-    whole = GeneNetwork(net.panel, net.weights, net.signs, net.effects, strength=strength, influence_matrix=total)
+    whole = GeneNetwork(
+        net.panel, net.weights, net.signs, net.effects, strength=strength, influence_matrix=total
+    )
     assert edge_evidence(whole, "A", "C").against_paths is against
     assert not edge_evidence(net, "A", "C").against_paths  # without strengths nothing has a sign
 
@@ -172,13 +208,19 @@ def test_unknown_genes_are_refused(run: tuple[GeneNetwork, PreparedCells]) -> No
 
 def test_the_project_has_real_cells_to_show(tmp_path: Path) -> None:
     """The demo run: a true edge of the simulation is seen in its cells."""
-    from gpovae_core.training.runs import RunFolder
+    from gpovae_core.runs.folder import RunFolder
     from tests.conftest import PROJECT
 
     demo = RunFolder.open(PROJECT / "assets" / "demo" / "run")
     network = GeneNetwork.from_run(demo)
     strongest = network.edges(0.5).iloc[0]
-    found = edge_evidence(network, strongest["source"], strongest["target"], HeldOutCells.of(demo.cells()), held_out_pairs(demo.cells()))
+    found = edge_evidence(
+        network,
+        strongest["source"],
+        strongest["target"],
+        HeldOutCells.of(demo.cells()),
+        held_out_pairs(demo.cells()),
+    )
     assert found.measured is not None
     assert found.measured.adjusted is not None
     assert found.measured.adjusted < 0.01

@@ -1,4 +1,6 @@
-"""Every export read back: the same edges, the same weights, hostile names as text, and no request to any host."""
+"""Every export read back: the same edges, the same weights, hostile names as text, and no request to any
+host.
+"""
 
 from __future__ import annotations
 
@@ -54,7 +56,15 @@ def network() -> GeneNetwork:
     np.fill_diagonal(weights, 0.99)  # self-loops, which no export has
     panel = Panel(PanelData(perturbed=NAMES[:9], extended=NAMES[9:], measured=NAMES[2:]))
     settings = make_settings().model_dump_json()
-    return GeneNetwork(panel, weights, rng.integers(-1, 2, (n, n)), np.full((n, n), np.nan), RUN, simulated=True, settings=settings)
+    return GeneNetwork(
+        panel,
+        weights,
+        rng.integers(-1, 2, (n, n)),
+        np.full((n, n), np.nan),
+        RUN,
+        simulated=True,
+        settings=settings,
+    )
 
 
 def plain(network: GeneNetwork, threshold: float) -> dict[tuple[str, str], tuple[float, int]]:
@@ -64,14 +74,18 @@ def plain(network: GeneNetwork, threshold: float) -> dict[tuple[str, str], tuple
 
 
 def cx2_graph(content: bytes) -> nx.DiGraph:
-    """Reads CX2 strictly: order of the blocks, counts, and only attributes that are declared, with their declared types."""
+    """Reads CX2 strictly: order of the blocks, counts, and only attributes that are declared, with their
+    declared types.
+    """
     document = json.loads(content)
     assert document[0] == {"CXVersion": "2.0", "hasFragments": False}
     assert list(document[1]) == ["metaData"]
     assert document[-1] == {"status": [{"success": True, "error": ""}]}
     assert all(len(block) == 1 for block in document[1:])
     aspects = {name: elements for block in document[2:-1] for name, elements in block.items()}
-    assert {entry["name"]: entry["elementCount"] for entry in document[1]["metaData"]} == {k: len(v) for k, v in aspects.items()}
+    assert {entry["name"]: entry["elementCount"] for entry in document[1]["metaData"]} == {
+        k: len(v) for k, v in aspects.items()
+    }
     declared = aspects["attributeDeclarations"][0]
     types = {"string": str, "double": float, "integer": int, "boolean": bool}
 
@@ -82,7 +96,9 @@ def cx2_graph(content: bytes) -> nx.DiGraph:
     graph = nx.DiGraph(**check(aspects["networkAttributes"][0], "networkAttributes"))
     names = {node["id"]: check(node["v"], "nodes")["name"] for node in aspects["nodes"]}
     assert all(set(node) <= {"id", "x", "y", "z", "v"} for node in aspects["nodes"])
-    assert all(type(node[axis]) is float for node in aspects["nodes"] for axis in ("x", "y", "z") if axis in node)
+    assert all(
+        type(node[axis]) is float for node in aspects["nodes"] for axis in ("x", "y", "z") if axis in node
+    )
     assert len(names) == len(aspects["nodes"])
     for node in aspects["nodes"]:
         graph.add_node(node["v"]["name"], **{key: value for key, value in node["v"].items() if key != "name"})
@@ -107,7 +123,9 @@ def test_graph_formats_read_back(network: GeneNetwork, format: str, threshold: f
     assert {(s, t): (data["weight"], data["sign"]) for s, t, data in graph.edges(data=True)} == expected
     assert all(data["interaction"] == SIGN_WORDS[data["sign"]] for _, _, data in graph.edges(data=True))
     assert set(graph) == {name for edge in expected for name in edge}
-    for gene, perturbed, measured in zip(network.panel.genes, network.panel.is_perturbed, network.panel.is_measured, strict=True):
+    for gene, perturbed, measured in zip(
+        network.panel.genes, network.panel.is_perturbed, network.panel.is_measured, strict=True
+    ):
         if visible(gene) in graph:
             node = graph.nodes[visible(gene)]
             assert (node["perturbed"], node["measured"]) == (perturbed, measured)
@@ -151,7 +169,9 @@ def test_sif_has_three_columns_whatever_the_names(network: GeneNetwork) -> None:
     rows = [line.split("\t") for line in lines]
     assert {len(row) for row in rows} == {3}
     words = {value: key for key, value in SIGN_WORDS.items()}
-    assert {(s, t): words[word] for s, word, t in rows} == {pair: sign for pair, (_, sign) in plain(network, 0.3).items()}
+    assert {(s, t): words[word] for s, word, t in rows} == {
+        pair: sign for pair, (_, sign) in plain(network, 0.3).items()
+    }
 
 
 @pytest.fixture(scope="module")
@@ -174,7 +194,9 @@ def test_a_view_is_written_with_places_and_facts(network: GeneNetwork, view: Vie
         if format == "graphml":
             assert (data["x"], data["y"]) == pytest.approx((x, y), abs=0.06)
         if format == "gexf":
-            assert (data["viz"]["position"]["x"], data["viz"]["position"]["y"]) == pytest.approx((x, -y), abs=0.06)
+            assert (data["viz"]["position"]["x"], data["viz"]["position"]["y"]) == pytest.approx(
+                (x, -y), abs=0.06
+            )
     if format == "cx2":
         nodes = next(block["nodes"] for block in json.loads(content) if "nodes" in block)
         for node in nodes:
@@ -201,7 +223,9 @@ def test_the_table_of_a_view_reads_back(network: GeneNetwork, view: View, tmp_pa
 
 def test_names_with_a_hash_survive_readers_that_skip_comments() -> None:
     names = ("A#1", "B")
-    net = GeneNetwork.from_weights(Panel(PanelData(perturbed=names, extended=(), measured=names)), np.full((2, 2), 0.9))
+    net = GeneNetwork.from_weights(
+        Panel(PanelData(perturbed=names, extended=(), measured=names)), np.full((2, 2), 0.9)
+    )
     table = pd.read_csv(io.BytesIO(export_bytes(net, 0.5, "csv", View())), comment="#")
     assert set(table["source"]) == {"A#1", "B"}
 
@@ -216,7 +240,9 @@ def test_the_page_of_a_view_keeps_its_places(network: GeneNetwork, view: View) -
     assert page.addresses == []
 
 
-def test_too_many_edges_for_a_graph_are_refused_in_words(network: GeneNetwork, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_many_edges_for_a_graph_are_refused_in_words(
+    network: GeneNetwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(exports, "MOST_IN_GRAPH", 10)
     with pytest.raises(QueryError, match="too many for this format"):
         export_bytes(network, 0.5, "graphml")
@@ -242,11 +268,17 @@ class Page(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
-        self.addresses += [value or "" for name, value in attrs if name in ("src", "href", "action", "data", "srcset")]
+        self.addresses += [
+            value or "" for name, value in attrs if name in ("src", "href", "action", "data", "srcset")
+        ]
         self.handlers += [name for name, _ in attrs if name.startswith("on")]
 
     def handle_data(self, data: str) -> None:
-        (self.scripts if self.tags and self.tags[-1] == "script" and self.cdata_elem == "script" else self.text).append(data)
+        (
+            self.scripts
+            if self.tags and self.tags[-1] == "script" and self.cdata_elem == "script"
+            else self.text
+        ).append(data)
 
 
 def test_the_page_holds_everything_and_names_are_text(network: GeneNetwork) -> None:
@@ -264,12 +296,16 @@ def test_the_page_holds_everything_and_names_are_text(network: GeneNetwork) -> N
     assert "Content-Security-Policy" in content.decode()
     assert "default-src 'none'" in content.decode()
     nodes = next(script for script in page.scripts if "nodes = new vis.DataSet" in script)
-    labels = [node["label"] for node in json.loads(re.search(r"nodes = new vis\.DataSet\((.*?)\);\n", nodes)[1])]  # type: ignore[index]
+    labels = [
+        node["label"] for node in json.loads(re.search(r"nodes = new vis\.DataSet\((.*?)\);\n", nodes)[1])
+    ]  # type: ignore[index]
     assert "</script><script>alert(2)</script>" in labels
     assert max(map(len, labels)) <= 40
 
 
-def test_the_page_draws_the_strongest_edges_only(network: GeneNetwork, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_page_draws_the_strongest_edges_only(
+    network: GeneNetwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(exports, "MOST_DRAWN", 7)
     text = "".join(Page(export_bytes(network, 0.5, "html")).text)
     hidden = len(network.edges(0.5)) - 7
@@ -351,7 +387,9 @@ def test_the_page_in_a_browser(network: GeneNetwork, tmp_path: Path) -> None:
     path = write_edges(network, 0.5, tmp_path / "toy.html")
     asked, said, dialogs = [], [], []
     with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(browser_path), args=["--no-sandbox", "--disable-gpu"])
+        browser = playwright.chromium.launch(
+            executable_path=str(browser_path), args=["--no-sandbox", "--disable-gpu"]
+        )
         page = browser.new_page()
         page.on("request", lambda request: asked.append(request.url))
         page.on("console", lambda message: said.append(message.text))

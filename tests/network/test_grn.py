@@ -21,7 +21,7 @@ from gpovae_core.data.schema import Panel, PanelData
 from gpovae_core.errors import QueryError, RunError
 from gpovae_core.model.hops import hop_series
 from gpovae_core.network.grn import GeneNetwork
-from gpovae_core.training.runs import MASK_LOGITS, DataSource, RunFolder
+from gpovae_core.runs.folder import MASK_LOGITS, DataSource, RunFolder
 
 PANEL = Panel(PanelData(perturbed=("B", "D", "F"), extended=("A", "C"), measured=("A", "B", "C", "D")))
 GENES = ("B", "D", "F", "A", "C")
@@ -43,20 +43,28 @@ def graph_of(network: GeneNetwork, threshold: float) -> nx.DiGraph:
 
 
 def write_run(folder: Path, layers: dict[str, np.ndarray] | None = None) -> RunFolder:
-    """A run with W, and effects whose rows and columns come in another order than the panel, with strangers among them."""
+    """A run with W, and effects whose rows and columns come in another order than the panel, with strangers
+    among them.
+    """
     run = RunFolder.create(folder, make_settings(), DataSource(path="toy.h5ad", simulated=True))
     (folder / "panel.json").write_text(PANEL.data.model_dump_json())
-    save_file({MASK_LOGITS: np.linspace(-3, 3, 25, dtype=np.float32).reshape(5, 5)}, folder / "model.safetensors")
+    save_file(
+        {MASK_LOGITS: np.linspace(-3, 3, 25, dtype=np.float32).reshape(5, 5)}, folder / "model.safetensors"
+    )
     if layers is not None:
         obs = pd.DataFrame(index=["D", "B+D", "B", "dropped"])
         var = pd.DataFrame(index=["C", "other", "A", "B", "D"])
-        run.write_effects(anndata.AnnData(np.zeros((4, 5), dtype=np.float32), obs=obs, var=var, layers=layers))
+        run.write_effects(
+            anndata.AnnData(np.zeros((4, 5), dtype=np.float32), obs=obs, var=var, layers=layers)
+        )
     return run
 
 
 def test_a_run_gives_weights_and_name(tmp_path: Path) -> None:
     network = GeneNetwork.from_run(write_run(tmp_path / "toy"))
-    np.testing.assert_allclose(network.weights, 1 / (1 + np.exp(-np.linspace(-3, 3, 25).reshape(5, 5))), rtol=1e-6)
+    np.testing.assert_allclose(
+        network.weights, 1 / (1 + np.exp(-np.linspace(-3, 3, 25).reshape(5, 5))), rtol=1e-6
+    )
     assert (network.name, network.simulated, len(network)) == ("toy", True, 5)
     assert '"preset":"evidence"' in network.settings
     assert not network.signs.any()
@@ -121,7 +129,9 @@ def test_arrays_cannot_be_changed_by_accident() -> None:
     weights[0, 0] = 1.0  # the caller's own array stays writable
 
 
-@given(st.integers(0, 50), st.sampled_from([0.0, 0.3, 0.5, 1.0]), st.booleans(), st.none() | st.integers(0, 30))
+@given(
+    st.integers(0, 50), st.sampled_from([0.0, 0.3, 0.5, 1.0]), st.booleans(), st.none() | st.integers(0, 30)
+)
 @settings(max_examples=100, deadline=None)
 def test_edges_are_those_of_a_loop(seed: int, threshold: float, loops: bool, top: int | None) -> None:
     network = random_network(seed)
@@ -175,18 +185,26 @@ def test_degrees_agree_with_networkx() -> None:
     assert set(table.index[~table["measured"]]) == {"F"}
 
 
-@given(st.integers(0, 60), st.integers(1, 4), st.sampled_from(["out", "in", "both"]), st.sampled_from([0.0, 0.3]))
+@given(
+    st.integers(0, 60), st.integers(1, 4), st.sampled_from(["out", "in", "both"]), st.sampled_from([0.0, 0.3])
+)
 @settings(max_examples=100, deadline=None)
-def test_reach_and_neighbourhood_agree_with_networkx(seed: int, hops: int, direction: Any, threshold: float) -> None:
+def test_reach_and_neighbourhood_agree_with_networkx(
+    seed: int, hops: int, direction: Any, threshold: float
+) -> None:
     network = random_network(seed, density=0.35)
     graph = graph_of(network, threshold)
     walked = {"out": graph, "in": graph.reverse(), "both": nx.compose(graph, graph.reverse())}[direction]
     if direction == "both":
         for a, b in walked.edges:
-            walked[a][b]["weight"] = max(graph.get_edge_data(*pair, default={"weight": 0})["weight"] for pair in ((a, b), (b, a)))
+            walked[a][b]["weight"] = max(
+                graph.get_edge_data(*pair, default={"weight": 0})["weight"] for pair in ((a, b), (b, a))
+            )
     distance = nx.single_source_shortest_path_length(walked, "D", cutoff=hops)
     table = network.reach("D", hops, threshold, direction)
-    assert dict(zip(table["gene"], table["hops"], strict=True)) == {g: h for g, h in distance.items() if g != "D"}
+    assert dict(zip(table["gene"], table["hops"], strict=True)) == {
+        g: h for g, h in distance.items() if g != "D"
+    }
     for gene, probability in zip(table["gene"], table["probability"], strict=True):
         products = [
             np.prod([walked[a][b]["weight"] for a, b in itertools.pairwise(path)])
@@ -260,7 +278,9 @@ def test_the_influence_is_a_network_with_its_own_scale(stored: bool) -> None:
     net = strong_network(1)
     total = np.random.default_rng(2).normal(0, 3, (5, 5)) if stored else net.influence(4)
     if stored:
-        net = GeneNetwork(PANEL, net.weights, net.signs, net.effects, strength=net.strength, influence_matrix=total)
+        net = GeneNetwork(
+            PANEL, net.weights, net.signs, net.effects, strength=net.strength, influence_matrix=total
+        )
     shown = net.influence_network(4)
     off = ~np.eye(5, dtype=bool)
     np.testing.assert_allclose(shown.weights, np.abs(total))
@@ -286,7 +306,9 @@ def test_without_strength_the_influence_keeps_the_observed_signs() -> None:
 def test_direct_evidence_defaults_to_the_perturbed_genes() -> None:
     net = random_network()
     np.testing.assert_array_equal(net.has_evidence, PANEL.is_perturbed)
-    mine = GeneNetwork(PANEL, net.weights, net.signs, net.effects, direct_evidence=np.array([True, False, True, True, False]))
+    mine = GeneNetwork(
+        PANEL, net.weights, net.signs, net.effects, direct_evidence=np.array([True, False, True, True, False])
+    )
     assert mine.has_evidence.tolist() == [True, False, True, True, False]
     with pytest.raises(QueryError, match="direct_evidence must have one entry"):
         GeneNetwork(PANEL, net.weights, net.signs, net.effects, direct_evidence=np.array([True]))

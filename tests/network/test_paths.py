@@ -1,4 +1,6 @@
-"""Path tracing against brute force: every simple path listed, ranked, and the influence summed by matrix powers."""
+"""Path tracing against brute force: every simple path listed, ranked, and the influence summed by matrix
+powers.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,9 @@ def network_of(weights: Any, signs: Any = None) -> GeneNetwork:
     return GeneNetwork(panel, weights, np.zeros((n, n)) if signs is None else signs, np.full((n, n), np.nan))
 
 
-def all_paths(weights: np.ndarray, start: int, end: int, hops: int, threshold: float = 0.0) -> list[tuple[float, int, tuple[str, ...]]]:
+def all_paths(
+    weights: np.ndarray, start: int, end: int, hops: int, threshold: float = 0.0
+) -> list[tuple[float, int, tuple[str, ...]]]:
     """(probability, hops, names) of every simple path, best first: by listing all orders of all subsets."""
     others = [i for i in range(len(weights)) if i not in (start, end)]
     found = []
@@ -49,7 +53,9 @@ def graphs(draw: st.DrawFn) -> np.ndarray:
 
 @given(graphs(), st.integers(1, 6), st.integers(1, 40), st.sampled_from([0.0, 0.2, 0.5]))
 @settings(max_examples=300, deadline=None)
-def test_the_best_paths_are_those_of_brute_force(weights: np.ndarray, hops: int, top: int, threshold: float) -> None:
+def test_the_best_paths_are_those_of_brute_force(
+    weights: np.ndarray, hops: int, top: int, threshold: float
+) -> None:
     trace = trace_paths(network_of(weights), NAMES[0], NAMES[1], hops, top, threshold)
     expected = all_paths(weights, 0, 1, hops, threshold)
     assert len(trace.paths) == min(top, len(expected))
@@ -60,11 +66,18 @@ def test_the_best_paths_are_those_of_brute_force(weights: np.ndarray, hops: int,
     assert len({path.genes for path in trace.paths}) == len(trace.paths)
 
 
-@given(st.integers(2, 7).flatmap(lambda n: st.lists(st.sampled_from([0.0, 0.5, 1.0]), min_size=n * n, max_size=n * n)), st.integers(1, 6))
+@given(
+    st.integers(2, 7).flatmap(
+        lambda n: st.lists(st.sampled_from([0.0, 0.5, 1.0]), min_size=n * n, max_size=n * n)
+    ),
+    st.integers(1, 6),
+)
 @settings(max_examples=200, deadline=None)
 def test_ties_are_ordered_by_hops_and_names(values: list[float], hops: int) -> None:
     n = int(np.sqrt(len(values)))
-    weights = np.array(values).reshape(n, n)  # powers of two: products are exact, so ties are ties in brute force too
+    weights = np.array(values).reshape(
+        n, n
+    )  # powers of two: products are exact, so ties are ties in brute force too
     trace = trace_paths(network_of(weights), NAMES[0], NAMES[1], hops, 25)
     expected = all_paths(weights, 0, 1, hops)[:25]
     assert [(p.probability, p.hops, p.genes) for p in trace.paths] == expected
@@ -86,7 +99,9 @@ def test_shares_add_up_to_the_hop_influence(weights: np.ndarray, hops: int) -> N
     np.testing.assert_allclose(trace.share_by_hops, np.array(parts) / sum(parts), rtol=1e-9, atol=1e-300)
     assert trace.explained + trace.remainder == pytest.approx(1.0)
     for k in range(1, hops + 1):
-        assert sum(path.share for path in trace.paths if path.hops == k) <= trace.share_by_hops[k - 1] * (1 + 1e-9)
+        assert sum(path.share for path in trace.paths if path.hops == k) <= trace.share_by_hops[k - 1] * (
+            1 + 1e-9
+        )
 
 
 def test_without_cycles_the_paths_are_the_whole_influence() -> None:
@@ -120,7 +135,9 @@ def test_renaming_by_permutation_changes_nothing_but_order_of_ties() -> None:
     moved = network_of(weights[np.ix_(order, order)])
     back = {NAMES[new]: NAMES[old] for new, old in enumerate(order)}
     other = trace_paths(moved, NAMES[0], NAMES[1], 4, 30)
-    assert [tuple(back[g] for g in path.genes) for path in other.paths] == [path.genes for path in plain.paths]
+    assert [tuple(back[g] for g in path.genes) for path in other.paths] == [
+        path.genes for path in plain.paths
+    ]
 
 
 def test_threshold_leaves_out_edges_but_not_influence() -> None:
@@ -165,7 +182,9 @@ def test_questions_without_an_answer(change: dict[str, Any], message: str) -> No
 
 def adversaries(n: int) -> dict[str, np.ndarray]:
     rng = np.random.default_rng(0)
-    trap = np.full((n, n), 1e-4) * (1 + 0.1 * rng.random((n, n)))  # the best bound always runs back through gene 7
+    trap = np.full((n, n), 1e-4) * (
+        1 + 0.1 * rng.random((n, n))
+    )  # the best bound always runs back through gene 7
     trap[7, :] = trap[:, 7] = 1.0
     trap[0, :7] = trap[0, 8:] = 1e-4
     return {
@@ -184,14 +203,22 @@ def test_large_panels_of_ties_and_traps_stay_small(kind: str, monkeypatch: pytes
     network = network_of(adversaries(400)[kind])
     tables = []
     made = module._Remaining.__init__
-    monkeypatch.setattr(module._Remaining, "__init__", lambda self, *rest: tables.append(1) or made(self, *rest))
+    monkeypatch.setattr(
+        module._Remaining, "__init__", lambda self, *rest: tables.append(1) or made(self, *rest)
+    )
     trace = trace_paths(network, "G0000", "G0001", 5, 20)
     assert len(trace.paths) == 20
-    assert len(tables) <= 20 * 5  # the bound that Lawler's procedure promises: work grows with paths shown, not with paths there are
+    assert (
+        len(tables) <= 20 * 5
+    )  # the bound that Lawler's procedure promises: work grows with paths shown, not with paths there are
     ranks = [(-round(np.log(max(p.probability, 5e-324)), 8), p.hops, p.genes) for p in trace.paths]
     if kind in ("ones", "equal"):
         assert ranks == sorted(ranks)
-        assert [p.genes for p in trace.paths[:3]] == [("G0000", "G0001"), ("G0000", "G0002", "G0001"), ("G0000", "G0003", "G0001")]
+        assert [p.genes for p in trace.paths[:3]] == [
+            ("G0000", "G0001"),
+            ("G0000", "G0002", "G0001"),
+            ("G0000", "G0003", "G0001"),
+        ]
 
 
 def test_most_hops_are_still_exact() -> None:
@@ -205,7 +232,9 @@ def test_most_hops_are_still_exact() -> None:
 
 @given(graphs(), st.integers(1, 5), st.integers(0, 1000))
 @settings(max_examples=100, deadline=None)
-def test_with_strengths_the_shares_are_of_the_signed_influence(weights: np.ndarray, hops: int, seed: int) -> None:
+def test_with_strengths_the_shares_are_of_the_signed_influence(
+    weights: np.ndarray, hops: int, seed: int
+) -> None:
     n = len(weights)
     plain = network_of(weights)
     strength = np.random.default_rng(seed).normal(0, 1, (n, n))

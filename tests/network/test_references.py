@@ -13,14 +13,22 @@ from gpovae_core.network.references import read_reference, read_references, sign
 from tests.conftest import shared_folder
 from tests.fake_run import HOSTILE
 
-TRRUST = b"source\ttarget\tsign\tpubmed\nSTAT1\tIRF1\tActivation\t1\nSTAT1\tIRF1\tUnknown\t2\nMYC\tCDKN1A\tRepression\t3\n"
+TRRUST = (
+    b"source\ttarget\tsign\tpubmed\nSTAT1\tIRF1\tActivation\t1\nSTAT1\tIRF1\tUnknown\t2\n"
+    b"MYC\tCDKN1A\tRepression\t3\n"
+)
 
 
 def test_directed_tables() -> None:
     table = read_reference(TRRUST, "trrust_v2_human.tsv")
     assert (table.name, table.directed, len(table.known)) == ("TRRUST", True, 2)
     known = table.knows("stat1", "Irf1")
-    assert (known.found, known.reverse, known.notes, known.sign) == (True, False, ("Activation", "Unknown"), 0)
+    assert (known.found, known.reverse, known.notes, known.sign) == (
+        True,
+        False,
+        ("Activation", "Unknown"),
+        0,
+    )
     assert table.knows("MYC", "CDKN1A").sign == -1
     back = table.knows("IRF1", "STAT1")
     assert (back.found, back.reverse) == (False, True)
@@ -30,7 +38,9 @@ def test_directed_tables() -> None:
 
 
 def test_pairs_without_direction_are_known_both_ways() -> None:
-    table = read_reference(gzip.compress(b"gene1\tgene2\tcomplex\nHDAC4\tBCL6\tone\nBCL6\tHDAC4\ttwo\n"), "corum_pairs.tsv.gz")
+    table = read_reference(
+        gzip.compress(b"gene1\tgene2\tcomplex\nHDAC4\tBCL6\tone\nBCL6\tHDAC4\ttwo\n"), "corum_pairs.tsv.gz"
+    )
     assert (table.name, table.directed) == ("CORUM", False)
     assert table.knows("HDAC4", "BCL6").notes == table.knows("BCL6", "hdac4").notes == ("one", "two")
     assert not table.knows("BCL6", "HDAC4").reverse

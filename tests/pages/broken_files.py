@@ -34,7 +34,9 @@ def changed(change: Callable[[AnnData], AnnData | None]) -> Maker:
 
 def values(change: Callable[[np.ndarray], np.ndarray]) -> Maker:
     def apply(cells: AnnData) -> None:
-        cells.X = sparse.csr_matrix((change(cells.X.data.astype(np.float64)), cells.X.indices, cells.X.indptr), shape=cells.X.shape)
+        cells.X = sparse.csr_matrix(
+            (change(cells.X.data.astype(np.float64)), cells.X.indices, cells.X.indptr), shape=cells.X.shape
+        )
 
     return changed(apply)
 
@@ -68,8 +70,13 @@ def scrambled(folder: Path) -> str:
 
 
 def empty(n_obs: int, n_vars: int) -> Maker:
-    obs, var = pd.DataFrame(index=[f"c{i}" for i in range(n_obs)]), pd.DataFrame(index=[f"g{i}" for i in range(n_vars)])
-    return lambda folder: written(AnnData(sparse.csr_matrix((n_obs, n_vars), dtype=np.float32), obs=obs, var=var), folder)
+    obs, var = (
+        pd.DataFrame(index=[f"c{i}" for i in range(n_obs)]),
+        pd.DataFrame(index=[f"g{i}" for i in range(n_vars)]),
+    )
+    return lambda folder: written(
+        AnnData(sparse.csr_matrix((n_obs, n_vars), dtype=np.float32), obs=obs, var=var), folder
+    )
 
 
 def objects_in_x(folder: Path) -> str:

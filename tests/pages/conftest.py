@@ -11,7 +11,7 @@ import pytest
 from safetensors.numpy import save_file
 from streamlit.testing.v1 import AppTest
 
-from gpovae_core.training.runs import MASK_LOGITS, RunFolder
+from gpovae_core.runs.folder import MASK_LOGITS, RunFolder
 from tests.app_words import Opener
 from tests.fake_run import HOSTILE, make_fake_run
 
@@ -55,7 +55,9 @@ def _damage(folder: Path) -> None:
 
     shutil.copytree(folder / "plain", folder / "dead")
     status = json.loads((folder / "dead" / "status.json").read_text())
-    (folder / "dead" / "status.json").write_text(json.dumps({**status, "state": "training", "heartbeat": status["heartbeat"] - 7200}))
+    (folder / "dead" / "status.json").write_text(
+        json.dumps({**status, "state": "training", "heartbeat": status["heartbeat"] - 7200})
+    )
 
     shutil.copytree(folder / "plain", folder / "nulls")
     report = json.loads((folder / "nulls" / "evaluation.json").read_text())

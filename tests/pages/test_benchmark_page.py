@@ -18,18 +18,31 @@ from tests.evaluation.test_report import SETTINGS, prediction
 from tests.fake_run import HOSTILE, make_fake_run
 from tests.pages.conftest import _all_null
 
-PARTS = ("Scores", "Equal numbers of edges", "False edges", "Path length", "Known networks", "Every method", "Ablations", "Report")
+PARTS = (
+    "Scores",
+    "Equal numbers of edges",
+    "False edges",
+    "Path length",
+    "Known networks",
+    "Every method",
+    "Ablations",
+    "Report",
+)
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Runs with the report of a small screen: two seeds of the same settings, one of others, one with nothing but nulls."""
+    """Runs with the report of a small screen: two seeds of the same settings, one of others, one with nothing
+    but nulls.
+    """
     folder = tmp_path_factory.mktemp("benchmark")
     screen = build_screen()
     truth = pd.DataFrame([(s, t, 1.0) for s, t in EDGES], columns=["source", "target", "weight"])
     known = [KnownEdges(HOSTILE[0], True, frozenset((s.casefold(), t.casefold()) for s, t in EDGES))]
     adjacency = true_network(screen.panel)
-    report = evaluate(screen, prediction(screen), 0.1 + 0.8 * adjacency, SETTINGS, references=known, truth=truth)
+    report = evaluate(
+        screen, prediction(screen), 0.1 + 0.8 * adjacency, SETTINGS, references=known, truth=truth
+    )
     first = make_fake_run(folder / "full")
     first.write_evaluation(report)
     for name, change in (("again", ("training", "seed", 3)), ("hops", ("loss", "hops", 2))):
@@ -39,7 +52,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / name / "config.json").write_text(json.dumps(config))
     shutil.copytree(first.path, folder / "hollow")
     (folder / "hollow" / "evaluation.json").write_text(json.dumps(_all_null(report)))
-    first.write_null({"thresholds": [{"threshold": 0.5, "pairs": 40, "edges": 2, "run_edges": 5, "estimated_false_edge_rate": 0.4}]})
+    first.write_null(
+        {
+            "thresholds": [
+                {"threshold": 0.5, "pairs": 40, "edges": 2, "run_edges": 5, "estimated_false_edge_rate": 0.4}
+            ]
+        }
+    )
     return folder
 
 
@@ -62,7 +81,9 @@ def test_scores_stand_between_baseline_and_ceiling(open_app: Opener, folder: Pat
     assert row["Baseline"].startswith(f"{scores['perturbation_mean']:.3f}")
     assert row["Ceiling"] == f"{scores['ceiling']:.3f}"
     assert row["Better than that"] in ("yes", "no")
-    expected = (scores["model"] - scores["perturbation_mean"]) / (scores["ceiling"] - scores["perturbation_mean"])
+    expected = (scores["model"] - scores["perturbation_mean"]) / (
+        scores["ceiling"] - scores["perturbation_mean"]
+    )
     assert row["Share of the achievable"] == f"{100 * expected:.0f} %"
     assert "better than the best method without a model on" in words(app)
 

@@ -37,7 +37,9 @@ def test_a_broken_file_is_said_in_words(open_app: Opener, data: Path, name: str)
     assert "Traceback" not in words(app)
     app = app.switch_page("pages/train.py").run()
     assert not app.exception
-    assert not [button for button in app.button if button.label == "Start training"], "nothing can be started on it"
+    assert not [button for button in app.button if button.label == "Start training"], (
+        "nothing can be started on it"
+    )
 
 
 def test_a_good_file_is_reported_and_every_part_opens(open_app: Opener, data: Path) -> None:

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 import gpovae_core.sweeps.work as working
-from dashboard import experiments
+from dashboard.experiments import view as experiments
 from gpovae_core.network.grn import GeneNetwork
-from gpovae_core.training.ensemble import FILE
-from gpovae_core.training.runs import RunFolder
+from gpovae_core.runs.ensemble import FILE
+from gpovae_core.runs.folder import RunFolder
 from tests.app_words import Opener, words
 from tests.conftest import PROJECT
 from tests.sweeps.stand_in import make, put_in
@@ -20,7 +20,9 @@ from tests.sweeps.stand_in import make, put_in
 @pytest.fixture
 def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with a finished sweep."""
-    monkeypatch.setattr(working, "_run", (stand_in := put_in(undefined=lambda point, seed: point["loss.hops"] == 3))[0])
+    monkeypatch.setattr(
+        working, "_run", (stand_in := put_in(undefined=lambda point, seed: point["loss.hops"] == 3))[0]
+    )
     monkeypatch.setattr(working, "measure_run", stand_in[1])
     working.work(make(tmp_path))
     return tmp_path
@@ -56,7 +58,9 @@ def test_edges_can_be_held_to_those_that_come_back(open_app: Opener, tmp_path: P
     assert 0 < len(kept) < len(whole.with_evidence().edges(0.5))
     assert (kept["frequency"] >= 0.95 - 1e-6).all()
     edge = kept.iloc[0]
-    app = open_app("network", tmp_path, run="sure", often="0.95", edge_from=edge["source"], edge_to=edge["target"])
+    app = open_app(
+        "network", tmp_path, run="sure", often="0.95", edge_from=edge["source"], edge_to=edge["target"]
+    )
     app.session_state["network_part"] = "How sure?"
     app.run()
     assert not app.exception

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dashboard.network_data import (
+from dashboard.network.drawing import (
     LAYOUT_EDGES,
     MARGIN,
     MOST_AROUND,
@@ -31,7 +31,8 @@ from gpovae_core.network.grn import GeneNetwork
 def network(n: int, seed: int = 0) -> GeneNetwork:
     genes = tuple(f"G{i:03d}" for i in range(n))
     return GeneNetwork.from_weights(
-        Panel(PanelData(perturbed=genes, extended=(), measured=genes)), np.random.default_rng(seed).random((n, n))
+        Panel(PanelData(perturbed=genes, extended=(), measured=genes)),
+        np.random.default_rng(seed).random((n, n)),
     )
 
 
@@ -118,7 +119,9 @@ def test_what_the_browser_counts_is_what_the_network_has():
 
 def test_edges_without_direct_evidence_are_counted():
     genes = tuple(f"G{i}" for i in range(6))
-    net = GeneNetwork.from_weights(Panel(PanelData(perturbed=genes[:2], extended=genes[2:], measured=genes)), np.full((6, 6), 0.7))
+    net = GeneNetwork.from_weights(
+        Panel(PanelData(perturbed=genes[:2], extended=genes[2:], measured=genes)), np.full((6, 6), 0.7)
+    )
     shown = picture(net, layout(net))
     assert (shown.counts[100], shown.indirect[100]) == (30, 20)
     assert picture(net, layout(net), self_loops=True).indirect[100] == 24
@@ -131,11 +134,23 @@ def test_paths_edge_and_communities_are_sent_by_number():
         picture(net, layout(net)),
         net,
         "run",
-        whole(path=paths[0], paths=paths, edge=("G004", "G000"), goal="G001", members=np.array([0, 0, 1, -1, 1]), highlight=1),
+        whole(
+            path=paths[0],
+            paths=paths,
+            edge=("G004", "G000"),
+            goal="G001",
+            members=np.array([0, 0, 1, -1, 1]),
+            highlight=1,
+        ),
     )["view"]
     assert view["path"] == [[0, 2], [2, 1]]
     assert view["paths"] == [[0, 2], [2, 1], [2, 3], [3, 1]]
-    assert (view["edge"], view["goal"], view["members"], view["highlight"]) == ([4, 0], 1, [0, 0, 1, -1, 1], 1)
+    assert (view["edge"], view["goal"], view["members"], view["highlight"]) == (
+        [4, 0],
+        1,
+        [0, 0, 1, -1, 1],
+        1,
+    )
 
 
 def test_the_chart_has_what_is_known():

@@ -1,4 +1,6 @@
-"""The network page, without a browser: what is said of genes and edges, every view of W and T, undo, comparison, odd networks."""
+"""The network page, without a browser: what is said of genes and edges, every view of W and T, undo,
+comparison, odd networks.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +15,11 @@ import streamlit as st
 from safetensors.numpy import save_file
 from streamlit.testing.v1 import AppTest
 
-from dashboard import history, loaders, state
-from dashboard.network_tabs import PARTS
+from dashboard.network import history
+from dashboard.network.tabs import PARTS
+from dashboard.shared import loaders, state
 from gpovae_core.network.grn import GeneNetwork
-from gpovae_core.training.runs import MASK_LOGITS, RunFolder
+from gpovae_core.runs.folder import MASK_LOGITS, RunFolder
 from tests.app_words import Opener, words
 from tests.conftest import PROJECT
 from tests.fake_run import HOSTILE, make_fake_run
@@ -60,13 +63,17 @@ def test_an_edge_comes_with_its_cells_and_tests(open_app: Opener, strongest: tup
 
 def test_an_edge_from_a_gene_never_perturbed_has_no_direct_evidence(open_app: Opener) -> None:
     app = open_app("network", run="plain", edge_from="EXT0001", edge_to="PERT0002")
-    assert any("No direct evidence: EXT0001 was never perturbed" in bare(warning.value) for warning in app.warning)
+    assert any(
+        "No direct evidence: EXT0001 was never perturbed" in bare(warning.value) for warning in app.warning
+    )
 
 
 def test_reference_networks_are_asked(
     open_app: Opener, strongest: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "trrust.tsv").write_text(f"source\ttarget\tsign\n{strongest[0].lower()}\t{strongest[1]}\tActivation\n")
+    (tmp_path / "trrust.tsv").write_text(
+        f"source\ttarget\tsign\n{strongest[0].lower()}\t{strongest[1]}\tActivation\n"
+    )
     (tmp_path / "broken.csv").write_text("no columns\n")
     monkeypatch.setenv("GPOVAE_NETWORKS_DIR", str(tmp_path))
     app = open_app("network", run="plain", edge_from=strongest[0], edge_to=strongest[1])
@@ -98,10 +105,22 @@ def test_simulated_genes_have_no_links_and_real_ones_do(open_app: Opener) -> Non
 @pytest.mark.parametrize("measure", ["W", "T"])
 @pytest.mark.parametrize("view", ["whole", "ego", "communities"])
 @pytest.mark.parametrize("run", ["plain", "hostile", "one"])
-def test_every_view_of_every_measure_has_every_tab(open_app: Opener, made_runs: Path, run: str, view: str, measure: str) -> None:
+def test_every_view_of_every_measure_has_every_tab(
+    open_app: Opener, made_runs: Path, run: str, view: str, measure: str
+) -> None:
     genes = RunFolder(made_runs / run).panel().genes
     ends = {"edge_from": genes[0], "edge_to": genes[-1]}
-    app = open_app("network", run=run, view=view, measure=measure, gene=genes[0], loops="1", pinned="0.1", **{"with": "toy"}, **ends)
+    app = open_app(
+        "network",
+        run=run,
+        view=view,
+        measure=measure,
+        gene=genes[0],
+        loops="1",
+        pinned="0.1",
+        **{"with": "toy"},
+        **ends,
+    )
     for name in PARTS:
         assert not tab(app, name).exception, name
         assert not app.error, name
@@ -118,7 +137,9 @@ def test_influence_has_a_threshold_of_its_own(open_app: Opener) -> None:
 
 def test_several_sources_are_traced_and_restored_from_the_url(open_app: Opener, made_runs: Path) -> None:
     genes = RunFolder(made_runs / "plain").panel().genes
-    app = open_app("network", run="plain", threshold="0", **{"from": [genes[0], genes[2].lower()], "to": genes[7]})
+    app = open_app(
+        "network", run="plain", threshold="0", **{"from": [genes[0], genes[2].lower()], "to": genes[7]}
+    )
     assert app.multiselect[0].value == [genes[0], genes[2]]
     table = next(frame.value for frame in app.dataframe if "Path" in frame.value)
     assert {path.split(" → ")[0] for path in table["Path"]} == {genes[0], genes[2]}
@@ -154,7 +175,9 @@ def test_the_picture_is_told_whether_there_is_something_to_undo(open_app: Opener
     assert len(app.session_state["gpovae_history"]["past"]) == 1
 
 
-def test_two_runs_are_compared_at_equal_edges_and_at_equal_thresholds(open_app: Opener, made_runs: Path) -> None:
+def test_two_runs_are_compared_at_equal_edges_and_at_equal_thresholds(
+    open_app: Opener, made_runs: Path
+) -> None:
     app = tab(open_app("network", run="plain", **{"with": "toy"}), "Compare runs")
     text = bare(words(app))
     counts = re.search(r"plain: (\d+) edges above 0.5; toy: (\d+) above", text)
@@ -163,7 +186,9 @@ def test_two_runs_are_compared_at_equal_edges_and_at_equal_thresholds(open_app: 
     table = next(frame.value for frame in app.dataframe if "State" in frame.value)
     shared = re.search(r"\*\*(\d+) shared, (\d+) gained, (\d+) lost", text)
     assert shared
-    assert [int(part) for part in shared.groups()] == [(table["State"] == state).sum() for state in ("shared", "gained", "lost")]
+    assert [int(part) for part in shared.groups()] == [
+        (table["State"] == state).sum() for state in ("shared", "gained", "lost")
+    ]
     app = app.radio[0].set_value("the same threshold").run()
     assert "toy: " in bare(words(app))
     assert "above 0.5;" in bare(words(app))
@@ -178,10 +203,17 @@ def test_a_pinned_threshold_is_compared_with_the_current_one(open_app: Opener) -
 
 def test_what_a_gene_regulates_is_a_table(open_app: Opener, made_runs: Path) -> None:
     network = GeneNetwork.from_run(RunFolder(made_runs / "plain")).with_evidence()
-    app = tab(open_app("network", run="plain", gene="PERT0001", hops="2", threshold="0.5"), "Regulates, regulated by")
+    app = tab(
+        open_app("network", run="plain", gene="PERT0001", hops="2", threshold="0.5"),
+        "Regulates, regulated by",
+    )
     out, into = [frame.value for frame in app.dataframe if "Measured effect" in frame.value]
-    pd.testing.assert_series_equal(out["Gene"], network.reach("PERT0001", 2, 0.5, "out")["gene"], check_names=False)
-    pd.testing.assert_series_equal(into["Gene"], network.reach("PERT0001", 2, 0.5, "in")["gene"], check_names=False)
+    pd.testing.assert_series_equal(
+        out["Gene"], network.reach("PERT0001", 2, 0.5, "out")["gene"], check_names=False
+    )
+    pd.testing.assert_series_equal(
+        into["Gene"], network.reach("PERT0001", 2, 0.5, "in")["gene"], check_names=False
+    )
 
 
 def test_communities_are_listed(open_app: Opener) -> None:
@@ -191,8 +223,13 @@ def test_communities_are_listed(open_app: Opener) -> None:
     assert not put(app, community=0).exception
 
 
-@pytest.mark.parametrize("rows", [[{"threshold": 0.1, "estimated_false_edge_rate": 0.8}], [{"threshold": None}], "nonsense", [1, 2], None])
-def test_a_table_of_false_edges_is_shown_where_there_is_one(open_app: Opener, tmp_path: Path, rows: object) -> None:
+@pytest.mark.parametrize(
+    "rows",
+    [[{"threshold": 0.1, "estimated_false_edge_rate": 0.8}], [{"threshold": None}], "nonsense", [1, 2], None],
+)
+def test_a_table_of_false_edges_is_shown_where_there_is_one(
+    open_app: Opener, tmp_path: Path, rows: object
+) -> None:
     run = make_fake_run(tmp_path / "rated", seed=1)
     report = run.evaluation()
     report["network"]["false_edges"] = rows
@@ -216,7 +253,11 @@ def test_hostile_names_are_text_in_card_and_evidence(open_app: Opener, gene: str
 def flat_run(folder: Path, n: int, logit: float) -> RunFolder:
     """n genes, half of them perturbed, every logit the same."""
     run = make_fake_run(
-        folder, n_perturbed=max(1, n // 2), n_extended=n - max(1, n // 2), n_measured=max(4, min(n, 40)), cells_per_perturbation=2
+        folder,
+        n_perturbed=max(1, n // 2),
+        n_extended=n - max(1, n // 2),
+        n_measured=max(4, min(n, 40)),
+        cells_per_perturbation=2,
     )
     save_file({MASK_LOGITS: np.full((n, n), logit, dtype=np.float32)}, run.path / "model.safetensors")
     return run
@@ -224,13 +265,17 @@ def flat_run(folder: Path, n: int, logit: float) -> RunFolder:
 
 @pytest.mark.parametrize("logit", [-1e4, 1e4, 0.0])
 @pytest.mark.parametrize("n", [1, 2, 60])
-def test_flat_networks_open_without_a_traceback(open_app: Opener, tmp_path: Path, n: int, logit: float) -> None:
+def test_flat_networks_open_without_a_traceback(
+    open_app: Opener, tmp_path: Path, n: int, logit: float
+) -> None:
     run = flat_run(tmp_path / "flat", n, logit)
     genes = run.panel().genes
     for measure in ("W", "T"):
         for view in ("whole", "ego", "communities"):
             more = {"from": genes[0], "to": genes[-1]} if n > 1 else {}
-            app = open_app("network", folder=tmp_path, run="flat", measure=measure, view=view, gene=genes[0], **more)
+            app = open_app(
+                "network", folder=tmp_path, run="flat", measure=measure, view=view, gene=genes[0], **more
+            )
             for name in PARTS:
                 assert not tab(app, name).exception, (measure, view, name)
                 assert not app.error, (measure, view, name, app.error[0].value)
@@ -261,7 +306,9 @@ def test_edges_without_direct_evidence_are_hidden_unless_asked_for(open_app: Ope
     sources = next(frame.value for frame in app.dataframe if "Evidence" in frame.value)["Source"]
     assert len(sources) == len(network.with_evidence().edges(0.3))
     assert all(source.startswith("PERT") for source in sources)
-    sources = next(frame.value for frame in put(app, blind=True).dataframe if "Evidence" in frame.value)["Source"]
+    sources = next(frame.value for frame in put(app, blind=True).dataframe if "Evidence" in frame.value)[
+        "Source"
+    ]
     assert len(sources) == len(network.edges(0.3))
 
 
@@ -276,7 +323,10 @@ def test_edges_that_may_run_over_a_gene_never_perturbed_are_named(open_app: Open
     text = bare(words(app))
     assert f"Not excluded:** a detour over {genes[0]}" in text
     judged, open_edges = network.count_open(0.5)  # type: ignore[misc]
-    assert f"of the {judged} edges out of perturbed genes with W above 0.5, {open_edges} may run over a gene that nobody perturbed" in text
+    assert (
+        f"of the {judged} edges out of perturbed genes with W above 0.5, {open_edges} may run over a gene "
+        "that nobody perturbed"
+    ) in text
     closed = table[table["open_detours"] == 0].iloc[0]
     text = bare(words(open_app("network", run="demo", edge_from=closed["source"], edge_to=closed["target"])))
     assert "no sign of a detour over one of them" in text

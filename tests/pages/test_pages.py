@@ -8,9 +8,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from dashboard.network_tabs import PARTS
-from dashboard.response_tabs import PARTS as RESPONSE_PARTS
-from gpovae_core.training.runs import RunFolder
+from dashboard.network.tabs import PARTS
+from dashboard.response.tabs import PARTS as RESPONSE_PARTS
+from gpovae_core.runs.folder import RunFolder
 from tests.app_words import Opener, words
 from tests.conftest import PROJECT
 from tests.fake_run import HOSTILE
@@ -24,7 +24,9 @@ TABS = {
 }
 
 
-@pytest.mark.parametrize("run", ["hostile", "one", "dead", "nulls", "bare", "nan", "future", "torn", "broken_config"])
+@pytest.mark.parametrize(
+    "run", ["hostile", "one", "dead", "nulls", "bare", "nan", "future", "torn", "broken_config"]
+)
 def test_no_page_shows_a_traceback(open_app: Opener, run: str) -> None:
     app = open_app(run=run)
     for page, tabs in TABS.items():
@@ -52,15 +54,19 @@ def test_charts_are_drawn_in_one_place_only() -> None:
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_an_empty_folder_says_what_to_do(open_app: Opener, page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dashboard.loaders.DEMO_PATH", tmp_path / "no-demo")
+def test_an_empty_folder_says_what_to_do(
+    open_app: Opener, page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dashboard.shared.loaders.DEMO_PATH", tmp_path / "no-demo")
     app = open_app(page, folder=tmp_path)
     assert not app.exception
     assert ("gpovae train" if page == "runs" else "No run is open") in words(app)
 
 
 @pytest.mark.parametrize("name", ["../plain", "/etc", "..", "plain/../plain", "missing"])
-def test_a_name_from_the_url_cannot_leave_the_runs_folder(open_app: Opener, name: str, made_runs: Path) -> None:
+def test_a_name_from_the_url_cannot_leave_the_runs_folder(
+    open_app: Opener, name: str, made_runs: Path
+) -> None:
     app = open_app("network", folder=made_runs, run=name)
     assert not app.exception
     assert any("There is no run called" in error.value for error in app.error)
@@ -70,7 +76,11 @@ def test_the_table_of_runs_has_scores_between_baseline_and_ceiling(open_app: Ope
     table: pd.DataFrame = open_app().dataframe[0].value.set_index("Run")
     scores = RunFolder(made_runs / "plain").evaluation()["response"]["test"]["ate_rho"]
     row = table.loc["plain"]
-    assert (row["rho, model"], row["rho, baseline"], row["rho, ceiling"]) == (scores["model"], scores["train_mean"], scores["ceiling"])
+    assert (row["rho, model"], row["rho, baseline"], row["rho, ceiling"]) == (
+        scores["model"],
+        scores["train_mean"],
+        scores["ceiling"],
+    )
     assert row["Pairs"] > row["Edges"] > 0
     assert table.loc["dead", "State"].startswith("dead")
     assert table.loc["future", "State"].startswith("cannot be read")
@@ -117,7 +127,14 @@ def test_what_is_wrong_with_a_run_is_said_in_words(open_app: Opener, run: str, p
 
 def test_the_url_restores_gene_view_and_path(open_app: Opener, made_runs: Path) -> None:
     genes = RunFolder(made_runs / "plain").panel().genes
-    app = open_app(run="plain", gene=genes[2].lower(), view="ego", hops="3", threshold="0.2", **{"from": genes[0], "to": genes[5]})
+    app = open_app(
+        run="plain",
+        gene=genes[2].lower(),
+        view="ego",
+        hops="3",
+        threshold="0.2",
+        **{"from": genes[0], "to": genes[5]},
+    )
     app = app.switch_page("pages/network.py").run()
     chosen = {box.label: box.value for box in app.selectbox}
     assert (chosen["Gene"], chosen["Show"], chosen["Hops"], chosen["To"]) == (genes[2], "ego", 3, genes[5])
@@ -127,7 +144,10 @@ def test_the_url_restores_gene_view_and_path(open_app: Opener, made_runs: Path) 
     assert "At W > 0.2 it regulates" in words(app)
 
 
-@pytest.mark.parametrize("url", [{"threshold": "nan"}, {"threshold": "7"}, {"hops": "0"}, {"hops": "-1"}, {"view": "x"}, {"gene": "<b>"}])
+@pytest.mark.parametrize(
+    "url",
+    [{"threshold": "nan"}, {"threshold": "7"}, {"hops": "0"}, {"hops": "-1"}, {"view": "x"}, {"gene": "<b>"}],
+)
 def test_nonsense_in_the_url_is_passed_over_or_named(open_app: Opener, url: dict[str, str]) -> None:
     app = open_app("network", run="plain", **url)
     assert not app.exception
@@ -154,7 +174,9 @@ def test_an_empty_network_offers_the_threshold_at_which_edges_appear(open_app: O
     assert any("Source" in frame.value and len(frame.value) for frame in app.dataframe)
 
 
-def test_no_path_at_the_threshold_offers_the_one_at_which_it_appears(open_app: Opener, made_runs: Path) -> None:
+def test_no_path_at_the_threshold_offers_the_one_at_which_it_appears(
+    open_app: Opener, made_runs: Path
+) -> None:
     genes = RunFolder(made_runs / "plain").panel().genes
     app = open_app("network", run="plain", threshold="0.99", **{"from": genes[0], "to": genes[1]})
     app = next(button for button in app.button if "most probable path" in button.label).click().run()
@@ -186,7 +208,9 @@ def test_the_gene_chosen_in_the_network_is_the_perturbation_shown(open_app: Open
 
 @pytest.mark.parametrize("gene", HOSTILE[:1] + HOSTILE[3:5])
 def test_names_are_never_markup(open_app: Opener, gene: str) -> None:
-    """In markdown every character with a meaning is escaped, so no link, image, formula or tag can come out of a name."""
+    """In markdown every character with a meaning is escaped, so no link, image, formula or tag can come out
+    of a name.
+    """
     app = open_app("network", run="hostile", gene=gene)
     for shown in (words(app), words(app.switch_page("pages/response.py").run())):
         assert gene in re.sub(r"\\(.)", r"\1", shown)

@@ -1,4 +1,6 @@
-"""The page Response: every part over a run with a trained model, the chosen gene, and the way to Network and back."""
+"""The page Response: every part over a run with a trained model, the chosen gene, and the way to Network and
+back.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +10,10 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dashboard.response_tabs import PARTS
+from dashboard.response.tabs import PARTS
 from gpovae_core import keys
-from gpovae_core.evaluation.observed import changed_genes
-from gpovae_core.training.runs import RunFolder
+from gpovae_core.effects.changes import changed_genes
+from gpovae_core.runs.folder import RunFolder
 from gpovae_core.workflow import start_run
 from tests.app_words import Opener, words
 from tests.conftest import PROJECT
@@ -35,7 +37,13 @@ def demo(open_app: Opener, tmp_path: Path) -> AppTest:
 
 
 def test_every_part_has_its_charts_with_a_sentence_each(demo: AppTest) -> None:
-    charts = {"Predicted against observed": 2, "Which genes changed": 2, "One gene": 1, "Along a path": 0, "All perturbations": 1}
+    charts = {
+        "Predicted against observed": 2,
+        "Which genes changed": 2,
+        "One gene": 1,
+        "Along a path": 0,
+        "All perturbations": 1,
+    }
     for part in PARTS:
         app = at_part(demo, part)
         assert not app.exception
@@ -48,15 +56,25 @@ def test_scores_stand_beside_baseline_and_ceiling(demo: AppTest) -> None:
     name = demo.multiselect[0].value[0]
     scores = next(frame.value for frame in demo.dataframe if "Score" in frame.value)
     assert list(scores["Score"]) == ["rho", "R²", "rho", "R²", "Same sign"]
-    report = next(row for row in DEMO.evaluation()["response"]["test"]["per_perturbation"] if row["perturbation"] == name)
-    expected = [f"{report['rho']['model']:.3f}", f"{report['rho']['train_mean']:.3f}", f"{report['ceiling']:.3f}"]
+    report = next(
+        row
+        for row in DEMO.evaluation()["response"]["test"]["per_perturbation"]
+        if row["perturbation"] == name
+    )
+    expected = [
+        f"{report['rho']['model']:.3f}",
+        f"{report['rho']['train_mean']:.3f}",
+        f"{report['ceiling']:.3f}",
+    ]
     assert list(scores.loc[0, ["Model", "Training mean", "Ceiling"]]) == expected
     counted = int(changed_genes(DEMO.cells(), keys.HELD_OUT)[name])
     assert scores.loc[2, "Over"] == f"{counted} changed genes"
 
 
 def test_the_table_of_all_perturbations(demo: AppTest) -> None:
-    table = next(frame.value for frame in at_part(demo, "All perturbations").dataframe if "Effect size" in frame.value)
+    table = next(
+        frame.value for frame in at_part(demo, "All perturbations").dataframe if "Effect size" in frame.value
+    )
     assert len(table) == len(DEMO.cells().perturbations)
     np.testing.assert_allclose(table["Of the ceiling"], table["rho, model"] / table["Ceiling"])
     counted = changed_genes(DEMO.cells(), keys.HELD_OUT)
@@ -71,7 +89,9 @@ def test_draws_from_the_model_stand_beside_the_cells(demo: AppTest) -> None:
     assert f"Model, {app.multiselect[0].value[0]} perturbed: mean" in shown
 
 
-def test_a_perturbation_held_out_as_a_whole_is_called_so_and_stands_apart(open_app: Opener, tmp_path: Path) -> None:
+def test_a_perturbation_held_out_as_a_whole_is_called_so_and_stands_apart(
+    open_app: Opener, tmp_path: Path
+) -> None:
     name = toy_cells().perturbations[0]
     start_run(write_toy(tmp_path), tmp_path / "held", tiny_settings("evidence", data={"unseen": [name]}))
     app = open_app("response", folder=tmp_path, run="held", gene=toy_cells().perturbations[1])
@@ -118,7 +138,9 @@ def test_a_pinned_path_shows_its_effects(open_app: Opener, tmp_path: Path) -> No
     assert "No path is pinned" in text(app)
 
 
-def test_the_model_answers_for_the_source_of_a_path_that_was_never_perturbed(open_app: Opener, tmp_path: Path) -> None:
+def test_the_model_answers_for_the_source_of_a_path_that_was_never_perturbed(
+    open_app: Opener, tmp_path: Path
+) -> None:
     panel = DEMO.panel()
     gene, other = panel.data.extended[:2]
     app = open_app("network", folder=tmp_path, run="demo")

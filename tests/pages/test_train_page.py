@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dashboard import settings_form
+from dashboard.shared import settings_form
 from gpovae_core.config import PRESETS, Settings, idle_settings, make_settings
-from gpovae_core.training import jobs
-from gpovae_core.training.runs import RunFolder
+from gpovae_core.runs import jobs
+from gpovae_core.runs.folder import RunFolder
 from tests.app_words import Opener, words
 from tests.data.small import small_cells
 from tests.fake_run import make_fake_run
@@ -36,14 +36,20 @@ def labelled(app: AppTest) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("preset", PRESETS)
-def test_every_setting_that_has_an_effect_has_its_place_in_the_form(open_app: Opener, place: Path, preset: str) -> None:
+def test_every_setting_that_has_an_effect_has_its_place_in_the_form(
+    open_app: Opener, place: Path, preset: str
+) -> None:
     app = open_app("train", folder=place / "runs", data="cells.h5ad")
     app = labelled(app)["Preset"].set_value(preset).run()
     assert not app.exception
     assert not app.error
     boxes = [*app.number_input, *app.selectbox, *app.text_input, *app.checkbox, *app.multiselect]
     found = {str(box.key).rpartition("_None_")[2] for box in boxes if "_None_" in str(box.key)}
-    wanted = {f"{section}.{field}" for section, fields in settings_form.sections(Settings()).items() for field in fields}
+    wanted = {
+        f"{section}.{field}"
+        for section, fields in settings_form.sections(Settings()).items()
+        for field in fields
+    }
     assert found == wanted - set(settings_form.SEEDS) - idle_settings(make_settings(preset)).keys()
     assert "Hops K" in labelled(app)
     assert ("GPO weight" in labelled(app)) == (preset != "evidence")
@@ -67,7 +73,13 @@ def test_what_is_chosen_is_what_the_run_gets(open_app: Opener, place: Path) -> N
     app = next(button for button in app.button if button.label == "Start training").click().run()
     assert not app.exception
     run = RunFolder.open(place / "runs" / "my run")
-    changes = {"loss": {"hops": 3}, "network": {"least_effect": 0.2}, "training": {"seed": 7}, "data": {"seed": 7}, "model": {"latent": 12}}
+    changes = {
+        "loss": {"hops": 3},
+        "network": {"least_effect": 0.2},
+        "training": {"seed": 7},
+        "data": {"seed": 7},
+        "model": {"latent": 12},
+    }
     assert run.settings() == make_settings(changes=changes)
     assert app.query_params["run"] in ("my run", ["my run"])
     assert "my run" in [heading.value for heading in app.subheader]
@@ -92,7 +104,10 @@ def test_a_preset_and_published_values_change_the_form(open_app: Opener, place: 
     assert labelled(app)["Sparsity"].value == 10.0
     app = labelled(app)["Preset"].set_value("paper").run()
     assert labelled(app)["Sparsity"].value == make_settings("paper").loss.sparsity
-    assert settings_form.PRESET_WORDS.keys() <= {*labelled(app)["Preset"].options, *settings_form.PRESET_WORDS}
+    assert settings_form.PRESET_WORDS.keys() <= {
+        *labelled(app)["Preset"].options,
+        *settings_form.PRESET_WORDS,
+    }
 
 
 def test_bad_values_are_named_and_nothing_starts(open_app: Opener, place: Path) -> None:
@@ -108,7 +123,9 @@ def kill(run: RunFolder) -> None:
     (run.path / "status.json").write_text(json.dumps({**text, "process": "gone"}))
 
 
-def test_a_dead_run_is_shown_as_dead_with_its_last_words_and_a_resume_button(open_app: Opener, place: Path) -> None:
+def test_a_dead_run_is_shown_as_dead_with_its_last_words_and_a_resume_button(
+    open_app: Opener, place: Path
+) -> None:
     run = make_fake_run(place / "runs" / "poor")
     kill(run)
     (run.path / "worker.txt").write_text("Killed <b>by</b> the system")
@@ -131,7 +148,9 @@ def test_a_run_at_work_shows_progress_numbers_and_stop(open_app: Opener, place: 
     shown = words(app).replace("\\", "")
     assert "Edges above 0.5" in shown
     assert [button.label for button in app.button if button.key == "job_stop"] == ["Stop training"]
-    assert "epoch 40 of at most 60" in str([getattr(node, "proto", "") for node in app.get("progress")]).replace("\\", "")
+    assert "epoch 40 of at most 60" in str(
+        [getattr(node, "proto", "") for node in app.get("progress")]
+    ).replace("\\", "")
 
 
 def test_a_clone_starts_from_the_settings_of_the_run(open_app: Opener, place: Path) -> None:

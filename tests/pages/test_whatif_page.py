@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dashboard import scenarios
+from dashboard.whatif import scenarios
 from gpovae_core.errors import QueryError
-from gpovae_core.training.runs import RunFolder
-from gpovae_core.whatif import Question
+from gpovae_core.questions.whatif import Question
+from gpovae_core.runs.folder import RunFolder
 from gpovae_core.workflow import measure_unseen, start_run
 from tests.app_words import Opener, words
 from tests.fake_run import HOSTILE
@@ -61,7 +61,9 @@ def test_two_genes_and_both_together_side_by_side(open_app: Opener, trained: Pat
     assert f"Through the network {first} is expected to change" in shown
 
 
-def test_an_extended_gene_rests_on_the_network_and_says_how_good_that_is(open_app: Opener, trained: Path) -> None:
+def test_an_extended_gene_rests_on_the_network_and_says_how_good_that_is(
+    open_app: Opener, trained: Path
+) -> None:
     extended = genes(trained)[2]
     app = ask(open_app("whatif", folder=trained, run="toy"), extended)
     shown = plain_words(app)
@@ -133,20 +135,26 @@ def test_runs_that_cannot_answer_say_so(open_app: Opener, run: str) -> None:
 
 def test_names_are_never_markup(open_app: Opener) -> None:
     app = open_app("whatif", run="hostile")
-    state = {**app.session_state["gpovae_state"], "scenarios": {"hostile": (scenarios.Scenario(HOSTILE[0], Question({HOSTILE[0]: None})),)}}
+    state = {
+        **app.session_state["gpovae_state"],
+        "scenarios": {"hostile": (scenarios.Scenario(HOSTILE[0], Question({HOSTILE[0]: None})),)},
+    }
     app.session_state["gpovae_state"] = state
     app.run()
     assert not app.exception
     assert not re.search(r"(?<!\\)<img|(?<!\\)\[x|(?<!\\)\$x", words(app))
 
 
-# Scenario files -------------------------------------------------------------------------------------------------------------
+# Scenario files ---------------------------------------------------------------------------------------------
 
 
 def test_scenarios_survive_the_file(trained: Path) -> None:
     first, second, _ = genes(trained)
     panel = RunFolder(trained / "toy").panel()
-    kept = (scenarios.named("both", Question({first: 0.5, second: None})), scenarios.named("", Question({second: 0.9})))
+    kept = (
+        scenarios.named("both", Question({first: 0.5, second: None})),
+        scenarios.named("", Question({second: 0.9})),
+    )
     assert scenarios.from_json(scenarios.to_json("toy", kept).encode(), panel) == kept
     assert kept[1].name == f"{second} (90 %)"
     assert [s.name for s in scenarios.with_parts(kept[0])] == [f"{first} (50 %)", second, "both"]
@@ -160,11 +168,19 @@ def test_scenarios_survive_the_file(trained: Path) -> None:
         ('{"format": 1, "scenarios": []}', "no scenarios"),
         ('{"format": 2, "scenarios": [{}]}', "format"),
         ('{"format": 1, "scenarios": [{"name": 3, "genes": []}]}', "Scenario 1"),
-        ('{"format": 1, "scenarios": [{"name": "x", "genes": [{"gene": "SIM9999", "loss": null}]}]}', "not in the panel"),
+        (
+            '{"format": 1, "scenarios": [{"name": "x", "genes": [{"gene": "SIM9999", "loss": null}]}]}',
+            "not in the panel",
+        ),
         ('{"format": 1, "scenarios": [{"name": "x", "genes": [{"gene": "GENE", "loss": 1.5}]}]}', "loss"),
         ('{"format": 1, "scenarios": [{"name": "x", "genes": [{"gene": "GENE", "loss": true}]}]}', "loss"),
         ('{"format": 1, "scenarios": [{"name": "x", "genes": []}]}', "1 to 4"),
-        (json.dumps({"format": 1, "scenarios": [{"name": "x" * 99, "genes": [{"gene": "GENE", "loss": None}]}]}), "at most 60"),
+        (
+            json.dumps(
+                {"format": 1, "scenarios": [{"name": "x" * 99, "genes": [{"gene": "GENE", "loss": None}]}]}
+            ),
+            "at most 60",
+        ),
         (json.dumps({"format": 1, "scenarios": [{"name": "x", "genes": []}] * 9}), "at most 6"),
     ],
 )

@@ -6,7 +6,7 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dashboard.words import ago, number, percent, plain
+from dashboard.shared.words import ago, number, percent, plain
 
 
 @given(st.text())
@@ -31,7 +31,13 @@ def test_numbers() -> None:
 
 
 def test_shares_never_round_to_nothing_or_all() -> None:
-    assert [percent(s) for s in (0.0, 1e-9, 0.25, 0.99999999, 1.0)] == ["0.00 %", "below 0.01 %", "25.00 %", "above 99.99 %", "100.00 %"]
+    assert [percent(s) for s in (0.0, 1e-9, 0.25, 0.99999999, 1.0)] == [
+        "0.00 %",
+        "below 0.01 %",
+        "25.00 %",
+        "above 99.99 %",
+        "100.00 %",
+    ]
 
 
 def test_durations() -> None:

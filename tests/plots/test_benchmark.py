@@ -7,16 +7,36 @@ import pandas as pd
 from gpovae_core.evaluation.summary import Line
 from gpovae_core.plots import benchmark
 
-CURVES = {"w": {"mu_wd": [0.9, 0.5], "bh_share": [0.8, None]}, "random": {"mu_wd": [0.1, 0.1]}, "<b>x</b>": {"mu_wd": [1.0, 1.0]}}
+CURVES = {
+    "w": {"mu_wd": [0.9, 0.5], "bh_share": [0.8, None]},
+    "random": {"mu_wd": [0.1, 0.1]},
+    "<b>x</b>": {"mu_wd": [1.0, 1.0]},
+}
 MATCHED = {"edges": [10, 300], "as_measured": CURVES}
 
 
 def line(name: str, share: float | None, rival_share: float | None) -> Line:
-    return Line("response", "k", name, "", 0.5, 0.0, "chance", 0.6, "training mean", 1.0, share, rival_share, "3 cells")
+    return Line(
+        "response",
+        "k",
+        name,
+        "",
+        0.5,
+        0.0,
+        "chance",
+        0.6,
+        "training mean",
+        1.0,
+        share,
+        rival_share,
+        "3 cells",
+    )
 
 
 def test_shares_of_scores_without_a_ceiling_are_left_out():
-    figure = benchmark.share_bars([line("<i>one</i>", 0.5, 0.7), line("two", None, None), line("far", 9.0, -9.0)])
+    figure = benchmark.share_bars(
+        [line("<i>one</i>", 0.5, 0.7), line("two", None, None), line("far", 9.0, -9.0)]
+    )
     rival, own = figure.data
     assert list(own.x) == [200, 50]
     assert list(rival.x) == [-100, 70]
@@ -28,7 +48,9 @@ def test_curves_have_units_and_mark_the_network():
     figure = benchmark.matched_curves(MATCHED, "bh_share", own=300)
     assert [list(trace.y) for trace in figure.data] == [[80.0, None]]
     assert "(%)" in figure.layout.yaxis.title.text
-    assert figure.layout.annotations[0].x == math.log10(300)  # on a log axis an annotation stands at the exponent
+    assert figure.layout.annotations[0].x == math.log10(
+        300
+    )  # on a log axis an annotation stands at the exponent
     low, high = figure.layout.xaxis.range
     assert low < 1 < math.log10(300) < high < 3
     assert "could be tested" in benchmark.matched_curves({}, "mu_wd").layout.annotations[0].text

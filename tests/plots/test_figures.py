@@ -17,12 +17,16 @@ from tests.fake_run import HOSTILE, make_fake_run
 
 @pytest.fixture(scope="module")
 def effects(tmp_path_factory: pytest.TempPathFactory) -> anndata.AnnData:
-    return make_fake_run(tmp_path_factory.mktemp("run") / "r", names=HOSTILE, n_perturbed=8, n_extended=6, n_measured=40).effects()
+    return make_fake_run(
+        tmp_path_factory.mktemp("run") / "r", names=HOSTILE, n_perturbed=8, n_extended=6, n_measured=40
+    ).effects()
 
 
 @pytest.fixture(scope="module")
 def metrics(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
-    return make_fake_run(tmp_path_factory.mktemp("run") / "m", n_perturbed=2, n_extended=1, n_measured=4).metrics()
+    return make_fake_run(
+        tmp_path_factory.mktemp("run") / "m", n_perturbed=2, n_extended=1, n_measured=4
+    ).metrics()
 
 
 def strings(figure: go.Figure) -> list[str]:
@@ -37,7 +41,10 @@ def with_p_values(effects: anndata.AnnData, name: str) -> pd.DataFrame:
     """A response table with p values, every third of them significant."""
     genes = effects.var_names
     p = np.where(np.arange(len(genes)) % 3 == 0, 1e-8, 0.5)
-    tests = pd.DataFrame({"low": -1.0, "high": 1.0, "p": p, "adjusted": p, "control": np.linspace(0, 8, len(genes))}, index=genes)
+    tests = pd.DataFrame(
+        {"low": -1.0, "high": 1.0, "p": p, "adjusted": p, "control": np.linspace(0, 8, len(genes))},
+        index=genes,
+    )
     return response.with_tests(response.response_table(effects, name), tests)
 
 
@@ -51,7 +58,9 @@ def all_figures(effects: anndata.AnnData, metrics: pd.DataFrame, name: str) -> l
         response.volcano(table, name, selected=genes[1]),
         response.ma_plot(table, name, selected=genes[1]),
         response.path_bars(table, name, genes, selected=genes[1]),
-        response.gene_distributions({"Measured, control": np.arange(5.0), f"Model, {name}": np.arange(500.0)}, name),
+        response.gene_distributions(
+            {"Measured, control": np.arange(5.0), f"Model, {name}": np.arange(500.0)}, name
+        ),
         response.effect_heatmap(observed, predicted),
         training.loss_curves(metrics, 3),
         training.penalty_curves(metrics),
@@ -61,7 +70,9 @@ def all_figures(effects: anndata.AnnData, metrics: pd.DataFrame, name: str) -> l
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_every_figure_has_a_title_axis_titles_and_no_markup(effects: anndata.AnnData, metrics: pd.DataFrame, name: str) -> None:
+def test_every_figure_has_a_title_axis_titles_and_no_markup(
+    effects: anndata.AnnData, metrics: pd.DataFrame, name: str
+) -> None:
     for figure in all_figures(effects, metrics, name):
         assert figure.layout.title.text
         assert figure.layout.xaxis.title.text
@@ -70,15 +81,21 @@ def test_every_figure_has_a_title_axis_titles_and_no_markup(effects: anndata.Ann
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_a_figure_in_words_is_its_title_and_axes_as_text(effects: anndata.AnnData, metrics: pd.DataFrame, name: str) -> None:
+def test_a_figure_in_words_is_its_title_and_axes_as_text(
+    effects: anndata.AnnData, metrics: pd.DataFrame, name: str
+) -> None:
     for figure in all_figures(effects, metrics, name):
         words = theme.described(figure)
         for axis, way in ((figure.layout.xaxis, "Across"), (figure.layout.yaxis, "Up")):
             assert f"{way}: {html.unescape(axis.title.text)}" in words
         assert "&lt;" not in words
-    figure = theme.style(go.Figure([go.Scatter(name=f"s{i}") for i in range(8)]), f"Of {name}", "a (x)", "b < c")
+    figure = theme.style(
+        go.Figure([go.Scatter(name=f"s{i}") for i in range(8)]), f"Of {name}", "a (x)", "b < c"
+    )
     assert theme.described(figure).startswith(theme.shorten(f"Of {name}", 70).rstrip("."))
-    assert theme.described(figure).endswith("Across: a (x). Up: b < c. Drawn: s0, s1, s2, s3, s4, s5 and 2 more.")
+    assert theme.described(figure).endswith(
+        "Across: a (x). Up: b < c. Drawn: s0, s1, s2, s3, s4, s5 and 2 more."
+    )
     assert theme.described(theme.empty("Effects", "No epoch yet")) == "Effects. No epoch yet."
 
 
@@ -105,7 +122,10 @@ def test_the_table_is_by_name_and_strongest_first(effects: anndata.AnnData) -> N
 def test_reference_chooses_the_observed_layer(effects: anndata.AnnData) -> None:
     name = effects.obs_names[0]
     held_out = response.response_table(effects, name, "test").set_index("gene")["observed"]
-    assert not np.allclose(held_out, response.response_table(effects, name, "all").set_index("gene")["observed"].loc[held_out.index])
+    assert not np.allclose(
+        held_out,
+        response.response_table(effects, name, "all").set_index("gene")["observed"].loc[held_out.index],
+    )
 
 
 def test_an_unknown_perturbation_is_refused(effects: anndata.AnnData) -> None:
@@ -119,7 +139,9 @@ def test_agreement_equals_scipy(effects: anndata.AnnData) -> None:
     found, kept = response.agreement(table), table.dropna(subset=["observed"])
     fit = kept["observed"] - kept["predicted"]
     assert found.rho == pytest.approx(stats.pearsonr(kept["predicted"], kept["observed"]).statistic)
-    assert found.r2 == pytest.approx(1 - (fit**2).sum() / ((kept["observed"] - kept["observed"].mean()) ** 2).sum())
+    assert found.r2 == pytest.approx(
+        1 - (fit**2).sum() / ((kept["observed"] - kept["observed"].mean()) ** 2).sum()
+    )
     assert found.genes == len(table) - 1
 
 
@@ -164,7 +186,11 @@ def test_tests_are_joined_by_gene(effects: anndata.AnnData) -> None:
 
 def test_the_direction_of_changed_genes() -> None:
     table = pd.DataFrame(
-        {"observed": [1.0, -1.0, 2.0, -0.1, np.nan], "predicted": [0.1, -3.0, -0.2, 0.1, 1.0], "adjusted": [0.01, 0.01, 0.04, 0.2, 0.01]}
+        {
+            "observed": [1.0, -1.0, 2.0, -0.1, np.nan],
+            "predicted": [0.1, -3.0, -0.2, 0.1, 1.0],
+            "adjusted": [0.01, 0.01, 0.04, 0.2, 0.01],
+        }
     )
     found = response.same_direction(response.changed(table, 0.05))
     assert (found.genes, found.share) == (3, pytest.approx(2 / 3))
@@ -180,7 +206,10 @@ def test_volcano_and_ma_group_the_genes(effects: anndata.AnnData) -> None:
         drawn = {trace.name: len(trace.x) for trace in figure.data}
         assert (drawn["Up"], drawn["Down"]) == ((other["observed"] > 0).sum(), (other["observed"] < 0).sum())
         assert drawn["Perturbed gene"] == 1
-        assert sum(drawn.get(group, 0) for group in ("Not significant", "Up", "Down", "Perturbed gene")) == effects.n_vars
+        assert (
+            sum(drawn.get(group, 0) for group in ("Not significant", "Up", "Down", "Perturbed gene"))
+            == effects.n_vars
+        )
     line = next(trace for trace in response.volcano(table, name).data if trace.name.startswith("Adjusted"))
     assert set(line.y) == {8.0}  # the largest p that is still significant is 1e-8
 
@@ -202,7 +231,12 @@ def test_thousands_of_genes_are_drawn_by_webgl_with_few_names() -> None:
     rng = np.random.default_rng(0)
     count = 8000
     table = pd.DataFrame(
-        {"gene": [f"G{i}" for i in range(count)], "observed": rng.normal(size=count), "predicted": rng.normal(size=count), "target": False}
+        {
+            "gene": [f"G{i}" for i in range(count)],
+            "observed": rng.normal(size=count),
+            "predicted": rng.normal(size=count),
+            "target": False,
+        }
     )
     figure = response.response_scatter(table.sort_values("observed", key=lambda x: -x.abs()), "P")
     assert next(trace for trace in figure.data if trace.name == "Gene").type == "scattergl"
@@ -236,13 +270,22 @@ def test_the_heat_map_holds_both_sides_in_one_order(effects: anndata.AnnData) ->
 
 def test_similar_rows_stand_together() -> None:
     kind = np.array([0, 1, 0, 1, 0, 1])
-    order = response._clustered(np.where(kind[:, None] == 0, 1.0, -1.0) + np.random.default_rng(0).normal(0, 0.01, (6, 4)))
+    order = response._clustered(
+        np.where(kind[:, None] == 0, 1.0, -1.0) + np.random.default_rng(0).normal(0, 0.01, (6, 4))
+    )
     assert len(set(kind[order][:3])) == 1
 
 
 def test_nothing_to_show_is_said() -> None:
     table = pd.DataFrame(
-        {"gene": ["A"], "observed": [np.nan], "observed_se": [np.nan], "predicted": [np.nan], "predicted_sd": [0.1], "target": [False]}
+        {
+            "gene": ["A"],
+            "observed": [np.nan],
+            "observed_se": [np.nan],
+            "predicted": [np.nan],
+            "predicted_sd": [0.1],
+            "target": [False],
+        }
     )
     table = response.with_tests(table, None)
     assert "No effect was observed" in response.ranked_bars(table, "A").layout.annotations[0].text
@@ -250,7 +293,10 @@ def test_nothing_to_show_is_said() -> None:
     assert "No gene can be tested" in response.volcano(table, "A").layout.annotations[0].text
     assert "Nothing to draw" in response.ma_plot(table, "A").layout.annotations[0].text
     assert "None of these genes" in response.path_bars(table, "A", ("A", "B")).layout.annotations[0].text
-    assert "no cells" in response.gene_distributions({"Measured, control": np.zeros(0)}, "A").layout.annotations[0].text
+    assert (
+        "no cells"
+        in response.gene_distributions({"Measured, control": np.zeros(0)}, "A").layout.annotations[0].text
+    )
     nothing = pd.DataFrame([[np.nan]], ["A"], ["G"])
     assert "No perturbation has cells" in response.effect_heatmap(nothing, nothing).layout.annotations[0].text
 

@@ -28,7 +28,8 @@ def test_every_gene_has_a_place_of_its_own_not_far_out(genes: int, edges: int) -
 def test_self_loops_alone_connect_nothing() -> None:
     loops = np.arange(5)
     np.testing.assert_array_equal(
-        network_layout(5, loops, loops, np.ones(5)), network_layout(5, *(np.empty(0, dtype=int),) * 2, np.empty(0))
+        network_layout(5, loops, loops, np.ones(5)),
+        network_layout(5, *(np.empty(0, dtype=int),) * 2, np.empty(0)),
     )
 
 

@@ -1,4 +1,6 @@
-"""Figures of the network page: shares add up, every cell is drawn, states are told apart without colour, names are text."""
+"""Figures of the network page: shares add up, every cell is drawn, states are told apart without colour,
+names are text.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +43,10 @@ def test_no_influence_is_said() -> None:
 
 
 def test_every_cell_is_drawn_unless_there_are_too_many() -> None:
-    small, large = figures.distributions(measured(), "A", "B"), figures.distributions(measured(control=900), "A", "B")
+    small, large = (
+        figures.distributions(measured(), "A", "B"),
+        figures.distributions(measured(control=900), "A", "B"),
+    )
     assert [len(part.y) for part in small.data] == [30, 20]
     assert [part.points for part in small.data] == ["all", "all"]
     assert [part.points for part in large.data] == [False, "all"]
@@ -83,7 +88,9 @@ def test_names_are_text(name: str) -> None:
     made = [
         figures.influence_bars(trace_paths(net, name, "B", 3)),
         figures.distributions(measured(), name, name),
-        figures.comparison_picture(compare_networks(net, 0.5, net, 0.5), {gene: np.zeros(2) for gene in names}),
+        figures.comparison_picture(
+            compare_networks(net, 0.5, net, 0.5), {gene: np.zeros(2) for gene in names}
+        ),
     ]
     for figure in made:
         found = [str(figure.layout.title.text)]

@@ -5,13 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from gpovae_core.interactions import predicted_interaction
 from gpovae_core.plots import whatif
+from gpovae_core.questions.interactions import predicted_interaction
 
 
 def table(effects: dict[str, float], perturbed: str, **more: float) -> pd.DataFrame:
     made = pd.DataFrame({"gene": list(effects), "effect": list(effects.values())})
-    made = made.assign(low=made["effect"] - 0.1, high=made["effect"] + 0.1, perturbed=made["gene"] == perturbed, **more)
+    made = made.assign(
+        low=made["effect"] - 0.1, high=made["effect"] + 0.1, perturbed=made["gene"] == perturbed, **more
+    )
     return made.sort_values("effect", key=abs, ascending=False, ignore_index=True)
 
 
@@ -26,7 +28,12 @@ def test_genes_are_shared_and_each_scenario_has_its_say() -> None:
 def test_one_column_per_scenario_with_intervals_measured_and_additive() -> None:
     figure = whatif.scenarios({"one": ONE, "two <b>": TWO}, 3)
     names = [trace.name for trace in figure.data]
-    assert names == ["Predicted, 95 % interval", "Measured, 95 % interval", "Predicted, 95 % interval", "Sum of the single knock-downs"]
+    assert names == [
+        "Predicted, 95 % interval",
+        "Measured, 95 % interval",
+        "Predicted, 95 % interval",
+        "Sum of the single knock-downs",
+    ]
     first = figure.data[0]
     genes = list(figure.layout.yaxis.ticktext)
     assert genes[0] == "★ A"

@@ -1,4 +1,5 @@
-"""Sweeps whose runs cost nothing: what is measured follows from the point, and every run leaves a line in a file.
+"""Sweeps whose runs cost nothing: what is measured follows from the point, and every run leaves a line in a
+file.
 
 python -m tests.sweeps.stand_in FOLDER [SECONDS]     # a worker of its own; each run takes so long
 """
@@ -13,10 +14,10 @@ from typing import Any
 
 import gpovae_core.sweeps.work as working
 from gpovae_core.errors import RunError
+from gpovae_core.runs.folder import DataSource, RunFolder
 from gpovae_core.sweeps.folder import SweepFolder
 from gpovae_core.sweeps.measures import MEASURES
 from gpovae_core.sweeps.plan import SweepPlan, plan_from
-from gpovae_core.training.runs import DataSource, RunFolder
 
 TRIED = "tried.txt"
 
@@ -41,11 +42,17 @@ def make(tmp_path: Path, name: str = "sweep", storage: str = "", **changes: Any)
 
 def values_of(point: dict[str, Any], seed: int) -> dict[str, float | None]:
     hops, sparsity = float(point.get("loss.hops", 1)), float(point.get("loss.sparsity", 1.0))
-    return {**dict.fromkeys(MEASURES), "ate_rho": 0.1 * hops + 0.01 * seed, "edges": 100 / sparsity + 10 * hops}
+    return {
+        **dict.fromkeys(MEASURES),
+        "ate_rho": 0.1 * hops + 0.01 * seed,
+        "edges": 100 / sparsity + 10 * hops,
+    }
 
 
 def put_in(seconds: float = 0.0, broken: Any = None, undefined: Any = None) -> Any:
-    """Put the stand-in in the place of training. broken, undefined: (point, seed) -> whether it fails, or gives no score."""
+    """Put the stand-in in the place of training. broken, undefined: (point, seed) -> whether it fails, or
+    gives no score.
+    """
     known: dict[str, dict[str, float | None]] = {}
 
     def run(folder: SweepFolder, number: int, point: Any, seed: int, tell: Any) -> RunFolder:
@@ -56,9 +63,15 @@ def put_in(seconds: float = 0.0, broken: Any = None, undefined: Any = None) -> A
         if broken and broken(point, seed):
             raise RunError("broken on purpose")
         path = folder.run_path(number, seed)
-        made = RunFolder(path) if path.exists() else RunFolder.create(path, folder.plan.settings(point, seed), DataSource(path="x"))
+        made = (
+            RunFolder(path)
+            if path.exists()
+            else RunFolder.create(path, folder.plan.settings(point, seed), DataSource(path="x"))
+        )
         made.write_status(state="done")
-        known[made.name] = values_of(point, seed) if not (undefined and undefined(point, seed)) else dict.fromkeys(MEASURES)
+        known[made.name] = (
+            values_of(point, seed) if not (undefined and undefined(point, seed)) else dict.fromkeys(MEASURES)
+        )
         return made
 
     return run, lambda run, top: known[run.name]

@@ -17,7 +17,8 @@ BASE = {"title": "T", "axes": {"loss.hops": [1, 2]}}
 def test_a_file_becomes_points_and_their_settings(tmp_path):
     path = tmp_path / "a.toml"
     path.write_text(
-        'title = "A"\npreset = "released"\nseeds = [4]\n[changes.training]\nepochs = 7\n[[conditions]]\nname = "plain"\n'
+        'title = "A"\npreset = "released"\nseeds = [4]\n[changes.training]\nepochs = 7\n'
+        '[[conditions]]\nname = "plain"\n'
         '[[conditions]]\nname = "thin"\nchanges.loss = { sparsity = 9.0 }\n[axes]\n"loss.hops" = [2, 3]\n'
     )
     found = read_plan(path)
@@ -34,7 +35,10 @@ def test_shipped_sweeps_can_be_used_and_say_what_they_are_for():
     shipped = shipped_plans()
     assert {"loss-ablation", "hops-and-weight", "held-out-perturbations"} <= set(shipped)
     assert all(found.about for found in shipped.values())
-    ablation = {c.name: shipped["loss-ablation"].settings({"condition": c.name}, 0).loss for c in shipped["loss-ablation"].conditions}
+    ablation = {
+        c.name: shipped["loss-ablation"].settings({"condition": c.name}, 0).loss
+        for c in shipped["loss-ablation"].conditions
+    }
     assert ablation["sparsity only"].alignment == 0 < ablation["sparsity only"].sparsity
     assert ablation["alignment without hops"].sparsity == ablation["alignment without hops"].hops == 0
     assert ablation["alignment with hops"].sparsity == 0 < ablation["alignment with hops"].hops
@@ -52,7 +56,9 @@ def test_draws_of_held_out_perturbations_become_conditions():
     drawn = [found.settings(point, 0).data.unseen for point in found.points()]
     assert all(len(set(draw)) == 3 and "G1+G2" not in draw for draw in drawn)
     assert len(set(drawn)) > 1
-    assert found == find_plan("held-out-perturbations").with_perturbations(names[::-1]), "the order of the file does not matter"
+    assert found == find_plan("held-out-perturbations").with_perturbations(names[::-1]), (
+        "the order of the file does not matter"
+    )
     with pytest.raises(SettingsError, match="at least 2 have to stay"):
         find_plan("held-out-perturbations").with_perturbations(names[:4])
 
@@ -67,7 +73,10 @@ def test_draws_of_held_out_perturbations_become_conditions():
         ({"axes": {"loss.hops": [1, 1]}}, "each once"),
         ({"axes": {"loss.hops": {"low": 1, "high": 5}}}, "tpe"),
         ({"axes": {"loss.sparsity": {"low": 2.0, "high": 1.0}}, "sampler": "tpe"}, "from low up to high"),
-        ({"axes": {"loss.sparsity": {"low": 0.0, "high": 1.0, "log": True}}, "sampler": "tpe"}, "starts above 0"),
+        (
+            {"axes": {"loss.sparsity": {"low": 0.0, "high": 1.0, "log": True}}, "sampler": "tpe"},
+            "starts above 0",
+        ),
         ({"axes": {}}, "nothing to try"),
         ({"objectives": {"beauty": "maximize"}}, "unknown beauty"),
         ({"objectives": {"ate_rho": "upwards"}}, "maximize"),
@@ -77,7 +86,10 @@ def test_draws_of_held_out_perturbations_become_conditions():
         ({"axes": {"loss.hops": [3, -2]}}, "loss.hops -2"),
         ({"changes": {"loss": {"hop": 3}}}, "loss.hop"),
         ({"conditions": [{"name": "a"}, {"name": "a"}]}, "name of its own"),
-        ({"axes": {"loss.hops": list(range(1, 200)), "training.epochs": list(range(1, 200))}}, "at most 10,000"),
+        (
+            {"axes": {"loss.hops": list(range(1, 200)), "training.epochs": list(range(1, 200))}},
+            "at most 10,000",
+        ),
         ({"colour": "blue"}, "colour"),
     ],
 )

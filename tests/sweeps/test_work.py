@@ -14,9 +14,9 @@ import pytest
 
 import gpovae_core.sweeps.work as working
 from gpovae_core.errors import RunError, SettingsError
+from gpovae_core.runs.jobs import StopRequest
 from gpovae_core.sweeps.folder import SWEEP, SweepFolder, find_sweeps
 from gpovae_core.sweeps.results import front, results, summary, summary_words
-from gpovae_core.training.jobs import StopRequest
 from tests.conftest import PROJECT
 from tests.sweeps.stand_in import make, put_in, tried, values_of
 
@@ -45,7 +45,9 @@ def test_a_grid_is_tried_once_with_means_and_spreads_over_seeds(tmp_path, preten
     found = results(folder)
     assert found.total == len(found.points) == found.count("done") == 6
     for _, row in found.points.iterrows():
-        scores = [values_of({name: row[name] for name in ("loss.hops", "loss.sparsity")}, seed) for seed in (0, 1)]
+        scores = [
+            values_of({name: row[name] for name in ("loss.hops", "loss.sparsity")}, seed) for seed in (0, 1)
+        ]
         for name in ("ate_rho", "edges"):
             assert row[name] == pytest.approx(np.mean([s[name] for s in scores]))
             assert row[f"{name}_sd"] == pytest.approx(np.std([s[name] for s in scores], ddof=1))
@@ -71,7 +73,11 @@ def test_failures_are_told_and_tried_again_when_asked(tmp_path, pretend):
     working.work(folder)
     found = results(folder)
     assert (found.count("done"), found.count("failed")) == (4, 2)
-    assert found.points.loc[found.points["state"] == "failed", "reason"].str.contains("seed 1: broken on purpose").all()
+    assert (
+        found.points.loc[found.points["state"] == "failed", "reason"]
+        .str.contains("seed 1: broken on purpose")
+        .all()
+    )
     assert not found.points.loc[found.points["state"] == "failed", "on_front"].any()
     assert len(tried(folder)) == 12
     pretend()
@@ -87,7 +93,11 @@ def test_a_point_without_a_score_is_done_and_shown(tmp_path, pretend):
     working.work(folder)
     found = results(folder)
     assert found.count("done") == 6
-    assert found.points.loc[found.points["loss.sparsity"] == 5.0, "reason"].str.contains("not defined for every seed: ate_rho, edges").all()
+    assert (
+        found.points.loc[found.points["loss.sparsity"] == 5.0, "reason"]
+        .str.contains("not defined for every seed: ate_rho, edges")
+        .all()
+    )
     assert summary(folder)["finished"] == 6
     assert "undefined" in summary_words(summary(folder))
     json.dumps(summary(folder), allow_nan=False)
@@ -156,15 +166,23 @@ def test_machines_share_a_sweep_through_one_storage(tmp_path, pretend, monkeypat
     monkeypatch.setattr(working, "_run", inner)
     working.work(there)
     assert results(there).count("done") == 5, "the point that the other machine is at is left to it"
-    assert set(results(there).runs["run"]) - set(there.runs()), "its runs are elsewhere, what they measured is here"
+    assert set(results(there).runs["run"]) - set(there.runs()), (
+        "its runs are elsewhere, what they measured is here"
+    )
     working.work(here)
     assert results(there).count("done") == 6
     assert len(tried(here)) == len(set(tried(here))) == 12
 
 
 def test_a_sampler_tries_so_many_points_and_goes_on(tmp_path, pretend):
-    axes = {"loss.sparsity": {"low": 0.1, "high": 10.0, "log": True}, "loss.hops": {"low": 1, "high": 9}, "model.latent": [4, 8]}
-    folder = make(tmp_path, axes=axes, sampler="tpe", trials=14, seeds=[0], objectives={"ate_rho": "maximize"})
+    axes = {
+        "loss.sparsity": {"low": 0.1, "high": 10.0, "log": True},
+        "loss.hops": {"low": 1, "high": 9},
+        "model.latent": [4, 8],
+    }
+    folder = make(
+        tmp_path, axes=axes, sampler="tpe", trials=14, seeds=[0], objectives={"ate_rho": "maximize"}
+    )
     working.work(folder)
     points = results(folder).points
     assert len(points) == 14

@@ -1,4 +1,6 @@
-"""Several processes that train together: the same batches shared out, the same bound, one writer, one loss curve."""
+"""Several processes that train together: the same batches shared out, the same bound, one writer, one loss
+curve.
+"""
 
 from __future__ import annotations
 
@@ -16,9 +18,10 @@ from gpovae_core.config import Settings, TrainingSettings
 from gpovae_core.data.batches import CellBatches, counterfactual_profiles, training_constants
 from gpovae_core.errors import RunError, SettingsError
 from gpovae_core.model.losses import PlateWeights, row_weights
+from gpovae_core.runs import waiting
+from gpovae_core.runs.folder import DataSource, RunFolder
 from gpovae_core.training import ranks
 from gpovae_core.training.fit import CellOrder, Shard, fit
-from gpovae_core.training.runs import DataSource, RunFolder
 from tests.conftest import PROJECT
 from tests.toy import tiny_options, tiny_settings, toy_cells, write_toy
 
@@ -41,14 +44,18 @@ def test_the_shares_of_a_step_are_the_batch_of_one_process(seed, size, world, ba
     whole, parts = list(alone), [list(share) for share in shares]
     assert {len(part) for part in parts} == {len(shares[0])}
     for step in range(size // batch):  # the last, smaller one may take a few cells twice
-        taken = {cell for part in parts for cell in part[step * (batch // world) : (step + 1) * (batch // world)]}
+        taken = {
+            cell for part in parts for cell in part[step * (batch // world) : (step + 1) * (batch // world)]
+        }
         assert taken == set(whole[step * batch : (step + 1) * batch])
     assert {cell for part in parts for cell in part} == set(range(size))
     assert sum(map(len, parts)) < size + world
 
 
 def test_weights_of_the_plates_are_those_of_the_whole_training_set_on_every_share():
-    """The mean over shares of the rows' weights, which is what averaged gradients see, is the weight in the whole batch."""
+    """The mean over shares of the rows' weights, which is what averaged gradients see, is the weight in the
+    whole batch.
+    """
     prepared = toy_cells()
     constants = training_constants(prepared)
     weights = PlateWeights.from_constants(constants, balance=True)
@@ -79,7 +86,9 @@ def test_which_process_is_the_first(monkeypatch, set_to, first):
     for name, value in set_to.items():
         monkeypatch.setenv(name, value)
     assert ranks.is_first(TrainingSettings(devices=4, nodes=2)) is first
-    assert ranks.is_first(TrainingSettings())  # many trainings of one process each, side by side in one SLURM job
+    assert ranks.is_first(
+        TrainingSettings()
+    )  # many trainings of one process each, side by side in one SLURM job
 
 
 def test_a_launch_of_another_size_is_refused(monkeypatch):
@@ -105,25 +114,49 @@ def test_the_others_wait_for_the_first(tmp_path, monkeypatch):
             run.write_network({"evidence": np.zeros((1, 1))})
 
     monkeypatch.setattr("time.sleep", poll)
-    assert ranks.wait_for_first(run.path).path == run.path
+    assert waiting.wait_for_first(run.path).path == run.path
     assert len(polls) == 2
     run.write_status(state="failed", message="no cells")
     with pytest.raises(RunError, match="no cells"):
-        ranks.wait_for_first(run.path)
-    monkeypatch.setattr(ranks, "LONGEST_SILENCE", -1.0)
+        waiting.wait_for_first(run.path)
+    monkeypatch.setattr(waiting, "LONGEST_SILENCE", -1.0)
     with pytest.raises(RunError, match="gave no sign"):
-        ranks.wait_for_first(tmp_path / "nothing")
+        waiting.wait_for_first(tmp_path / "nothing")
 
 
 @pytest.mark.slow
 def test_two_processes_learn_what_one_learns(tmp_path):
-    """Two CPU processes (gloo), started by the command itself; the loss curve is that of one process up to the noise of its draws."""
+    """Two CPU processes (gloo), started by the command itself; the loss curve is that of one process up to
+    the noise of its draws.
+    """
     settings = {"epochs": 5, "learning_rate": 3e-3, "batch_size": 64}
     cells = write_toy(tmp_path)
-    options = [*tiny_options(), *(f"--set=training.{name}={value}" for name, value in settings.items()), "--device", "cpu"]
-    command = [sys.executable, "-m", "gpovae_core.cli", "train", str(cells), "--run", str(tmp_path / "two"), "--preset", "released"]
+    options = [
+        *tiny_options(),
+        *(f"--set=training.{name}={value}" for name, value in settings.items()),
+        "--device",
+        "cpu",
+    ]
+    command = [
+        sys.executable,
+        "-m",
+        "gpovae_core.cli",
+        "train",
+        str(cells),
+        "--run",
+        str(tmp_path / "two"),
+        "--preset",
+        "released",
+    ]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run([*command, *options, "--devices", "2"], cwd=PROJECT, env=environment, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(
+        [*command, *options, "--devices", "2"],
+        cwd=PROJECT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
     assert done.returncode == 0, done.stderr
     two = RunFolder.open(tmp_path / "two")
     assert two.status().state == "done"
@@ -132,7 +165,11 @@ def test_two_processes_learn_what_one_learns(tmp_path):
 
     curves = {}
     for seed in range(2):
-        run = RunFolder.create(tmp_path / f"one{seed}", tiny_settings("released", training={**settings, "seed": seed}), DataSource(path=""))
+        run = RunFolder.create(
+            tmp_path / f"one{seed}",
+            tiny_settings("released", training={**settings, "seed": seed}),
+            DataSource(path=""),
+        )
         run.write_cells(two.cells())
         fit(run, two.cells(), tiny_settings("released", training={**settings, "seed": seed}))
         curves[seed] = run.metrics()

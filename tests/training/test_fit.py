@@ -17,12 +17,14 @@ import torch
 from gpovae_core import keys
 from gpovae_core.config import Settings, idle_settings
 from gpovae_core.data.batches import CellBatches, counterfactual_profiles, training_constants
-from gpovae_core.data.effects import log_expression
+from gpovae_core.data.expression import log_expression
 from gpovae_core.errors import RunError
-from gpovae_core.training.fit import fit, load_model
+from gpovae_core.methods.expected import measured_influence
+from gpovae_core.methods.fitted import NetworkFit
+from gpovae_core.runs.folder import DataSource, RunFolder
+from gpovae_core.runs.model import load_model
+from gpovae_core.training.fit import fit
 from gpovae_core.training.health import health
-from gpovae_core.training.network_fit import NetworkFit, measured_influence
-from gpovae_core.training.runs import DataSource, RunFolder
 from tests.toy import tiny_options, tiny_settings, toy_cells, write_toy
 
 
@@ -45,7 +47,16 @@ def test_loss_falls_and_w_moves(tmp_path, preset):
     assert len(metrics) == 15
     assert metrics["validation_loss"].iloc[-1] < metrics["validation_loss"].iloc[0] - 1
     assert run.edge_probabilities().std() > 0.01
-    terms = ["reconstruction", "kl_basal", "kl_mask", "kl_effect", "kl_artifact", "artifact", "alignment", "sparsity"]
+    terms = [
+        "reconstruction",
+        "kl_basal",
+        "kl_mask",
+        "kl_effect",
+        "kl_artifact",
+        "artifact",
+        "alignment",
+        "sparsity",
+    ]
     np.testing.assert_allclose(metrics[terms].sum(axis=1), metrics["train_loss"], rtol=1e-4)
 
 
@@ -70,7 +81,9 @@ def test_the_network_stage_decides_w_and_moves_the_shares(tmp_path):
     np.testing.assert_allclose(run.mask_logits(), fitted.log_odds, rtol=1e-6)
     model = load_model(run)
     assert model.decoder.influence is not None
-    np.testing.assert_allclose(model.decoder.influence.numpy(), measured_influence(fitted, toy_cells()), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(
+        model.decoder.influence.numpy(), measured_influence(fitted, toy_cells()), rtol=1e-4, atol=1e-6
+    )
     own = toy_cells().panel.index[toy_cells().perturbations[0]]
     batch_shift = model.decoder.shift(torch.eye(len(toy_cells().panel))[[own]])
     assert batch_shift is not None
@@ -102,7 +115,9 @@ def test_resumed_run_ends_where_an_unbroken_one_does(finished, tmp_path):
 
 
 def test_early_stop(tmp_path):
-    run = train(tmp_path / "run", tiny_settings(training={"epochs": 50, "patience": 2, "min_improvement": 1e6}))
+    run = train(
+        tmp_path / "run", tiny_settings(training={"epochs": 50, "patience": 2, "min_improvement": 1e6})
+    )
     assert len(run.metrics()) == 3
     assert "fell by less than" in run.status().message
 
@@ -142,10 +157,21 @@ def test_killed_in_mid_epoch_and_resumed(tmp_path):
     options = [*tiny_options(), "--set", "training.epochs=12", "--set", "training.batch_size=8"]
 
     def command(run: Path, *more: str) -> list[str]:
-        return [sys.executable, "-c", "from gpovae_core.cli import main; main()", "train", str(cells), "--run", str(run), *more]
+        return [
+            sys.executable,
+            "-c",
+            "from gpovae_core.cli import main; main()",
+            "train",
+            str(cells),
+            "--run",
+            str(run),
+            *more,
+        ]
 
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    killed = subprocess.Popen(command(tmp_path / "killed", *options), env=environment, stderr=subprocess.DEVNULL)
+    killed = subprocess.Popen(
+        command(tmp_path / "killed", *options), env=environment, stderr=subprocess.DEVNULL
+    )
     metrics = tmp_path / "killed" / "metrics.jsonl"
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline and not (metrics.exists() and metrics.read_text().count("\n") >= 3):
@@ -171,7 +197,10 @@ def test_health_names_a_collapse(finished):
     assert report["active_latent"] == len(report["active_dimensions"])
     model = load_model(finished)
     with torch.no_grad():
-        for parameter in (*model.guide.basal_head.mean.parameters(), *model.guide.basal_head.log_variance.parameters()):
+        for parameter in (
+            *model.guide.basal_head.mean.parameters(),
+            *model.guide.basal_head.log_variance.parameters(),
+        ):
             parameter.zero_()  # the posterior is the prior
     collapsed = health(model, toy_cells(), finished.metrics(), finished.settings())
     assert collapsed["active_latent"] == 0

@@ -1,0 +1,86 @@
+"""How every figure and table is shown and taken along: plotly charts with a sentence beside them, files as
+CSV, PNG and SVG.
+
+The camera of a chart makes its file in the browser, without any network; which of the two formats it makes is
+chosen once, for all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+
+from dashboard.shared import state
+from gpovae_core.plots.theme import described
+
+FORMATS = {"png": "PNG", "svg": "SVG"}
+NO_BUTTONS = ["lasso2d", "select2d", "autoScale2d"]
+"""Buttons of plotly's bar that would only be in the way."""
+
+
+def format_choice() -> None:
+    """Which file the camera above a figure makes."""
+    st.radio(
+        "The camera of a figure saves",
+        list(FORMATS),
+        format_func=FORMATS.__getitem__,
+        horizontal=True,
+        help="The camera stands at the upper right of every figure, and shows when the mouse is over it.",
+        **state.bound(state.FIGURE_FORMAT),
+    )
+
+
+def chart(figure: go.Figure, key: str, place: Any = st, **options: Any) -> Any:
+    """A figure with its description for screen readers. place: a column or container; options: of
+    st.plotly_chart.
+    """
+    return place.plotly_chart(figure, key=key, alt=described(figure), **options)
+
+
+def show(
+    figure: go.Figure, key: str, sentence: str, file: str, picked: Callable[[str], None] | None = None
+) -> None:
+    """A figure with a sentence that says what it shows, for those who cannot see it too.
+
+    sentence: markdown, names escaped. file: name of the saved picture, without ending. picked: called with
+    the gene of a clicked point (its `customdata`).
+    """
+    config = {
+        "displaylogo": False,
+        "modeBarButtonsToRemove": NO_BUTTONS,
+        "toImageButtonOptions": {"format": state.get(state.FIGURE_FORMAT), "filename": file, "scale": 2},
+        "scrollZoom": False,
+    }
+    if picked is None:
+        chart(figure, key, config=config)
+    else:
+
+        def clicked() -> None:
+            points = st.session_state[key].selection.points
+            gene = next((point["customdata"] for point in points if point.get("customdata")), None)
+            if gene is not None:
+                picked(str(gene[0] if isinstance(gene, list) else gene))
+
+        chart(figure, key, config=config, on_select=clicked, selection_mode="points")
+    st.caption(sentence)
+
+
+def download_table(table: pd.DataFrame, label: str, name: str, key: str) -> None:
+    """A button for a table as CSV; names that a spreadsheet would take for a formula get an apostrophe in
+    front.
+    """
+
+    def content() -> bytes:
+        safe = table.copy()
+        for column in safe.select_dtypes(object):
+            safe[column] = [
+                f"'{v}" if isinstance(v, str) and v.startswith(("=", "+", "-", "@")) else v
+                for v in safe[column]
+            ]
+        return safe.to_csv(index=False).encode()
+
+    st.download_button(label, content, file_name=name, mime="text/csv", key=key, on_click="ignore")

@@ -1,0 +1,194 @@
+"""What is open and chosen, shared by all pages: kept in the session and written to the URL so that a link
+restores it.
+
+The URL wins where it says something new (a link, the back button); otherwise the session does, because moving
+to another page empties the URL. Widgets get their value from here and give it back in a callback (see
+`bound`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import streamlit as st
+
+RUN = "run"
+THRESHOLD = "threshold"
+FOCUS = "gene"
+VIEW = "view"
+HOPS = "hops"
+DIRECTION = "direction"
+PATH_SOURCE = "from"
+PATH_TARGET = "to"
+PATH_HOPS = "path_hops"
+PATH_ROW = "path_row"  # session only: which of the traced paths is lit
+MEASURE = "measure"
+INFLUENCE = "influence"  # threshold on T, beside THRESHOLD on W
+EDGE_SOURCE = "edge_from"
+EDGE_TARGET = "edge_to"
+LOOPS = "loops"
+OFTEN = "often"  # least share of the ensemble's members that have an edge
+BLIND = "blind"  # show edges out of genes that were never perturbed
+PINNED = "pinned"
+COMPARED = "with"  # the run that the open one is compared with
+COMMUNITY = "community"  # session only: the one looked at
+REFERENCE = "cells"
+DATA = "data"  # the chosen file of cells, by its name below the data folder
+SWEEP = "sweep"
+DRAFT = "draft"  # session only: the settings of a run that is being put together
+PATH = "path"  # the genes of a pinned path, whose effects the page Response shows
+# session only: a chosen gene that is measured but not in the panel, with the FOCUS it stands in for
+MEASURED = "measured"
+FIGURE_FORMAT = "figures"  # session only: what the camera of a figure saves
+SCENARIOS = "scenarios"  # session only: run -> what-if questions, see dashboard/whatif/scenarios.py
+PERTURBATIONS = "perturbations"  # session only: lists of genes do not belong in the URL
+
+WHOLE, EGO, COMMUNITIES = "whole", "ego", "communities"
+DIRECTIONS = ("out", "in", "both")
+MAX_HOPS = 5
+NETWORK_PART = "network_part"
+RESPONSE_PART = "response_part"
+"""Keys of the tabs of these pages in the session: the name of the open one."""
+SHARES = (0.0, 0.5, 0.8, 0.9, 0.95, 1.0)
+"""Choices for OFTEN."""
+
+
+def _threshold(text: str) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if 0.0 <= value <= 1.0 else None
+
+
+def _share(text: str) -> float | None:
+    return next((share for share in SHARES if text == f"{share:g}"), None)
+
+
+def _hops(text: str) -> int | None:
+    return int(text) if text.isdecimal() and len(text) == 1 and 1 <= int(text) <= MAX_HOPS else None
+
+
+def _one_of(*allowed: str) -> Callable[[str], str | None]:
+    return lambda text: text if text in allowed else None
+
+
+def _text(text: str) -> str | None:
+    return text or None
+
+
+def _amount(text: str) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if 0.0 <= value < float("inf") else None
+
+
+def _flag(text: str) -> bool | None:
+    return True if text == "1" else None
+
+
+_IN_URL: dict[str, Callable[[str], Any]] = {
+    RUN: _text,
+    THRESHOLD: _threshold,
+    FOCUS: _text,
+    VIEW: _one_of(WHOLE, EGO, COMMUNITIES),
+    MEASURE: _one_of("W", "T"),
+    INFLUENCE: _amount,
+    EDGE_SOURCE: _text,
+    EDGE_TARGET: _text,
+    LOOPS: _flag,
+    BLIND: _flag,
+    OFTEN: _share,
+    PINNED: _amount,
+    COMPARED: _text,
+    HOPS: _hops,
+    DIRECTION: _one_of(*DIRECTIONS),
+    PATH_SOURCE: _text,
+    PATH_TARGET: _text,
+    PATH_HOPS: _hops,
+    REFERENCE: _one_of("test", "all"),
+    PATH: _text,
+    DATA: _text,
+    SWEEP: _text,
+}
+_LISTS = (PATH_SOURCE, PATH)
+"""Values that are tuples of names, written to the URL as one parameter each."""
+_DEFAULTS: dict[str, Any] = {
+    VIEW: WHOLE,
+    HOPS: 2,
+    DIRECTION: "both",
+    PATH_SOURCE: (),
+    PATH_HOPS: MAX_HOPS,
+    PATH_ROW: 0,
+    MEASURE: "W",
+    LOOPS: False,
+    BLIND: False,
+    OFTEN: 0.0,
+    REFERENCE: "test",
+    PATH: (),
+    FIGURE_FORMAT: "png",
+}
+_STORE = "gpovae_state"
+_WRITTEN = "gpovae_url"
+
+
+def _store() -> dict[str, Any]:
+    return st.session_state.setdefault(_STORE, {})
+
+
+def get(name: str) -> Any:
+    """Value of `name`, its default, or None."""
+    return _store().get(name, _DEFAULTS.get(name))
+
+
+def put(**values: Any) -> None:
+    """Set values by name; None forgets one."""
+    for name, value in values.items():
+        if value is None:
+            _store().pop(name, None)
+        else:
+            _store()[name] = value
+
+
+def sync_url() -> None:
+    """Take what the URL newly says, then write the session's values to it. Call once, first, in every script
+    run.
+    """
+    written = st.session_state.get(_WRITTEN, {})
+    for name, parse in _IN_URL.items():
+        texts = st.query_params.get_all(name)
+        if texts and texts != written.get(name):
+            put(**{name: tuple(filter(None, map(parse, texts))) if name in _LISTS else parse(texts[-1])})
+    wanted = {
+        name: _as_texts(value)
+        for name in _IN_URL
+        if (value := get(name)) is not None and value != _DEFAULTS.get(name)
+    }
+    if wanted != {name: st.query_params.get_all(name) for name in st.query_params}:
+        st.query_params.from_dict(wanted)
+    st.session_state[_WRITTEN] = wanted
+
+
+def _as_texts(value: Any) -> list[str]:
+    if isinstance(value, tuple):
+        return [str(part) for part in value]
+    return [f"{value:g}" if isinstance(value, float) else "1" if value is True else str(value)]
+
+
+def bound(name: str, after: Callable[[], None] | None = None) -> dict[str, Any]:
+    """Keyword arguments that tie a widget to the value `name`: its key, and a callback that stores what was
+    chosen.
+    """
+    key = f"widget_{name}"
+    st.session_state[key] = list(get(name)) if name in _LISTS else get(name)
+
+    def store() -> None:
+        value = st.session_state[key]
+        put(**{name: tuple(value) if name in _LISTS else value})
+        if after is not None:
+            after()
+
+    return {"key": key, "on_change": store}

@@ -1,0 +1,128 @@
+"""Observed effects: the arithmetic of normalised expression, per cell and averaged over cells.
+
+Kernels on arrays first, the wrapper on prepared cells last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, overload
+
+import numpy as np
+from scipy import sparse
+
+from gpovae_core.data.store import StoredCounts, columns_of, cuts, row_blocks, rows_of
+
+EFFECT_SCALE = 1e4
+"""Counts per cell behind every treatment effect: log2(1 + 1e4 x / l), whatever `DataSettings.target_sum` is
+for training.
+"""
+
+
+@overload
+def log_expression(
+    counts: sparse.csr_matrix, library_size: np.ndarray | None = None, target_sum: float = EFFECT_SCALE
+) -> sparse.csr_matrix: ...
+
+
+@overload
+def log_expression(
+    counts: StoredCounts, library_size: np.ndarray | None = None, target_sum: float = EFFECT_SCALE
+) -> LogExpression: ...
+
+
+def log_expression(
+    counts: sparse.csr_matrix | StoredCounts,
+    library_size: np.ndarray | None = None,
+    target_sum: float = EFFECT_SCALE,
+) -> sparse.csr_matrix | LogExpression:
+    """log(1 + target_sum x / l), natural logarithm, same sparsity as `counts` (n_obs, n_vars); a cell without
+    counts stays zero.
+
+    library_size: (n_obs,) UMIs per cell; row sums of `counts` where None. Of counts on disk: what computes it
+    for the rows asked for.
+    """
+    totals = (
+        np.asarray(counts.sum(axis=1)).ravel()
+        if library_size is None
+        else np.asarray(library_size, dtype=np.float64)
+    )
+    scale = np.divide(target_sum, totals, out=np.zeros(len(totals)), where=totals > 0)
+    return LogExpression(counts, scale) if isinstance(counts, StoredCounts) else _log_scaled(counts, scale)
+
+
+def _log_scaled(counts: sparse.csr_matrix, scale: np.ndarray) -> sparse.csr_matrix:
+    """log(1 + scale x); scale: (n_obs,)."""
+    result: Any = counts.tocsr().astype(np.float64)
+    result.data *= np.repeat(scale, np.diff(result.indptr))
+    np.log1p(result.data, out=result.data)
+    return result
+
+
+class LogExpression:
+    """log_expression of counts that are too large for a copy: `expression[rows]` and `expression[rows,
+    columns]` compute what is asked for.
+
+    expression[:, columns] holds these columns of the counts in memory, and still computes the logarithms of
+    the rows asked for.
+    """
+
+    def __init__(self, counts: StoredCounts | sparse.csr_matrix, scale: np.ndarray) -> None:
+        """scale: (n_obs,) what the counts of a cell are multiplied by before the logarithm."""
+        self.counts, self.scale = counts, scale
+        self.shape: Any = counts.shape
+
+    def __getitem__(self, asked: Any) -> Any:
+        if isinstance(asked, tuple):
+            rows, columns = asked
+            if isinstance(rows, slice) and rows == slice(None):
+                return LogExpression(columns_of(self.counts, columns), self.scale)
+            return self[rows][:, columns]
+        return _log_scaled(self.counts[asked], self.scale[asked])
+
+    def take(self, rows: np.ndarray) -> LogExpression:
+        """These rows, still to be computed."""
+        return LogExpression(rows_of(self.counts, rows), self.scale[rows])
+
+    def column_blocks(self, most: int) -> Iterator[tuple[slice, sparse.csc_matrix]]:
+        """(columns, their expression by column) in order, about `most` values at a time; the counts are gone
+        through for each.
+        """
+        filled = np.zeros(self.shape[1], dtype=np.int64)
+        for _, block in row_blocks(self.counts):
+            filled += np.bincount(block.indices, minlength=self.shape[1])
+        for columns in cuts(filled, most):
+            parts = [
+                _log_scaled(block[:, columns], self.scale[rows]) for rows, block in row_blocks(self.counts)
+            ]
+            yield columns, sparse.csc_matrix(sparse.vstack(parts, format="csc"))
+
+
+def absolute_cell_effects(
+    expression: sparse.csr_matrix | LogExpression,
+    cells: np.ndarray,
+    controls: np.ndarray,
+    columns: np.ndarray | slice,
+) -> np.ndarray:
+    """dX (b, m): abs(expression[cell] - expression[its control]) at `columns`; zeros where the control is -1
+    (control cells).
+    """
+    paired = controls >= 0
+    own, control = (expression[rows][:, columns].toarray() for rows in (cells[paired], controls[paired]))
+    result = np.zeros((len(cells), own.shape[1]), dtype=np.float32)
+    result[paired] = np.abs(own - control)
+    return result
+
+
+def log2_moments(expression: Any, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
+    """Mean and unbiased variance per gene of the chosen cells, in log2 units, and how many cells there
+    are.
+    """
+    chosen = expression[np.flatnonzero(mask)]
+    n = chosen.shape[0]
+    if n == 0:
+        return np.full(expression.shape[1], np.nan), np.full(expression.shape[1], np.nan), 0
+    mean = np.asarray(chosen.mean(axis=0)).ravel()
+    square = np.asarray(chosen.multiply(chosen).mean(axis=0)).ravel()
+    variance = np.maximum(square - mean**2, 0.0) * (n / (n - 1) if n > 1 else np.nan)
+    return mean / np.log(2), variance / np.log(2) ** 2, n

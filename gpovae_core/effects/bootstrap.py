@@ -1,0 +1,57 @@
+"""Cells drawn again with replacement, within every perturbation and split: what another screen of the same
+size might have shown.
+"""
+
+from __future__ import annotations
+
+import zlib
+
+import numpy as np
+import pandas as pd
+
+from gpovae_core import keys
+from gpovae_core.config import DataSettings
+from gpovae_core.data.expression import log_expression
+from gpovae_core.data.pairing import pair_controls
+from gpovae_core.data.schema import PreparedCells
+from gpovae_core.data.store import rows_of
+
+LEARNED_FROM = (keys.TRAIN, keys.VALIDATION)
+"""Splits that are drawn again; held-out cells stay as they are, and stay held out."""
+
+
+def bootstrap_rows(prepared: PreparedCells, seed: int) -> np.ndarray:
+    """(n_obs,) rows of `prepared`: as many of each perturbation and split as there are, drawn with
+    replacement; held-out cells once each.
+
+    The draw hangs on the cells' ids, on `seed`, and on nothing else: neither on the order of the file nor on
+    other perturbations.
+    """
+    ids = prepared.cells.obs_names.to_numpy(dtype=str)
+    splits = np.asarray(prepared.cells.obs[keys.SPLIT].astype(str), dtype=object)
+    rows = np.arange(len(ids))
+    for split in LEARNED_FROM:
+        for label in (keys.CONTROL, *prepared.perturbations):
+            own = np.flatnonzero((splits == split) & (prepared.labels == label))
+            if len(own):
+                own = own[np.argsort(ids[own], kind="stable")]
+                rng = np.random.default_rng([seed, zlib.crc32(f"{split} {label}".encode())])
+                rows[own] = rng.choice(own, size=len(own))
+    return rows
+
+
+def resample(prepared: PreparedCells, rows: np.ndarray, settings: DataSettings) -> PreparedCells:
+    """The cells at `rows` under ids of their own (a cell may come several times), with controls matched among
+    them anew.
+    """
+    obs = pd.DataFrame(prepared.cells.obs).iloc[rows].copy()
+    obs.index = pd.Index([f"{cell}/{place}" for place, cell in enumerate(obs.index)], dtype=object)
+    counts = rows_of(prepared.counts, rows)
+    expression = log_expression(counts, prepared.library_size[rows], settings.target_sum)[
+        :, prepared.panel_columns
+    ]
+    labels = pd.Series(prepared.labels[rows], index=obs.index)
+    obs[keys.CONTROL_ID] = pair_controls(
+        expression, labels, obs[keys.SPLIT].astype(object), settings
+    ).to_numpy()
+    return PreparedCells.of(counts, obs, list(prepared.cells.var_names), prepared.panel, prepared.report)

@@ -1,0 +1,271 @@
+"""Does perturbing i move j? Wasserstein distance and Mann-Whitney's test of every (source, target) pair of
+some cells.
+
+Row = source (perturbed gene), column = target (measured gene), as everywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from scipy import sparse, special, stats
+
+from gpovae_core import keys
+
+EXACT_BELOW = 9
+"""scipy.stats.mannwhitneyu(method="auto") is exact where a sample has fewer cells than this and no value
+occurs twice.
+"""
+
+
+@dataclass(frozen=True)
+class PairStatistics:
+    """Every source against every target, arrays (s, t); NaN where a side has no cells.
+
+    wasserstein: 1-Wasserstein distance of the target's expression in control cells and in cells with the
+    source perturbed; u: Mann-Whitney statistic of the control cells; p: its two-sided p value as scipy gives
+    it; mean_difference: perturbed minus control; source_cells: (s,) cells per source. The pair of a gene with
+    itself (the knock-down) is there, but is no edge.
+    """
+
+    sources: tuple[str, ...]
+    targets: tuple[str, ...]
+    wasserstein: np.ndarray
+    u: np.ndarray
+    p: np.ndarray
+    mean_difference: np.ndarray
+    source_cells: np.ndarray
+    control_cells: int
+
+    @cached_property
+    def evaluated(self) -> np.ndarray:
+        """(s, t) bool: pairs that could be an edge and have cells on both sides."""
+        itself = (
+            np.asarray(self.sources, dtype=object)[:, None] == np.asarray(self.targets, dtype=object)[None, :]
+        )
+        return np.isfinite(self.p) & ~itself
+
+    @cached_property
+    def adjusted(self) -> np.ndarray:
+        """(s, t) Benjamini-Hochberg p over all `evaluated` pairs; NaN elsewhere."""
+        result = np.full(self.p.shape, np.nan)
+        if self.evaluated.any():
+            result[self.evaluated] = stats.false_discovery_control(self.p[self.evaluated])
+        return result
+
+
+def pair_statistics(
+    expression: sparse.csr_matrix | np.ndarray,
+    labels: np.ndarray,
+    sources: Sequence[str],
+    targets: Sequence[str],
+    control: str = keys.CONTROL,
+) -> PairStatistics:
+    """Compare control cells with the cells of every source, target by target.
+
+    expression: (cells, t), columns in the order of `targets`; labels: (cells,). Exact, not sampled: per
+    target one sort of the controls and one of the perturbed cells serve all sources, so the cost grows with
+    cells, not with sources x controls.
+    """
+    labels = np.asarray(labels, dtype=object)
+    group = _groups(labels, sources)
+    sizes = np.bincount(group[group >= 0], minlength=len(sources))
+    order = np.flatnonzero(group >= 0)
+    order = order[np.argsort(group[order], kind="stable")]  # cells of a source stand together
+    controls = np.flatnonzero(labels == control)
+    plan = _Plan.of(sizes, len(controls))
+
+    matrix: Any = sparse.csr_matrix(expression, dtype=np.float64)
+    treated, base = matrix[order].tocsc(), matrix[controls].tocsc()
+    treated.sort_indices()
+    wasserstein, u, ties, mean = (np.full((len(targets), len(sources)), np.nan) for _ in range(4))
+    if len(controls) and len(order):
+        for column in range(len(targets)):
+            wasserstein[column], u[column], ties[column], mean[column] = _one_target(
+                plan, _column(base, column), *_stored(treated, column)
+            )
+    p = _asymptotic_p(u.T, sizes[:, None], len(controls), ties.T)
+    _refine_exact(p, (ties.T == 0), matrix, group, controls)
+    return PairStatistics(tuple(sources), tuple(targets), wasserstein.T, u.T, p, mean.T, sizes, len(controls))
+
+
+def _groups(labels: np.ndarray, sources: Sequence[str]) -> np.ndarray:
+    """(cells,) position of the cell's label in `sources`, -1 where it is none of them."""
+    position = {name: i for i, name in enumerate(sources)}
+    return np.fromiter((position.get(label, -1) for label in labels), dtype=np.int64, count=len(labels))
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What all targets share: which group a treated cell belongs to, and where its rank lies on the controls'
+    axis.
+
+    Rank k of m cells lies at k n / m controls: `whole` and `part` hold it for every k of every group, `first`
+    where a group starts.
+    """
+
+    sizes: np.ndarray
+    group: np.ndarray
+    n: int
+    first: np.ndarray
+    whole: np.ndarray
+    part: np.ndarray
+
+    @classmethod
+    def of(cls, sizes: np.ndarray, n: int) -> _Plan:
+        group = np.repeat(np.arange(len(sizes)), sizes)
+        first = (
+            np.concatenate([[0], np.cumsum(sizes + 1)[:-1]]).astype(np.int64)
+            if len(sizes)
+            else np.zeros(0, dtype=np.int64)
+        )
+        size = np.repeat(np.maximum(sizes, 1), sizes + 1)
+        rank = np.arange(len(size)) - np.repeat(first, sizes + 1)
+        return cls(sizes, group, n, first, rank * n // size, (rank * n % size) / size)
+
+
+def _column(matrix: Any, column: int) -> np.ndarray:
+    values = np.zeros(matrix.shape[0])
+    inside = slice(matrix.indptr[column], matrix.indptr[column + 1])
+    values[matrix.indices[inside]] = matrix.data[inside]
+    return values
+
+
+def _stored(matrix: Any, column: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows and values of a column other than zero; all rows where zero is not its least value."""
+    inside = slice(matrix.indptr[column], matrix.indptr[column + 1])
+    rows, values = matrix.indices[inside], matrix.data[inside]
+    if len(values) and values.min() < 0:
+        return np.arange(matrix.shape[0]), _column(matrix, column)
+    positive = values != 0
+    return (rows, values) if positive.all() else (rows[positive], values[positive])
+
+
+def _one_target(
+    plan: _Plan, control: np.ndarray, rows: np.ndarray, values: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Wasserstein distance, U of the controls, tie sum and mean difference of every group, each (s,).
+
+    control: (n,) values; rows, values: treated cells that are not at the least value zero. Equal values of a
+    group form one run from rank `low` to rank `high`; its zeros are the first run.
+    """
+    control = np.sort(control)
+    group, value, low, high = _runs(plan, rows, values)
+    weight = high - low
+    left, right = np.searchsorted(control, value, "left"), np.searchsorted(control, value, "right")
+    s = len(plan.sizes)
+
+    u = np.bincount(group, weight * (plan.n - (left + right) / 2), minlength=s)
+    tied = (right - left).astype(np.float64)
+    ties = np.bincount(group, _cubes(tied + weight) - _cubes(tied), minlength=s) + _tie_sum(control)
+    filled = plan.sizes > 0
+    mean = np.bincount(group, weight * value, minlength=s) / np.maximum(plan.sizes, 1) - control.mean()
+    distance = (
+        np.bincount(group, _transport(plan, control, group, value, low, high, right), minlength=s) / plan.n
+    )
+    return tuple(np.where(filled, x, np.nan) for x in (distance, u, ties, mean))  # type: ignore[return-value]
+
+
+def _runs(
+    plan: _Plan, rows: np.ndarray, values: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Runs of equal values within a group: its group, its value, and the ranks in its group it reaches from
+    and to.
+    """
+    by_value = np.argsort(values)
+    group = plan.group[rows[by_value]]
+    # 16-bit keys let numpy take its linear-time stable sort
+    by_group = np.argsort(group.astype(np.int16) if len(plan.sizes) < 2**15 else group, kind="stable")
+    group, values = group[by_group], values[by_value][by_group]
+    stored = np.bincount(group, minlength=len(plan.sizes))
+    zeros = plan.sizes - stored
+    start = np.cumsum(stored) - stored
+    low = np.arange(len(group)) - start[group] + zeros[group]
+    fresh = np.ones(len(group), dtype=bool)
+    fresh[1:] = (group[1:] != group[:-1]) | (values[1:] != values[:-1])
+    kept = np.flatnonzero(fresh)
+    length = np.diff(np.append(kept, len(group)))
+    silent = np.flatnonzero(zeros)
+    return (
+        np.concatenate([silent, group[kept]]),
+        np.concatenate([np.zeros(len(silent)), values[kept]]),
+        np.concatenate([np.zeros(len(silent), dtype=np.int64), low[kept]]),
+        np.concatenate([zeros[silent], low[kept] + length]),
+    )
+
+
+def _transport(
+    plan: _Plan,
+    control: np.ndarray,
+    group: np.ndarray,
+    value: np.ndarray,
+    low: np.ndarray,
+    high: np.ndarray,
+    below: np.ndarray,
+) -> np.ndarray:
+    """Each run's share of n times the 1-Wasserstein distance: integral of |Q(r) - value| over the ranks r it
+    covers.
+
+    Q(r) is the r-th smallest control. On r from a to b it is at most `value` up to r = `below` and above it
+    from there, so with f = below clipped to [a, b] and J(r) the integral of Q from 0 to r: value (2f - a - b)
+    - 2 J(f) + J(a) + J(b).
+    """
+    sums = np.concatenate([[0.0], np.cumsum(control)])
+    padded = np.append(control, 0.0)
+
+    def reach(rank: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        at = plan.first[group] + rank
+        whole, part = plan.whole[at], plan.part[at]
+        return whole + part, sums[whole] + part * padded[whole]
+
+    (a, area_a), (b, area_b) = reach(low), reach(high)
+    f = np.clip(below, a, b)
+    area_f = np.where(below <= a, area_a, np.where(below >= b, area_b, sums[below]))
+    return value * (2 * f - a - b) - 2 * area_f + area_a + area_b
+
+
+def _cubes(t: np.ndarray) -> np.ndarray:
+    return t * (t * t - 1)
+
+
+def _tie_sum(ordered: np.ndarray) -> float:
+    """Sum of t^3 - t over the t-fold values of a sorted sample."""
+    starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
+    return float(_cubes(np.diff(np.append(starts, len(ordered))).astype(np.float64)).sum())
+
+
+def _asymptotic_p(u: np.ndarray, m: np.ndarray, n: int, ties: np.ndarray) -> np.ndarray:
+    """Two-sided normal p with tie and continuity correction, as scipy's; 1 where all values are equal. ties:
+    sums of t^3 - t.
+    """
+    both = np.maximum(m + n, 2)
+    spread = np.sqrt(np.maximum(m * n / 12 * ((both + 1) - ties / (both * (both - 1.0))), 0.0))
+    excess = np.maximum(u, m * n - u) - m * n / 2 - 0.5
+    z = np.divide(excess, spread, out=np.full(u.shape, -np.inf), where=spread > 0)
+    return np.where(np.isnan(u), np.nan, np.minimum(2 * special.ndtr(-z), 1.0))
+
+
+def _refine_exact(
+    p: np.ndarray, untied: np.ndarray, matrix: Any, group: np.ndarray, controls: np.ndarray
+) -> None:
+    """Put exact p values, in place, where scipy's automatic choice takes them: few cells on a side and no
+    ties. They are rare.
+    """
+    if len(controls) == 0:
+        return
+    columns = matrix.tocsc() if untied.any() else None
+    for source in np.flatnonzero(untied.any(axis=1)):
+        rows = np.flatnonzero(group == source)
+        if columns is None or min(len(rows), len(controls)) >= EXACT_BELOW:
+            continue
+        chosen = np.flatnonzero(untied[source])
+        for part in np.array_split(chosen, len(chosen) // 256 + 1):
+            dense = columns[:, part].tocsr()
+            test = stats.mannwhitneyu(
+                dense[controls].toarray(), dense[rows].toarray(), axis=0, method="exact"
+            )
+            p[source, part] = test.pvalue

@@ -1,0 +1,67 @@
+"""How many edges would there be without any effect? Estimated from controls in the place of perturbed
+cells.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from scipy.special import expit
+
+from gpovae_core.config import Settings
+from gpovae_core.data.schema import PreparedCells
+from gpovae_core.effects.contrasts import Contrasts, null_contrasts
+from gpovae_core.methods.direct import DirectEdges, TotalEffects, null_log_odds
+from gpovae_core.methods.fitted import NetworkFit
+
+NULL_THRESHOLDS = np.round(np.linspace(0.0, 0.99, 100), 2)
+
+
+def false_pairs(
+    prepared: PreparedCells, observed: Contrasts, total: TotalEffects, edges: DirectEdges, settings: Settings
+) -> tuple[np.ndarray, np.ndarray]:
+    """Thresholds, and for each the expected share of all pairs that have no effect and pass it all the same.
+
+    Controls stand in for every perturbation and are judged by the rule and the prior fitted to the real
+    effects (`null_log_odds`); a pair counts with the null share of its perturbation. NaN without controls.
+    """
+    draws = null_contrasts(prepared, observed, settings.network.null_draws, settings.training.seed)
+    counted = observed.counted
+    if not draws or not counted.any() or total.rule is None:
+        return NULL_THRESHOLDS, np.full(len(NULL_THRESHOLDS), np.nan)
+    weight = np.broadcast_to(total.rule.null_share[:, None], counted.shape)[counted]
+    rng = np.random.default_rng(settings.training.seed)
+    odds = (null_log_odds(total, edges, null.effect, null.error, rng) for null in draws)
+    return NULL_THRESHOLDS, np.mean([_weighted_above(expit(each[counted]), weight) for each in odds], axis=0)
+
+
+def false_edge_rate(fit: NetworkFit, weights: np.ndarray, threshold: np.ndarray | float) -> np.ndarray:
+    """Estimated share of false edges among those of perturbed genes with W above each threshold; 0 without
+    edges, NaN if unknown.
+
+    False: perturbing the source does not change the target at all. weights: (n, n) W.
+    """
+    at = np.atleast_1d(np.asarray(threshold, dtype=np.float64))
+    pairs = np.isfinite(fit.evidence)
+    values = np.sort(weights[pairs])
+    edges = len(values) - np.searchsorted(values, at, side="right")
+    expected = np.interp(at, fit.null_threshold, fit.null_share) * len(values)
+    return np.where(
+        edges > 0, np.minimum(expected / np.maximum(edges, 1), 1.0), np.where(np.isnan(expected), np.nan, 0.0)
+    )
+
+
+def false_edges(fit: NetworkFit, weights: np.ndarray, thresholds: np.ndarray | None = None) -> pd.DataFrame:
+    """Table over thresholds: threshold, edges (from perturbed genes, to measured ones),
+    estimated_false_edge_rate.
+    """
+    at = np.round(np.arange(0.05, 1.0, 0.05), 2) if thresholds is None else thresholds
+    values = np.sort(weights[np.isfinite(fit.evidence)])
+    edges = len(values) - np.searchsorted(values, at, side="right")
+    return pd.DataFrame(
+        {"threshold": at, "edges": edges, "estimated_false_edge_rate": false_edge_rate(fit, weights, at)}
+    )
+
+
+def _weighted_above(values: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    return np.array([weight[values > threshold].sum() for threshold in NULL_THRESHOLDS]) / len(values)

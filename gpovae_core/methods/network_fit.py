@@ -1,0 +1,133 @@
+"""The network stage of a run: from cells to W, S, T_K and the rate of false edges, before the autoencoder is
+trained.
+
+W depends on these steps alone: log fold changes (effects.contrasts), the probability that they are effects
+(effects.shrinkage), and which of them are direct (methods.direct). No step is random but the draws behind the
+false-edge rate, and they are seeded.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from gpovae_core.config import Settings
+from gpovae_core.data.schema import PreparedCells
+from gpovae_core.effects.contrasts import Contrasts, contrasts
+from gpovae_core.effects.shrinkage import Evidence, EvidenceRule, fit_evidence
+from gpovae_core.methods.direct import DirectEdges, TotalEffects, direct_edges
+from gpovae_core.methods.false_edges import false_pairs
+from gpovae_core.methods.fitted import NetworkFit
+from gpovae_core.model.hops import hop_series, influence
+
+SEEN_FALLING = 3.0
+"""A target counts as knocked down where its own expression falls by so many standard errors."""
+
+KNOCK_OUT_ABOVE = float(np.log(0.5))
+BOOTSTRAP_ERROR = float(np.sqrt(2))
+
+
+def fit_network(prepared: PreparedCells, settings: Settings) -> NetworkFit:
+    """W, S and T_K from the training cells."""
+    observed = contrasts(prepared)
+    rule = fit_evidence(observed.effect, observed.error, observed.counted, settings.network.least_effect)
+    return explain(prepared, observed, rule, settings)
+
+
+def explain(
+    prepared: PreparedCells, observed: Contrasts, rule: EvidenceRule, settings: Settings
+) -> NetworkFit:
+    """The network behind `observed`, as far as `rule` believes it."""
+    n = len(prepared.panel)
+    belief = rule.judge(observed.effect, observed.error)
+    own, knock_out = own_change(observed, settings.network.perturbation, settings.network.complete_loss)
+    total = _total(observed, rule, belief, own)
+    edges = _direct(total, n, settings)
+    thresholds, null = false_pairs(prepared, observed, total, edges, settings)
+    known = observed.counted
+    return NetworkFit(
+        log_odds=edges.log_odds,
+        strength=edges.strength,
+        strength_sd=edges.deviation,
+        influence=influence(
+            edges.probabilities * edges.strength, hop_series("signed", n, settings.loss.hops)
+        ),
+        evidence=_whole(n, observed, belief.probability, known),
+        effect=_whole(n, observed, observed.effect, np.isfinite(observed.error)),
+        effect_sd=_whole(n, observed, observed.error, np.isfinite(observed.error)),
+        own_change=_spread(
+            n,
+            observed,
+            own,
+            float(np.median(own)) if len(own) else float(np.log1p(-settings.network.complete_loss)),
+        ),
+        shift=_spread(n, observed, observed.shift, np.nan),
+        null_threshold=thresholds,
+        null_share=null,
+        knock_out=np.array([float(knock_out)]),
+    )
+
+
+def fit_edges(
+    prepared: PreparedCells, settings: Settings, rows: np.ndarray, widen: float = 1.0
+) -> DirectEdges:
+    """W and S alone, as `fit_network` finds them in the training cells among `rows`, where a cell may come
+    several times.
+
+    widen: factor on all standard errors. Cells drawn with replacement scatter around the observed effect as
+    much as that does around the truth, so a rule that weighs effects against their errors has to be given
+    errors larger by BOOTSTRAP_ERROR.
+    """
+    observed = contrasts(prepared, rows=rows)
+    observed = replace(observed, error=widen * observed.error)
+    rule = fit_evidence(observed.effect, observed.error, observed.counted, settings.network.least_effect)
+    own, _ = own_change(observed, settings.network.perturbation, settings.network.complete_loss)
+    return _direct(
+        _total(observed, rule, rule.judge(observed.effect, observed.error), own),
+        len(prepared.panel),
+        settings,
+    )
+
+
+def _total(observed: Contrasts, rule: EvidenceRule, belief: Evidence, own: np.ndarray) -> TotalEffects:
+    return TotalEffects(
+        observed.sources, observed.effect, observed.error, belief.probability, belief.effect, own, rule
+    )
+
+
+def _direct(total: TotalEffects, n: int, settings: Settings) -> DirectEdges:
+    network = settings.network
+    return direct_edges(total, n, network.least_effect, network.hop_tolerance, network.unperturbed_prior)
+
+
+def own_change(observed: Contrasts, kind: str, complete_loss: float) -> tuple[np.ndarray, bool]:
+    """(p,) log fold change of every perturbed gene itself, and whether it had to be assumed for all (a
+    knock-out).
+
+    A knock-down is read off the gene's own expression; where that was not measured, or does not fall, the
+    median of the others is taken. A knock-out removes the gene's function, of which its expression says
+    little; so does a screen where no target falls.
+    """
+    assumed = float(np.log1p(-complete_loss))
+    effect, error = observed.own
+    falling = np.isfinite(error) & (effect < -SEEN_FALLING * error)
+    if kind == "knock-out" or not falling.any():
+        return np.full(len(effect), assumed), True
+    typical = float(np.median(effect[falling]))
+    if kind == "auto" and typical > KNOCK_OUT_ABOVE:
+        return np.full(len(effect), assumed), True
+    return np.where(falling, effect, typical), False
+
+
+def _whole(n: int, observed: Contrasts, values: np.ndarray, known: np.ndarray) -> np.ndarray:
+    result = np.full((n, n), np.nan)
+    result[observed.sources] = np.where(known, values, np.nan)
+    return result
+
+
+def _spread(n: int, observed: Contrasts, values: np.ndarray, elsewhere: float) -> np.ndarray:
+    result: Any = np.full(n, elsewhere)
+    result[observed.sources] = values
+    return result

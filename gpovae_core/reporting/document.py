@@ -1,0 +1,537 @@
+"""The scores of runs as something to read and to keep: one web page without requests, one JSON, one Methods
+paragraph.
+
+Everything is taken from the run folder as it stands; nothing is computed anew. Text from a run is escaped: it
+is text, never markup.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path, PurePath
+from statistics import fmean, stdev
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from gpovae_core import __version__
+from gpovae_core.config import Settings, make_settings
+from gpovae_core.data.schema import PreparationReport
+from gpovae_core.errors import QueryError, RunError
+from gpovae_core.evaluation.summary import METHODS, Line, lines, verdicts
+from gpovae_core.plots import benchmark
+from gpovae_core.reporting.paragraph import all_settings, methods
+from gpovae_core.runs.folder import RunFolder
+
+FORMATS = (".html", ".json", ".txt")
+SEEDS = ("data.seed", "training.seed", "inference.seed", "evaluation.seed")
+
+
+@dataclass(frozen=True)
+class RunReport:
+    """What a report says of one run. evaluation: evaluation.json; null: what `gpovae null` stored, empty
+    where it was not asked.
+    """
+
+    name: str
+    data: str
+    simulated: bool
+    settings: Settings
+    evaluation: dict[str, Any]
+    null: dict[str, Any]
+    preparation: PreparationReport | None
+    epochs: int
+    best_epoch: int | None
+
+    @classmethod
+    def of(cls, run: RunFolder) -> RunReport:
+        """Raises RunError where the run was not evaluated."""
+        if not run.has("evaluation.json"):
+            raise RunError(
+                f"Run '{run.name}' has not been evaluated: there is nothing to report. Run `gpovae evaluate "
+                f"{run.path}` first."
+            )
+        source, status = run.source(), run.status()
+        return cls(
+            name=run.name,
+            data=PurePath(source.path).name,
+            simulated=source.simulated,
+            settings=run.settings(),
+            evaluation=run.evaluation(),
+            null=run.null(),
+            preparation=run.report() if run.has("cells.h5ad") else None,
+            epochs=status.epoch,
+            best_epoch=status.best_epoch,
+        )
+
+    @property
+    def lines(self) -> list[Line]:
+        return lines(self.evaluation)
+
+    @property
+    def network(self) -> dict[str, Any]:
+        found = self.evaluation.get("network")
+        return found if isinstance(found, dict) else {}
+
+    @property
+    def matched(self) -> dict[str, Any]:
+        """Networks at equal numbers of edges; empty in runs that were evaluated before this was measured."""
+        return self.network.get("matched") or {}
+
+    @property
+    def complete(self) -> bool:
+        """Whether the run was evaluated with everything that a report can say."""
+        return "matched" in self.network and "discrimination" in (self.evaluation.get("response") or {}).get(
+            "test", {}
+        )
+
+    def methods(self) -> str:
+        return methods(self.settings, self.preparation, self.evaluation, self.epochs, self.best_epoch)
+
+    def false_edges(self) -> pd.DataFrame:
+        """threshold, estimated_false_edge_rate; empty where neither the evaluation nor a null has it."""
+        rows = self.network.get("false_edges") or self.null.get("thresholds") or []
+        names = ("threshold", "estimated_false_edge_rate")
+        return pd.DataFrame(
+            {name: pd.to_numeric(pd.Series([row.get(name) for row in rows], dtype=object)) for name in names}
+        )
+
+    def seeds(self) -> str:
+        return ", ".join(f"{name.partition('.')[0]} {all_settings(self.settings)[name]}" for name in SEEDS)
+
+    def plain(self) -> dict[str, Any]:
+        """The report as JSON holds it."""
+        return {
+            "run": self.name,
+            "data": self.data,
+            "simulated": self.simulated,
+            "gpovae": __version__,
+            "epochs": self.epochs,
+            "summary": [asdict(line) for line in self.lines],
+            "verdicts": verdicts(self.evaluation),
+            "methods": self.methods(),
+            "settings": all_settings(self.settings),
+            "preparation": self.preparation.model_dump(mode="json") if self.preparation else None,
+            "evaluation": self.evaluation,
+            "null": self.null,
+        }
+
+
+def write_report(runs: Sequence[RunFolder], out: Path) -> None:
+    """Write the report of one run, or of several side by side, in the format that the ending of `out`
+    names.
+    """
+    if out.suffix not in FORMATS:
+        raise QueryError(f"A report is written as {', '.join(FORMATS)}; '{out.name}' ends otherwise.")
+    reports = [RunReport.of(run) for run in runs]
+    out.write_text(
+        {".html": report_html, ".json": report_json, ".txt": report_text}[out.suffix](reports),
+        encoding="utf-8",
+    )
+
+
+def report_json(reports: Sequence[RunReport]) -> str:
+    """One object per run, in a list where there are several."""
+    plain = [report.plain() for report in reports]
+    return json.dumps(plain[0] if len(plain) == 1 else plain, indent=2, allow_nan=False)
+
+
+def report_text(reports: Sequence[RunReport]) -> str:
+    """The Methods paragraph and all settings of every run, plain text."""
+    parts = []
+    for report in reports:
+        settings = "; ".join(
+            f"{name} = {_value(value)}" for name, value in all_settings(report.settings).items()
+        )
+        parts.append(f"{report.name}\n\n{report.methods()}\n\nAll settings: {settings}.\n")
+    return "\n\n".join(parts)
+
+
+def _value(value: Any) -> str:
+    return json.dumps(value) if isinstance(value, bool | list | dict) or value is None else str(value)
+
+
+# Tables -----------------------------------------------------------------------------------------------------
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    return "not defined" if value is None else f"{value:,.{digits}f}"
+
+
+def count(value: int | None) -> str:
+    return "not defined" if value is None else f"{value:,}"
+
+
+def share(value: float | None) -> str:
+    return "not defined" if value is None else f"{100 * value:.0f} %"
+
+
+def score_table(found: Iterable[Line]) -> pd.DataFrame:
+    """One row per score: value, baseline, best method without a model, ceiling, shares of the achievable,
+    what it rests on.
+    """
+    return pd.DataFrame(
+        [
+            {
+                "Score": line.name + (" (less is better)" if line.lower else ""),
+                "This run": number(line.value),
+                "Baseline": f"{number(line.baseline)} ({line.baseline_name})",
+                "Best without a model": f"{number(line.rival)} ({line.rival_name})"
+                if line.rival_name
+                else "",
+                "Better than that": {True: "yes", False: "no", None: ""}[line.beats],
+                "Ceiling": number(line.ceiling),
+                "Share of the achievable": share(line.share),
+                "… without a model": share(line.rival_share) if line.rival_name else "",
+                "Rests on": line.amount,
+                "Meaning": line.meaning,
+            }
+            for line in found
+        ]
+    )
+
+
+def method_table(evaluation: dict[str, Any], reference: str) -> pd.DataFrame:
+    """Every prediction in every score of the response, one column per method."""
+    from gpovae_core.evaluation.summary import RESPONSE
+
+    part = (evaluation.get("response") or {}).get(reference) or {}
+    known = [key for key in METHODS if any(key in (part.get(score) or {}) for score in RESPONSE)]
+    return pd.DataFrame(
+        [
+            {"Score": name, **{METHODS[key].capitalize(): number(part[score].get(key)) for key in known}}
+            for score, (name, _) in RESPONSE.items()
+            if isinstance(part.get(score), dict)
+        ]
+    )
+
+
+def edges_table(network: dict[str, Any]) -> pd.DataFrame:
+    """W at its threshold beside every ranking with as many edges."""
+    from gpovae_core.evaluation.summary import NETWORK
+
+    same = network.get("at_same_edges") or {}
+    rows = []
+    for key, (name, _) in NETWORK.items():
+        values = {
+            "W": network.get(key),
+            **{METHODS[one].capitalize(): (same.get(one) or {}).get(key) for one in METHODS if one in same},
+        }
+        if any(value is not None for value in values.values()):
+            rows.append({"Score": name, **{label: number(value) for label, value in values.items()}})
+    return pd.DataFrame(rows)
+
+
+def hop_rows(network: dict[str, Any]) -> pd.DataFrame:
+    """Path length by path length: W at exactly that distance and up to it, and T_K with as many pairs."""
+    rows = []
+    for one in network.get("hops") or []:
+        exactly, within = one["exactly"], one["within"]
+        rows.append(
+            {
+                "Path length": one["hops"],
+                "Pairs": f"{count(exactly['pairs'])}",
+                "Mean distance": number(exactly["mu_wd"]),
+                "True / false (raw p)": (
+                    f"{count(exactly['true_positives'])} / {count(exactly['false_positives'])}"
+                ),
+                "True / false (BH)": (
+                    f"{count(exactly['bh_true_positives'])} / {count(exactly['bh_false_positives'])}"
+                ),
+                "Pairs so far": f"{count(within['pairs'])}",
+                "W: distance, significant": f"{number(within['mu_wd'])}, {share(within['bh_share'])}",
+                "T_K, as many": f"{number(one['influence']['mu_wd'])}, {share(one['influence']['bh_share'])}",
+                "Random": f"{number(one['random']['mu_wd'])}, {share(one['random']['bh_share'])}",
+                "Ceiling": f"{number(one['ceiling']['mu_wd'])}, {share(one['ceiling']['bh_share'])}",
+                "FOR beyond": f"{number(within['for'])} of {count(within['for_pairs'])}",
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def reference_rows(network: dict[str, Any]) -> pd.DataFrame:
+    """Known networks: how well every ranking finds their edges, beside chance and shuffled references."""
+    rows = []
+    for known in network.get("references") or []:
+        for key, one in known["rankings"].items():
+            rows.append(
+                {
+                    "Reference": known["name"] + ("" if known["directed"] else " (no direction)"),
+                    "Usable edges": f"{count(known['edges'])} of {count(known['pairs'])} pairs",
+                    "Ranked by": METHODS[key],
+                    "AUPRC": number(one["auprc"]),
+                    "over chance": _times(one["auprc_ratio"]),
+                    "Shuffled, mean ± sd": f"{number(one['null_auprc'])} ± {number(one['null_sd'])}",
+                    "p": number(one["p"]),
+                    "Early precision over chance": _times(one["early_ratio"]),
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def truth_rows(network: dict[str, Any]) -> pd.DataFrame:
+    """Simulated cells: how well every ranking finds direct edges and ancestors."""
+    truth = network.get("truth") or {}
+    words = {"direct": "direct edges", "ancestors": "ancestors, any number of hops"}
+    return pd.DataFrame(
+        [
+            {
+                "Finds": (
+                    f"{words[kind]} ({count(truth[kind]['edges'])} of {count(truth[kind]['pairs'])} pairs)"
+                ),
+                "Ranked by": METHODS[key],
+                "AUPRC": number(one["auprc"]),
+                "over chance": _times(one["auprc_ratio"]),
+                "Early precision": number(one["early_precision"]),
+            }
+            for kind in words
+            if kind in truth
+            for key, one in truth[kind]["rankings"].items()
+        ]
+    )
+
+
+def _times(value: float | None) -> str:
+    return "not defined" if value is None else f"{value:.1f} ×"
+
+
+def null_rows(null: dict[str, Any]) -> pd.DataFrame:
+    """What `gpovae null` found: edges among relabelled controls beside the run's own."""
+    rows = null.get("thresholds") or []
+    return pd.DataFrame(
+        [
+            {
+                "W above": number(row["threshold"], 2),
+                "Edges with relabelled controls": f"{count(row['edges'])} of {count(row['pairs'])} pairs",
+                "Edges of this run": f"{count(row['run_edges'])}" if "run_edges" in row else "",
+                "Estimated share of false edges": share(row.get("estimated_false_edge_rate")),
+            }
+            for row in rows
+        ]
+    )
+
+
+# Several runs -----------------------------------------------------------------------------------------------
+
+
+def groups(reports: Sequence[RunReport]) -> dict[str, list[RunReport]]:
+    """Runs that differ in nothing but their seeds (same data by name, same settings) together, under the name
+    of data and changes.
+    """
+    found: dict[tuple[str, str], list[RunReport]] = {}
+    for report in reports:
+        fixed = {name: value for name, value in all_settings(report.settings).items() if name not in SEEDS}
+        found.setdefault(
+            (report.data, json.dumps([report.settings.preset, fixed], sort_keys=True)), []
+        ).append(report)
+    named: dict[str, list[RunReport]] = {}
+    for members in found.values():
+        name = (
+            members[0].name
+            if len(members) == 1
+            else f"{members[0].data}, {_changes(members[0].settings)}, {len(members)} seeds"
+        )
+        while name in named:
+            name += " *"
+        named[name] = members
+    return named
+
+
+def _changes(settings: Settings) -> str:
+    """The preset and what differs from it, in short."""
+    base = all_settings(make_settings(settings.preset))
+    own = {
+        name: value
+        for name, value in all_settings(settings).items()
+        if name not in SEEDS and value != base[name]
+    }
+    changed = [f"{name.partition('.')[2]} {value}" for name, value in own.items()]
+    return ", ".join([settings.preset, *changed])
+
+
+def comparison_table(reports: Sequence[RunReport]) -> pd.DataFrame:
+    """One row per score, one column per group of runs: value (mean ± sd over seeds), share of the achievable,
+    best without a model.
+    """
+    columns = {
+        name: {
+            line.name: [found for one in members for found in one.lines if found.name == line.name]
+            for line in members[0].lines
+        }
+        for name, members in groups(reports).items()
+    }
+    names = list(dict.fromkeys(name for column in columns.values() for name in column))
+    return pd.DataFrame(
+        [
+            {"Score": name, **{run: _together(column.get(name, [])) for run, column in columns.items()}}
+            for name in names
+        ]
+    )
+
+
+def _together(found: Sequence[Line]) -> str:
+    """Over the seeds of a group: value, share of the achievable, and the strongest method without a model."""
+    if not found:
+        return ""
+    words = _spread([line.value for line in found])
+    shares = [line.share for line in found if line.share is not None]
+    details = [f"{100 * fmean(shares):.0f} % of the achievable"] if len(shares) == len(found) else []
+    if all(line.rival is not None for line in found):
+        details.append(f"without a model {_spread([line.rival for line in found])}")
+    return words + (f" ({'; '.join(details)})" if details else "")
+
+
+def _spread(values: Sequence[float | None]) -> str:
+    known = [value for value in values if value is not None]
+    if len(known) < len(values) or not known:
+        return "not defined"
+    return number(fmean(known)) + (f" ± {number(stdev(known))}" if len(known) > 1 else "")
+
+
+# The page ---------------------------------------------------------------------------------------------------
+
+STYLE = """
+:root { color-scheme: light dark; }
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 1100px; margin: 2em auto; padding: 0 1em; }
+table { border-collapse: collapse; font-size: 13px; margin: 0.6em 0 1.2em; }
+th, td { border-bottom: 1px solid #8886; padding: 3px 9px; text-align: left; vertical-align: top; }
+.note { opacity: 0.75; font-size: 13px; }
+.scroll { overflow-x: auto; }
+pre { white-space: pre-wrap; font: inherit; }
+"""
+SIMULATED = "Simulated cells and gene names: nothing here is biology."
+
+
+def report_html(reports: Sequence[RunReport]) -> str:
+    """The report as one file: text, tables and figures, with everything they need inside and no request to
+    anywhere.
+    """
+    title = f"Benchmark of {reports[0].name}" if len(reports) == 1 else f"Benchmark of {len(reports)} runs"
+    body = [f"<h1>{html.escape(title)}</h1>"]
+    figures = _Figures()
+    if len(reports) > 1:
+        body += _comparison(reports, figures)
+    for report in reports:
+        body += _one_run(report, figures, heading=len(reports) > 1)
+    meta = "<meta charset='utf-8'><meta name='viewport' content='width=device-width'>"
+    head = f"{meta}<title>{html.escape(title)}</title><style>{STYLE}</style>"
+    return f"<!doctype html><html lang='en'><head>{head}</head><body>{''.join(body)}</body></html>"
+
+
+class _Figures:
+    """Figures as HTML; the first brings the plotly library along, so that it is in the file once."""
+
+    def __init__(self) -> None:
+        self.library = False
+
+    def __call__(self, figure: go.Figure) -> str:
+        figure.update_layout(
+            paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)", font_color="#808080", autosize=True
+        )
+        figure.update_xaxes(gridcolor="#80808040", zerolinecolor="#80808080")
+        figure.update_yaxes(gridcolor="#80808040", zerolinecolor="#80808080")
+        drawn = figure.to_html(
+            full_html=False, include_plotlyjs=not self.library, config={"displaylogo": False}
+        )
+        self.library = True
+        return drawn
+
+
+def _comparison(reports: Sequence[RunReport], figures: _Figures) -> list[str]:
+    words = "Runs that differ in their seeds alone stand together, with mean ± standard deviation."
+    parts = [f"<p class='note'>{words}</p>", _table(comparison_table(reports))]
+    runs = {report.name: report.matched for report in reports if report.matched}
+    for measure in ("mu_wd", "bh_share"):
+        parts.append(figures(benchmark.compared_curves(runs, measure)))
+    return parts
+
+
+def _one_run(report: RunReport, figures: _Figures, heading: bool) -> list[str]:
+    facts = [
+        f"data {report.data}",
+        f"preset {report.settings.preset}",
+        f"{report.epochs:,} epochs",
+        f"seeds: {report.seeds()}",
+    ]
+    facts.append(f"gpovae {__version__}")
+    parts = [f"<h2>{html.escape(report.name)}</h2>"] if heading else []
+    parts.append(f"<p>{html.escape(' · '.join(facts))}</p>")
+    if report.simulated:
+        parts.append(f"<p><b>{SIMULATED}</b></p>")
+    parts += [f"<p>{html.escape(sentence)}</p>" for sentence in verdicts(report.evaluation)]
+    parts += [
+        figures(benchmark.share_bars(report.lines)),
+        "<h3>Every score</h3>",
+        _table(score_table(report.lines)),
+    ]
+    parts.append(_note(SHARE_IN_WORDS))
+    if report.matched:
+        own = report.network.get("edges")
+        parts.append("<h3>At equal numbers of edges</h3>")
+        parts += [
+            figures(benchmark.matched_curves(report.matched, measure, own=own))
+            for measure in ("mu_wd", "bh_share", "left_out")
+        ]
+        parts.append(_note(CURVES_IN_WORDS))
+    false = report.false_edges()
+    if len(false):
+        curve = benchmark.false_edge_curve(false, report.network.get("threshold"))
+        parts += ["<h3>False edges</h3>", figures(curve), _note(FALSE_IN_WORDS)]
+    tables = {
+        "Relabelled controls": null_rows(report.null),
+        "By path length": hop_rows(report.network),
+        "Known networks": reference_rows(report.network),
+        "The true network": truth_rows(report.network),
+        "Predicted effects, every method, held-out cells": method_table(report.evaluation, "test"),
+        "Predicted effects, every method, all cells (flatters: training cells included)": method_table(
+            report.evaluation, "all"
+        ),
+        "Networks with as many edges": edges_table(report.network),
+    }
+    for title, table in tables.items():
+        if len(table):
+            parts += [f"<h3>{html.escape(title)}</h3>", _table(table)]
+    parts += ["<h3>Methods</h3>", f"<pre>{html.escape(report.methods())}</pre>"]
+    settings = pd.DataFrame(
+        [{"Setting": name, "Value": _value(value)} for name, value in all_settings(report.settings).items()]
+    )
+    parts += ["<details><summary>All settings</summary>", _table(settings), "</details>"]
+    parts += [_note(note) for note in report.evaluation.get("notes") or []]
+    return parts
+
+
+SHARE_IN_WORDS = (
+    "Share of the achievable: 0 % at the baseline, 100 % at the ceiling. The ceiling of predicted effects "
+    "is what the true effects would score against measurements as noisy as these; that of the network is "
+    "the ranking by the same test in the training cells, which a model that smooths out noise may pass. "
+    "Not defined where baseline and ceiling are too close, or no ceiling is known."
+)
+CURVES_IN_WORDS = (
+    "Mean distance and the share of significant pairs fall with the number of edges almost whatever the "
+    "method, so only values above the same number can be compared. 'Best possible' ranks by the held-out "
+    "cells themselves, their noise included: nothing can lie above it."
+)
+FALSE_IN_WORDS = (
+    "False: perturbing the source does not change the target at all, judged by control cells in the place "
+    "of perturbed ones. Whether an effect is direct, controls cannot tell."
+)
+
+
+def _note(words: str) -> str:
+    return f"<p class='note'>{html.escape(words)}</p>"
+
+
+def _table(table: pd.DataFrame) -> str:
+    head = "".join(f"<th>{html.escape(str(name))}</th>" for name in table.columns)
+    rows = (
+        "".join(f"<td>{html.escape(str(value))}</td>" for value in row)
+        for row in table.itertuples(index=False)
+    )
+    return (
+        "<div "
+        f"class='scroll'><table><tr>{head}</tr>{''.join(f'<tr>{row}</tr>' for row in rows)}</table></div>"
+    )

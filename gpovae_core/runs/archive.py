@@ -1,0 +1,227 @@
+"""Runs as things to keep: names, the trash, and one file that carries a run to another machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import time
+import zipfile
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import IO, NoReturn
+
+from gpovae_core.errors import GpoVaeError, RunError
+from gpovae_core.runs.ensemble import at_work
+from gpovae_core.runs.folder import RunFolder
+
+CONFIG = "config.json"
+TO_RESUME = "checkpoints/last.ckpt"
+STAYS = ("worker.txt",)
+"""What the process printed on this machine: of no use elsewhere, and it may hold paths."""
+_PART = re.compile(r"[a-z][a-z0-9_]*\.(json|jsonl|txt|h5ad|safetensors|csv)")
+"""Files of a run that an archive holds, and all (with TO_RESUME) that are ever taken out of one: data, and no
+paths.
+"""
+COMPRESSED = (".h5ad", ".safetensors", ".ckpt")
+LARGEST_RUN = 64 * 2**30
+"""Bytes of an unpacked run; more is refused before anything is written."""
+TRASH = ".trash"
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._+-]{0,79}")
+_RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
+
+
+def check_run_name(name: str) -> str:
+    """The name itself where a run can be called that on every system; RunError where not. Never a path."""
+    name = name.strip()
+    if not _NAME.fullmatch(name) or name.endswith(".") or _RESERVED.fullmatch(name):
+        raise RunError(
+            f"A run cannot be called '{name[:90]}'. Use 1 to 80 letters, digits, spaces, and . _ + -, "
+            "beginning with a letter or a digit."
+        )
+    return name
+
+
+def free_name(folder: Path, wish: str) -> str:
+    """A valid name that no run in `folder` has: the wish, with what cannot stay replaced, and a number where
+    it is taken.
+    """
+    name = re.sub(r"[^A-Za-z0-9 ._+-]+", "_", wish).strip(" ._+-")[:60].strip(" ._+-") or "run"
+    if _RESERVED.fullmatch(name):
+        name = f"run {name}"
+    taken = {path.name.casefold() for path in folder.iterdir()} if folder.is_dir() else set()
+    number, candidate = 1, name
+    while candidate.casefold() in taken:
+        number += 1
+        candidate = f"{name} {number}"
+    return candidate
+
+
+def rename(run: RunFolder, name: str) -> RunFolder:
+    """Give a run another name, in the same folder. Raises RunError while it is being worked on, and where the
+    name is taken.
+    """
+    target = run.path.with_name(check_run_name(name))
+    _at_rest(run)
+    if target.exists() and not (
+        run.path.name.casefold() == target.name.casefold() and target.samefile(run.path)
+    ):
+        raise RunError(f"There is already a run called '{target.name}'. Choose another name.")
+    run.path.rename(target)
+    return RunFolder(target)
+
+
+def trash(run: RunFolder) -> Path:
+    """Move a run into the trash folder beside it, from where it can come back; returns where it lies now."""
+    _at_rest(run)
+    folder = run.path.parent / TRASH
+    folder.mkdir(exist_ok=True)
+    stamp = time.strftime("%Y-%m-%d %H.%M.%S")
+    target = folder / f"{run.name} ({stamp})"
+    number = 1
+    while target.exists():
+        number += 1
+        target = folder / f"{run.name} ({stamp}, {number})"
+    run.path.rename(target)
+    return target
+
+
+def in_trash(folder: Path) -> list[Path]:
+    """The runs in the trash of a folder of runs, the last thrown away first."""
+    found = [path for path in (folder / TRASH).glob("*") if (path / CONFIG).is_file()]
+    return sorted(found, key=lambda path: path.name.rpartition(" (")[2], reverse=True)
+
+
+def restore(path: Path) -> RunFolder:
+    """Take a run out of the trash, under its old name or the next free one."""
+    folder = path.parent.parent
+    target = folder / free_name(folder, path.name.rpartition(" (")[0] or path.name)
+    path.rename(target)
+    return RunFolder(target)
+
+
+def _at_rest(run: RunFolder) -> None:
+    try:
+        status = run.status()
+    except GpoVaeError:  # damaged: nobody can be working on it
+        return
+    if status.busy and not status.dead():
+        raise RunError(f"Run '{run.name}' is {status.state}. Stop it first.")
+    if at_work(run):
+        raise RunError(f"An ensemble of run '{run.name}' is being made. Stop it first.")
+
+
+def export_run(run: RunFolder, out: Path | IO[bytes], resumable: bool = False) -> None:
+    """Write a run as one zip file. resumable: with what is needed to train on. Paths of this machine are left
+    out.
+    """
+    _at_rest(run)
+    if isinstance(out, Path):
+        aside = out.with_name(f".{out.name}.{os.getpid()}.part")
+        try:
+            with aside.open("wb") as stream:
+                export_run(run, stream, resumable)
+            aside.replace(out)
+        finally:
+            aside.unlink(missing_ok=True)
+        return
+    names = sorted(
+        path.name
+        for path in run.path.iterdir()
+        if path.is_file() and _PART.fullmatch(path.name) and path.name not in STAYS
+    )
+    retold = _retold(run)
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, allowZip64=True) as archive:
+        for name in [*names, *([TO_RESUME] if resumable and run.has(TO_RESUME) else [])]:
+            if name in retold:
+                archive.writestr(f"{run.name}/{name}", retold[name])
+            else:
+                kind = zipfile.ZIP_STORED if name.endswith(COMPRESSED) else zipfile.ZIP_DEFLATED
+                archive.write(run.path / name, f"{run.name}/{name}", compress_type=kind)
+
+
+def _retold(run: RunFolder) -> dict[str, str]:
+    """The files that name places and processes of this machine, without them."""
+    config, status = json.loads((run.path / CONFIG).read_text()), run.status()
+    config["source"] = run.source().model_copy(update={"path": _file_name(run.source().path)}).model_dump()
+    if status.busy:
+        status = status.model_copy(update={"state": "stopped", "message": "it had died when it was exported"})
+    status = status.model_copy(update={"pid": None, "process": "", "machine": ""})
+    return {CONFIG: json.dumps(config, indent=2), "status.json": status.model_dump_json(indent=2)}
+
+
+def _file_name(path: str) -> str:
+    return PureWindowsPath(path).name if "\\" in path else PurePosixPath(path).name
+
+
+def import_archive(file: Path, path: Path) -> RunFolder:
+    """Unpack an exported run to `path`, which must be new. Only files that a run has are taken, to where they
+    belong, wherever the archive wants them; a run that was busy when it was exported comes back as
+    stopped."""
+    path = Path(path)
+    if path.exists():
+        raise RunError(f"'{path}' already exists. Choose another name.")
+    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        _unpack(file, aside)
+        run = RunFolder.open(aside)
+        source, status = run.source(), run.status()
+        run.settings()
+        run.write_source(source.model_copy(update={"path": _file_name(source.path)}))
+        if status.busy:
+            run.write_status(state="stopped", message="it was being worked on when it was exported")
+        aside.rename(path)
+    except zipfile.BadZipFile as error:
+        _refuse(file, f"it is damaged ({error})", error)
+    except RunError as error:
+        raise RunError(str(error).replace(aside.name, path.name).replace(str(aside), str(path))) from error
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+    return RunFolder.open(path)
+
+
+def _unpack(file: Path, into: Path) -> None:
+    with zipfile.ZipFile(file) as archive:
+        chosen = {name: info for info in archive.infolist() for name in (_known(info.filename),) if name}
+        if not {CONFIG, "status.json"} <= set(chosen):
+            _refuse(file, "a run needs at least config.json and status.json")
+        size = sum(info.file_size for info in chosen.values())
+        free = shutil.disk_usage(into.parent).free
+        if size > min(LARGEST_RUN, free):
+            _refuse(
+                file,
+                f"unpacked it would take {size / 2**30:,.1f} GB; {free / 2**30:,.1f} GB are free, "
+                f"{LARGEST_RUN / 2**30:.0f} allowed",
+            )
+        (into / "checkpoints").mkdir(parents=True)
+        for name, info in chosen.items():
+            _copy(file, archive, info, into / name)
+
+
+def _copy(file: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo, target: Path) -> None:
+    """One member, never more than it said it would be."""
+    left = info.file_size
+    with archive.open(info) as stream, target.open("wb") as out:
+        while block := stream.read(1 << 20):
+            left -= len(block)
+            if left < 0:
+                _refuse(file, f"'{info.filename[:60]}' is larger than the archive says")
+            out.write(block)
+
+
+def _known(member: str) -> str | None:
+    """The part of a run that a member is (`NAME/config.json` or `config.json` -> `config.json`), or None."""
+    below = member.partition("/")[2] or member
+    return next(
+        (
+            name
+            for name in (member, below)
+            if name == TO_RESUME or (_PART.fullmatch(name) and name not in STAYS)
+        ),
+        None,
+    )
+
+
+def _refuse(file: Path, why: str, cause: BaseException | None = None) -> NoReturn:
+    raise RunError(f"'{file.name}' is no run exported as one file: {why}.") from cause

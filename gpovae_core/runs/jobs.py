@@ -1,0 +1,274 @@
+"""Training in the background: a process of its own per run, that outlives the page, the browser and the
+server that started it.
+
+Everything about a job is in its run folder, so that any page, or a terminal, can show it, stop it and resume
+it. One run trains at a time in a folder of runs; the others wait in the order they were asked for.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gpovae_core.config import Settings, make_settings
+from gpovae_core.data.cache import cache_folder
+from gpovae_core.errors import GpoVaeError, RunError
+from gpovae_core.runs import processes
+from gpovae_core.runs.folder import BEAT, DataSource, JobFolder, RunFolder, find_runs, tail
+from gpovae_core.training.probe import Probe
+
+SLOT = ".training.lock"
+"""In the folder of runs; whoever trains as a job holds it."""
+LOOK_EVERY = 0.5
+"""Seconds between two looks of a waiting job."""
+
+
+class StopRequest(BaseException):
+    """Somebody asked this process to stop (SIGTERM, or Ctrl-C). Like KeyboardInterrupt no Exception: nothing
+    should swallow it.
+    """
+
+
+def submit(source: Path, path: Path, settings: Settings) -> RunFolder:
+    """A new run at `path` that prepares the cells in `source`, trains and is scored in the background, as
+    soon as it is its turn.
+
+    Raises RunError where there is no such file, or already something at `path`.
+    """
+    source = Path(source)
+    if not source.exists():
+        raise RunError(f"There is no file '{source}'.")
+    run = RunFolder.create(Path(path).resolve(), settings, DataSource(path=str(source.resolve())))
+    run.write_status(state="queued", pid=None, process="", machine="")
+    launch(run)
+    return run
+
+
+def resume(run: RunFolder, changes: dict[str, Any] | None = None) -> None:
+    """Continue a run that was stopped, failed or died, in the background.
+
+    changes: training settings that may differ on resuming (see workflow.resume_run). Raises RunError where it
+    is being worked on.
+    """
+    status = run.status()
+    if status.busy and not status.dead():
+        raise RunError(f"Run '{run.name}' is already {status.state}. There is nothing to resume.")
+    if run.source().imported:
+        raise RunError(
+            f"Run '{run.name}' was imported ({run.source().imported}): it has no cells to train on."
+        )
+    if not run.has("cells.h5ad") and not Path(run.source().path).exists():
+        raise RunError(
+            f"Run '{run.name}' cannot be resumed: its cells were never prepared, and their file "
+            f"'{run.source().path}' is not there."
+        )
+    run.write_status(
+        state="queued",
+        pid=None,
+        process="",
+        machine="",
+        started=time.time(),
+        message="",
+        stage="",
+        share=None,
+    )
+    launch(run, changes)
+
+
+def stop(run: JobFolder) -> bool:
+    """Ask the run's process to stop. In training it ends after the step at hand; every finished epoch is
+    kept.
+
+    False where there is no process here that could be asked.
+    """
+    status = run.status()
+    return (
+        status.busy
+        and status.pid is not None
+        and processes.ask_to_stop(status.pid, status.process, status.machine)
+    )
+
+
+def launch(run: RunFolder, changes: dict[str, Any] | None = None) -> None:
+    """Start `gpovae train --resume --wait` on a run; what it prints goes to worker.txt in the run folder."""
+    options = [
+        part
+        for name, value in (changes or {}).items()
+        for part in ("--set", f"training.{name}={json.dumps(value)}")
+    ]
+    command = ["train", run.source().path, "--run", str(run.path.resolve()), "--resume", "--wait", *options]
+    processes.start_gpovae(command, run.path / "worker.txt", run.path.resolve().parent)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """probe: what was measured, None where nothing was yet; running: it is being measured; problem: why it
+    could not be.
+    """
+
+    probe: Probe | None = None
+    running: bool = False
+    problem: str = ""
+
+
+def estimate(source: Path, settings: Settings) -> Estimate:
+    """What is known of the time and memory that these settings take on this file, here."""
+    record = _estimate_record(source, settings)
+    if processes.errand_runs(record):
+        return Estimate(running=True)
+    printed = record.with_suffix(".txt")
+    try:
+        return Estimate(probe=Probe.model_validate_json(printed.read_text().strip().splitlines()[-1]))
+    except (OSError, ValueError, IndexError):
+        words = [line for line in tail(printed, 8) if line.strip()]
+        return Estimate(problem="\n".join(words[-3:]).removeprefix("Error: ") if words else "")
+
+
+def start_estimate(source: Path, settings: Settings) -> None:
+    """Measure a few steps in the background; `estimate` has the answer when it is there."""
+    record = _estimate_record(source, settings)
+    if not processes.errand_runs(record):
+        processes.start_errand(
+            ["estimate", str(Path(source).resolve()), *as_options(settings), "--json"], record, record.parent
+        )
+
+
+def _estimate_record(source: Path, settings: Settings) -> Path:
+    """Where a measurement is kept: by file, settings and machine. Seed, epochs and patience change
+    nothing.
+    """
+    stat = Path(source).stat()
+    values = settings.model_dump(mode="json")
+    for name in ("seed", "epochs", "patience", "min_improvement"):
+        values["training"].pop(name, None)
+    for section in ("inference", "evaluation"):
+        values.pop(section, None)
+    key = json.dumps(
+        [str(Path(source).resolve()), stat.st_mtime_ns, stat.st_size, values, processes.machine()],
+        sort_keys=True,
+    )
+    return cache_folder() / "estimates" / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.json"
+
+
+def as_options(settings: Settings) -> list[str]:
+    """The options of `gpovae train` that give these settings: the preset, and --set for what differs from
+    it.
+    """
+    preset = make_settings(settings.preset).model_dump(mode="json")
+    options = ["--preset", settings.preset]
+    for section, fields in settings.model_dump(mode="json").items():
+        if isinstance(fields, dict):
+            for name, value in fields.items():
+                if value != preset[section][name]:
+                    options += ["--set", f"{section}.{name}={json.dumps(value)}"]
+    return options
+
+
+def ahead_of(run: RunFolder, runs: list[RunFolder]) -> list[RunFolder]:
+    """The runs a queued run has to wait for: those at work, and those queued before it, first come first."""
+    own = (run.status().started, run.name)
+    found = []
+    for other in runs:
+        if other.path.resolve() == run.path.resolve():
+            continue
+        try:
+            status = other.status()
+            at_work = status.busy and not status.dead()
+        except GpoVaeError:  # a damaged run holds up nobody
+            continue
+        ticket = (status.started, other.name)
+        if at_work and (status.state != "queued" or ticket < own):
+            found.append((status.state == "queued", ticket, other))
+    return [other for _, _, other in sorted(found, key=lambda item: item[:2])]
+
+
+@contextmanager
+def turn(run: RunFolder) -> Iterator[None]:
+    """Wait until no other run in the same folder trains and none was queued before, then hold the place while
+    the work goes on.
+    """
+    import filelock
+
+    run.write_status(state="queued", pid=os.getpid(), stage="waiting for its turn")
+    slot = filelock.FileLock(run.path.resolve().parent / SLOT)
+    while True:
+        if not ahead_of(run, find_runs(run.path.resolve().parent)):
+            try:
+                slot.acquire(blocking=False)
+                break
+            except filelock.Timeout:
+                pass
+        time.sleep(LOOK_EVERY)
+    try:
+        yield
+    finally:
+        slot.release()
+
+
+@contextmanager
+def beating(run: JobFolder) -> Iterator[None]:
+    """Write the heartbeat of a run while the work goes on, whatever the work is."""
+    done = threading.Event()
+
+    def beat() -> None:
+        while not done.wait(BEAT):
+            try:
+                run.write_status()
+            except (OSError, GpoVaeError):  # the work itself will say what is wrong
+                continue
+
+    thread = threading.Thread(target=beat, daemon=True, name="heartbeat")
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join(timeout=10)
+
+
+@contextmanager
+def stoppable() -> Iterator[None]:
+    """SIGTERM and SIGINT raise StopRequest inside; only the main thread of a process can be signalled."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop_now(_signal: int, _frame: object) -> None:
+        raise StopRequest
+
+    before = {which: signal.getsignal(which) for which in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        for which in before:
+            signal.signal(which, stop_now)
+        yield
+    finally:
+        for which, handler in before.items():
+            signal.signal(which, handler)
+
+
+def recorded(
+    run: JobFolder, then: Callable[[str, float], None] | None = None
+) -> Callable[[str, float], None]:
+    """A report of progress that writes stage and share into the run's status, once a second at most, and
+    passes them on.
+    """
+    last = ["", 0.0]
+
+    def tell(stage: str, share: float) -> None:
+        kind = stage.split(":")[0]
+        if kind != last[0] or time.monotonic() - float(last[1]) > 1.0:
+            last[:] = [kind, time.monotonic()]
+            run.write_status(stage=stage, share=min(1.0, max(0.0, share)))
+        if then is not None:
+            then(stage, share)
+
+    return tell
