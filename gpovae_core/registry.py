@@ -1,0 +1,28 @@
+"""A room whose files each hold one thing of a kind (a term of the loss, a reader of files): found by looking
+into the folder, so that a new file is all that a new one takes.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from types import ModuleType
+from typing import TypeVar
+
+Found = TypeVar("Found")
+
+
+def one_of_each_file(room: ModuleType, name: str, kind: type[Found]) -> list[Found]:
+    """`name` out of every file of a package, in the order of the file names.
+
+    Raises TypeError for a file without it, or where it is no `kind`: a file that says nothing would be
+    missing everywhere, without a word.
+    """
+    found = []
+    for file in sorted(pkgutil.iter_modules(room.__path__), key=lambda file: file.name):
+        module = importlib.import_module(f"{room.__name__}.{file.name}")
+        value = getattr(module, name, None)
+        if not isinstance(value, kind):
+            raise TypeError(f"{module.__name__} needs a {name} of type {kind.__name__}; got {value!r}")
+        found.append(value)
+    return found
