@@ -18,7 +18,7 @@ from gpovae_core.config import Settings
 from gpovae_core.data import cache
 from gpovae_core.errors import DataError, GpoVaeError, QueryError, RunError, SettingsError
 from gpovae_core.runs import jobs
-from gpovae_core.runs.folder import DataSource, RunFolder
+from gpovae_core.runs.folder import DataSource, RunFolder, is_run
 from gpovae_core.runs.waiting import wait_for_first
 from gpovae_core.training import ranks
 
@@ -305,7 +305,7 @@ def null_network(
 
     source = Path(source)
     own = None
-    if (source / "config.json").is_file():
+    if is_run(source):
         run = RunFolder.open(source)
         prepared = run.cells()
         own = run.edge_probabilities() if settings.preset == run.settings().preset else None
@@ -347,7 +347,7 @@ def measure_unseen(
     from gpovae_core.questions.unseen import Screen, fit_weights
 
     source = Path(source)
-    run = RunFolder.open(source) if (source / "config.json").is_file() else None
+    run = RunFolder.open(source) if is_run(source) else None
     if run is None and not source.exists():
         raise RunError(f"There is no file '{source}'.")
     if run is not None:

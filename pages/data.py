@@ -10,7 +10,8 @@ from dashboard.shared import data_files, settings_form, shell, state
 from dashboard.shared.figures import chart
 from dashboard.shared.words import percent, plain
 from gpovae_core.config import DataSettings
-from gpovae_core.data.folder import data_folder, list_files, save_upload
+from gpovae_core.data.folder import data_folder, list_files, save_upload, upload_endings
+from gpovae_core.data.readers import forms_in_words
 from gpovae_core.data.validate import Examination
 from gpovae_core.data.wording import counted
 from gpovae_core.plots import data as figures
@@ -36,8 +37,8 @@ def from_folder() -> None:
     chosen = state.get(state.DATA)
     if not files and chosen is None:
         st.info(
-            "There is no .h5ad or .zarr in the data folder yet. Upload one, fetch a public one, or copy "
-            "yours there (best for large files)."
+            f"There are no cells ({forms_in_words()}) in the data folder yet. Upload some, fetch public "
+            "ones, or copy yours there (best for large files)."
         )
         return
     options = list(files) if chosen is None or chosen in files else [chosen, *files]
@@ -73,10 +74,10 @@ def forget_labels() -> None:
 
 
 def upload() -> None:
-    most = st.get_option("server.maxUploadSize")
+    most, forms = st.get_option("server.maxUploadSize"), forms_in_words(files_only=True)
     sent = st.file_uploader(
-        f"A .h5ad file of at most {most} MB",
-        type=["h5ad"],
+        f"{forms[:1].upper()}{forms[1:]} of at most {most} MB",
+        type=[ending.removeprefix(".") for ending in upload_endings()],
         key="data_upload",
         help=(
             "It is kept in the data folder on this machine and goes nowhere else. Copy larger files into "

@@ -21,7 +21,7 @@ from gpovae_core.network.curves import ThresholdCurves, threshold_curves
 from gpovae_core.network.grn import GeneNetwork
 from gpovae_core.network.paths import PathTrace, trace_paths
 from gpovae_core.network.references import ReferenceNetwork, networks_folder, read_references
-from gpovae_core.runs.folder import RunFolder, find_runs
+from gpovae_core.runs.folder import RunFolder, find_runs, is_run
 
 if TYPE_CHECKING:  # with torch, which the other pages do not need
     from gpovae_core.questions.interactions import Interaction
@@ -48,7 +48,7 @@ def runs_folder() -> Path:
 def all_runs() -> dict[str, RunFolder]:
     """Name -> run: those in the runs folder, newest first, then the demo run."""
     runs = {run.name: run for run in find_runs(runs_folder())}
-    if (DEMO_PATH / "config.json").is_file():
+    if is_run(DEMO_PATH):
         runs.setdefault(DEMO, RunFolder(DEMO_PATH))
     return runs
 

@@ -17,10 +17,11 @@ from typing import Any, Literal, NoReturn
 import numpy as np
 
 from gpovae_core.config import Settings, make_settings
+from gpovae_core.data.atomic import write_text
 from gpovae_core.data.schema import PanelData
 from gpovae_core.errors import RunError
-from gpovae_core.runs.archive import CONFIG, import_archive
-from gpovae_core.runs.folder import MASK_LOGITS, DataSource, RunFolder, write_text
+from gpovae_core.runs.archive import import_archive
+from gpovae_core.runs.folder import CONFIG, MASK_LOGITS, DataSource, RunFolder
 from gpovae_core.runs.tensors import read_tensors
 
 Values = Literal["auto", "probabilities", "logits"]
