@@ -7,16 +7,24 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from types import ModuleType
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
-Found = TypeVar("Found")
+
+class Keyed(Protocol):
+    """One of many, told from the others by its key."""
+
+    @property
+    def key(self) -> str: ...
+
+
+Found = TypeVar("Found", bound=Keyed)
 
 
 def one_of_each_file(room: ModuleType, name: str, kind: type[Found]) -> list[Found]:
     """`name` out of every file of a package, in the order of the file names.
 
     Raises TypeError for a file without it, or where it is no `kind`: a file that says nothing would be
-    missing everywhere, without a word.
+    missing everywhere, without a word. Raises ValueError where two have one key.
     """
     found = []
     for file in sorted(pkgutil.iter_modules(room.__path__), key=lambda file: file.name):
@@ -24,5 +32,7 @@ def one_of_each_file(room: ModuleType, name: str, kind: type[Found]) -> list[Fou
         value = getattr(module, name, None)
         if not isinstance(value, kind):
             raise TypeError(f"{module.__name__} needs a {name} of type {kind.__name__}; got {value!r}")
+        if value.key in {other.key for other in found}:
+            raise ValueError(f"two files of {room.__name__} hold a {name} called '{value.key}'")
         found.append(value)
     return found

@@ -145,7 +145,7 @@ def with_tests(table: pd.DataFrame, tests: pd.DataFrame | None) -> pd.DataFrame:
     """
     table = table.copy()
     if tests is None:
-        reach = 1.96 * table["observed_se"]
+        reach = keys.NORMAL_95 * table["observed_se"]
         return table.assign(
             low=table["observed"] - reach,
             high=table["observed"] + reach,
@@ -425,7 +425,7 @@ def _paired_bars(shown: pd.DataFrame, selected: str | None) -> go.Figure:
     """Observed above predicted, one pair of bars per row, with intervals; the last row on top."""
     rows = np.arange(len(shown))
     figure = go.Figure()
-    wide = 1.96 * shown["predicted_sd"].fillna(0)
+    wide = keys.NORMAL_95 * shown["predicted_sd"].fillna(0)
     for offset, column, above, below, name, color in (
         (
             0.2,

@@ -11,11 +11,11 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from gpovae_core import keys
 from gpovae_core.plots import theme
 from gpovae_core.plots.labels import place_labels
 from gpovae_core.questions.interactions import Interaction
 
-NORMAL_95 = 1.96
 ROW_HEIGHT = 24
 _SIDE = 420
 FOLD_UNIT = "log2 fold change of the share"
@@ -109,7 +109,7 @@ def _marks(shown: pd.DataFrame, rows: np.ndarray) -> list[go.Scatter]:
         )
     if "measured" in shown and np.isfinite(shown["measured"].to_numpy(dtype=float)).any():
         error = {
-            "array": NORMAL_95 * shown["measured_se"].fillna(0),
+            "array": keys.NORMAL_95 * shown["measured_se"].fillna(0),
             "type": "data",
             "thickness": 1,
             "width": 2,

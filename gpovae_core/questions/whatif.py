@@ -56,7 +56,6 @@ never perturbed.
 
 MOST_GENES = 4
 LARGEST_LOSS = 0.99
-NORMAL_95 = 1.96
 
 NetworkOnly = tuple[Screen, PartWeights]
 
@@ -360,7 +359,8 @@ def _table(
 ) -> pd.DataFrame:
     table = pd.DataFrame({"gene": genes.astype(str), "effect": together, "sd": sd})
     table = table.assign(
-        low=table["effect"] - NORMAL_95 * table["sd"], high=table["effect"] + NORMAL_95 * table["sd"]
+        low=table["effect"] - keys.NORMAL_95 * table["sd"],
+        high=table["effect"] + keys.NORMAL_95 * table["sd"],
     )
     if len(asked.genes) > 1:
         table = table.assign(additive=alone.to_numpy(dtype=float).sum(axis=0))

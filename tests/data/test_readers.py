@@ -161,8 +161,8 @@ def test_recognising_never_raises(tmp_path, make):
     assert reader_of(tmp_path / "cut") is None
 
 
-def test_readers_have_keys_and_places_of_their_own_and_are_listed_without_heavy_libraries():
-    for field in ("key", "title", "place"):
+def test_readers_have_keys_and_an_order_of_their_own_and_are_listed_without_heavy_libraries():
+    for field in ("key", "title", "order"):
         assert len({getattr(reader, field) for reader in all_readers()}) == len(all_readers()), field
     assert all(isinstance(reader, Reader) for reader in all_readers())
     assert forms_in_words() == "a .h5ad file or a .zarr folder"

@@ -93,11 +93,17 @@ def test_a_file_that_holds_no_term_is_refused(toy_folder):
         one_of_each_file(losses, "TERM", LossTerm)
 
 
-def test_terms_have_names_of_their_own_and_a_place():
+def test_two_terms_of_one_key_are_refused(toy_folder):
+    (toy_folder / "toy_again.py").write_text(TOY.replace("toy_shrink", "sparsity"))
+    with pytest.raises(ValueError, match=r"two files of .*losses hold a TERM called 'sparsity'"):
+        all_terms()
+
+
+def test_terms_have_names_and_an_order_of_their_own():
     terms = all_terms()
-    for field in ("key", "title", "place"):
+    for field in ("key", "title", "order"):
         assert len({getattr(term, field) for term in terms}) == len(terms), field
-    assert [term.place for term in terms] == list(range(len(terms)))
+    assert [term.order for term in terms] == list(range(len(terms)))
     assert [term.key for term in terms if term.beside_loss] == ["reconstruction"]
 
 

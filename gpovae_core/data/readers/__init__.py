@@ -28,7 +28,7 @@ class Reader:
 
     key: its short name. title: its name in a sentence, with the article ("a .h5ad file"). endings: of the
     names that such files have, with the dot, lower case, the usual one first; empty for folders that have
-    none. place: where it stands in lists, smallest first, and who is asked first where names do not decide.
+    none. order: where it stands in lists, smallest first, and who is asked first where names do not decide.
     recognises: whether an existing path has this form by its content; cheap, and never raises. read: its
     cells, counts left in the file where they are too large to be held; raises DataError that says what is
     wrong, also where the path only has the name. folder: such cells are a folder, not a file.
@@ -37,7 +37,7 @@ class Reader:
     key: str
     title: str
     endings: tuple[str, ...]
-    place: int
+    order: int
     recognises: Callable[[Path], bool]
     read: Callable[[Path], AnnData | BackedCells]
     folder: bool = False
@@ -50,9 +50,9 @@ class Reader:
 
 @cache
 def all_readers() -> tuple[Reader, ...]:
-    """Every reader, by place."""
+    """Every reader, by order, then by key."""
     readers = one_of_each_file(sys.modules[__name__], "READER", Reader)
-    return tuple(sorted(readers, key=lambda reader: (reader.place, reader.key)))
+    return tuple(sorted(readers, key=lambda reader: (reader.order, reader.key)))
 
 
 def reader_of(path: Path) -> Reader | None:

@@ -26,7 +26,7 @@ NATS = "nats per cell"
 class LossTerm:
     """One term of the loss.
 
-    key: its column in metrics.jsonl. title: its name for reading. unit: of what `value` returns. place:
+    key: its column in metrics.jsonl. title: its name for reading. unit: of what `value` returns. order:
     where it stands in the sum and in charts, smallest first. value: the term for one batch, a scalar already
     multiplied by its weight; a mean over the cells of the batch, so that a weight means the same at any
     batch size. beside_loss: drawn on the axis of the loss itself, as a term of its size has to be; the
@@ -36,13 +36,13 @@ class LossTerm:
     key: str
     title: str
     unit: str
-    place: int
+    order: int
     value: Callable[[LossInputs], Tensor]
     beside_loss: bool = False
 
 
 @cache
 def all_terms() -> tuple[LossTerm, ...]:
-    """Every term, by place."""
+    """Every term, by order, then by key."""
     terms = one_of_each_file(sys.modules[__name__], "TERM", LossTerm)
-    return tuple(sorted(terms, key=lambda term: (term.place, term.key)))
+    return tuple(sorted(terms, key=lambda term: (term.order, term.key)))
