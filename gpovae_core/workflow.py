@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import os
 import shutil
 import tempfile
@@ -52,9 +53,7 @@ def start_run(source: Path, path: Path, settings: Settings, report: Report | Non
         return _join(path)
     if not source.exists():
         raise RunError(f"There is no file '{source}'.")
-    run = RunFolder.create(
-        path, settings, DataSource(path=str(source.resolve()), sha256=cache.fingerprint(source))
-    )
+    run = RunFolder.create(path, settings, DataSource(path=str(source.resolve())))
     try:
         return _carry_on(run, settings, report)
     except DataError:
@@ -157,12 +156,13 @@ def score_run(
     report: Report | None = None,
     references: Sequence[Path] | None = None,
     truth: Path | None = None,
+    prepared: PreparedCells | None = None,
 ) -> dict[str, Any]:
     """Predict all effects, score the run on held-out cells and on all, and store both; returns the report.
 
     references: tables of known edges to score the network against; those in `networks_folder` where None.
     truth: the true edges of simulated cells, kept with the run; where None those the run has, or those beside
-    its file of cells. Raises QueryError for a table that was named and cannot be read; one that lies in the
+    its file of cells. prepared: the cells of the run, where they are at hand. Raises QueryError for a table that was named and cannot be read; one that lies in the
     folder is noted.
     """
     from gpovae_core.effects.nulls import alignment_null, null_warning
@@ -176,7 +176,7 @@ def score_run(
     known, faults = _known_edges(references)
     true = _true_edges(run, truth)
     _tell(report, "predicting effects", 0.0)
-    prepared = run.cells()
+    prepared = run.cells() if prepared is None else prepared
     model = load_model(run)
     predictor = EffectPredictor(model, prepared, settings.inference)
     predicted = predictor.effects(
@@ -475,8 +475,9 @@ def _work(run: RunFolder, settings: Settings, report: Report, changed: bool) -> 
         fit(run, prepared, settings, resume=True, progress=epochs, spread=True)
         if run.status().state == "stopped":
             return
+        gc.collect()  # what was trained with goes in circles, and holds the cells' expression
     run.write_status(state="evaluating", trained=True)
-    score_run(run, report=report)
+    score_run(run, report=report, prepared=prepared)
     run.write_status(state="done")
     run.log("done")
 
@@ -539,6 +540,8 @@ def _prepare(run: RunFolder, settings: Settings, report: Report | None) -> Prepa
         raise RunError(
             f"'{source.path}' is no longer the file this run was started with. Start a new run for it."
         )
+    source = source.model_copy(update={"sha256": found})
+    run.write_source(source)
     kept = cache.prepared_path(found, settings.data)
     prepared = None
     if cache.take(kept, run.path / "cells.h5ad"):
@@ -552,7 +555,7 @@ def _prepare(run: RunFolder, settings: Settings, report: Report | None) -> Prepa
         )
         run.write_cells(prepared)
         cache.keep(run.path / "cells.h5ad", kept)
-    run.write_source(source.model_copy(update={"simulated": prepared.report.simulated, "sha256": found}))
+    run.write_source(source.model_copy(update={"simulated": prepared.report.simulated}))
     run.log(
         f"prepared {prepared.report.cells_kept} cells, {len(prepared.perturbations)} perturbations, "
         f"{len(prepared.panel)} panel genes"

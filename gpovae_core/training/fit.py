@@ -102,17 +102,17 @@ def _give_network(
 ) -> None:
     """The network stage, once per run; `doing` is told so."""
     arrays = run.network_arrays()
-    if not arrays:
+    if arrays:
+        fitted = NetworkFit.from_arrays(arrays)
+    else:
         doing("fitting the network")
-        fitted = fit_network(prepared, settings)
+        fitted = fit_network(prepared, settings).as_kept()
         run.write_network(fitted.arrays())
         edges = int((fitted.log_odds > 0).sum())
         run.log(
             f"fitted the network: {edges} edges with W > 0.5 among "
             f"{int(np.isfinite(fitted.evidence).sum())} measured pairs"
         )
-        arrays = run.network_arrays()
-    fitted = NetworkFit.from_arrays(arrays)
     influence = torch.as_tensor(measured_influence(fitted, prepared), dtype=torch.float32)
     model.set_network(torch.as_tensor(fitted.log_odds, dtype=torch.float32), influence)
 
