@@ -8,8 +8,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from dashboard.network.tabs import PARTS
-from dashboard.response.tabs import PARTS as RESPONSE_PARTS
+from dashboard.network.page import PARTS
+from dashboard.response.page import PARTS as RESPONSE_PARTS
 from gpovae_core.runs.folder import RunFolder
 from tests.app_words import Opener, words
 from tests.conftest import PROJECT
@@ -49,7 +49,7 @@ def test_every_chart_is_described_for_those_who_do_not_see_it(open_app: Opener, 
 
 
 def test_charts_are_drawn_in_one_place_only() -> None:
-    sources = [*(PROJECT / "dashboard").glob("*.py"), *(PROJECT / "pages").glob("*.py"), PROJECT / "app.py"]
+    sources = [*(PROJECT / "dashboard").rglob("*.py"), *(PROJECT / "pages").glob("*.py"), PROJECT / "app.py"]
     assert [path.name for path in sources if ".plotly_chart(" in path.read_text()] == ["figures.py"]
 
 
@@ -57,7 +57,7 @@ def test_charts_are_drawn_in_one_place_only() -> None:
 def test_an_empty_folder_says_what_to_do(
     open_app: Opener, page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dashboard.shared.loaders.DEMO_PATH", tmp_path / "no-demo")
+    monkeypatch.setattr("dashboard.shared.listing.DEMO_PATH", tmp_path / "no-demo")
     app = open_app(page, folder=tmp_path)
     assert not app.exception
     assert ("gpovae train" if page == "runs" else "No run is open") in words(app)
