@@ -10,6 +10,7 @@ import streamlit as st
 from dashboard.shared import networks, questions, shell, state
 from dashboard.shared.words import percent, plain
 from dashboard.whatif.scene import Answered
+from gpovae_core.network.paths import MOST_HOPS
 from gpovae_core.runs.folder import RunFolder
 
 MOST_PATHS = 10
@@ -37,8 +38,9 @@ def show(run: RunFolder, one: Answered) -> None:
 def carried(run: RunFolder, one: Answered, gene: str, target: str) -> None:
     """Paths of the network from one knocked-down gene to a target, and what each carries of the change."""
     reach, network = questions.reach(run), networks.network(run)
-    hops = run.settings().loss.hops
-    trace = networks.trace(run, (gene,), target, min(hops, state.MAX_HOPS), 0.0)
+    hops = min(run.settings().loss.shown_hops, MOST_HOPS)
+    over = f"{hops} hop{'s' if hops > 1 else ''}"
+    trace = networks.trace(run, (gene,), target, hops, 0.0)
     table = trace.table().head(MOST_PATHS)
     columns = {"path": "Path", "probability": "Probability", "share": "Share of the influence"}
     signed = network.strength is not None
@@ -57,7 +59,7 @@ def carried(run: RunFolder, one: Answered, gene: str, target: str) -> None:
         )
     else:
         words = (
-            f"The influence of {plain(gene)} on {plain(target)} over {hops} hops is "
+            f"The influence of {plain(gene)} on {plain(target)} over {over} is "
             f"**{trace.influence:.3g}**, without a sign"
         )
     st.markdown(
@@ -66,7 +68,7 @@ def carried(run: RunFolder, one: Answered, gene: str, target: str) -> None:
     )
     if table.empty or not trace.influence:
         st.caption(
-            f"No path of at most {hops} hops carries anything: what is predicted beyond that is the decoder's own."
+            f"No path of at most {over} carries anything: what is predicted beyond that is the decoder's own."
         )
         return
     formats = {
