@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import pandas as pd
 import pytest
 
 from dashboard.network.page import PARTS
@@ -72,42 +71,10 @@ def test_a_name_from_the_url_cannot_leave_the_runs_folder(
     assert any("There is no run called" in error.value for error in app.error)
 
 
-def test_the_table_of_runs_has_scores_between_baseline_and_ceiling(open_app: Opener, made_runs: Path) -> None:
-    table: pd.DataFrame = open_app().dataframe[0].value.set_index("Run")
-    scores = RunFolder(made_runs / "plain").evaluation()["response"]["test"]["ate_rho"]
-    row = table.loc["plain"]
-    assert (row["rho, model"], row["rho, baseline"], row["rho, ceiling"]) == (
-        scores["model"],
-        scores["train_mean"],
-        scores["ceiling"],
-    )
-    assert row["Pairs"] > row["Edges"] > 0
-    assert table.loc["dead", "State"].startswith("dead")
-    assert table.loc["future", "State"].startswith("cannot be read")
-    assert table.loc["toy", "Kind"] == "simulated"
-
-
-def test_ticking_a_row_opens_that_run_and_puts_it_into_the_url(open_app: Opener) -> None:
-    app = open_app()
-    names = list(app.dataframe[0].value["Run"])
-    app.session_state["gpovae_state"] = {"run": names[0]}  # what the callback of the table does
-    app.run()
-    assert app.query_params["run"] in (names[0], [names[0]])
-    assert names[0] in words(app).replace("\\", "")
-
-
 @pytest.mark.parametrize("page", PAGES)
 def test_simulated_runs_say_so_on_every_page(open_app: Opener, page: str) -> None:
     assert "Simulated data" in words(open_app(page, run="toy"))
     assert "Simulated data" not in words(open_app(page, run="plain"))
-
-
-def test_a_dead_run_offers_the_command_that_continues_it(open_app: Opener) -> None:
-    assert "--resume" in words(open_app(run="dead"))
-
-
-def test_a_run_without_evaluation_says_how_to_get_one(open_app: Opener) -> None:
-    assert "gpovae evaluate" in words(open_app(run="bare"))
 
 
 @pytest.mark.parametrize(
