@@ -162,8 +162,8 @@ def score_run(
 
     references: tables of known edges to score the network against; those in `networks_folder` where None.
     truth: the true edges of simulated cells, kept with the run; where None those the run has, or those beside
-    its file of cells. prepared: the cells of the run, where they are at hand. Raises QueryError for a table that was named and cannot be read; one that lies in the
-    folder is noted.
+    its file of cells. prepared: the cells of the run, where they are at hand. Raises QueryError for a table
+    that was named and cannot be read; one that lies in the folder is noted.
     """
     from gpovae_core.effects.nulls import alignment_null, null_warning
     from gpovae_core.evaluation.report import effects_table, evaluate

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
 from dashboard.shared.run_summary import pick
-
-if TYPE_CHECKING:
-    pass
-
 
 BADGES = {
     "seen": ":green-badge[seen in training]",
@@ -20,8 +16,6 @@ BADGES = {
     "combination of seen genes": ":blue-badge[combination of seen genes]",
     "partly unseen combination": ":orange-badge[combination with an unseen gene]",
 }
-
-
 MEANING = {
     "seen": "Cells with this knock-down trained the model.",
     "held out": (

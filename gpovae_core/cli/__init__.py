@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from gpovae_core.data.readers import forms_in_words
 from gpovae_core.errors import DataError, GpoVaeError, SettingsError
 
 if TYPE_CHECKING:
@@ -35,7 +36,10 @@ app = typer.Typer(
 RunArgument = Annotated[
     Path, typer.Argument(metavar="RUN", help="A run folder, as made by `gpovae train --run`.")
 ]
-FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="Cells with raw counts, .h5ad or .zarr.")]
+CELLS = f"Cells ({forms_in_words()})"
+FileArgument = Annotated[
+    Path, typer.Argument(metavar="FILE", help=f"Cells with raw counts: {forms_in_words()}.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, for scripts.")]
 Threshold = Annotated[
     float | None, typer.Option(help="W above this is an edge (default: the run's own setting, 0.5).")
@@ -342,7 +346,7 @@ def evaluate(
 def null(
     data: Annotated[
         Path,
-        typer.Argument(help="Cells (.h5ad), or the folder of a run, whose cells and settings are taken."),
+        typer.Argument(help=f"{CELLS}, or the folder of a run, whose cells and settings are taken."),
     ],
     preset: Preset = None,
     threshold: Threshold = None,
@@ -358,7 +362,7 @@ def null(
     with a run it was asked of.
     """
     from gpovae_core.config import make_settings, parse_settings
-    from gpovae_core.runs.folder import RunFolder
+    from gpovae_core.runs.folder import RunFolder, is_run
     from gpovae_core.workflow import null_network
 
     given: dict[str, dict[str, object]] = {name: _given(seed=seed) for name in ("data", "training")}
@@ -366,7 +370,7 @@ def null(
     for assignment in set_ or []:
         section, field, value = _parse_assignment(assignment)
         given.setdefault(section, {})[field] = value
-    if (data / "config.json").is_file() and preset is None:
+    if is_run(data) and preset is None:
         own = RunFolder.open(data).settings().model_dump(mode="json")
         settings = parse_settings(
             {**own, **{name: {**own[name], **fields} for name, fields in given.items() if fields}}
@@ -375,7 +379,7 @@ def null(
         settings = make_settings(preset, given)
     with _progress() as report:
         answer = null_network(data, settings, report, run)
-    if (data / "config.json").is_file() and preset is None and not set_:
+    if is_run(data) and preset is None and not set_:
         RunFolder.open(data).write_null(answer)
     lines = [
         f"  W > {row['threshold']:g}: {row['edges']} of {row['pairs']} pairs"
@@ -417,7 +421,7 @@ def ensemble(
     """
     from gpovae_core.config import checked, make_settings
     from gpovae_core.runs.ensemble import EnsembleJob, EnsemblePlan, make_ensemble
-    from gpovae_core.runs.folder import RunFolder
+    from gpovae_core.runs.folder import RunFolder, is_run
     from gpovae_core.workflow import start_run
 
     plan = checked(
@@ -426,7 +430,7 @@ def ensemble(
         "An ensemble that cannot be made",
     )
     with _progress() as report:
-        if (source / "config.json").is_file():
+        if is_run(source):
             if run is not None or preset is not None or set_:
                 raise SettingsError(
                     "A run keeps its settings and its place; leave out --run, --preset and --set."
@@ -459,7 +463,7 @@ def unseen(
     data: Annotated[
         Path,
         typer.Argument(
-            help="Cells (.h5ad), or the folder of a run, whose cells are taken and which keeps the answer."
+            help=f"{CELLS}, or the folder of a run, whose cells are taken and which keeps the answer."
         ),
     ],
     at_once: Annotated[
@@ -474,15 +478,15 @@ def unseen(
     perturbations.
     """
     from gpovae_core.config import make_settings
-    from gpovae_core.runs.folder import RunFolder
+    from gpovae_core.runs.folder import RunFolder, is_run
     from gpovae_core.workflow import measure_unseen
 
-    is_run = (data / "config.json").is_file()
-    if is_run and set_:
+    of_run = is_run(data)
+    if of_run and set_:
         raise SettingsError("A run keeps its settings: --set goes with a file of cells.")
     settings = (
         RunFolder.open(data).settings()
-        if is_run
+        if of_run
         else make_settings(None, _settings_given(None, None, None, None, None, set_))
     )
     with _progress() as report:
@@ -527,7 +531,7 @@ def sweep(
             help="A sweep file, a shipped one by name, or a sweep to go on; none: the list.",
         ),
     ] = None,
-    data: Annotated[Path | None, typer.Option(help="Cells (.h5ad, .zarr), for a new sweep.")] = None,
+    data: Annotated[Path | None, typer.Option(help=f"{CELLS}, for a new sweep.")] = None,
     folder: Annotated[
         Path | None, typer.Option(help="Folder of the new sweep, with a run for every point and seed in it.")
     ] = None,

@@ -1,4 +1,4 @@
-"""How sure is an edge? The ensemble of a run: make it, watch it being made, and read what it says."""
+"""How sure is an edge? The tab with the ensemble of a run: make it, watch it, and read what it says."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ import math
 import pandas as pd
 import streamlit as st
 
-from dashboard.shared import loaders, shell
+from dashboard.network.scene import Scene
+from dashboard.shared import listing, networks, shell
 from dashboard.shared.figures import chart
+from dashboard.shared.networks import Shown
 from dashboard.shared.run_summary import command
 from dashboard.shared.words import number, percent, plain
 from gpovae_core.errors import GpoVaeError
@@ -32,7 +34,15 @@ VARY = {"both": "cells and seeds", "cells": "cells", "seeds": "seeds"}
 BANDS = ((0.95, 1.01), (0.8, 0.95), (0.5, 0.8), (0.0, 0.5))
 
 
-def show(run: RunFolder) -> None:
+def show(scene: Scene) -> None:
+    """How often edges come back when the cells are drawn again; made here where it was not yet."""
+    job(scene.run)
+    found = scene.network.ensemble
+    if found is not None:
+        agreement(scene.run, found, networks.shown_network(scene.run, Shown("W", scene.which.blind)))
+
+
+def job(run: RunFolder) -> None:
     """The job: progress and a button to stop it where it is at work, else what there is and a form to make
     one.
     """
@@ -108,7 +118,7 @@ def form(run: RunFolder) -> None:
             else "In this run W comes from calibrated effects, without training: a member takes seconds."
         )
     )
-    if run.path == loaders.DEMO_PATH:
+    if run.path == listing.DEMO_PATH:
         st.caption("The demo run comes with its ensemble; for another, train a run of your own.")
         return
     left, middle, right = st.columns([1, 1, 1], vertical_alignment="bottom")

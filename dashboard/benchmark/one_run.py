@@ -1,17 +1,16 @@
-"""Parts of the page Benchmark: one run, several runs, and what is handed out."""
+"""One run: where it stands between what needs no model and what the data allow."""
 
 from __future__ import annotations
 
 from functools import partial
-from pathlib import Path
 
 import streamlit as st
 
-from dashboard.benchmark.ablations import ablations
-from dashboard.shared import loaders, run_summary, shell
+from dashboard.benchmark import ablations, take_away
+from dashboard.benchmark.cached import report_of
+from dashboard.shared import run_summary, shell
 from dashboard.shared.figures import chart
 from dashboard.shared.words import plain
-from gpovae_core.errors import GpoVaeError
 from gpovae_core.evaluation.summary import response_lines, verdicts
 from gpovae_core.plots import benchmark as figures
 from gpovae_core.reporting import document as reporting
@@ -21,7 +20,6 @@ from gpovae_core.runs.folder import RunFolder
 PART = "benchmark_part"
 """Key of the tabs in the session: the name of the open one."""
 REFERENCES = {"as_measured": "As measured", "without_common_lift": "Without the common lift of all shares"}
-_FILES = ("config.json", "status.json", "evaluation.json", "null.json", "cells.h5ad")
 NARROW = {
     "Score": st.column_config.TextColumn(width="medium"),
     "Share of the achievable": st.column_config.TextColumn(
@@ -33,31 +31,7 @@ NARROW = {
 }
 
 
-@st.cache_data(max_entries=64, show_spinner=False)
-def _report(path: str, stamped: loaders.Stamp) -> RunReport:
-    return RunReport.of(RunFolder(Path(path)))
-
-
-def report_of(run: RunFolder) -> RunReport:
-    """What is known of a run. Raises RunError where it was not evaluated."""
-    return _report(str(run.path), loaders.stamp(run, *_FILES))
-
-
-def evaluated(names: list[str]) -> list[RunReport]:
-    """The reports of those runs that can be read; the others are named with their fault."""
-    found = []
-    for name in names:
-        try:
-            found.append(report_of(loaders.open_run(name)))
-        except GpoVaeError as error:
-            st.warning(plain(error))
-    return found
-
-
-# One run ----------------------------------------------------------------------------------------------------
-
-
-def one_run(run: RunFolder) -> None:
+def show(run: RunFolder) -> None:
     report = report_of(run)
     facts = [
         f"data {report.data}",
@@ -79,8 +53,8 @@ def one_run(run: RunFolder) -> None:
         "Path length": path_length,
         "Known networks": known_networks,
         "Every method": every_method,
-        "Ablations": lambda report: ablations(report, report_of),
-        "Report": lambda report: hand_out([report]),
+        "Ablations": lambda report: ablations.show(report),
+        "Report": lambda report: take_away.show([report]),
     }
     shell.tabs(PART, {title: partial(part, report) for title, part in parts.items()})
 
@@ -198,73 +172,6 @@ def every_method(report: RunReport) -> None:
             hide_index=True,
             column_config=NARROW,
         )
-
-
-# Several runs -----------------------------------------------------------------------------------------------
-
-
-def several_runs(reports: list[RunReport]) -> None:
-    together = reporting.groups(reports)
-    st.dataframe(reporting.comparison_table(reports), hide_index=True)
-    seeds = sum(len(members) > 1 for members in together.values())
-    words = (
-        "Runs that differ in their seeds alone stand together: mean ± standard deviation. " if seeds else ""
-    )
-    st.caption(
-        plain(
-            f"{words}Scores of runs on different data are not comparable as they stand; shares of the "
-            "achievable are, with care."
-        )
-    )
-    curves = {report.name: report.matched for report in reports if report.matched}
-    left, right = st.columns(2)
-    measure = left.selectbox(
-        "Measure",
-        list(figures.MEASURES),
-        format_func=lambda key: figures.MEASURES[key][0],
-        key="benchmark_measure",
-    )
-    ranking = right.selectbox(
-        "Ranking", ("w", "influence"), format_func=reporting.METHODS.__getitem__, key="benchmark_ranking"
-    )
-    if measure is not None and ranking is not None:
-        figure = figures.compared_curves(curves, measure, ranking)
-        chart(figure, key="compared_curves", config={"displayModeBar": False})
-    hand_out(reports)
-
-
-# To take away -----------------------------------------------------------------------------------------------
-
-
-def hand_out(reports: list[RunReport]) -> None:
-    """The report as a page, as JSON, as text; and the Methods paragraph to copy."""
-    name = reports[0].name if len(reports) == 1 else "runs"
-    forms = {
-        "Page (HTML)": (reporting.report_html, "html", "text/html"),
-        "JSON": (reporting.report_json, "json", "application/json"),
-        "Methods (text)": (reporting.report_text, "txt", "text/plain"),
-    }
-    for column, (label, (make, ending, kind)) in zip(st.columns(len(forms)), forms.items(), strict=True):
-        column.download_button(
-            label,
-            data=partial(_bytes, make, reports),
-            file_name=f"{name}_benchmark.{ending}",
-            mime=kind,
-            key=f"benchmark_{ending}",
-            on_click="ignore",
-            width="stretch",
-        )
-    st.caption(
-        "The page opens without this program and asks nothing of another host. In a terminal: gpovae "
-        "report RUN \\-\\-out report.html"
-    )
-    if len(reports) == 1:
-        st.markdown("##### Methods")
-        st.markdown(plain(reports[0].methods()))
-
-
-def _bytes(make, reports: list[RunReport]) -> bytes:
-    return make(reports).encode()
 
 
 def missing(words: str) -> None:
