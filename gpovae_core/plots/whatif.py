@@ -167,6 +167,25 @@ def departures(found: Interaction, title: str, labelled: int = 12) -> go.Figure:
             hovertemplate="%{text}<br>sum %{x:.2f}, both %{y:.2f}<br>"
             "departure %{customdata[0]:.2f} ± %{customdata[1]:.2f}<extra></extra>",
         )
+    _name_non_additive(figure, table, (low, high), labelled)
+    theme.style(
+        figure,
+        title,
+        f"Sum of the single knock-downs ({FOLD_UNIT})",
+        f"Together ({FOLD_UNIT})",
+        height=_SIDE + 60,
+    )
+    figure.update_xaxes(range=[low, high])
+    return figure.update_yaxes(range=[low, high])
+
+
+def _name_non_additive(
+    figure: go.Figure, table: pd.DataFrame, limits: tuple[float, float], labelled: int
+) -> None:
+    """Names beside the first `labelled` non-additive genes, where they hide no other point; limits: of both
+    axes.
+    """
+    low, high = limits
     ranked = pd.concat([table.loc[table["non_additive"]], table.loc[~table["non_additive"]]])
     x, y = ranked["additive"].to_numpy(dtype=float), ranked["both"].to_numpy(dtype=float)
     names = [
@@ -189,15 +208,6 @@ def departures(found: Interaction, title: str, labelled: int = 12) -> go.Figure:
             arrowcolor=theme.GREY,
             standoff=3,
         )
-    theme.style(
-        figure,
-        title,
-        f"Sum of the single knock-downs ({FOLD_UNIT})",
-        f"Together ({FOLD_UNIT})",
-        height=_SIDE + 60,
-    )
-    figure.update_xaxes(range=[low, high])
-    return figure.update_yaxes(range=[low, high])
 
 
 def _limits(table: pd.DataFrame) -> tuple[float, float]:

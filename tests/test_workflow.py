@@ -1,0 +1,52 @@
+"""The way of a run does nothing twice."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from gpovae_core import workflow
+from gpovae_core.data import cache
+from gpovae_core.methods import network_fit
+from gpovae_core.methods.fitted import NetworkFit
+from gpovae_core.runs.folder import RunFolder
+from tests.toy import tiny_settings, toy_cells, write_toy
+
+
+@pytest.fixture
+def no_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("GPOVAE_CACHE_DIR", str(tmp_path / "cache"))
+
+
+def test_a_run_hashes_its_file_once_and_reads_no_cells_again(tmp_path, monkeypatch, no_cache):
+    asked: list[str] = []
+    fingerprint, cells, arrays = cache.fingerprint, RunFolder.cells, RunFolder.network_arrays
+    monkeypatch.setattr(cache, "fingerprint", lambda path: asked.append("hash") or fingerprint(path))
+    monkeypatch.setattr(RunFolder, "cells", lambda run: asked.append("cells") or cells(run))
+    monkeypatch.setattr(RunFolder, "network_arrays", lambda run: asked.append("network") or arrays(run))
+    source = write_toy(tmp_path)
+    run = workflow.start_run(source, tmp_path / "run", tiny_settings("evidence"))
+    assert run.status().state == "done"
+    assert asked == ["hash", "network", "network"], "the network: is it there already, and for the scores"
+    assert run.source().sha256 == fingerprint(source)
+
+
+@pytest.mark.parametrize("preset", ["evidence", "released"])
+def test_the_cells_at_hand_score_as_those_of_the_folder_do(tmp_path, preset, no_cache):
+    run = workflow.start_run(write_toy(tmp_path), tmp_path / "run", tiny_settings(preset))
+    at_hand = json.loads((run.path / "evaluation.json").read_text())
+    workflow.score_run(run)
+    assert json.loads((run.path / "evaluation.json").read_text()) == at_hand
+
+
+def test_a_fitted_network_is_the_one_that_is_kept(tmp_path):
+    from tests.training.test_fit import train
+
+    settings = tiny_settings("evidence", training={"epochs": 1})
+    fitted = network_fit.fit_network(toy_cells(), settings)
+    run = train(tmp_path / "run", settings)
+    kept = NetworkFit.from_arrays(run.network_arrays())
+    for name, values in fitted.as_kept().arrays().items():
+        np.testing.assert_array_equal(values, getattr(kept, name), err_msg=name)
