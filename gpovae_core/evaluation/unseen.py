@@ -19,6 +19,7 @@ import pandas as pd
 from gpovae_core import keys
 from gpovae_core.config import Settings
 from gpovae_core.data.expression import log_expression
+from gpovae_core.data.progress import Progress, stretch, tell
 from gpovae_core.data.schema import PreparedCells
 from gpovae_core.effects.averages import average_effects
 from gpovae_core.errors import QueryError
@@ -34,7 +35,6 @@ undefined. Where a model was trained without them also autoencoder: what its own
 FEWEST_TRAINING = 4
 _HALVINGS = 20
 
-Progress = Callable[[str, float], None]
 Autoencoder = Callable[[PreparedCells, tuple[str, ...]], pd.DataFrame]
 """Trains on cells with some perturbations held out, and gives what the model itself says of those
 (perturbations x genes).
@@ -120,15 +120,11 @@ def predict_held_out(
     chosen = draw_held_out(candidates(prepared), at_once, draws, seed)
     parts = []
     for number, names in enumerate(chosen):
-
-        def tell(share: float, number: int = number) -> None:
-            if progress:
-                progress(f"holding out {', '.join(chosen[number])}", (number + share) / len(chosen))
-
-        tell(0.0)
+        words, done = f"holding out {', '.join(names)}", number / len(chosen)
+        tell(progress, words, done)
         apart = hold_out(prepared, names)
         screen = Screen.of(apart, settings)
-        weights = fit_weights(screen, progress=lambda share, tell=tell: tell(0.9 * share))
+        weights = fit_weights(screen, progress=stretch(progress, done, done + 0.9 / len(chosen), words))
         answers = pd.DataFrame(
             [predict_unseen(screen, weights, name) for name in names],
             index=pd.Index(names),

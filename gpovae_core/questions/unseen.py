@@ -19,7 +19,6 @@ over perturbations again.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -29,6 +28,7 @@ from scipy.optimize import nnls
 
 from gpovae_core import keys
 from gpovae_core.config import Settings
+from gpovae_core.data.progress import Progress, tell
 from gpovae_core.data.schema import Panel, PreparedCells
 from gpovae_core.effects.averages import average_effects
 from gpovae_core.effects.contrasts import Contrasts, contrasts
@@ -233,9 +233,7 @@ class PartWeights:
         return dict(zip(PARTS, self.weights.tolist(), strict=True))
 
 
-def fit_weights(
-    screen: Screen, seed: int = 0, progress: Callable[[float], None] | None = None
-) -> PartWeights:
+def fit_weights(screen: Screen, seed: int = 0, progress: Progress | None = None) -> PartWeights:
     """Weights of the parts by leaving out one training perturbation after the other (MOST_LEFT_OUT of them at
     most).
     """
@@ -245,8 +243,7 @@ def fit_weights(
     for done, row in enumerate(left_out):
         parts.append(screen.parts(int(screen.observed.sources[row])))
         truth.append(screen.effects[row])
-        if progress:
-            progress((done + 1) / len(left_out))
+        tell(progress, "weighing the parts", (done + 1) / len(left_out))
     made, known = np.stack(parts), np.stack(truth)
     known_pairs = np.isfinite(known)
     network = np.where(known_pairs[:, None], made[:, 1:], 0.0)

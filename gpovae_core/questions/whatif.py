@@ -28,6 +28,7 @@ import pandas as pd
 
 from gpovae_core import keys
 from gpovae_core.config import Settings
+from gpovae_core.data.progress import Progress, tell
 from gpovae_core.data.schema import Panel, PreparedCells
 from gpovae_core.effects.contrasts import contrasts
 from gpovae_core.errors import QueryError
@@ -282,7 +283,7 @@ def ask_run(
     run: RunFolder,
     perturbations: tuple[str, ...],
     loss: Mapping[str, float],
-    progress: Callable[[float], None] | None = None,
+    progress: Progress | None = None,
 ) -> list[Answer]:
     """Answers of a run to several questions, genes of a combination joined by '+'.
 
@@ -307,8 +308,7 @@ def ask_run(
     network_only, answers = network_alone(prepared, settings), []
     for done, one in enumerate(questions):
         answers.append(ask(predictor, reach, one, prepared.cells.var_names, network_only))
-        if progress:
-            progress((done + 1) / len(questions))
+        tell(progress, "predicting", (done + 1) / len(questions))
     return answers
 
 
