@@ -225,15 +225,15 @@ def _answer_unseen(
     perturbation rests on.
     """
     from gpovae_core.evaluation.unseen import beside_baselines, scores
-    from gpovae_core.questions.whatif import Reach, answer_unseen, network_alone
+    from gpovae_core.questions.whatif import Respondent
 
     names = list(prepared.unseen)
     own = predicted.mean.loc[names].copy()
-    reach, network_only = Reach.of(prepared, settings, stage), network_alone(prepared, settings)
+    respondent = Respondent(prepared, settings, stage, lambda: predictor)
     predicted.mean.loc[names] = predicted.deviation.loc[names] = np.nan
-    rests_on = {name: reach.basis(tuple(name.split(keys.PAIR_SEPARATOR))) for name in names}
+    rests_on = {name: respondent.reach.basis(tuple(name.split(keys.PAIR_SEPARATOR))) for name in names}
     try:
-        for answer in answer_unseen(predictor, prepared, reach, network_only):
+        for answer in respondent.ask_all(prepared.unseen):
             table = (
                 answer.table.set_index("gene")
                 .loc[list(predicted.mean.columns), ["effect", "sd"]]
@@ -242,7 +242,9 @@ def _answer_unseen(
             name = answer.question.perturbation
             predicted.mean.loc[name], predicted.deviation.loc[name] = table["effect"], table["sd"]
         found = scores(
-            beside_baselines(prepared, settings, network_only()[0], predicted.mean.loc[names], own)
+            beside_baselines(
+                prepared, settings, respondent.network_alone.screen, predicted.mean.loc[names], own
+            )
         )
     except QueryError as error:
         return {"reason": str(error)}, dict(rests_on)
@@ -336,7 +338,7 @@ def measure_unseen(
     """
     from gpovae_core.data.prepare import prepare
     from gpovae_core.evaluation.unseen import predict_held_out, scores, weights_for_report
-    from gpovae_core.questions.unseen import Screen, fit_weights
+    from gpovae_core.questions.network_alone import Screen, fit_weights
 
     source = Path(source)
     run = RunFolder.open(source) if (source / "config.json").is_file() else None

@@ -19,7 +19,7 @@ from dashboard.shared.run_summary import command, pick
 from dashboard.shared.words import number, percent, plain
 from gpovae_core import keys
 from gpovae_core.plots import response
-from gpovae_core.questions.whatif import Question
+from gpovae_core.questions.reach import Question
 from gpovae_core.runs.folder import RunFolder
 
 if TYPE_CHECKING:

@@ -25,8 +25,10 @@ from gpovae_core.runs.folder import RunFolder, find_runs
 
 if TYPE_CHECKING:  # with torch, which the other pages do not need
     from gpovae_core.questions.interactions import Interaction
+    from gpovae_core.questions.network_alone import NetworkAlone
     from gpovae_core.questions.predicted import EffectPredictor
-    from gpovae_core.questions.whatif import Answer, NetworkOnly, Question, Reach
+    from gpovae_core.questions.reach import Question, Reach
+    from gpovae_core.questions.whatif import Answer, Respondent
 
 if TYPE_CHECKING:  # scipy.stats, a second: not before the first page stands
     from gpovae_core.effects.pairs import PairStatistics
@@ -229,18 +231,27 @@ def _pairs(path: str, stamped: Stamp) -> PairStatistics:
     return held_out_pairs(_cells(path, stamped))
 
 
-@st.cache_resource(max_entries=2, show_spinner="Getting the model ready for questions …")
-def _predictor(path: str, stamped: Stamp) -> EffectPredictor:
+_MODEL_FILES = ("config.json", "panel.json", "model.safetensors", "network.safetensors", "cells.h5ad")
+
+
+@st.cache_resource(max_entries=2, show_spinner="Getting the run ready for questions …")
+def _respondent(path: str, stamped: Stamp) -> Respondent:
     import torch
 
-    from gpovae_core.questions.predicted import EffectPredictor
-    from gpovae_core.runs.model import load_model
+    from gpovae_core.questions.whatif import Respondent
 
     # Answers take tenths of a second on one core; on several that a training also wants, threads wait for
     # each other.
     torch.set_num_threads(1)
     run = RunFolder(Path(path))
-    return EffectPredictor(load_model(run), _cells(path, stamp(run, "cells.h5ad")), run.settings().inference)
+    return Respondent.of(run, _cells(path, stamp(run, "cells.h5ad")))
+
+
+def respondent(run: RunFolder) -> Respondent:
+    """The run ready for questions, shared between sessions. Raises RunError where it holds no cells."""
+    if not run.has("cells.h5ad"):
+        run.cells()  # raises, in words
+    return _respondent(str(run.path), stamp(run, *_MODEL_FILES))
 
 
 def predictor(run: RunFolder) -> EffectPredictor | None:
@@ -248,7 +259,7 @@ def predictor(run: RunFolder) -> EffectPredictor | None:
     weights.
     """
     needed = ("cells.h5ad", "model.safetensors", "panel.json", "config.json")
-    return _predictor(str(run.path), stamp(run, *needed)) if all(run.has(name) for name in needed) else None
+    return respondent(run).predictor if all(run.has(name) for name in needed) else None
 
 
 @st.cache_data(max_entries=16, show_spinner="Testing every gene …")
@@ -428,57 +439,37 @@ def trace(
     return _trace(str(run.path), stamp(run, *NETWORK_FILES), sources, target, hops, threshold, top)
 
 
-_MODEL_FILES = ("config.json", "panel.json", "model.safetensors", "network.safetensors", "cells.h5ad")
-
-
-@st.cache_resource(max_entries=4, show_spinner=False)
-def _reach(path: str, stamped: Stamp) -> Reach:
-    from gpovae_core.methods.fitted import NetworkFit
-    from gpovae_core.questions.whatif import Reach
-
-    run = RunFolder(Path(path))
-    arrays = run.network_arrays()
-    cells = _cells(path, stamp(run, "cells.h5ad"))
-    return Reach.of(cells, run.settings(), NetworkFit.from_arrays(arrays) if arrays else None)
-
-
 def reach(run: RunFolder) -> Reach:
     """How far the screen of a run knocked its genes down, and which of them trained. Raises RunError where
     the run holds no cells.
     """
-    if not run.has("cells.h5ad"):
-        run.cells()  # raises, in words
-    return _reach(str(run.path), stamp(run, *_MODEL_FILES))
+    return respondent(run).reach
 
 
 @st.cache_resource(
     max_entries=2,
     show_spinner="Learning from the training perturbations what the network alone can say, once per run …",
 )
-def _network_only(path: str, stamped: Stamp) -> NetworkOnly:
-    from gpovae_core.questions.whatif import network_alone
-
-    run = RunFolder(Path(path))
-    return network_alone(_cells(path, stamp(run, "cells.h5ad")), run.settings())()
+def _network_alone(path: str, stamped: Stamp) -> NetworkAlone:
+    return _respondent(path, stamped).network_alone
 
 
-def network_only(run: RunFolder) -> NetworkOnly:
+def network_alone(run: RunFolder) -> NetworkAlone:
     """What the training perturbations say of genes that were never perturbed
-    (gpovae_core.questions.unseen).
+    (gpovae_core.questions.network_alone).
     """
-    return _network_only(str(run.path), stamp(run, "config.json", "cells.h5ad"))
+    return _network_alone(str(run.path), stamp(run, *_MODEL_FILES))
 
 
 @st.cache_data(max_entries=64, show_spinner="Asking the model …")
 def _answer(path: str, stamped: Stamp, loss: tuple[tuple[str, float | None], ...]) -> Answer:
-    from gpovae_core.questions.whatif import Question, ask
+    from gpovae_core.questions.reach import Question
 
-    run = RunFolder(Path(path))
-    asked, known = Question(dict(loss)), reach(run)
+    run, asked = RunFolder(Path(path)), Question(dict(loss))
     run.mask_logits()  # says in words what is wrong with the weights, if anything is
-    ready = predictor(run) if known.spoken_for(asked.genes) else None
-    names = _cells(path, stamp(run, "cells.h5ad")).cells.var_names
-    return ask(ready, known, asked, names, lambda: network_only(run))
+    if respondent(run).by_network(asked):
+        network_alone(run)  # says that this takes a while
+    return respondent(run).ask(asked)
 
 
 def answer(run: RunFolder, asked: Question) -> Answer:

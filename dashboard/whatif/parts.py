@@ -22,7 +22,9 @@ from dashboard.whatif import scenarios
 from dashboard.whatif.scenarios import Scenario
 from gpovae_core import keys
 from gpovae_core.errors import GpoVaeError
+from gpovae_core.methods.own_change import ASSUMED, KNOCK_OUT, READ, TYPICAL
 from gpovae_core.plots import whatif as figures
+from gpovae_core.questions.reach import GIVEN
 from gpovae_core.runs.folder import RunFolder
 
 if TYPE_CHECKING:
@@ -63,7 +65,7 @@ def side_by_side(run: RunFolder, found: dict[str, Answered]) -> None:
     for column, (name, one) in zip(st.columns(len(found)), found.items(), strict=True):
         with column, st.container(border=True):
             st.markdown(f"**{plain(name)}**  \n{BADGES[one.answer.basis]}")
-            st.caption(f"{strength_words(run, one)} {MEANING[one.answer.basis]}")
+            st.caption(f"{strength_words(one.answer)} {MEANING[one.answer.basis]}")
             st.button(
                 "Remove",
                 key=f"whatif_remove_{name}",
@@ -76,20 +78,21 @@ def side_by_side(run: RunFolder, found: dict[str, Answered]) -> None:
     download_table(table, "Download all predicted effects (CSV)", f"{run.name}_whatif.csv", "whatif_all")
 
 
-def strength_words(run: RunFolder, one: Answered) -> str:
+HOW_KNOWN = {
+    READ: ", as in the screen",
+    TYPICAL: ", as is typical of this screen",
+    ASSUMED: ", as is assumed of this screen",
+    GIVEN: "",
+}
+
+
+def strength_words(answer: Answer) -> str:
     """'STAT1 loses 78 % of its mRNA, as in the screen.'"""
-    reach = loaders.reach(run)
     parts = []
-    for gene, loss in one.scenario.asked.loss.items():
-        lost = reach.reached(gene) if loss is None else loss
-        how = (
-            "as is typical of this screen"
-            if not reach.trained[reach.panel.position(gene)]
-            else "as in the screen"
-        )
-        what = "function (a knock-out)" if reach.knock_out else "mRNA"
+    for gene, strength in answer.strengths.items():
+        what = "function (a knock-out)" if strength.kind == KNOCK_OUT else "mRNA"
         parts.append(
-            f"{plain(gene)} loses {100 * lost:.0f} % of its {what}{f', {how}' if loss is None else ''}"
+            f"{plain(gene)} loses {100 * strength.lost:.0f} % of its {what}{HOW_KNOWN[strength.source]}"
         )
     return "; ".join(parts) + "."
 
@@ -317,7 +320,7 @@ def carried(run: RunFolder, one: Answered, gene: str, target: str) -> None:
     if signed:
         change = (
             reach.doses(one.scenario.asked)[gene]
-            * reach.change[reach.panel.position(gene)]
+            * reach.own.change[reach.panel.position(gene)]
             * trace.influence
             / np.log(2)
         )
@@ -363,7 +366,8 @@ def open_path(gene: str, target: str) -> None:
 
 def movers(run: RunFolder, gene: str) -> None:
     """What the network's answer for a gene without training cells rests on."""
-    screen, weights = loaders.network_only(run)
+    found = loaders.network_alone(run)
+    screen, weights = found.screen, found.weights
     table = screen.moved_by(gene)
     if not screen.panel.is_measured[screen.panel.position(gene)]:
         st.markdown(

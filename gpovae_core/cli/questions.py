@@ -43,13 +43,12 @@ def predict(
     import numpy as np
     import pandas as pd
 
-    from gpovae_core.questions.whatif import ask_run
+    from gpovae_core.questions.whatif import Respondent
     from gpovae_core.runs.folder import RunFolder
 
     folder = RunFolder.open(run)
     with progress_bar() as progress:
-        answers = ask_run(
-            folder,
+        answers = Respondent.of(folder).ask_all(
             tuple(perturbation),
             dict(_parse_loss(text) for text in loss or []),
             progress,

@@ -1,10 +1,10 @@
 """How well does the network alone predict perturbations that it has never seen? Whole perturbations held out,
 beside the baselines.
 
-All cells of a held-out perturbation are gone from training and validation; it is predicted as an unseen gene
-is (gpovae_core.questions.unseen) and compared with all its cells, against controls that did not train. The
-perturbed gene's own column is left out of every score: that a knock-down lowers its own gene needs no
-network.
+All cells of a held-out perturbation are gone from training and validation; questions.network_alone predicts
+it as it does any unseen gene, and here that is compared with all its cells, against controls that did not
+train. The perturbed gene's own column is left out of every score: that a knock-down lowers its own gene needs
+no network.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from gpovae_core.effects.averages import average_effects
 from gpovae_core.errors import QueryError
 from gpovae_core.evaluation.baselines import attainable, perturbation_mean, split_half_correlations
 from gpovae_core.evaluation.response import median, pearson
-from gpovae_core.questions.unseen import PartWeights, Screen, fit_weights, predict_unseen
+from gpovae_core.questions.network_alone import PartWeights, Screen, fit_weights, predict_unseen
 
 METHODS = ("network", "perturbation_mean", "mean_of_others", "no_effect")
 """network: the prediction; perturbation_mean: mean over the training perturbations, as published;

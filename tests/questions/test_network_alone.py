@@ -18,7 +18,7 @@ from gpovae_core.data.simulate import SimulationSettings, simulate
 from gpovae_core.effects.contrasts import Contrasts
 from gpovae_core.effects.shrinkage import SLAB
 from gpovae_core.errors import QueryError
-from gpovae_core.questions.unseen import (
+from gpovae_core.questions.network_alone import (
     PARTS,
     Screen,
     _non_negative,

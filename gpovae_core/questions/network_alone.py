@@ -35,7 +35,7 @@ from gpovae_core.effects.contrasts import Contrasts, contrasts
 from gpovae_core.effects.shrinkage import SLAB, fit_evidence
 from gpovae_core.errors import QueryError
 from gpovae_core.methods.expected import control_sensitivity
-from gpovae_core.methods.network_fit import own_change
+from gpovae_core.methods.own_change import own_change
 
 PARTS = ("mean", "mediated", "onward", "movers")
 
@@ -97,7 +97,7 @@ class Screen:
         rule = fit_evidence(observed.effect, observed.error, observed.counted, network.least_effect)
         belief = rule.judge(observed.effect, observed.error)
         counted = observed.counted
-        own, _ = own_change(observed, network.perturbation, network.complete_loss)
+        own = own_change(observed, network.perturbation, network.complete_loss).change
         names = tuple(prepared.panel.genes[i] for i in observed.sources)
         effects = average_effects(prepared, (keys.TRAIN,), names).mean.to_numpy().copy()
         place = prepared.cells.var_names.get_indexer(list(names))
@@ -255,6 +255,24 @@ def fit_weights(screen: Screen, seed: int = 0, progress: Progress | None = None)
     return PartWeights(
         np.array([1.0, *weights]), np.sqrt((residual**2).sum(axis=0) / count), kept, len(left_out)
     )
+
+
+@dataclass(frozen=True)
+class NetworkAlone:
+    """What the training perturbations of a screen say of genes that none of them perturbs."""
+
+    screen: Screen
+    weights: PartWeights
+
+    @classmethod
+    def of(cls, prepared: PreparedCells, settings: Settings) -> NetworkAlone:
+        """Learned from the training cells. Raises QueryError with fewer than three perturbations."""
+        screen = Screen.of(prepared, settings)
+        return cls(screen, fit_weights(screen))
+
+    def effect(self, gene: str) -> np.ndarray:
+        """(G,) of a typical perturbation of `gene`, see `predict_unseen`."""
+        return predict_unseen(self.screen, self.weights, gene)
 
 
 def predict_unseen(screen: Screen, weights: PartWeights, gene: str) -> np.ndarray:
