@@ -32,7 +32,7 @@ if TYPE_CHECKING:  # with torch, which the other pages do not need
 
 if TYPE_CHECKING:  # scipy.stats, a second: not before the first page stands
     from gpovae_core.effects.pairs import PairStatistics
-    from gpovae_core.network.evidence import HeldOutCells
+    from gpovae_core.network.inspection import HeldOutCells
     from gpovae_core.questions.predicted import EffectPredictor
     from gpovae_core.sweeps.folder import SweepFolder
     from gpovae_core.sweeps.results import Results
@@ -212,7 +212,7 @@ def _cells(path: str, stamped: Stamp) -> PreparedCells:
 
 @st.cache_resource(max_entries=4, show_spinner="Reading the held-out cells …")
 def _held_out(path: str, stamped: Stamp) -> HeldOutCells:
-    from gpovae_core.network.evidence import HeldOutCells
+    from gpovae_core.network.inspection import HeldOutCells
 
     return HeldOutCells.of(_cells(path, stamped))
 
