@@ -131,8 +131,8 @@ def inspect_edge(
     references: Sequence[ReferenceNetwork] = (),
     hops: int = 5,
 ) -> EdgeInspection:
-    """What is known of source -> target. cells, pairs: of the run, where it has them; hops: longest path looked
-    at.
+    """What is known of source -> target. cells, pairs: of the run, where it has them; hops: longest path
+    looked at.
 
     Raises QueryError for genes that are not in the panel.
     """
