@@ -46,7 +46,7 @@ from gpovae_core.evaluation.summary import summary
 from gpovae_core.methods.expected import common_lift, predicted_by_network
 from gpovae_core.methods.false_edges import false_edge_rate, false_edges
 from gpovae_core.methods.fitted import NetworkFit
-from gpovae_core.model.hops import hop_series, influence
+from gpovae_core.model.hops import hop_series, influence_over_hops
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -556,9 +556,9 @@ def _influences(
     scale = np.ones(len(rows)) if fit is None else np.abs(fit.own_change[rows])
     return [
         scale[:, None]
-        * np.abs(influence(matrix, hop_series("paper" if fit is None else "signed", n, k), matrix[rows]))[
-            :, columns
-        ]
+        * np.abs(
+            influence_over_hops(matrix, hop_series("paper" if fit is None else "signed", n, k), matrix[rows])
+        )[:, columns]
         for k in range(1, most + 1)
     ]
 

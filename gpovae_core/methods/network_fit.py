@@ -20,7 +20,7 @@ from gpovae_core.methods.direct import DirectEdges, TotalEffects, direct_edges
 from gpovae_core.methods.false_edges import false_pairs
 from gpovae_core.methods.fitted import NetworkFit
 from gpovae_core.methods.own_change import KNOCK_OUT, OwnChange, own_change
-from gpovae_core.model.hops import hop_series, influence
+from gpovae_core.model.hops import hop_series, influence_over_hops
 
 BOOTSTRAP_ERROR = float(np.sqrt(2))
 
@@ -48,7 +48,7 @@ def explain(
         log_odds=edges.log_odds,
         strength=edges.strength,
         strength_sd=edges.deviation,
-        influence=influence(
+        influence=influence_over_hops(
             edges.probabilities * edges.strength, hop_series("signed", n, settings.loss.hops)
         ),
         evidence=_whole(n, observed, belief.probability, known),

@@ -23,7 +23,7 @@ from gpovae_core.methods.false_edges import NULL_THRESHOLDS, false_edge_rate, fa
 from gpovae_core.methods.fitted import NetworkFit
 from gpovae_core.methods.network_fit import fit_network
 from gpovae_core.methods.own_change import ASSUMED, KNOCK_DOWN, KNOCK_OUT, READ, TYPICAL, own_change
-from gpovae_core.model.hops import hop_series, influence
+from gpovae_core.model.hops import hop_series, influence_over_hops
 
 SIZE = {
     "genes": 24,
@@ -106,7 +106,7 @@ def test_influence_is_that_of_w_times_s() -> None:
     hops = evidence().loss.hops
     np.testing.assert_allclose(
         fit.influence,
-        influence(weights(fit) * fit.strength, hop_series("signed", len(fit.log_odds), hops)),
+        influence_over_hops(weights(fit) * fit.strength, hop_series("signed", len(fit.log_odds), hops)),
         atol=1e-12,
     )
     np.testing.assert_allclose(fit.expected_change(), np.diag(fit.own_change) @ fit.influence)
