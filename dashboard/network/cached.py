@@ -20,7 +20,7 @@ from gpovae_core.runs.folder import RunFolder
 
 if TYPE_CHECKING:  # scipy.stats, a second: not before the first page stands
     from gpovae_core.effects.pairs import PairStatistics
-    from gpovae_core.network.evidence import HeldOutCells
+    from gpovae_core.network.inspection import HeldOutCells
 
 PAIRS_AT_ONCE = 10_000_000
 """Held-out cells times genes that are tested without being asked to: some ten seconds."""
@@ -71,7 +71,7 @@ def held_out(run: RunFolder) -> HeldOutCells | None:
     """Expression of the panel in the held-out cells; None where the run holds no cells."""
     if not run.has("cells.h5ad"):
         return None
-    from gpovae_core.network.evidence import HeldOutCells
+    from gpovae_core.network.inspection import HeldOutCells
 
     return HeldOutCells.of(contents.cells(run))
 

@@ -12,8 +12,8 @@ from dashboard.network.references import all_references
 from dashboard.shared import networks, state
 from dashboard.shared.figures import chart
 from dashboard.shared.words import percent, plain
-from gpovae_core.network.evidence import EdgeEvidence, Measured, edge_evidence
 from gpovae_core.network.grn import GeneNetwork
+from gpovae_core.network.inspection import EdgeInspection, Measured, inspect_edge
 from gpovae_core.network.references import Known, networks_folder
 from gpovae_core.plots import network as figures
 from gpovae_core.runs.folder import RunFolder
@@ -30,7 +30,7 @@ def chosen_edge(network: GeneNetwork) -> tuple[str, str] | None:
 def show(run: RunFolder, source: str, target: str) -> None:
     network = networks.network(run)
     known = all_references(network.simulated)
-    found = edge_evidence(
+    found = inspect_edge(
         network,
         source,
         target,
@@ -75,7 +75,7 @@ def forget_edge() -> None:
     state.put(**{state.EDGE_SOURCE: None, state.EDGE_TARGET: None})
 
 
-def _standing(found: EdgeEvidence) -> str:
+def _standing(found: EdgeInspection) -> str:
     kind = "a perturbed source" if found.perturbed else "a source never perturbed, or held out"
     words = [f"W = **{found.weight:.3f}**, rank {found.rank:,} of {found.of:,} pairs with {kind}"]
     sign = {1: "activates", -1: "represses"}.get(found.sign, "sign not known")
@@ -87,7 +87,7 @@ def _standing(found: EdgeEvidence) -> str:
     return "; ".join(words) + "."
 
 
-def _effect_in_words(found: EdgeEvidence, measured: Measured) -> str:
+def _effect_in_words(found: EdgeInspection, measured: Measured) -> str:
     if found.source == found.target:
         start = f"With {plain(found.source)} knocked down, its own expression is"
     else:
@@ -124,7 +124,7 @@ def _offer_pairs(run: RunFolder, measured: Measured) -> None:
         )
 
 
-def _direct_or_not(found: EdgeEvidence) -> None:
+def _direct_or_not(found: EdgeInspection) -> None:
     st.markdown("**Direct, or through other genes?**")
     if found.trace is None:
         st.caption("An edge from a gene to itself.")
@@ -153,7 +153,7 @@ def _direct_or_not(found: EdgeEvidence) -> None:
     )
 
 
-def _open_detours_in_words(found: EdgeEvidence, genes: tuple[str, ...]) -> str:
+def _open_detours_in_words(found: EdgeInspection, genes: tuple[str, ...]) -> str:
     source, target = plain(found.source), plain(found.target)
     if not genes:
         return (

@@ -15,7 +15,7 @@ from dashboard.shared.answers import BADGES, MEANING
 from dashboard.shared.figures import chart_with_words, download_table
 from dashboard.shared.words import number, plain
 from gpovae_core.plots import response
-from gpovae_core.questions.whatif import Question
+from gpovae_core.questions.reach import Question
 
 
 def show(scene: Scene) -> None:

@@ -57,7 +57,7 @@ def measure(run: RunFolder) -> None:
         bar.progress(min(1.0, share), text=plain(words))
 
     with shell.errors_in_words(), run.working():
-        measure_unseen(run.path, run.settings(), report=tell)
+        measure_unseen(run.path, run.settings(), progress=tell)
         st.rerun()
 
 

@@ -47,7 +47,7 @@ def carried(run: RunFolder, one: Answered, gene: str, target: str) -> None:
     if signed:
         change = (
             reach.doses(one.scenario.asked)[gene]
-            * reach.change[reach.panel.position(gene)]
+            * reach.own.change[reach.panel.position(gene)]
             * trace.influence
             / np.log(2)
         )
@@ -92,7 +92,8 @@ def open_path(gene: str, target: str) -> None:
 
 def movers(run: RunFolder, gene: str) -> None:
     """What the network's answer for a gene without training cells rests on."""
-    screen, weights = questions.network_only(run)
+    found = questions.network_alone(run)
+    screen, weights = found.screen, found.weights
     table = screen.moved_by(gene)
     if not screen.panel.is_measured[screen.panel.position(gene)]:
         st.markdown(

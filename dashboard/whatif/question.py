@@ -10,7 +10,8 @@ from dashboard.shared import questions, shell
 from dashboard.shared.words import plain
 from dashboard.whatif import scenarios
 from gpovae_core.errors import GpoVaeError
-from gpovae_core.questions.whatif import LARGEST_LOSS, MOST_GENES, Question, question
+from gpovae_core.methods.own_change import KNOCK_OUT, READ
+from gpovae_core.questions.reach import LARGEST_LOSS, MOST_GENES, Question, question
 from gpovae_core.runs.folder import RunFolder
 
 REFUSED = "whatif_refused"
@@ -37,16 +38,17 @@ def strengths(run: RunFolder, genes: list[str]) -> dict[str, float | None]:
         return dict.fromkeys(known.values())
     loss: dict[str, float | None] = {}
     for place, (column, gene) in enumerate(zip(st.columns(MOST_GENES), known.values(), strict=False)):
-        reached = 100 * reach.reached(gene)
+        in_the_screen = reach.strength(gene, None)
+        reached = 100 * in_the_screen.lost
         percent = column.slider(
-            f"{plain(gene)}: {'function' if reach.knock_out else 'mRNA'} lost (%)",
+            f"{plain(gene)}: {'function' if in_the_screen.kind == KNOCK_OUT else 'mRNA'} lost (%)",
             1,
             round(100 * LARGEST_LOSS),
             round(min(99, max(1, reached))),
             key=f"whatif_loss_{place}_{gene}",
         )
-        assumed = reach.assumed[reach.panel.position(gene)]
-        column.caption(f"The screen {'is taken to have removed' if assumed else 'removed'} {reached:.0f} %.")
+        removed = "removed" if in_the_screen.source == READ else "is taken to have removed"
+        column.caption(f"The screen {removed} {reached:.0f} %.")
         loss[gene] = None if percent == round(reached) else percent / 100
     st.caption(
         "How strength enters: the model has seen one strength per gene, the screen's. Another one scales "

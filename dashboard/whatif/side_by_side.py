@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import TYPE_CHECKING
 
 import pandas as pd
 import streamlit as st
 
-from dashboard.shared import questions
 from dashboard.shared.answers import BADGES, MEANING
 from dashboard.shared.figures import chart, download_table
 from dashboard.shared.words import plain
 from dashboard.whatif import scenarios
 from dashboard.whatif.scene import Answered
+from gpovae_core.methods.own_change import ASSUMED, KNOCK_OUT, READ, TYPICAL
 from gpovae_core.plots import whatif as figures
+from gpovae_core.questions.reach import GIVEN
 from gpovae_core.runs.folder import RunFolder
+
+if TYPE_CHECKING:
+    from gpovae_core.questions.whatif import Answer
 
 
 def show(run: RunFolder, found: dict[str, Answered]) -> None:
     for column, (name, one) in zip(st.columns(len(found)), found.items(), strict=True):
         with column, st.container(border=True):
             st.markdown(f"**{plain(name)}**  \n{BADGES[one.answer.basis]}")
-            st.caption(f"{strength_words(run, one)} {MEANING[one.answer.basis]}")
+            st.caption(f"{strength_words(one.answer)} {MEANING[one.answer.basis]}")
             st.button(
                 "Remove",
                 key=f"whatif_remove_{name}",
@@ -34,20 +39,21 @@ def show(run: RunFolder, found: dict[str, Answered]) -> None:
     download_table(table, "Download all predicted effects (CSV)", f"{run.name}_whatif.csv", "whatif_all")
 
 
-def strength_words(run: RunFolder, one: Answered) -> str:
+HOW_KNOWN = {
+    READ: ", as in the screen",
+    TYPICAL: ", as is typical of this screen",
+    ASSUMED: ", as is assumed of this screen",
+    GIVEN: "",
+}
+
+
+def strength_words(answer: Answer) -> str:
     """'STAT1 loses 78 % of its mRNA, as in the screen.'"""
-    reach = questions.reach(run)
     parts = []
-    for gene, loss in one.scenario.asked.loss.items():
-        lost = reach.reached(gene) if loss is None else loss
-        how = (
-            "as is typical of this screen"
-            if not reach.trained[reach.panel.position(gene)]
-            else "as in the screen"
-        )
-        what = "function (a knock-out)" if reach.knock_out else "mRNA"
+    for gene, strength in answer.strengths.items():
+        what = "function (a knock-out)" if strength.kind == KNOCK_OUT else "mRNA"
         parts.append(
-            f"{plain(gene)} loses {100 * lost:.0f} % of its {what}{f', {how}' if loss is None else ''}"
+            f"{plain(gene)} loses {100 * strength.lost:.0f} % of its {what}{HOW_KNOWN[strength.source]}"
         )
     return "; ".join(parts) + "."
 

@@ -4,7 +4,7 @@ best.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from scipy import sparse
 from gpovae_core import keys
 from gpovae_core.config import EvaluationSettings
 from gpovae_core.data.expression import log_expression
+from gpovae_core.data.progress import Progress, tell
 from gpovae_core.data.schema import PreparedCells
 from gpovae_core.effects.averages import EffectTable, average_effects
 from gpovae_core.effects.pairs import PairStatistics, pair_statistics
@@ -45,7 +46,7 @@ from gpovae_core.evaluation.summary import summary
 from gpovae_core.methods.expected import common_lift, predicted_by_network
 from gpovae_core.methods.false_edges import false_edge_rate, false_edges
 from gpovae_core.methods.fitted import NetworkFit
-from gpovae_core.model.hops import hop_series, influence
+from gpovae_core.model.hops import hop_series, influence_over_hops
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -85,7 +86,7 @@ def evaluate(
     references: Sequence[KnownEdges] = (),
     truth: pd.DataFrame | None = None,
     hops: int = max(HOPS),
-    progress: Callable[[str, float], None] = lambda stage, share: None,
+    progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Scores of predicted effects and of W: {"response": {"test", "all"}, "calibration", "linear", "network",
     "summary", "notes"}.
@@ -110,7 +111,7 @@ def evaluate(
             "Held out as a whole, with all their cells, and in no score of seen perturbations: "
             f"{_listed(prepared.unseen)}."
         )
-    progress("mean effects and baselines", 0.0)
+    tell(progress, "mean effects and baselines", 0.0)
     expression = log_expression(prepared.counts, prepared.library_size)
     train_table, validation_table = (
         average_effects(prepared, (split,), seen.perturbations) for split in (keys.TRAIN, keys.VALIDATION)
@@ -126,7 +127,7 @@ def evaluate(
         "linear": linear.prediction,
     }
     _note_predictions(predictions, notes)
-    progress("predicted effects and their ceilings", 0.2)
+    tell(progress, "predicted effects and their ceilings", 0.2)
     response = _response_section(
         seen,
         log_expression(seen.counts, seen.library_size) if prepared.unseen else expression,
@@ -172,7 +173,7 @@ def _network_section(
     cut: float,
     settings: EvaluationSettings,
     notes: list[str],
-    progress: Callable[[str, float], None],
+    progress: Progress | None,
     *,
     fit: NetworkFit | None,
     predicted: pd.DataFrame,
@@ -183,10 +184,10 @@ def _network_section(
     """Scores of W at the threshold `cut`, of rankings at equal numbers of edges, by path length, and against
     known and true networks.
     """
-    progress("testing pairs of genes", 0.5)
+    tell(progress, "testing pairs of genes", 0.5)
     pairs = held_out_pairs(prepared, expression)
     rankings = training_rankings(prepared, expression, training, pairs.sources, pairs.targets)
-    progress("the network", 0.8)
+    tell(progress, "the network", 0.8)
     network = _network(prepared, pairs, training, weights > cut, cut, settings, notes, rankings)
     influences = _influences(prepared, pairs, weights, fit, max(hops, *HOPS))
     place = _places(prepared, pairs)
@@ -222,7 +223,7 @@ def _network_section(
         pairs, weights > cut, influences[: len(HOPS)], ceilings, place, settings.significance
     )
     judged = {**own, **{name: rankings[name] for name in BASELINES}}
-    progress("known networks", 0.9)
+    tell(progress, "known networks", 0.9)
     network["references"] = [
         reference_scores(known, pairs.sources, pairs.targets, judged, seed=settings.seed)
         for known in references
@@ -555,9 +556,9 @@ def _influences(
     scale = np.ones(len(rows)) if fit is None else np.abs(fit.own_change[rows])
     return [
         scale[:, None]
-        * np.abs(influence(matrix, hop_series("paper" if fit is None else "signed", n, k), matrix[rows]))[
-            :, columns
-        ]
+        * np.abs(
+            influence_over_hops(matrix, hop_series("paper" if fit is None else "signed", n, k), matrix[rows])
+        )[:, columns]
         for k in range(1, most + 1)
     ]
 

@@ -14,7 +14,7 @@ from streamlit.testing.v1 import AppTest
 from dashboard.whatif import scenarios
 from gpovae_core.errors import QueryError
 from gpovae_core.network import paths
-from gpovae_core.questions.whatif import Question
+from gpovae_core.questions.reach import Question
 from gpovae_core.runs.folder import RunFolder
 from gpovae_core.workflow import measure_unseen, start_run
 from tests.app_words import Opener, words

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gpovae_core.model.hops import hop_series, influence
+from gpovae_core.model.hops import hop_series, influence_over_hops
 from gpovae_core.model.losses import NATS, LossTerm
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def misfit(matrix: Tensor, batch: Batch, measured: Tensor, settings: LossSetting
     """
     series = hop_series(settings.influence, matrix.shape[0], settings.hops)
     rows = batch.dosage.index_select(1, batch.rows) @ matrix.index_select(0, batch.rows)
-    reached = influence(matrix, series, rows).index_select(1, measured)
+    reached = influence_over_hops(matrix, series, rows).index_select(1, measured)
     offset = settings.effect_offset if settings.influence == "released" else 0.0
     return (reached[batch.group] - (batch.effects - offset)).abs().mean()
 

@@ -18,7 +18,7 @@ from gpovae_core.data.simulate import SimulationSettings, simulate
 from gpovae_core.effects.contrasts import Contrasts
 from gpovae_core.effects.shrinkage import SLAB
 from gpovae_core.errors import QueryError
-from gpovae_core.questions.unseen import (
+from gpovae_core.questions.network_alone import (
     PARTS,
     Screen,
     _non_negative,
@@ -143,7 +143,7 @@ def chains() -> PreparedCells:
 def test_weights_and_prediction_on_cells() -> None:
     made = Screen.of(chains(), SETTINGS)
     shares: list[float] = []
-    weights = fit_weights(made, progress=shares.append)
+    weights = fit_weights(made, progress=lambda _, share: shares.append(share))
     assert shares[-1] == 1.0
     assert weights.left_out == len(made.own) == 40
     assert weights.weights[0] == 1.0

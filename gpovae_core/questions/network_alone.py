@@ -19,7 +19,6 @@ over perturbations again.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -29,13 +28,14 @@ from scipy.optimize import nnls
 
 from gpovae_core import keys
 from gpovae_core.config import Settings
+from gpovae_core.data.progress import Progress, tell
 from gpovae_core.data.schema import Panel, PreparedCells
 from gpovae_core.effects.averages import average_effects
 from gpovae_core.effects.contrasts import Contrasts, contrasts
 from gpovae_core.effects.shrinkage import SLAB, fit_evidence
 from gpovae_core.errors import QueryError
 from gpovae_core.methods.expected import control_sensitivity
-from gpovae_core.methods.network_fit import own_change
+from gpovae_core.methods.own_change import own_change
 
 PARTS = ("mean", "mediated", "onward", "movers")
 
@@ -97,7 +97,7 @@ class Screen:
         rule = fit_evidence(observed.effect, observed.error, observed.counted, network.least_effect)
         belief = rule.judge(observed.effect, observed.error)
         counted = observed.counted
-        own, _ = own_change(observed, network.perturbation, network.complete_loss)
+        own = own_change(observed, network.perturbation, network.complete_loss).change
         names = tuple(prepared.panel.genes[i] for i in observed.sources)
         effects = average_effects(prepared, (keys.TRAIN,), names).mean.to_numpy().copy()
         place = prepared.cells.var_names.get_indexer(list(names))
@@ -233,9 +233,7 @@ class PartWeights:
         return dict(zip(PARTS, self.weights.tolist(), strict=True))
 
 
-def fit_weights(
-    screen: Screen, seed: int = 0, progress: Callable[[float], None] | None = None
-) -> PartWeights:
+def fit_weights(screen: Screen, seed: int = 0, progress: Progress | None = None) -> PartWeights:
     """Weights of the parts by leaving out one training perturbation after the other (MOST_LEFT_OUT of them at
     most).
     """
@@ -245,8 +243,7 @@ def fit_weights(
     for done, row in enumerate(left_out):
         parts.append(screen.parts(int(screen.observed.sources[row])))
         truth.append(screen.effects[row])
-        if progress:
-            progress((done + 1) / len(left_out))
+        tell(progress, "weighing the parts", (done + 1) / len(left_out))
     made, known = np.stack(parts), np.stack(truth)
     known_pairs = np.isfinite(known)
     network = np.where(known_pairs[:, None], made[:, 1:], 0.0)
@@ -258,6 +255,24 @@ def fit_weights(
     return PartWeights(
         np.array([1.0, *weights]), np.sqrt((residual**2).sum(axis=0) / count), kept, len(left_out)
     )
+
+
+@dataclass(frozen=True)
+class NetworkAlone:
+    """What the training perturbations of a screen say of genes that none of them perturbs."""
+
+    screen: Screen
+    weights: PartWeights
+
+    @classmethod
+    def of(cls, prepared: PreparedCells, settings: Settings) -> NetworkAlone:
+        """Learned from the training cells. Raises QueryError with fewer than three perturbations."""
+        screen = Screen.of(prepared, settings)
+        return cls(screen, fit_weights(screen))
+
+    def effect(self, gene: str) -> np.ndarray:
+        """(G,) of a typical perturbation of `gene`, see `predict_unseen`."""
+        return predict_unseen(self.screen, self.weights, gene)
 
 
 def predict_unseen(screen: Screen, weights: PartWeights, gene: str) -> np.ndarray:

@@ -13,8 +13,8 @@ from gpovae_core.data.expression import log_expression
 from gpovae_core.data.schema import PreparedCells
 from gpovae_core.errors import QueryError
 from gpovae_core.evaluation.report import held_out_pairs
-from gpovae_core.network.evidence import HeldOutCells, edge_evidence, welch_interval
 from gpovae_core.network.grn import GeneNetwork
+from gpovae_core.network.inspection import HeldOutCells, inspect_edge, welch_interval
 from gpovae_core.network.references import read_reference
 from tests.fake_run import make_fake_run
 
@@ -34,7 +34,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[GeneNetwork, Prepared
 def test_the_numbers_are_those_of_scipy(run: tuple[GeneNetwork, PreparedCells]) -> None:
     network, cells = run
     pairs = held_out_pairs(cells)
-    found = edge_evidence(network, "PERT0001", "PERT0003", HeldOutCells.of(cells), pairs).measured
+    found = inspect_edge(network, "PERT0001", "PERT0003", HeldOutCells.of(cells), pairs).measured
     values = (
         log_expression(cells.counts, cells.library_size)[:, [cells.cells.var_names.get_loc("PERT0003")]]
         .toarray()
@@ -57,7 +57,7 @@ def test_the_numbers_are_those_of_scipy(run: tuple[GeneNetwork, PreparedCells]) 
     i, j = pairs.sources.index("PERT0001"), pairs.targets.index("PERT0003")
     assert found.adjusted == pairs.adjusted[i, j]
     assert (found.p, found.wasserstein) == pytest.approx((pairs.p[i, j], pairs.wasserstein[i, j]))
-    assert edge_evidence(network, "PERT0001", ("PERT0003"), HeldOutCells.of(cells)).measured.adjusted is None  # type: ignore[union-attr]
+    assert inspect_edge(network, "PERT0001", ("PERT0003"), HeldOutCells.of(cells)).measured.adjusted is None  # type: ignore[union-attr]
 
 
 def test_a_gene_held_out_as_a_whole_has_no_direct_evidence(tmp_path: Path) -> None:
@@ -69,11 +69,11 @@ def test_a_gene_held_out_as_a_whole_has_no_direct_evidence(tmp_path: Path) -> No
         settings.model_copy(update={"data": settings.data.model_copy(update={"unseen": ("PERT0001",)})})
     )
     network, cells = GeneNetwork.from_run(folder), HeldOutCells.of(folder.cells())
-    found = edge_evidence(network, "PERT0001", "PERT0003", cells)
+    found = inspect_edge(network, "PERT0001", "PERT0003", cells)
     assert (found.perturbed, found.measured) == (False, None)
     assert found.why_not.startswith("No direct evidence: PERT0001 was held out with all its cells")
     assert found.of == (4 + 1) * (len(network) - 1)
-    assert edge_evidence(network, "PERT0002", "PERT0003", cells).perturbed
+    assert inspect_edge(network, "PERT0002", "PERT0003", cells).perturbed
 
 
 def test_rank_counts_the_stronger_edges_out_of_genes_of_the_same_kind(
@@ -86,14 +86,14 @@ def test_rank_counts_the_stronger_edges_out_of_genes_of_the_same_kind(
         part = table[kind == perturbed].reset_index(drop=True)
         for place in (0, 5, len(part) - 1):
             row = part.iloc[place]
-            found = edge_evidence(network, row["source"], row["target"])
+            found = inspect_edge(network, row["source"], row["target"])
             assert found.rank == (part["weight"] > row["weight"]).sum() + 1
             assert found.of == sources * (len(network) - 1)
             assert found.weight == row["weight"]
 
 
 def test_what_was_never_perturbed_has_no_direct_evidence(run: tuple[GeneNetwork, PreparedCells]) -> None:
-    found = edge_evidence(run[0], "EXT0001", "PERT0000", HeldOutCells.of(run[1]))
+    found = inspect_edge(run[0], "EXT0001", "PERT0000", HeldOutCells.of(run[1]))
     assert not found.perturbed
     assert found.measured is None
     assert found.why_not.startswith("No direct evidence: EXT0001 was never perturbed")
@@ -103,10 +103,8 @@ def test_other_reasons_are_named(run: tuple[GeneNetwork, PreparedCells]) -> None
     network, cells = run
     unmeasured = network.panel.genes[-1]
     assert not network.panel.is_measured[-1]
-    assert (
-        "was not measured" in edge_evidence(network, "PERT0000", unmeasured, HeldOutCells.of(cells)).why_not
-    )
-    assert "holds no cells" in edge_evidence(network, "PERT0000", "PERT0001").why_not
+    assert "was not measured" in inspect_edge(network, "PERT0000", unmeasured, HeldOutCells.of(cells)).why_not
+    assert "holds no cells" in inspect_edge(network, "PERT0000", "PERT0001").why_not
     held_out = cells.where(splits=keys.HELD_OUT)
 
     def without(label: str) -> HeldOutCells:
@@ -118,9 +116,9 @@ def test_other_reasons_are_named(run: tuple[GeneNetwork, PreparedCells]) -> None
 
     assert (
         "No held-out cell has PERT0002"
-        in edge_evidence(network, "PERT0002", "PERT0001", without("PERT0002")).why_not
+        in inspect_edge(network, "PERT0002", "PERT0001", without("PERT0002")).why_not
     )
-    assert "No control cell" in edge_evidence(network, "PERT0002", "PERT0001", without(keys.CONTROL)).why_not
+    assert "No control cell" in inspect_edge(network, "PERT0002", "PERT0001", without(keys.CONTROL)).why_not
 
 
 def chain(direct: float) -> GeneNetwork:
@@ -136,7 +134,7 @@ def chain(direct: float) -> GeneNetwork:
 
 @pytest.mark.parametrize(("direct", "explained"), [(0.95, False), (0.5, True), (0.81, True)])
 def test_a_path_explains_an_edge_that_it_is_as_probable_as(direct: float, explained: bool) -> None:
-    found = edge_evidence(chain(direct), "A", "C")
+    found = inspect_edge(chain(direct), "A", "C")
     assert found.explained_by_path is explained
     assert found.detour is not None
     assert found.detour.genes == ("A", "B", "C")
@@ -144,7 +142,7 @@ def test_a_path_explains_an_edge_that_it_is_as_probable_as(direct: float, explai
 
 
 def test_no_way_around() -> None:
-    found = edge_evidence(chain(0.5), "A", "B")
+    found = inspect_edge(chain(0.5), "A", "B")
     assert found.detour is None
     assert not found.explained_by_path
 
@@ -152,7 +150,7 @@ def test_no_way_around() -> None:
 def test_references_are_asked(run: tuple[GeneNetwork, PreparedCells]) -> None:
     reference = read_reference(b"source,target,sign\npert0000,pert0001,-1\n", "mine.csv")
     there, back = (
-        edge_evidence(run[0], *ends, references=[reference]).known[0]
+        inspect_edge(run[0], *ends, references=[reference]).known[0]
         for ends in (("PERT0000", "PERT0001"), ("PERT0001", "PERT0000"))
     )
     assert (there.reference, there.found, there.sign) == ("mine", True, -1)
@@ -160,7 +158,7 @@ def test_references_are_asked(run: tuple[GeneNetwork, PreparedCells]) -> None:
 
 
 def test_a_self_loop_has_no_path(run: tuple[GeneNetwork, PreparedCells]) -> None:
-    found = edge_evidence(run[0], "PERT0000", "PERT0000", HeldOutCells.of(run[1]))
+    found = inspect_edge(run[0], "PERT0000", "PERT0000", HeldOutCells.of(run[1]))
     assert found.trace is None
     assert found.measured is not None
     assert found.measured.adjusted is None
@@ -173,7 +171,7 @@ def test_strength_and_stored_influence_are_shown(run: tuple[GeneNetwork, Prepare
         net.panel, net.weights, net.signs, net.effects, strength=strength, influence_matrix=strength * 2
     )
     i, j = net.panel.index["A"], net.panel.index["C"]
-    found = edge_evidence(whole, "A", "C")
+    found = inspect_edge(whole, "A", "C")
     assert (found.strength, found.influence) == (strength[i, j], 2 * strength[i, j])
 
 
@@ -192,8 +190,8 @@ def test_an_edge_against_the_paths_is_called_so(along: float, direct: float, aga
     whole = GeneNetwork(
         net.panel, net.weights, net.signs, net.effects, strength=strength, influence_matrix=total
     )
-    assert edge_evidence(whole, "A", "C").against_paths is against
-    assert not edge_evidence(net, "A", "C").against_paths  # without strengths nothing has a sign
+    assert inspect_edge(whole, "A", "C").against_paths is against
+    assert not inspect_edge(net, "A", "C").against_paths  # without strengths nothing has a sign
 
 
 def test_intervals_of_few_cells() -> None:
@@ -203,7 +201,7 @@ def test_intervals_of_few_cells() -> None:
 
 def test_unknown_genes_are_refused(run: tuple[GeneNetwork, PreparedCells]) -> None:
     with pytest.raises(QueryError, match="not in the panel"):
-        edge_evidence(run[0], "NOPE", "PERT0001")
+        inspect_edge(run[0], "NOPE", "PERT0001")
 
 
 def test_the_project_has_real_cells_to_show(tmp_path: Path) -> None:
@@ -214,7 +212,7 @@ def test_the_project_has_real_cells_to_show(tmp_path: Path) -> None:
     demo = RunFolder.open(PROJECT / "assets" / "demo" / "run")
     network = GeneNetwork.from_run(demo)
     strongest = network.edges(0.5).iloc[0]
-    found = edge_evidence(
+    found = inspect_edge(
         network,
         strongest["source"],
         strongest["target"],

@@ -77,7 +77,7 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class EdgeEvidence:
+class EdgeInspection:
     """Everything known of one edge.
 
     weight: W; rank: its place, 1 = strongest, ties share the best, among the `of` pairs of different genes
@@ -122,7 +122,7 @@ class EdgeEvidence:
         return direct * (self.influence - direct) < 0 and abs(self.influence) < abs(direct) / 2
 
 
-def edge_evidence(
+def inspect_edge(
     network: GeneNetwork,
     source: str,
     target: str,
@@ -130,9 +130,9 @@ def edge_evidence(
     pairs: PairStatistics | None = None,
     references: Sequence[ReferenceNetwork] = (),
     hops: int = 5,
-) -> EdgeEvidence:
-    """Evidence for source -> target. cells, pairs: of the run, where it has them; hops: longest path looked
-    at.
+) -> EdgeInspection:
+    """What is known of source -> target. cells, pairs: of the run, where it has them; hops: longest path
+    looked at.
 
     Raises QueryError for genes that are not in the panel.
     """
@@ -144,7 +144,7 @@ def edge_evidence(
         measured, why_not = _measured(cells, source, target, pairs)
     trace = trace_paths(network, source, target, hops, PATHS_LOOKED_AT) if i != j else None
     rank, of = _rank(network, i, j)
-    return EdgeEvidence(
+    return EdgeInspection(
         source=source,
         target=target,
         weight=float(network.weights[i, j]),
