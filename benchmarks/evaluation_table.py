@@ -45,7 +45,7 @@ def scored(run: RunFolder, references: list[KnownEdges]) -> dict[str, Any]:
         fit=NetworkFit.from_arrays(arrays) if arrays else None,
         references=references if data in REAL else (),
         truth=truth,
-        hops=settings.loss.hops,
+        hops=settings.loss.shown_hops,
     )
 
 

@@ -197,7 +197,7 @@ def score_run(
         fit=stage,
         references=known,
         truth=true,
-        hops=settings.loss.hops,
+        hops=settings.loss.shown_hops,
         progress=lambda what, share: _tell(report, f"scoring: {what}", share),
     )
     scores["notes"] += faults
