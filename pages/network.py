@@ -9,9 +9,9 @@ from dashboard.network.component import Answers, graph_in_browser, network_pictu
 from dashboard.network.drawing import Sight, false_edge_rate, message, on_step
 from dashboard.network.inspector import chosen_edge, inspector
 from dashboard.shared import loaders, shell, state
-from dashboard.shared.run_summary import null_in_words
 from gpovae_core.network.grn import GeneNetwork
 from gpovae_core.network.paths import PathTrace
+from gpovae_core.reporting.sentences import null_in_words
 from gpovae_core.runs.folder import RunFolder
 
 VIEWS = {state.WHOLE: "Whole network", state.EGO: "Around the gene", state.COMMUNITIES: "Communities"}
@@ -170,7 +170,8 @@ def trace(run: RunFolder, threshold: float) -> PathTrace | None:
 
 def trust(scene: tabs.Scene) -> None:
     """What the edges rest on, before anybody reads them as confidence."""
-    words = null_in_words(loaders.evaluation(scene.run))
+    scores = loaders.evaluation(scene.run)
+    words = None if scores is None else null_in_words(scores)
     if words:
         st.caption(words)
     counted = scene.shown.count_open(scene.threshold)

@@ -13,13 +13,15 @@ import pandas as pd
 import streamlit as st
 
 from dashboard.shared import loaders, state
-from dashboard.shared.answers import BADGES, MEANING, held_out_table
+from dashboard.shared.answers import BADGES, MEANING
 from dashboard.shared.figures import download_table, show
-from dashboard.shared.run_summary import command, pick
+from dashboard.shared.run_summary import command
 from dashboard.shared.words import number, percent, plain
 from gpovae_core import keys
+from gpovae_core.evaluation.scores import Evaluation
 from gpovae_core.plots import response
 from gpovae_core.questions.whatif import Question
+from gpovae_core.reporting.tables import held_out_table, perturbation_table
 from gpovae_core.runs.folder import RunFolder
 
 if TYPE_CHECKING:
@@ -185,7 +187,8 @@ def predicted(scene: Scene) -> None:
         return
     summary = per_perturbation(scene)
     ceilings = dict(zip(summary["Perturbation"], summary["Ceiling"].astype(float), strict=True))
-    unseen = held_out_table(pick(loaders.evaluation(scene.run), "unseen") or {})
+    apart = scores_of(scene).unseen
+    unseen = held_out_table(apart and apart.per_perturbation)
     ceilings |= dict(zip(unseen["Perturbation"], unseen["Ceiling"].astype(float), strict=True))
     for name, table in tables.items():
         st.subheader(plain(name))
@@ -484,22 +487,16 @@ def path_words(table: pd.DataFrame, genes: tuple[str, ...]) -> str:
 # All perturbations ------------------------------------------------------------------------------------------
 
 
+def scores_of(scene: Scene) -> Evaluation:
+    """The scores of the run, with nothing in them where it was not evaluated."""
+    return loaders.evaluation(scene.run) or Evaluation()
+
+
 def per_perturbation(scene: Scene) -> pd.DataFrame:
     """Table of all perturbations from the evaluation: Perturbation, Cells, rho of model and training mean,
     Ceiling, Of the ceiling.
     """
-    rows = pick(loaders.evaluation(scene.run), "response", scene.reference, "per_perturbation") or []
-    table = pd.DataFrame(
-        {
-            "Perturbation": [str(row.get("perturbation")) for row in rows],
-            "Cells": pd.to_numeric(pd.Series([row.get("cells") for row in rows], dtype=object)),
-            "rho, model": pd.to_numeric(pd.Series([pick(row, "rho", "model") for row in rows], dtype=object)),
-            "rho, training mean": pd.to_numeric(
-                pd.Series([pick(row, "rho", "train_mean") for row in rows], dtype=object)
-            ),
-            "Ceiling": pd.to_numeric(pd.Series([row.get("ceiling") for row in rows], dtype=object)),
-        }
-    )
+    table = perturbation_table(scores_of(scene), scene.reference)
     ceiling = table["Ceiling"].astype(float)
     table["Of the ceiling"] = (table["rho, model"].astype(float) / ceiling.where(ceiling > 0)).astype(float)
     return table
@@ -562,12 +559,12 @@ def held_out_scores(scene: Scene) -> None:
         f"{BADGES['held out']} No cell of these trained the model; they are in no other score, table or "
         "heat map of this tab."
     )
-    report = pick(loaders.evaluation(scene.run), "unseen") or {}
-    if not report.get("per_perturbation"):
-        why = report.get("reason") or "Evaluate this run again to have them scored."
+    report = scores_of(scene).unseen
+    if report is None or not report.per_perturbation:
+        why = (report and report.reason) or "Evaluate this run again to have them scored."
         st.caption(plain(f"Held out: {', '.join(scene.held_out)}. {why}"))
         return
-    st.dataframe(held_out_table(report), hide_index=True, key="held_out_perturbations")
+    st.dataframe(held_out_table(report.per_perturbation), hide_index=True, key="held_out_perturbations")
     st.caption(
         "rho over genes without the perturbed one, against all cells of the perturbation and controls that "
         "did not train. Answer: what is shown as predicted here and on What if. Untrained row: what the "

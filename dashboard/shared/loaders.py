@@ -16,11 +16,14 @@ import streamlit as st
 from gpovae_core import keys
 from gpovae_core.data.schema import PreparationReport, PreparedCells
 from gpovae_core.errors import RunError
+from gpovae_core.evaluation.scores import Evaluation, UnseenProtocol
+from gpovae_core.evaluation.stored import read_evaluation, read_unseen
 from gpovae_core.network.communities import communities
 from gpovae_core.network.curves import ThresholdCurves, threshold_curves
 from gpovae_core.network.grn import GeneNetwork
 from gpovae_core.network.paths import PathTrace, trace_paths
 from gpovae_core.network.references import ReferenceNetwork, networks_folder, read_references
+from gpovae_core.reporting.tables import false_edge_table
 from gpovae_core.runs.folder import RunFolder, find_runs
 
 if TYPE_CHECKING:  # with torch, which the other pages do not need
@@ -124,13 +127,13 @@ def metrics(run: RunFolder) -> pd.DataFrame:
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def _evaluation(path: str, stamped: Stamp) -> dict[str, Any]:
-    return RunFolder(Path(path)).evaluation()
+def _evaluation(path: str, stamped: Stamp) -> Evaluation | None:
+    return read_evaluation(RunFolder(Path(path)))
 
 
-def evaluation(run: RunFolder) -> dict[str, Any]:
-    """evaluation.json, or an empty dict where the run was not evaluated yet."""
-    return _evaluation(str(run.path), stamp(run, "evaluation.json")) if run.has("evaluation.json") else {}
+def evaluation(run: RunFolder) -> Evaluation | None:
+    """The scores of a run; None where it was not evaluated yet."""
+    return _evaluation(str(run.path), stamp(run, "evaluation.json"))
 
 
 @st.cache_data(max_entries=32, show_spinner=False)
@@ -224,7 +227,7 @@ def held_out(run: RunFolder) -> HeldOutCells | None:
     max_entries=4, show_spinner="Testing every pair of genes on the held-out cells, once per run …"
 )
 def _pairs(path: str, stamped: Stamp) -> PairStatistics:
-    from gpovae_core.evaluation.report import held_out_pairs
+    from gpovae_core.evaluation.held_out import held_out_pairs
 
     return held_out_pairs(_cells(path, stamped))
 
@@ -254,7 +257,7 @@ def predictor(run: RunFolder) -> EffectPredictor | None:
 @st.cache_data(max_entries=16, show_spinner="Testing every gene …")
 def _changes(path: str, stamped: Stamp, perturbation: str, reference: str) -> pd.DataFrame:
     from gpovae_core.effects.changes import observed_changes
-    from gpovae_core.evaluation.report import REFERENCES
+    from gpovae_core.evaluation.score_effects import REFERENCES
 
     return observed_changes(_cells(path, stamped), perturbation, REFERENCES[reference])
 
@@ -271,7 +274,7 @@ def changes(run: RunFolder, perturbation: str, reference: str) -> pd.DataFrame |
 @st.cache_data(max_entries=8, show_spinner="Testing every gene under every perturbation, once per run …")
 def _changed(path: str, stamped: Stamp, reference: str, significance: float) -> pd.Series:
     from gpovae_core.effects.changes import changed_genes
-    from gpovae_core.evaluation.report import REFERENCES
+    from gpovae_core.evaluation.score_effects import REFERENCES
 
     return changed_genes(_cells(path, stamped), REFERENCES[reference], significance)
 
@@ -288,7 +291,7 @@ def changed(run: RunFolder, reference: str) -> pd.Series | None:
 @st.cache_data(max_entries=32, show_spinner="Looking at the cells …")
 def _groups(path: str, stamped: Stamp, perturbation: str, gene: str, reference: str) -> dict[str, np.ndarray]:
     from gpovae_core.effects.changes import expression_of, log2_expression
-    from gpovae_core.evaluation.report import REFERENCES
+    from gpovae_core.evaluation.score_effects import REFERENCES
 
     run, cells = RunFolder(Path(path)), _cells(path, stamp(RunFolder(Path(path)), "cells.h5ad"))
     names = {"control": keys.CONTROL, f"{perturbation} perturbed": perturbation}
@@ -387,16 +390,9 @@ def false_edges(run: RunFolder) -> pd.DataFrame | None:
     """Estimated false-edge rate per threshold on W (threshold, estimated_false_edge_rate): from the run's
     evaluation, else its null.
     """
-    rows = (evaluation(run).get("network") or {}).get("false_edges") or null(run).get("thresholds")
-    names = ("threshold", "estimated_false_edge_rate")
-    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        return None
-    return pd.DataFrame(
-        {
-            name: pd.to_numeric(pd.Series([row.get(name) for row in rows], dtype=object), errors="coerce")
-            for name in names
-        }
-    )
+    scores = evaluation(run)
+    table = false_edge_table(None if scores is None else scores.network, null(run))
+    return None if table.empty else table
 
 
 @st.cache_resource(max_entries=2, show_spinner="Reading the reference networks …")
@@ -506,12 +502,12 @@ def measured_perturbations(run: RunFolder) -> tuple[str, ...]:
 
 
 @st.cache_data(max_entries=32, show_spinner=False)
-def _unseen(path: str, stamped: Stamp) -> dict[str, Any]:
-    return RunFolder(Path(path)).unseen()
+def _unseen(path: str, stamped: Stamp) -> UnseenProtocol | None:
+    return read_unseen(RunFolder(Path(path)))
 
 
-def unseen(run: RunFolder) -> dict[str, Any]:
-    """How well the network alone predicted held-out perturbations of this run; empty where that was not
+def unseen(run: RunFolder) -> UnseenProtocol | None:
+    """How well the network alone predicted held-out perturbations of this run; None where that was not
     measured.
     """
     return _unseen(str(run.path), stamp(run, "unseen.json"))

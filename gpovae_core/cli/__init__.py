@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -141,6 +141,7 @@ def validate(
     from gpovae_core.config import DataSettings
     from gpovae_core.data.io import read_cells
     from gpovae_core.data.validate import examine
+    from gpovae_core.reporting.sentences import usable_in_words
 
     try:
         examination = examine(
@@ -151,7 +152,7 @@ def validate(
         ok, problems, summary = False, error.problems, {}
     rows = [{"code": p.code, "message": p.message, "hint": p.hint, "severity": p.severity} for p in problems]
     lines = [f"{p.severity.capitalize()} [{p.code}]: {p}" for p in problems]
-    lines += _usable(summary) if ok else []
+    lines += usable_in_words(summary) if ok else []
     lines.append(f"'{file}' can be used." if ok else f"'{file}' cannot be used as it is.")
     _show({"ok": ok, "problems": rows, "summary": summary}, as_json, "\n".join(lines))
     if not ok:
@@ -194,6 +195,8 @@ def train(
 ) -> None:
     """Prepare the cells, train to the early stop, and score the run on held-out cells."""
     from gpovae_core.config import idle_settings, make_settings
+    from gpovae_core.evaluation.stored import read_evaluation
+    from gpovae_core.reporting.sentences import scores_in_words
     from gpovae_core.training.ranks import is_first
     from gpovae_core.workflow import resume_in_turn, resume_run, start_run
 
@@ -226,11 +229,12 @@ def train(
         "epochs": status.epoch,
         "best_epoch": status.best_epoch,
     }
+    scores = read_evaluation(folder)
     _show(
         answer,
         as_json,
         f"Run {folder.path}: {status.state}, {status.message}."
-        + (f"\n{_scores(folder.evaluation())}" if folder.has("evaluation.json") else ""),
+        + ("" if scores is None else f"\n{scores_in_words(scores)}"),
     )
 
 
@@ -322,12 +326,14 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Score a run, or any other edge table against its held-out cells, with baselines and ceilings."""
+    from gpovae_core.reporting.sentences import scores_in_words
     from gpovae_core.runs.folder import RunFolder
     from gpovae_core.workflow import score_run
 
     folder = RunFolder.open(run)
     if edges is not None:
-        from gpovae_core.evaluation.report import evaluate_edges, read_edge_table
+        from gpovae_core.evaluation.edges import read_edge_table
+        from gpovae_core.evaluation.evaluate import evaluate_edges
 
         answer = evaluate_edges(
             folder.cells(), read_edge_table(edges), folder.settings().evaluation, threshold
@@ -335,7 +341,7 @@ def evaluate(
     else:
         with _progress() as report, folder.working():
             answer = score_run(folder, threshold, report, reference, truth)
-    _show(answer, as_json, _scores(answer))
+    _show(answer.to_json(), as_json, scores_in_words(answer))
 
 
 @app.command()
@@ -474,6 +480,7 @@ def unseen(
     perturbations.
     """
     from gpovae_core.config import make_settings
+    from gpovae_core.reporting.sentences import unseen_in_words
     from gpovae_core.runs.folder import RunFolder
     from gpovae_core.workflow import measure_unseen
 
@@ -487,7 +494,7 @@ def unseen(
     )
     with _progress() as report:
         answer = measure_unseen(data, settings, at_once, draws, seed, report)
-    _show(answer, as_json, _unseen_scores(answer))
+    _show(answer.to_json(), as_json, unseen_in_words(answer))
 
 
 @app.command()
@@ -943,133 +950,6 @@ def _parse_assignment(text: str) -> tuple[str, str, object]:
 
 def _show(answer: dict[str, Any], as_json: bool, text: str) -> None:
     print(json.dumps(answer, allow_nan=False) if as_json else text)
-
-
-def _usable(summary: dict[str, Any]) -> list[str]:
-    """What would be used of a file, for reading."""
-    sizes = summary["perturbations"]
-    listed = ", ".join(
-        f"{name} {count:,}" for name, count in sorted(sizes.items(), key=lambda item: -item[1])
-    )
-    dropped = [
-        f"Dropped: {item['what']} {item['name']}, {item['count']:,} cells: {item['reason']}"
-        for item in summary["dropped"]
-    ]
-    return [
-        f"Cells: {summary['cells_kept']:,} of {summary['cells']:,}; genes: {summary['genes']:,}; counts "
-        f"from {summary['counts_from']}.",
-        f"Labels from '{summary['label_column']}'; control '{summary['control_label']}' with "
-        f"{summary['control_cells']:,} cells.",
-        f"Perturbations ({len(sizes)}) with their cells: {listed}.",
-        *dropped,
-        *(f"Note: {note}" for note in summary["notes"]),
-    ]
-
-
-def _scores(report: dict[str, Any]) -> str:
-    """Scores for reading: every number beside its baselines, its ceiling and its edge count."""
-
-    def number(value: float | None) -> str:
-        return "undefined" if value is None else f"{value:.3f}"
-
-    lines = []
-    for name, words in (("test", "held-out cells"), ("all", "all cells, the model's own included")):
-        scores = report.get("response", {}).get(name)
-        if scores:
-            lines.append(
-                f"Effects, {words} ({scores['perturbations']} perturbations, {scores['cells']} cells):"
-            )
-            for metric, label in (
-                ("ate_rho", "ATE-rho, pooled"),
-                ("median_rho", "rho, median of perturbations"),
-                ("r2", "R2"),
-            ):
-                lines.append(
-                    f"  {label}: "
-                    + ", ".join(
-                        f"{key.replace('_', ' ')} {number(value)}" for key, value in scores[metric].items()
-                    )
-                )
-    net = report["network"]
-    cut = "listed edges" if net["threshold"] is None else f"threshold {net['threshold']:g}"
-    same = net["at_same_edges"]
-    lines += [
-        f"Network, {cut}: {net['edges']} edges of {net['pairs']} testable pairs",
-        f"  mean Wasserstein {number(net['mu_wd'])} (same number of edges: random "
-        f"{number(same['random']['mu_wd'])}, mean difference {number(same['mean_difference']['mu_wd'])})",
-        f"  share with BH p < 0.05 {number(net['bh_share'])} (random {number(same['random']['bh_share'])}, "
-        f"mean difference {number(same['mean_difference']['bh_share'])})",
-        f"  false omission rate {number(net['for'])} over {net['for_pairs']} pairs without a path",
-    ]
-    if "rankings" in net:
-        lines.append(
-            f"  estimated share of false edges {number(net['false_edge_rate'])} (no effect at all; from "
-            "controls)"
-        )
-        lines += _ranking_lines(net["rankings"], number)
-    health = report.get("health")
-    if health:
-        lines.append(f"Latent dimensions in use: {health['active_latent']} of {health['latent']}")
-        lines += [f"Warning: {text}" for text in health["warnings"]]
-    from gpovae_core.evaluation.summary import verdicts
-
-    return "\n".join([*lines, *verdicts(report), *(f"Note: {text}" for text in report.get("notes", []))])
-
-
-def _unseen_scores(answer: dict[str, Any]) -> str:
-    """Scores of the network's predictions of held-out perturbations, each beside its baselines."""
-
-    def number(value: float | None) -> str:
-        return "undefined" if value is None else f"{value:.3f}"
-
-    lines = [
-        f"Whole perturbations held out, {answer['at_once']} at a time, {answer['draws']} draws, seed "
-        f"{answer['seed']}; the perturbed gene's own column is left out."
-    ]
-    for key, words in (
-        ("pooled", "All held-out perturbations"),
-        ("with_known_path", "Those that some training perturbation moves"),
-    ):
-        part = answer[key]
-        lines.append(f"{words} ({part['perturbations']}):")
-        for score, label in (
-            ("rho", "rho, pooled"),
-            ("median_rho", "rho, median of perturbations"),
-            ("rmse", "root mean square error"),
-        ):
-            lines.append(
-                f"  {label}: "
-                + ", ".join(
-                    f"{name.replace('_', ' ')} {number(value)}" for name, value in part[score].items()
-                )
-            )
-    weights = ", ".join(f"{name} {value:.2f}" for name, value in answer["screen"]["weights"].items())
-    return "\n".join([*lines, f"Weights of the parts over all perturbations of the screen: {weights}."])
-
-
-def _ranking_lines(rankings: dict[str, Any], number: Callable[[float | None], str]) -> list[str]:
-    """Rankings of pairs at equal numbers of edges, against held-out cells."""
-    words = {
-        "w": "W",
-        "influence": "T_K",
-        "model": "predicted effects",
-        "mean_difference": "mean difference",
-        "z": "z score",
-        "random": "random",
-    }
-    lines = []
-    for reference, title in (
-        ("as_measured", "as measured"),
-        ("without_common_lift", "without the common lift of all shares"),
-    ):
-        for entry in rankings[reference]:
-            scores = (
-                f"{label} {number(entry[k]['bh_share'])} / {number(entry[k]['mu_wd'])}"
-                for k, label in words.items()
-                if k in entry
-            )
-            lines.append(f"  top {entry['edges']}, {title}, BH share / mean Wasserstein: {', '.join(scores)}")
-    return lines
 
 
 @contextmanager

@@ -13,7 +13,6 @@ from gpovae_core.effects.averages import average_effects
 from gpovae_core.errors import QueryError
 from gpovae_core.evaluation.response import pearson
 from gpovae_core.evaluation.unseen import (
-    METHODS,
     Predicted,
     candidates,
     draw_held_out,
@@ -23,6 +22,8 @@ from gpovae_core.evaluation.unseen import (
 )
 from tests.test_unseen import SETTINGS, chains
 from tests.toy import toy_cells
+
+METHODS = ("network", "perturbation_mean", "mean_of_others", "no_effect")
 
 
 def test_held_out_cells_are_in_no_other_split_and_nothing_else_changes() -> None:
@@ -74,7 +75,7 @@ def test_it_beats_the_mean_where_a_known_path_leads_there() -> None:
     assert reached["perturbations"] >= 8
     assert reached["rho"]["network"] > reached["rho"]["perturbation_mean"] + 0.2
     assert reached["rmse"]["network"] < 0.95 * reached["rmse"]["mean_of_others"]
-    assert found["pooled"]["rho"]["network"] > found["pooled"]["rho"]["perturbation_mean"] + 0.1
+    assert found.pooled.rho["network"] > found.pooled.rho["perturbation_mean"] + 0.1
     assert reached["median_rho"]["ceiling"] > reached["median_rho"]["network"]
     row = found["per_perturbation"][0]
     at = predicted.names.index(row["perturbation"])
@@ -114,14 +115,12 @@ def test_scores_are_those_of_the_formulas_and_undefined_ones_are_null() -> None:
         )
     )
     known = np.isfinite(observed)
-    assert found["pooled"]["rho"]["network"] == pytest.approx(
-        pearson(observed[known], made["network"][known])
-    )
-    assert found["pooled"]["rmse"]["network"] == pytest.approx(
+    assert found.pooled.rho["network"] == pytest.approx(pearson(observed[known], made["network"][known]))
+    assert found.pooled.rmse["network"] == pytest.approx(
         np.sqrt(((observed - made["network"])[known] ** 2).mean())
     )
-    assert found["pooled"]["rho"]["no_effect"] is None
-    assert (found["with_known_path"]["perturbations"], found["pooled"]["perturbations"]) == (1, 3)
+    assert found.pooled.rho["no_effect"] is None
+    assert (found.with_known_path.perturbations, found.pooled.perturbations) == (1, 3)
     nothing = scores(
         Predicted(
             ("A",),
@@ -133,4 +132,4 @@ def test_scores_are_those_of_the_formulas_and_undefined_ones_are_null() -> None:
             np.ones(1),
         )
     )
-    assert nothing["with_known_path"]["rho"]["network"] is None
+    assert nothing.with_known_path.rho["network"] is None
