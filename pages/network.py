@@ -170,10 +170,11 @@ def trace(run: RunFolder, threshold: float) -> PathTrace | None:
 
 def trust(scene: tabs.Scene) -> None:
     """What the edges rest on, before anybody reads them as confidence."""
-    scores = loaders.evaluation(scene.run)
-    words = None if scores is None else null_in_words(scores)
-    if words:
-        st.caption(words)
+    with shell.errors_in_words():
+        scores = loaders.evaluation(scene.run)
+        words = None if scores is None else null_in_words(scores)
+        if words:
+            st.caption(words)
     counted = scene.shown.count_open(scene.threshold)
     if counted is not None and counted[0]:
         judged, in_doubt = counted

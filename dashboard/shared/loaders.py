@@ -390,7 +390,10 @@ def false_edges(run: RunFolder) -> pd.DataFrame | None:
     """Estimated false-edge rate per threshold on W (threshold, estimated_false_edge_rate): from the run's
     evaluation, else its null.
     """
-    scores = evaluation(run)
+    try:
+        scores = evaluation(run)
+    except RunError:  # damaged scores say so where they are shown, and take no network away
+        scores = None
     table = false_edge_table(None if scores is None else scores.network, null(run))
     return None if table.empty else table
 

@@ -71,17 +71,17 @@ def test_every_perturbation_has_its_turn_before_one_comes_again() -> None:
 def test_it_beats_the_mean_where_a_known_path_leads_there() -> None:
     predicted = predict_held_out(chains(), SETTINGS, at_once=4, draws=5, seed=0)
     found = scores(predicted)
-    reached = found["with_known_path"]
-    assert reached["perturbations"] >= 8
-    assert reached["rho"]["network"] > reached["rho"]["perturbation_mean"] + 0.2
-    assert reached["rmse"]["network"] < 0.95 * reached["rmse"]["mean_of_others"]
+    reached = found.with_known_path
+    assert reached.perturbations >= 8
+    assert reached.rho["network"] > reached.rho["perturbation_mean"] + 0.2
+    assert reached.rmse["network"] < 0.95 * reached.rmse["mean_of_others"]
     assert found.pooled.rho["network"] > found.pooled.rho["perturbation_mean"] + 0.1
-    assert reached["median_rho"]["ceiling"] > reached["median_rho"]["network"]
-    row = found["per_perturbation"][0]
-    at = predicted.names.index(row["perturbation"])
+    assert reached.median_rho["ceiling"] > reached.median_rho["network"]
+    row = found.per_perturbation[0]
+    at = predicted.names.index(row.perturbation)
     known = np.isfinite(predicted.observed[at])
     assert known.sum() == predicted.observed.shape[1] - 1  # all but the perturbed gene itself
-    assert row["rho"]["network"] == pytest.approx(
+    assert row.rho["network"] == pytest.approx(
         np.corrcoef(predicted.observed[at][known], predicted.predictions["network"][at][known])[0, 1]
     )
 
