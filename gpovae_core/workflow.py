@@ -6,7 +6,7 @@ import errno
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +17,7 @@ import numpy as np
 from gpovae_core import keys
 from gpovae_core.config import Settings
 from gpovae_core.data import cache
+from gpovae_core.data.progress import Progress, stretch, tell
 from gpovae_core.errors import DataError, GpoVaeError, QueryError, RunError, SettingsError
 from gpovae_core.runs import jobs
 from gpovae_core.runs.folder import DataSource, RunFolder
@@ -34,15 +35,10 @@ if TYPE_CHECKING:
     from gpovae_core.questions.predicted import EffectPredictor, PredictedEffects
     from gpovae_core.training.probe import Probe
 
-Report = Callable[[str, float], None]
-"""Called with the name of the stage ("preparing", "training", "evaluating" and what goes on in it) and its
-finished share, 0 to 1.
-"""
-
 CHANGEABLE_ON_RESUME = ("epochs", "patience", "min_improvement", "device", "devices", "nodes", "strategy")
 
 
-def start_run(source: Path, path: Path, settings: Settings, report: Report | None = None) -> RunFolder:
+def start_run(source: Path, path: Path, settings: Settings, progress: Progress | None = None) -> RunFolder:
     """Make a new run at `path` from the cells in `source`, train it and score it. Raises GpoVaeError with
     what is wrong.
 
@@ -59,7 +55,7 @@ def start_run(source: Path, path: Path, settings: Settings, report: Report | Non
         path, settings, DataSource(path=str(source.resolve()), sha256=cache.fingerprint(source))
     )
     try:
-        return _carry_on(run, settings, report)
+        return _carry_on(run, settings, progress)
     except DataError:
         shutil.rmtree(run.path)
         raise
@@ -74,7 +70,9 @@ def _join(path: Path) -> RunFolder:
     return run
 
 
-def resume_run(path: Path, changes: dict[str, Any] | None = None, report: Report | None = None) -> RunFolder:
+def resume_run(
+    path: Path, changes: dict[str, Any] | None = None, progress: Progress | None = None
+) -> RunFolder:
     """Continue a run after its last finished epoch, with its own settings and cells.
 
     changes: training settings that may differ (CHANGEABLE_ON_RESUME); others raise SettingsError. A run that
@@ -101,11 +99,11 @@ def resume_run(path: Path, changes: dict[str, Any] | None = None, report: Report
         return _join(path)
     if changes:
         run.write_settings(settings)
-    return _carry_on(run, settings, report, changed=bool(changes))
+    return _carry_on(run, settings, progress, changed=bool(changes))
 
 
 def resume_in_turn(
-    path: Path, changes: dict[str, Any] | None = None, report: Report | None = None
+    path: Path, changes: dict[str, Any] | None = None, progress: Progress | None = None
 ) -> RunFolder:
     """`resume_run` as a background job does it: after the other runs in the same folder, and giving way to
     other programs.
@@ -120,13 +118,13 @@ def resume_in_turn(
             run.write_status(state="preparing", stage="starting")
             if hasattr(os, "nice"):
                 os.nice(5)
-            return resume_run(path, changes, report)
+            return resume_run(path, changes, progress)
         except jobs.StopRequest:
             _note_stop(run)
             return run
 
 
-def estimate(source: Path, settings: Settings, report: Report | None = None) -> Probe:
+def estimate(source: Path, settings: Settings, progress: Progress | None = None) -> Probe:
     """Prepare the cells (kept for the training), time a few steps, and say how long an epoch takes here and
     how much memory it needs.
     """
@@ -142,11 +140,9 @@ def estimate(source: Path, settings: Settings, report: Report | None = None) -> 
         prepared = PreparedCells.read(kept)
     except (OSError, KeyError, ValueError):  # not there, or damaged
         kept.unlink(missing_ok=True)
-        prepared = prepare(
-            source, settings.data, progress=lambda stage, share: _tell(report, f"preparing: {stage}", share)
-        )
+        prepared = prepare(source, settings.data, progress=stretch(progress, words="preparing: {}"))
         cache.keep_cells(prepared.write, kept)
-    _tell(report, "measuring", 0.0)
+    tell(progress, "measuring", 0.0)
     return measure(prepared, settings)
 
 
@@ -157,7 +153,7 @@ TRUE_EDGES = "true_edges.csv"
 def score_run(
     run: RunFolder,
     threshold: float | None = None,
-    report: Report | None = None,
+    progress: Progress | None = None,
     references: Sequence[Path] | None = None,
     truth: Path | None = None,
 ) -> Evaluation:
@@ -181,13 +177,11 @@ def score_run(
     settings = run.settings()
     known, faults = _known_edges(references)
     true = _true_edges(run, truth)
-    _tell(report, "predicting effects", 0.0)
+    tell(progress, "predicting effects", 0.0)
     prepared = run.cells()
     model = load_model(run)
     predictor = EffectPredictor(model, prepared, settings.inference)
-    predicted = predictor.effects(
-        prepared.perturbations, lambda share: _tell(report, "predicting effects", share)
-    )
+    predicted = predictor.effects(prepared.perturbations, progress)
     arrays = run.network_arrays()
     stage = NetworkFit.from_arrays(arrays) if arrays else None
     unseen, rests_on = (
@@ -206,7 +200,7 @@ def score_run(
         scored,
         settings.evaluation,
         Known(known, true),
-        lambda what, share: _tell(report, f"scoring: {what}", share),
+        stretch(progress, words="scoring: {}"),
     )
     health, null = _health(run, model, prepared, settings, with_null=stage is None)
     scores = replace(
@@ -222,7 +216,7 @@ def score_run(
         simulated=prepared.report.simulated,
     )
     write_evaluation(run, scores)
-    _tell(report, "scoring", 1.0)
+    tell(progress, "scoring", 1.0)
     return scores
 
 
@@ -260,15 +254,15 @@ def _answer_unseen(
     """
     from gpovae_core.evaluation.scores import Unseen
     from gpovae_core.evaluation.unseen import beside_baselines, scores
-    from gpovae_core.questions.whatif import Reach, answer_unseen, network_alone
+    from gpovae_core.questions.whatif import Respondent
 
     names = list(prepared.unseen)
     own = predicted.mean.loc[names].copy()
-    reach, network_only = Reach.of(prepared, settings, stage), network_alone(prepared, settings)
+    respondent = Respondent(prepared, settings, stage, lambda: predictor)
     predicted.mean.loc[names] = predicted.deviation.loc[names] = np.nan
-    rests_on = {name: reach.basis(tuple(name.split(keys.PAIR_SEPARATOR))) for name in names}
+    rests_on = {name: respondent.reach.basis(tuple(name.split(keys.PAIR_SEPARATOR))) for name in names}
     try:
-        for answer in answer_unseen(predictor, prepared, reach, network_only):
+        for answer in respondent.ask_all(prepared.unseen):
             table = (
                 answer.table.set_index("gene")
                 .loc[list(predicted.mean.columns), ["effect", "sd"]]
@@ -277,7 +271,9 @@ def _answer_unseen(
             name = answer.question.perturbation
             predicted.mean.loc[name], predicted.deviation.loc[name] = table["effect"], table["sd"]
         found = scores(
-            beside_baselines(prepared, settings, network_only()[0], predicted.mean.loc[names], own)
+            beside_baselines(
+                prepared, settings, respondent.network_alone.screen, predicted.mean.loc[names], own
+            )
         )
     except QueryError as error:
         return Unseen(reason=str(error)), dict(rests_on)
@@ -320,7 +316,7 @@ def _true_edges(run: RunFolder, given: Path | None) -> pd.DataFrame | None:
 
 
 def null_network(
-    source: Path, settings: Settings, report: Report | None = None, folder: Path | None = None
+    source: Path, settings: Settings, progress: Progress | None = None, folder: Path | None = None
 ) -> dict[str, Any]:
     """The whole way from relabelled controls to W: how many edges appear where there can be none?
 
@@ -339,11 +335,9 @@ def null_network(
         prepared = run.cells()
         own = run.edge_probabilities() if settings.preset == run.settings().preset else None
     else:
-        prepared = prepare(
-            source, settings.data, progress=lambda stage, share: _tell(report, f"preparing: {stage}", share)
-        )
+        prepared = prepare(source, settings.data, progress=stretch(progress, words="preparing: {}"))
     screen = null_screen(prepared, settings)
-    weights = _null_weights(screen, settings, report, folder)
+    weights = _null_weights(screen, settings, progress, folder)
     counted = _testable(screen)
     real = None if own is None or own.shape != counted.shape else own[counted]
     cut = settings.evaluation.threshold
@@ -362,7 +356,7 @@ def measure_unseen(
     at_once: int = 3,
     draws: int = 5,
     seed: int = 0,
-    report: Report | None = None,
+    progress: Progress | None = None,
 ) -> UnseenProtocol:
     """Hold out whole perturbations, predict them by the network alone, and score that beside the baselines
     (evaluation.unseen).
@@ -373,7 +367,7 @@ def measure_unseen(
     from gpovae_core.evaluation.scores import UnseenProtocol
     from gpovae_core.evaluation.stored import write_unseen
     from gpovae_core.evaluation.unseen import predict_held_out, scores, weights_of
-    from gpovae_core.questions.unseen import Screen, fit_weights
+    from gpovae_core.questions.network_alone import Screen, fit_weights
 
     source = Path(source)
     run = RunFolder.open(source) if (source / "config.json").is_file() else None
@@ -382,11 +376,9 @@ def measure_unseen(
     if run is not None:
         prepared = run.cells()
     else:
-        prepared = prepare(
-            source, settings.data, progress=lambda stage, share: _tell(report, f"preparing: {stage}", share)
-        )
-    predicted = predict_held_out(prepared, settings, at_once, draws, seed, report)
-    _tell(report, "weighing the parts", 0.0)
+        prepared = prepare(source, settings.data, progress=stretch(progress, words="preparing: {}"))
+    predicted = predict_held_out(prepared, settings, at_once, draws, seed, progress)
+    tell(progress, "weighing the parts", 0.0)
     weights = fit_weights(Screen.of(prepared, settings), seed)
     found = scores(predicted)
     answer = UnseenProtocol(
@@ -435,7 +427,7 @@ def _testable(screen: PreparedCells) -> np.ndarray:
 
 
 def _null_weights(
-    screen: PreparedCells, settings: Settings, report: Report | None, folder: Path | None
+    screen: PreparedCells, settings: Settings, progress: Progress | None, folder: Path | None
 ) -> np.ndarray:
     """W of the screen. The network stage decides it alone where there is one; else the model is trained."""
     from scipy.special import expit
@@ -443,7 +435,7 @@ def _null_weights(
     if settings.model.network == "evidence" and folder is None:
         from gpovae_core.methods.network_fit import fit_network
 
-        _tell(report, "fitting the network", 0.0)
+        tell(progress, "fitting the network", 0.0)
         return expit(fit_network(screen, settings).log_odds)
     from gpovae_core.training.fit import fit
 
@@ -456,12 +448,14 @@ def _null_weights(
             run,
             screen,
             settings,
-            progress=lambda done, most, words: _tell(report, f"training: {words}", done / most),
+            progress=stretch(progress, words="training: {}"),
         )
         return run.edge_probabilities()
 
 
-def _carry_on(run: RunFolder, settings: Settings, report: Report | None, changed: bool = False) -> RunFolder:
+def _carry_on(
+    run: RunFolder, settings: Settings, progress: Progress | None, changed: bool = False
+) -> RunFolder:
     """Prepare where that is not done, train from the last finished epoch, score. A failure is written into
     the run before it is raised.
 
@@ -470,7 +464,7 @@ def _carry_on(run: RunFolder, settings: Settings, report: Report | None, changed
     """
     with run.working():
         run.sweep()
-        told = jobs.recorded(run, report)
+        told = jobs.recorded(run, progress)
         try:
             with jobs.stoppable(), jobs.beating(run):
                 (run.path / RESERVE).write_bytes(bytes(RESERVED))
@@ -495,20 +489,20 @@ def _carry_on(run: RunFolder, settings: Settings, report: Report | None, changed
     return run
 
 
-def _work(run: RunFolder, settings: Settings, report: Report, changed: bool) -> None:
+def _work(run: RunFolder, settings: Settings, progress: Progress, changed: bool) -> None:
     from gpovae_core.training.fit import fit
 
     prepared = (
-        run.cells() if run.has("cells.h5ad") and run.has("panel.json") else _prepare(run, settings, report)
+        run.cells() if run.has("cells.h5ad") and run.has("panel.json") else _prepare(run, settings, progress)
     )
     if changed or not run.status().trained:
         run.write_status(state="training", stage="training", share=None)
-        epochs = lambda done, most, words: _tell(report, f"training: {words}", done / most)  # noqa: E731
+        epochs = stretch(progress, words="training: {}")
         fit(run, prepared, settings, resume=True, progress=epochs, spread=True)
         if run.status().state == "stopped":
             return
     run.write_status(state="evaluating", trained=True)
-    score_run(run, report=report)
+    score_run(run, progress=progress)
     run.write_status(state="done")
     run.log("done")
 
@@ -560,12 +554,12 @@ def _note_stop(run: RunFolder) -> None:
     run.log(message)
 
 
-def _prepare(run: RunFolder, settings: Settings, report: Report | None) -> PreparedCells:
+def _prepare(run: RunFolder, settings: Settings, progress: Progress | None) -> PreparedCells:
     from gpovae_core.data.prepare import prepare
 
     run.write_status(state="preparing", pid=os.getpid())
     source = run.source()
-    _tell(report, "preparing: reading the file", 0.0)
+    tell(progress, "preparing: reading the file", 0.0)
     found = cache.fingerprint(Path(source.path))
     if source.sha256 not in ("", found):
         raise RunError(
@@ -579,7 +573,7 @@ def _prepare(run: RunFolder, settings: Settings, report: Report | None) -> Prepa
         prepared = prepare(
             Path(source.path),
             settings.data,
-            lambda stage, share: _tell(report, f"preparing: {stage}", share),
+            stretch(progress, words="preparing: {}"),
             scratch=run.path / ".counts.h5ad.part",  # swept up where the process dies
         )
         run.write_cells(prepared)
@@ -601,8 +595,3 @@ def _kept_cells(run: RunFolder, kept: Path) -> PreparedCells | None:
         return None
     run.write_panel(prepared)
     return prepared
-
-
-def _tell(report: Report | None, stage: str, share: float) -> None:
-    if report:
-        report(stage, share)

@@ -9,6 +9,7 @@ import json
 import subprocess
 import sys
 import time
+from inspect import isfunction
 from pathlib import Path
 
 import networkx
@@ -16,7 +17,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gpovae_core.cli import app, main
+from gpovae_core import cli
+from gpovae_core.cli import (
+    app,
+    cells,
+    main,
+    networks,
+    questions,
+    runs,
+    scores,
+    sweeps,
+    training,
+)
 from gpovae_core.runs.folder import RunFolder
 from tests.conftest import PROJECT
 from tests.toy import tiny_options, toy_simulation, write_toy
@@ -61,6 +73,22 @@ def run(tmp_path_factory) -> Path:
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["state"] == "done"
     return folder / "R1"
+
+
+def test_every_command_of_every_group_is_listed():
+    groups = (cells, networks, questions, runs, scores, sweeps, training)
+    assert {path.stem for path in (PROJECT / "gpovae_core" / "cli").glob("[a-z]*.py")} == {
+        *(group.__name__.split(".")[-1] for group in groups),
+        "shared",
+        "words",
+    }
+    found = {
+        value
+        for group in groups
+        for name, value in vars(group).items()
+        if isfunction(value) and value.__module__ == group.__name__ and not name.startswith("_")
+    }
+    assert found == set(cli.COMMANDS)
 
 
 @pytest.mark.parametrize("command", [None, *COMMANDS])

@@ -156,7 +156,7 @@ def test_an_import_against_the_plan_is_refused(room, line):
 
 @pytest.mark.parametrize("room", ["network", SHARED])
 def test_an_import_between_pages_is_refused(room):
-    assert list(dashboard_faults(room, imported("from dashboard.whatif import parts")))
+    assert list(dashboard_faults(room, imported("from dashboard.whatif import paths")))
     assert not list(dashboard_faults(room, imported("from dashboard.shared import state")))
 
 

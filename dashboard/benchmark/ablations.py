@@ -1,26 +1,24 @@
-"""The place for ablations on the page Benchmark: what the settings do, from runs on the same data."""
+"""The tab with ablations: what the settings do, from runs on the same data."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import streamlit as st
 
-from dashboard.shared import loaders
+from dashboard.benchmark.cached import report_of
+from dashboard.shared import listing
 from dashboard.shared.words import plain
 from gpovae_core.errors import GpoVaeError
 from gpovae_core.reporting.document import RunReport, comparison_table, groups
-from gpovae_core.runs.folder import RunFolder
 
 MOST_RUNS = 60
 
 
-def ablations(report: RunReport, report_of: Callable[[RunFolder], RunReport]) -> None:
+def show(report: RunReport) -> None:
     """Every evaluated run on the same data, those that differ in their seeds alone together, against what
     they change.
     """
     same = [report]
-    for name, run in list(loaders.all_runs().items())[:MOST_RUNS]:
+    for name, run in list(listing.all_runs().items())[:MOST_RUNS]:
         if name == report.name or not run.has("evaluation.json"):
             continue
         try:

@@ -19,7 +19,7 @@ from gpovae_core.runs.folder import tail
 LOOKED_UP = "catalogue_listing"
 
 
-def public_sets() -> None:
+def show() -> None:
     """Choose a set, see what is known of it, look up size and checksum, fetch it."""
     data = st.selectbox(
         "Data set", catalogue.CATALOGUE, format_func=lambda d: d.title, key="catalogue_choice"

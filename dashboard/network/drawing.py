@@ -1,10 +1,7 @@
-"""What the picture of a network and the chart of thresholds need, taken from a GeneNetwork; no Streamlit in
-here.
-"""
+"""What the picture of a network is sent, taken from a GeneNetwork; no Streamlit in here."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -13,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from gpovae_core import __version__, keys
-from gpovae_core.network.curves import STEPS, ThresholdCurves, steps
+from gpovae_core.network.curves import steps
 from gpovae_core.network.grn import Direction, GeneNetwork
 from gpovae_core.plots.layout import network_layout
 
@@ -221,23 +218,6 @@ def strongest_at(network: GeneNetwork, gene: str, direction: Direction) -> float
     return float(own.max()) if own.any() else None
 
 
-def on_step(threshold: float, top: float = 1.0) -> float:
-    """The nearest threshold the slider can take."""
-    return min(top, max(0.0, float(f"{round(threshold / top * STEPS) / STEPS * top:.12g}")))
-
-
-def step_below(weight: float, top: float = 1.0) -> float:
-    """The largest threshold the slider can take at which an edge of this weight still shows."""
-    return max(0.0, float(f"{(math.ceil(weight / top * STEPS - 1e-9) - 1) / STEPS * top:.12g}"))
-
-
-def digits(top: float) -> int:
-    """Decimals in which a threshold is written: as many as the steps of the slider need; network.js counts
-    alike.
-    """
-    return max(0, min(12, 3 - math.floor(math.log10(top) + 1e-9)))
-
-
 def message(
     shown: Picture, network: GeneNetwork, run: str, sight: Sight, known: str | None = None
 ) -> dict[str, Any]:
@@ -247,17 +227,25 @@ def message(
     known: the version that the browser holds already; its genes and edges, most of the message, are then left
     out.
     """
-    index = network.panel.index
-    ego = sight.mode == "ego" and sight.focus is not None
-    edges, floor, around, strongest = shown.edges, 0.0, 0, None
-    base = f"{run}|{network.measure}|{shown.self_loops}|{shown.blind}|{shown.often:g}"
-    version = f"{base}|whole"
-    if ego and sight.focus is not None:
-        found, floor, around = ego_edges(
+    edges, around = shown.edges, {"floor": 0.0, "around": 0, "strongest": None}
+    version = f"{run}|{network.measure}|{shown.self_loops}|{shown.blind}|{shown.often:g}"
+    if sight.mode == "ego" and sight.focus is not None:
+        found, floor, count = ego_edges(
             network, sight.focus, sight.hops, sight.direction, sight.threshold, shown.self_loops
         )
-        edges, strongest = numbered(network, found), strongest_at(network, sight.focus, sight.direction)
-        version = f"{base}|ego|{sight.focus}|{sight.hops}|{sight.direction}|{sight.threshold}"
+        strongest = strongest_at(network, sight.focus, sight.direction)
+        edges, around = numbered(network, found), {"floor": floor, "around": count, "strongest": strongest}
+        version += f"|ego|{sight.focus}|{sight.hops}|{sight.direction}|{sight.threshold}"
+    else:
+        version += "|whole"
+    view = _view(shown, network, sight) | around
+    graph = {} if version == known else _graph(shown, network, edges)
+    return {"run": run, "version": version, "view": view} | graph
+
+
+def _view(shown: Picture, network: GeneNetwork, sight: Sight) -> dict[str, Any]:
+    """What is looked at, with genes as their numbers in the panel."""
+    index = network.panel.index
 
     def number(gene: str | None) -> int | None:
         return None if gene is None else index[gene]
@@ -265,8 +253,8 @@ def message(
     def steps_of(genes: tuple[str, ...]) -> list[list[int]]:
         return [[index[a], index[b]] for a, b in pairwise(genes)]
 
-    view = {
-        "mode": "ego" if ego else "whole" if sight.mode == "ego" else sight.mode,
+    return {
+        "mode": "whole" if sight.mode == "ego" and sight.focus is None else sight.mode,
         "measure": network.measure,
         "scale": network.top,
         "self_loops": shown.self_loops,
@@ -286,19 +274,12 @@ def message(
         "undo": sight.undo,
         "redo": sight.redo,
         "false_rate": sight.false_rate,
-        "floor": floor,
-        "around": around,
-        "strongest": strongest,
     }
-    if version == known:
-        return {"run": run, "version": version, "view": view}
-    facts = {
-        "run": network.name,
-        "simulated": network.simulated,
-        "settings": network.settings,
-        "gpovae": __version__,
-    }
-    graph = {
+
+
+def _graph(shown: Picture, network: GeneNetwork, edges: pd.DataFrame) -> dict[str, Any]:
+    """Genes and edges, and what a saved picture says of itself."""
+    return {
         "genes": shown.genes,
         "edges": edges,
         "counts": shown.counts,
@@ -306,114 +287,10 @@ def message(
         "hidden": shown.hidden,
         "rare": shown.rare,
         "often": shown.often,
-        "facts": facts,
-    }
-    return {"run": run, "version": version, "view": view, **graph}
-
-
-def threshold_message(
-    curves: ThresholdCurves,
-    network: GeneNetwork,
-    threshold: float,
-    pinned: float | None,
-    false_edges: pd.DataFrame | None = None,
-) -> dict[str, Any]:
-    """Everything the chart of thresholds is sent: one panel per measure that is known."""
-
-    def step(value: float | None) -> int:
-        return -1 if value is None else round(value / network.top * STEPS)
-
-    what = "edges" if network.measure == "W" else "pairs"
-    panels: list[dict[str, Any]] = [
-        {
-            "title": f"{what.capitalize()} left",
-            "values": curves.edges,
-            "log": True,
-            "whole": True,
-            "note": "log scale",
+        "facts": {
+            "run": network.name,
+            "simulated": network.simulated,
+            "settings": network.settings,
+            "gpovae": __version__,
         },
-        {
-            "title": "Genes with an edge",
-            "values": curves.genes,
-            "whole": True,
-            "note": f"of {len(network):,} in the panel",
-        },
-    ]
-    if curves.coverage is not None:
-        panels += [
-            {
-                "title": f"Real effects reached within {curves.hops} hop{'s' if curves.hops > 1 else ''}",
-                "values": curves.coverage,
-                "base": curves.coverage_of_any,
-                "percent": True,
-                "full": True,
-                "note": (
-                    f"of {curves.effects:,} significant pairs; dotted: of any pair. Where both run "
-                    "together, it is mere edge count."
-                ),
-            },
-            {
-                "title": "Mean Wasserstein distance of the edges",
-                "values": curves.mu_wd,
-                "base": np.full(STEPS + 1, curves.random_mu_wd),
-                "note": (
-                    "larger is better; dotted: as many random edges. Falls as edges are added, whatever "
-                    "the method."
-                ),
-            },
-            {
-                "title": f"False omission rate (no path of {curves.omission_hops} hops)",
-                "values": curves.omission,
-                "base": np.full(STEPS + 1, curves.significant),
-                "percent": True,
-                "note": (
-                    "smaller is better; dotted: share of significant pairs in all, what chance would leave."
-                ),
-            },
-        ]
-    rate = false_edge_rate(false_edges, network)
-    if rate is not None:
-        panels.append(
-            {
-                "title": "Estimated share of false edges",
-                "values": np.array(rate, dtype=float),
-                "percent": True,
-                "full": True,
-                "note": "from controls relabelled as perturbed",
-            }
-        )
-    for panel in panels:
-        for key in ("values", "base"):
-            if panel.get(key) is not None:
-                panel[key] = [float(value) if np.isfinite(value) else None for value in panel[key]]
-    return {
-        "measure": network.measure,
-        "scale": network.top,
-        "digits": digits(network.top),
-        "steps": STEPS,
-        "step": step(threshold),
-        "pinned": step(pinned),
-        "panels": panels,
     }
-
-
-def false_edge_rate(table: pd.DataFrame | None, network: GeneNetwork) -> list[float | None] | None:
-    """(STEPS + 1,) estimated false-edge rate at every step of the slider, between the thresholds of the
-    table; None outside them.
-
-    table: columns threshold and estimated_false_edge_rate, of thresholds on W; None where the run has none.
-    """
-    if table is None or network.measure != "W":
-        return None
-    known = table.dropna(subset=["threshold", "estimated_false_edge_rate"]).sort_values("threshold")
-    if known.empty:
-        return None
-    at = np.asarray(known["threshold"], dtype=float)
-    rate = np.interp(
-        steps(network),
-        at,
-        np.asarray(known["estimated_false_edge_rate"], dtype=float),
-        left=np.nan,
-        right=np.nan,
-    )
-    return [float(value) if np.isfinite(value) else None for value in rate]

@@ -10,8 +10,6 @@ BADGES = {
     "combination of seen genes": ":blue-badge[combination of seen genes]",
     "partly unseen combination": ":orange-badge[combination with an unseen gene]",
 }
-
-
 MEANING = {
     "seen": "Cells with this knock-down trained the model.",
     "held out": (

@@ -41,7 +41,7 @@ def chart(figure: go.Figure, key: str, place: Any = st, **options: Any) -> Any:
     return place.plotly_chart(figure, key=key, alt=described(figure), **options)
 
 
-def show(
+def chart_with_words(
     figure: go.Figure, key: str, sentence: str, file: str, picked: Callable[[str], None] | None = None
 ) -> None:
     """A figure with a sentence that says what it shows, for those who cannot see it too.

@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
-from dashboard.shared import loaders, settings_form, shell, state
+from dashboard.shared import contents, listing, settings_form, shell, state
 from dashboard.shared.figures import chart
 from dashboard.shared.run_summary import command, state_in_words
 from dashboard.shared.words import ago, number, plain
@@ -52,7 +52,7 @@ def _look(run: RunFolder, whole: bool) -> None:
 
 def show(run: RunFolder, status: Status, whole: bool = True) -> None:
     """State, progress, numbers, curves and log, as they are now."""
-    table = loaders.metrics(run)
+    table = contents.metrics(run)
     if status.dead():
         dead(run, status)
     elif status.busy:
@@ -73,7 +73,7 @@ def progress(run: RunFolder, status: Status, table: pd.DataFrame) -> None:
     """A bar with what is being done, and the time left where it can be told."""
     words = WORDS.get(status.state, status.state.capitalize())
     if status.state == "queued":
-        waiting = [other.name for other in jobs.ahead_of(run, list(loaders.all_runs().values()))]
+        waiting = [other.name for other in jobs.ahead_of(run, list(listing.all_runs().values()))]
         line = f"{words}: after {', '.join(waiting)}" if waiting else "Starting"
         st.progress(0.0, text=plain(line))
         st.caption(

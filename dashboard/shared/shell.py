@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import streamlit as st
 from streamlit.runtime.pages_manager import PagesManager
 
-from dashboard.shared import loaders, state
+from dashboard.shared import listing, state
 from dashboard.shared.words import plain
 from gpovae_core.errors import GpoVaeError
 from gpovae_core.runs.folder import RunFolder
@@ -57,7 +57,7 @@ def frame() -> None:
     """Keep the URL in step and put the open run into the sidebar. Called by app.py before the page."""
     state.sync_url()
     st.html(TIGHT)
-    runs = loaders.all_runs()
+    runs = listing.all_runs()
     with st.sidebar:
         if not runs:
             st.caption("No runs yet.")
@@ -117,7 +117,7 @@ def opened_run() -> RunFolder | None:
         st.info("No run is open. Choose one in the sidebar, or on the page Runs.")
         st.page_link("pages/runs.py", label="Go to Runs")
         return None
-    run = loaders.open_run(name)
+    run = listing.open_run(name)
     if is_simulated(run):
         st.markdown(SIMULATED)
     return run

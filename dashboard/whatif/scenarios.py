@@ -13,7 +13,7 @@ from dashboard.shared import state
 from gpovae_core import keys
 from gpovae_core.data.schema import Panel
 from gpovae_core.errors import GpoVaeError, QueryError
-from gpovae_core.questions.whatif import LARGEST_LOSS, Question, question
+from gpovae_core.questions.reach import LARGEST_LOSS, Question, question
 
 FORMAT = 1
 MOST = 6

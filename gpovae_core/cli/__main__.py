@@ -1,4 +1,4 @@
-"""`python -m gpovae_core.cli`: how background jobs start the command."""
+"""Background jobs start the command this way: python -m gpovae_core.cli."""
 
 from gpovae_core.cli import main
 

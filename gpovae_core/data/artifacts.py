@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
 from gpovae_core.config import ARTIFACT_CRITERIA
+from gpovae_core.data.progress import Progress, tell
 from gpovae_core.data.schema import ArtifactCriterion
 from gpovae_core.data.store import StoredCounts, row_blocks
 from gpovae_core.data.wording import counted
@@ -95,7 +96,7 @@ def artifact_labels(
     obs: pd.DataFrame,
     settings: DataSettings,
     batch: pd.Series | None = None,
-    progress: Callable[[float], None] | None = None,
+    progress: Progress | None = None,
 ) -> Artifacts:
     """Cells that fail any of `settings.artifact_criteria` (section "Artifact label" of Baek et al. 2025 and
     its code).
@@ -121,7 +122,7 @@ def _apply(
     obs: pd.DataFrame,
     settings: DataSettings,
     batch: pd.Series | None,
-    progress: Callable[[float], None] | None,
+    progress: Progress | None,
 ) -> tuple[ArtifactCriterion, np.ndarray | None]:
     if name not in settings.artifact_criteria:
         return _skipped(name, "switched off in the settings"), None
@@ -215,7 +216,7 @@ def _doublets(
     counts: sparse.csr_matrix | StoredCounts,
     settings: DataSettings,
     batch: pd.Series | None,
-    progress: Callable[[float], None] | None,
+    progress: Progress | None,
 ) -> tuple[ArtifactCriterion, np.ndarray | None]:
     if not settings.detect_doublets:
         return _skipped(DOUBLET, "switched off in the settings (detect_doublets)"), None
@@ -237,8 +238,7 @@ def _doublets(
             return _skipped(
                 DOUBLET, f"Scrublet could not be run on a group of {counted(len(rows), 'cell')} ({first})"
             ), None
-        if progress:
-            progress((done + 1) / len(groups))
+        tell(progress, "looking for doublets", (done + 1) / len(groups))
     note = "Scrublet" + (f", in {len(groups)} groups of cells" if len(groups) > 1 else "")
     return ArtifactCriterion(name=DOUBLET, used=True, failing=int(failing.sum()), note=note), failing
 

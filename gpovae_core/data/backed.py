@@ -4,7 +4,7 @@ gone through in blocks.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import sparse
 
+from gpovae_core.data.progress import Progress, tell
 from gpovae_core.data.store import BLOCK, HELD, CountsWriter, StoredCounts, cuts, scratch_file
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ class FileMatrix:
         return sparse.csr_matrix(sparse.vstack(parts, format="csr"))[rows]
 
     def store(
-        self, rows: np.ndarray, columns: np.ndarray, path: Path | None, progress: Callable[[float], None]
+        self, rows: np.ndarray, columns: np.ndarray, path: Path | None, progress: Progress | None = None
     ) -> StoredCounts:
         """These rows and all columns in this order, as StoredCounts at `path` (a scratch file where None).
 
@@ -95,7 +96,7 @@ class FileMatrix:
             kept.has_sorted_indices = False
             kept.sort_indices()
             writer.put(place[part][wanted], kept)
-            progress(part.stop / self.shape[0])
+            tell(progress, "sorting the counts", part.stop / self.shape[0])
         return writer.opened()
 
 

@@ -9,11 +9,11 @@ is thrown away.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gpovae_core.data.progress import Progress, tell
 from gpovae_core.errors import GpoVaeError
 
 RECORD = "https://zenodo.org/api/records/13350497"
@@ -25,7 +25,6 @@ PARTIAL = ".download"
 TIMEOUT = (10, 60)  # seconds to connect, and between two blocks
 _BLOCK = 1 << 18
 
-Progress = Callable[[int, int], None]
 """Called with the bytes that are here and the bytes there are."""
 
 
@@ -156,19 +155,18 @@ def fetch(listing: Listing, folder: Path, progress: Progress | None = None) -> P
     import pooch
 
     folder.mkdir(parents=True, exist_ok=True)
-    tell = progress or (lambda here, all_: None)
     target = folder / listing.name
     if (
         target.exists()
         and pooch.file_hash(str(target), alg=listing.checksum.partition(":")[0])
         == listing.checksum.partition(":")[2]
     ):
-        tell(listing.size, listing.size)
+        tell(progress, f"fetching {listing.name}", 1.0)
         return target
     _check_room(listing, folder)
 
     def download(address: str, out: Any, _pooch: object) -> None:
-        _continue(address, folder / (listing.name + PARTIAL), listing.size, tell).replace(out)
+        _continue(address, folder / (listing.name + PARTIAL), listing, progress).replace(out)
 
     downloader: Any = download  # pooch itself cannot continue a download
     try:
@@ -205,15 +203,17 @@ def _check_room(listing: Listing, folder: Path) -> None:
         )
 
 
-def _continue(address: str, part: Path, size: int, tell: Progress) -> Path:
-    """Fetch what is missing of `part`; returns it once it has `size` bytes."""
+def _continue(address: str, part: Path, listing: Listing, progress: Progress | None) -> Path:
+    """Fetch what is missing of `part`; returns it once it has all bytes."""
     import requests
+
+    size, words = listing.size, f"fetching {listing.name}"
 
     here = part.stat().st_size if part.exists() else 0
     if here > size:  # of another file
         part.unlink()
         here = 0
-    tell(here, size)
+    tell(progress, words, here / max(1, size))
     if here == size:
         return part
     try:
@@ -227,7 +227,7 @@ def _continue(address: str, part: Path, size: int, tell: Progress) -> Path:
                 for block in answer.iter_content(_BLOCK):
                     out.write(block)
                     here += len(block)
-                    tell(here, size)
+                    tell(progress, words, here / max(1, size))
                     if here > size:
                         break
     except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError) as error:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import zlib
 from collections import defaultdict
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gpovae_core import keys
+from gpovae_core.data.progress import Progress, tell
 from gpovae_core.data.store import shape_of
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def pair_controls(
     labels: pd.Series,
     splits: pd.Series,
     settings: DataSettings,
-    progress: Callable[[float], None] | None = None,
+    progress: Progress | None = None,
 ) -> pd.Series:
     """Cell id -> id of its matched control of the same split; "" for control cells. UNSEEN cells are matched
     with TEST controls.
@@ -74,8 +74,7 @@ def pair_controls(
         cells = order[members[part, name]]
         seed = (settings.seed, zlib.crc32(f"{part} {name}".encode()))
         result[cells] = ids[controls[_match_in_parts(expression, cells, controls, at_hand, settings, seed)]]
-        if progress:
-            progress((done + 1) / len(groups))
+        tell(progress, "matching controls", (done + 1) / len(groups))
     return pd.Series(result, index=labels.index, name=keys.CONTROL_ID)
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from gpovae_core import keys
 from gpovae_core.data.expression import LogExpression, log_expression
+from gpovae_core.data.progress import Progress, tell
 from gpovae_core.data.schema import Panel, PanelData
 from gpovae_core.data.store import BLOCK, StoredCounts, rows_of, shape_of
 
@@ -27,7 +28,7 @@ def choose_panel(
     training: np.ndarray,
     settings: DataSettings,
     ids: dict[str, str] | None = None,
-    progress: Callable[[float], None] | None = None,
+    progress: Progress | None = None,
 ) -> Panel:
     """G0, the genes of all labels, and G+ by `settings.panel`; every gene of G+ comes with its reason.
 
@@ -59,7 +60,7 @@ def extended_by_wilcoxon(
     training: np.ndarray,
     settings: DataSettings,
     perturbed: set[str],
-    progress: Callable[[float], None] | None = None,
+    progress: Progress | None = None,
 ) -> dict[str, str]:
     """Gene -> reason: per perturbation its best never-perturbed genes that pass `select_extended`."""
     chosen_cells = np.flatnonzero(training)
@@ -100,7 +101,7 @@ def wilcoxon_table(
     genes: Sequence[str],
     labels: pd.Series,
     target_sum: float,
-    progress: Callable[[float], None] | None = None,
+    progress: Progress | None = None,
 ) -> pd.DataFrame:
     """Every perturbation against the controls: columns perturbation, gene, score (z), lfc (log2 fold change),
     p (Benjamini-Hochberg).
@@ -137,7 +138,7 @@ def wilcoxon_scores(
     expression: sparse.csr_matrix | LogExpression,
     control: np.ndarray,
     groups: Sequence[np.ndarray],
-    progress: Callable[[float], None] | None = None,
+    progress: Progress | None = None,
 ) -> np.ndarray:
     """(groups, n_vars) z of the rank-sum test of each group's rows against the control rows, normal
     approximation, ties corrected.
@@ -149,8 +150,7 @@ def wilcoxon_scores(
     parts = []
     for end, block in _gene_blocks(expression):
         parts.append(_block_scores(block, control, groups))
-        if progress:
-            progress(end / shape_of(expression)[1])
+        tell(progress, "choosing the panel", end / shape_of(expression)[1])
     return np.concatenate(parts, axis=1)
 
 

@@ -4,7 +4,6 @@ out.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +16,7 @@ from gpovae_core.data.io import read_cells
 from gpovae_core.data.labels import column_of
 from gpovae_core.data.pairing import pair_controls
 from gpovae_core.data.panel import choose_panel
+from gpovae_core.data.progress import Progress, stretch, tell
 from gpovae_core.data.schema import Panel, PreparationReport, PreparedCells
 from gpovae_core.data.splits import split_cells
 from gpovae_core.data.validate import Examination, Reading, examine
@@ -34,8 +34,6 @@ _BATCH_COLUMNS = ("batch", "gem_group", "gemgroup", "lane", "replicate", "librar
 _MOST_BATCHES = 100
 _IN_MEMORY = "(in memory)"
 
-Progress = Callable[[str, float], None]
-
 
 def prepare(
     source: Path | str | AnnData,
@@ -49,39 +47,35 @@ def prepare(
     file `scratch`, or in a temporary one where None, until `PreparedCells.write` takes that to its place.
 
     Rows come sorted by cell id, columns by gene name: the order of the file has no influence on any result.
-    progress: called with what is being done and the share done so far, 0 to 1.
     Raises DataError with *all* errors of `examine`, SettingsError for settings that do not fit the data.
     """
-    tell = progress or (lambda stage, share: None)
-    tell("reading the file", 0.0)
+    tell(progress, "reading the file", 0.0)
     name = Path(source).name if isinstance(source, str | Path) else _IN_MEMORY
     cells = read_cells(source) if isinstance(source, str | Path) else source
-    tell("checking", 0.02)
-    examination = examine(
-        cells, settings, scratch, lambda share: tell("sorting the counts", 0.05 + 0.1 * share)
-    )
+    tell(progress, "checking", 0.02)
+    examination = examine(cells, settings, scratch, stretch(progress, 0.05, 0.15))
     reading = examination.reading
     if reading is None:
         raise DataError([problem for problem in examination.problems if problem.severity == "error"])
     del cells
-    return _assemble(name, reading, examination, settings, tell)
+    return _assemble(name, reading, examination, settings, progress)
 
 
 def _assemble(
-    name: str, reading: Reading, examination: Examination, settings: DataSettings, tell: Progress
+    name: str, reading: Reading, examination: Examination, settings: DataSettings, progress: Progress | None
 ) -> PreparedCells:
     splits = split_cells(reading.labels, settings)
     batch = find_batch(reading.obs)
-    tell("quality control", 0.2)
+    tell(progress, "quality control", 0.2)
     artifacts = artifact_labels(
         reading.counts,
         reading.genes,
         reading.obs,
         settings,
         batch,
-        lambda share: tell("looking for doublets", 0.2 + 0.3 * share),
+        stretch(progress, 0.2, 0.5),
     )
-    tell("choosing the panel", 0.5)
+    tell(progress, "choosing the panel", 0.5)
     training = (splits == keys.TRAIN).to_numpy()
     panel = choose_panel(
         reading.counts,
@@ -90,9 +84,9 @@ def _assemble(
         training,
         settings,
         reading.ids,
-        lambda share: tell("choosing the panel", 0.5 + 0.1 * share),
+        stretch(progress, 0.5, 0.6),
     )
-    tell("matching controls", 0.6)
+    tell(progress, "matching controls", 0.6)
     expression: Any = log_expression(reading.counts, target_sum=settings.target_sum)
     columns = np.flatnonzero(np.isin(np.array(reading.genes), np.array(panel.data.measured)))
     matched = pair_controls(
@@ -100,10 +94,10 @@ def _assemble(
         reading.labels,
         splits,
         settings,
-        lambda share: tell("matching controls", 0.6 + 0.4 * share),
+        stretch(progress, 0.6, 1.0),
     )
     report = _report(name, reading, examination, artifacts, panel, settings)
-    tell("done", 1.0)
+    tell(progress, "done", 1.0)
     obs = _annotations(reading, artifacts, splits, matched, batch)
     return PreparedCells.of(reading.counts, obs, reading.genes, panel, report)
 

@@ -15,12 +15,12 @@ from gpovae_core.data.expression import log_expression
 from gpovae_core.data.genes import find_gene_names
 from gpovae_core.data.io import duplicate_cell_ids
 from gpovae_core.data.labels import Labels, column_of, find_label_column, read_labels
+from gpovae_core.data.progress import Progress
 from gpovae_core.data.schema import Dropped
 from gpovae_core.data.wording import counted
 from gpovae_core.errors import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     import pandas as pd
@@ -94,7 +94,7 @@ def examine(
     cells: AnnData | BackedCells,
     settings: DataSettings,
     scratch: Path | None = None,
-    progress: Callable[[float], None] | None = None,
+    progress: Progress | None = None,
 ) -> Examination:
     """Everything wrong with `cells` under `settings`, and what training would use of them.
 
@@ -128,7 +128,7 @@ def examine(
     summary |= {"control_label": labels.control_label, "simulated": bool(cells.uns.get("simulated", False))}
     if labels.canonical is None or counts.matrix is None or not names.usable or repeated:
         return Examination(tuple(found.problems), summary | {"notes": found.notes})
-    store = _Store(scratch, progress or (lambda share: None))
+    store = _Store(scratch, progress)
     reading = _select(cells, counts.matrix, names.names, names.ids, labels, settings, found, store)
     summary |= _summarise(reading, found)
     return Examination(tuple(found.problems), summary, reading if found.ok else None)
@@ -167,7 +167,7 @@ class _Store:
     """Where counts that are too large to be held go, and who is told how far that is."""
 
     path: Path | None
-    tell: Callable[[float], None]
+    progress: Progress | None
 
     def counts(
         self, matrix: Any, rows: np.ndarray, columns: np.ndarray, wanted: bool
@@ -180,7 +180,7 @@ class _Store:
             chosen.sort_indices()
             return chosen
         return (
-            matrix.store(rows, columns, self.path, self.tell)
+            matrix.store(rows, columns, self.path, self.progress)
             if wanted
             else as_csr(np.zeros((0, len(columns))))
         )

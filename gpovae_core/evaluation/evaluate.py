@@ -4,7 +4,6 @@ data allow at best.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -13,6 +12,7 @@ import pandas as pd
 from gpovae_core import keys
 from gpovae_core.config import EvaluationSettings
 from gpovae_core.data.expression import log_expression
+from gpovae_core.data.progress import Progress, tell
 from gpovae_core.data.schema import PreparedCells
 from gpovae_core.effects.averages import average_effects
 from gpovae_core.evaluation.edges import check_edge_table, chosen_edges, edge_weights
@@ -41,7 +41,7 @@ def evaluate(
     scored: Scored,
     settings: EvaluationSettings,
     known: Known = NOTHING_KNOWN,
-    progress: Callable[[str, float], None] = lambda stage, share: None,
+    progress: Progress | None = None,
 ) -> Evaluation:
     """Scores of predicted effects and of W: response, calibration, linear, network, notes and summary.
 
@@ -51,13 +51,13 @@ def evaluate(
     that is done.
     """
     prepared, seen = scored.prepared, scored.prepared.without_unseen()
-    progress("mean effects and baselines", 0.0)
+    tell(progress, "mean effects and baselines", 0.0)
     expression = log_expression(prepared.counts, prepared.library_size)
     predicted = predictions(prepared, scored.predicted, expression, settings.seed)
-    progress("predicted effects and their ceilings", 0.2)
+    tell(progress, "predicted effects and their ceilings", 0.2)
     own = log_expression(seen.counts, seen.library_size) if prepared.unseen else expression
     response = score_effects(seen, own, predicted, settings)
-    progress("testing pairs of genes", 0.5)
+    tell(progress, "testing pairs of genes", 0.5)
     pairs = held_out_pairs(prepared, expression)
     inputs = Inputs(
         prepared=prepared,

@@ -4,12 +4,13 @@ networks.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from gpovae_core.config import EvaluationSettings
+from gpovae_core.data.progress import Progress, tell
 from gpovae_core.data.schema import PreparedCells
 from gpovae_core.effects.pairs import PairStatistics
 from gpovae_core.evaluation.held_out import pairs_without_lift
@@ -70,12 +71,12 @@ def score_run_network(
     scored: Scored,
     judges: Judges,
     known: Known,
-    progress: Callable[[str, float], None] = lambda stage, share: None,
+    progress: Progress | None = None,
 ) -> Network:
     """Everything that is said of W; progress: told what is being scored and the share of all scoring that is
     done.
     """
-    progress("the network", 0.8)
+    tell(progress, "the network", 0.8)
     network = score_network(Edges(scored.adjacency, scored.threshold), judges)
     references = {"as_measured": judges.pairs}
     if scored.fit is not None:
@@ -99,7 +100,7 @@ def score_run_network(
         judges.significance,
     )
     network = replace(network, matched=replace(matched, omission=omission), hops=hops)
-    progress("known networks", 0.9)
+    tell(progress, "known networks", 0.9)
     return _beside_known(network, scored, judges, known)
 
 

@@ -1,10 +1,10 @@
 """How well does the network alone predict perturbations that it has never seen? Whole perturbations held out,
 beside the baselines.
 
-All cells of a held-out perturbation are gone from training and validation; it is predicted as an unseen gene
-is (gpovae_core.questions.unseen) and compared with all its cells, against controls that did not train. The
-perturbed gene's own column is left out of every score: that a knock-down lowers its own gene needs no
-network.
+All cells of a held-out perturbation are gone from training and validation; questions.network_alone predicts
+it as it does any unseen gene, and here that is compared with all its cells, against controls that did not
+train. The perturbed gene's own column is left out of every score: that a knock-down lowers its own gene needs
+no network.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import pandas as pd
 from gpovae_core import keys
 from gpovae_core.config import Settings
 from gpovae_core.data.expression import log_expression
+from gpovae_core.data.progress import Progress, stretch, tell
 from gpovae_core.data.schema import PreparedCells
 from gpovae_core.effects.averages import average_effects
 from gpovae_core.errors import QueryError
@@ -25,12 +26,11 @@ from gpovae_core.evaluation.baselines import attainable, perturbation_mean, spli
 from gpovae_core.evaluation.plain import defined
 from gpovae_core.evaluation.response import median, pearson
 from gpovae_core.evaluation.scores import Unseen, UnseenPart, UnseenPerturbation, Weights
-from gpovae_core.questions.unseen import PartWeights, Screen, fit_weights, predict_unseen
+from gpovae_core.questions.network_alone import PartWeights, Screen, fit_weights, predict_unseen
 
 FEWEST_TRAINING = 4
 _HALVINGS = 20
 
-Progress = Callable[[str, float], None]
 Autoencoder = Callable[[PreparedCells, tuple[str, ...]], pd.DataFrame]
 """Trains on cells with some perturbations held out, and gives what the model itself says of those
 (perturbations x genes).
@@ -116,15 +116,11 @@ def predict_held_out(
     chosen = draw_held_out(candidates(prepared), at_once, draws, seed)
     parts = []
     for number, names in enumerate(chosen):
-
-        def tell(share: float, number: int = number) -> None:
-            if progress:
-                progress(f"holding out {', '.join(chosen[number])}", (number + share) / len(chosen))
-
-        tell(0.0)
+        words, done = f"holding out {', '.join(names)}", number / len(chosen)
+        tell(progress, words, done)
         apart = hold_out(prepared, names)
         screen = Screen.of(apart, settings)
-        weights = fit_weights(screen, progress=lambda share, tell=tell: tell(0.9 * share))
+        weights = fit_weights(screen, progress=stretch(progress, done, done + 0.9 / len(chosen), words))
         answers = pd.DataFrame(
             [predict_unseen(screen, weights, name) for name in names],
             index=pd.Index(names),

@@ -6,6 +6,16 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
+from gpovae_core.methods.own_change import (
+    ASSUMED,
+    KNOCK_DOWN,
+    KNOCK_OUT,
+    READ,
+    SOURCES,
+    TYPICAL,
+    OwnChange,
+)
+
 
 @dataclass(frozen=True)
 class NetworkFit:
@@ -16,9 +26,10 @@ class NetworkFit:
     of W * S; evidence: (n, n) probability that perturbing the row changes the column at all, NaN where that
     was not measured; effect, effect_sd: (n, n) observed log fold change without the common shift, and
     standard error, NaN where not measured; own_change: (n,) log fold change of a gene when it is perturbed,
-    as taken for its hops; shift: (n,) common lift of all shares under each perturbation, NaN where none.
-    null_threshold, null_share: (t,) share of pairs with W above a threshold where there is no effect, by the
-    same rule. knock_out: (1,) 1 where own_change was assumed and not read off the targets.
+    as taken for its hops; own_source: (n,) how that is known, as places in own_change.SOURCES; shift: (n,)
+    common lift of all shares under each perturbation, NaN where none. null_threshold, null_share: (t,) share
+    of pairs with W above a threshold where there is no effect, by the same rule. knock_out: (1,) 1 where
+    own_change was assumed and not read off the targets.
     """
 
     log_odds: np.ndarray
@@ -29,6 +40,7 @@ class NetworkFit:
     effect: np.ndarray
     effect_sd: np.ndarray
     own_change: np.ndarray
+    own_source: np.ndarray
     shift: np.ndarray
     null_threshold: np.ndarray
     null_share: np.ndarray
@@ -39,7 +51,29 @@ class NetworkFit:
 
     @classmethod
     def from_arrays(cls, arrays: dict[str, np.ndarray]) -> NetworkFit:
+        """Out of what was stored. Runs of before `own_source` was kept get it from what it leaves behind: a
+        change that was read off its target is the effect on it.
+        """
+        if "own_source" not in arrays:
+            change, seen = arrays["own_change"], np.diag(arrays["effect"])
+            read = np.isclose(change, seen, rtol=1e-5) & (arrays["knock_out"][0] == 0)
+            other = TYPICAL if arrays["knock_out"][0] == 0 else ASSUMED
+            source = np.where(read, SOURCES.index(READ), SOURCES.index(other)).astype(np.float64)
+            arrays = arrays | {"own_source": source}
         return cls(**{field.name: arrays[field.name] for field in fields(cls)})
+
+    @property
+    def own(self) -> OwnChange:
+        """`own_change` of every panel gene with what kind it is and how it is known."""
+        knock_out = bool(self.knock_out[0])
+        return OwnChange(
+            change=self.own_change,
+            kind=np.full(len(self.own_change), KNOCK_OUT if knock_out else KNOCK_DOWN, dtype=object),
+            source=np.array(
+                [SOURCES[int(code)] if code in range(len(SOURCES)) else ASSUMED for code in self.own_source],
+                dtype=object,
+            ),
+        )
 
     def expected_change(self) -> np.ndarray:
         """(n, n) log fold change of the column that perturbing the row is expected to bring about through the

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from gpovae_core.methods.method import Inputs, Look, Method
-from gpovae_core.model.hops import hop_series, influence
+from gpovae_core.model.hops import hop_series, influence_over_hops
 
 
 def reach(inputs: Inputs, hops: int) -> np.ndarray:
@@ -18,7 +18,7 @@ def reach(inputs: Inputs, hops: int) -> np.ndarray:
     matrix = inputs.weights if fit is None else inputs.weights * fit.strength
     scale = np.ones(len(rows)) if fit is None else np.abs(fit.own_change[rows])
     series = hop_series("paper" if fit is None else "signed", n, hops)
-    return scale[:, None] * np.abs(influence(matrix, series, matrix[rows]))[:, columns]
+    return scale[:, None] * np.abs(influence_over_hops(matrix, series, matrix[rows]))[:, columns]
 
 
 def score(inputs: Inputs) -> np.ndarray:

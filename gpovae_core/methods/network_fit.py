@@ -9,7 +9,6 @@ false-edge rate, and they are seeded.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
@@ -20,12 +19,9 @@ from gpovae_core.effects.shrinkage import Evidence, EvidenceRule, fit_evidence
 from gpovae_core.methods.direct import DirectEdges, TotalEffects, direct_edges
 from gpovae_core.methods.false_edges import false_pairs
 from gpovae_core.methods.fitted import NetworkFit
-from gpovae_core.model.hops import hop_series, influence
+from gpovae_core.methods.own_change import KNOCK_OUT, OwnChange, own_change
+from gpovae_core.model.hops import hop_series, influence_over_hops
 
-SEEN_FALLING = 3.0
-"""A target counts as knocked down where its own expression falls by so many standard errors."""
-
-KNOCK_OUT_ABOVE = float(np.log(0.5))
 BOOTSTRAP_ERROR = float(np.sqrt(2))
 
 
@@ -42,7 +38,8 @@ def explain(
     """The network behind `observed`, as far as `rule` believes it."""
     n = len(prepared.panel)
     belief = rule.judge(observed.effect, observed.error)
-    own, knock_out = own_change(observed, settings.network.perturbation, settings.network.complete_loss)
+    own = own_change(observed, settings.network.perturbation, settings.network.complete_loss)
+    everywhere = own.over(n, observed.sources, settings.network.complete_loss)
     total = _total(observed, rule, belief, own)
     edges = _direct(total, n, settings)
     thresholds, null = false_pairs(prepared, observed, total, edges, settings)
@@ -51,22 +48,18 @@ def explain(
         log_odds=edges.log_odds,
         strength=edges.strength,
         strength_sd=edges.deviation,
-        influence=influence(
+        influence=influence_over_hops(
             edges.probabilities * edges.strength, hop_series("signed", n, settings.loss.hops)
         ),
         evidence=_whole(n, observed, belief.probability, known),
         effect=_whole(n, observed, observed.effect, np.isfinite(observed.error)),
         effect_sd=_whole(n, observed, observed.error, np.isfinite(observed.error)),
-        own_change=_spread(
-            n,
-            observed,
-            own,
-            float(np.median(own)) if len(own) else float(np.log1p(-settings.network.complete_loss)),
-        ),
-        shift=_spread(n, observed, observed.shift, np.nan),
+        own_change=everywhere.change,
+        own_source=everywhere.source_codes,
+        shift=_spread(n, observed, observed.shift),
         null_threshold=thresholds,
         null_share=null,
-        knock_out=np.array([float(knock_out)]),
+        knock_out=np.array([float((everywhere.kind == KNOCK_OUT).all())]),
     )
 
 
@@ -83,7 +76,7 @@ def fit_edges(
     observed = contrasts(prepared, rows=rows)
     observed = replace(observed, error=widen * observed.error)
     rule = fit_evidence(observed.effect, observed.error, observed.counted, settings.network.least_effect)
-    own, _ = own_change(observed, settings.network.perturbation, settings.network.complete_loss)
+    own = own_change(observed, settings.network.perturbation, settings.network.complete_loss)
     return _direct(
         _total(observed, rule, rule.judge(observed.effect, observed.error), own),
         len(prepared.panel),
@@ -91,9 +84,9 @@ def fit_edges(
     )
 
 
-def _total(observed: Contrasts, rule: EvidenceRule, belief: Evidence, own: np.ndarray) -> TotalEffects:
+def _total(observed: Contrasts, rule: EvidenceRule, belief: Evidence, own: OwnChange) -> TotalEffects:
     return TotalEffects(
-        observed.sources, observed.effect, observed.error, belief.probability, belief.effect, own, rule
+        observed.sources, observed.effect, observed.error, belief.probability, belief.effect, own.change, rule
     )
 
 
@@ -102,32 +95,13 @@ def _direct(total: TotalEffects, n: int, settings: Settings) -> DirectEdges:
     return direct_edges(total, n, network.least_effect, network.hop_tolerance, network.unperturbed_prior)
 
 
-def own_change(observed: Contrasts, kind: str, complete_loss: float) -> tuple[np.ndarray, bool]:
-    """(p,) log fold change of every perturbed gene itself, and whether it had to be assumed for all (a
-    knock-out).
-
-    A knock-down is read off the gene's own expression; where that was not measured, or does not fall, the
-    median of the others is taken. A knock-out removes the gene's function, of which its expression says
-    little; so does a screen where no target falls.
-    """
-    assumed = float(np.log1p(-complete_loss))
-    effect, error = observed.own
-    falling = np.isfinite(error) & (effect < -SEEN_FALLING * error)
-    if kind == "knock-out" or not falling.any():
-        return np.full(len(effect), assumed), True
-    typical = float(np.median(effect[falling]))
-    if kind == "auto" and typical > KNOCK_OUT_ABOVE:
-        return np.full(len(effect), assumed), True
-    return np.where(falling, effect, typical), False
-
-
 def _whole(n: int, observed: Contrasts, values: np.ndarray, known: np.ndarray) -> np.ndarray:
     result = np.full((n, n), np.nan)
     result[observed.sources] = np.where(known, values, np.nan)
     return result
 
 
-def _spread(n: int, observed: Contrasts, values: np.ndarray, elsewhere: float) -> np.ndarray:
-    result: Any = np.full(n, elsewhere)
+def _spread(n: int, observed: Contrasts, values: np.ndarray) -> np.ndarray:
+    result = np.full(n, np.nan)
     result[observed.sources] = values
     return result

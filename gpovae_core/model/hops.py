@@ -53,7 +53,7 @@ def literal_paper_series(n: int, hops: int) -> HopSeries:
     return HopSeries(step=1.0, weights=(1.0, *(1.0 / (k * n) for k in range(2, hops + 1))))
 
 
-def influence(matrix: Matrix, series: HopSeries, rows: Matrix | None = None) -> Matrix:
+def influence_over_hops(matrix: Matrix, series: HopSeries, rows: Matrix | None = None) -> Matrix:
     """Influence of each source row: shape (r, n) for `rows` = (r, n) combinations of rows of `matrix`; (n, n)
     where None.
 

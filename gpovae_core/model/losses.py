@@ -13,7 +13,7 @@ from torch import Tensor
 
 from gpovae_core.config import LossSettings
 from gpovae_core.data.batches import Batch, TrainingConstants
-from gpovae_core.model.hops import hop_series, influence
+from gpovae_core.model.hops import hop_series, influence_over_hops
 from gpovae_core.model.layers import bernoulli_log_ratio, normal_kl, standard_normal_log_ratio
 from gpovae_core.model.module import GpoVae, GuideDraw, Inference
 
@@ -142,7 +142,7 @@ def alignment_term(matrix: Tensor, batch: Batch, measured: Tensor, settings: Los
     """
     series = hop_series(settings.influence, matrix.shape[0], settings.hops)
     rows = batch.dosage.index_select(1, batch.rows) @ matrix.index_select(0, batch.rows)
-    reached = influence(matrix, series, rows).index_select(1, measured)
+    reached = influence_over_hops(matrix, series, rows).index_select(1, measured)
     offset = settings.effect_offset if settings.influence == "released" else 0.0
     return (reached[batch.group] - (batch.effects - offset)).abs().mean()
 

@@ -20,7 +20,7 @@ import pandas as pd
 from gpovae_core import keys
 from gpovae_core.data.schema import Panel
 from gpovae_core.errors import QueryError, RunError
-from gpovae_core.model.hops import HopSeries, hop_series, influence
+from gpovae_core.model.hops import HopSeries, hop_series, influence_over_hops
 from gpovae_core.network.detours import genes_of_detours, open_detours
 
 if TYPE_CHECKING:
@@ -450,7 +450,7 @@ class GeneNetwork:
         """
         matrix, series = self.walks(hops)
         rows = None if genes is None else matrix[[self.panel.position(gene) for gene in genes]]
-        return influence(matrix, series, rows)
+        return influence_over_hops(matrix, series, rows)
 
     def influence_network(self, hops: int) -> GeneNetwork:
         """The same genes joined by T_K instead of W: weights are its sizes, signs its signs where it has any.

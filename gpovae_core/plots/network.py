@@ -12,7 +12,7 @@ import plotly.graph_objects as go
 
 from gpovae_core import keys
 from gpovae_core.network.compare import GAINED, LOST, SHARED, NetworkComparison
-from gpovae_core.network.evidence import Measured
+from gpovae_core.network.inspection import Measured
 from gpovae_core.network.paths import PathTrace
 from gpovae_core.plots import theme
 

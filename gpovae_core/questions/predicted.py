@@ -15,7 +15,7 @@ in the processor's cache.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -28,6 +28,7 @@ from gpovae_core import keys
 from gpovae_core.config import InferenceSettings
 from gpovae_core.data.batches import SparseCounts
 from gpovae_core.data.expression import EFFECT_SCALE
+from gpovae_core.data.progress import Progress, tell
 from gpovae_core.data.schema import PreparedCells
 from gpovae_core.model.layers import Normal
 from gpovae_core.model.likelihood import MEAN_FLOOR
@@ -131,7 +132,7 @@ def treatment_effects(
     prepared: PreparedCells,
     perturbations: tuple[str, ...] | None = None,
     settings: InferenceSettings | None = None,
-    progress: Callable[[float], None] | None = None,
+    progress: Progress | None = None,
 ) -> PredictedEffects:
     """Expected effects of `perturbations` (all in the data where None): panel genes, or several joined by
     '+'.
@@ -166,9 +167,7 @@ class EffectPredictor:
             )  # for one gene, the usual question
             self._control = self._mean_logs(None)
 
-    def effects(
-        self, perturbations: tuple[str, ...], progress: Callable[[float], None] | None = None
-    ) -> PredictedEffects:
+    def effects(self, perturbations: tuple[str, ...], progress: Progress | None = None) -> PredictedEffects:
         """Expected effects of panel genes, or several joined by '+'. Raises QueryError for a gene outside the
         panel.
         """
@@ -178,7 +177,7 @@ class EffectPredictor:
         return self.effects_of_dosage(dosage, perturbations, progress)
 
     def effects_of_dosage(
-        self, dosage: np.ndarray, names: tuple[str, ...], progress: Callable[[float], None] | None = None
+        self, dosage: np.ndarray, names: tuple[str, ...], progress: Progress | None = None
     ) -> PredictedEffects:
         """Expected effects of rows of the dosage matrix D (u, n), called `names`."""
         mean, error, deviation = (np.zeros((len(names), len(self.genes)), dtype=np.float32) for _ in range(3))
@@ -189,8 +188,7 @@ class EffectPredictor:
                 _spread(own) / np.sqrt(own.shape[1]),
                 _spread(shared),
             )
-            if progress:
-                progress((row + 1) / len(names))
+            tell(progress, "predicting effects", (row + 1) / len(names))
         index = pd.Index(names, name=keys.PERTURBATION)
         return PredictedEffects(
             mean=pd.DataFrame(mean, index, self.genes),

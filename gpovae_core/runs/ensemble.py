@@ -13,7 +13,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -26,6 +25,7 @@ from scipy.special import expit, logit
 
 from gpovae_core import keys
 from gpovae_core.config import Settings
+from gpovae_core.data.progress import Progress, stretch
 from gpovae_core.effects.bootstrap import bootstrap_rows, resample
 from gpovae_core.errors import GpoVaeError, RunError, SettingsError
 from gpovae_core.methods.network_fit import BOOTSTRAP_ERROR, fit_edges
@@ -34,8 +34,6 @@ from gpovae_core.runs.folder import DataSource, JobFolder, RunFolder, write_text
 
 if TYPE_CHECKING:
     from gpovae_core.data.schema import Panel, PreparedCells
-
-Report = Callable[[str, float], None]
 
 FORMAT = 1
 FILE = "ensemble.safetensors"
@@ -153,7 +151,7 @@ def check_plan(run: RunFolder, plan: EnsemblePlan) -> None:
         )
 
 
-def make_ensemble(run: RunFolder, plan: EnsemblePlan, report: Report | None = None) -> Ensemble | None:
+def make_ensemble(run: RunFolder, plan: EnsemblePlan, progress: Progress | None = None) -> Ensemble | None:
     """Make the members that are not there yet, and store what they say with the run; None where it was
     stopped before two were done.
 
@@ -170,7 +168,7 @@ def make_ensemble(run: RunFolder, plan: EnsemblePlan, report: Report | None = No
         job.sweep()
         _keep_members_of(job, plan)
         job.write_status(state="training", pid=os.getpid(), message="", stage="")
-        told = jobs.recorded(job, report)
+        told = jobs.recorded(job, progress)
         try:
             with jobs.stoppable(), jobs.beating(job):
                 _members(job, run, plan, told)
@@ -236,20 +234,17 @@ def _keep_members_of(job: EnsembleJob, plan: EnsemblePlan) -> None:
     write_text(job.path / "plan.json", plan.model_dump_json(indent=2))
 
 
-def _members(job: EnsembleJob, run: RunFolder, plan: EnsemblePlan, report: Report) -> None:
+def _members(job: EnsembleJob, run: RunFolder, plan: EnsemblePlan, progress: Progress) -> None:
     prepared, settings = run.cells(), run.settings()
     for number in range(plan.members):
         if job.member_file(number).is_file():
             continue
         words = f"member {number + 1} of {plan.members}"
-        report(words, number / plan.members)
+        progress(words, number / plan.members)
         rows = None if plan.vary == "seeds" else bootstrap_rows(prepared, _draw_seed(plan, number))
         if needs_training(settings):
-
-            def training(done: int, most: int, _words: str, number: int = number, words: str = words) -> None:
-                report(f"{words}, epoch {done}", (number + done / most) / plan.members)
-
-            member = _trained(job, prepared, settings, plan, number, rows, training)
+            part = stretch(progress, number / plan.members, (number + 1) / plan.members, f"{words}: {{}}")
+            member = _trained(job, prepared, settings, plan, number, rows, part)
         else:
             assert rows is not None  # check_plan
             member = _fitted(prepared, settings, rows)
@@ -273,7 +268,7 @@ def _trained(
     plan: EnsemblePlan,
     number: int,
     rows: np.ndarray | None,
-    progress: Callable[[int, int, str], None],
+    progress: Progress | None,
 ) -> Member:
     """A whole training; its folder goes when its network is kept."""
     from gpovae_core.effects.averages import average_effects

@@ -13,7 +13,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +21,7 @@ from typing import Any
 
 from gpovae_core.config import Settings, make_settings
 from gpovae_core.data.cache import cache_folder
+from gpovae_core.data.progress import Progress, tell
 from gpovae_core.errors import GpoVaeError, RunError
 from gpovae_core.runs import processes
 from gpovae_core.runs.folder import BEAT, DataSource, JobFolder, RunFolder, find_runs, tail
@@ -255,20 +256,17 @@ def stoppable() -> Iterator[None]:
             signal.signal(which, handler)
 
 
-def recorded(
-    run: JobFolder, then: Callable[[str, float], None] | None = None
-) -> Callable[[str, float], None]:
-    """A report of progress that writes stage and share into the run's status, once a second at most, and
-    passes them on.
+def recorded(run: JobFolder, then: Progress | None = None) -> Progress:
+    """Progress that writes stage and share into the run's status, once a second at most, and passes them
+    on.
     """
     last = ["", 0.0]
 
-    def tell(stage: str, share: float) -> None:
+    def progress(stage: str, share: float) -> None:
         kind = stage.split(":")[0]
         if kind != last[0] or time.monotonic() - float(last[1]) > 1.0:
             last[:] = [kind, time.monotonic()]
             run.write_status(stage=stage, share=min(1.0, max(0.0, share)))
-        if then is not None:
-            then(stage, share)
+        tell(then, stage, share)
 
-    return tell
+    return progress

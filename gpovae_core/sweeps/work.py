@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gpovae_core.data.progress import Progress
 from gpovae_core.errors import DataError, GpoVaeError, RunError
 from gpovae_core.runs import jobs
 from gpovae_core.runs.folder import RunFolder, find_runs
@@ -28,8 +29,6 @@ from gpovae_core.sweeps.plan import Point, Range, point_words
 if TYPE_CHECKING:
     import optuna
     from optuna.trial import FrozenTrial, Trial
-
-Report = Callable[[str, float], None]
 
 POINT = "point"
 """Attribute of a trial of a grid: its point."""
@@ -46,7 +45,7 @@ SPARE = "spare"
 
 
 def work(
-    folder: SweepFolder, report: Report | None = None, wait: bool = False, retry: bool = False
+    folder: SweepFolder, progress: Progress | None = None, wait: bool = False, retry: bool = False
 ) -> Worker:
     """Work on the sweep until no point is left, or until asked to stop; the worker's status says which.
 
@@ -54,12 +53,12 @@ def work(
     points that failed are tried again.
     """
     worker = folder.new_worker()
-    told = jobs.recorded(worker, report)
+    told = jobs.recorded(worker, progress)
     try:
         with jobs.stoppable(), jobs.beating(worker):
             study = folder.study()
             _fill(folder, study, retry)
-            done = _Progress(folder, study, told)
+            done = _Teller(folder, study, told)
             while (trial := _next(folder, study, worker)) is not None:
                 _try(folder, study, trial, worker, done, wait)
         worker.write_status(state="done", message="nothing left to try")
@@ -75,7 +74,11 @@ def work(
 
 
 def work_together(
-    folder: SweepFolder, workers: int, report: Report | None = None, wait: bool = False, retry: bool = False
+    folder: SweepFolder,
+    workers: int,
+    progress: Progress | None = None,
+    wait: bool = False,
+    retry: bool = False,
 ) -> None:
     """`work`, with other processes beside this one where `workers` is more than 1; ends when all have ended,
     and stops them with it.
@@ -84,7 +87,7 @@ def work_together(
         os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // workers)))
         before = {worker.name for worker in folder.workers()}
         start_workers(folder, workers - 1, ("--wait",) if wait else ())
-    own = work(folder, report, wait, retry)
+    own = work(folder, progress, wait, retry)
     if workers == 1:
         return
     try:
@@ -96,10 +99,10 @@ def work_together(
         stop(folder)
 
 
-class _Progress:
-    """Reports what is being done, with the share of all points that are finished."""
+class _Teller:
+    """Says what is being done, with the share of all points that are finished."""
 
-    def __init__(self, folder: SweepFolder, study: optuna.Study, told: Report) -> None:
+    def __init__(self, folder: SweepFolder, study: optuna.Study, told: Progress) -> None:
         self.folder, self.study, self.told, self.share = folder, study, told, 0.0
 
     def update(self) -> None:
@@ -213,7 +216,7 @@ def _point(folder: SweepFolder, trial: Trial) -> Point:
 
 
 def _try(
-    folder: SweepFolder, study: optuna.Study, trial: Trial, worker: Worker, progress: _Progress, wait: bool
+    folder: SweepFolder, study: optuna.Study, trial: Trial, worker: Worker, teller: _Teller, wait: bool
 ) -> None:
     """The runs of one point, one per seed; the study hears the means of the objectives over the seeds."""
     from optuna.trial import TrialState
@@ -221,7 +224,7 @@ def _try(
     point = _point(folder, trial)
     words = f"point {trial.number} ({point_words(point)})"
     worker.log(words)
-    progress.update()
+    teller.update()
     found: list[dict[str, float | None]] = []
     for seed in folder.plan.seeds:
         before = trial.user_attrs.get(SEED.format(seed))
@@ -230,13 +233,13 @@ def _try(
             continue
         try:
             if wait:
-                _give_way(folder, lambda text: progress(f"{words}: {text}"))
+                _give_way(folder, lambda text: teller(f"{words}: {text}"))
             run = _run(
                 folder,
                 trial.number,
                 point,
                 seed,
-                lambda text, seed=seed: progress(f"{words}, seed {seed}: {text}"),
+                lambda text, seed=seed: teller(f"{words}, seed {seed}: {text}"),
             )
             values = measure_run(run, folder.plan.top)
         except DataError:  # it is the cells, so no point will fare better
@@ -270,15 +273,15 @@ def _run(folder: SweepFolder, number: int, point: Point, seed: int, tell: Callab
 
     path = folder.run_path(number, seed)
 
-    def report(stage: str, _share: float) -> None:
+    def progress(stage: str, _share: float) -> None:
         tell(stage)
 
     if not (path / "config.json").is_file():
-        run = start_run(Path(folder.source.path), path, folder.plan.settings(point, seed), report)
+        run = start_run(Path(folder.source.path), path, folder.plan.settings(point, seed), progress)
     elif RunFolder.open(path).status().state == "done":
         return RunFolder.open(path)
     else:
-        run = resume_run(path, report=report)
+        run = resume_run(path, progress=progress)
     status = run.status()
     if status.state == "stopped":
         raise jobs.StopRequest

@@ -23,6 +23,7 @@ from torch.utils.data import DataLoader, Sampler
 from gpovae_core import keys
 from gpovae_core.config import Settings
 from gpovae_core.data.batches import CellBatches, counterfactual_profiles, training_constants
+from gpovae_core.data.progress import Progress, tell
 from gpovae_core.data.schema import PreparedCells
 from gpovae_core.errors import RunError
 from gpovae_core.methods.expected import measured_influence
@@ -37,9 +38,6 @@ from gpovae_core.training.task import VALIDATION_LOSS, GpoVaeTask, epoch_seed
 HEARTBEAT_SECONDS = 5.0
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 LAST_CHECKPOINT = "last.ckpt"
-
-Progress = Callable[[int, int, str], None]
-"""Called with finished epochs, the most there can be, and a few words."""
 
 
 def fit(
@@ -236,12 +234,11 @@ class RunRecorder(Checkpoint):
         if not self.first:
             return
         self.run.write_status(epoch=epoch, best_epoch=self.best_epoch)
-        if self.progress:
-            self.progress(
-                epoch,
-                self.epochs,
-                f"validation loss {loss:.2f}, best {self.best:.2f} at epoch {self.best_epoch}",
-            )
+        tell(
+            self.progress,
+            f"validation loss {loss:.2f}, best {self.best:.2f} at epoch {self.best_epoch}",
+            epoch / self.epochs,
+        )
 
     def _save_state(self, trainer: lightning.Trainer) -> None:
         aside = self.run.checkpoints / f".{LAST_CHECKPOINT}.part"

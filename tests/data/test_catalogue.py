@@ -87,11 +87,11 @@ def test_size_checksum_and_address_come_from_the_record(zenodo):
 
 
 def test_a_file_is_fetched_once_with_progress(zenodo, tmp_path):
-    told: list[tuple[int, int]] = []
-    path = fetch(listing(zenodo), tmp_path, lambda here, all_: told.append((here, all_)))
+    told: list[tuple[str, float]] = []
+    path = fetch(listing(zenodo), tmp_path, lambda words, share: told.append((words, share)))
     assert path.read_bytes() == CONTENT
-    assert told[0] == (0, len(CONTENT))
-    assert told[-1] == (len(CONTENT), len(CONTENT))
+    assert told[0] == (f"fetching {NORMAN}", 0.0)
+    assert told[-1] == (f"fetching {NORMAN}", 1.0)
     assert told == sorted(told)
     before = len(zenodo.asked)
     assert fetch(listing(zenodo), tmp_path) == path

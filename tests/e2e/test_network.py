@@ -14,7 +14,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from dashboard.network.tabs import PARTS
+from dashboard.network.page import PARTS
 from tests.fake_run import HOSTILE
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]

@@ -20,7 +20,7 @@ from gpovae_core.evaluation.unseen import (
     predict_held_out,
     scores,
 )
-from tests.questions.test_unseen import SETTINGS, chains
+from tests.questions.test_network_alone import SETTINGS, chains
 from tests.toy import toy_cells
 
 METHODS = ("network", "perturbation_mean", "mean_of_others", "no_effect")

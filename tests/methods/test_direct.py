@@ -13,14 +13,14 @@ from scipy.special import expit, logit
 
 from gpovae_core.effects.shrinkage import EvidenceRule, fit_evidence
 from gpovae_core.methods.direct import ROW_PRIOR, DirectEdges, TotalEffects, direct_edges, null_log_odds
-from gpovae_core.model.hops import hop_series, influence
+from gpovae_core.model.hops import hop_series, influence_over_hops
 
 LEAST, TOLERANCE, UNPERTURBED = 0.05, 0.1, 1e-6
 OWN = np.log(0.2)
 
 
 def signed_influence(b: np.ndarray, hops: int) -> np.ndarray:
-    return influence(b, hop_series("signed", len(b), hops))
+    return influence_over_hops(b, hop_series("signed", len(b), hops))
 
 
 def fit(total: TotalEffects, n: int, unperturbed: float = UNPERTURBED) -> DirectEdges:

@@ -21,8 +21,9 @@ from gpovae_core.methods.direct import TotalEffects, direct_edges
 from gpovae_core.methods.expected import measured_influence
 from gpovae_core.methods.false_edges import NULL_THRESHOLDS, false_edge_rate, false_pairs
 from gpovae_core.methods.fitted import NetworkFit
-from gpovae_core.methods.network_fit import fit_network, own_change
-from gpovae_core.model.hops import hop_series, influence
+from gpovae_core.methods.network_fit import fit_network
+from gpovae_core.methods.own_change import ASSUMED, KNOCK_DOWN, KNOCK_OUT, READ, TYPICAL, own_change
+from gpovae_core.model.hops import hop_series, influence_over_hops
 
 SIZE = {
     "genes": 24,
@@ -105,7 +106,7 @@ def test_influence_is_that_of_w_times_s() -> None:
     hops = evidence().loss.hops
     np.testing.assert_allclose(
         fit.influence,
-        influence(weights(fit) * fit.strength, hop_series("signed", len(fit.log_odds), hops)),
+        influence_over_hops(weights(fit) * fit.strength, hop_series("signed", len(fit.log_odds), hops)),
         atol=1e-12,
     )
     np.testing.assert_allclose(fit.expected_change(), np.diag(fit.own_change) @ fit.influence)
@@ -202,7 +203,7 @@ def test_controls_in_the_place_of_perturbations_pass_seldom_and_less_often_than_
     observed = contrasts(prepared)
     rule = fit_evidence(observed.effect, observed.error, observed.counted, 0.05)
     belief = rule.judge(observed.effect, observed.error)
-    own, _ = own_change(observed, settings.network.perturbation, settings.network.complete_loss)
+    own = own_change(observed, settings.network.perturbation, settings.network.complete_loss).change
     total = TotalEffects(
         observed.sources, observed.effect, observed.error, belief.probability, belief.effect, own, rule
     )
@@ -273,11 +274,26 @@ def test_an_unmeasured_target_takes_the_median_of_the_others() -> None:
 
 
 def test_one_that_does_not_fall_takes_the_median_of_those_that_do() -> None:
-    own, knock_out = own_change(
-        with_own([-1.0, -2.0, -1.5, 0.3, -0.1], [0.1, 0.1, 0.1, 0.1, np.inf]), "auto", 0.9
-    )
-    np.testing.assert_allclose(own, [-1.0, -2.0, -1.5, -1.5, -1.5])
-    assert not knock_out
+    own = own_change(with_own([-1.0, -2.0, -1.5, 0.3, -0.1], [0.1, 0.1, 0.1, 0.1, np.inf]), "auto", 0.9)
+    np.testing.assert_allclose(own.change, [-1.0, -2.0, -1.5, -1.5, -1.5])
+    assert own.source.tolist() == [READ] * 3 + [TYPICAL] * 2
+    assert own.kind.tolist() == [KNOCK_DOWN] * 5
+    panel = own.over(7, np.array([6, 5, 4, 3, 2]), 0.9)
+    np.testing.assert_allclose(panel.change, [-1.5, -1.5, -1.5, -1.5, -1.5, -2.0, -1.0])
+    assert panel.source.tolist() == [TYPICAL] * 4 + [READ] * 3
+
+
+def test_how_a_change_is_known_is_stored_and_read_off_runs_that_did_not_store_it() -> None:
+    fit = fitted(unmeasured_share=0.3)
+    assert set(fit.own.source) == {READ, TYPICAL}
+    assert set(fit.own.source[fit.own_change == np.diag(fit.effect)]) == {READ}
+    for known in (fit, fitted(silent_share=1.0)):
+        stored = {name: values.astype(np.float32).astype(float) for name, values in known.arrays().items()}
+        older = {name: values for name, values in stored.items() if name != "own_source"}
+        for arrays in (stored, older):
+            again = NetworkFit.from_arrays(arrays).own
+            assert again.source.tolist() == known.own.source.tolist()
+            assert again.kind.tolist() == known.own.kind.tolist()
 
 
 @pytest.mark.parametrize(
@@ -294,22 +310,28 @@ def test_one_that_does_not_fall_takes_the_median_of_those_that_do() -> None:
 def test_a_knock_out_is_assumed_where_targets_keep_their_expression(
     kind: str, effect: list[float], expected: bool
 ) -> None:
-    own, knock_out = own_change(with_own(effect, [0.05] * 3), kind, 0.9)
-    assert knock_out is expected
+    own = own_change(with_own(effect, [0.05] * 3), kind, 0.9)
+    assert set(own.kind) == {KNOCK_OUT if expected else KNOCK_DOWN}
+    assert set(own.source) == {ASSUMED if expected else READ}
     if expected:
-        np.testing.assert_allclose(own, np.log(0.1))
+        np.testing.assert_allclose(own.change, np.log(0.1))
     else:
-        np.testing.assert_array_equal(own, effect)
+        np.testing.assert_array_equal(own.change, effect)
 
 
 def test_no_perturbation_no_change() -> None:
-    assert own_change(with_own([], []), "auto", 0.9)[0].shape == (0,)
+    own = own_change(with_own([], []), "auto", 0.9)
+    assert own.change.shape == (0,)
+    nobody = own.over(2, np.array([], dtype=int), 0.9)
+    np.testing.assert_allclose(nobody.change, np.log(0.1))
+    assert (nobody.kind.tolist(), nobody.source.tolist()) == ([KNOCK_OUT] * 2, [ASSUMED] * 2)
 
 
 def test_all_genes_silent_are_taken_for_knock_outs() -> None:
     truth, fit = cells(silent_share=1.0)[1], fitted(silent_share=1.0)
     np.testing.assert_allclose(fit.own_change, np.log(0.1))
     assert fit.knock_out[0] == 1.0
+    assert set(fit.own.source) == {ASSUMED}
     found = np.isfinite(fit.evidence) & (weights(fit) > 0.5) & (truth != 0)
     assert found.sum() > 4
     np.testing.assert_array_equal(np.sign(fit.strength[found]), np.sign(truth[found]))

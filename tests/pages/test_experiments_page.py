@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import gpovae_core.sweeps.work as working
-from dashboard.experiments import view as experiments
+from dashboard.experiments.outcome import CHOSEN
 from gpovae_core.network.grn import GeneNetwork
 from gpovae_core.runs.ensemble import FILE
 from gpovae_core.runs.folder import RunFolder
@@ -35,7 +35,7 @@ def test_a_sweep_is_shown_with_its_points_and_opens_a_run(open_app: Opener, runs
     table = next(frame.value for frame in app.dataframe if "Point" in frame.value)
     assert len(table) == 6
     assert table["ATE-rho"].str.contains("±").sum() == 4
-    app.session_state[experiments.CHOSEN] = ("sweep", 1)
+    app.session_state[CHOSEN] = ("sweep", 1)
     app.run()
     next(button for button in app.button if button.key == "open_sweep_t0001-s1").click().run()
     assert not app.exception

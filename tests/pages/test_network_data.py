@@ -12,17 +12,14 @@ from dashboard.network.drawing import (
     MOST_AROUND,
     MOST_EDGES,
     Sight,
-    digits,
     ego_edges,
-    false_edge_rate,
     layout,
     message,
-    on_step,
     picture,
     shaping_edges,
-    step_below,
-    threshold_message,
 )
+from dashboard.network.panels import threshold_message
+from dashboard.network.slider import digits, false_edge_rate, on_step, step_below
 from gpovae_core.data.schema import Panel, PanelData
 from gpovae_core.network.curves import STEPS, threshold_curves
 from gpovae_core.network.grn import GeneNetwork

@@ -15,9 +15,9 @@ import streamlit as st
 from safetensors.numpy import save_file
 from streamlit.testing.v1 import AppTest
 
-from dashboard.network import history
-from dashboard.network.tabs import PARTS
-from dashboard.shared import loaders, state
+from dashboard.network import cached, history
+from dashboard.network.page import PARTS
+from dashboard.shared import state
 from gpovae_core.network.grn import GeneNetwork
 from gpovae_core.runs.folder import MASK_LOGITS, RunFolder
 from tests.app_words import Opener, words
@@ -233,7 +233,7 @@ def test_a_table_of_false_edges_is_shown_where_there_is_one(
     report = run.evaluation()
     report["network"]["false_edges"] = rows
     run.write_evaluation(report)
-    found = loaders.false_edges(run)
+    found = cached.false_edges(run)
     assert (found is not None and found["estimated_false_edge_rate"].notna().any()) == (
         rows == [{"threshold": 0.1, "estimated_false_edge_rate": 0.8}]
     )

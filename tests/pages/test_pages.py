@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import pandas as pd
 import pytest
 
-from dashboard.network.tabs import PARTS
-from dashboard.response.tabs import PARTS as RESPONSE_PARTS
+from dashboard.network.page import PARTS
+from dashboard.response.page import PARTS as RESPONSE_PARTS
 from gpovae_core.runs.folder import RunFolder
 from tests.app_words import Opener, words
 from tests.conftest import PROJECT
@@ -57,7 +56,7 @@ def test_charts_are_drawn_in_one_place_only() -> None:
 def test_an_empty_folder_says_what_to_do(
     open_app: Opener, page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dashboard.shared.loaders.DEMO_PATH", tmp_path / "no-demo")
+    monkeypatch.setattr("dashboard.shared.listing.DEMO_PATH", tmp_path / "no-demo")
     app = open_app(page, folder=tmp_path)
     assert not app.exception
     assert ("gpovae train" if page == "runs" else "No run is open") in words(app)
@@ -72,42 +71,10 @@ def test_a_name_from_the_url_cannot_leave_the_runs_folder(
     assert any("There is no run called" in error.value for error in app.error)
 
 
-def test_the_table_of_runs_has_scores_between_baseline_and_ceiling(open_app: Opener, made_runs: Path) -> None:
-    table: pd.DataFrame = open_app().dataframe[0].value.set_index("Run")
-    scores = RunFolder(made_runs / "plain").evaluation()["response"]["test"]["ate_rho"]
-    row = table.loc["plain"]
-    assert (row["rho, model"], row["rho, baseline"], row["rho, ceiling"]) == (
-        scores["model"],
-        scores["train_mean"],
-        scores["ceiling"],
-    )
-    assert row["Pairs"] > row["Edges"] > 0
-    assert table.loc["dead", "State"].startswith("dead")
-    assert table.loc["future", "State"].startswith("cannot be read")
-    assert table.loc["toy", "Kind"] == "simulated"
-
-
-def test_ticking_a_row_opens_that_run_and_puts_it_into_the_url(open_app: Opener) -> None:
-    app = open_app()
-    names = list(app.dataframe[0].value["Run"])
-    app.session_state["gpovae_state"] = {"run": names[0]}  # what the callback of the table does
-    app.run()
-    assert app.query_params["run"] in (names[0], [names[0]])
-    assert names[0] in words(app).replace("\\", "")
-
-
 @pytest.mark.parametrize("page", PAGES)
 def test_simulated_runs_say_so_on_every_page(open_app: Opener, page: str) -> None:
     assert "Simulated data" in words(open_app(page, run="toy"))
     assert "Simulated data" not in words(open_app(page, run="plain"))
-
-
-def test_a_dead_run_offers_the_command_that_continues_it(open_app: Opener) -> None:
-    assert "--resume" in words(open_app(run="dead"))
-
-
-def test_a_run_without_evaluation_says_how_to_get_one(open_app: Opener) -> None:
-    assert "gpovae evaluate" in words(open_app(run="bare"))
 
 
 @pytest.mark.parametrize(

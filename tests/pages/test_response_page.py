@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dashboard.response.tabs import PARTS
+from dashboard.response.page import PARTS
 from gpovae_core import keys
 from gpovae_core.effects.changes import changed_genes
 from gpovae_core.runs.folder import RunFolder

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,8 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard.whatif import scenarios
 from gpovae_core.errors import QueryError
-from gpovae_core.questions.whatif import Question
+from gpovae_core.network import paths
+from gpovae_core.questions.reach import Question
 from gpovae_core.runs.folder import RunFolder
 from gpovae_core.workflow import measure_unseen, start_run
 from tests.app_words import Opener, words
@@ -24,6 +27,15 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with one small run of the default preset."""
     folder = tmp_path_factory.mktemp("whatif")
     start_run(write_toy(folder), folder / "runs" / "toy", tiny_settings("evidence", training={"epochs": 2}))
+    return folder / "runs"
+
+
+@pytest.fixture(scope="module")
+def without_hops(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with one small run whose W was trained without hops."""
+    folder = tmp_path_factory.mktemp("without_hops")
+    settings = tiny_settings("released", loss={"hops": 0}, training={"epochs": 1})
+    start_run(write_toy(folder), folder / "runs" / "toy", settings)
     return folder / "runs"
 
 
@@ -143,6 +155,37 @@ def test_names_are_never_markup(open_app: Opener) -> None:
     app.run()
     assert not app.exception
     assert not re.search(r"(?<!\\)<img|(?<!\\)\[x|(?<!\\)\$x", words(app))
+
+
+@pytest.mark.parametrize(("hops", "traced"), [(0, 1), (1, 1), (7, 7), (10, 10), (20, 15)])
+def test_paths_are_traced_over_as_many_hops_as_are_said(
+    open_app: Opener,
+    without_hops: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    hops: int,
+    traced: int,
+) -> None:
+    """hops = 0 is W without hops, which is shown over one; 15 are as many as can be traced."""
+    shutil.copytree(without_hops / "toy", tmp_path / "toy")
+    config = json.loads((tmp_path / "toy" / "config.json").read_text())
+    config["settings"]["loss"]["hops"] = hops
+    (tmp_path / "toy" / "config.json").write_text(json.dumps(config))
+    asked = []
+
+    def noted(*args, **options) -> paths.PathTrace:
+        asked.append(options["hops"])
+        return replace(paths.trace_paths(*args, **options), paths=())
+
+    monkeypatch.setattr("dashboard.shared.networks.trace_paths", noted)
+    app = open_app("whatif", folder=tmp_path, run="toy")
+    app = ask(app, genes(tmp_path)[0])
+    app.session_state["whatif_part"] = "Paths"
+    app.run()
+    assert not app.exception
+    assert not app.error
+    assert asked == [traced]
+    assert f"No path of at most {traced} hop{'s' if traced > 1 else ''} carries" in plain_words(app)
 
 
 # Scenario files ---------------------------------------------------------------------------------------------

@@ -10,8 +10,8 @@ import pytest
 
 from gpovae_core.data.schema import Panel, PanelData
 from gpovae_core.network.compare import STATES, compare_networks
-from gpovae_core.network.evidence import Measured
 from gpovae_core.network.grn import GeneNetwork
+from gpovae_core.network.inspection import Measured
 from gpovae_core.network.paths import trace_paths
 from gpovae_core.plots import network as figures
 from tests.fake_run import HOSTILE

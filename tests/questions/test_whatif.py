@@ -19,19 +19,11 @@ from gpovae_core.errors import QueryError
 from gpovae_core.evaluation.unseen import hold_out
 from gpovae_core.methods.fitted import NetworkFit
 from gpovae_core.methods.network_fit import fit_network
+from gpovae_core.methods.own_change import ASSUMED, KNOCK_DOWN, KNOCK_OUT, READ, TYPICAL, OwnChange
 from gpovae_core.model.module import GpoVae
 from gpovae_core.questions.predicted import EffectPredictor, treatment_effects
-from gpovae_core.questions.unseen import Screen, fit_weights, predict_unseen
-from gpovae_core.questions.whatif import (
-    Answer,
-    NetworkOnly,
-    Question,
-    Reach,
-    ask,
-    ask_run,
-    question,
-    with_measured,
-)
+from gpovae_core.questions.reach import GIVEN, Question, Reach, Strength, question
+from gpovae_core.questions.whatif import Answer, Respondent, with_measured
 from gpovae_core.runs.model import load_model
 from gpovae_core.workflow import start_run
 from tests.toy import tiny_settings, toy_cells, write_toy
@@ -48,12 +40,6 @@ def stage() -> NetworkFit:
 @cache
 def reach() -> Reach:
     return Reach.of(toy_cells(), SETTINGS, stage())
-
-
-@cache
-def network_only() -> NetworkOnly:
-    screen = Screen.of(toy_cells(), SETTINGS)
-    return screen, fit_weights(screen)
 
 
 @cache
@@ -74,8 +60,13 @@ def asked(**loss: float | None) -> Question:
     return question(toy_cells().panel, loss)
 
 
+@cache
+def respondent() -> Respondent:
+    return Respondent(toy_cells(), SETTINGS, stage(), predictor)
+
+
 def answer(one: Question) -> Answer:
-    return ask(predictor(), reach(), one, toy_cells().cells.var_names, network_only)
+    return respondent().ask(one)
 
 
 def genes() -> tuple[str, str, str]:
@@ -101,15 +92,48 @@ def test_impossible_strengths_are_refused(loss: float) -> None:
 
 def test_reach_is_the_same_with_and_without_a_network_stage() -> None:
     free = Reach.of(toy_cells(), SETTINGS)
-    np.testing.assert_allclose(free.change[free.trained], reach().change[free.trained], rtol=1e-6)
-    np.testing.assert_array_equal(free.assumed, reach().assumed)
-    assert not reach().assumed[reach().panel.position(genes()[0])]
+    np.testing.assert_allclose(free.own.change, reach().own.change, rtol=1e-6)
+    np.testing.assert_array_equal(free.own.source, reach().own.source)
+    np.testing.assert_array_equal(free.own.kind, reach().own.kind)
+
+
+def test_an_answer_says_how_its_strengths_are_known() -> None:
+    first, _, extended = genes()
+    reached = reach().reached(first)
+    known = answer(asked(**{first: None, extended: None})).strengths
+    assert known[first] == Strength(reached, KNOCK_DOWN, READ)
+    assert known[extended] == Strength(reach().reached(extended), KNOCK_DOWN, TYPICAL)
+    assert answer(asked(**{first: 0.3})).strengths[first] == Strength(0.3, KNOCK_DOWN, GIVEN)
+
+
+def test_what_an_answer_needs_is_made_once_and_only_when_needed() -> None:
+    first, _, extended = genes()
+    made = []
+
+    def ready() -> EffectPredictor:
+        made.append("model")
+        return predictor()
+
+    one = Respondent(toy_cells(), SETTINGS, stage(), ready)
+    one.ask(asked(**{extended: None}))
+    assert made == [], "the network alone answers"
+    assert "network_alone" in vars(one)
+    other = Respondent(toy_cells(), SETTINGS, stage(), ready)
+    other.ask_all((first, first))
+    assert made == ["model"]
+    assert "network_alone" not in vars(other)
+
+
+def test_a_loss_of_a_gene_that_nobody_asked_for_is_refused() -> None:
+    first, second, _ = genes()
+    with pytest.raises(QueryError, match=second):
+        respondent().ask_all((first,), {second: 0.5})
 
 
 def test_a_run_stores_for_a_held_out_perturbation_what_what_if_answers(tmp_path: Path) -> None:
     name = toy_cells().perturbations[0]
     run = start_run(write_toy(tmp_path), tmp_path / "run", tiny_settings("evidence", data={"unseen": [name]}))
-    (found,) = ask_run(run, (name,), {})
+    (found,) = Respondent.of(run).ask_all((name,))
     stored: Any = run.effects()
     assert (found.basis, stored.obs.at[name, keys.RESTS_ON]) == ("held out", "held out")
     assert (stored.obs[keys.RESTS_ON] == "seen").sum() == len(stored) - 1
@@ -206,9 +230,10 @@ def test_a_gene_without_cells_is_answered_by_the_network_alone() -> None:
     first, _, extended = genes()
     found = answer(asked(**{extended: None}))
     assert found.by_network == (extended,)
-    screen, weights = network_only()
+    alone_says = respondent().network_alone
+    screen = alone_says.screen
     table = found.table.set_index("gene")["effect"].reindex(screen.genes)
-    np.testing.assert_allclose(table, predict_unseen(screen, weights, extended))
+    np.testing.assert_allclose(table, alone_says.effect(extended))
     assert np.isnan(table[extended])
     half = (
         answer(asked(**{extended: 1 - np.exp(screen.typical_change / 2)}))
@@ -234,25 +259,16 @@ def test_after_knock_outs_a_function_is_not_lost_twice() -> None:
     influence = np.zeros((n, n))
     influence[panel.position(first), panel.position(second)] = 0.6
     whole, none = np.ones(n, dtype=bool), np.zeros(n, dtype=bool)
-    made = Reach(
-        panel, np.full(n, -2.0), whole, whole, none, frozenset(), knock_out=True, influence=influence
-    )
+
+    def own(kind: str, source: str) -> OwnChange:
+        return OwnChange(np.full(n, -2.0), np.full(n, kind, dtype=object), np.full(n, source, dtype=object))
+
+    made = Reach(panel, own(KNOCK_OUT, ASSUMED), whole, none, frozenset(), influence)
     assert made.doses(Question({first: None, second: None})) == pytest.approx({first: 1.0, second: 0.4})
     assert made.doses(Question({second: None})) == {second: 1.0}
-    knock_down = Reach(
-        panel, np.full(n, -2.0), none, whole, none, frozenset(), knock_out=False, influence=influence
-    )
+    knock_down = Reach(panel, own(KNOCK_DOWN, READ), whole, none, frozenset(), influence)
     assert knock_down.doses(Question({first: None, second: None})) == {first: 1.0, second: 1.0}
-    trained = Reach(
-        panel,
-        np.full(n, -2.0),
-        whole,
-        whole,
-        none,
-        frozenset({f"{first}+{second}"}),
-        knock_out=True,
-        influence=influence,
-    )
+    trained = Reach(panel, own(KNOCK_OUT, ASSUMED), whole, none, frozenset({f"{first}+{second}"}), influence)
     assert trained.doses(Question({first: None, second: None})) == {first: 1.0, second: 1.0}
 
 

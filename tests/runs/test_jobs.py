@@ -154,7 +154,7 @@ def test_the_queue_is_first_come_first_served(tmp_path):
 
 
 def test_settings_survive_the_way_through_the_command_line():
-    from gpovae_core.cli import _parse_assignment
+    from gpovae_core.cli.shared import parse_assignment
 
     settings = tiny_settings(
         "paper", data={"unseen": ["A", "B"], "control_label": "it's"}, training={"learning_rate": 1e-5}
@@ -162,7 +162,7 @@ def test_settings_survive_the_way_through_the_command_line():
     options = jobs.as_options(settings)
     changes: dict[str, dict[str, object]] = {}
     for text in options[3::2]:
-        section, field, value = _parse_assignment(text)
+        section, field, value = parse_assignment(text)
         changes.setdefault(section, {})[field] = value
     assert make_settings(options[1], changes) == settings
 

@@ -128,8 +128,8 @@ def test_stop_request_ends_after_the_step_and_keeps_the_finished_epochs(tmp_path
     run.write_cells(toy_cells())
     seen = threading.Event()
 
-    def stop_soon(epoch: int, *_: object) -> None:
-        if epoch == 2 and not seen.is_set():
+    def stop_soon(_stage: str, share: float) -> None:
+        if share == 2 / 500 and not seen.is_set():
             seen.set()
             signal.raise_signal(signal.SIGTERM)
 

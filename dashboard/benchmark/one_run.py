@@ -1,0 +1,180 @@
+"""One run: where it stands between what needs no model and what the data allow."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import streamlit as st
+
+from dashboard.benchmark import ablations, take_away
+from dashboard.benchmark.cached import report_of
+from dashboard.shared import run_summary, shell
+from dashboard.shared.figures import chart
+from dashboard.shared.words import plain
+from gpovae_core.evaluation.summary import response_lines
+from gpovae_core.plots import benchmark as figures
+from gpovae_core.reporting import sentences, tables
+from gpovae_core.reporting.document import RunReport
+from gpovae_core.reporting.words import capitalised, count
+from gpovae_core.runs.folder import RunFolder
+
+PART = "benchmark_part"
+"""Key of the tabs in the session: the name of the open one."""
+NARROW = {
+    "Score": st.column_config.TextColumn(width="medium"),
+    "Share of the achievable": st.column_config.TextColumn(
+        help="(value - baseline) / (ceiling - baseline) of this run."
+    ),
+    "… without a model": st.column_config.TextColumn(help="The same for the best method without a model."),
+    "Rests on": st.column_config.TextColumn(width="medium"),
+    "Meaning": st.column_config.TextColumn(width="large"),
+}
+
+
+def show(run: RunFolder) -> None:
+    report = report_of(run)
+    facts = [
+        f"data {report.data}",
+        f"preset {report.settings.preset}",
+        f"{report.epochs:,} epochs",
+        f"seeds: {report.seeds()}",
+    ]
+    st.markdown(plain(" · ".join(facts)))
+    if not report.complete:
+        st.info(
+            "An earlier version evaluated this run, so some scores are missing. Evaluate it again for all "
+            "of them:"
+        )
+        st.code(run_summary.command("gpovae", "evaluate", run.path), language="bash")
+    parts = {
+        "Scores": scores,
+        "Equal numbers of edges": equal_edges,
+        "False edges": false_edges,
+        "Path length": path_length,
+        "Known networks": known_networks,
+        "Every method": every_method,
+        "Ablations": lambda report: ablations.show(report),
+        "Report": lambda report: take_away.show([report]),
+    }
+    shell.tabs(PART, {title: partial(part, report) for title, part in parts.items()})
+
+
+def scores(report: RunReport) -> None:
+    for sentence in sentences.verdicts(report.evaluation):
+        st.markdown(f"- {plain(sentence)}")
+    chart(figures.share_bars(report.lines), key="share_bars", config={"displayModeBar": False})
+    st.caption(plain(sentences.SHARE_IN_WORDS))
+    st.dataframe(tables.score_table(report.lines), hide_index=True, column_config=NARROW)
+    for note in report.evaluation.notes or ():
+        st.caption(plain(note))
+
+
+def equal_edges(report: RunReport) -> None:
+    matched = report.matched
+    if matched is None or report.network is None:
+        missing("Networks were not compared at equal numbers of edges when this run was evaluated.")
+        return
+    left, right = st.columns(2)
+    known = list(matched.references)
+    measure = left.selectbox(
+        "Measure",
+        list(figures.MEASURES),
+        format_func=lambda key: figures.MEASURES[key][0],
+        key="benchmark_measure",
+    )
+    reference = right.selectbox(
+        "Held-out cells",
+        known,
+        format_func=lambda key: capitalised(sentences.LIFT[key]),
+        key="benchmark_reference",
+    )
+    if measure is None or reference is None:
+        return
+    figure = figures.matched_curves(matched, measure, reference, report.network.edges)
+    chart(figure, key="matched_curves", config={"displayModeBar": False})
+    st.caption(plain(sentences.CURVES_IN_WORDS))
+    if reference == "without_common_lift":
+        st.caption(plain(sentences.lift_in_words(report.network) or ""))
+
+
+def false_edges(report: RunReport) -> None:
+    table = report.false_edges()
+    if table.empty:
+        missing(
+            "How many edges are false was not estimated for this run. Relabel its controls as perturbed "
+            "and count the edges:"
+        )
+        st.code(f"gpovae null {plain(report.name)}", language="bash")
+        return
+    chart(
+        figures.false_edge_curve(table, getattr(report.network, "threshold", None)),
+        key="false_edge_curve",
+        config={"displayModeBar": False},
+    )
+    st.caption(plain(sentences.FALSE_IN_WORDS))
+    if report.null:
+        st.markdown("##### Relabelled controls, the whole way to W")
+        st.dataframe(tables.null_table(report.null), hide_index=True)
+
+
+def path_length(report: RunReport) -> None:
+    table = tables.hop_table(report.network)
+    if table.empty:
+        missing("Path lengths were not told apart when this run was evaluated.")
+        return
+    st.dataframe(table, hide_index=True)
+    st.caption(
+        "First four columns: pairs whose shortest path over edges of W has exactly that length. From "
+        "'Pairs so far' on: all pairs with a path of at most that length, beside as many pairs ranked by "
+        "the influence T over so many hops, drawn at random, or ranked by the same test in the training "
+        "cells (ceiling); each with the mean Wasserstein distance and the share with a significant effect. "
+        "FOR beyond: share of raw p below the level among all other pairs."
+    )
+
+
+def known_networks(report: RunReport) -> None:
+    known, truth = tables.reference_table(report.network), tables.truth_table(report.network)
+    if known.empty and truth.empty:
+        missing(
+            "This run was not scored against known networks. Put tables such as TRRUST, CollecTRI or CORUM "
+            "into the folder of networks, then evaluate it again."
+        )
+        return
+    if not known.empty:
+        st.dataframe(known, hide_index=True)
+        st.caption(
+            "AUPRC: area under precision and recall over pairs that the table could have listed; 1 × is "
+            "chance. Early precision: the same among as many pairs as it lists. Shuffled: the table "
+            "rewired so that every gene keeps its number of edges, 100 times; p says how often that is "
+            "found as well. Few usable edges say little. No table is complete: an edge that is missing "
+            "there may be true."
+        )
+    if report.network is not None and report.network.truth is not None:
+        st.markdown("##### The network the cells were simulated from")
+        st.dataframe(truth, hide_index=True)
+        called = report.network.truth.called
+        st.caption(
+            f"Edges called: {count(called.edges)}; true direct edges among them {count(called.direct)} of "
+            f"{count(called.true_edges)}, true ancestors {count(called.ancestors)}."
+        )
+
+
+def every_method(report: RunReport) -> None:
+    for reference, title in (
+        ("test", "Predicted effects, held-out cells"),
+        ("all", "Predicted effects, all cells (flatters every method)"),
+    ):
+        st.markdown(f"##### {title}")
+        st.dataframe(tables.prediction_table(report.evaluation, reference), hide_index=True)
+    st.markdown("##### Networks with as many edges")
+    st.dataframe(tables.edges_table(report.network), hide_index=True)
+    with st.expander("Shares of the achievable against all cells, training cells included"):
+        st.dataframe(
+            tables.score_table(response_lines(report.evaluation, "all")),
+            hide_index=True,
+            column_config=NARROW,
+        )
+
+
+def missing(words: str) -> None:
+    st.info(words)

@@ -1,0 +1,42 @@
+"""The page Benchmark: one run, or several side by side."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from dashboard.benchmark import one_run, several_runs
+from dashboard.benchmark.cached import evaluated
+from dashboard.shared import listing, shell, state
+from dashboard.shared.words import plain
+from gpovae_core.runs.folder import RunFolder
+
+COMPARED = "benchmark_runs"
+
+
+def show(run: RunFolder) -> None:
+    opened = state.get(state.RUN)
+    chosen = beside(opened)
+    with shell.errors_in_words():
+        if chosen:
+            st.markdown(
+                f"##### {plain(opened)} beside {len(chosen)} other run{'s' if len(chosen) > 1 else ''}"
+            )
+            several_runs.show(evaluated([opened, *chosen]))
+        else:
+            one_run.show(run)
+
+
+def beside(opened: str) -> list[str]:
+    """The evaluated runs that are to stand beside the open one."""
+    others = [
+        name for name, other in listing.all_runs().items() if name != opened and other.has("evaluation.json")
+    ]
+    if not others:
+        return []
+    return st.multiselect(
+        "Beside it",
+        others,
+        key=COMPARED,
+        placeholder="Compare with other evaluated runs",
+        persist_state="session",
+    )

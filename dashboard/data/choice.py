@@ -1,0 +1,88 @@
+"""Choose a file of cells: from the data folder, by upload, or from the public sets."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from dashboard.data import downloads
+from dashboard.shared import settings_form, shell, state
+from gpovae_core.config import DataSettings
+from gpovae_core.data.folder import data_folder, list_files, save_upload
+
+
+def show() -> None:
+    """From the data folder, by upload, or from the public sets."""
+    folder = data_folder()
+    parts = {"In the data folder": from_folder, "Upload": upload, "Public data sets": downloads.show}
+    shell.tabs("data_from", parts)
+    if state.get(state.DATA) is None and not list_files(folder):
+        st.caption(
+            f"The data folder is `{folder.resolve()}`. Another one: start the dashboard with "
+            "GPOVAE_DATA_DIR set."
+        )
+
+
+def from_folder() -> None:
+    folder = data_folder()
+    files = {file.name: file for file in list_files(folder)}
+    chosen = state.get(state.DATA)
+    if not files and chosen is None:
+        st.info(
+            "There is no .h5ad or .zarr in the data folder yet. Upload one, fetch a public one, or copy "
+            "yours there (best for large files)."
+        )
+        return
+    options = list(files) if chosen is None or chosen in files else [chosen, *files]
+
+    def words(name: str) -> str:
+        file = files.get(name)
+        return name if file is None or file.size is None else f"{name}  ({megabytes(file.size)})"
+
+    st.selectbox(
+        "File",
+        options,
+        index=None,
+        placeholder="Choose a file",
+        format_func=words,
+        **state.bound(state.DATA, after=forget_labels),
+    )
+    st.caption(
+        f"Folder `{folder.resolve()}`; nothing outside it can be opened here. Large files: copy them there."
+    )
+
+
+def forget_labels() -> None:
+    """Another file has other columns and labels."""
+    for path in (
+        "data.label_column",
+        "data.control_label",
+        "data.counts_layer",
+        "data.symbol_column",
+        "data.unseen",
+    ):
+        if settings_form.works(path):
+            settings_form.change(path, getattr(DataSettings(), path.partition(".")[2]))
+
+
+def upload() -> None:
+    most = st.get_option("server.maxUploadSize")
+    sent = st.file_uploader(
+        f"A .h5ad file of at most {most} MB",
+        type=["h5ad"],
+        key="data_upload",
+        help=(
+            "It is kept in the data folder on this machine and goes nowhere else. Copy larger files into "
+            "that folder."
+        ),
+    )
+    if sent is None or st.session_state.get("data_uploaded") == sent.file_id:
+        return
+    saved = save_upload(data_folder(), sent.name, sent)
+    st.session_state["data_uploaded"] = sent.file_id
+    forget_labels()
+    state.put(**{state.DATA: saved.name})
+    st.rerun()
+
+
+def megabytes(size: int) -> str:
+    return f"{size / 1e9:,.1f} GB" if size >= 1e9 else f"{size / 1e6:,.1f} MB"

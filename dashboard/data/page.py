@@ -1,0 +1,50 @@
+"""The page Data: choose cells, see what is in them and what would be used, before anything is trained."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from dashboard.data import choice, contents, verdict
+from dashboard.data.choice import megabytes
+from dashboard.shared import data_files, settings_form, shell, state
+from dashboard.shared.words import plain
+
+
+def show() -> None:
+    choice.show()
+    chosen = state.get(state.DATA)
+    if chosen is not None:
+        with shell.errors_in_words():
+            report(chosen)
+
+
+def report(name: str) -> None:
+    """Everything about the chosen file."""
+    path = data_files.path_of(name)
+    stamped = data_files.stamp(path)
+    with st.spinner(
+        f"Reading {plain(name)} ({megabytes(stamped[2])}) and looking through its cells …", show_time=True
+    ):
+        settings = settings_form.draft_settings().data
+        found, columns = data_files.examination(stamped, settings)
+    st.subheader(plain(name))
+    if found.summary.get("simulated"):
+        st.markdown(shell.SIMULATED)
+    verdict.verdict(found)
+    with st.expander("How this file is read", expanded=not found.ok):
+        verdict.reading_settings(columns)
+    verdict.problems(found)
+    if not found.ok:
+        return
+    verdict.numbers(found)
+    st.page_link("pages/train.py", label="**Train on these cells →**")
+    shell.tabs(
+        "data_part",
+        {
+            "Cells": lambda: contents.sizes(stamped, settings, found),
+            "Quality": lambda: contents.quality(stamped, settings, found),
+            "Knock-down": lambda: contents.knock_down(stamped, settings),
+            "Gene panel": lambda: contents.panel(stamped, settings),
+            "Left out": lambda: contents.left_out(found),
+        },
+    )

@@ -1,0 +1,57 @@
+"""Whether a file can be used, what is wrong with it, and how it is read."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from dashboard.shared import settings_form
+from dashboard.shared.words import plain
+from gpovae_core.data.validate import Examination
+from gpovae_core.data.wording import counted
+
+
+def verdict(found: Examination) -> None:
+    errors = [problem for problem in found.problems if problem.severity == "error"]
+    if errors:
+        st.error(f"**This file cannot be used as it is:** {counted(len(errors), 'problem')}, listed below.")
+    else:
+        st.success("This file can be used.")
+
+
+def problems(found: Examination) -> None:
+    for problem in found.problems:
+        if problem.severity == "error":
+            st.error(
+                plain(problem.message)
+                + (f"  \n**What to do:** {plain(problem.hint)}" if problem.hint else "")
+            )
+        else:
+            st.warning(plain(str(problem)))
+    for note in found.summary.get("notes", []) if found.ok else []:
+        st.caption(plain(note))
+
+
+def reading_settings(columns: tuple[str, ...]) -> None:
+    left, middle, right = st.columns(3)
+    with left:
+        settings_form.field("data.label_column", explained=True, options=list(columns))
+    with middle:
+        settings_form.field("data.control_label", explained=True)
+    with right:
+        settings_form.field("data.min_cells", explained=True)
+
+
+def numbers(found: Examination) -> None:
+    summary = found.summary
+    facts = [
+        ("Cells used", f"{summary['cells_kept']:,}", f"of {summary['cells']:,}"),
+        ("Perturbations", f"{len(summary['perturbations']):,}", ""),
+        ("Control cells", f"{summary['control_cells']:,}", f"label {summary['control_label']}"),
+        ("Genes measured", f"{summary['genes']:,}", ""),
+        ("Labels from", summary["label_column"], "column of obs"),
+        ("Counts from", summary["counts_from"], ""),
+    ]
+    for column, (label, value, below) in zip(st.columns(len(facts)), facts, strict=True):
+        with column:
+            st.caption(label)
+            st.markdown(f"**{plain(value)}**" + (f"  \n:small[{plain(below)}]" if below else ""))

@@ -1,0 +1,47 @@
+"""Reference networks: which there are, those loaded in this session, and a place to load more."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from dashboard.network import cached
+from dashboard.shared.words import plain
+from gpovae_core.errors import QueryError
+from gpovae_core.network.references import ReferenceNetwork, networks_folder, read_reference
+
+UPLOADED = "gpovae_references"
+
+
+def all_references(simulated: bool) -> list[ReferenceNetwork]:
+    """Those of the folder, then those loaded in this session; made-up genes are looked up in the latter
+    only.
+    """
+    return [*([] if simulated else cached.references()[0]), *st.session_state.get(UPLOADED, {}).values()]
+
+
+def show() -> None:
+    """Which there are, and a place to load more for this session."""
+    st.markdown("##### Reference networks")
+    found, faults = cached.references()
+    mine = st.session_state.setdefault(UPLOADED, {})
+    file = st.file_uploader(
+        "Load an edge table (CSV or TSV with source and target, or gene1 and gene2)",
+        type=["csv", "tsv", "txt", "gz"],
+    )
+    if file is not None:
+        try:
+            table = read_reference(file.getvalue(), file.name)
+            mine[table.name] = table
+        except QueryError as error:
+            st.error(plain(error))
+    everything = [*found, *mine.values()]
+    if everything:
+        words = (
+            f"{plain(ref.name)} ({len(ref.known):,} {'edges' if ref.directed else 'pairs'})"
+            for ref in everything
+        )
+        st.caption("In use: " + ", ".join(words) + ". An edge's evidence says whether they know it.")
+    else:
+        st.caption(f"None in the folder {plain(networks_folder())} yet.")
+    for fault in faults:
+        st.warning(plain(fault))

@@ -1,0 +1,65 @@
+"""The tab with what every threshold does to the network."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from dashboard.network import cached
+from dashboard.network.comparison import comparison
+from dashboard.network.component import threshold_chart
+from dashboard.network.panels import threshold_message
+from dashboard.network.scene import Scene, set_threshold
+from dashboard.shared import state
+from dashboard.shared.figures import download_table
+from gpovae_core.network.compare import compare_networks
+from gpovae_core.network.grn import GeneNetwork
+
+
+def show(scene: Scene) -> None:
+    seconds = cached.pairs_wait(scene.run)
+    if seconds is not None:
+        st.info(
+            "Coverage, Wasserstein distance and omission rate need a test of every pair of genes on the "
+            "held-out cells."
+        )
+        st.button(
+            f"Test all pairs (about {seconds:.0f} s, once)",
+            on_click=cached.ask_for_pairs,
+            args=(scene.run,),
+            key="pairs_for_chart",
+        )
+    curves = cached.curves(scene.run, scene.which, state.get(state.PATH_HOPS))
+    threshold_chart(
+        threshold_message(
+            curves,
+            scene.shown,
+            scene.threshold,
+            pinned(scene.shown),
+            None if scene.which.often else cached.false_edges(scene.run),
+        ),
+        on_threshold=set_threshold,
+        on_pin=lambda value: state.put(**{state.PINNED: value}),
+    )
+    st.caption(
+        "There is no right threshold: a lower one shows more edges and more false ones. W is the "
+        "probability the model gives an edge, not a p value. Drag the line: the picture follows. Pin a "
+        "threshold to see below what another one gains and loses."
+    )
+    download_table(
+        curves.table(), "Download these curves (CSV)", f"{scene.run.name}_thresholds.csv", "download_curves"
+    )
+    other = pinned(scene.shown)
+    if other is not None:
+        st.markdown(f"##### From {other:.4g} (pinned) to {scene.threshold:.4g}")
+        comparison(
+            scene,
+            compare_networks(scene.shown, other, scene.shown, scene.threshold),
+            "pinned threshold",
+            "this one",
+            "pin",
+        )
+
+
+def pinned(shown: GeneNetwork) -> float | None:
+    value = state.get(state.PINNED)
+    return value if value is not None and 0 <= value <= shown.top else None

@@ -1,0 +1,16 @@
+"""How genes and signs are written on the page Network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from gpovae_core.network.grn import SIGN_WORDS, GeneNetwork
+
+
+def gene_name(network: GeneNetwork):
+    ids = network.panel.data.ids
+    return lambda gene: f"{gene} ({ids[gene]})" if gene in ids else gene
+
+
+def sign_words(signs: Iterable[int]) -> list[str]:
+    return [SIGN_WORDS[sign] for sign in signs]

@@ -1,0 +1,120 @@
+"""The tab with all perturbations: scores, sizes, and a heat map."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from dashboard.response import cached
+from dashboard.response.scene import MOST, Scene, choose_gene
+from dashboard.response.scores import per_perturbation, scores_of
+from dashboard.shared import state
+from dashboard.shared.answers import BADGES
+from dashboard.shared.figures import chart_with_words, download_table
+from dashboard.shared.run_summary import command
+from dashboard.shared.words import number, plain
+from gpovae_core import keys
+from gpovae_core.plots import response
+from gpovae_core.reporting.tables import held_out_table
+
+
+def show(scene: Scene) -> None:
+    summary = per_perturbation(scene)
+    if summary.empty:
+        st.info("The table of all perturbations comes from the evaluation of this run:")
+        st.code(command("gpovae", "evaluate", scene.run.path), language="bash")
+        return
+    summary = pd.DataFrame(summary[~summary["Perturbation"].isin(list(scene.held_out))]).reset_index(
+        drop=True
+    )
+    size = response.effect_sizes(scene.effects, scene.reference)  # type: ignore[arg-type]
+    counted = cached.changed(scene.run, scene.reference)
+    names = list(summary["Perturbation"])
+    summary.insert(2, "Effect size", size.reindex(names).to_numpy())
+    summary.insert(3, "Changed genes", np.nan if counted is None else counted.reindex(names).to_numpy())
+    known = summary.dropna(subset=["rho, model", "rho, training mean"])
+    if scene.held_out:
+        held_out_scores(scene)
+    better = int((known["rho, model"] > known["rho, training mean"]).sum())
+    st.caption(
+        f"{len(summary):,} perturbations, {scene.cells}; for {better:,} of {len(known):,} the model beats "
+        "the training mean. Effect size: root mean square of the observed effects over genes, noise taken "
+        f"out (log2). Changed genes: adjusted p below {scene.level:g}. Of the ceiling: rho of the model "
+        "over what the noise allows. Tick rows to look at them; click a heading to sort."
+    )
+
+    def ticked() -> None:
+        rows = st.session_state["all_perturbations"].selection.rows[:MOST]
+        state.put(**{state.PERTURBATIONS: [str(summary["Perturbation"].iloc[row]) for row in rows] or None})
+
+    three = st.column_config.NumberColumn(format="%.3f")
+    formats: dict[Any, Any] = dict.fromkeys(
+        ("Effect size", "rho, model", "rho, training mean", "Ceiling"), three
+    ) | {
+        "Of the ceiling": st.column_config.NumberColumn(format="percent"),
+        "Changed genes": st.column_config.NumberColumn(format="%d"),
+    }
+    st.dataframe(
+        summary,
+        key="all_perturbations",
+        hide_index=True,
+        column_config=formats,
+        on_select=ticked,
+        selection_mode="multi-row",
+        height=380,
+    )
+    download_table(
+        summary, "Download this table (CSV)", f"{scene.file('perturbations')}.csv", "download_perturbations"
+    )
+    heatmap(scene)
+
+
+def held_out_scores(scene: Scene) -> None:
+    """Perturbations that no training cell has, apart from those that the model learned."""
+    st.markdown(
+        f"{BADGES['held out']} No cell of these trained the model; they are in no other score, table or "
+        "heat map of this tab."
+    )
+    report = scores_of(scene).unseen
+    if report is None or not report.per_perturbation:
+        why = (report and report.reason) or "Evaluate this run again to have them scored."
+        st.caption(plain(f"Held out: {', '.join(scene.held_out)}. {why}"))
+        return
+    st.dataframe(held_out_table(report.per_perturbation), hide_index=True, key="held_out_perturbations")
+    st.caption(
+        "rho over genes without the perturbed one, against all cells of the perturbation and controls that "
+        "did not train. Answer: what is shown as predicted here and on What if. Untrained row: what the "
+        "autoencoder itself would say; shown nowhere else."
+    )
+
+
+def heatmap(scene: Scene) -> None:
+    layers = {
+        name: pd.DataFrame(
+            scene.effects.layers[layer], scene.effects.obs_names, scene.effects.var_names
+        ).drop(index=list(scene.held_out))
+        for name, layer in (("observed", response.LAYER[scene.reference]), ("predicted", keys.PREDICTED))
+    }
+    rows, genes = (
+        min(len(layers["observed"]), response.HEAT_ROWS),
+        min(scene.effects.n_vars, response.HEAT_GENES),
+    )
+    chart_with_words(
+        response.effect_heatmap(layers["observed"], layers["predicted"]),
+        "heatmap",
+        f"Observed ({scene.cells}) and predicted effects in the same order, both clustered by the "
+        f"observed: the {genes:,} strongest of {scene.effects.n_vars:,} genes under the {rows:,} strongest "
+        f"of {len(layers['observed']):,} perturbations. Red: up, blue: down. "
+        f"{heat_words(layers['observed'], layers['predicted'])}",
+        scene.file("heatmap"),
+        lambda gene: choose_gene(scene.run, gene),
+    )
+
+
+def heat_words(observed: pd.DataFrame, predicted: pd.DataFrame) -> str:
+    a, b = observed.to_numpy().ravel(), predicted.to_numpy().ravel()
+    both = np.isfinite(a) & np.isfinite(b)
+    return f"rho over all entries {number(response.pearson(a[both], b[both]))}."

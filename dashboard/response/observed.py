@@ -1,0 +1,64 @@
+"""The tab with the genes that changed."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from dashboard.response.scene import NO_CELLS, TABLE_ROWS, Scene, choose_gene
+from dashboard.response.words import number_columns
+from dashboard.shared.figures import chart_with_words, download_table
+from dashboard.shared.words import plain
+from gpovae_core import keys
+from gpovae_core.plots import response
+
+
+def show(scene: Scene) -> None:
+    if not scene.chosen:
+        st.info("Choose at least one perturbation above.")
+        return
+    if not scene.run.has("cells.h5ad"):
+        st.info(NO_CELLS)
+        return
+    tables = {}
+    for name in scene.chosen:
+        table = tables[name] = scene.table(name)
+        sure = response.changed(table, scene.level)
+        up, tested = int((sure["observed"] > 0).sum()), int(table["p"].notna().sum())
+        st.subheader(plain(name))
+        left, right = st.columns(2)
+        with left:
+            chart_with_words(
+                response.volcano(table, name, scene.level, selected=scene.gene),
+                f"volcano_{name}",
+                f"{len(sure):,} of {tested:,} genes change with {plain(name)} (adjusted p below "
+                f"{scene.level:g}): {up:,} up, {len(sure) - up:,} down. Above the dotted line: significant.",
+                scene.file(name, "volcano"),
+                lambda gene: choose_gene(scene.run, gene),
+            )
+        with right:
+            chart_with_words(
+                response.ma_plot(table, name, scene.level, selected=scene.gene),
+                f"ma_{name}",
+                f"The same effects of {plain(name)} against how much the gene is expressed. At low "
+                "expression few counts decide.",
+                scene.file(name, "ma"),
+                lambda gene: choose_gene(scene.run, gene),
+            )
+    st.caption(
+        f"Welch's t test of log2(counts per 10,000 + 1), {scene.cells}, perturbed against control; adjusted "
+        "after Benjamini-Hochberg over the genes of one perturbation. Intervals: 95 %."
+    )
+    joined = pd.concat(tables, names=[keys.PERTURBATION]).reset_index(level=0)
+    columns = ["gene", "observed", "low", "high", "p", "adjusted", "control", "predicted"]
+    listed = joined.filter([keys.PERTURBATION, *columns]).sort_values(by="adjusted", kind="stable")
+    words = {"control": "mean in control", "adjusted": "adjusted p"}
+    st.dataframe(
+        listed.head(TABLE_ROWS).rename(columns=words),
+        hide_index=True,
+        height=320,
+        column_config=number_columns(listed, words),
+    )
+    if len(listed) > TABLE_ROWS:
+        st.caption(f"The first {TABLE_ROWS:,} of {len(listed):,} rows; the file holds all.")
+    download_table(listed, "Download these tests (CSV)", f"{scene.file('tests')}.csv", "download_tests")

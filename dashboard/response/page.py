@@ -1,0 +1,44 @@
+"""The page Response: what the model says a perturbation does, beside what was measured."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from dashboard.response import choice, everything, observed, one_gene, path, predicted
+from dashboard.response.scene import Scene, chosen_gene
+from dashboard.shared import contents, shell, state
+from gpovae_core.runs.folder import RunFolder
+
+UNIT = (
+    "Effect: mean of log2(counts per 10,000 + 1) in perturbed cells minus the same in control cells; -1 is "
+    "about half."
+)
+EXPLAINED = {
+    "test": (
+        "Observed effects come from held-out cells only: cells that neither the training nor its early "
+        "stop has seen."
+    ),
+    "all": (
+        "Observed effects come from every cell, the training cells included. Less noise, but the model has "
+        "seen most of these cells, and so has the training-mean baseline: agreement looks better than it "
+        "is."
+    ),
+}
+PARTS = {
+    "Predicted against observed": predicted.show,
+    "Which genes changed": observed.show,
+    "One gene": one_gene.show,
+    "Along a path": path.show,
+    "All perturbations": everything.show,
+}
+
+
+def show(run: RunFolder) -> None:
+    effects = contents.effects(run)
+    reference = state.get(state.REFERENCE)
+    chosen = choice.choose(effects, reference)
+    st.caption(f"{EXPLAINED[reference]} {UNIT}")
+    scene = Scene(run, effects, reference, chosen, chosen_gene(run, effects))
+    with shell.errors_in_words():
+        choice.gene_bar(scene)
+    shell.tabs(state.RESPONSE_PART, {name: lambda part=part: part(scene) for name, part in PARTS.items()})

@@ -1,0 +1,125 @@
+"""The tab with predicted against observed effects."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from dashboard.response.scene import Scene, choose_gene
+from dashboard.response.scores import per_perturbation, scores_of
+from dashboard.response.words import held_out_words
+from dashboard.shared.figures import chart_with_words, download_table
+from dashboard.shared.words import number, percent, plain
+from gpovae_core import keys
+from gpovae_core.plots import response
+from gpovae_core.reporting.tables import held_out_table
+
+CEILING_HELP = (
+    "Beside the model stand the training mean (the mean effect in the training cells, without any model) "
+    "and the ceiling (what a perfect prediction would reach against a measurement with so few cells; for "
+    "R² that of rho squared). Changed genes are picked by the same noisy measurement, so no ceiling is "
+    "known for them."
+)
+
+
+def show(scene: Scene) -> None:
+    tables = {name: scene.table(name) for name in scene.chosen}
+    if not tables:
+        st.info("Choose at least one perturbation above.")
+        return
+    summary = per_perturbation(scene)
+    ceilings = dict(zip(summary["Perturbation"], summary["Ceiling"].astype(float), strict=True))
+    apart = scores_of(scene).unseen
+    unseen = held_out_table(apart and apart.per_perturbation)
+    ceilings |= dict(zip(unseen["Perturbation"], unseen["Ceiling"].astype(float), strict=True))
+    for name, table in tables.items():
+        st.subheader(plain(name))
+        if name in scene.held_out:
+            st.markdown(held_out_words(scene.held_out[name]))
+        scores, words = st.columns([3, 2])
+        scores.dataframe(agreement_table(table, ceilings.get(name, np.nan), scene.level), hide_index=True)
+        words.caption(f"{number(scene.count(name))} cells ({scene.cells}). {CEILING_HELP}")
+        words.caption(target_words(table, name))
+        left, right = st.columns(2)
+        with left:
+            chart_with_words(
+                response.response_scatter(table, name, selected=scene.gene),
+                f"scatter_{name}",
+                scatter_words(table, name),
+                scene.file(name, "predicted_observed"),
+                lambda gene: choose_gene(scene.run, gene),
+            )
+        with right:
+            chart_with_words(
+                response.ranked_bars(table, name, selected=scene.gene),
+                f"bars_{name}",
+                bar_words(table, name),
+                scene.file(name, "strongest"),
+                lambda gene: choose_gene(scene.run, gene),
+            )
+    joined = pd.concat(tables, names=[keys.PERTURBATION]).reset_index(level=0)
+    download_table(joined, "Download these effects (CSV)", f"{scene.file('effects')}.csv", "download_effects")
+
+
+def agreement_table(table: pd.DataFrame, ceiling: float, level: float) -> pd.DataFrame:
+    """Scores of model and training mean with the ceiling (NaN: not known), one row per score."""
+    sure = response.changed(table, level)
+    whole, among = (
+        {name: response.agreement(part, name) for name in ("predicted", "train_mean")}
+        for part in (table, sure)
+    )
+    signs = {name: response.same_direction(sure, name) for name in ("predicted", "train_mean")}
+    genes, changed = f"{whole['predicted'].genes:,} genes", f"{len(sure):,} changed genes"
+    rows = [
+        ("rho", genes, *(number(whole[name].rho) for name in whole), number(ceiling)),
+        ("R²", genes, *(number(whole[name].r2) for name in whole), number(ceiling**2)),
+        ("rho", changed, *(number(among[name].rho) for name in among), "not known"),
+        ("R²", changed, *(number(among[name].r2) for name in among), "not known"),
+        ("Same sign", changed, *(_share(signs[name].share) for name in signs), percent(1.0)),
+    ]
+    return pd.DataFrame(rows, columns=pd.Index(["Score", "Over", "Model", "Training mean", "Ceiling"]))
+
+
+def _share(share: float) -> str:
+    return percent(share) if np.isfinite(share) else "not defined"
+
+
+def target_words(table: pd.DataFrame, perturbation: str) -> str:
+    targets = table.query("target").to_dict("records")
+    if not targets:
+        return (
+            f"The perturbed gene {plain(perturbation)} is not measured in these data, so it is not among "
+            "the points."
+        )
+    return " ".join(
+        (
+            f"Perturbed gene {plain(hit['gene'])}: observed {number(hit['observed'], 2)}, predicted "
+            f"{number(hit['predicted'], 2)} log2."
+        )
+        for hit in targets
+    )
+
+
+def scatter_words(table: pd.DataFrame, perturbation: str) -> str:
+    found, baseline = response.agreement(table), response.agreement(table, "train_mean")
+    return (
+        f"Predicted against observed effect of {plain(perturbation)} on {found.genes:,} genes: rho "
+        f"{number(found.rho)}, R² {number(found.r2)} (training mean {number(baseline.rho)}, "
+        f"{number(baseline.r2)}). On the dotted line both are equal."
+    )
+
+
+def bar_words(table: pd.DataFrame, perturbation: str) -> str:
+    strongest = table.dropna(subset=["observed"]).head(20)
+    inside = strongest[
+        (strongest["predicted"] >= strongest["low"]) & (strongest["predicted"] <= strongest["high"])
+    ]
+    first = "; ".join(
+        f"{plain(row['gene'])} {number(row['observed'], 2)}" for row in strongest.head(3).to_dict("records")
+    )
+    return (
+        f"Strongest observed effects of {plain(perturbation)}: {first}. For {len(inside)} of the "
+        f"{len(strongest)} the prediction lies inside the observed interval. Strongest of many: these "
+        "observed values are on the large side by selection."
+    )

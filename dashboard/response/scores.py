@@ -1,0 +1,25 @@
+"""Scores of every perturbation, as they were evaluated."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from dashboard.response.scene import Scene
+from dashboard.shared import contents
+from gpovae_core.evaluation.scores import Evaluation
+from gpovae_core.reporting.tables import perturbation_table
+
+
+def scores_of(scene: Scene) -> Evaluation:
+    """All scores of the run, with nothing in them where it was not evaluated."""
+    return contents.evaluation(scene.run) or Evaluation()
+
+
+def per_perturbation(scene: Scene) -> pd.DataFrame:
+    """Table of all perturbations from the evaluation: Perturbation, Cells, rho of model and training mean,
+    Ceiling, Of the ceiling.
+    """
+    table = perturbation_table(scores_of(scene), scene.reference)
+    ceiling = table["Ceiling"].astype(float)
+    table["Of the ceiling"] = (table["rho, model"].astype(float) / ceiling.where(ceiling > 0)).astype(float)
+    return table

@@ -1,0 +1,60 @@
+"""Which runs and sweeps there are, and the way to open one by its name."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gpovae_core.errors import RunError
+from gpovae_core.runs.folder import RunFolder, find_runs
+
+if TYPE_CHECKING:
+    from gpovae_core.sweeps.folder import SweepFolder
+
+DEMO = "demo"
+DEMO_PATH = Path(__file__).resolve().parents[2] / "assets" / "demo" / "run"
+
+
+def runs_folder() -> Path:
+    """Folder with the runs: the environment variable GPOVAE_RUNS_DIR, or `runs` in the working directory."""
+    return Path(os.environ.get("GPOVAE_RUNS_DIR", "runs"))
+
+
+def all_runs() -> dict[str, RunFolder]:
+    """Name -> run: those in the runs folder, newest first, then the demo run."""
+    runs = {run.name: run for run in find_runs(runs_folder())}
+    if (DEMO_PATH / "config.json").is_file():
+        runs.setdefault(DEMO, RunFolder(DEMO_PATH))
+    return runs
+
+
+def open_run(name: str) -> RunFolder:
+    """The run called `name`. Only names in the listing are opened, so no name can lead out of the runs
+    folder.
+    """
+    sweep, slash, inside = name.partition("/")
+    runs = next((found.runs() for found in all_sweeps() if found.name == sweep), {}) if slash else all_runs()
+    run = runs.get(inside if slash else name)
+    if run is None:
+        raise RunError(f"There is no run called '{name}' in '{runs_folder()}'. Choose one on the page Runs.")
+    return RunFolder.open(run.path)
+
+
+def all_sweeps() -> list[SweepFolder]:
+    """The sweeps in the runs folder, newest first."""
+    from gpovae_core.sweeps.folder import find_sweeps
+
+    return find_sweeps(runs_folder())
+
+
+def open_sweep(name: str) -> SweepFolder:
+    """The sweep called `name`; only names in the listing are opened."""
+    from gpovae_core.sweeps.folder import SweepFolder
+
+    found = {sweep.name: sweep for sweep in all_sweeps()}.get(name)
+    if found is None:
+        raise RunError(
+            f"There is no sweep called '{name}' in '{runs_folder()}'. Choose one on the page Experiments."
+        )
+    return SweepFolder.open(found.path)

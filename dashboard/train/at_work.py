@@ -1,0 +1,60 @@
+"""The open run as far as there is anything to watch about it, and the others at work."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from dashboard.shared import job_view, listing, shell, state
+from dashboard.shared.run_summary import state_in_words
+from dashboard.shared.words import plain
+from gpovae_core.errors import GpoVaeError
+from gpovae_core.runs.folder import RunFolder
+
+
+def at_work() -> list[RunFolder]:
+    """Runs that are being worked on or wait for it, in their order."""
+    found = []
+    for run in listing.all_runs().values():
+        try:
+            status = run.status()
+        except GpoVaeError:
+            continue
+        if status.busy and not status.dead():
+            found.append((status.state == "queued", status.started, run))
+    return [run for *_, run in sorted(found, key=lambda item: item[:2])]
+
+
+def show() -> None:
+    """The open run if there is anything to watch about it, and the others at work."""
+    busy = at_work()
+    name = state.get(state.RUN)
+    opened = listing.all_runs().get(name) if name is not None else None
+    if opened is not None:
+        with shell.errors_in_words():
+            status = RunFolder.open(opened.path).status()
+            if status.state not in ("done", "imported"):
+                st.subheader(job_view.headline(opened, status))
+                if status.message:
+                    st.caption(plain(status.message))
+                job_view.watch(opened)
+            elif st.session_state.get("started_here") == name:
+                finished(opened)
+    others = [run for run in busy if opened is None or run.name != opened.name]
+    if others:
+        st.markdown(
+            "**Also at work**"
+            if opened is not None and opened.name in {run.name for run in busy}
+            else "**At work**"
+        )
+        for run in others:
+            words = state_in_words(run.status())
+            st.button(
+                f"{run.name}: {words}", key=f"watch_{run.name}", on_click=shell.choose_run, args=(run.name,)
+            )
+
+
+def finished(run: RunFolder) -> None:
+    st.success(f"**{plain(run.name)} is done:** {plain(run.status().message)}.")
+    left, right, _ = st.columns([1, 1, 4])
+    left.page_link("pages/network.py", label="**Open in Network →**")
+    right.page_link("pages/runs.py", label="Scores →")

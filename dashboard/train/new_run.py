@@ -1,0 +1,112 @@
+"""A new run: cells, settings, what it will take, and the button."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+from dashboard.shared import data_files, listing, settings_form, shell, state
+from dashboard.shared.run_summary import command
+from dashboard.shared.words import plain
+from dashboard.train import cost
+from dashboard.train.at_work import at_work
+from gpovae_core.config import Settings
+from gpovae_core.errors import GpoVaeError, RunError
+from gpovae_core.runs import jobs
+from gpovae_core.runs.archive import check_run_name, free_name
+
+NAME = "train_name"
+
+
+def show() -> None:
+    st.subheader("A new run")
+    cloned = st.session_state.get("cloned_from")
+    if cloned:
+        st.caption(f"Starts from the settings of {plain(cloned)}; change what you like.")
+    name = state.get(state.DATA)
+    if name is None:
+        st.info(
+            "Choose the cells first."
+            + (" Those of the cloned run are not in the data folder." if cloned else "")
+        )
+        st.page_link("pages/data.py", label="Choose cells on the page Data →")
+        return
+    with shell.errors_in_words():
+        source = data_files.path_of(name)
+        if not usable(name, source):
+            return
+        st.markdown("##### Settings")
+        settings_form.preset_choice()
+        settings_form.in_sight()
+        st.caption("Everything else, with what it means:")
+        settings_form.folded()
+        settings = settings_form.draft_settings()
+        st.markdown("##### What it will take")
+        cost.show(source, settings)
+        start(name, source, settings)
+
+
+def usable(name: str, source: Path) -> bool:
+    """One line about the cells, or what is wrong with them."""
+    with st.spinner(f"Looking through {plain(name)} …", show_time=True):
+        found, _ = data_files.examination(data_files.stamp(source), settings_form.draft_settings().data)
+    if not found.ok:
+        st.error(f"{plain(name)} cannot be used as it is. The page Data says why, and what to do.")
+        st.page_link("pages/data.py", label="Go to Data →")
+        return False
+    summary = found.summary
+    st.markdown(
+        f"Cells: **{plain(name)}** · {summary['cells_kept']:,} cells · {len(summary['perturbations']):,} "
+        f"perturbations · {summary['control_cells']:,} controls · {summary['genes']:,} genes measured"
+    )
+    st.page_link("pages/data.py", label="Look at them, or choose others")
+    return True
+
+
+def start(name: str, source: Path, settings: Settings) -> None:
+    """Name and button. The run appears at once; its job starts when it is its turn."""
+    folder = listing.runs_folder()
+    if st.session_state.get("named_for") != name or not st.session_state.get(NAME):
+        st.session_state["named_for"] = name
+        st.session_state[NAME] = free_name(folder, Path(name).stem)
+    left, right = st.columns([3, 1], vertical_alignment="bottom")
+    left.text_input("Name of the run", key=NAME, max_chars=80)
+    right.button(
+        "Start training",
+        type="primary",
+        key="train_start",
+        on_click=submit,
+        args=(source, settings),
+        width="stretch",
+    )
+    waiting = at_work()
+    if waiting:
+        st.caption(f"It will wait for {plain(', '.join(run.name for run in waiting))}.")
+    with st.expander("The same in a terminal"):
+        words = (
+            "gpovae",
+            "train",
+            source,
+            "--run",
+            folder / str(st.session_state[NAME]),
+            *jobs.as_options(settings),
+        )
+        st.code(command(*words), language="bash")
+
+
+def submit(source: Path, settings: Settings) -> None:
+    folder = listing.runs_folder()
+    try:
+        name = check_run_name(st.session_state[NAME])
+        if name in listing.all_runs():
+            raise RunError(f"There is already a run called '{name}'. Choose another name.")
+        folder.mkdir(parents=True, exist_ok=True)
+        run = jobs.submit(source, folder / name, settings)
+    except (GpoVaeError, OSError) as error:
+        st.session_state["job_problem"] = str(error)
+        return
+    shell.choose_run(run.name)
+    st.session_state.pop("cloned_from", None)
+    st.session_state["started_here"] = run.name
+    st.session_state["named_for"] = None

@@ -1,0 +1,135 @@
+"""The question: which genes, how strong; scenarios to try, to save and to load."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import streamlit as st
+
+from dashboard.shared import questions, shell
+from dashboard.shared.words import plain
+from dashboard.whatif import scenarios
+from gpovae_core.errors import GpoVaeError
+from gpovae_core.methods.own_change import KNOCK_OUT, READ
+from gpovae_core.questions.reach import LARGEST_LOSS, MOST_GENES, Question, question
+from gpovae_core.runs.folder import RunFolder
+
+REFUSED = "whatif_refused"
+GENES, NAME, PARTS, OWN = "whatif_genes", "whatif_name", "whatif_parts", "whatif_own_strength"
+
+
+def add(run: str, *more: scenarios.Scenario) -> None:
+    """What a button does; a refusal is shown in the next run of the page."""
+    try:
+        scenarios.add(run, *more)
+    except GpoVaeError as error:
+        st.session_state[REFUSED] = str(error)
+
+
+def strengths(run: RunFolder, genes: list[str]) -> dict[str, float | None]:
+    """Gene -> share of its mRNA to be lost, None for as much as the screen reached."""
+    reach = questions.reach(run)
+    known = {gene: reach.panel.genes[reach.panel.position(gene)] for gene in genes}
+    if not st.toggle(
+        "Choose how strong",
+        key=OWN,
+        help="Otherwise every gene is knocked down as far as the screen reached.",
+    ):
+        return dict.fromkeys(known.values())
+    loss: dict[str, float | None] = {}
+    for place, (column, gene) in enumerate(zip(st.columns(MOST_GENES), known.values(), strict=False)):
+        in_the_screen = reach.strength(gene, None)
+        reached = 100 * in_the_screen.lost
+        percent = column.slider(
+            f"{plain(gene)}: {'function' if in_the_screen.kind == KNOCK_OUT else 'mRNA'} lost (%)",
+            1,
+            round(100 * LARGEST_LOSS),
+            round(min(99, max(1, reached))),
+            key=f"whatif_loss_{place}_{gene}",
+        )
+        removed = "removed" if in_the_screen.source == READ else "is taken to have removed"
+        column.caption(f"The screen {removed} {reached:.0f} %.")
+        loss[gene] = None if percent == round(reached) else percent / 100
+    st.caption(
+        "How strength enters: the model has seen one strength per gene, the screen's. Another one scales "
+        "what the network carries, and what the model learned beyond it, by the ratio of the log fold "
+        "changes: log(1 - fraction lost) over that of the screen. No cell speaks for it."
+    )
+    return loss
+
+
+def new_scenario(run: RunFolder) -> None:
+    panel = questions.reach(run).panel
+    genes, name, button = st.columns([5, 3, 1.4], vertical_alignment="bottom")
+    chosen = genes.multiselect(
+        f"Knock down (1 to {MOST_GENES} genes)",
+        sorted(panel.genes, key=str.casefold),
+        max_selections=MOST_GENES,
+        accept_new_options=True,
+        placeholder="Choose or type genes",
+        key=GENES,
+    )
+    title = name.text_input("Name of the scenario", placeholder="from the genes", key=NAME)
+    made: tuple[scenarios.Scenario, ...] = ()
+    with shell.errors_in_words():
+        if chosen:
+            asked = question(panel, strengths(run, chosen))
+            parts = len(asked.genes) > 1 and st.checkbox(
+                "Also each gene alone, for comparison", value=True, key=PARTS
+            )
+            whole = scenarios.named(title, asked)
+            made = scenarios.with_parts(whole) if parts else (whole,)
+    button.button(
+        "Ask",
+        type="primary",
+        disabled=not made,
+        key="whatif_ask",
+        width="stretch",
+        on_click=partial(add, run.name, *made),
+    )
+
+
+def keep_in_a_file(run: RunFolder) -> None:
+    """Download and upload of the scenarios."""
+    with st.popover("Save or load"):
+        kept = scenarios.of_run(run.name)
+        st.download_button(
+            "Download these scenarios (JSON)",
+            scenarios.to_json(run.name, kept),
+            file_name=f"{run.name}_scenarios.json",
+            mime="application/json",
+            disabled=not kept,
+            key="whatif_download",
+            on_click="ignore",
+        )
+        uploaded = st.file_uploader("Load scenarios", type="json", max_upload_size=1, key="whatif_upload")
+        if uploaded is not None:
+            with shell.errors_in_words():
+                loaded = scenarios.from_json(uploaded.getvalue(), questions.reach(run).panel)
+                st.button(
+                    f"Add {len(loaded)} scenarios",
+                    key="whatif_load",
+                    on_click=partial(add, run.name, *loaded),
+                )
+
+
+def examples(run: RunFolder) -> None:
+    """What to try, where there is nothing yet."""
+    reach = questions.reach(run)
+    trained = [gene for gene, seen in zip(reach.panel.genes, reach.trained, strict=True) if seen][:2]
+    extended = [
+        gene
+        for gene, perturbed in zip(reach.panel.genes, reach.panel.is_perturbed, strict=True)
+        if not perturbed
+    ][:1]
+    st.info(
+        "No scenario yet. Choose one or more genes above and press Ask: single genes, or two or more to "
+        "knock down together."
+    )
+    offers = [trained] * (len(trained) == 2) + [extended] * bool(extended)
+    for column, genes in zip(st.columns(4), offers, strict=False):
+        made = scenarios.with_parts(scenarios.named("", Question(dict.fromkeys(genes))))
+        words = f"Try {plain(' + '.join(genes))}"
+        column.button(
+            words, key=f"whatif_try_{len(genes)}", width="stretch", on_click=partial(add, run.name, *made)
+        )

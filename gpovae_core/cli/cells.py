@@ -1,0 +1,119 @@
+"""Commands about files of cells: draw them, check them, fetch public ones."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from gpovae_core.cli.shared import ControlLabel, FileArgument, Json, LabelColumn, progress_bar, show
+from gpovae_core.errors import DataError
+
+
+def simulate(
+    out: Annotated[
+        Path,
+        typer.Argument(
+            metavar="OUT.h5ad", help="File to write; the true edges go beside it, to OUT.edges.csv."
+        ),
+    ],
+    genes: Annotated[int, typer.Option(help="Genes in the network.")] = 100,
+    perturbations: Annotated[int, typer.Option(help="Genes knocked down one at a time.")] = 30,
+    cells: Annotated[int, typer.Option(help="Cells in all, controls among them.")] = 5000,
+    network: Annotated[
+        str, typer.Option(help="mixed, hubs, chains, random, forks or feedforward.")
+    ] = "mixed",
+    seed: Annotated[int, typer.Option(help="Same seed, same cells.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Draw cells from a stated process with a known network."""
+    from gpovae_core.data.simulate import SimulationSettings
+    from gpovae_core.data.simulate import simulate as draw
+
+    values: dict[str, Any] = {
+        "genes": genes,
+        "perturbations": perturbations,
+        "cells": cells,
+        "network": network,
+        "seed": seed,
+    }
+    simulation = draw(SimulationSettings(**values))
+    edges = simulation.write(out)
+    answer = {
+        "cells": str(out),
+        "edges": str(edges),
+        "n_obs": simulation.adata.n_obs,
+        "n_edges": len(simulation.edges),
+    }
+    show(
+        answer,
+        as_json,
+        f"Wrote {answer['n_obs']} cells to {out} and {answer['n_edges']} true edges to {edges}.",
+    )
+
+
+def validate(
+    file: FileArgument,
+    label_column: LabelColumn = None,
+    control_label: ControlLabel = None,
+    as_json: Json = False,
+) -> None:
+    """Say what is wrong with a file, all at once, and what would be used of it. Exit code 2 where it cannot
+    be used.
+    """
+    from gpovae_core.config import DataSettings
+    from gpovae_core.data.io import read_cells
+    from gpovae_core.data.validate import examine
+    from gpovae_core.reporting.sentences import usable_in_words
+
+    try:
+        examination = examine(
+            read_cells(file), DataSettings(label_column=label_column, control_label=control_label)
+        )
+        ok, problems, summary = examination.ok, examination.problems, examination.summary
+    except DataError as error:
+        ok, problems, summary = False, error.problems, {}
+    rows = [{"code": p.code, "message": p.message, "hint": p.hint, "severity": p.severity} for p in problems]
+    lines = [f"{p.severity.capitalize()} [{p.code}]: {p}" for p in problems]
+    lines += usable_in_words(summary) if ok else []
+    lines.append(f"'{file}' can be used." if ok else f"'{file}' cannot be used as it is.")
+    show({"ok": ok, "problems": rows, "summary": summary}, as_json, "\n".join(lines))
+    if not ok:
+        raise typer.Exit(2)
+
+
+def fetch(
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="Key of the data set; without it, the list is shown.")
+    ] = None,
+    folder: Annotated[Path, typer.Option(help="Where the file goes.")] = Path("data"),
+    as_json: Json = False,
+) -> None:
+    """List public Perturb-seq data sets, or fetch one: size and checksum from Zenodo's record, continued
+    where it was cut off.
+    """
+    from gpovae_core.data import catalogue
+
+    if name is None:
+        rows = [
+            {"key": d.key, "title": d.title, "what": d.what, "paper": d.paper} for d in catalogue.CATALOGUE
+        ]
+        lines = [f"{d.key:14} {d.title}: {d.what} doi {d.paper}" for d in catalogue.CATALOGUE]
+        show(
+            {"data": rows, "licence": catalogue.LICENCE},
+            as_json,
+            "\n".join([*lines, f"From {catalogue.COLLECTION}, {catalogue.LICENCE}."]),
+        )
+        return
+    listing = catalogue.look_up(catalogue.find(name))
+    print(
+        f"{listing.name}, {listing.size / 1e6:,.0f} MB, {listing.checksum}, {catalogue.LICENCE}, "
+        f"{listing.address}",
+        file=sys.stderr,
+    )
+    with progress_bar() as progress:
+        path = catalogue.fetch(listing, folder, progress)
+    answer = {"path": str(path), "bytes": listing.size, "checksum": listing.checksum}
+    show(answer, as_json, f"{path}: {listing.size / 1e6:,.0f} MB, checksum as in the record.")

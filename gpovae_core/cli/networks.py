@@ -1,0 +1,191 @@
+"""Commands about the network of a run: how often its edges come back, what is in it, how it is wired."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gpovae_core.cli.shared import Json, Preset, RunArgument, Threshold, progress_bar, settings_given, show
+from gpovae_core.errors import SettingsError
+
+if TYPE_CHECKING:
+    from gpovae_core.network.grn import GeneNetwork
+    from gpovae_core.runs.ensemble import Ensemble
+
+
+LEAST_INFLUENCE = 0.01
+"""`gpovae network --influence` writes entries of T_K larger than this unless told otherwise: a hundredth of
+the source's own change.
+"""
+
+
+def ensemble(
+    source: Annotated[
+        Path,
+        typer.Argument(
+            metavar="RUN|FILE", help="A run folder; or cells, of which a run is made first (--run)."
+        ),
+    ],
+    members: Annotated[int, typer.Option(help="How many networks; more than before continues.")] = 20,
+    vary: Annotated[str, typer.Option(help="cells (drawn again with replacement), seeds, or both.")] = "both",
+    threshold: Threshold = None,
+    seed: Annotated[int, typer.Option(help="Seed of the draws of cells.")] = 0,
+    run: Annotated[Path | None, typer.Option(help="For cells: folder of the new run.")] = None,
+    preset: Preset = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", metavar="SECTION.FIELD=VALUE", help="For cells: any setting.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Find the network again from other draws of the cells and other seeds: how often does each edge come
+    back?
+
+    With W from calibrated effects (preset evidence) no autoencoder is trained for it; elsewhere every member
+    is a training. Stopped by Ctrl-C, continued by the same command.
+    """
+    from gpovae_core.config import checked, make_settings
+    from gpovae_core.runs.ensemble import EnsembleJob, EnsemblePlan, make_ensemble
+    from gpovae_core.runs.folder import RunFolder
+    from gpovae_core.workflow import start_run
+
+    plan = checked(
+        EnsemblePlan,
+        {"members": members, "vary": vary, "threshold": threshold, "seed": seed},
+        "An ensemble that cannot be made",
+    )
+    with progress_bar() as progress:
+        if (source / "config.json").is_file():
+            if run is not None or preset is not None or set_:
+                raise SettingsError(
+                    "A run keeps its settings and its place; leave out --run, --preset and --set."
+                )
+            folder = RunFolder.open(source)
+        elif run is None:
+            raise SettingsError(
+                f"'{source}' is no run. To make one of these cells first, say where: --run runs/NAME."
+            )
+        else:
+            folder = start_run(
+                source,
+                run,
+                make_settings(preset, settings_given(sets=set_)),
+                progress,
+            )
+        found = make_ensemble(folder, plan, progress)
+    status = EnsembleJob.of(folder).status()
+    answer = {"run": str(folder.path), "state": status.state, "ensemble": found.facts() if found else None}
+    show(
+        answer,
+        as_json,
+        f"Ensemble of {folder.path}: {status.state}, {status.message}.\n"
+        + (_ensemble_words(found) if found else ""),
+    )
+
+
+def network(
+    run: RunArgument,
+    out: Annotated[Path, typer.Option(help="File to write: .csv, .graphml, .gexf, .sif, .cx2 or .html.")],
+    threshold: Threshold = None,
+    influence: Annotated[
+        bool,
+        typer.Option(
+            "--influence",
+            help="T_K in place of W: all that a change of the source changes, over up to K hops.",
+        ),
+    ] = False,
+    frequency: Annotated[
+        float,
+        typer.Option(
+            min=0.0,
+            max=1.0,
+            help="Only edges that at least this share of the ensemble has (gpovae ensemble).",
+        ),
+    ] = 0.0,
+    as_json: Json = False,
+) -> None:
+    """Write the edges above a threshold: source, target, weight, sign, strength with its interval and
+    frequency where the run has them.
+    """
+    from gpovae_core.network.exports import write_edges
+    from gpovae_core.runs.ensemble import read_ensemble
+    from gpovae_core.runs.folder import RunFolder
+
+    net, cut = _network(run, threshold)
+    if frequency:
+        read_ensemble(RunFolder.open(run))  # says what is wrong with it, if anything is
+        net = net.found_often(frequency)
+    if influence:
+        net = net.influence_network(RunFolder.open(run).settings().loss.shown_hops)
+        cut = LEAST_INFLUENCE if threshold is None else threshold
+    write_edges(net, cut, out)
+    edges = net.edges(cut)
+    answer = {"matrix": "T_K" if influence else "W", "threshold": cut, "edges": len(edges), "out": str(out)}
+    show(
+        answer,
+        as_json,
+        f"Wrote {len(edges)} edges with {'abs(T_K)' if influence else 'W'} > {cut:g} to {out}.",
+    )
+
+
+def paths(
+    run: RunArgument,
+    source: Annotated[list[str], typer.Option(help="Gene the path starts from; repeatable.")],
+    target: Annotated[str, typer.Option(help="Gene it leads to.")],
+    hops: Annotated[int, typer.Option(min=1, help="Most edges in a path.")] = 5,
+    top: Annotated[int, typer.Option(min=1, help="How many paths.")] = 10,
+    threshold: Annotated[float, typer.Option(help="Only edges with W above this.")] = 0.0,
+    as_json: Json = False,
+) -> None:
+    """The most probable paths from a gene to another, and their share of what reaches the target within the
+    hops.
+    """
+    from gpovae_core.network.paths import trace_paths
+
+    net, _ = _network(run, None)
+    trace = trace_paths(net, source, target, hops, top, threshold)
+    found = [
+        {"genes": list(path.genes), "probability": path.probability, "share": path.share}
+        for path in trace.paths
+    ]
+    answer = {
+        "paths": found,
+        "share_by_hops": list(trace.share_by_hops),
+        "influence": trace.influence,
+        "explained": trace.explained,
+        "remainder": trace.remainder,
+    }
+    lines = [f"probability, share of the influence over {hops} hops, path"]
+    lines += [f"{path.probability:.3g}  {path.share:.1%}  {' -> '.join(path.genes)}" for path in trace.paths]
+    lines.append(
+        f"These paths carry {trace.explained:.1%}; {trace.remainder:.1%} runs over others and over walks "
+        "that revisit genes."
+    )
+    show(answer, as_json, "\n".join(lines) if found else f"No path of at most {hops} hops.")
+
+
+def _network(run: Path, threshold: float | None) -> tuple[GeneNetwork, float]:
+    from gpovae_core.network.grn import GeneNetwork
+    from gpovae_core.runs.folder import RunFolder
+
+    folder = RunFolder.open(run)
+    cut = folder.settings().evaluation.threshold if threshold is None else threshold
+    return GeneNetwork.from_run(folder), cut
+
+
+def _ensemble_words(found: Ensemble) -> str:
+    """How many edges come back how often, and how much two members agree, beside chance."""
+    counts = ", ".join(
+        f"{int((found.frequency >= share).sum())} in at least {share:.0%}" for share in (0.5, 0.8, 0.95)
+    )
+    lines = [
+        f"Edges (W > {found.threshold:g}): {found.edges:.1f} in a member on average; {counts} of "
+        f"{found.members} members."
+    ]
+    for row in found.stability.to_dict("records"):
+        lines.append(
+            f"  strongest {row['edges']:.0f}: two members share {row['overlap']:.0%} (Jaccard "
+            f"{row['jaccard']:.2f}; random {row['random_jaccard']:.2f})"
+        )
+    return "\n".join(lines)

@@ -1,0 +1,132 @@
+"""Questions to a run on the command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gpovae_core.cli.shared import Json, RunArgument, progress_bar, show
+from gpovae_core.errors import SettingsError
+
+if TYPE_CHECKING:
+    from gpovae_core.questions.interactions import Interaction
+
+
+def predict(
+    run: RunArgument,
+    perturbation: Annotated[
+        list[str], typer.Option(help="Panel gene, or several joined by '+'; repeatable.")
+    ],
+    loss: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="GENE=FRACTION",
+            help="Share of a gene's mRNA that is lost, as STAT1=0.8; else as in the screen. Repeatable.",
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="CSV to write: perturbation,gene,effect,sd; for combinations also the additive sum."
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Expected effects of perturbations: log2(counts per 10,000 + 1) against control, with spread, and what
+    they rest on.
+
+    Genes without training cells are answered by the network alone. Combinations stand beside the sum of their
+    parts.
+    """
+    import numpy as np
+    import pandas as pd
+
+    from gpovae_core.questions.whatif import Respondent
+    from gpovae_core.runs.folder import RunFolder
+
+    folder = RunFolder.open(run)
+    with progress_bar() as progress:
+        answers = Respondent.of(folder).ask_all(
+            tuple(perturbation),
+            dict(_parse_loss(text) for text in loss or []),
+            progress,
+        )
+    table = pd.concat(
+        [a.table.assign(perturbation=a.question.perturbation) for a in answers], ignore_index=True
+    )
+    columns = ["perturbation", "gene", "effect", "sd"] + ["additive"] * ("additive" in table)
+    table = table.reindex(columns=columns)
+    if out is not None:
+        table.to_csv(out, index=False)
+    effects = {
+        a.question.perturbation: {
+            gene: {"effect": float(e) if np.isfinite(e) else None, "sd": float(d)}
+            for gene, e, d in zip(a.table["gene"], a.table["effect"], a.table["sd"], strict=True)
+        }
+        for a in answers
+    }
+    unseen = [a.question.perturbation for a in answers if a.basis not in ("seen", "seen combination")]
+    answer = {
+        "effects": effects,
+        "monte_carlo_error": max(a.monte_carlo_error for a in answers),
+        "rests_on": {a.question.perturbation: a.basis for a in answers},
+        "not_in_training": unseen,
+        "interactions": {
+            a.question.perturbation: _interaction(a.interaction) for a in answers if a.interaction is not None
+        },
+    }
+    strongest = (
+        table.sort_values("effect", key=abs, ascending=False).groupby("perturbation", sort=False).head(10)
+    )
+    text = strongest.to_string(index=False) if out is None else f"Wrote {len(table)} effects to {out}."
+    notes = [f"{a.question.perturbation} rests on: {a.basis}." for a in answers]
+    notes += [
+        f"No training cells of {', '.join(a.by_network)}: answered by the network alone."
+        for a in answers
+        if a.by_network
+    ]
+    notes += [_interaction_words(a.interaction) for a in answers if a.interaction is not None]
+    show(answer, as_json, "\n".join([text, *notes]))
+
+
+def _parse_loss(text: str) -> tuple[str, float]:
+    """`STAT1=0.8` -> ("STAT1", 0.8)."""
+    gene, _, fraction = text.partition("=")
+    try:
+        return gene.strip(), float(fraction)
+    except ValueError:
+        raise SettingsError(f"--loss takes GENE=FRACTION, for example STAT1=0.8; got '{text}'.") from None
+
+
+def _interaction(found: Interaction) -> dict[str, Any]:
+    """A combination beside its parts, for scripts."""
+    from dataclasses import asdict
+
+    table = found.table.loc[
+        found.table["non_additive"], ["gene", "additive", "both", "departure", "error", "q"]
+    ]
+    c = found.coefficients
+    coefficients = (
+        None if c is None else {name: None if value != value else value for name, value in asdict(c).items()}
+    )
+    return {"coefficients": coefficients, "non_additive": table.to_dict("records")}
+
+
+def _interaction_words(found: Interaction) -> str:
+    c = found.coefficients
+    weights = (
+        "" if c is None else ", ".join(f"{w:.2f} {part}" for w, part in zip(c.weights, c.parts, strict=True))
+    )
+    dominance = "" if c is None or c.dominance is None else f", dominance {c.dominance:.2f}"
+    shown = (
+        "coefficients undefined (too few genes respond)"
+        if c is None
+        else f"coefficients {weights}, magnitude {c.magnitude:.2f}{dominance}"
+    )
+    genes = found.table.loc[found.table["non_additive"], "gene"].tolist()
+    return (
+        f"{found.name}: {shown}; {len(genes)} predicted non-additive "
+        f"genes{': ' + ', '.join(genes[:10]) if genes else ''}."
+    )

@@ -1,0 +1,166 @@
+"""Commands that score: a run, its null, what it says of perturbations it never saw; and the report of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gpovae_core.cli.shared import (
+    Json,
+    Preset,
+    RunArgument,
+    Sets,
+    Threshold,
+    assign,
+    given_values,
+    progress_bar,
+    settings_given,
+    show,
+)
+from gpovae_core.errors import SettingsError
+
+
+def evaluate(
+    run: RunArgument,
+    edges: Annotated[
+        Path | None, typer.Option(help="CSV with source,target[,weight] to score in place of W.")
+    ] = None,
+    threshold: Threshold = None,
+    reference: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help=(
+                "Table of known edges (source,target or gene1,gene2); repeatable. Without it, those in the "
+                "folder networks."
+            )
+        ),
+    ] = None,
+    truth: Annotated[
+        Path | None, typer.Option(help="For simulated cells: the true edges, as gpovae simulate writes them.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Score a run, or any other edge table against its held-out cells, with baselines and ceilings."""
+    from gpovae_core.reporting.sentences import scores_in_words
+    from gpovae_core.runs.folder import RunFolder
+    from gpovae_core.workflow import score_run
+
+    folder = RunFolder.open(run)
+    if edges is not None:
+        from gpovae_core.evaluation.edges import read_edge_table
+        from gpovae_core.evaluation.evaluate import evaluate_edges
+
+        answer = evaluate_edges(
+            folder.cells(), read_edge_table(edges), folder.settings().evaluation, threshold
+        )
+    else:
+        with progress_bar() as progress, folder.working():
+            answer = score_run(folder, threshold, progress, reference, truth)
+    show(answer.to_json(), as_json, scores_in_words(answer))
+
+
+def null(
+    data: Annotated[
+        Path,
+        typer.Argument(help="Cells (.h5ad), or the folder of a run, whose cells and settings are taken."),
+    ],
+    preset: Preset = None,
+    threshold: Threshold = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of the relabelling and the training.")] = None,
+    run: Annotated[Path | None, typer.Option(help="Keep the run of the null in this new folder.")] = None,
+    set_: Sets = None,
+    as_json: Json = False,
+) -> None:
+    """Relabel controls as perturbed cells and go the whole way to W: every edge that appears is false. Kept
+    with a run it was asked of.
+    """
+    from gpovae_core.config import make_settings, parse_settings
+    from gpovae_core.runs.folder import RunFolder
+    from gpovae_core.workflow import null_network
+
+    given: dict[str, dict[str, object]] = {name: given_values(seed=seed) for name in ("data", "training")}
+    given["evaluation"] = given_values(threshold=threshold)
+    assign(given, set_)
+    if (data / "config.json").is_file() and preset is None:
+        own = RunFolder.open(data).settings().model_dump(mode="json")
+        settings = parse_settings(
+            {**own, **{name: {**own[name], **fields} for name, fields in given.items() if fields}}
+        )
+    else:
+        settings = make_settings(preset, given)
+    with progress_bar() as progress:
+        answer = null_network(data, settings, progress, run)
+    if (data / "config.json").is_file() and preset is None and not set_:
+        RunFolder.open(data).write_null(answer)
+    lines = [
+        f"  W > {row['threshold']:g}: {row['edges']} of {row['pairs']} pairs"
+        + (f"; the run has {row['run_edges']}" if "run_edges" in row else "")
+        for row in answer["thresholds"][1::2]
+    ]
+    share = "undefined" if answer["share"] is None else f"{answer['share']:.2%}"
+    text = (
+        f"Controls relabelled as perturbed, preset {answer['preset']}: {answer['edges']} of "
+        f"{answer['pairs']} pairs have W > "
+    )
+    show(answer, as_json, text + f"{answer['threshold']:g} ({share}).\n" + "\n".join(lines))
+
+
+def unseen(
+    data: Annotated[
+        Path,
+        typer.Argument(
+            help="Cells (.h5ad), or the folder of a run, whose cells are taken and which keeps the answer."
+        ),
+    ],
+    at_once: Annotated[
+        int, typer.Option(min=1, help="Perturbations held out at a time, with all their cells.")
+    ] = 3,
+    draws: Annotated[int, typer.Option(min=1, help="How often.")] = 5,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of what is held out.")] = 0,
+    set_: Sets = None,
+    as_json: Json = False,
+) -> None:
+    """Hold out whole perturbations and predict them by the network alone, beside the mean over the other
+    perturbations.
+    """
+    from gpovae_core.config import make_settings
+    from gpovae_core.reporting.sentences import unseen_in_words
+    from gpovae_core.runs.folder import RunFolder
+    from gpovae_core.workflow import measure_unseen
+
+    is_run = (data / "config.json").is_file()
+    if is_run and set_:
+        raise SettingsError("A run keeps its settings: --set goes with a file of cells.")
+    settings = RunFolder.open(data).settings() if is_run else make_settings(None, settings_given(sets=set_))
+    with progress_bar() as progress:
+        answer = measure_unseen(data, settings, at_once, draws, seed, progress)
+    show(answer.to_json(), as_json, unseen_in_words(answer))
+
+
+def report(
+    run: Annotated[
+        list[Path],
+        typer.Argument(metavar="RUN...", help="Folder of an evaluated run; several are put side by side."),
+    ],
+    out: Annotated[
+        Path,
+        typer.Option(
+            help="File to write: .html (one page, no requests), .json, or .txt (Methods paragraph)."
+        ),
+    ],
+    as_json: Json = False,
+) -> None:
+    """Write the scores of runs with baselines and ceilings, as a page, as JSON, or as a Methods paragraph
+    with all settings.
+    """
+    from gpovae_core.reporting.document import write_report
+    from gpovae_core.runs.folder import RunFolder
+
+    write_report([RunFolder.open(path) for path in run], out)
+    show(
+        {"runs": [str(path) for path in run], "out": str(out)},
+        as_json,
+        f"Wrote the report of {len(run)} run(s) to {out}.",
+    )

@@ -1,0 +1,123 @@
+"""What the commands share: their common options, settings out of options, the answer and the bar."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gpovae_core.errors import SettingsError
+
+if TYPE_CHECKING:
+    from gpovae_core.data.progress import Progress
+
+
+RunArgument = Annotated[
+    Path, typer.Argument(metavar="RUN", help="A run folder, as made by `gpovae train --run`.")
+]
+FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="Cells with raw counts, .h5ad or .zarr.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, for scripts.")]
+Threshold = Annotated[
+    float | None, typer.Option(help="W above this is an edge (default: the run's own setting, 0.5).")
+]
+LabelColumn = Annotated[
+    str | None, typer.Option(help="Column of obs with the perturbed gene; found by name when not given.")
+]
+ControlLabel = Annotated[
+    str | None, typer.Option(help="Value of that column that marks control cells; recognised when not given.")
+]
+Preset = Annotated[
+    str | None,
+    typer.Option(
+        help="evidence (default): W from calibrated effects; released or paper: the published formulas."
+    ),
+]
+Published = Annotated[
+    str | None, typer.Option(help="K562, RPE1 or Adamson: the settings released for that data set.")
+]
+Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps.")]
+Sets = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="SECTION.FIELD=VALUE", help="Any other setting; repeatable."),
+]
+
+
+def given_values(**values: object) -> dict[str, object]:
+    """Those that were given, that is, are not None."""
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def settings_given(
+    epochs: int | None = None,
+    seed: int | None = None,
+    device: str | None = None,
+    label_column: str | None = None,
+    control_label: str | None = None,
+    sets: list[str] | None = None,
+) -> dict[str, dict[str, object]]:
+    """Section -> field -> value of what was given on the command line."""
+    given: dict[str, dict[str, object]] = {
+        "training": given_values(epochs=epochs, seed=seed, device=device),
+        "data": given_values(label_column=label_column, control_label=control_label),
+    }
+    assign(given, sets)
+    return given
+
+
+def assign(sections: dict[str, dict[str, object]], sets: list[str] | None) -> None:
+    """Put every SECTION.FIELD=VALUE of --set into its section."""
+    for assignment in sets or []:
+        section, field, value = parse_assignment(assignment)
+        sections.setdefault(section, {})[field] = value
+
+
+def parse_assignment(text: str) -> tuple[str, str, object]:
+    """`loss.hops=3` -> ("loss", "hops", 3); values are JSON, or else plain text."""
+    name, equals, value = text.partition("=")
+    section, dot, field = name.strip().partition(".")
+    if not (equals and dot and section and field):
+        raise SettingsError(f"--set takes SECTION.FIELD=VALUE, for example loss.hops=3; got '{text}'.")
+    try:
+        return section, field, json.loads(value)
+    except json.JSONDecodeError:
+        return section, field, value
+
+
+def show(answer: dict[str, Any], as_json: bool, text: str) -> None:
+    """The answer of a command on standard output: one JSON object, or text."""
+    print(json.dumps(answer, allow_nan=False) if as_json else text)
+
+
+@contextmanager
+def progress_bar() -> Iterator[Progress]:
+    """A bar on standard error, so that standard output stays clean for scripts; plain lines where it is no
+    terminal.
+    """
+    if not sys.stderr.isatty():
+        last = [""]
+
+        def plain(stage: str, share: float) -> None:
+            if stage != last[0]:
+                last[0] = stage
+                print(f"{share:4.0%} {stage}", file=sys.stderr, flush=True)
+
+        yield plain
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as Bar
+
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f}%"),
+        TimeElapsedColumn(),
+    )
+    with Bar(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task("starting", total=1.0)
+        yield lambda stage, share: bar.update(task, description=stage, completed=share)

@@ -1,0 +1,131 @@
+"""Commands that train a run, or say beforehand what that takes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gpovae_core.cli.shared import (
+    ControlLabel,
+    Device,
+    FileArgument,
+    Json,
+    LabelColumn,
+    Preset,
+    Published,
+    Sets,
+    given_values,
+    progress_bar,
+    settings_given,
+    show,
+)
+from gpovae_core.errors import SettingsError
+
+
+def train(
+    file: FileArgument,
+    run: Annotated[Path, typer.Option(help="Folder of the run; must be new, unless --resume.")],
+    preset: Preset = None,
+    published: Published = None,
+    epochs: Annotated[
+        int | None, typer.Option(help="Most epochs; the early stop usually comes before.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of split, weights, batches and draws.")] = None,
+    device: Device = None,
+    devices: Annotated[
+        int | None, typer.Option(min=1, help="Processes on a machine that train together, one for each GPU.")
+    ] = None,
+    nodes: Annotated[
+        int | None, typer.Option(min=1, help="Machines that train together; see docs/devices.md.")
+    ] = None,
+    strategy: Annotated[
+        str | None, typer.Option(help="How several devices train together: auto or ddp.")
+    ] = None,
+    label_column: LabelColumn = None,
+    control_label: ControlLabel = None,
+    set_: Sets = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue the run after its last finished epoch.")
+    ] = False,
+    wait: Annotated[
+        bool,
+        typer.Option(
+            "--wait", help="With --resume: first wait until no other run in the same folder trains."
+        ),
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Prepare the cells, train to the early stop, and score the run on held-out cells."""
+    from gpovae_core.config import idle_settings, make_settings
+    from gpovae_core.evaluation.stored import read_evaluation
+    from gpovae_core.reporting.sentences import scores_in_words
+    from gpovae_core.training.ranks import is_first
+    from gpovae_core.workflow import resume_in_turn, resume_run, start_run
+
+    given = settings_given(epochs, seed, device, label_column, control_label, set_)
+    given["training"] |= given_values(devices=devices, nodes=nodes, strategy=strategy)
+    with progress_bar() as progress:
+        if resume:
+            fixed = [name for name, fields in given.items() if name != "training" and fields] + [
+                "published"
+            ] * (published is not None)
+            if fixed:
+                raise SettingsError(
+                    f"A resumed run keeps its settings; leave out those of {', '.join(fixed)}."
+                )
+            folder = (resume_in_turn if wait else resume_run)(run, given["training"], progress)
+        else:
+            given["data"] = {**given_values(seed=seed), **given["data"]}
+            settings = make_settings(preset, given, published)
+            for path, why in idle_settings(settings).items():
+                section, _, name = path.partition(".")
+                if name in given.get(section, {}):
+                    typer.echo(f"Note: {path} has no effect here: {why}.", err=True)
+            folder = start_run(file, run, settings, progress)
+    if not is_first(folder.settings().training):
+        return
+    status = folder.status()
+    answer = {
+        "run": str(folder.path),
+        "state": status.state,
+        "epochs": status.epoch,
+        "best_epoch": status.best_epoch,
+    }
+    scores = read_evaluation(folder)
+    show(
+        answer,
+        as_json,
+        f"Run {folder.path}: {status.state}, {status.message}."
+        + ("" if scores is None else f"\n{scores_in_words(scores)}"),
+    )
+
+
+def estimate(
+    file: FileArgument,
+    preset: Preset = None,
+    published: Published = None,
+    device: Device = None,
+    label_column: LabelColumn = None,
+    control_label: ControlLabel = None,
+    set_: Sets = None,
+    as_json: Json = False,
+) -> None:
+    """Say how long an epoch takes on this machine and how much memory it needs, measured on a few steps."""
+    from gpovae_core import workflow
+    from gpovae_core.config import make_settings
+
+    settings = make_settings(
+        preset,
+        settings_given(device=device, label_column=label_column, control_label=control_label, sets=set_),
+        published,
+    )
+    with progress_bar() as progress:
+        probe = workflow.estimate(file, settings, progress)
+    text = (
+        f"On {probe.device}: {probe.seconds_per_epoch:.1f} s per epoch ({probe.steps_per_epoch} steps; "
+        f"{probe.cells:,} training cells, {probe.panel:,} panel genes, {probe.genes:,} measured genes), "
+        f"{probe.peak_bytes / 1e9:.2f} GB of memory."
+    )
+    show(probe.model_dump(), as_json, text)

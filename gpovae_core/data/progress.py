@@ -1,0 +1,27 @@
+"""How work that takes long says how far it is: one signature in the whole house."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+Progress = Callable[[str, float], None]
+"""Called with what is being done, in words, and the share done, 0 to 1."""
+
+
+def tell(progress: Progress | None, stage: str, share: float) -> None:
+    """Call `progress`, where there is one."""
+    if progress is not None:
+        progress(stage, share)
+
+
+def stretch(
+    progress: Progress | None, start: float = 0.0, end: float = 1.0, words: str = "{}"
+) -> Progress | None:
+    """The progress of a part of the work, which takes the whole from `start` to `end`; None where nobody
+    listens.
+
+    words: what is said meanwhile; the part's own words stand in the place of "{}".
+    """
+    if progress is None:
+        return None
+    return lambda stage, share: progress(words.replace("{}", stage), start + (end - start) * share)

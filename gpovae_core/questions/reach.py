@@ -1,0 +1,173 @@
+"""A question to a run, and how far its screen can answer it: how strong its perturbations were, and which
+genes its training cells speak for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from gpovae_core import keys
+from gpovae_core.config import Settings
+from gpovae_core.data.schema import Panel, PreparedCells
+from gpovae_core.effects.contrasts import contrasts
+from gpovae_core.errors import QueryError
+from gpovae_core.methods.fitted import NetworkFit
+from gpovae_core.methods.own_change import KNOCK_OUT, Kind, OwnChange, Source, own_change
+
+Basis = Literal[
+    "seen",
+    "held out",
+    "extended",
+    "seen combination",
+    "combination of seen genes",
+    "partly unseen combination",
+]
+"""What an answer rests on. held out: the run has cells of it, none of which trained; extended: the gene was
+never perturbed.
+"""
+
+MOST_GENES = 4
+LARGEST_LOSS = 0.99
+GIVEN = "given"
+
+
+@dataclass(frozen=True)
+class Question:
+    """Panel genes, and of each the share of its mRNA that is lost; None: as much as the screen reached."""
+
+    loss: Mapping[str, float | None]
+
+    @property
+    def genes(self) -> tuple[str, ...]:
+        return tuple(self.loss)
+
+    @property
+    def perturbation(self) -> str:
+        """The name under which such cells would stand in the data."""
+        return keys.PAIR_SEPARATOR.join(sorted(self.loss))
+
+    @property
+    def as_in_the_screen(self) -> bool:
+        return all(loss is None for loss in self.loss.values())
+
+
+def question(panel: Panel, loss: Mapping[str, float | None]) -> Question:
+    """The question in the panel's spelling. Raises QueryError for genes outside the panel, none, or more than
+    MOST_GENES.
+    """
+    named = {panel.genes[panel.position(gene)]: value for gene, value in loss.items()}
+    if not 1 <= len(named) <= MOST_GENES:
+        raise QueryError(f"Ask for 1 to {MOST_GENES} genes at a time; got {len(named)}.")
+    return Question(named)
+
+
+@dataclass(frozen=True)
+class Strength:
+    """How much of a gene's mRNA (or, after a knock-out, function) a question takes away: lost, a share; and
+    how that is known, "given" where whoever asked said so.
+    """
+
+    lost: float
+    kind: Kind
+    source: Source | Literal["given"]
+
+
+@dataclass(frozen=True)
+class Reach:
+    """How far the screen knocked every panel gene down, and which genes its training cells speak for.
+
+    own: of all n panel genes, how far their own mRNA falls when they are perturbed, and how that is known;
+    trained, held_out: (n,) bool, the gene alone has training cells, or cells but none of them training;
+    combinations: those with training cells; influence: (n, n) T_K, None where the run has no signed one.
+    """
+
+    panel: Panel
+    own: OwnChange
+    trained: np.ndarray
+    held_out: np.ndarray
+    combinations: frozenset[str]
+    influence: np.ndarray | None = None
+
+    @classmethod
+    def of(cls, prepared: PreparedCells, settings: Settings, stage: NetworkFit | None = None) -> Reach:
+        """From the network stage where the run had one, else from the training cells."""
+        panel = prepared.panel
+        labels = set(prepared.labels)
+        training = set(prepared.labels[prepared.where(splits=(keys.TRAIN,))])
+        trained = np.array([gene in training for gene in panel.genes])
+        held_out = np.array([gene in labels and gene not in training for gene in panel.genes])
+        if stage is not None:
+            own = stage.own
+        else:
+            observed, network = contrasts(prepared), settings.network
+            own = own_change(observed, network.perturbation, network.complete_loss).over(
+                len(panel), observed.sources, network.complete_loss
+            )
+        combinations = frozenset(name for name in training if keys.PAIR_SEPARATOR in name)
+        return cls(panel, own, trained, held_out, combinations, None if stage is None else stage.influence)
+
+    def reached(self, gene: str) -> float:
+        """Share of the gene's mRNA (or, after a knock-out, function) that its perturbation is taken to remove
+        in this screen.
+        """
+        return float(-np.expm1(self.own.change[self.panel.position(gene)]))
+
+    def strength(self, gene: str, loss: float | None) -> Strength:
+        """What a question takes away of a gene; loss: None for as much as the screen did."""
+        at = self.panel.position(gene)
+        source = self.own.source[at] if loss is None else GIVEN
+        return Strength(self.reached(gene) if loss is None else loss, self.own.kind[at], source)
+
+    def dose(self, gene: str, loss: float | None) -> float:
+        """Ratio of log(1 - loss) to the log fold change that the screen reached; 1 where loss is None. Raises
+        QueryError.
+        """
+        if loss is None:
+            return 1.0
+        if not 0.0 < loss <= LARGEST_LOSS:
+            raise QueryError(
+                f"The knock-down of {gene} must take more than 0 and at most {LARGEST_LOSS:.0%} of its "
+                f"mRNA; got {loss:.4g}. Give a fraction such as 0.8."
+            )
+        return float(np.log1p(-loss) / self.own.change[self.panel.position(gene)])
+
+    def doses(self, asked: Question) -> dict[str, float]:
+        """Dose of every gene of a question; smaller after knock-outs where one gene of a combination already
+        lowers another.
+        """
+        doses = {gene: self.dose(gene, loss) for gene, loss in asked.loss.items()}
+        if (
+            len(doses) < 2
+            or not all(self.strength(gene, None).kind == KNOCK_OUT for gene in doses)
+            or self.influence is None
+            or self.basis(asked.genes) == "seen combination"
+        ):
+            return doses
+        places = [self.panel.position(gene) for gene in doses]
+        among = self.influence[np.ix_(places, places)] * (1 - np.eye(len(places)))
+        wanted = np.array(list(doses.values())) * self.own.change[places]
+        own = np.linalg.lstsq(np.eye(len(places)) + among.T, wanted, rcond=None)[0] / self.own.change[places]
+        return {
+            gene: float(np.clip(x, 0.0, most)) for (gene, most), x in zip(doses.items(), own, strict=True)
+        }
+
+    def basis(self, genes: tuple[str, ...]) -> Basis:
+        """What an answer about these panel genes together rests on."""
+        places = [self.panel.position(gene) for gene in genes]
+        if len(places) == 1:
+            return (
+                "seen" if self.trained[places[0]] else "held out" if self.held_out[places[0]] else "extended"
+            )
+        if keys.PAIR_SEPARATOR.join(sorted(self.panel.genes[i] for i in places)) in self.combinations:
+            return "seen combination"
+        return "combination of seen genes" if self.trained[places].all() else "partly unseen combination"
+
+    def spoken_for(self, genes: tuple[str, ...]) -> tuple[str, ...]:
+        """Those of the genes that the model was trained on: alone, or in exactly this combination."""
+        if self.basis(genes) == "seen combination":
+            return genes
+        return tuple(gene for gene in genes if self.trained[self.panel.position(gene)])
