@@ -33,8 +33,8 @@ from gpovae_core.data.prepare import prepare
 from gpovae_core.data.schema import PreparedCells
 from gpovae_core.effects.nulls import null_screen
 from gpovae_core.effects.pairs import PairStatistics, pair_statistics
+from gpovae_core.evaluation.held_out import held_out_pairs
 from gpovae_core.evaluation.network import top_pairs
-from gpovae_core.evaluation.report import held_out_pairs
 from gpovae_core.methods.expected import predicted_by_network
 from gpovae_core.methods.network_fit import fit_network
 

@@ -16,40 +16,43 @@ import argparse
 import json
 from pathlib import Path
 from statistics import fmean, stdev
-from typing import Any
 
 from quality import REAL, SIMULATED
 
 from gpovae_core import keys
 from gpovae_core.data.simulate import SimulationSettings, simulate
-from gpovae_core.evaluation.known import KnownEdges
-from gpovae_core.evaluation.report import evaluate
-from gpovae_core.evaluation.summary import FEW, Line, lines
+from gpovae_core.evaluation.evaluate import evaluate
+from gpovae_core.evaluation.known import Known, KnownEdges
+from gpovae_core.evaluation.scored import Scored
+from gpovae_core.evaluation.scores import Evaluation, Line
+from gpovae_core.evaluation.summary import FEW, lines
 from gpovae_core.methods.fitted import NetworkFit
 from gpovae_core.network.references import read_references
 from gpovae_core.runs.folder import RunFolder
 
 
-def scored(run: RunFolder, references: list[KnownEdges]) -> dict[str, Any]:
-    """The report of a kept run by the code as it is now."""
+def scored(run: RunFolder, references: list[KnownEdges]) -> Evaluation:
+    """The scores of a kept run by the code as it is now."""
     data, _, seed = run.name.split("-")
     truth = (
         simulate(SimulationSettings(seed=int(seed), **SIMULATED[data])).edges if data in SIMULATED else None
     )
     settings, arrays = run.settings(), run.network_arrays()
     return evaluate(
-        run.cells(),
-        run.effects().to_df(keys.PREDICTED),
-        run.edge_probabilities(),
+        Scored(
+            prepared=run.cells(),
+            predicted=run.effects().to_df(keys.PREDICTED),
+            weights=run.edge_probabilities(),
+            threshold=settings.evaluation.threshold,
+            hops=settings.loss.shown_hops,
+            fit=NetworkFit.from_arrays(arrays) if arrays else None,
+        ),
         settings.evaluation,
-        fit=NetworkFit.from_arrays(arrays) if arrays else None,
-        references=references if data in REAL else (),
-        truth=truth,
-        hops=settings.loss.hops,
+        Known(references if data in REAL else (), truth),
     )
 
 
-def table(reports: list[dict[str, Any]]) -> list[str]:
+def table(reports: list[Evaluation]) -> list[str]:
     """Markdown rows, one per score; every figure is a mean over the runs, with the standard deviation of the
     value.
     """
@@ -92,24 +95,20 @@ def _share(values: list[float | None]) -> str:
     return f"{100 * fmean(known):.0f} %" if len(known) == len(values) and known else "–"
 
 
-def facts(reports: list[dict[str, Any]]) -> str:
+def facts(reports: list[Evaluation]) -> str:
     """What the figures rest on: edges, false edges, usable edges of the references."""
-    networks = [report["network"] for report in reports]
-    edges = ", ".join(str(network["edges"]) for network in networks)
-    words = [f"{edges} edges of {networks[0]['pairs']} pairs"]
-    if all("false_edge_rate" in network for network in networks):
+    networks = [report.network for report in reports if report.network is not None]
+    edges = ", ".join(str(network.edges) for network in networks)
+    words = [f"{edges} edges of {networks[0].pairs} pairs"]
+    rates = [network.stage.false_edge_rate for network in networks if network.stage is not None]
+    if len(rates) == len(networks):
+        shown = ("–" if rate is None else f"{100 * rate:.1f} %" for rate in rates)
+        words.append(f"estimated false {', '.join(shown)}")
+    for at, known in enumerate(networks[0].references or ()):
+        own = [(network.references or ())[at].rankings["w"].p for network in networks]
+        ps = ", ".join(f"{p:.2f}" for p in own if p is not None and (known.edges or 0) >= FEW)
         words.append(
-            "estimated false "
-            + ", ".join(f"{100 * network['false_edge_rate']:.1f} %" for network in networks)
-        )
-    for at, known in enumerate(networks[0]["references"]):
-        ps = ", ".join(
-            f"{network['references'][at]['rankings']['w']['p']:.2f}"
-            for network in networks
-            if known["edges"] >= FEW
-        )
-        words.append(
-            f"{known['name']}: {known['edges']} usable edges of {known['pairs']} pairs"
+            f"{known.name}: {known.edges} usable edges of {known.pairs} pairs"
             + (f", p of W {ps}" if ps else "")
         )
     return "; ".join(words) + "."
@@ -134,7 +133,7 @@ def main() -> None:
         KnownEdges(one.name, one.directed, frozenset(one.known))
         for one in read_references(options.networks)[0]
     ]
-    everything: dict[str, list[dict[str, Any]]] = {}
+    everything: dict[str, list[Evaluation]] = {}
     for data in options.data:
         runs = [RunFolder(path) for path in sorted(options.folder.glob(f"{data}-{options.preset}-[0-9]*"))]
         reports = [scored(run, references) for run in runs if run.has("effects.h5ad")]
@@ -145,7 +144,8 @@ def main() -> None:
         print(f"### {data}, seeds {seeds}\n\n{facts(reports)}\n")
         print(*table(reports), "", sep="\n", flush=True)
     if options.json:
-        options.json.write_text(json.dumps(everything))
+        plain = {data: [report.to_json() for report in reports] for data, reports in everything.items()}
+        options.json.write_text(json.dumps(plain))
 
 
 if __name__ == "__main__":

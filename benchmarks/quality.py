@@ -33,7 +33,9 @@ from gpovae_core.config import PRESETS, Settings, make_settings
 from gpovae_core.data.schema import PreparedCells
 from gpovae_core.data.simulate import Simulation, SimulationSettings, simulate
 from gpovae_core.effects.nulls import null_screen
-from gpovae_core.evaluation.report import held_out_pairs
+from gpovae_core.evaluation.held_out import held_out_pairs
+from gpovae_core.evaluation.plain import to_plain
+from gpovae_core.evaluation.stored import read_evaluation
 from gpovae_core.methods.fitted import NetworkFit
 from gpovae_core.methods.network_fit import fit_network
 from gpovae_core.runs.folder import RunFolder
@@ -90,23 +92,33 @@ def _source(name: str, seed: int, folder: Path) -> tuple[Path, Simulation | None
 
 
 def _scores(run: RunFolder) -> dict[str, Any]:
-    report, metrics = run.evaluation(), run.metrics()
-    held_out, network = report["response"]["test"], report["network"]
+    scores, metrics = read_evaluation(run), run.metrics()
+    assert scores is not None
+    assert scores.network is not None
+    assert scores.health is not None
+    held_out, network = scores.against("test"), scores.network
+    stage, matched = network.stage, network.matched
+    assert matched is not None
     return {
         "epochs": len(metrics),
         "best_epoch": run.status().best_epoch,
         "seconds_per_epoch": float(metrics["seconds"].median()),
-        "ate_rho": held_out["ate_rho"],
-        "median_rho": held_out["median_rho"],
-        "active_latent": report["health"]["active_latent"],
-        "offset_norm": report["health"]["offset_norm"],
+        "ate_rho": held_out.ate_rho,
+        "median_rho": held_out.median_rho,
+        "active_latent": scores.health.active_latent,
+        "offset_norm": scores.health.offset_norm,
         "network": {
-            key: network.get(key)
-            for key in ("edges", "pairs", "mu_wd", "bh_share", "at_same_edges", "for", "false_edge_rate")
+            "edges": network.edges,
+            "pairs": network.pairs,
+            "mu_wd": network.mu_wd,
+            "bh_share": network.bh_share,
+            "at_same_edges": to_plain(network.at_same_edges),
+            "for": network.omission,
+            "false_edge_rate": None if stage is None else stage.false_edge_rate,
         },
-        "rankings": network.get("rankings"),
-        "matched": {name: network["matched"][name] for name in ("edges", "as_measured")},
-        "lift_by_network": network.get("lift_by_network"),
+        "rankings": None if stage is None else to_plain(stage.rankings),
+        "matched": {"edges": list(matched.edges), "as_measured": to_plain(matched.as_measured)},
+        "lift_by_network": None if stage is None else stage.lift_by_network,
     }
 
 

@@ -29,6 +29,7 @@ from gpovae_core.config import DataSettings, make_settings
 from gpovae_core.data.prepare import prepare
 from gpovae_core.data.schema import PreparedCells
 from gpovae_core.data.simulate import SimulationSettings, downstream, simulate
+from gpovae_core.evaluation.plain import to_plain
 from gpovae_core.evaluation.unseen import predict_held_out, scores
 from gpovae_core.questions.interactions import measured_interaction
 from gpovae_core.questions.predicted import treatment_effects
@@ -89,7 +90,8 @@ def held_out(name: str, seed: int, at_once: int, draws: int, autoencoder: bool) 
         "seed": seed,
         "at_once": at_once,
         "draws": draws,
-        **{k: found[k] for k in ("pooled", "with_known_path")},
+        "pooled": to_plain(found.pooled),
+        "with_known_path": to_plain(found.with_known_path),
     }
 
 

@@ -26,8 +26,9 @@ from gpovae_core import keys
 from gpovae_core.config import EvaluationSettings
 from gpovae_core.data.schema import Panel, PanelData, PreparationReport, PreparedCells
 from gpovae_core.effects.averages import average_effects
-from gpovae_core.evaluation.known import KnownEdges
-from gpovae_core.evaluation.report import evaluate
+from gpovae_core.evaluation.evaluate import evaluate
+from gpovae_core.evaluation.known import Known, KnownEdges
+from gpovae_core.evaluation.scored import Scored
 
 
 def made_up(perturbed: int, genes: int, cells: int, controls: int, seed: int) -> PreparedCells:
@@ -94,12 +95,12 @@ def measure(
     predicted = average_effects(prepared, (keys.TRAIN,)).mean
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
     start = time.perf_counter()
-    report = evaluate(
-        prepared, predicted, weights, EvaluationSettings(), threshold=1.0 - density, references=known
-    )
+    scored = Scored(prepared, predicted, weights, threshold=1.0 - density)
+    network = evaluate(scored, EvaluationSettings(), Known(known)).network
+    assert network is not None
     return {
-        "pairs": report["network"]["pairs"],
-        "edges": report["network"]["edges"],
+        "pairs": network.pairs or 0,
+        "edges": network.edges or 0,
         "cells": cells,
         "seconds": round(time.perf_counter() - start, 1),
         "peak_gb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2, 2),

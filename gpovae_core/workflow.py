@@ -9,6 +9,7 @@ import shutil
 import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +30,9 @@ if TYPE_CHECKING:
 
     from gpovae_core.data.schema import PreparedCells
     from gpovae_core.evaluation.known import KnownEdges
+    from gpovae_core.evaluation.scores import AlignmentNull, Evaluation, Health, Unseen, UnseenProtocol
     from gpovae_core.methods.fitted import NetworkFit
+    from gpovae_core.model.module import GpoVae
     from gpovae_core.questions.predicted import EffectPredictor, PredictedEffects
     from gpovae_core.training.probe import Probe
 
@@ -153,20 +156,23 @@ def score_run(
     references: Sequence[Path] | None = None,
     truth: Path | None = None,
     prepared: PreparedCells | None = None,
-) -> dict[str, Any]:
-    """Predict all effects, score the run on held-out cells and on all, and store both; returns the report.
+) -> Evaluation:
+    """Predict all effects, score the run on held-out cells and on all, and store both; returns the scores.
 
     references: tables of known edges to score the network against; those in `networks_folder` where None.
     truth: the true edges of simulated cells, kept with the run; where None those the run has, or those beside
     its file of cells. prepared: the cells of the run, where they are at hand. Raises QueryError for a table
     that was named and cannot be read; one that lies in the folder is noted.
     """
-    from gpovae_core.effects.nulls import alignment_null, null_warning
-    from gpovae_core.evaluation.report import effects_table, evaluate
+    from gpovae_core.evaluation.effects_table import effects_table
+    from gpovae_core.evaluation.evaluate import evaluate
+    from gpovae_core.evaluation.known import Known
+    from gpovae_core.evaluation.scored import Scored
+    from gpovae_core.evaluation.scores import Seeds, Unseen
+    from gpovae_core.evaluation.stored import write_evaluation
     from gpovae_core.methods.fitted import NetworkFit
     from gpovae_core.questions.predicted import EffectPredictor
     from gpovae_core.runs.model import load_model
-    from gpovae_core.training.health import health
 
     settings = run.settings()
     known, faults = _known_edges(references)
@@ -179,36 +185,59 @@ def score_run(
     arrays = run.network_arrays()
     stage = NetworkFit.from_arrays(arrays) if arrays else None
     unseen, rests_on = (
-        _answer_unseen(prepared, settings, stage, predictor, predicted) if prepared.unseen else ({}, {})
+        _answer_unseen(prepared, settings, stage, predictor, predicted) if prepared.unseen else (Unseen(), {})
     )
     run.write_effects(effects_table(prepared, predicted.mean, predicted.deviation, rests_on))
-    scores = evaluate(
-        prepared,
-        predicted.mean,
-        run.edge_probabilities(),
-        settings.evaluation,
-        threshold,
+    scored = Scored(
+        prepared=prepared,
+        predicted=predicted.mean,
+        weights=run.edge_probabilities(),
+        threshold=settings.evaluation.threshold if threshold is None else threshold,
+        hops=settings.loss.shown_hops,
         fit=stage,
-        references=known,
-        truth=true,
-        hops=settings.loss.hops,
-        progress=stretch(progress, words="scoring: {}"),
     )
-    scores["notes"] += faults
-    scores["unseen"] = unseen
-    scores["health"] = health(model, prepared, run.metrics(), settings)
-    if stage is None:
-        scores["alignment_null"] = alignment_null(prepared, settings)
-        warning = null_warning(scores["alignment_null"])
-        scores["health"]["warnings"] += [warning] if warning else []
-    scores["monte_carlo_error"] = predicted.monte_carlo_error
-    scores["seeds"] = {
-        name: getattr(settings, name).seed for name in ("data", "training", "inference", "evaluation")
-    }
-    scores["simulated"] = prepared.report.simulated
-    run.write_evaluation(scores)
+    scores = evaluate(
+        scored,
+        settings.evaluation,
+        Known(known, true),
+        stretch(progress, words="scoring: {}"),
+    )
+    health, null = _health(run, model, prepared, settings, with_null=stage is None)
+    scores = replace(
+        scores,
+        notes=(*(scores.notes or ()), *faults),
+        unseen=unseen,
+        health=health,
+        alignment_null=null,
+        monte_carlo_error=predicted.monte_carlo_error,
+        seeds=Seeds(
+            *(getattr(settings, name).seed for name in ("data", "training", "inference", "evaluation"))
+        ),
+        simulated=prepared.report.simulated,
+    )
+    write_evaluation(run, scores)
     tell(progress, "scoring", 1.0)
     return scores
+
+
+def _health(
+    run: RunFolder, model: GpoVae, prepared: PreparedCells, settings: Settings, with_null: bool
+) -> tuple[Health, AlignmentNull | None]:
+    """Has the training worked? with_null: W was aligned with the effects, so what relabelled controls would
+    have given is measured too, and warned of.
+    """
+    from gpovae_core.effects.nulls import alignment_null, null_warning
+    from gpovae_core.evaluation.plain import from_plain
+    from gpovae_core.evaluation.scores import AlignmentNull, Health
+    from gpovae_core.training.health import health
+
+    found = from_plain(Health, health(model, prepared, run.metrics(), settings))
+    if not with_null:
+        return found, None
+    null = alignment_null(prepared, settings)
+    warning = null_warning(null)
+    warnings = (*(found.warnings or ()), *([warning] if warning else []))
+    return replace(found, warnings=warnings), from_plain(AlignmentNull, null)
 
 
 def _answer_unseen(
@@ -217,13 +246,13 @@ def _answer_unseen(
     stage: NetworkFit | None,
     predictor: EffectPredictor,
     predicted: PredictedEffects,
-) -> tuple[dict[str, Any], dict[str, str]]:
+) -> tuple[Unseen, dict[str, str]]:
     """Put in the place of what untrained mask rows predict what What-if answers, so that every screen shows
     the same.
 
-    Returns the scores of both (evaluation.unseen; {"reason"} where there is no answer), and what each
-    perturbation rests on.
+    Returns the scores of both, or why there is no answer, and what each perturbation rests on.
     """
+    from gpovae_core.evaluation.scores import Unseen
     from gpovae_core.evaluation.unseen import beside_baselines, scores
     from gpovae_core.questions.whatif import Respondent
 
@@ -247,7 +276,7 @@ def _answer_unseen(
             )
         )
     except QueryError as error:
-        return {"reason": str(error)}, dict(rests_on)
+        return Unseen(reason=str(error)), dict(rests_on)
     return found, dict(rests_on)
 
 
@@ -328,16 +357,16 @@ def measure_unseen(
     draws: int = 5,
     seed: int = 0,
     progress: Progress | None = None,
-) -> dict[str, Any]:
+) -> UnseenProtocol:
     """Hold out whole perturbations, predict them by the network alone, and score that beside the baselines
     (evaluation.unseen).
 
-    source: cells, or the folder of a run, whose prepared cells are taken and which keeps the answer. Returns
-    {"preset", "at_once", "draws", "seed", "held_out", "pooled", "with_known_path", "per_perturbation",
-    "screen", "simulated"}.
+    source: cells, or the folder of a run, whose prepared cells are taken and which keeps the answer.
     """
     from gpovae_core.data.prepare import prepare
-    from gpovae_core.evaluation.unseen import predict_held_out, scores, weights_for_report
+    from gpovae_core.evaluation.scores import UnseenProtocol
+    from gpovae_core.evaluation.stored import write_unseen
+    from gpovae_core.evaluation.unseen import predict_held_out, scores, weights_of
     from gpovae_core.questions.network_alone import Screen, fit_weights
 
     source = Path(source)
@@ -351,21 +380,24 @@ def measure_unseen(
     predicted = predict_held_out(prepared, settings, at_once, draws, seed, progress)
     tell(progress, "weighing the parts", 0.0)
     weights = fit_weights(Screen.of(prepared, settings), seed)
-    answer = {
-        "preset": settings.preset,
-        "at_once": at_once,
-        "draws": draws,
-        "seed": seed,
-        "held_out": [
-            [name for name, d in zip(predicted.names, predicted.draw, strict=True) if d == draw]
+    found = scores(predicted)
+    answer = UnseenProtocol(
+        preset=settings.preset,
+        at_once=at_once,
+        draws=draws,
+        seed=seed,
+        held_out=tuple(
+            tuple(name for name, d in zip(predicted.names, predicted.draw, strict=True) if d == draw)
             for draw in range(draws)
-        ],
-        **scores(predicted),
-        "screen": weights_for_report(weights),
-        "simulated": prepared.report.simulated,
-    }
+        ),
+        pooled=found.pooled,
+        with_known_path=found.with_known_path,
+        per_perturbation=found.per_perturbation,
+        screen=weights_of(weights),
+        simulated=prepared.report.simulated,
+    )
     if run is not None:
-        run.write_unseen(answer)
+        write_unseen(run, answer)
     return answer
 
 

@@ -267,7 +267,7 @@ def test_unseen_scores_are_kept_with_the_run(gpovae, run):
     assert RunFolder.open(run).unseen() == answer
     code, out, _ = gpovae("unseen", run, "--at-once", 2, "--draws", 1)
     assert code == 0
-    assert "perturbation mean" in out
+    assert "mean over perturbations" in out
     code, _, err = gpovae("unseen", run, "--at-once", 5)
     assert code == 2
     assert "Hold out fewer" in err

@@ -1,4 +1,4 @@
-"""The way of a run does nothing twice."""
+"""The whole way of a run: nothing is done twice, and every number of hops is scored as what it is."""
 
 from __future__ import annotations
 
@@ -50,3 +50,11 @@ def test_a_fitted_network_is_the_one_that_is_kept(tmp_path):
     kept = NetworkFit.from_arrays(run.network_arrays())
     for name, values in fitted.as_kept().arrays().items():
         np.testing.assert_array_equal(values, getattr(kept, name), err_msg=name)
+
+
+def test_a_run_without_hops_is_scored_by_its_edges_alone(tmp_path):
+    # K = 0 of the formula `released` is W itself: T_1, not the longest series at hand
+    settings = tiny_settings("released", loss={"hops": 0}, training={"epochs": 1})
+    run = workflow.start_run(write_toy(tmp_path), tmp_path / "run", settings)
+    curves = run.evaluation()["network"]["matched"]["as_measured"]
+    assert curves["influence"] == curves["w"]

@@ -11,15 +11,15 @@ from dashboard.benchmark.cached import report_of
 from dashboard.shared import run_summary, shell
 from dashboard.shared.figures import chart
 from dashboard.shared.words import plain
-from gpovae_core.evaluation.summary import response_lines, verdicts
+from gpovae_core.evaluation.summary import response_lines
 from gpovae_core.plots import benchmark as figures
-from gpovae_core.reporting import document as reporting
+from gpovae_core.reporting import sentences, tables
 from gpovae_core.reporting.document import RunReport
+from gpovae_core.reporting.words import capitalised, count
 from gpovae_core.runs.folder import RunFolder
 
 PART = "benchmark_part"
 """Key of the tabs in the session: the name of the open one."""
-REFERENCES = {"as_measured": "As measured", "without_common_lift": "Without the common lift of all shares"}
 NARROW = {
     "Score": st.column_config.TextColumn(width="medium"),
     "Share of the achievable": st.column_config.TextColumn(
@@ -60,22 +60,22 @@ def show(run: RunFolder) -> None:
 
 
 def scores(report: RunReport) -> None:
-    for sentence in verdicts(report.evaluation):
+    for sentence in sentences.verdicts(report.evaluation):
         st.markdown(f"- {plain(sentence)}")
     chart(figures.share_bars(report.lines), key="share_bars", config={"displayModeBar": False})
-    st.caption(plain(reporting.SHARE_IN_WORDS))
-    st.dataframe(reporting.score_table(report.lines), hide_index=True, column_config=NARROW)
-    for note in report.evaluation.get("notes") or []:
+    st.caption(plain(sentences.SHARE_IN_WORDS))
+    st.dataframe(tables.score_table(report.lines), hide_index=True, column_config=NARROW)
+    for note in report.evaluation.notes or ():
         st.caption(plain(note))
 
 
 def equal_edges(report: RunReport) -> None:
     matched = report.matched
-    if not matched:
+    if matched is None or report.network is None:
         missing("Networks were not compared at equal numbers of edges when this run was evaluated.")
         return
     left, right = st.columns(2)
-    known = [key for key in REFERENCES if key in matched]
+    known = list(matched.references)
     measure = left.selectbox(
         "Measure",
         list(figures.MEASURES),
@@ -83,15 +83,18 @@ def equal_edges(report: RunReport) -> None:
         key="benchmark_measure",
     )
     reference = right.selectbox(
-        "Held-out cells", known, format_func=REFERENCES.__getitem__, key="benchmark_reference"
+        "Held-out cells",
+        known,
+        format_func=lambda key: capitalised(sentences.LIFT[key]),
+        key="benchmark_reference",
     )
-    if not known or measure is None or reference is None:
+    if measure is None or reference is None:
         return
-    figure = figures.matched_curves(matched, measure, reference, report.network.get("edges"))
+    figure = figures.matched_curves(matched, measure, reference, report.network.edges)
     chart(figure, key="matched_curves", config={"displayModeBar": False})
-    st.caption(plain(reporting.CURVES_IN_WORDS))
+    st.caption(plain(sentences.CURVES_IN_WORDS))
     if reference == "without_common_lift":
-        st.caption(plain(run_summary.lift_in_words(report.evaluation) or ""))
+        st.caption(plain(sentences.lift_in_words(report.network) or ""))
 
 
 def false_edges(report: RunReport) -> None:
@@ -104,18 +107,18 @@ def false_edges(report: RunReport) -> None:
         st.code(f"gpovae null {plain(report.name)}", language="bash")
         return
     chart(
-        figures.false_edge_curve(table, report.network.get("threshold")),
+        figures.false_edge_curve(table, getattr(report.network, "threshold", None)),
         key="false_edge_curve",
         config={"displayModeBar": False},
     )
-    st.caption(plain(reporting.FALSE_IN_WORDS))
+    st.caption(plain(sentences.FALSE_IN_WORDS))
     if report.null:
         st.markdown("##### Relabelled controls, the whole way to W")
-        st.dataframe(reporting.null_rows(report.null), hide_index=True)
+        st.dataframe(tables.null_table(report.null), hide_index=True)
 
 
 def path_length(report: RunReport) -> None:
-    table = reporting.hop_rows(report.network)
+    table = tables.hop_table(report.network)
     if table.empty:
         missing("Path lengths were not told apart when this run was evaluated.")
         return
@@ -130,7 +133,7 @@ def path_length(report: RunReport) -> None:
 
 
 def known_networks(report: RunReport) -> None:
-    known, truth = reporting.reference_rows(report.network), reporting.truth_rows(report.network)
+    known, truth = tables.reference_table(report.network), tables.truth_table(report.network)
     if known.empty and truth.empty:
         missing(
             "This run was not scored against known networks. Put tables such as TRRUST, CollecTRI or CORUM "
@@ -146,14 +149,13 @@ def known_networks(report: RunReport) -> None:
             "found as well. Few usable edges say little. No table is complete: an edge that is missing "
             "there may be true."
         )
-    if not truth.empty:
+    if report.network is not None and report.network.truth is not None:
         st.markdown("##### The network the cells were simulated from")
         st.dataframe(truth, hide_index=True)
-        called = report.network["truth"]["called"]
+        called = report.network.truth.called
         st.caption(
-            f"Edges called: {reporting.count(called['edges'])}; true direct edges among them "
-            f"{reporting.count(called['direct'])} of {reporting.count(called['true_edges'])}, true "
-            f"ancestors {reporting.count(called['ancestors'])}."
+            f"Edges called: {count(called.edges)}; true direct edges among them {count(called.direct)} of "
+            f"{count(called.true_edges)}, true ancestors {count(called.ancestors)}."
         )
 
 
@@ -163,12 +165,12 @@ def every_method(report: RunReport) -> None:
         ("all", "Predicted effects, all cells (flatters every method)"),
     ):
         st.markdown(f"##### {title}")
-        st.dataframe(reporting.method_table(report.evaluation, reference), hide_index=True)
+        st.dataframe(tables.prediction_table(report.evaluation, reference), hide_index=True)
     st.markdown("##### Networks with as many edges")
-    st.dataframe(reporting.edges_table(report.network), hide_index=True)
+    st.dataframe(tables.edges_table(report.network), hide_index=True)
     with st.expander("Shares of the achievable against all cells, training cells included"):
         st.dataframe(
-            reporting.score_table(response_lines(report.evaluation, "all")),
+            tables.score_table(response_lines(report.evaluation, "all")),
             hide_index=True,
             column_config=NARROW,
         )

@@ -7,6 +7,8 @@ import streamlit as st
 from dashboard.benchmark import take_away
 from dashboard.shared.figures import chart
 from dashboard.shared.words import plain
+from gpovae_core.evaluation.summary import OWN
+from gpovae_core.methods import registry
 from gpovae_core.plots import benchmark as figures
 from gpovae_core.reporting import document as reporting
 from gpovae_core.reporting.document import RunReport
@@ -25,7 +27,7 @@ def show(reports: list[RunReport]) -> None:
             "achievable are, with care."
         )
     )
-    curves = {report.name: report.matched for report in reports if report.matched}
+    curves = {report.name: report.matched for report in reports}
     left, right = st.columns(2)
     measure = left.selectbox(
         "Measure",
@@ -33,9 +35,7 @@ def show(reports: list[RunReport]) -> None:
         format_func=lambda key: figures.MEASURES[key][0],
         key="benchmark_measure",
     )
-    ranking = right.selectbox(
-        "Ranking", ("w", "influence"), format_func=reporting.METHODS.__getitem__, key="benchmark_ranking"
-    )
+    ranking = right.selectbox("Ranking", list(OWN), format_func=registry.title, key="benchmark_ranking")
     if measure is not None and ranking is not None:
         figure = figures.compared_curves(curves, measure, ranking)
         chart(figure, key="compared_curves", config={"displayModeBar": False})

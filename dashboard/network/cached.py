@@ -13,9 +13,11 @@ from dashboard.network.drawing import Picture, layout, picture
 from dashboard.shared import contents
 from dashboard.shared.cached import Stamp, of_run, stamp
 from dashboard.shared.networks import NETWORK_FILES, Shown, network, shown_network
+from gpovae_core.errors import RunError
 from gpovae_core.network.communities import communities
 from gpovae_core.network.curves import ThresholdCurves, threshold_curves
 from gpovae_core.network.references import ReferenceNetwork, networks_folder, read_references
+from gpovae_core.reporting.tables import false_edge_table
 from gpovae_core.runs.folder import RunFolder
 
 if TYPE_CHECKING:  # scipy.stats, a second: not before the first page stands
@@ -84,7 +86,7 @@ def held_out(run: RunFolder) -> HeldOutCells | None:
 )
 def tested_pairs(run: RunFolder) -> PairStatistics:
     """Every perturbation against every panel gene, however long that takes."""
-    from gpovae_core.evaluation.report import held_out_pairs
+    from gpovae_core.evaluation.held_out import held_out_pairs
 
     return held_out_pairs(contents.cells(run))
 
@@ -141,16 +143,12 @@ def false_edges(run: RunFolder) -> pd.DataFrame | None:
     """Estimated false-edge rate per threshold on W (threshold, estimated_false_edge_rate): from the run's
     evaluation, else its null.
     """
-    rows = (contents.evaluation(run).get("network") or {}).get("false_edges") or null(run).get("thresholds")
-    names = ("threshold", "estimated_false_edge_rate")
-    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        return None
-    return pd.DataFrame(
-        {
-            name: pd.to_numeric(pd.Series([row.get(name) for row in rows], dtype=object), errors="coerce")
-            for name in names
-        }
-    )
+    try:
+        scores = contents.evaluation(run)
+    except RunError:  # damaged scores say so where they are shown, and take no network away
+        scores = None
+    table = false_edge_table(None if scores is None else scores.network, null(run))
+    return None if table.empty else table
 
 
 # Reference networks -----------------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ from dashboard.network import (
 )
 from dashboard.network.scene import Scene, scene_of
 from dashboard.shared import contents, shell, state
-from dashboard.shared.run_summary import null_in_words
+from gpovae_core.reporting.sentences import null_in_words
 from gpovae_core.runs.folder import RunFolder
 
 PARTS = {
@@ -82,7 +82,8 @@ def explorer(run: RunFolder) -> None:
 
 def trust(scene: Scene) -> None:
     """What the edges rest on, before anybody reads them as confidence."""
-    words = null_in_words(contents.evaluation(scene.run))
+    scores = contents.evaluation(scene.run)
+    words = None if scores is None else null_in_words(scores)
     if words:
         st.caption(words)
     counted = scene.shown.count_open(scene.threshold)

@@ -19,7 +19,7 @@ def changes(run: RunFolder, perturbation: str, reference: str) -> pd.DataFrame |
     if not run.has("cells.h5ad"):
         return None
     from gpovae_core.effects.changes import observed_changes
-    from gpovae_core.evaluation.report import REFERENCES
+    from gpovae_core.evaluation.score_effects import REFERENCES
 
     return observed_changes(contents.cells(run), perturbation, REFERENCES[reference])
 
@@ -36,7 +36,7 @@ def changed(run: RunFolder, reference: str) -> pd.Series | None:
     if not run.has("cells.h5ad"):
         return None
     from gpovae_core.effects.changes import changed_genes
-    from gpovae_core.evaluation.report import REFERENCES
+    from gpovae_core.evaluation.score_effects import REFERENCES
 
     significance = run.settings().evaluation.significance
     return changed_genes(contents.cells(run), REFERENCES[reference], significance)
@@ -48,7 +48,7 @@ def expression_groups(run: RunFolder, perturbation: str, gene: str, reference: s
     from the model.
     """
     from gpovae_core.effects.changes import expression_of, log2_expression
-    from gpovae_core.evaluation.report import REFERENCES
+    from gpovae_core.evaluation.score_effects import REFERENCES
 
     cells = contents.cells(run)
     names = {"control": keys.CONTROL, f"{perturbation} perturbed": perturbation}

@@ -10,14 +10,15 @@ import streamlit as st
 
 from dashboard.response import cached
 from dashboard.response.scene import MOST, Scene, choose_gene
-from dashboard.response.scores import per_perturbation
-from dashboard.shared import contents, state
-from dashboard.shared.answers import BADGES, held_out_table
+from dashboard.response.scores import per_perturbation, scores_of
+from dashboard.shared import state
+from dashboard.shared.answers import BADGES
 from dashboard.shared.figures import chart_with_words, download_table
-from dashboard.shared.run_summary import command, pick
+from dashboard.shared.run_summary import command
 from dashboard.shared.words import number, plain
 from gpovae_core import keys
 from gpovae_core.plots import response
+from gpovae_core.reporting.tables import held_out_table
 
 
 def show(scene: Scene) -> None:
@@ -77,12 +78,12 @@ def held_out_scores(scene: Scene) -> None:
         f"{BADGES['held out']} No cell of these trained the model; they are in no other score, table or "
         "heat map of this tab."
     )
-    report = pick(contents.evaluation(scene.run), "unseen") or {}
-    if not report.get("per_perturbation"):
-        why = report.get("reason") or "Evaluate this run again to have them scored."
+    report = scores_of(scene).unseen
+    if report is None or not report.per_perturbation:
+        why = (report and report.reason) or "Evaluate this run again to have them scored."
         st.caption(plain(f"Held out: {', '.join(scene.held_out)}. {why}"))
         return
-    st.dataframe(held_out_table(report), hide_index=True, key="held_out_perturbations")
+    st.dataframe(held_out_table(report.per_perturbation), hide_index=True, key="held_out_perturbations")
     st.caption(
         "rho over genes without the perturbed one, against all cells of the perturbation and controls that "
         "did not train. Answer: what is shown as predicted here and on What if. Untrained row: what the "

@@ -7,15 +7,13 @@ import pandas as pd
 import streamlit as st
 
 from dashboard.response.scene import Scene, choose_gene
-from dashboard.response.scores import per_perturbation
+from dashboard.response.scores import per_perturbation, scores_of
 from dashboard.response.words import held_out_words
-from dashboard.shared import contents
-from dashboard.shared.answers import held_out_table
 from dashboard.shared.figures import chart_with_words, download_table
-from dashboard.shared.run_summary import pick
 from dashboard.shared.words import number, percent, plain
 from gpovae_core import keys
 from gpovae_core.plots import response
+from gpovae_core.reporting.tables import held_out_table
 
 CEILING_HELP = (
     "Beside the model stand the training mean (the mean effect in the training cells, without any model) "
@@ -32,7 +30,8 @@ def show(scene: Scene) -> None:
         return
     summary = per_perturbation(scene)
     ceilings = dict(zip(summary["Perturbation"], summary["Ceiling"].astype(float), strict=True))
-    unseen = held_out_table(pick(contents.evaluation(scene.run), "unseen") or {})
+    apart = scores_of(scene).unseen
+    unseen = held_out_table(apart and apart.per_perturbation)
     ceilings |= dict(zip(unseen["Perturbation"], unseen["Ceiling"].astype(float), strict=True))
     for name, table in tables.items():
         st.subheader(plain(name))

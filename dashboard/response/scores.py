@@ -6,25 +6,20 @@ import pandas as pd
 
 from dashboard.response.scene import Scene
 from dashboard.shared import contents
-from dashboard.shared.run_summary import pick
+from gpovae_core.evaluation.scores import Evaluation
+from gpovae_core.reporting.tables import perturbation_table
+
+
+def scores_of(scene: Scene) -> Evaluation:
+    """All scores of the run, with nothing in them where it was not evaluated."""
+    return contents.evaluation(scene.run) or Evaluation()
 
 
 def per_perturbation(scene: Scene) -> pd.DataFrame:
     """Table of all perturbations from the evaluation: Perturbation, Cells, rho of model and training mean,
     Ceiling, Of the ceiling.
     """
-    rows = pick(contents.evaluation(scene.run), "response", scene.reference, "per_perturbation") or []
-    table = pd.DataFrame(
-        {
-            "Perturbation": [str(row.get("perturbation")) for row in rows],
-            "Cells": pd.to_numeric(pd.Series([row.get("cells") for row in rows], dtype=object)),
-            "rho, model": pd.to_numeric(pd.Series([pick(row, "rho", "model") for row in rows], dtype=object)),
-            "rho, training mean": pd.to_numeric(
-                pd.Series([pick(row, "rho", "train_mean") for row in rows], dtype=object)
-            ),
-            "Ceiling": pd.to_numeric(pd.Series([row.get("ceiling") for row in rows], dtype=object)),
-        }
-    )
+    table = perturbation_table(scores_of(scene), scene.reference)
     ceiling = table["Ceiling"].astype(float)
     table["Of the ceiling"] = (table["rho, model"].astype(float) / ceiling.where(ceiling > 0)).astype(float)
     return table

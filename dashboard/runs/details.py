@@ -8,7 +8,9 @@ from dashboard.runs import cached
 from dashboard.shared import contents, job_view, run_summary, shell
 from dashboard.shared.figures import chart
 from dashboard.shared.words import plain
+from gpovae_core.evaluation.network_scores import Network
 from gpovae_core.plots import training
+from gpovae_core.reporting import sentences, tables
 from gpovae_core.runs.folder import RunFolder
 
 
@@ -37,33 +39,36 @@ def heading(name: str, run: RunFolder) -> None:
 
 def warnings(run: RunFolder) -> None:
     """What went wrong in the training, in sight before any score."""
-    for warning in run_summary.pick(contents.evaluation(run), "health", "warnings") or []:
+    report = contents.evaluation(run)
+    found = None if report is None or report.health is None else report.health.warnings
+    for warning in found or ():
         st.warning(plain(warning))
 
 
 def scores(run: RunFolder) -> None:
     report = contents.evaluation(run)
-    if not report:
+    if report is None:
         st.info("This run has not been evaluated yet:")
         st.code(run_summary.command("gpovae", "evaluate", run.path), language="bash")
         return
     st.markdown("##### Predicted effects, on held-out cells")
-    st.dataframe(run_summary.response_scores(report, "test"), hide_index=True)
-    st.caption(run_summary.response_note(report, "test"))
+    st.dataframe(tables.prediction_table(report, "test", tables.MAIN_SCORES), hide_index=True)
+    st.caption(plain(sentences.effects_note(report, "test")))
     with st.expander(
         "The same against all cells, training cells included (as published; flatters every method)"
     ):
-        st.dataframe(run_summary.response_scores(report, "all"), hide_index=True)
-    network_part(report)
-    for note in report.get("notes") or []:
+        st.dataframe(tables.prediction_table(report, "all", tables.MAIN_SCORES), hide_index=True)
+    if report.network is not None:
+        network_part(report.network)
+    for note in report.notes or ():
         st.caption(plain(note))
 
 
-def network_part(report: dict) -> None:
+def network_part(network: Network) -> None:
     st.markdown("##### Network")
-    st.dataframe(run_summary.network_scores(report), hide_index=True)
-    st.caption(run_summary.network_note(report))
-    words = run_summary.lift_in_words(report)
+    st.dataframe(tables.edges_table(network), hide_index=True)
+    st.caption(plain(sentences.network_note(network)))
+    words = sentences.lift_in_words(network)
     if words:
         st.markdown("###### Pairs ranked by the model and without it, at equal numbers, on held-out cells")
         st.caption(plain(words))
@@ -73,15 +78,15 @@ def network_part(report: dict) -> None:
             (right, "without_common_lift", "Without the common lift"),
         ):
             column.caption(title)
-            column.dataframe(run_summary.ranking_scores(report, reference), hide_index=True)
+            column.dataframe(tables.top_table(network, reference), hide_index=True)
 
 
 def health(run: RunFolder) -> None:
     report = contents.evaluation(run)
-    if not run_summary.pick(report, "health"):
+    if report is None or report.health is None:
         st.info("The health of a run is looked at when it is evaluated.")
         return
-    st.dataframe(run_summary.health_facts(report), hide_index=True)
+    st.dataframe(tables.health_table(report), hide_index=True)
 
 
 def curves(run: RunFolder) -> None:

@@ -7,6 +7,7 @@ import streamlit as st
 
 from dashboard.shared import contents, listing, run_summary, shell
 from gpovae_core.errors import GpoVaeError
+from gpovae_core.evaluation.scores import Evaluation
 from gpovae_core.runs.folder import RunFolder
 
 COMPARED = "compared_runs"
@@ -69,11 +70,11 @@ def show(runs: dict[str, RunFolder]) -> None:
     )
 
 
-def evaluation_or_nothing(run: RunFolder) -> dict:
+def evaluation_or_nothing(run: RunFolder) -> Evaluation | None:
     try:
         return contents.evaluation(run)
     except GpoVaeError:
-        return {}
+        return None
 
 
 def no_runs() -> None:

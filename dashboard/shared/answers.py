@@ -2,12 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import pandas as pd
-
-from dashboard.shared.run_summary import pick
-
 BADGES = {
     "seen": ":green-badge[seen in training]",
     "held out": ":orange-badge[held out]",
@@ -35,26 +29,3 @@ MEANING = {
         "together is not predicted."
     ),
 }
-
-
-def held_out_table(report: dict[str, Any]) -> pd.DataFrame:
-    """Every held-out perturbation with its scores; the untrained row only where a model was trained without
-    it.
-    """
-    rows = [row for row in report.get("per_perturbation") or [] if isinstance(row, dict)]
-    table = pd.DataFrame(
-        {
-            "Perturbation": [str(row.get("perturbation")) for row in rows],
-            "Cells": [row.get("cells") for row in rows],
-            "Perturbations that move it": [row.get("moved_by") for row in rows],
-            "rho, answer": [pick(row, "rho", "network") for row in rows],
-            "rho, untrained row": [pick(row, "rho", "autoencoder") for row in rows],
-            "rho, mean over perturbations": [pick(row, "rho", "perturbation_mean") for row in rows],
-            "Ceiling": [row.get("ceiling") for row in rows],
-        }
-    )
-    return (
-        table
-        if any("autoencoder" in (row.get("rho") or {}) for row in rows)
-        else table.drop(columns="rho, untrained row")
-    )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from dashboard.shared.cached import of_run
 from gpovae_core.data.schema import PreparedCells
+from gpovae_core.evaluation.scores import Evaluation
+from gpovae_core.evaluation.stored import read_evaluation
 from gpovae_core.runs.folder import RunFolder
 
 if TYPE_CHECKING:
@@ -21,9 +23,9 @@ def metrics(run: RunFolder) -> pd.DataFrame:
 
 
 @of_run("evaluation.json", kind="data", entries=64)
-def evaluation(run: RunFolder) -> dict[str, Any]:
-    """evaluation.json, or an empty dict where the run was not evaluated yet."""
-    return run.evaluation() if run.has("evaluation.json") else {}
+def evaluation(run: RunFolder) -> Evaluation | None:
+    """The scores; None where the run was not evaluated yet."""
+    return read_evaluation(run)
 
 
 @of_run("effects.h5ad", kind="resource", entries=4, spinner="Reading the effects …")

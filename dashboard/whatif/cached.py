@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dashboard.shared import contents
 from dashboard.shared.cached import of_run
+from gpovae_core.evaluation.scores import UnseenProtocol
+from gpovae_core.evaluation.stored import read_unseen
 from gpovae_core.runs.folder import RunFolder
 
 if TYPE_CHECKING:
@@ -23,8 +25,8 @@ def interaction(run: RunFolder, combination: str, splits: tuple[str, ...]) -> In
 
 
 @of_run("unseen.json", kind="data", entries=32)
-def unseen(run: RunFolder) -> dict[str, Any]:
-    """How well the network alone predicted held-out perturbations of this run; empty where that was not
+def unseen(run: RunFolder) -> UnseenProtocol | None:
+    """How well the network alone predicted held-out perturbations of this run; None where that was not
     measured.
     """
-    return run.unseen()
+    return read_unseen(run)

@@ -9,7 +9,6 @@ from typing import Annotated, Any
 import typer
 
 from gpovae_core.cli.shared import ControlLabel, FileArgument, Json, LabelColumn, progress_bar, show
-from gpovae_core.cli.words import _usable
 from gpovae_core.errors import DataError
 
 
@@ -67,6 +66,7 @@ def validate(
     from gpovae_core.config import DataSettings
     from gpovae_core.data.read import read_cells
     from gpovae_core.data.validate import examine
+    from gpovae_core.reporting.sentences import usable_in_words
 
     try:
         examination = examine(
@@ -77,7 +77,7 @@ def validate(
         ok, problems, summary = False, error.problems, {}
     rows = [{"code": p.code, "message": p.message, "hint": p.hint, "severity": p.severity} for p in problems]
     lines = [f"{p.severity.capitalize()} [{p.code}]: {p}" for p in problems]
-    lines += _usable(summary) if ok else []
+    lines += usable_in_words(summary) if ok else []
     lines.append(f"'{file}' can be used." if ok else f"'{file}' cannot be used as it is.")
     show({"ok": ok, "problems": rows, "summary": summary}, as_json, "\n".join(lines))
     if not ok:

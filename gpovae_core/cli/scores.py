@@ -20,7 +20,6 @@ from gpovae_core.cli.shared import (
     settings_given,
     show,
 )
-from gpovae_core.cli.words import _scores, _unseen_scores
 from gpovae_core.errors import SettingsError
 
 
@@ -45,12 +44,14 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Score a run, or any other edge table against its held-out cells, with baselines and ceilings."""
+    from gpovae_core.reporting.sentences import scores_in_words
     from gpovae_core.runs.folder import RunFolder
     from gpovae_core.workflow import score_run
 
     folder = RunFolder.open(run)
     if edges is not None:
-        from gpovae_core.evaluation.report import evaluate_edges, read_edge_table
+        from gpovae_core.evaluation.edges import read_edge_table
+        from gpovae_core.evaluation.evaluate import evaluate_edges
 
         answer = evaluate_edges(
             folder.cells(), read_edge_table(edges), folder.settings().evaluation, threshold
@@ -58,7 +59,7 @@ def evaluate(
     else:
         with progress_bar() as progress, folder.working():
             answer = score_run(folder, threshold, progress, reference, truth)
-    show(answer, as_json, _scores(answer))
+    show(answer.to_json(), as_json, scores_in_words(answer))
 
 
 def null(
@@ -126,6 +127,7 @@ def unseen(
     perturbations.
     """
     from gpovae_core.config import make_settings
+    from gpovae_core.reporting.sentences import unseen_in_words
     from gpovae_core.runs.folder import RunFolder, is_run
     from gpovae_core.workflow import measure_unseen
 
@@ -135,7 +137,7 @@ def unseen(
     settings = RunFolder.open(data).settings() if of_run else make_settings(None, settings_given(sets=set_))
     with progress_bar() as progress:
         answer = measure_unseen(data, settings, at_once, draws, seed, progress)
-    show(answer, as_json, _unseen_scores(answer))
+    show(answer.to_json(), as_json, unseen_in_words(answer))
 
 
 def report(

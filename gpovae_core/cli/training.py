@@ -21,7 +21,6 @@ from gpovae_core.cli.shared import (
     settings_given,
     show,
 )
-from gpovae_core.cli.words import _scores
 from gpovae_core.errors import SettingsError
 
 
@@ -60,6 +59,8 @@ def train(
 ) -> None:
     """Prepare the cells, train to the early stop, and score the run on held-out cells."""
     from gpovae_core.config import idle_settings, make_settings
+    from gpovae_core.evaluation.stored import read_evaluation
+    from gpovae_core.reporting.sentences import scores_in_words
     from gpovae_core.training.ranks import is_first
     from gpovae_core.workflow import resume_in_turn, resume_run, start_run
 
@@ -92,11 +93,12 @@ def train(
         "epochs": status.epoch,
         "best_epoch": status.best_epoch,
     }
+    scores = read_evaluation(folder)
     show(
         answer,
         as_json,
         f"Run {folder.path}: {status.state}, {status.message}."
-        + (f"\n{_scores(folder.evaluation())}" if folder.has("evaluation.json") else ""),
+        + ("" if scores is None else f"\n{scores_in_words(scores)}"),
     )
 
 

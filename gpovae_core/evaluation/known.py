@@ -10,13 +10,21 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from gpovae_core import keys
 from gpovae_core.data.simulate import downstream
+from gpovae_core.evaluation.network_scores import (
+    Called,
+    RankingScore,
+    ReferenceScores,
+    ShuffledScore,
+    Signs,
+    TrueScores,
+    TruthScores,
+)
 
 SHUFFLES = 100
 SWAPS = 10
@@ -30,6 +38,16 @@ class KnownEdges:
     name: str
     directed: bool
     pairs: frozenset[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of the network from elsewhere. truth: the true edges of simulated cells (source, target,
+    weight), None where the cells are measured.
+    """
+
+    references: Sequence[KnownEdges] = ()
+    truth: pd.DataFrame | None = None
 
 
 @dataclass(frozen=True)
@@ -109,14 +127,8 @@ class RankedPairs:
         return float(hits[self.order[:k]].mean()) if k else float("nan")
 
 
-def ranking_scores(
-    usable: np.ndarray, hits: np.ndarray, rankings: Mapping[str, np.ndarray]
-) -> dict[str, Any]:
-    """{"edges", "pairs", "prevalence", "rankings": {name: {"auprc", "auprc_ratio", "early_precision",
-    "early_ratio"}}}.
-
-    usable, hits, rankings: (s, t). Ratios are over the prevalence: 1 = chance.
-    """
+def ranking_scores(usable: np.ndarray, hits: np.ndarray, rankings: Mapping[str, np.ndarray]) -> TrueScores:
+    """How every ranking finds the hits among the usable pairs; usable, hits, rankings: (s, t)."""
     true = hits[usable]
     prevalence = float(true.mean()) if len(true) else float("nan")
     chance = prevalence or float("nan")
@@ -124,13 +136,8 @@ def ranking_scores(
     for name, ranking in rankings.items():
         ranked = RankedPairs(ranking[usable])
         area, early = ranked.average_precision(true), ranked.early_precision(true)
-        scores[name] = {
-            "auprc": area,
-            "auprc_ratio": area / chance,
-            "early_precision": early,
-            "early_ratio": early / chance,
-        }
-    return {"edges": int(true.sum()), "pairs": len(true), "prevalence": prevalence, "rankings": scores}
+        scores[name] = RankingScore(area, area / chance, early, early / chance)
+    return TrueScores(int(true.sum()), len(true), prevalence, scores)
 
 
 def reference_scores(
@@ -140,42 +147,47 @@ def reference_scores(
     rankings: Mapping[str, np.ndarray],
     shuffles: int = SHUFFLES,
     seed: int = 0,
-) -> dict[str, Any]:
+) -> ReferenceScores:
     """`ranking_scores` against a reference, each ranking also against references shuffled at the same
     degrees.
 
     The null keeps how many targets every source and how many sources every target has: a ranking that merely
-    prefers much studied hubs scores as well there. Per ranking: null_auprc (mean), null_sd, p = (1 + shuffles
-    at least as good) / (1 + shuffles).
+    prefers much studied hubs scores as well there.
     """
     judged = judge(known, sources, targets)
     if not known.directed:
         rankings = {name: both_ways(ranking, sources, targets) for name, ranking in rankings.items()}
-    answer = ranking_scores(judged.usable, judged.hits, rankings)
+    found = ranking_scores(judged.usable, judged.hits, rankings)
     null = []
-    for at in range(shuffles if answer["edges"] > 1 else 0):
+    for at in range(shuffles if judged.hits.sum() > 1 else 0):
         hits = shuffled_hits(judged.hits, sources, targets, seed + at)
         if not known.directed:
             hits = both_ways(hits.astype(float), sources, targets) > 0
         null.append(hits[judged.usable])
-    for name, ranking in rankings.items():
-        ranked = RankedPairs(ranking[judged.usable])
-        areas = np.array([ranked.average_precision(hits) for hits in null])
-        value = answer["rankings"][name]["auprc"]
-        answer["rankings"][name] = answer["rankings"][name] | {
-            "null_auprc": float(areas.mean()) if len(areas) else float("nan"),
-            "null_sd": float(areas.std(ddof=1)) if len(areas) > 1 else float("nan"),
-            "p": float((1 + (areas >= value).sum()) / (1 + len(areas))) if len(areas) else float("nan"),
-        }
-    return (
-        {
-            "name": known.name,
-            "directed": known.directed,
-            "listed": len(known.pairs),
-            "sources": judged.sources,
-        }
-        | answer
-        | {"shuffles": len(null)}
+    return ReferenceScores(
+        name=known.name,
+        directed=known.directed,
+        listed=len(known.pairs),
+        sources=judged.sources,
+        edges=found.edges,
+        pairs=found.pairs,
+        prevalence=found.prevalence,
+        rankings={
+            name: _beside_shuffles(found.rankings[name], RankedPairs(ranking[judged.usable]), null)
+            for name, ranking in rankings.items()
+        },
+        shuffles=len(null),
+    )
+
+
+def _beside_shuffles(score: RankingScore, ranked: RankedPairs, null: Sequence[np.ndarray]) -> ShuffledScore:
+    """null: (m,) bool each, the hits of the shuffled references."""
+    areas = np.array([ranked.average_precision(hits) for hits in null])
+    return ShuffledScore(
+        **vars(score),
+        null_auprc=float(areas.mean()) if len(areas) else float("nan"),
+        null_sd=float(areas.std(ddof=1)) if len(areas) > 1 else float("nan"),
+        p=float((1 + (areas >= score.auprc).sum()) / (1 + len(areas))) if len(areas) else float("nan"),
     )
 
 
@@ -244,14 +256,11 @@ def truth_scores(
     predicted: np.ndarray,
     signs: np.ndarray,
     counted: np.ndarray,
-) -> dict[str, Any]:
-    """Against the true network of simulated cells: {"direct", "ancestors"} (`ranking_scores`), "called",
-    "signs".
+) -> TruthScores:
+    """Against the true network of simulated cells.
 
     predicted: (s, t) bool, the network's edges; signs: (s, t) -1, 0, +1, its signs (0 = says none); counted:
-    (s, t) bool, pairs that are judged. called: edges called, how many are direct, how many at least
-    ancestors, and how many direct ones there are. signs: of the true edges called, those with a sign, the
-    share of right ones, and what one sign for all would get.
+    (s, t) bool, pairs that are judged.
     """
     strength, ancestor = true_pairs(edges, sources, targets)
     direct = (strength != 0) & counted
@@ -259,18 +268,18 @@ def truth_scores(
     true = called & direct & (signs != 0)
     right = np.sign(strength)[true] == signs[true]
     positive = float((strength[true] > 0).mean()) if true.any() else float("nan")
-    return {
-        "direct": ranking_scores(counted, direct, rankings),
-        "ancestors": ranking_scores(counted, ancestor & counted, rankings),
-        "called": {
-            "edges": int(called.sum()),
-            "direct": int((called & direct).sum()),
-            "ancestors": int((called & ancestor).sum()),
-            "true_edges": int(direct.sum()),
-        },
-        "signs": {
-            "edges": int(true.sum()),
-            "right": float(right.mean()) if len(right) else float("nan"),
-            "one_sign_for_all": max(positive, 1 - positive) if true.any() else float("nan"),
-        },
-    }
+    return TruthScores(
+        direct=ranking_scores(counted, direct, rankings),
+        ancestors=ranking_scores(counted, ancestor & counted, rankings),
+        called=Called(
+            edges=int(called.sum()),
+            direct=int((called & direct).sum()),
+            ancestors=int((called & ancestor).sum()),
+            true_edges=int(direct.sum()),
+        ),
+        signs=Signs(
+            edges=int(true.sum()),
+            right=float(right.mean()) if len(right) else float("nan"),
+            one_sign_for_all=max(positive, 1 - positive) if true.any() else float("nan"),
+        ),
+    )

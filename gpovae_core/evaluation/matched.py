@@ -5,12 +5,20 @@ equally many pairs.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import fields, replace
 
 import numpy as np
 
 from gpovae_core.effects.pairs import PairStatistics
 from gpovae_core.evaluation.network import reachable
+from gpovae_core.evaluation.network_scores import (
+    Curve,
+    HopScores,
+    OmissionCurve,
+    PairMeasures,
+    PairScores,
+    WithinScores,
+)
 
 COUNTS = (
     10,
@@ -32,7 +40,7 @@ COUNTS = (
 )
 """Numbers of edges at which rankings are compared."""
 HOPS = (1, 2, 3, 4, 5)
-MEASURES = ("mu_wd", "bh_share", "raw_share", "left_out")
+MEASURES = tuple(one.name for one in fields(Curve))
 
 
 def edge_counts(pairs: PairStatistics, own: int = 0) -> list[int]:
@@ -46,8 +54,8 @@ def edge_curves(
     rankings: Mapping[str, np.ndarray],
     counts: Sequence[int],
     significance: float = 0.05,
-) -> dict[str, dict[str, list[float]]]:
-    """For every ranking (s, t) and number of edges: name -> measure -> one value per count.
+) -> dict[str, Curve]:
+    """For every ranking (s, t) its curve: one value per count.
 
     mu_wd: mean Wasserstein distance of the best k pairs; bh_share, raw_share: share of them with an adjusted,
     a raw p below the level; left_out: share of raw p below the level among the pairs that are *not* among
@@ -63,14 +71,14 @@ def edge_curves(
     by_distance, by_raw, by_real = (
         _along(values, wasserstein, raw, real, k) for values in (wasserstein, raw, real)
     )
-    answer["bound"] = {**by_raw, "mu_wd": by_distance["mu_wd"], "bh_share": by_real["bh_share"]}
+    answer["bound"] = replace(by_raw, mu_wd=by_distance.mu_wd, bh_share=by_real.bh_share)
     anyone = _along(np.zeros(len(raw)), wasserstein, raw, real, k)
     return answer | {"random": anyone}
 
 
 def _along(
     ranking: np.ndarray, wasserstein: np.ndarray, raw: np.ndarray, real: np.ndarray, k: np.ndarray
-) -> dict[str, list[float]]:
+) -> Curve:
     """Measures of the k pairs ranked first, for every k; NaN beyond what is ranked. All (m,) over the tested
     pairs.
     """
@@ -92,16 +100,16 @@ def _along(
 
     hits, some = summed(raw), np.where(within, k, 0)
     left = np.where(within, len(ranking) - k, 0)
-    return {
-        "mu_wd": _ratio(summed(wasserstein), some),
-        "bh_share": _ratio(summed(real), some),
-        "raw_share": _ratio(hits, some),
-        "left_out": _ratio(raw.sum() - hits, left),
-    }
+    return Curve(
+        mu_wd=_ratio(summed(wasserstein), some),
+        bh_share=_ratio(summed(real), some),
+        raw_share=_ratio(hits, some),
+        left_out=_ratio(raw.sum() - hits, left),
+    )
 
 
-def _ratio(part: np.ndarray, whole: np.ndarray) -> list[float]:
-    return np.divide(part, whole, out=np.full(len(part), np.nan), where=whole > 0).tolist()
+def _ratio(part: np.ndarray, whole: np.ndarray) -> tuple[float, ...]:
+    return tuple(np.divide(part, whole, out=np.full(len(part), np.nan), where=whole > 0).tolist())
 
 
 def omission_curve(
@@ -111,7 +119,7 @@ def omission_curve(
     counts: Sequence[int],
     hops: int,
     significance: float,
-) -> tuple[list[float], list[int]]:
+) -> OmissionCurve:
     """False omission rate of W cut at every number of edges, and the pairs it is a share of: those without a
     path of at most `hops` edges.
 
@@ -127,7 +135,7 @@ def omission_curve(
         omitted = pairs.evaluated & ~linked
         left.append(int(omitted.sum()))
         rates.append(float((pairs.p[omitted] < significance).mean()) if left[-1] else float("nan"))
-    return rates, left
+    return OmissionCurve(tuple(rates), tuple(left))
 
 
 def hop_table(
@@ -137,7 +145,7 @@ def hop_table(
     ceilings: Mapping[str, np.ndarray],
     places: tuple[np.ndarray, np.ndarray],
     significance: float = 0.05,
-) -> list[dict[str, Any]]:
+) -> tuple[HopScores, ...]:
     """One entry per path length 1, 2, ...: what W finds at exactly that distance, up to it, and T_K with
     equally many pairs.
 
@@ -156,42 +164,47 @@ def hop_table(
         curves = edge_curves(
             pairs, {"influence": influence, **ceilings}, [count] if count else [], significance
         )
-        one = {
-            name: {measure: values[0] if values else float("nan") for measure, values in curve.items()}
-            for name, curve in curves.items()
-        }
-        one["ceiling"] = {measure: one[measure][measure] for measure in ceilings}
         table.append(
-            {
-                "hops": hops,
-                "exactly": _pair_scores(pairs, within & ~before, significance),
-                "within": {
-                    **_pair_scores(pairs, within, significance),
-                    **_omitted(pairs, within, significance),
-                },
-                **{name: one[name] for name in ("influence", "ceiling", "random")},
-            }
+            HopScores(
+                hops=hops,
+                exactly=_pair_scores(pairs, within & ~before, significance),
+                within=_within(pairs, within, significance),
+                influence=_only(curves, dict.fromkeys(MEASURES, "influence")),
+                ceiling=_only(curves, {measure: measure for measure in ceilings}),
+                random=_only(curves, dict.fromkeys(MEASURES, "random")),
+            )
         )
         before = within
-    return table
+    return tuple(table)
 
 
-def _pair_scores(pairs: PairStatistics, chosen: np.ndarray, significance: float) -> dict[str, Any]:
+def _only(curves: Mapping[str, Curve], chosen: Mapping[str, str]) -> PairMeasures:
+    """The one value of every measure. chosen: measure -> the curve it is taken from."""
+    found = {measure: curves[name].at(measure, 0) for measure, name in chosen.items()}
+    return PairMeasures(
+        **{measure: float("nan") if value is None else value for measure, value in found.items()}
+    )
+
+
+def _pair_scores(pairs: PairStatistics, chosen: np.ndarray, significance: float) -> PairScores:
     p, adjusted = pairs.p[chosen], pairs.adjusted[chosen]
     n = len(p)
-    return {
-        "pairs": n,
-        "mu_wd": float(pairs.wasserstein[chosen].mean()) if n else float("nan"),
-        "raw_share": float((p < significance).mean()) if n else float("nan"),
-        "bh_share": float((adjusted < significance).mean()) if n else float("nan"),
-        "true_positives": int((p < significance).sum()),
-        "false_positives": int((p >= significance).sum()),
-        "bh_true_positives": int((adjusted < significance).sum()),
-        "bh_false_positives": int((adjusted >= significance).sum()),
-    }
+    return PairScores(
+        pairs=n,
+        mu_wd=float(pairs.wasserstein[chosen].mean()) if n else float("nan"),
+        raw_share=float((p < significance).mean()) if n else float("nan"),
+        bh_share=float((adjusted < significance).mean()) if n else float("nan"),
+        true_positives=int((p < significance).sum()),
+        false_positives=int((p >= significance).sum()),
+        bh_true_positives=int((adjusted < significance).sum()),
+        bh_false_positives=int((adjusted >= significance).sum()),
+    )
 
 
-def _omitted(pairs: PairStatistics, within: np.ndarray, significance: float) -> dict[str, Any]:
+def _within(pairs: PairStatistics, within: np.ndarray, significance: float) -> WithinScores:
     others = pairs.evaluated & ~within
     n = int(others.sum())
-    return {"for": float((pairs.p[others] < significance).mean()) if n else float("nan"), "for_pairs": n}
+    omission = float((pairs.p[others] < significance).mean()) if n else float("nan")
+    return WithinScores(
+        **vars(_pair_scores(pairs, within, significance)), omission=omission, omission_pairs=n
+    )

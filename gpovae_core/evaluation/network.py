@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gpovae_core.effects.pairs import PairStatistics
+from gpovae_core.evaluation.network_scores import EdgeScore
 
 
 def reachable(adjacency: np.ndarray, rows: np.ndarray, hops: int) -> np.ndarray:
@@ -31,26 +32,14 @@ def reachable(adjacency: np.ndarray, rows: np.ndarray, hops: int) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class EdgeScore:
-    """Mean Wasserstein distance of a set of edges and the share with a significant adjusted, and raw, p; NaN
-    for no edges.
-    """
-
-    mu_wd: float
-    bh_share: float
-    raw_share: float
-
-
-@dataclass(frozen=True)
-class NetworkScores:
+class Tested:
     """A predicted network against the held-out cells; NaN = undefined.
 
     edges: predicted among the `pairs` evaluated; true_positives: of these, raw Mann-Whitney p below the
     level, bh_true_positives: adjusted; omission: false omission rate, the share of raw p below the level
     among the `omission_pairs` pairs without a short path; random: expectation over networks with as many
-    edges, random_spread: standard deviation of it over such networks; mean_difference: the as many pairs with
-    the largest absolute mean difference in the training cells; others: the same for further rankings of
-    pairs, by name.
+    edges, random_spread: standard deviation of it over such networks; ranked: the as many pairs that a
+    ranking has first, by its name.
     """
 
     edges: int
@@ -63,30 +52,27 @@ class NetworkScores:
     omission_pairs: int
     random: EdgeScore
     random_spread: EdgeScore
-    mean_difference: EdgeScore
-    others: dict[str, EdgeScore]
+    ranked: dict[str, EdgeScore]
 
 
 def network_scores(
     pairs: PairStatistics,
     predicted: np.ndarray,
     linked: np.ndarray,
-    training_difference: np.ndarray,
+    rankings: Mapping[str, np.ndarray],
     significance: float = 0.05,
-    rankings: Mapping[str, np.ndarray] | None = None,
-) -> NetworkScores:
+) -> Tested:
     """Score `predicted` edges (s, t) bool; pairs that are not evaluated do not count.
 
     linked: (s, t) bool, is there a short predicted path, an edge or longer, in the whole network
     (`reachable`, over all panel genes)? All other pairs enter the omission rate, none is drawn: every pair
-    has been tested anyway. training_difference: (s, t) mean difference in the training cells, NaN where a
-    source has none (ranked last); rankings: further ones.
+    has been tested anyway. rankings: (s, t) each, larger = more of an edge, NaN ranks last.
     """
     edges = predicted & pairs.evaluated
     hit = edges & (pairs.p < significance)
     omitted = pairs.evaluated & ~linked
     k = int(edges.sum())
-    return NetworkScores(
+    return Tested(
         edges=k,
         pairs=int(pairs.evaluated.sum()),
         score=score_edges(pairs, edges, significance),
@@ -97,16 +83,15 @@ def network_scores(
         omission_pairs=int(omitted.sum()),
         random=score_edges(pairs, pairs.evaluated if k else edges, significance),
         random_spread=_random_spread(pairs, k, significance),
-        mean_difference=score_edges(pairs, top_pairs(pairs, np.abs(training_difference), k), significance),
-        others={
+        ranked={
             name: score_edges(pairs, top_pairs(pairs, ranking, k), significance)
-            for name, ranking in (rankings or {}).items()
+            for name, ranking in rankings.items()
         },
     )
 
 
 def score_edges(pairs: PairStatistics, edges: np.ndarray, significance: float = 0.05) -> EdgeScore:
-    """Scores of the pairs marked in `edges` (s, t) bool."""
+    """Scores of the pairs marked in `edges` (s, t) bool; NaN for none."""
     return EdgeScore(
         _share(pairs.wasserstein[edges]),
         _share(pairs.adjusted[edges] < significance),

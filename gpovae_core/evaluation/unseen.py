@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -24,13 +23,10 @@ from gpovae_core.data.schema import PreparedCells
 from gpovae_core.effects.averages import average_effects
 from gpovae_core.errors import QueryError
 from gpovae_core.evaluation.baselines import attainable, perturbation_mean, split_half_correlations
+from gpovae_core.evaluation.plain import defined
 from gpovae_core.evaluation.response import median, pearson
+from gpovae_core.evaluation.scores import Unseen, UnseenPart, UnseenPerturbation, Weights
 from gpovae_core.questions.network_alone import PartWeights, Screen, fit_weights, predict_unseen
-
-METHODS = ("network", "perturbation_mean", "mean_of_others", "no_effect")
-"""network: the prediction; perturbation_mean: mean over the training perturbations, as published;
-mean_of_others: the same without the perturbed genes' own falls; no_effect: zero, whose correlation is
-undefined. Where a model was trained without them also autoencoder: what its own untrained mask row gives."""
 
 FEWEST_TRAINING = 4
 _HALVINGS = 20
@@ -205,66 +201,56 @@ def _ceilings(
     return attainable(halves.mean(axis=0))
 
 
-def scores(predicted: Predicted) -> dict[str, Any]:
-    """{"pooled", "with_known_path", "per_perturbation"}: correlation and root mean square error of every
-    method; None = undefined.
+def scores(predicted: Predicted) -> Unseen:
+    """Correlation and root mean square error of every method; None = undefined.
 
     with_known_path: only held-out genes that some training perturbation moves, so that there is a path to
     learn from.
     """
     reached = predicted.moved_by > 0
-    return {
-        "pooled": _pooled(predicted, np.ones(len(predicted.names), dtype=bool)),
-        "with_known_path": _pooled(predicted, reached),
-        "per_perturbation": [_one(predicted, row) for row in range(len(predicted.names))],
-    }
+    return defined(
+        Unseen(
+            pooled=_pooled(predicted, np.ones(len(predicted.names), dtype=bool)),
+            with_known_path=_pooled(predicted, reached),
+            per_perturbation=tuple(_one(predicted, row) for row in range(len(predicted.names))),
+        )
+    )
 
 
-def _pooled(predicted: Predicted, rows: np.ndarray) -> dict[str, Any]:
+def _pooled(predicted: Predicted, rows: np.ndarray) -> UnseenPart:
     known = np.isfinite(predicted.observed[rows])
     truth = predicted.observed[rows][known]
-    result: dict[str, Any] = {"perturbations": int(rows.sum()), "rho": {}, "median_rho": {}, "rmse": {}}
+    rho, median_rho, rmse = {}, {}, {}
     for method, values in predicted.predictions.items():
         guess = values[rows][known]
-        result["rho"][method] = _number(pearson(truth, guess))
+        rho[method] = pearson(truth, guess)
         own = [
             pearson(t[k], g[k]) for t, g, k in zip(predicted.observed[rows], values[rows], known, strict=True)
         ]
-        result["median_rho"][method] = _number(median(np.array(own)))
-        result["rmse"][method] = _number(_rmse(truth, guess))
-    result["median_rho"]["ceiling"] = _number(median(predicted.ceiling[rows]))
-    return result
+        median_rho[method] = median(np.array(own))
+        rmse[method] = _rmse(truth, guess)
+    median_rho["ceiling"] = median(predicted.ceiling[rows])
+    return UnseenPart(int(rows.sum()), rho, median_rho, rmse)
 
 
-def _one(predicted: Predicted, row: int) -> dict[str, Any]:
+def _one(predicted: Predicted, row: int) -> UnseenPerturbation:
     known = np.isfinite(predicted.observed[row])
     truth = predicted.observed[row][known]
-    return {
-        "perturbation": predicted.names[row],
-        "draw": int(predicted.draw[row]),
-        "cells": int(predicted.cells[row]),
-        "moved_by": int(predicted.moved_by[row]),
-        "rho": {
-            method: _number(pearson(truth, values[row][known]))
-            for method, values in predicted.predictions.items()
-        },
-        "rmse": {
-            method: _number(_rmse(truth, values[row][known]))
-            for method, values in predicted.predictions.items()
-        },
-        "ceiling": _number(predicted.ceiling[row]),
-    }
+    return UnseenPerturbation(
+        perturbation=predicted.names[row],
+        draw=int(predicted.draw[row]),
+        cells=int(predicted.cells[row]),
+        moved_by=int(predicted.moved_by[row]),
+        rho={method: pearson(truth, values[row][known]) for method, values in predicted.predictions.items()},
+        rmse={method: _rmse(truth, values[row][known]) for method, values in predicted.predictions.items()},
+        ceiling=predicted.ceiling[row],
+    )
 
 
 def _rmse(truth: np.ndarray, guess: np.ndarray) -> float:
     return float(np.sqrt(np.mean((truth - guess) ** 2))) if len(truth) else float("nan")
 
 
-def _number(value: float) -> float | None:
-    """JSON knows no NaN."""
-    return float(value) if np.isfinite(value) else None
-
-
-def weights_for_report(weights: PartWeights) -> dict[str, Any]:
+def weights_of(weights: PartWeights) -> Weights:
     """How the parts are weighed in this screen, as stored with the run."""
-    return {"weights": weights.table(), "kept": weights.kept, "left_out": weights.left_out}
+    return Weights(weights.table(), weights.kept, weights.left_out)

@@ -6,12 +6,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import pandas as pd
 import plotly.graph_objects as go
 
-from gpovae_core.evaluation.summary import METHODS, Line
+from gpovae_core.evaluation.network_scores import Matched
+from gpovae_core.evaluation.scores import Line
+from gpovae_core.methods import registry
 from gpovae_core.plots import theme
 
 MEASURES = {
@@ -21,17 +22,6 @@ MEASURES = {
     "left_out": ("Effects left out", "Share of raw p below the level among the other pairs (%)"),
 }
 """Measure of `evaluation.matched` -> title, axis with its unit."""
-LOOKS = {
-    "w": (theme.BLUE, "solid", "circle", 3.0),
-    "influence": (theme.VERMILLION, "solid", "square", 3.0),
-    "mean_difference": (theme.GREEN, "dash", "diamond", 1.6),
-    "mann_whitney": (theme.PURPLE, "dash", "x", 1.6),
-    "correlation": (theme.ORANGE, "dash", "triangle-up", 1.6),
-    "inverse": (theme.SKY, "dash", "cross", 1.6),
-    "random": (theme.GREY, "dot", "circle-open", 1.2),
-    "bound": (theme.GREY, "longdash", "star-triangle-up-open", 1.2),
-}
-"""Ranking -> colour, dash, symbol, width; told apart by dash and symbol too."""
 EDGES_AXIS = "Number of edges (strongest first, log scale)"
 
 
@@ -80,47 +70,51 @@ def share_bars(lines: Sequence[Line]) -> go.Figure:
 
 
 def matched_curves(
-    matched: Mapping[str, Any], measure: str, reference: str = "as_measured", own: int | None = None
+    matched: Matched | None, measure: str, reference: str = "as_measured", own: int | None = None
 ) -> go.Figure:
-    """A measure of W, T_K and the baselines against the number of edges. own: the number of edges of the
+    """A measure of every method that has a look against the number of edges. own: the number of edges of the
     network itself, marked.
 
-    matched: as in a report's network["matched"]; reference: one of its pair tests.
+    matched: None where networks were not compared at equal numbers of edges; reference: one of its pair
+    tests.
     """
     name, axis = MEASURES[measure]
     title = f"{name} at equal numbers of edges"
-    counts, curves = matched.get("edges") or [], matched.get(reference) or {}
-    if not counts or not curves:
+    curves = {} if matched is None else matched.references.get(reference, {})
+    if matched is None or not matched.edges or not curves:
         return theme.empty(title, "No pair of genes could be tested.")
     figure = go.Figure()
-    for key, (colour, dash, symbol, width) in LOOKS.items():
-        values = (curves.get(key) or {}).get(measure)
-        if values:
-            _line(figure, METHODS[key], counts, _scaled(values, measure), (colour, dash, symbol, width))
+    for method in registry.methods():
+        values = getattr(curves.get(method.key), measure, None)
+        if values and method.look is not None:
+            look = method.look
+            drawn = (theme.COLOURS[look.colour], look.dash, look.symbol, look.width)
+            _line(figure, method.title, matched.edges, _scaled(values, measure), drawn)
     _finish(figure, title, axis, own)
     return figure
 
 
 def compared_curves(
-    runs: Mapping[str, Mapping[str, Any]], measure: str, ranking: str = "w", reference: str = "as_measured"
+    runs: Mapping[str, Matched | None], measure: str, ranking: str = "w", reference: str = "as_measured"
 ) -> go.Figure:
-    """A measure of one ranking of several runs against the number of edges. runs: name -> network["matched"]
-    of its report.
+    """A measure of one method in several runs against the number of edges. runs: by name; None where it was
+    not measured.
     """
     name, axis = MEASURES[measure]
-    title = f"{METHODS[ranking]}: {name[0].lower() + name[1:]}"
+    title = f"{registry.title(ranking)}: {name[0].lower() + name[1:]}"
     figure = go.Figure()
     symbols = ("circle", "square", "diamond", "x", "triangle-up", "cross", "star")
     for at, (run, matched) in enumerate(runs.items()):
-        values = ((matched.get(reference) or {}).get(ranking) or {}).get(measure)
-        if values:
+        curves = {} if matched is None else matched.references.get(reference, {})
+        values = getattr(curves.get(ranking), measure, None)
+        if matched is not None and values:
             look = (
                 theme.CYCLE[at % len(theme.CYCLE)],
                 ("solid", "dash", "dot")[at // len(theme.CYCLE) % 3],
                 symbols[at % 7],
                 2.0,
             )
-            _line(figure, run, matched["edges"], _scaled(values, measure), look)
+            _line(figure, run, matched.edges, _scaled(values, measure), look)
     if not figure.data:
         return theme.empty(title, "None of these runs has been evaluated at equal numbers of edges.")
     _finish(figure, title, axis, None)
@@ -134,7 +128,7 @@ def _scaled(values: Sequence[float | None], measure: str) -> list[float | None]:
 def _line(
     figure: go.Figure,
     name: str,
-    x: Sequence[int],
+    x: Sequence[int | None],
     y: Sequence[float | None],
     look: tuple[str, str, str, float],
 ) -> None:

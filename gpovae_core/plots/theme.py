@@ -18,6 +18,16 @@ PURPLE = "#CC79A7"
 ORANGE = "#E69F00"
 SKY = "#56B4E9"
 GREY = "#8C8C8C"
+COLOURS = {
+    "blue": BLUE,
+    "vermillion": VERMILLION,
+    "green": GREEN,
+    "purple": PURPLE,
+    "orange": ORANGE,
+    "sky": SKY,
+    "grey": GREY,
+}
+"""For a look that is stated where no figure is drawn, see `methods.method.Look`."""
 
 OBSERVED = GREY
 PREDICTED = BLUE

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import html
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePath
 from statistics import fmean, stdev
@@ -22,9 +22,15 @@ from gpovae_core import __version__
 from gpovae_core.config import Settings, changed_from_preset
 from gpovae_core.data.schema import PreparationReport
 from gpovae_core.errors import QueryError, RunError
-from gpovae_core.evaluation.summary import METHODS, Line, lines, verdicts
+from gpovae_core.evaluation.network_scores import Matched, Network
+from gpovae_core.evaluation.scores import Evaluation, Line
+from gpovae_core.evaluation.stored import read_evaluation
+from gpovae_core.evaluation.summary import lines
 from gpovae_core.plots import benchmark
+from gpovae_core.reporting import tables
 from gpovae_core.reporting.paragraph import all_settings, methods
+from gpovae_core.reporting.sentences import CURVES_IN_WORDS, FALSE_IN_WORDS, SHARE_IN_WORDS, verdicts
+from gpovae_core.reporting.words import number
 from gpovae_core.runs.folder import RunFolder
 
 FORMATS = (".html", ".json", ".txt")
@@ -33,15 +39,13 @@ SEEDS = ("data.seed", "training.seed", "inference.seed", "evaluation.seed")
 
 @dataclass(frozen=True)
 class RunReport:
-    """What a report says of one run. evaluation: evaluation.json; null: what `gpovae null` stored, empty
-    where it was not asked.
-    """
+    """What a report says of one run. null: what `gpovae null` stored, empty where it was not asked."""
 
     name: str
     data: str
     simulated: bool
     settings: Settings
-    evaluation: dict[str, Any]
+    evaluation: Evaluation
     null: dict[str, Any]
     preparation: PreparationReport | None
     epochs: int
@@ -50,7 +54,8 @@ class RunReport:
     @classmethod
     def of(cls, run: RunFolder) -> RunReport:
         """Raises RunError where the run was not evaluated."""
-        if not run.has("evaluation.json"):
+        evaluation = read_evaluation(run)
+        if evaluation is None:
             raise RunError(
                 f"Run '{run.name}' has not been evaluated: there is nothing to report. Run `gpovae evaluate "
                 f"{run.path}` first."
@@ -61,7 +66,7 @@ class RunReport:
             data=PurePath(source.path).name,
             simulated=source.simulated,
             settings=run.settings(),
-            evaluation=run.evaluation(),
+            evaluation=evaluation,
             null=run.null(),
             preparation=run.report() if run.has("cells.h5ad") else None,
             epochs=status.epoch,
@@ -73,32 +78,25 @@ class RunReport:
         return lines(self.evaluation)
 
     @property
-    def network(self) -> dict[str, Any]:
-        found = self.evaluation.get("network")
-        return found if isinstance(found, dict) else {}
+    def network(self) -> Network | None:
+        return self.evaluation.network
 
     @property
-    def matched(self) -> dict[str, Any]:
-        """Networks at equal numbers of edges; empty in runs that were evaluated before this was measured."""
-        return self.network.get("matched") or {}
+    def matched(self) -> Matched | None:
+        """Networks at equal numbers of edges; None in runs that were evaluated before this was measured."""
+        return None if self.network is None else self.network.matched
 
     @property
     def complete(self) -> bool:
         """Whether the run was evaluated with everything that a report can say."""
-        return "matched" in self.network and "discrimination" in (self.evaluation.get("response") or {}).get(
-            "test", {}
-        )
+        return self.matched is not None and self.evaluation.against("test").discrimination is not None
 
     def methods(self) -> str:
         return methods(self.settings, self.preparation, self.evaluation, self.epochs, self.best_epoch)
 
     def false_edges(self) -> pd.DataFrame:
-        """threshold, estimated_false_edge_rate; empty where neither the evaluation nor a null has it."""
-        rows = self.network.get("false_edges") or self.null.get("thresholds") or []
-        names = ("threshold", "estimated_false_edge_rate")
-        return pd.DataFrame(
-            {name: pd.to_numeric(pd.Series([row.get(name) for row in rows], dtype=object)) for name in names}
-        )
+        """See `tables.false_edge_table`."""
+        return tables.false_edge_table(self.network, self.null)
 
     def seeds(self) -> str:
         return ", ".join(f"{name.partition('.')[0]} {all_settings(self.settings)[name]}" for name in SEEDS)
@@ -116,7 +114,7 @@ class RunReport:
             "methods": self.methods(),
             "settings": all_settings(self.settings),
             "preparation": self.preparation.model_dump(mode="json") if self.preparation else None,
-            "evaluation": self.evaluation,
+            "evaluation": self.evaluation.to_json(),
             "null": self.null,
         }
 
@@ -153,166 +151,6 @@ def report_text(reports: Sequence[RunReport]) -> str:
 
 def _value(value: Any) -> str:
     return json.dumps(value) if isinstance(value, bool | list | dict) or value is None else str(value)
-
-
-# Tables -----------------------------------------------------------------------------------------------------
-
-
-def number(value: float | None, digits: int = 3) -> str:
-    return "not defined" if value is None else f"{value:,.{digits}f}"
-
-
-def count(value: int | None) -> str:
-    return "not defined" if value is None else f"{value:,}"
-
-
-def share(value: float | None) -> str:
-    return "not defined" if value is None else f"{100 * value:.0f} %"
-
-
-def score_table(found: Iterable[Line]) -> pd.DataFrame:
-    """One row per score: value, baseline, best method without a model, ceiling, shares of the achievable,
-    what it rests on.
-    """
-    return pd.DataFrame(
-        [
-            {
-                "Score": line.name + (" (less is better)" if line.lower else ""),
-                "This run": number(line.value),
-                "Baseline": f"{number(line.baseline)} ({line.baseline_name})",
-                "Best without a model": f"{number(line.rival)} ({line.rival_name})"
-                if line.rival_name
-                else "",
-                "Better than that": {True: "yes", False: "no", None: ""}[line.beats],
-                "Ceiling": number(line.ceiling),
-                "Share of the achievable": share(line.share),
-                "… without a model": share(line.rival_share) if line.rival_name else "",
-                "Rests on": line.amount,
-                "Meaning": line.meaning,
-            }
-            for line in found
-        ]
-    )
-
-
-def method_table(evaluation: dict[str, Any], reference: str) -> pd.DataFrame:
-    """Every prediction in every score of the response, one column per method."""
-    from gpovae_core.evaluation.summary import RESPONSE
-
-    part = (evaluation.get("response") or {}).get(reference) or {}
-    known = [key for key in METHODS if any(key in (part.get(score) or {}) for score in RESPONSE)]
-    return pd.DataFrame(
-        [
-            {"Score": name, **{METHODS[key].capitalize(): number(part[score].get(key)) for key in known}}
-            for score, (name, _) in RESPONSE.items()
-            if isinstance(part.get(score), dict)
-        ]
-    )
-
-
-def edges_table(network: dict[str, Any]) -> pd.DataFrame:
-    """W at its threshold beside every ranking with as many edges."""
-    from gpovae_core.evaluation.summary import NETWORK
-
-    same = network.get("at_same_edges") or {}
-    rows = []
-    for key, (name, _) in NETWORK.items():
-        values = {
-            "W": network.get(key),
-            **{METHODS[one].capitalize(): (same.get(one) or {}).get(key) for one in METHODS if one in same},
-        }
-        if any(value is not None for value in values.values()):
-            rows.append({"Score": name, **{label: number(value) for label, value in values.items()}})
-    return pd.DataFrame(rows)
-
-
-def hop_rows(network: dict[str, Any]) -> pd.DataFrame:
-    """Path length by path length: W at exactly that distance and up to it, and T_K with as many pairs."""
-    rows = []
-    for one in network.get("hops") or []:
-        exactly, within = one["exactly"], one["within"]
-        rows.append(
-            {
-                "Path length": one["hops"],
-                "Pairs": f"{count(exactly['pairs'])}",
-                "Mean distance": number(exactly["mu_wd"]),
-                "True / false (raw p)": (
-                    f"{count(exactly['true_positives'])} / {count(exactly['false_positives'])}"
-                ),
-                "True / false (BH)": (
-                    f"{count(exactly['bh_true_positives'])} / {count(exactly['bh_false_positives'])}"
-                ),
-                "Pairs so far": f"{count(within['pairs'])}",
-                "W: distance, significant": f"{number(within['mu_wd'])}, {share(within['bh_share'])}",
-                "T_K, as many": f"{number(one['influence']['mu_wd'])}, {share(one['influence']['bh_share'])}",
-                "Random": f"{number(one['random']['mu_wd'])}, {share(one['random']['bh_share'])}",
-                "Ceiling": f"{number(one['ceiling']['mu_wd'])}, {share(one['ceiling']['bh_share'])}",
-                "FOR beyond": f"{number(within['for'])} of {count(within['for_pairs'])}",
-            }
-        )
-    return pd.DataFrame(rows)
-
-
-def reference_rows(network: dict[str, Any]) -> pd.DataFrame:
-    """Known networks: how well every ranking finds their edges, beside chance and shuffled references."""
-    rows = []
-    for known in network.get("references") or []:
-        for key, one in known["rankings"].items():
-            rows.append(
-                {
-                    "Reference": known["name"] + ("" if known["directed"] else " (no direction)"),
-                    "Usable edges": f"{count(known['edges'])} of {count(known['pairs'])} pairs",
-                    "Ranked by": METHODS[key],
-                    "AUPRC": number(one["auprc"]),
-                    "over chance": _times(one["auprc_ratio"]),
-                    "Shuffled, mean ± sd": f"{number(one['null_auprc'])} ± {number(one['null_sd'])}",
-                    "p": number(one["p"]),
-                    "Early precision over chance": _times(one["early_ratio"]),
-                }
-            )
-    return pd.DataFrame(rows)
-
-
-def truth_rows(network: dict[str, Any]) -> pd.DataFrame:
-    """Simulated cells: how well every ranking finds direct edges and ancestors."""
-    truth = network.get("truth") or {}
-    words = {"direct": "direct edges", "ancestors": "ancestors, any number of hops"}
-    return pd.DataFrame(
-        [
-            {
-                "Finds": (
-                    f"{words[kind]} ({count(truth[kind]['edges'])} of {count(truth[kind]['pairs'])} pairs)"
-                ),
-                "Ranked by": METHODS[key],
-                "AUPRC": number(one["auprc"]),
-                "over chance": _times(one["auprc_ratio"]),
-                "Early precision": number(one["early_precision"]),
-            }
-            for kind in words
-            if kind in truth
-            for key, one in truth[kind]["rankings"].items()
-        ]
-    )
-
-
-def _times(value: float | None) -> str:
-    return "not defined" if value is None else f"{value:.1f} ×"
-
-
-def null_rows(null: dict[str, Any]) -> pd.DataFrame:
-    """What `gpovae null` found: edges among relabelled controls beside the run's own."""
-    rows = null.get("thresholds") or []
-    return pd.DataFrame(
-        [
-            {
-                "W above": number(row["threshold"], 2),
-                "Edges with relabelled controls": f"{count(row['edges'])} of {count(row['pairs'])} pairs",
-                "Edges of this run": f"{count(row['run_edges'])}" if "run_edges" in row else "",
-                "Estimated share of false edges": share(row.get("estimated_false_edge_rate")),
-            }
-            for row in rows
-        ]
-    )
 
 
 # Several runs -----------------------------------------------------------------------------------------------
@@ -440,7 +278,7 @@ class _Figures:
 def _comparison(reports: Sequence[RunReport], figures: _Figures) -> list[str]:
     words = "Runs that differ in their seeds alone stand together, with mean ± standard deviation."
     parts = [f"<p class='note'>{words}</p>", _table(comparison_table(reports))]
-    runs = {report.name: report.matched for report in reports if report.matched}
+    runs = {report.name: report.matched for report in reports if report.matched is not None}
     for measure in ("mu_wd", "bh_share"):
         parts.append(figures(benchmark.compared_curves(runs, measure)))
     return parts
@@ -462,11 +300,11 @@ def _one_run(report: RunReport, figures: _Figures, heading: bool) -> list[str]:
     parts += [
         figures(benchmark.share_bars(report.lines)),
         "<h3>Every score</h3>",
-        _table(score_table(report.lines)),
+        _table(tables.score_table(report.lines)),
     ]
     parts.append(_note(SHARE_IN_WORDS))
-    if report.matched:
-        own = report.network.get("edges")
+    if report.network is not None and report.matched is not None:
+        own = report.network.edges
         parts.append("<h3>At equal numbers of edges</h3>")
         parts += [
             figures(benchmark.matched_curves(report.matched, measure, own=own))
@@ -475,20 +313,21 @@ def _one_run(report: RunReport, figures: _Figures, heading: bool) -> list[str]:
         parts.append(_note(CURVES_IN_WORDS))
     false = report.false_edges()
     if len(false):
-        curve = benchmark.false_edge_curve(false, report.network.get("threshold"))
+        cut = None if report.network is None else report.network.threshold
+        curve = benchmark.false_edge_curve(false, cut)
         parts += ["<h3>False edges</h3>", figures(curve), _note(FALSE_IN_WORDS)]
-    tables = {
-        "Relabelled controls": null_rows(report.null),
-        "By path length": hop_rows(report.network),
-        "Known networks": reference_rows(report.network),
-        "The true network": truth_rows(report.network),
-        "Predicted effects, every method, held-out cells": method_table(report.evaluation, "test"),
-        "Predicted effects, every method, all cells (flatters: training cells included)": method_table(
-            report.evaluation, "all"
+    known = {
+        "Relabelled controls": tables.null_table(report.null),
+        "By path length": tables.hop_table(report.network),
+        "Known networks": tables.reference_table(report.network),
+        "The true network": tables.truth_table(report.network),
+        "Predicted effects, every method, held-out cells": tables.prediction_table(report.evaluation, "test"),
+        "Predicted effects, every method, all cells (flatters: training cells included)": (
+            tables.prediction_table(report.evaluation, "all")
         ),
-        "Networks with as many edges": edges_table(report.network),
+        "Networks with as many edges": tables.edges_table(report.network),
     }
-    for title, table in tables.items():
+    for title, table in known.items():
         if len(table):
             parts += [f"<h3>{html.escape(title)}</h3>", _table(table)]
     parts += ["<h3>Methods</h3>", f"<pre>{html.escape(report.methods())}</pre>"]
@@ -496,25 +335,8 @@ def _one_run(report: RunReport, figures: _Figures, heading: bool) -> list[str]:
         [{"Setting": name, "Value": _value(value)} for name, value in all_settings(report.settings).items()]
     )
     parts += ["<details><summary>All settings</summary>", _table(settings), "</details>"]
-    parts += [_note(note) for note in report.evaluation.get("notes") or []]
+    parts += [_note(note) for note in report.evaluation.notes or ()]
     return parts
-
-
-SHARE_IN_WORDS = (
-    "Share of the achievable: 0 % at the baseline, 100 % at the ceiling. The ceiling of predicted effects "
-    "is what the true effects would score against measurements as noisy as these; that of the network is "
-    "the ranking by the same test in the training cells, which a model that smooths out noise may pass. "
-    "Not defined where baseline and ceiling are too close, or no ceiling is known."
-)
-CURVES_IN_WORDS = (
-    "Mean distance and the share of significant pairs fall with the number of edges almost whatever the "
-    "method, so only values above the same number can be compared. 'Best possible' ranks by the held-out "
-    "cells themselves, their noise included: nothing can lie above it."
-)
-FALSE_IN_WORDS = (
-    "False: perturbing the source does not change the target at all, judged by control cells in the place "
-    "of perturbed ones. Whether an effect is direct, controls cannot tell."
-)
 
 
 def _note(words: str) -> str:

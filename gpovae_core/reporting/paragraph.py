@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from gpovae_core import __version__, keys
 from gpovae_core.config import Settings
 from gpovae_core.data.schema import PreparationReport
+from gpovae_core.evaluation.network_scores import Network
+from gpovae_core.evaluation.predictions import PREDICTIONS
+from gpovae_core.evaluation.scores import Evaluation
+from gpovae_core.methods import registry
 
 PAPER = "Baek et al., Bioinformatics 2025, arXiv 2501.18973"
 SECTIONS = ("data", "model", "network", "loss", "training", "inference", "evaluation")
@@ -15,7 +20,7 @@ SECTIONS = ("data", "model", "network", "loss", "training", "inference", "evalua
 def methods(
     settings: Settings,
     preparation: PreparationReport | None,
-    report: dict[str, Any],
+    evaluation: Evaluation,
     epochs: int,
     best_epoch: int | None,
 ) -> str:
@@ -26,7 +31,7 @@ def methods(
         _cells(preparation),
         _split(settings),
         _training(settings, epochs, best_epoch),
-        _scoring(settings, report),
+        _scoring(settings, evaluation),
     ]
     return "\n\n".join(part for part in parts if part)
 
@@ -100,40 +105,65 @@ def _training(settings: Settings, epochs: int, best_epoch: int | None) -> str:
     )
 
 
-def _scoring(settings: Settings, report: dict[str, Any]) -> str:
-    evaluation, network = settings.evaluation, report.get("network") or {}
-    if not network:
+def _scoring(settings: Settings, evaluation: Evaluation) -> str:
+    network = evaluation.network
+    if network is None:
         return ""
-    cut = network.get("threshold")
+    set_to = settings.evaluation
+    cut = network.threshold
     edges = (
         ""
         if cut is None
-        else (
-            f" W above {cut:g} is an edge ({network.get('edges')} among {network.get('pairs')} tested pairs)."
-        )
+        else f" W above {cut:g} is an edge ({network.edges} among {network.pairs} tested pairs)."
     )
-    linear = report.get("linear") or {}
-    chosen = (
-        (
-            f" (ridge on gene embeddings from a PCA of training cells, {linear['components']} components, "
-            f"ridge {linear['ridge']:g}, chosen on validation cells)"
-        )
-        if linear.get("components")
-        else ""
-    )
-    known = [one["name"] for one in network.get("references") or []]
+    known = [one.name for one in network.references or ()]
     against = f" Known edges: {', '.join(known)}, with degree-preserving shuffles as a null." if known else ""
     held_out = " and ".join(keys.HELD_OUT)
     return (
-        "Effects are differences of mean log2(counts per 10,000 + 1) against control cells. Predictions "
-        "were compared with no effect, the mean over perturbations, the training mean and a linear "
-        f"model{chosen}. Ceilings: the correlation that noiseless effects would reach, from "
-        f"{evaluation.split_halves} random halvings of the cells (Spearman-Brown), and for other scores the "
+        "Effects are differences of mean log2(counts per 10,000 + 1) against control cells. "
+        f"{_predictions(evaluation)} Ceilings: the correlation that noiseless effects would reach, from "
+        f"{set_to.split_halves} random halvings of the cells (Spearman-Brown), and for other scores the "
         "effects over all cells, shrunk to the variance that is signal, scored against references with "
         f"resampled noise. Edges were tested on held-out cells ({held_out}) by the 1-Wasserstein distance "
-        f"and Mann and Whitney's test (level {evaluation.significance:g}, Benjamini-Hochberg over all "
-        "pairs), at equal numbers of edges against random pairs, mean difference, Mann-Whitney z, "
-        "correlation and the closed-form inverse of the total effects; the ceiling is the ranking by the "
-        f"same test in training cells.{edges} False omission rate: pairs without a path of at most "
-        f"{evaluation.omission_hops} edges.{against}"
+        f"and Mann and Whitney's test (level {set_to.significance:g}, Benjamini-Hochberg over all pairs)"
+        f"{_rankings(network)} The ceiling is the ranking by the same test in training cells.{edges} False "
+        f"omission rate: pairs without a path of at most {set_to.omission_hops} edges.{against}"
     )
+
+
+def _predictions(evaluation: Evaluation) -> str:
+    """What the model's prediction was compared with, as far as it was in this run."""
+    shown = evaluation.against("test").by_prediction("ate_rho")
+    told = [one for one in PREDICTIONS if one.role == "baseline" and one.key in shown]
+    if not told:
+        return ""
+    linear = evaluation.linear
+    chosen = (
+        f" It has {linear.components} components and ridge {linear.ridge:g}, chosen on validation cells."
+        if linear is not None and linear.components is not None and linear.ridge is not None
+        else ""
+    )
+    words = [one.sentence + (chosen if one.key == "linear" else "") for one in told]
+    return (
+        f"Predictions were compared with baselines: {_listed([one.title for one in told])}. {' '.join(words)}"
+    )
+
+
+def _rankings(network: Network) -> str:
+    """The methods that W was compared with at equal numbers of edges, as far as they were run, a sentence
+    each.
+    """
+    same = network.at_same_edges
+    told = [
+        method
+        for method in (*registry.with_role("chance"), *registry.with_role("baseline"))
+        if same is not None and (method.role == "chance" or method.key in same.methods)
+    ]
+    if not told:
+        return "."
+    words = " ".join(method.sentence for method in told if method.role == "baseline")
+    return f", at equal numbers of edges against {_listed([method.title for method in told])}. {words}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

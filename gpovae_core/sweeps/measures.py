@@ -5,12 +5,14 @@ looks like.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
+from gpovae_core.errors import RunError
+from gpovae_core.evaluation.held_out import held_out_pairs
 from gpovae_core.evaluation.network import score_edges, top_pairs
-from gpovae_core.evaluation.report import held_out_pairs
+from gpovae_core.evaluation.scores import Evaluation
+from gpovae_core.evaluation.stored import read_evaluation
 from gpovae_core.network.grn import GeneNetwork
 from gpovae_core.runs.folder import RunFolder
 
@@ -66,22 +68,14 @@ MEASURES: dict[str, Measure] = {
 
 def measure_run(run: RunFolder, top: int) -> Values:
     """Every measure of a scored run; None where it is not defined. top: strongest edges by which networks are
-    compared, or all pairs.
+    compared, or all pairs. Raises RunError where the run was not scored.
     """
+    scores = read_evaluation(run)
+    if scores is None:
+        raise RunError(f"Run '{run.name}' has no scores yet. Score it: gpovae evaluate {run.path}")
     values: Values = dict.fromkeys(MEASURES)
-    report = run.evaluation()
-    held_out = report["response"]["test"]
-    for key in ("ate_rho", "median_rho"):
-        scores = held_out[key]
-        values |= {
-            key: scores["model"],
-            f"{key}_train_mean": scores["train_mean"],
-            f"{key}_ceiling": scores.get("ceiling"),
-        }
-    values["ate_rho_calibrated"] = held_out["ate_rho"].get("calibrated")
-    network = report["network"]
-    values |= {key: network.get(key) for key in ("mu_wd", "bh_share", "for", "false_edge_rate")}
-    values |= _at_equal_edges(run, top) | _shape_of_w(run) | _unseen(report)
+    values |= _held_out(scores) | _network(scores) | _unseen(scores) | _at_equal_edges(run, top)
+    values |= _shape_of_w(run)
     metrics = run.metrics()
     values |= (
         {"epochs": float(len(metrics)), "seconds": float(metrics["seconds"].sum())} if len(metrics) else {}
@@ -89,6 +83,30 @@ def measure_run(run: RunFolder, top: int) -> Values:
     return {
         name: None if value is None or not np.isfinite(value) else float(value)
         for name, value in values.items()
+    }
+
+
+def _held_out(scores: Evaluation) -> Values:
+    found: Values = {}
+    for key in ("ate_rho", "median_rho"):
+        values = scores.against("test").by_prediction(key)
+        found |= {
+            key: values.get("model"),
+            f"{key}_train_mean": values.get("train_mean"),
+            f"{key}_ceiling": values.get("ceiling"),
+        }
+    return found | {"ate_rho_calibrated": scores.against("test").by_prediction("ate_rho").get("calibrated")}
+
+
+def _network(scores: Evaluation) -> Values:
+    network = scores.network
+    if network is None:
+        return {}
+    return {
+        "mu_wd": network.mu_wd,
+        "bh_share": network.bh_share,
+        "for": network.omission,
+        "false_edge_rate": None if network.stage is None else network.stage.false_edge_rate,
     }
 
 
@@ -132,14 +150,16 @@ def _shape_of_w(run: RunFolder) -> Values:
     )
 
 
-def _unseen(report: dict[str, Any]) -> Values:
+def _unseen(scores: Evaluation) -> Values:
     """Pearson over all entries of perturbations held out as a whole, their own genes left out
     (evaluation.unseen).
     """
-    rho = (report.get("unseen") or {}).get("pooled", {}).get("rho", {})
+    part = scores.unseen.pooled if scores.unseen is not None else None
+    if part is None:
+        return {}
     names = {
         "rho_unseen": "network",
         "rho_unseen_autoencoder": "autoencoder",
         "rho_unseen_mean": "perturbation_mean",
     }
-    return {measure: rho.get(method) for measure, method in names.items()}
+    return {measure: part.rho.get(method) for measure, method in names.items()}

@@ -15,6 +15,7 @@ from gpovae_core.evaluation.known import (
     true_pairs,
     truth_scores,
 )
+from gpovae_core.evaluation.network_scores import Called, Signs
 
 SOURCES = ["STAT1", "IRF1", "MYC", "JAK2"]
 TARGETS = ["IRF1", "MYC", "GBP1", "UBE2L6", "ACTB"]
@@ -62,8 +63,7 @@ def test_a_pair_without_direction_counts_once_and_either_order_finds_it():
     ranking[SOURCES.index("MYC"), TARGETS.index("IRF1")] = 1.0  # the other way round
     ranking[SOURCES.index("STAT1"), TARGETS.index("UBE2L6")] = 0.9
     assert (
-        reference_scores(reference, SOURCES, TARGETS, {"w": ranking}, shuffles=0)["rankings"]["w"]["auprc"]
-        == 1.0
+        reference_scores(reference, SOURCES, TARGETS, {"w": ranking}, shuffles=0).rankings["w"].auprc == 1.0
     )
 
 
@@ -94,18 +94,18 @@ def test_a_ranking_that_only_knows_hubs_is_no_better_than_the_shuffled_null():
         "truth": hits + 0.1 * rng.random((20, 60)),
     }
     got = reference_scores(reference, genes[:20], genes, rankings, shuffles=60, seed=5)
-    assert got["edges"] == hits.sum()
-    assert got["rankings"]["hubs"]["auprc_ratio"] > 1.3  # better than chance ...
-    assert got["rankings"]["hubs"]["p"] > 0.05  # ... and no better than its degrees
-    assert got["rankings"]["truth"]["auprc"] == pytest.approx(1.0)
-    assert got["rankings"]["truth"]["p"] == pytest.approx(1 / 61)
-    assert got["rankings"]["truth"]["early_precision"] == pytest.approx(1.0)
+    assert got.edges == hits.sum()
+    assert got.rankings["hubs"].auprc_ratio > 1.3  # better than chance ...
+    assert got.rankings["hubs"].p > 0.05  # ... and no better than its degrees
+    assert got.rankings["truth"].auprc == pytest.approx(1.0)
+    assert got.rankings["truth"].p == pytest.approx(1 / 61)
+    assert got.rankings["truth"].early_precision == pytest.approx(1.0)
 
 
 def test_a_reference_without_usable_edges_scores_nothing():
     got = reference_scores(known("A>B"), SOURCES, TARGETS, {"w": np.ones((4, 5))})
-    assert (got["edges"], got["pairs"], got["shuffles"]) == (0, 0, 0)
-    assert np.isnan(got["rankings"]["w"]["auprc"])
+    assert (got.edges, got.pairs, got.shuffles) == (0, 0, 0)
+    assert np.isnan(got.rankings["w"].auprc)
 
 
 def test_truth_direct_and_over_any_number_of_hops():
@@ -126,7 +126,7 @@ def test_truth_direct_and_over_any_number_of_hops():
     counted = np.array(SOURCES)[:, None] != np.array(TARGETS)[None, :]
     called = strength != 0
     got = truth_scores(edges, SOURCES, TARGETS, {"w": strength}, called, np.where(called, -1, 0), counted)
-    assert got["called"] == {"edges": 1, "direct": 1, "ancestors": 1, "true_edges": 1}
-    assert got["direct"]["rankings"]["w"]["auprc"] == 1.0
-    assert got["ancestors"]["edges"] == 3
-    assert got["signs"] == {"edges": 1, "right": 0.0, "one_sign_for_all": 1.0}
+    assert got.called == Called(edges=1, direct=1, ancestors=1, true_edges=1)
+    assert got.direct.rankings["w"].auprc == 1.0
+    assert got.ancestors.edges == 3
+    assert got.signs == Signs(edges=1, right=0.0, one_sign_for_all=1.0)

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from gpovae_core.effects.pairs import PairStatistics
+from gpovae_core.evaluation.held_out import held_out_pairs
 from gpovae_core.evaluation.matched import HOPS, edge_counts, edge_curves, hop_table, omission_curve
-from gpovae_core.evaluation.report import held_out_pairs
 from tests.evaluation.conftest import EDGES, true_network
 
 
@@ -29,24 +29,24 @@ def test_curves_are_the_scores_of_the_best_k_pairs(pairs):
     order = sorted(np.argwhere(pairs.evaluated).tolist(), key=lambda ij: -ranking[tuple(ij)])
     for at, k in enumerate(counts):
         rows, columns = np.array(order[:k]).T
-        assert got["mu_wd"][at] == pytest.approx(pairs.wasserstein[rows, columns].mean())
-        assert got["bh_share"][at] == pytest.approx((pairs.adjusted[rows, columns] < 0.05).mean())
-        assert got["raw_share"][at] == pytest.approx((pairs.p[rows, columns] < 0.05).mean())
+        assert got.mu_wd[at] == pytest.approx(pairs.wasserstein[rows, columns].mean())
+        assert got.bh_share[at] == pytest.approx((pairs.adjusted[rows, columns] < 0.05).mean())
+        assert got.raw_share[at] == pytest.approx((pairs.p[rows, columns] < 0.05).mean())
         if k < len(order):
             rest = np.array(order[k:]).T
-            assert got["left_out"][at] == pytest.approx((pairs.p[rest[0], rest[1]] < 0.05).mean())
-    assert got["left_out"][-1] != got["left_out"][-1]  # nothing is left out
+            assert got.left_out[at] == pytest.approx((pairs.p[rest[0], rest[1]] < 0.05).mean())
+    assert got.left_out[-1] != got.left_out[-1]  # nothing is left out
 
 
 def test_ties_are_taken_in_expectation_and_the_unranked_not_at_all(pairs):
     everything = edge_curves(pairs, {"same": np.ones(pairs.p.shape)}, [3, 11])
-    assert everything["same"]["mu_wd"] == pytest.approx(everything["random"]["mu_wd"])
-    assert everything["same"]["mu_wd"] == pytest.approx([pairs.wasserstein[pairs.evaluated].mean()] * 2)
+    assert everything["same"].mu_wd == pytest.approx(everything["random"].mu_wd)
+    assert everything["same"].mu_wd == pytest.approx([pairs.wasserstein[pairs.evaluated].mean()] * 2)
     few = np.full(pairs.p.shape, np.nan)
     few[tuple(np.argwhere(pairs.evaluated)[:5].T)] = 1.0
     got = edge_curves(pairs, {"few": few}, [5, 6])["few"]
-    assert np.isfinite(got["mu_wd"][0])
-    assert np.isnan([got[measure][1] for measure in got]).all()
+    assert np.isfinite(got.mu_wd[0])
+    assert np.isnan([values[1] for values in vars(got).values()]).all()
 
 
 def test_nothing_passes_the_bound(pairs):
@@ -59,17 +59,17 @@ def test_nothing_passes_the_bound(pairs):
         counts,
     )
     for name, curve in got.items():
-        for measure, best in got["bound"].items():
+        for measure, best in vars(got["bound"]).items():
             sign = -1 if measure == "left_out" else 1
-            worse = sign * np.array(curve[measure]) <= sign * np.array(best) + 1e-12
-            assert (worse | np.isnan(curve[measure])).all(), (name, measure)
+            worse = sign * np.array(getattr(curve, measure)) <= sign * np.array(best) + 1e-12
+            assert (worse | np.isnan(getattr(curve, measure))).all(), (name, measure)
 
 
 def test_the_omission_curve_walks_over_paths(screen, pairs):
     rng = np.random.default_rng(2)
     weights = np.where(true_network(screen.panel), 0.9, 0.3 * rng.random((9, 9)))
     where = places(screen, pairs)
-    rates, left = omission_curve(pairs, weights, where, [5, 12], 3, 0.05)
+    curve = omission_curve(pairs, weights, where, [5, 12], 3, 0.05)
     inside = np.sort(weights[np.ix_(*where)][pairs.evaluated])[::-1]
     for at, k in enumerate((5, 12)):
         graph = nx.from_numpy_array(weights >= inside[k - 1], create_using=nx.DiGraph)
@@ -81,8 +81,8 @@ def test_the_omission_curve_walks_over_paths(screen, pairs):
                 joined = False
             if not joined:
                 missed.append(pairs.p[i, j] < 0.05)
-        assert left[at] == len(missed)
-        assert rates[at] == pytest.approx(np.mean(missed))
+        assert curve.pairs[at] == len(missed)
+        assert curve.rate[at] == pytest.approx(np.mean(missed))
 
 
 def test_hops_are_the_lengths_of_shortest_paths(screen, pairs):
@@ -99,24 +99,24 @@ def test_hops_are_the_lengths_of_shortest_paths(screen, pairs):
     lengths = dict(nx.all_pairs_shortest_path_length(graph))
     for row in got:
         exactly = sum(
-            lengths.get(s, {}).get(t) == row["hops"]
+            lengths.get(s, {}).get(t) == row.hops
             for i, s in enumerate(pairs.sources)
             for j, t in enumerate(pairs.targets)
             if pairs.evaluated[i, j]
         )
-        assert row["exactly"]["pairs"] == exactly
-        assert row["exactly"]["true_positives"] + row["exactly"]["false_positives"] == exactly
-        assert row["within"]["pairs"] + row["within"]["for_pairs"] == pairs.evaluated.sum()
-        assert row["influence"]["mu_wd"] == pytest.approx(row["ceiling"]["mu_wd"])
-    assert got[1]["within"]["for"] < got[0]["within"]["for"]  # PERT0 moves PERT3 over VIA0
+        assert row.exactly.pairs == exactly
+        assert row.exactly.true_positives + row.exactly.false_positives == exactly
+        assert row.within.pairs + row.within.omission_pairs == pairs.evaluated.sum()
+        assert row.influence.mu_wd == pytest.approx(row.ceiling.mu_wd)
+    assert got[1].within.omission < got[0].within.omission  # PERT0 moves PERT3 over VIA0
     nothing = hop_table(
         pairs, np.zeros_like(adjacency), influences, {"mu_wd": pairs.wasserstein}, places(screen, pairs)
     )
-    assert [row["within"]["pairs"] for row in nothing] == [0] * 5
-    assert np.isnan(nothing[0]["influence"]["mu_wd"])
+    assert [row.within.pairs for row in nothing] == [0] * 5
+    assert np.isnan(nothing[0].influence.mu_wd)
 
 
 def test_without_cells_there_is_nothing_to_compare(pairs):
     empty = replace(pairs, p=np.full(pairs.p.shape, np.nan), wasserstein=np.full(pairs.p.shape, np.nan))
     assert edge_counts(empty, own=4) == []
-    assert edge_curves(empty, {"r": np.ones(pairs.p.shape)}, [])["r"]["mu_wd"] == []
+    assert edge_curves(empty, {"r": np.ones(pairs.p.shape)}, [])["r"].mu_wd == ()

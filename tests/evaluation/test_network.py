@@ -12,6 +12,10 @@ from gpovae_core.evaluation.network import network_scores, reachable
 from tests.conftest import shared_folder
 
 
+def by_difference(pairs: PairStatistics) -> dict[str, np.ndarray]:
+    return {"difference": np.abs(pairs.mean_difference)}
+
+
 def cells(
     seed: int, controls: int, sizes: list[int], genes: int = 8
 ) -> tuple[np.ndarray, np.ndarray, list[str]]:
@@ -97,7 +101,7 @@ def test_parity_with_the_fixture():
     # the released omission rate divides by pairs it never tested; here every pair without a path is tested,
     # and only those count
     linked = reachable(adjacency, np.arange(6), hops=3)
-    scores = network_scores(pairs, adjacency[:6], linked, np.abs(pairs.mean_difference))
+    scores = network_scores(pairs, adjacency[:6], linked, by_difference(pairs))
     graph = nx.DiGraph([tuple(edge) for edge in fixture["edges"]])
     graph.add_nodes_from(range(9))
     omitted = [
@@ -144,7 +148,7 @@ def test_a_source_without_cells_and_a_screen_without_controls():
     assert np.isnan(alone.p).all()
     assert (
         network_scores(
-            alone, np.ones((1, 8), dtype=bool), np.ones((1, 8), dtype=bool), alone.mean_difference
+            alone, np.ones((1, 8), dtype=bool), np.ones((1, 8), dtype=bool), by_difference(alone)
         ).edges
         == 0
     )
@@ -181,7 +185,7 @@ def test_scores_against_a_loop():
     rng = np.random.default_rng(0)
     predicted = rng.random(pairs.p.shape) < 0.3
     linked = predicted | (rng.random(pairs.p.shape) < 0.3)
-    got = network_scores(pairs, predicted, linked, pairs.mean_difference)
+    got = network_scores(pairs, predicted, linked, by_difference(pairs))
     edges = [
         (i, j) for i in range(5) for j in range(8) if predicted[i, j] and pairs.sources[i] != pairs.targets[j]
     ]
@@ -204,7 +208,7 @@ def test_scores_against_a_loop():
 def test_an_empty_network_has_no_scores():
     pairs = scored()
     nothing = np.zeros(pairs.p.shape, dtype=bool)
-    got = network_scores(pairs, nothing, nothing, pairs.mean_difference)
+    got = network_scores(pairs, nothing, nothing, by_difference(pairs))
     assert got.edges == 0
     assert np.isnan(
         [
@@ -212,7 +216,7 @@ def test_an_empty_network_has_no_scores():
             got.score.bh_share,
             got.random.mu_wd,
             got.random_spread.mu_wd,
-            got.mean_difference.mu_wd,
+            got.ranked["difference"].mu_wd,
         ]
     ).all()
     assert got.omission == pytest.approx((pairs.p[pairs.evaluated] < 0.05).mean())
@@ -221,11 +225,11 @@ def test_an_empty_network_has_no_scores():
 def test_a_complete_network_omits_nothing_and_equals_its_baselines():
     pairs = scored()
     everything = np.ones(pairs.p.shape, dtype=bool)
-    got = network_scores(pairs, everything, everything, pairs.mean_difference)
+    got = network_scores(pairs, everything, everything, by_difference(pairs))
     assert got.edges == got.pairs
     assert got.omission_pairs == 0
     assert np.isnan(got.omission)
-    assert got.score.mu_wd == pytest.approx(got.random.mu_wd) == pytest.approx(got.mean_difference.mu_wd)
+    assert got.score.mu_wd == pytest.approx(got.random.mu_wd) == pytest.approx(got.ranked["difference"].mu_wd)
     assert got.random_spread.mu_wd == pytest.approx(0.0)
 
 
@@ -233,7 +237,7 @@ def test_random_baseline_is_what_drawing_gives():
     pairs = scored()
     predicted = np.zeros(pairs.p.shape, dtype=bool)
     predicted[1, :6] = True
-    got = network_scores(pairs, predicted, predicted, pairs.mean_difference)
+    got = network_scores(pairs, predicted, predicted, by_difference(pairs))
     rng = np.random.default_rng(0)
     pool = np.flatnonzero(pairs.evaluated)
     draws = [pairs.wasserstein.ravel()[rng.choice(pool, 6, replace=False)].mean() for _ in range(20_000)]

@@ -13,7 +13,6 @@ from gpovae_core.effects.averages import average_effects
 from gpovae_core.errors import QueryError
 from gpovae_core.evaluation.response import pearson
 from gpovae_core.evaluation.unseen import (
-    METHODS,
     Predicted,
     candidates,
     draw_held_out,
@@ -23,6 +22,8 @@ from gpovae_core.evaluation.unseen import (
 )
 from tests.questions.test_network_alone import SETTINGS, chains
 from tests.toy import toy_cells
+
+METHODS = ("network", "perturbation_mean", "mean_of_others", "no_effect")
 
 
 def test_held_out_cells_are_in_no_other_split_and_nothing_else_changes() -> None:
@@ -70,17 +71,17 @@ def test_every_perturbation_has_its_turn_before_one_comes_again() -> None:
 def test_it_beats_the_mean_where_a_known_path_leads_there() -> None:
     predicted = predict_held_out(chains(), SETTINGS, at_once=4, draws=5, seed=0)
     found = scores(predicted)
-    reached = found["with_known_path"]
-    assert reached["perturbations"] >= 8
-    assert reached["rho"]["network"] > reached["rho"]["perturbation_mean"] + 0.2
-    assert reached["rmse"]["network"] < 0.95 * reached["rmse"]["mean_of_others"]
-    assert found["pooled"]["rho"]["network"] > found["pooled"]["rho"]["perturbation_mean"] + 0.1
-    assert reached["median_rho"]["ceiling"] > reached["median_rho"]["network"]
-    row = found["per_perturbation"][0]
-    at = predicted.names.index(row["perturbation"])
+    reached = found.with_known_path
+    assert reached.perturbations >= 8
+    assert reached.rho["network"] > reached.rho["perturbation_mean"] + 0.2
+    assert reached.rmse["network"] < 0.95 * reached.rmse["mean_of_others"]
+    assert found.pooled.rho["network"] > found.pooled.rho["perturbation_mean"] + 0.1
+    assert reached.median_rho["ceiling"] > reached.median_rho["network"]
+    row = found.per_perturbation[0]
+    at = predicted.names.index(row.perturbation)
     known = np.isfinite(predicted.observed[at])
     assert known.sum() == predicted.observed.shape[1] - 1  # all but the perturbed gene itself
-    assert row["rho"]["network"] == pytest.approx(
+    assert row.rho["network"] == pytest.approx(
         np.corrcoef(predicted.observed[at][known], predicted.predictions["network"][at][known])[0, 1]
     )
 
@@ -114,14 +115,12 @@ def test_scores_are_those_of_the_formulas_and_undefined_ones_are_null() -> None:
         )
     )
     known = np.isfinite(observed)
-    assert found["pooled"]["rho"]["network"] == pytest.approx(
-        pearson(observed[known], made["network"][known])
-    )
-    assert found["pooled"]["rmse"]["network"] == pytest.approx(
+    assert found.pooled.rho["network"] == pytest.approx(pearson(observed[known], made["network"][known]))
+    assert found.pooled.rmse["network"] == pytest.approx(
         np.sqrt(((observed - made["network"])[known] ** 2).mean())
     )
-    assert found["pooled"]["rho"]["no_effect"] is None
-    assert (found["with_known_path"]["perturbations"], found["pooled"]["perturbations"]) == (1, 3)
+    assert found.pooled.rho["no_effect"] is None
+    assert (found.with_known_path.perturbations, found.pooled.perturbations) == (1, 3)
     nothing = scores(
         Predicted(
             ("A",),
@@ -133,4 +132,4 @@ def test_scores_are_those_of_the_formulas_and_undefined_ones_are_null() -> None:
             np.ones(1),
         )
     )
-    assert nothing["with_known_path"]["rho"]["network"] is None
+    assert nothing.with_known_path.rho["network"] is None

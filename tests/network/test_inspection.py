@@ -12,7 +12,7 @@ from gpovae_core import keys
 from gpovae_core.data.expression import log_expression
 from gpovae_core.data.schema import PreparedCells
 from gpovae_core.errors import QueryError
-from gpovae_core.evaluation.report import held_out_pairs
+from gpovae_core.evaluation.held_out import held_out_pairs
 from gpovae_core.network.grn import GeneNetwork
 from gpovae_core.network.inspection import HeldOutCells, inspect_edge, welch_interval
 from gpovae_core.network.references import read_reference

@@ -10,11 +10,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from gpovae_core.evaluation.known import KnownEdges
-from gpovae_core.evaluation.report import evaluate
+from gpovae_core.evaluation.evaluate import evaluate
+from gpovae_core.evaluation.known import Known, KnownEdges
+from gpovae_core.evaluation.scored import Scored
 from tests.app_words import Opener, words
 from tests.evaluation.conftest import EDGES, build_screen, true_network
-from tests.evaluation.test_report import SETTINGS, prediction
+from tests.evaluation.test_evaluate import SETTINGS, prediction
 from tests.fake_run import HOSTILE, make_fake_run
 from tests.pages.conftest import _all_null
 
@@ -40,9 +41,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     truth = pd.DataFrame([(s, t, 1.0) for s, t in EDGES], columns=["source", "target", "weight"])
     known = [KnownEdges(HOSTILE[0], True, frozenset((s.casefold(), t.casefold()) for s, t in EDGES))]
     adjacency = true_network(screen.panel)
-    report = evaluate(
-        screen, prediction(screen), 0.1 + 0.8 * adjacency, SETTINGS, references=known, truth=truth
-    )
+    scored = Scored(screen, prediction(screen), 0.1 + 0.8 * adjacency, SETTINGS.threshold)
+    report = evaluate(scored, SETTINGS, Known(known, truth)).to_json()
     first = make_fake_run(folder / "full")
     first.write_evaluation(report)
     for name, change in (("again", ("training", "seed", 3)), ("hops", ("loss", "hops", 2))):
@@ -51,7 +51,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         config["settings"][change[0]][change[1]] = change[2]
         (folder / name / "config.json").write_text(json.dumps(config))
     shutil.copytree(first.path, folder / "hollow")
-    (folder / "hollow" / "evaluation.json").write_text(json.dumps(_all_null(report)))
+    (folder / "hollow" / "evaluation.json").write_text(json.dumps({**_all_null(report), "schema": 1}))
     first.write_null(
         {
             "thresholds": [

@@ -224,8 +224,7 @@ def test_communities_are_listed(open_app: Opener) -> None:
 
 
 @pytest.mark.parametrize(
-    "rows",
-    [[{"threshold": 0.1, "estimated_false_edge_rate": 0.8}], [{"threshold": None}], "nonsense", [1, 2], None],
+    "rows", [[{"threshold": 0.1, "estimated_false_edge_rate": 0.8}], [{"threshold": None}], None]
 )
 def test_a_table_of_false_edges_is_shown_where_there_is_one(
     open_app: Opener, tmp_path: Path, rows: object
@@ -239,6 +238,19 @@ def test_a_table_of_false_edges_is_shown_where_there_is_one(
         rows == [{"threshold": 0.1, "estimated_false_edge_rate": 0.8}]
     )
     assert not tab(open_app("network", folder=tmp_path, run="rated"), "Which threshold?").exception
+
+
+@pytest.mark.parametrize("rows", ["nonsense", [1, 2]])
+def test_a_damaged_table_of_false_edges_is_said_in_words(
+    open_app: Opener, tmp_path: Path, rows: object
+) -> None:
+    run = make_fake_run(tmp_path / "rated", seed=1)
+    report = run.evaluation()
+    report["network"]["false_edges"] = rows
+    run.write_evaluation(report)
+    app = tab(open_app("network", folder=tmp_path, run="rated"), "Which threshold?")
+    assert not app.exception
+    assert any("are damaged" in error.value for error in app.error)
 
 
 @pytest.mark.parametrize("gene", HOSTILE)

@@ -4,15 +4,16 @@ import math
 
 import pandas as pd
 
-from gpovae_core.evaluation.summary import Line
+from gpovae_core.evaluation.network_scores import Curve, Matched
+from gpovae_core.evaluation.scores import Line
 from gpovae_core.plots import benchmark
 
 CURVES = {
-    "w": {"mu_wd": [0.9, 0.5], "bh_share": [0.8, None]},
-    "random": {"mu_wd": [0.1, 0.1]},
-    "<b>x</b>": {"mu_wd": [1.0, 1.0]},
+    "w": Curve(mu_wd=(0.9, 0.5), bh_share=(0.8, None)),
+    "random": Curve(mu_wd=(0.1, 0.1)),
+    "<b>x</b>": Curve(mu_wd=(1.0, 1.0)),
 }
-MATCHED = {"edges": [10, 300], "as_measured": CURVES}
+MATCHED = Matched(edges=(10, 300), as_measured=CURVES)
 
 
 def line(name: str, share: float | None, rival_share: float | None) -> Line:
@@ -53,14 +54,16 @@ def test_curves_have_units_and_mark_the_network():
     )  # on a log axis an annotation stands at the exponent
     low, high = figure.layout.xaxis.range
     assert low < 1 < math.log10(300) < high < 3
-    assert "could be tested" in benchmark.matched_curves({}, "mu_wd").layout.annotations[0].text
+    assert "could be tested" in benchmark.matched_curves(None, "mu_wd").layout.annotations[0].text
 
 
 def test_runs_are_told_apart_and_named_as_text():
-    figure = benchmark.compared_curves({"<b>a</b>": MATCHED, "b": MATCHED, "old": {}}, "mu_wd")
+    figure = benchmark.compared_curves({"<b>a</b>": MATCHED, "b": MATCHED, "old": None}, "mu_wd")
     assert [trace.name for trace in figure.data] == ["&lt;b&gt;a&lt;/b&gt;", "b"]
     assert len({(trace.line.color, trace.line.dash, trace.marker.symbol) for trace in figure.data}) == 2
-    assert "None of these runs" in benchmark.compared_curves({"old": {}}, "mu_wd").layout.annotations[0].text
+    assert (
+        "None of these runs" in benchmark.compared_curves({"old": None}, "mu_wd").layout.annotations[0].text
+    )
 
 
 def test_false_edges_against_the_threshold():

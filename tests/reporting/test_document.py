@@ -13,35 +13,37 @@ import pandas as pd
 import pytest
 
 from gpovae_core.errors import QueryError, RunError
-from gpovae_core.evaluation.known import KnownEdges
-from gpovae_core.evaluation.report import evaluate
-from gpovae_core.evaluation.summary import RESPONSE, achieved, lines, verdicts
+from gpovae_core.evaluation.evaluate import evaluate
+from gpovae_core.evaluation.known import Known, KnownEdges
+from gpovae_core.evaluation.scored import Scored
+from gpovae_core.evaluation.scores import Evaluation
+from gpovae_core.evaluation.stored import write_evaluation
+from gpovae_core.evaluation.summary import RESPONSE, achieved, lines
 from gpovae_core.reporting.document import (
     RunReport,
     comparison_table,
     groups,
-    hop_rows,
-    reference_rows,
     report_html,
     report_json,
     report_text,
-    score_table,
-    truth_rows,
     write_report,
 )
+from gpovae_core.reporting.sentences import verdicts
+from gpovae_core.reporting.tables import hop_table, reference_table, score_table, truth_table
 from gpovae_core.runs.folder import RunFolder
 from tests.evaluation.conftest import EDGES, build_screen, true_network
-from tests.evaluation.test_report import SETTINGS, prediction
+from tests.evaluation.test_evaluate import SETTINGS, prediction
 from tests.fake_run import HOSTILE, make_fake_run
 
 
 @pytest.fixture(scope="module")
-def evaluation() -> dict:
+def evaluation() -> Evaluation:
     screen = build_screen(extra={"PERT0+PERT2": 40})
     truth = pd.DataFrame([(s, t, 1.0) for s, t in EDGES], columns=["source", "target", "weight"])
     known = KnownEdges("<b>Known</b>", True, frozenset((s.casefold(), t.casefold()) for s, t in EDGES))
     weights = np.where(true_network(screen.panel), 0.9, 0.1)
-    return evaluate(screen, prediction(screen), weights, SETTINGS, references=[known], truth=truth)
+    scored = Scored(screen, prediction(screen), weights, SETTINGS.threshold)
+    return evaluate(scored, SETTINGS, Known([known], truth))
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +57,7 @@ def old(tmp_path_factory) -> RunFolder:
 @pytest.fixture(scope="module")
 def new(tmp_path_factory, evaluation) -> RunFolder:
     run = make_fake_run(tmp_path_factory.mktemp("reporting") / "new")
-    run.write_evaluation(evaluation)
+    write_evaluation(run, evaluation)
     return run
 
 
@@ -92,7 +94,7 @@ def test_every_score_has_its_baseline_and_says_what_it_rests_on(evaluation):
         if line.value is not None and line.group in ("response", "network"):
             assert line.baseline is not None, line.name
             assert line.ceiling is not None, line.name
-    test = evaluation["response"]["test"]["ate_rho"]
+    test = evaluation.response.test.ate_rho
     rho = found["ATE-rho, all effects pooled"]
     assert (rho.value, rho.baseline, rho.ceiling) == (
         test["model"],
@@ -113,11 +115,11 @@ def test_every_score_has_its_baseline_and_says_what_it_rests_on(evaluation):
 
 
 def test_a_baseline_that_covers_fewer_perturbations_is_no_rival(evaluation):
-    fewer = json.loads(json.dumps(evaluation))
+    fewer = evaluation.to_json()
     part = fewer["response"]["test"]
     part["compared"]["train_mean"] -= 1
     part["ate_rho"]["train_mean"] = 0.999
-    rho = next(line for line in lines(fewer) if line.key == "ate_rho")
+    rho = next(line for line in lines(Evaluation.from_json(fewer)) if line.key == "ate_rho")
     assert rho.rival_name != "training mean"
 
 
@@ -135,8 +137,8 @@ def test_the_page_holds_everything_and_asks_for_nothing(new, evaluation):
     assert "&lt;b&gt;Known&lt;/b&gt;" in page
     assert "<b>Known" not in page
     assert not re.search(r"<(script|link|img|iframe)[^>]*\b(src|href)\s*=", page)
-    assert len(hop_rows(evaluation["network"])) == 5
-    assert len(reference_rows(evaluation["network"])) == len(truth_rows(evaluation["network"])) / 2 == 6
+    assert len(hop_table(evaluation.network)) == 5
+    assert len(reference_table(evaluation.network)) == len(truth_table(evaluation.network)) / 2 == 6
     assert not score_table(lines(evaluation)).empty
 
 
@@ -175,17 +177,17 @@ def test_runs_that_differ_in_seeds_alone_stand_together(new):
     one = RunReport.of(new)
     seeds = one.settings.model_copy(update={"training": one.settings.training.model_copy(update={"seed": 4})})
     hops = one.settings.model_copy(update={"loss": one.settings.loss.model_copy(update={"hops": 2})})
-    other = json.loads(json.dumps(one.evaluation))
+    other = one.evaluation.to_json()
     other["response"]["test"]["ate_rho"]["model"] -= 0.1
     three = [
         one,
-        replace(one, name="two", settings=seeds, evaluation=other),
+        replace(one, name="two", settings=seeds, evaluation=Evaluation.from_json(other)),
         replace(one, name="three", settings=hops),
     ]
     assert [len(members) for members in groups(three).values()] == [2, 1]
     table = comparison_table(three).set_index("Score")
     together, alone = table.loc["ATE-rho, all effects pooled"]
-    value = one.evaluation["response"]["test"]["ate_rho"]["model"]
+    value = one.evaluation.response.test.ate_rho["model"]
     assert together.startswith(f"{value - 0.05:.3f} ± {0.1 / np.sqrt(2):.3f}")
     assert alone.startswith(f"{value:.3f} (")
     assert "± " in report_html(three)

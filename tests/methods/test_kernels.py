@@ -9,13 +9,12 @@ from gpovae_core import keys
 from gpovae_core.data.expression import log_expression
 from gpovae_core.effects.averages import average_effects
 from gpovae_core.effects.pairs import pair_statistics
-from gpovae_core.evaluation.rankings import (
-    direct_effects,
-    gene_correlation,
-    mann_whitney_order,
-    training_rankings,
-)
-from tests.evaluation.conftest import EXTENDED, PERTURBED, UNMEASURED
+from gpovae_core.methods.correlation import gene_correlation
+from gpovae_core.methods.inverse import direct_effects
+from gpovae_core.methods.mann_whitney import mann_whitney_order
+from gpovae_core.methods.method import Inputs
+from gpovae_core.methods.registry import rank
+from tests.evaluation.conftest import EXTENDED, PERTURBED, UNMEASURED, build_screen
 
 
 def linear_network(n: int = 8, seed: int = 0, cycles: bool = True) -> tuple[pd.DataFrame, np.ndarray]:
@@ -71,15 +70,18 @@ def test_mann_whitney_order_goes_by_p():
     assert stats.spearmanr(order.ravel(), pairs.p.ravel()).statistic == pytest.approx(-1.0, abs=1e-3)
 
 
-def test_the_rankings_see_training_cells_only(screen):
+def test_the_methods_see_training_cells_only():
+    screen = build_screen()
     expression = log_expression(screen.counts, screen.library_size)
     training = average_effects(screen, (keys.TRAIN,)).mean
     targets = [gene for gene in (*EXTENDED, *PERTURBED) if gene != UNMEASURED]
-    got = training_rankings(screen, expression, training, PERTURBED, targets)
+    got = rank(Inputs(screen, PERTURBED, tuple(targets), training, expression)).own
+    assert set(got) == {"mean_difference", "mann_whitney", "correlation", "inverse", "train_wasserstein"}
     scrambled = expression.copy()
     held_out = np.repeat(screen.where(splits=(keys.TEST, keys.VALIDATION)), np.diff(scrambled.indptr))
     scrambled.data[held_out] = 1.0
-    for name, ranking in training_rankings(screen, scrambled, training, PERTURBED, targets).items():
+    again = rank(Inputs(screen, PERTURBED, tuple(targets), training, scrambled)).own
+    for name, ranking in again.items():
         np.testing.assert_array_equal(ranking, got[name])
         assert ranking.shape == (len(PERTURBED), len(targets))
     cells = screen.where(splits=(keys.TRAIN,))

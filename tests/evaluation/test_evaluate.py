@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import anndata
 import networkx as nx
@@ -16,7 +17,12 @@ from gpovae_core.data.expression import log_expression
 from gpovae_core.data.schema import Panel, PanelData, PreparedCells
 from gpovae_core.effects.averages import average_effects
 from gpovae_core.errors import QueryError
-from gpovae_core.evaluation.report import SCORES, effects_table, evaluate, evaluate_edges, held_out_pairs
+from gpovae_core.evaluation.effects_table import effects_table
+from gpovae_core.evaluation.evaluate import evaluate as typed_scores
+from gpovae_core.evaluation.evaluate import evaluate_edges as typed_scores_of_edges
+from gpovae_core.evaluation.held_out import held_out_pairs
+from gpovae_core.evaluation.score_effects import SCORES
+from gpovae_core.evaluation.scored import Scored
 from tests.evaluation.conftest import EDGES, EXTENDED, PERTURBED, UNMEASURED, build_screen, true_network
 
 SETTINGS = EvaluationSettings(split_halves=5)
@@ -29,6 +35,22 @@ def prediction(prepared: PreparedCells, seed: int = 0) -> pd.DataFrame:
     return observed + np.random.default_rng(seed).normal(0, 0.05, size=observed.shape)
 
 
+def evaluate(
+    prepared: PreparedCells,
+    predicted: pd.DataFrame,
+    weights: np.ndarray,
+    settings: EvaluationSettings = SETTINGS,
+    threshold: float = SETTINGS.threshold,
+    **rest: Any,
+) -> dict[str, Any]:
+    """The scores as scripts read them."""
+    return typed_scores(Scored(prepared, predicted, weights, threshold), settings, **rest).to_json()
+
+
+def evaluate_edges(*given: Any, **rest: Any) -> dict[str, Any]:
+    return typed_scores_of_edges(*given, **rest).to_json()
+
+
 def network_of(prepared: PreparedCells, adjacency: np.ndarray) -> dict:
     return evaluate(prepared, prediction(prepared), np.where(adjacency, 0.9, 0.1), SETTINGS)["network"]
 
@@ -39,7 +61,7 @@ def report(screen):
 
 
 def test_the_report_has_the_names_that_scripts_rely_on(report):
-    assert set(report) == {"response", "calibration", "linear", "network", "summary", "notes"}
+    assert list(report) == ["schema", "response", "calibration", "linear", "network", "notes", "summary"]
     assert set(report["response"]) == {"test", "all"}
     for section in report["response"].values():
         predictions = {"model", "calibrated", "train_mean", "perturbation_mean", "no_effect", "linear"}

@@ -1,0 +1,55 @@
+"""The held-out cells that networks are judged by: every pair of genes that they can test."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import sparse
+
+from gpovae_core import keys
+from gpovae_core.data.expression import log_expression
+from gpovae_core.data.schema import PreparedCells
+from gpovae_core.effects.pairs import PairStatistics, pair_statistics
+from gpovae_core.evaluation.listing import listed
+from gpovae_core.methods.fitted import NetworkFit
+
+
+def held_out_pairs(prepared: PreparedCells, expression: sparse.csr_matrix | None = None) -> PairStatistics:
+    """Every single-gene perturbation with held-out cells against every measured panel gene, on the held-out
+    cells.
+
+    Genes held out as a whole are no sources: no cell speaks for or against their row of W, which would be
+    scored beside learned ones. expression: `log_expression` of all cells where it is at hand. Combinations
+    are no sources: their effect is no one gene's.
+    """
+    values = log_expression(prepared.counts, prepared.library_size) if expression is None else expression
+    kept = np.flatnonzero(prepared.where(splits=(keys.TEST,)))
+    labels = prepared.labels[kept]
+    present = set(labels)
+    sources = [gene for gene in prepared.panel.data.perturbed if gene in present]
+    targets = [str(gene) for gene in prepared.cells.var_names[prepared.panel_columns]]
+    return pair_statistics(values[:, prepared.panel_columns][kept], labels, sources, targets)
+
+
+def pairs_without_lift(prepared: PreparedCells, fit: NetworkFit) -> PairStatistics:
+    """The held-out pairs once more, with the cells of each perturbation scaled by the common lift that its
+    training cells showed.
+    """
+    lift = {gene: fit.shift[i] for gene, i in prepared.panel.index.items() if np.isfinite(fit.shift[i])}
+    scale = np.exp([lift.get(label, 0.0) for label in prepared.labels])
+    return held_out_pairs(prepared, log_expression(prepared.counts, prepared.library_size * scale))
+
+
+def sources_left_out(prepared: PreparedCells, pairs: PairStatistics) -> list[str]:
+    """In words, which perturbations are no sources of `pairs`, and why."""
+    notes = []
+    combinations = [name for name in prepared.perturbations if keys.PAIR_SEPARATOR in name]
+    if combinations:
+        notes.append(f"Combinations are not counted as sources of edges: {listed(combinations)}.")
+    silent = [
+        gene for gene in prepared.panel.data.perturbed if gene not in (*pairs.sources, *prepared.unseen)
+    ]
+    if silent:
+        notes.append(f"No held-out cells of their own, so their edges are not scored: {listed(silent)}.")
+    if pairs.control_cells == 0:
+        notes.append("There are no held-out control cells, so no edge can be scored.")
+    return notes

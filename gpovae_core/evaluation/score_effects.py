@@ -1,0 +1,236 @@
+"""Every prediction of effects against what was observed, each score beside its ceiling."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+from gpovae_core import keys
+from gpovae_core.config import EvaluationSettings
+from gpovae_core.data.schema import PreparedCells
+from gpovae_core.effects.averages import EffectTable, average_effects
+from gpovae_core.evaluation.baselines import (
+    Reliability,
+    attainable_scores,
+    baseline_predictions,
+    linear_model,
+    noise_draws,
+    perturbation_mean,
+    reliability,
+)
+from gpovae_core.evaluation.calibrated import calibrated
+from gpovae_core.evaluation.listing import listed
+from gpovae_core.evaluation.response import Measurement, ResponseScores, response_scores
+from gpovae_core.evaluation.scores import (
+    Calibration,
+    EffectScores,
+    LinearChoice,
+    PerturbationScores,
+    Response,
+)
+
+REFERENCES: dict[str, tuple[str, ...]] = {"test": keys.HELD_OUT, "all": keys.SPLITS}
+SCORES = (
+    "ate_rho",
+    "r2",
+    "median_rho",
+    "ate_rho_top20",
+    "r2_top20",
+    "jaccard_top20",
+    "jaccard_top50",
+    "centroid_rho",
+    "discrimination",
+    "weighted_r2",
+    "de_overlap",
+)
+"""Fields that `response.ResponseScores` and `scores.EffectScores` share."""
+NOISE_DRAWS = 5
+"""Simulated references behind the ceilings that have no formula."""
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What is predicted of every perturbation, by key of `evaluation.predictions`: tables (perturbations x
+    genes) with the same names; training: the effects in the training cells.
+    """
+
+    tables: dict[str, pd.DataFrame]
+    training: pd.DataFrame
+    calibration: Calibration
+    linear: LinearChoice
+
+    @property
+    def model(self) -> pd.DataFrame:
+        return self.tables["model"]
+
+    def notes(self) -> list[str]:
+        """In words, what is predicted of fewer perturbations than there are."""
+        words = {
+            "model": "The model gives no prediction for",
+            "train_mean": "No training cells, so no train_mean, for",
+        }
+        notes = []
+        for name, start in words.items():
+            table = self.tables[name]
+            incomplete = table.index[~np.isfinite(table.to_numpy()).all(axis=1)]
+            if len(incomplete):
+                notes.append(
+                    f"{start} {listed(incomplete)}: scored on the other {len(table) - len(incomplete)} "
+                    "perturbations."
+                )
+        return notes
+
+
+def predictions(
+    prepared: PreparedCells, predicted: pd.DataFrame, expression: sparse.csr_matrix, seed: int
+) -> Predictions:
+    """The model's prediction beside those that need none. Perturbations held out as a whole are left out.
+
+    expression: `log_expression` of all cells. Raises ValueError where `predicted` lacks a measured gene.
+    """
+    names = prepared.without_unseen().perturbations
+    training, validation = (
+        average_effects(prepared, (split,), names) for split in (keys.TRAIN, keys.VALIDATION)
+    )
+    model = _aligned(predicted, training.mean)
+    both = calibrated(model, training, validation)
+    linear = linear_model(prepared, expression, training.mean, validation.mean, seed)
+    return Predictions(
+        tables={
+            "model": model,
+            "calibrated": both.prediction,
+            **baseline_predictions(training.mean),
+            "linear": linear.prediction,
+        },
+        training=training.mean,
+        calibration=Calibration(both.model_error),
+        linear=LinearChoice(linear.components, linear.ridge),
+    )
+
+
+def score_effects(
+    prepared: PreparedCells,
+    expression: sparse.csr_matrix,
+    predicted: Predictions,
+    settings: EvaluationSettings,
+) -> Response:
+    """Every prediction against held-out cells and against all; expression: `log_expression` of all cells of
+    `prepared`.
+    """
+    noise = {
+        name: reliability(prepared, splits, settings.split_halves, settings.seed, expression)
+        for name, splits in REFERENCES.items()
+    }
+    tables = {name: average_effects(prepared, splits) for name, splits in REFERENCES.items()}
+    best_known = tables["all"].mean.to_numpy(), noise["all"].per_perturbation.to_numpy()
+    return Response(
+        **{
+            name: _against(
+                tables[name],
+                predicted.tables,
+                noise[name],
+                _measurement(tables[name], predicted.training, settings),
+                best_known,
+                _draws(prepared, expression, splits, settings.seed),
+            )
+            for name, splits in REFERENCES.items()
+        }
+    )
+
+
+def _aligned(predicted: pd.DataFrame, like: pd.DataFrame) -> pd.DataFrame:
+    """The prediction in the rows and columns of `like`, by name; rows it lacks are NaN."""
+    missing = like.columns.difference(predicted.columns)
+    if len(missing):
+        raise ValueError(
+            f"the prediction lacks {len(missing)} measured genes, e.g. {', '.join(map(str, missing[:5]))}"
+        )
+    return predicted.reindex(index=like.index, columns=like.columns)
+
+
+def _measurement(reference: EffectTable, training: pd.DataFrame, settings: EvaluationSettings) -> Measurement:
+    names, genes = [str(name) for name in reference.mean.index], reference.mean.columns
+    targets = (
+        np.stack([genes.isin(name.split(keys.PAIR_SEPARATOR)) for name in names])
+        if names
+        else np.zeros((0, len(genes)), dtype=bool)
+    )
+    return Measurement(
+        standard_error=reference.standard_error.to_numpy(),
+        degrees=np.minimum(reference.cells.to_numpy(), reference.control_cells) - 1,
+        targets=targets,
+        centroid=perturbation_mean(training).iloc[0].to_numpy()
+        if len(training)
+        else np.full(len(genes), np.nan),
+        significance=settings.significance,
+    )
+
+
+def _draws(
+    prepared: PreparedCells, expression: sparse.csr_matrix, splits: tuple[str, ...], seed: int
+) -> np.ndarray:
+    labels = np.where(prepared.where(splits=splits), prepared.labels, "")
+    return noise_draws(expression, labels, prepared.perturbations, NOISE_DRAWS, seed)
+
+
+def _against(
+    reference: EffectTable,
+    predictions: dict[str, pd.DataFrame],
+    noise: Reliability,
+    measurement: Measurement,
+    best_known: tuple[np.ndarray, np.ndarray],
+    draws: np.ndarray,
+) -> EffectScores:
+    """Every score of every prediction against one reference, with its ceiling.
+
+    best_known: (p, G) effects over all cells and (p,) how far they are signal, see `attainable_scores`;
+    draws: of the reference's noise.
+    """
+    observed = reference.mean.to_numpy()
+    scores = {
+        name: response_scores(observed, table.loc[reference.mean.index].to_numpy(), measurement)
+        for name, table in predictions.items()
+    }
+    present = np.asarray(np.isfinite(observed).all(axis=1))
+
+    def one(truth: np.ndarray, guess: np.ndarray) -> dict[str, float]:
+        found = response_scores(truth, guess, measurement)
+        return {key: getattr(found, key) for key in SCORES}
+
+    limits = attainable_scores(*best_known, draws, one) | {
+        "ate_rho": noise.ceiling,
+        "median_rho": noise.median_ceiling,
+    }
+    by_prediction = {
+        key: {
+            **{name: getattr(found, key) for name, found in scores.items()},
+            "ceiling": limits.get(key, np.nan),
+        }
+        for key in SCORES
+    }
+    return EffectScores(
+        **by_prediction,
+        compared={name: found.rows for name, found in scores.items()},
+        split_half=noise.split_half,
+        perturbations=int(present.sum()),
+        cells=int(reference.cells[present].sum()),
+        control_cells=int(reference.control_cells),
+        per_perturbation=_per_perturbation(reference, present, scores, noise),
+    )
+
+
+def _per_perturbation(
+    reference: EffectTable, present: np.ndarray, scores: dict[str, ResponseScores], noise: Reliability
+) -> tuple[PerturbationScores, ...]:
+    return tuple(
+        PerturbationScores(
+            perturbation=str(reference.mean.index[row]),
+            cells=int(reference.cells.iloc[row]),
+            rho={name: scores[name].rho[row] for name in ("model", "train_mean")},
+            ceiling=noise.per_perturbation.loc[reference.mean.index[row]],
+        )
+        for row in np.flatnonzero(present)
+    )

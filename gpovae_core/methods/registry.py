@@ -1,0 +1,97 @@
+"""Every method there is. A file of this package that holds a METHOD is one: nothing has to be listed."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from gpovae_core import methods as package
+from gpovae_core.errors import GpoVaeError
+from gpovae_core.methods.method import Inputs, Method, Place, Role
+
+
+def methods() -> tuple[Method, ...]:
+    """Every METHOD of the files of this package, by `order`, then by key. Raises ValueError where two share a
+    key.
+    """
+    modules = [
+        importlib.import_module(f"{package.__name__}.{found.name}")
+        for found in pkgutil.iter_modules(package.__path__)
+    ]
+    listed = [module.METHOD for module in modules if isinstance(getattr(module, "METHOD", None), Method)]
+    names = [method.key for method in listed]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"two files of {package.__name__} hold a method called {', '.join(twice)}")
+    return tuple(sorted(listed, key=lambda method: (method.order, method.key)))
+
+
+def with_role(*roles: Role) -> tuple[Method, ...]:
+    return tuple(method for method in methods() if method.role in roles)
+
+
+def title(key: str) -> str:
+    """A method for reading; the key itself where an older or a newer version had a method of that name."""
+    return next((method.title for method in methods() if method.key == key), key)
+
+
+def ceilings() -> dict[str, str]:
+    """Measure -> the method whose ranking of the training cells is the ceiling of a network by it."""
+    return {measure: method.key for method in methods() for measure in method.ceiling_of}
+
+
+@dataclass(frozen=True)
+class Rankings:
+    """What the methods say of the pairs, (s, t) each, in their order. own: of the network; measured: of
+    measured effects, the same array for most; notes: in words, what could not be run.
+    """
+
+    own: dict[str, np.ndarray]
+    measured: dict[str, np.ndarray]
+    notes: tuple[str, ...] = field(default=())
+
+    def scored_in(self, place: Place) -> dict[str, np.ndarray]:
+        """key -> ranking of the methods that are scored there: `own` against known networks, else
+        `measured`.
+        """
+        found = self.own if place == "known" else self.measured
+        return {
+            method.key: found[method.key]
+            for method in methods()
+            if place in method.places and method.key in found
+        }
+
+    def ceilings(self) -> dict[str, np.ndarray]:
+        """Measure -> the ranking by it in the training cells, as far as it could be run."""
+        return {measure: self.own[key] for measure, key in ceilings().items() if key in self.own}
+
+
+def rank(inputs: Inputs) -> Rankings:
+    """Run every method whose needs are at hand; one that cannot run leaves a note and no ranking."""
+    own: dict[str, np.ndarray] = {}
+    measured: dict[str, np.ndarray] = {}
+    notes = []
+    for method in _wanted(inputs):
+        missing = method.unavailable()
+        try:
+            if missing is None and method.score is not None:
+                score = method.score(inputs)
+                other = score if method.measured is None else method.measured(inputs)
+                own[method.key], measured[method.key] = score, other
+        except GpoVaeError as error:
+            missing = str(error)
+        if missing is not None:
+            notes.append(f"Pairs were not ranked by {method.title}: {missing}")
+    return Rankings(own, measured, tuple(notes))
+
+
+def _wanted(inputs: Inputs) -> Iterator[Method]:
+    return (
+        method
+        for method in methods()
+        if method.score is not None and all(inputs.has(need) for need in method.needs)
+    )
