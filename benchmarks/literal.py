@@ -24,7 +24,7 @@ from gpovae_core.config import LossSettings
 from gpovae_core.data.batches import CellBatches
 from gpovae_core.model.layers import VARIANCE_FLOOR, NormalHead, ResidualMLP
 from gpovae_core.model.likelihood import MEAN_FLOOR
-from gpovae_core.model.losses import PlateWeights
+from gpovae_core.model.loss import PlateWeights
 from gpovae_core.model.module import GpoVae, GuideNoise
 
 
@@ -92,7 +92,6 @@ def literal_loss(
     """The terms of the loss by name, each already multiplied by its weight; their sum is the loss of the
     step.
     """
-    guide, decoder = model.guide, model.decoder
     label, flipped_label = cells.artifact, 1 - cells.artifact
 
     mask, effect_posterior, effect, artifact_posterior, artifact = _sample(model, draws.guide)
@@ -107,6 +106,38 @@ def literal_loss(
     profile = _standardised(model, cells.profile)
     counterfactual_posterior = _basal(model, profile, other_offset, flipped_label[:, None] * other_artifact)
 
+    log_prob = _log_prob(model, cells, basal, offset, artifact)
+    cell_weight = torch.where(label > 0, weights.cell[1], weights.cell[0])
+    rows_of_cell = (cells.dosage != 0).to(
+        cells.dosage.dtype
+    ) * weights.gene  # (B, n): 1 / training cells that share the row
+
+    def plated(ratio: Tensor) -> Tensor:
+        return torch.einsum("bn,pn->pb", rows_of_cell, ratio.sum(-1)).mean()
+
+    artifact_ratio = _from_standard(artifact, artifact_posterior).sum(-1)
+    divergences = {
+        "kl_basal": -_from_standard(basal, basal_posterior).sum(-1).mean(),
+        "kl_mask": torch.zeros(()) if model.guide.given else -plated(_mask_ratio(model, mask)),
+        "kl_effect": -plated(_from_standard(effect, effect_posterior)),
+        "kl_artifact": -(label * weights.failing * artifact_ratio).mean(),
+    }
+    term = kl_divergence(counterfactual_posterior, flipped_posterior).sum(-1) * cells.has_profile
+    return {
+        "reconstruction": -(log_prob * cell_weight).mean(),
+        **{name: kl_scale * value for name, value in divergences.items()},
+        "artifact": settings.artifact * term.mean(),
+        **_gpo(model, cells, measured, settings),
+    }
+
+
+def _log_prob(model: GpoVae, cells: CellByCell, basal: Tensor, offset: Tensor, artifact: Tensor) -> Tensor:
+    """(P, B) log probability of the counts of every cell under its own label; counts are drawn, and thrown
+    away, under both.
+
+    basal (P, B, L), offset (P, B, n), artifact (P, 1, L).
+    """
+    decoder, label = model.decoder, cells.artifact
     shift = 0.0 if decoder.influence is None else cells.dosage @ decoder.influence
     log_probs = []
     for z_a in (torch.zeros_like(artifact).expand(-1, len(label), -1), artifact.expand(-1, len(label), -1)):
@@ -117,34 +148,18 @@ def literal_loss(
         with torch.no_grad():
             torch.poisson(torch.distributions.Gamma(concentration, concentration / mean).sample())
         log_probs.append(_gamma_poisson(cells.counts, mean, concentration).sum(-1))
-    log_prob = torch.where(label > 0, log_probs[1], log_probs[0])
-    cell_weight = torch.where(label > 0, weights.cell[1], weights.cell[0])
+    return torch.where(label > 0, log_probs[1], log_probs[0])
 
-    standard = Normal(0.0, 1.0)
-    rows_of_cell = (cells.dosage != 0).to(
-        cells.dosage.dtype
-    ) * weights.gene  # (B, n): 1 / training cells that share the row
-    mask_ratio = _log(Bernoulli(model.settings.mask_prior), mask) - _bernoulli(guide.mask_logits, mask)
-    effect_ratio = standard.log_prob(effect) - effect_posterior.log_prob(effect)
-    artifact_ratio = standard.log_prob(artifact) - artifact_posterior.log_prob(artifact)
-    basal_ratio = standard.log_prob(basal) - basal_posterior.log_prob(basal)
 
-    def plated(ratio: Tensor) -> Tensor:
-        return torch.einsum("bn,pn->pb", rows_of_cell, ratio.sum(-1)).mean()
+def _from_standard(sample: Tensor, posterior: Normal) -> Tensor:
+    """Elementwise log ratio of the prior N(0, 1) and the posterior."""
+    return Normal(0.0, 1.0).log_prob(sample) - posterior.log_prob(sample)
 
-    divergences = {
-        "kl_basal": -basal_ratio.sum(-1).mean(),
-        "kl_mask": torch.zeros(()) if guide.given else -plated(mask_ratio),
-        "kl_effect": -plated(effect_ratio),
-        "kl_artifact": -(label * weights.failing * artifact_ratio.sum(-1)).mean(),
-    }
-    term = kl_divergence(counterfactual_posterior, flipped_posterior).sum(-1) * cells.has_profile
-    return {
-        "reconstruction": -(log_prob * cell_weight).mean(),
-        **{name: kl_scale * value for name, value in divergences.items()},
-        "artifact": settings.artifact * term.mean(),
-        **_gpo(model, cells, measured, settings),
-    }
+
+def _mask_ratio(model: GpoVae, mask: Tensor) -> Tensor:
+    """Elementwise log ratio of prior and posterior of the mask."""
+    prior = Bernoulli(model.settings.mask_prior)
+    return _log(prior, mask) - _bernoulli(model.guide.mask_logits, mask)
 
 
 def _sample(model: GpoVae, noise: GuideNoise) -> tuple[Tensor, Normal, Tensor, Normal, Tensor]:

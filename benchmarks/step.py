@@ -35,7 +35,7 @@ from benchmarks.screens import SIZES, Size, random_screen
 from gpovae_core import keys
 from gpovae_core.config import PRESETS, Settings, make_settings
 from gpovae_core.data.batches import CellBatches, counterfactual_profiles, training_constants
-from gpovae_core.model.losses import PlateWeights, loss_terms
+from gpovae_core.model.loss import LossInputs, PlateWeights, loss_terms
 from gpovae_core.model.module import GpoVae
 from gpovae_core.model.products import Precision, products
 
@@ -71,7 +71,9 @@ class Steps:
         noise = [self.model.guide.noise(particles, len(batch.rows)) for _ in range(2)]
         basal = torch.randn(particles, len(self.positions), self.settings.model.latent)
         inference = self.model.infer(batch, noise[0], noise[1], basal)
-        terms = loss_terms(self.model, batch, inference, self.weights, self.measured, self.settings.loss)
+        terms = loss_terms(
+            LossInputs(self.model, batch, inference, self.weights, self.measured, self.settings.loss)
+        )
         self._learn(terms.total)
 
     def literal(self) -> None:

@@ -8,7 +8,7 @@ set are in PUBLISHED.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -407,6 +407,23 @@ def make_settings(
         for section, fields in layer.items():
             merged[section] = {**merged.get(section, {}), **fields}  # type: ignore[dict-item]
     return parse_settings(merged)
+
+
+def sections(settings: Settings) -> dict[str, BaseModel]:
+    """Section -> its settings, in order."""
+    parts = {name: getattr(settings, name) for name in type(settings).model_fields}
+    return {name: part for name, part in parts.items() if isinstance(part, BaseModel)}
+
+
+def changed_from_preset(settings: Settings) -> dict[tuple[str, str], tuple[Any, Any]]:
+    """(section, field) -> (value, that of the preset), of every setting that differs from its preset."""
+    preset = make_settings(settings.preset)
+    return {
+        (section, field): (value, other)
+        for section, own in sections(settings).items()
+        for field, value in own
+        if value != (other := getattr(getattr(preset, section), field))
+    }
 
 
 def idle_settings(settings: Settings) -> dict[str, str]:

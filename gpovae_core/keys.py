@@ -50,3 +50,7 @@ def standard_error(layer: str) -> str:
 def cell_count(layer: str) -> str:
     """Column of obs in effects.h5ad: cells behind each row of an observed layer."""
     return f"{layer}_cells"
+
+
+NORMAL_95 = 1.96
+"""Standard deviations on either side of a 95 % interval of a normal distribution."""

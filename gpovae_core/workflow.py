@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import os
 import shutil
 import tempfile
@@ -20,7 +21,7 @@ from gpovae_core.data import cache
 from gpovae_core.data.progress import Progress, stretch, tell
 from gpovae_core.errors import DataError, GpoVaeError, QueryError, RunError, SettingsError
 from gpovae_core.runs import jobs
-from gpovae_core.runs.folder import DataSource, RunFolder
+from gpovae_core.runs.folder import DataSource, RunFolder, is_run
 from gpovae_core.runs.waiting import wait_for_first
 from gpovae_core.training import ranks
 
@@ -51,9 +52,7 @@ def start_run(source: Path, path: Path, settings: Settings, progress: Progress |
         return _join(path)
     if not source.exists():
         raise RunError(f"There is no file '{source}'.")
-    run = RunFolder.create(
-        path, settings, DataSource(path=str(source.resolve()), sha256=cache.fingerprint(source))
-    )
+    run = RunFolder.create(path, settings, DataSource(path=str(source.resolve())))
     try:
         return _carry_on(run, settings, progress)
     except DataError:
@@ -156,13 +155,14 @@ def score_run(
     progress: Progress | None = None,
     references: Sequence[Path] | None = None,
     truth: Path | None = None,
+    prepared: PreparedCells | None = None,
 ) -> Evaluation:
     """Predict all effects, score the run on held-out cells and on all, and store both; returns the scores.
 
     references: tables of known edges to score the network against; those in `networks_folder` where None.
     truth: the true edges of simulated cells, kept with the run; where None those the run has, or those beside
-    its file of cells. Raises QueryError for a table that was named and cannot be read; one that lies in the
-    folder is noted.
+    its file of cells. prepared: the cells of the run, where they are at hand. Raises QueryError for a table
+    that was named and cannot be read; one that lies in the folder is noted.
     """
     from gpovae_core.evaluation.effects_table import effects_table
     from gpovae_core.evaluation.evaluate import evaluate
@@ -178,7 +178,7 @@ def score_run(
     known, faults = _known_edges(references)
     true = _true_edges(run, truth)
     tell(progress, "predicting effects", 0.0)
-    prepared = run.cells()
+    prepared = run.cells() if prepared is None else prepared
     model = load_model(run)
     predictor = EffectPredictor(model, prepared, settings.inference)
     predicted = predictor.effects(prepared.perturbations, progress)
@@ -330,7 +330,7 @@ def null_network(
 
     source = Path(source)
     own = None
-    if (source / "config.json").is_file():
+    if is_run(source):
         run = RunFolder.open(source)
         prepared = run.cells()
         own = run.edge_probabilities() if settings.preset == run.settings().preset else None
@@ -370,7 +370,7 @@ def measure_unseen(
     from gpovae_core.questions.network_alone import Screen, fit_weights
 
     source = Path(source)
-    run = RunFolder.open(source) if (source / "config.json").is_file() else None
+    run = RunFolder.open(source) if is_run(source) else None
     if run is None and not source.exists():
         raise RunError(f"There is no file '{source}'.")
     if run is not None:
@@ -501,8 +501,9 @@ def _work(run: RunFolder, settings: Settings, progress: Progress, changed: bool)
         fit(run, prepared, settings, resume=True, progress=epochs, spread=True)
         if run.status().state == "stopped":
             return
+        gc.collect()  # what was trained with goes in circles, and holds the cells' expression
     run.write_status(state="evaluating", trained=True)
-    score_run(run, progress=progress)
+    score_run(run, progress=progress, prepared=prepared)
     run.write_status(state="done")
     run.log("done")
 
@@ -565,6 +566,8 @@ def _prepare(run: RunFolder, settings: Settings, progress: Progress | None) -> P
         raise RunError(
             f"'{source.path}' is no longer the file this run was started with. Start a new run for it."
         )
+    source = source.model_copy(update={"sha256": found})
+    run.write_source(source)
     kept = cache.prepared_path(found, settings.data)
     prepared = None
     if cache.take(kept, run.path / "cells.h5ad"):
@@ -578,7 +581,7 @@ def _prepare(run: RunFolder, settings: Settings, progress: Progress | None) -> P
         )
         run.write_cells(prepared)
         cache.keep(run.path / "cells.h5ad", kept)
-    run.write_source(source.model_copy(update={"simulated": prepared.report.simulated, "sha256": found}))
+    run.write_source(source.model_copy(update={"simulated": prepared.report.simulated}))
     run.log(
         f"prepared {prepared.report.cells_kept} cells, {len(prepared.perturbations)} perturbations, "
         f"{len(prepared.panel)} panel genes"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gpovae_core.config import make_settings, parse_settings
+from gpovae_core.config import PRESETS, changed_from_preset, make_settings, parse_settings
 from gpovae_core.errors import SettingsError
 
 
@@ -51,3 +51,18 @@ def test_every_bad_field_is_named():
     with pytest.raises(SettingsError) as error:
         make_settings(changes={"loss": {"hops": 0, "hop": 3}, "training": {"epochs": "many"}})
     assert all(name in str(error.value) for name in ("loss.hops", "loss.hop:", "training.epochs"))
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_what_differs_from_the_preset_gives_the_settings_back(preset):
+    assert changed_from_preset(make_settings(preset)) == {}
+    changes = {"data": {"unseen": ("A", "B")}, "training": {"epochs": 7, "learning_rate": 0.5}}
+    settings = make_settings(preset, changes)
+    found = changed_from_preset(settings)
+    assert found["data", "unseen"] == (("A", "B"), ())
+    assert found["training", "epochs"] == (7, 2000)
+    assert list(found) == [(section, field) for section in changes for field in changes[section]]
+    again: dict[str, dict[str, object]] = {}
+    for (section, field), (value, _) in found.items():
+        again.setdefault(section, {})[field] = value
+    assert make_settings(preset, again) == settings

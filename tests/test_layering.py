@@ -15,7 +15,7 @@ import pytest
 from tests.conftest import PROJECT
 
 FLOORS = (
-    ("errors", "keys", "config"),
+    ("errors", "keys", "config", "registry"),
     ("data",),
     ("effects",),
     ("methods", "model"),

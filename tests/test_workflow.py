@@ -1,14 +1,60 @@
-"""The whole way of a run, from cells to scores."""
+"""The way of a run, from cells to scores: it does nothing twice."""
 
 from __future__ import annotations
 
-from gpovae_core.workflow import start_run
-from tests.toy import tiny_settings, write_toy
+import json
+
+import numpy as np
+import pytest
+
+from gpovae_core import workflow
+from gpovae_core.data import cache
+from gpovae_core.methods import network_fit
+from gpovae_core.methods.fitted import NetworkFit
+from gpovae_core.runs.folder import RunFolder
+from tests.toy import tiny_settings, toy_cells, write_toy
+
+
+@pytest.fixture
+def no_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("GPOVAE_CACHE_DIR", str(tmp_path / "cache"))
+
+
+def test_a_run_hashes_its_file_once_and_reads_no_cells_again(tmp_path, monkeypatch, no_cache):
+    asked: list[str] = []
+    fingerprint, cells, arrays = cache.fingerprint, RunFolder.cells, RunFolder.network_arrays
+    monkeypatch.setattr(cache, "fingerprint", lambda path: asked.append("hash") or fingerprint(path))
+    monkeypatch.setattr(RunFolder, "cells", lambda run: asked.append("cells") or cells(run))
+    monkeypatch.setattr(RunFolder, "network_arrays", lambda run: asked.append("network") or arrays(run))
+    source = write_toy(tmp_path)
+    run = workflow.start_run(source, tmp_path / "run", tiny_settings("evidence"))
+    assert run.status().state == "done"
+    assert asked == ["hash", "network", "network"], "the network: is it there already, and for the scores"
+    assert run.source().sha256 == fingerprint(source)
+
+
+@pytest.mark.parametrize("preset", ["evidence", "released"])
+def test_the_cells_at_hand_score_as_those_of_the_folder_do(tmp_path, preset, no_cache):
+    run = workflow.start_run(write_toy(tmp_path), tmp_path / "run", tiny_settings(preset))
+    at_hand = json.loads((run.path / "evaluation.json").read_text())
+    workflow.score_run(run)
+    assert json.loads((run.path / "evaluation.json").read_text()) == at_hand
+
+
+def test_a_fitted_network_is_the_one_that_is_kept(tmp_path):
+    from tests.training.test_fit import train
+
+    settings = tiny_settings("evidence", training={"epochs": 1})
+    fitted = network_fit.fit_network(toy_cells(), settings)
+    run = train(tmp_path / "run", settings)
+    kept = NetworkFit.from_arrays(run.network_arrays())
+    for name, values in fitted.as_kept().arrays().items():
+        np.testing.assert_array_equal(values, getattr(kept, name), err_msg=name)
 
 
 def test_a_run_without_hops_is_scored_by_its_edges_alone(tmp_path):
     # K = 0 of the formula `released` is W itself: T_1, not the longest series at hand
     settings = tiny_settings("released", loss={"hops": 0}, training={"epochs": 1})
-    run = start_run(write_toy(tmp_path), tmp_path / "run", settings)
+    run = workflow.start_run(write_toy(tmp_path), tmp_path / "run", settings)
     curves = run.evaluation()["network"]["matched"]["as_measured"]
     assert curves["influence"] == curves["w"]

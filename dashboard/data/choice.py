@@ -7,7 +7,8 @@ import streamlit as st
 from dashboard.data import downloads
 from dashboard.shared import settings_form, shell, state
 from gpovae_core.config import DataSettings
-from gpovae_core.data.folder import data_folder, list_files, save_upload
+from gpovae_core.data.folder import data_folder, list_files, save_upload, upload_endings
+from gpovae_core.data.readers import forms_in_words
 
 
 def show() -> None:
@@ -28,8 +29,8 @@ def from_folder() -> None:
     chosen = state.get(state.DATA)
     if not files and chosen is None:
         st.info(
-            "There is no .h5ad or .zarr in the data folder yet. Upload one, fetch a public one, or copy "
-            "yours there (best for large files)."
+            f"There are no cells ({forms_in_words()}) in the data folder yet. Upload some, fetch public "
+            "ones, or copy yours there (best for large files)."
         )
         return
     options = list(files) if chosen is None or chosen in files else [chosen, *files]
@@ -65,10 +66,10 @@ def forget_labels() -> None:
 
 
 def upload() -> None:
-    most = st.get_option("server.maxUploadSize")
+    most, forms = st.get_option("server.maxUploadSize"), forms_in_words(files_only=True)
     sent = st.file_uploader(
-        f"A .h5ad file of at most {most} MB",
-        type=["h5ad"],
+        f"{forms[:1].upper()}{forms[1:]} of at most {most} MB",
+        type=[ending.removeprefix(".") for ending in upload_endings()],
         key="data_upload",
         help=(
             "It is kept in the data folder on this machine and goes nowhere else. Copy larger files into "

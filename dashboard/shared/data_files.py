@@ -42,7 +42,7 @@ def stamp(path: Path) -> Stamp:
 
 @st.cache_resource(max_entries=1, ttl=3600, show_spinner=False)
 def _cells(stamped: Stamp) -> AnnData | BackedCells:
-    from gpovae_core.data.io import read_cells
+    from gpovae_core.data.read import read_cells
 
     return read_cells(Path(stamped[0]))
 

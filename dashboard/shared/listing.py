@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gpovae_core.errors import RunError
-from gpovae_core.runs.folder import RunFolder, find_runs
+from gpovae_core.runs.folder import RunFolder, find_runs, is_run
 
 if TYPE_CHECKING:
     from gpovae_core.sweeps.folder import SweepFolder
@@ -24,7 +24,7 @@ def runs_folder() -> Path:
 def all_runs() -> dict[str, RunFolder]:
     """Name -> run: those in the runs folder, newest first, then the demo run."""
     runs = {run.name: run for run in find_runs(runs_folder())}
-    if (DEMO_PATH / "config.json").is_file():
+    if is_run(DEMO_PATH):
         runs.setdefault(DEMO, RunFolder(DEMO_PATH))
     return runs
 

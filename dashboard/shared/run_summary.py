@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from dashboard.shared.words import ago
-from gpovae_core.config import Settings, make_settings
+from gpovae_core.config import Settings, changed_from_preset, sections
 from gpovae_core.data.schema import PreparationReport
 from gpovae_core.errors import GpoVaeError
 from gpovae_core.evaluation.scores import Evaluation
@@ -80,21 +80,18 @@ def changed_settings(settings: Settings) -> pd.DataFrame:
     """Settings that differ from their preset: section.field, value here, value of the preset, and what it
     means.
     """
-    preset = make_settings(settings.preset)
-    rows = []
-    for section in ("data", "model", "network", "loss", "training", "inference", "evaluation"):
-        here, there = getattr(settings, section), getattr(preset, section)
-        for field, info in type(here).model_fields.items():
-            if getattr(here, field) != getattr(there, field):
-                rows.append(
-                    {
-                        "Setting": f"{section}.{field}",
-                        "This run": str(getattr(here, field)),
-                        f"Preset '{settings.preset}'": str(getattr(there, field)),
-                        "Meaning": info.description or "",
-                    }
-                )
-    return pd.DataFrame(rows)
+    described = {name: type(part).model_fields for name, part in sections(settings).items()}
+    return pd.DataFrame(
+        [
+            {
+                "Setting": f"{section}.{field}",
+                "This run": str(value),
+                f"Preset '{settings.preset}'": str(other),
+                "Meaning": described[section][field].description or "",
+            }
+            for (section, field), (value, other) in changed_from_preset(settings).items()
+        ]
+    )
 
 
 def preparation_in_words(report: PreparationReport) -> str:

@@ -14,7 +14,15 @@ import streamlit as st
 from pydantic.fields import FieldInfo
 
 from dashboard.shared import state
-from gpovae_core.config import ARTIFACT_CRITERIA, PRESETS, PUBLISHED, Settings, idle_settings, make_settings
+from gpovae_core.config import (
+    ARTIFACT_CRITERIA,
+    PRESETS,
+    PUBLISHED,
+    Settings,
+    changed_from_preset,
+    idle_settings,
+    make_settings,
+)
 from gpovae_core.errors import SettingsError
 
 Changes = dict[str, dict[str, Any]]
@@ -84,13 +92,9 @@ def base_settings() -> Settings:
 
 def start_from(settings: Settings) -> None:
     """Make a draft that gives exactly these settings."""
-    preset = make_settings(settings.preset)
     changes: Changes = {}
-    for section, fields in sections(settings).items():
-        other = sections(preset)[section]
-        found = {name: value for name, value in fields.items() if value != other[name]}
-        if found:
-            changes[section] = found
+    for (section, field), (value, _) in changed_from_preset(settings).items():
+        changes.setdefault(section, {})[field] = value
     _put({"preset": settings.preset, "published": None, "changes": changes})
 
 

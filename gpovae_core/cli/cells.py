@@ -64,7 +64,7 @@ def validate(
     be used.
     """
     from gpovae_core.config import DataSettings
-    from gpovae_core.data.io import read_cells
+    from gpovae_core.data.read import read_cells
     from gpovae_core.data.validate import examine
     from gpovae_core.reporting.sentences import usable_in_words
 

@@ -47,7 +47,7 @@ def ensemble(
     """
     from gpovae_core.config import checked, make_settings
     from gpovae_core.runs.ensemble import EnsembleJob, EnsemblePlan, make_ensemble
-    from gpovae_core.runs.folder import RunFolder
+    from gpovae_core.runs.folder import RunFolder, is_run
     from gpovae_core.workflow import start_run
 
     plan = checked(
@@ -56,7 +56,7 @@ def ensemble(
         "An ensemble that cannot be made",
     )
     with progress_bar() as progress:
-        if (source / "config.json").is_file():
+        if is_run(source):
             if run is not None or preset is not None or set_:
                 raise SettingsError(
                     "A run keeps its settings and its place; leave out --run, --preset and --set."

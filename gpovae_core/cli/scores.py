@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from gpovae_core.cli.shared import (
+    CELLS,
     Json,
     Preset,
     RunArgument,
@@ -64,7 +65,7 @@ def evaluate(
 def null(
     data: Annotated[
         Path,
-        typer.Argument(help="Cells (.h5ad), or the folder of a run, whose cells and settings are taken."),
+        typer.Argument(help=f"{CELLS}, or the folder of a run, whose cells and settings are taken."),
     ],
     preset: Preset = None,
     threshold: Threshold = None,
@@ -77,13 +78,13 @@ def null(
     with a run it was asked of.
     """
     from gpovae_core.config import make_settings, parse_settings
-    from gpovae_core.runs.folder import RunFolder
+    from gpovae_core.runs.folder import RunFolder, is_run
     from gpovae_core.workflow import null_network
 
     given: dict[str, dict[str, object]] = {name: given_values(seed=seed) for name in ("data", "training")}
     given["evaluation"] = given_values(threshold=threshold)
     assign(given, set_)
-    if (data / "config.json").is_file() and preset is None:
+    if is_run(data) and preset is None:
         own = RunFolder.open(data).settings().model_dump(mode="json")
         settings = parse_settings(
             {**own, **{name: {**own[name], **fields} for name, fields in given.items() if fields}}
@@ -92,7 +93,7 @@ def null(
         settings = make_settings(preset, given)
     with progress_bar() as progress:
         answer = null_network(data, settings, progress, run)
-    if (data / "config.json").is_file() and preset is None and not set_:
+    if is_run(data) and preset is None and not set_:
         RunFolder.open(data).write_null(answer)
     lines = [
         f"  W > {row['threshold']:g}: {row['edges']} of {row['pairs']} pairs"
@@ -111,7 +112,7 @@ def unseen(
     data: Annotated[
         Path,
         typer.Argument(
-            help="Cells (.h5ad), or the folder of a run, whose cells are taken and which keeps the answer."
+            help=f"{CELLS}, or the folder of a run, whose cells are taken and which keeps the answer."
         ),
     ],
     at_once: Annotated[
@@ -127,13 +128,13 @@ def unseen(
     """
     from gpovae_core.config import make_settings
     from gpovae_core.reporting.sentences import unseen_in_words
-    from gpovae_core.runs.folder import RunFolder
+    from gpovae_core.runs.folder import RunFolder, is_run
     from gpovae_core.workflow import measure_unseen
 
-    is_run = (data / "config.json").is_file()
-    if is_run and set_:
+    of_run = is_run(data)
+    if of_run and set_:
         raise SettingsError("A run keeps its settings: --set goes with a file of cells.")
-    settings = RunFolder.open(data).settings() if is_run else make_settings(None, settings_given(sets=set_))
+    settings = RunFolder.open(data).settings() if of_run else make_settings(None, settings_given(sets=set_))
     with progress_bar() as progress:
         answer = measure_unseen(data, settings, at_once, draws, seed, progress)
     show(answer.to_json(), as_json, unseen_in_words(answer))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from gpovae_core.data.readers import forms_in_words
 from gpovae_core.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -20,7 +21,10 @@ if TYPE_CHECKING:
 RunArgument = Annotated[
     Path, typer.Argument(metavar="RUN", help="A run folder, as made by `gpovae train --run`.")
 ]
-FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="Cells with raw counts, .h5ad or .zarr.")]
+CELLS = f"Cells ({forms_in_words()})"
+FileArgument = Annotated[
+    Path, typer.Argument(metavar="FILE", help=f"Cells with raw counts: {forms_in_words()}.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, for scripts.")]
 Threshold = Annotated[
     float | None, typer.Option(help="W above this is an edge (default: the run's own setting, 0.5).")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from gpovae_core.cli.shared import Json, Sets, assign, progress_bar, show
+from gpovae_core.cli.shared import CELLS, Json, Sets, assign, progress_bar, show
 from gpovae_core.errors import SettingsError
 
 
@@ -19,7 +19,7 @@ def sweep(
             help="A sweep file, a shipped one by name, or a sweep to go on; none: the list.",
         ),
     ] = None,
-    data: Annotated[Path | None, typer.Option(help="Cells (.h5ad, .zarr), for a new sweep.")] = None,
+    data: Annotated[Path | None, typer.Option(help=f"{CELLS}, for a new sweep.")] = None,
     folder: Annotated[
         Path | None, typer.Option(help="Folder of the new sweep, with a run for every point and seed in it.")
     ] = None,

@@ -8,15 +8,19 @@ import hashlib
 import json
 import os
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 from gpovae_core import __version__
 from gpovae_core.config import DataSettings
+from gpovae_core.data.atomic import replacing
 
 RECIPE = 1
 """Raise it when the preparation changes: older prepared cells are then not taken."""
 MOST_FILES, MOST_BYTES = 20, 20 * 2**30
+ABANDONED = 24 * 3600
+"""Seconds after which a half-written file is one that a killed process left."""
 
 
 def cache_folder() -> Path:
@@ -82,18 +86,17 @@ def keep_cells(write: Callable[[Path], None], kept: Path) -> None:
 
 
 def _link_or_copy(source: Path, target: Path) -> None:
-    aside = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
+    with replacing(target) as aside:
         try:
             os.link(source, aside)  # never written in place afterwards: a run replaces its files as a whole
         except OSError:  # another disk
             shutil.copyfile(source, aside)
-        aside.replace(target)
-    finally:
-        aside.unlink(missing_ok=True)
 
 
 def _throw_out(folder: Path) -> None:
+    for part in folder.glob(".*.part"):
+        if time.time() - part.stat().st_mtime > ABANDONED:
+            part.unlink(missing_ok=True)
     newest = sorted(folder.glob("*.h5ad"), key=lambda path: path.stat().st_mtime, reverse=True)
     total = 0
     for place, path in enumerate(newest):

@@ -13,17 +13,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, NoReturn
 
+from gpovae_core.data.atomic import aside_of
+from gpovae_core.data.readers import all_readers, forms_in_words, looks_like_cells
 from gpovae_core.errors import DataError, Problem
 
-ENDINGS = (".h5ad", ".zarr")
 DEEPEST, MOST_FILES = 5, 2000
 _UNSAFE = re.compile(r"[^A-Za-z0-9._+-]+")
 
 
 @dataclass(frozen=True)
 class DataFile:
-    """A file of cells: its path below the data folder with forward slashes, bytes (of a .zarr folder: None),
-    and when it last changed.
+    """A file of cells: its path below the data folder with forward slashes, bytes (where it is a folder:
+    None), and when it last changed.
     """
 
     name: str
@@ -62,7 +63,7 @@ def _walk(folder: Path, depth: int) -> Iterator[Path]:
     for path in children:
         if path.name.startswith(".") or not path.name.isprintable():
             continue
-        if path.suffix in ENDINGS:
+        if looks_like_cells(path):
             if path.exists():
                 yield path
         elif path.is_dir() and not path.is_symlink() and depth > 0:
@@ -106,19 +107,24 @@ def safe_name(name: str) -> str:
     return f"{clean}.{_UNSAFE.sub('_', ending)[:10]}" if dot else clean
 
 
+def upload_endings() -> list[str]:
+    """Endings of the forms that are one file, and can be sent by a browser."""
+    return [ending for reader in all_readers() if not reader.folder for ending in reader.endings]
+
+
 def save_upload(folder: Path, name: str, content: IO[bytes]) -> DataFile:
     """Keep an uploaded file in the data folder: never over another one; the same content under the same name
     is the same file.
     """
     wish = safe_name(name)
-    if not wish.endswith(ENDINGS[0]):
+    if not any(wish.casefold().endswith(ending) for ending in upload_endings()):
         _refuse(
             "unknown-file-type",
-            f"'{wish}' cannot be uploaded; expected a .h5ad file.",
+            f"'{wish}' cannot be uploaded; expected {forms_in_words(files_only=True)}.",
             "Write one with `adata.write_h5ad('cells.h5ad')`.",
         )
     folder.mkdir(parents=True, exist_ok=True)
-    aside = folder / f".{wish}.{os.getpid()}.part"
+    aside = aside_of(folder / wish)
     try:
         with aside.open("wb") as file:
             while block := content.read(1 << 20):
@@ -140,10 +146,11 @@ def save_upload(folder: Path, name: str, content: IO[bytes]) -> DataFile:
 
 
 def _free(folder: Path, wish: str, content: Path) -> Path:
-    stem, number, target = wish.removesuffix(ENDINGS[0]), 1, folder / wish
+    ending = max(filter(wish.casefold().endswith, upload_endings()), key=len)
+    stem, number, target = wish[: -len(ending)], 1, folder / wish
     while target.exists() and not _same(target, content):
         number += 1
-        target = folder / f"{stem}_{number}{ENDINGS[0]}"
+        target = folder / f"{stem}_{number}{wish[-len(ending) :]}"
     return target
 
 

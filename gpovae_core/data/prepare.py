@@ -12,11 +12,11 @@ import numpy as np
 from gpovae_core import keys
 from gpovae_core.data.artifacts import Artifacts, artifact_labels
 from gpovae_core.data.expression import log_expression
-from gpovae_core.data.io import read_cells
 from gpovae_core.data.labels import column_of
 from gpovae_core.data.pairing import pair_controls
 from gpovae_core.data.panel import choose_panel
 from gpovae_core.data.progress import Progress, stretch, tell
+from gpovae_core.data.read import read_cells
 from gpovae_core.data.schema import Panel, PreparationReport, PreparedCells
 from gpovae_core.data.splits import split_cells
 from gpovae_core.data.validate import Examination, Reading, examine

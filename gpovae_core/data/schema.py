@@ -14,6 +14,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from gpovae_core import keys
+from gpovae_core.data.atomic import replacing
 from gpovae_core.errors import QueryError
 
 if TYPE_CHECKING:  # anndata takes half a second to import; whoever holds cells has it already
@@ -211,6 +212,13 @@ class PreparedCells:
         return np.asarray(self.cells.obs[keys.LIBRARY_SIZE], dtype=np.float64)
 
     @cached_property
+    def passing(self) -> np.ndarray:
+        """(n_obs,) bool: cells that passed quality control and have counts. What the others show is not the
+        perturbation.
+        """
+        return ~np.asarray(self.cells.obs[keys.ARTIFACT], dtype=bool) & (self.library_size > 0)
+
+    @cached_property
     def perturbations(self) -> tuple[str, ...]:
         """All perturbations that have cells, sorted, without the control."""
         return tuple(sorted(set(self.labels) - {keys.CONTROL}))
@@ -248,19 +256,17 @@ class PreparedCells:
         return self.cells.var_names.get_indexer(genes)
 
     def write(self, path: Path) -> None:
-        """One h5ad with panel and report inside, compressed but for counts on disk. Written aside, then
-        renamed: a reader never sees half a file."""
-        from gpovae_core.data.io import write_cells
+        """One h5ad with panel and report inside, compressed but for counts on disk; replaced as a whole."""
+        from gpovae_core.data.write import write_cells
 
         cells = self.cells.copy()
         cells.uns = {"panel": self.panel.data.model_dump_json(), "report": self.report.model_dump_json()}
         if self.stored is None:
             write_cells(cells, path)
             return
-        aside = path.with_name(f".{path.name}.part")
-        self.stored.write_as(aside)
-        _annotate(aside, cells)
-        aside.replace(path)
+        with replacing(path) as aside:
+            self.stored.write_as(aside)
+            _annotate(aside, cells)
 
     @classmethod
     def read(cls, path: Path) -> PreparedCells:

@@ -36,7 +36,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from scipy import sparse
 
 from gpovae_core import keys
-from gpovae_core.data.io import write_cells
+from gpovae_core.data.write import write_cells
 from gpovae_core.errors import QueryError, SettingsError
 
 if TYPE_CHECKING:

@@ -13,9 +13,9 @@ from gpovae_core.data.backed import FileMatrix
 from gpovae_core.data.counts import as_csr, find_counts
 from gpovae_core.data.expression import log_expression
 from gpovae_core.data.genes import find_gene_names
-from gpovae_core.data.io import duplicate_cell_ids
 from gpovae_core.data.labels import Labels, column_of, find_label_column, read_labels
 from gpovae_core.data.progress import Progress
+from gpovae_core.data.read import duplicate_cell_ids
 from gpovae_core.data.schema import Dropped
 from gpovae_core.data.wording import counted
 from gpovae_core.errors import Problem

@@ -83,11 +83,7 @@ def contrasts(
     Only cells that pass quality control: what low-quality cells and doublets show is not the perturbation.
     rows: cells to take in the place of all, where a cell may come several times (effects.bootstrap).
     """
-    passing = (
-        prepared.where(splits=splits)
-        & ~np.asarray(prepared.cells.obs[keys.ARTIFACT], dtype=bool)
-        & (prepared.library_size > 0)
-    )
+    passing = prepared.where(splits=splits) & prepared.passing
     cells = np.arange(len(passing)) if rows is None else rows
     cells = cells[passing[cells]]
     labels = prepared.labels[cells]
@@ -105,8 +101,7 @@ def null_contrasts(prepared: PreparedCells, like: Contrasts, draws: int, seed: i
     Each row compares as many controls as the perturbation has cells (at most half of all) with all the
     others; drawn `draws` times.
     """
-    passing = ~np.asarray(prepared.cells.obs[keys.ARTIFACT], dtype=bool) & (prepared.library_size > 0)
-    pool = np.flatnonzero(prepared.where(keys.CONTROL, (keys.TRAIN,)) & passing)
+    pool = np.flatnonzero(prepared.where(keys.CONTROL, (keys.TRAIN,)) & prepared.passing)
     pool = pool[
         np.argsort(prepared.cells.obs_names.to_numpy(dtype=str)[pool])
     ]  # the same cells whatever their order in the file

@@ -49,6 +49,14 @@ class NetworkFit:
     def arrays(self) -> dict[str, np.ndarray]:
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
+    def as_kept(self) -> NetworkFit:
+        """The same to the precision in which a run keeps it, float32: what goes on from here and what reads
+        the file then do with the same numbers.
+        """
+        return NetworkFit(
+            **{name: values.astype(np.float32).astype(np.float64) for name, values in self.arrays().items()}
+        )
+
     @classmethod
     def from_arrays(cls, arrays: dict[str, np.ndarray]) -> NetworkFit:
         """Out of what was stored. Runs of before `own_source` was kept get it from what it leaves behind: a

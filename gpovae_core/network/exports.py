@@ -15,7 +15,6 @@ import csv
 import html
 import io
 import json
-import os
 import random
 import re
 import unicodedata
@@ -29,6 +28,7 @@ import numpy as np
 import pandas as pd
 
 from gpovae_core import __version__, keys
+from gpovae_core.data.atomic import replacing
 from gpovae_core.errors import QueryError
 from gpovae_core.network.grn import SIGN_WORDS, GeneNetwork
 
@@ -136,9 +136,8 @@ def write_edges(network: GeneNetwork, threshold: float, path: Path, format: str 
         )
     content = export_bytes(network, threshold, format)
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    aside.write_bytes(content)
-    aside.replace(path)
+    with replacing(path) as aside:
+        aside.write_bytes(content)
     return path
 
 

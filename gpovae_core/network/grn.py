@@ -42,9 +42,6 @@ known).
 
 SIGN_WORDS = {1: "activates", -1: "represses", 0: "regulates"}
 
-NORMAL_95 = 1.96
-"""Standard deviations on either side of a 95 % interval."""
-
 _THRESHOLD_STEPS = 1000
 """Thresholds are suggested in steps of this part of the scale."""
 
@@ -293,7 +290,10 @@ class GeneNetwork:
             }
         )
         if self.strength is not None and self.strength_sd is not None:
-            strength, margin = self.strength[source, target], NORMAL_95 * self.strength_sd[source, target]
+            strength, margin = (
+                self.strength[source, target],
+                keys.NORMAL_95 * self.strength_sd[source, target],
+            )
             table = table.assign(
                 **{
                     keys.STRENGTH: strength,

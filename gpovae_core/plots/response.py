@@ -145,7 +145,7 @@ def with_tests(table: pd.DataFrame, tests: pd.DataFrame | None) -> pd.DataFrame:
     """
     table = table.copy()
     if tests is None:
-        reach = 1.96 * table["observed_se"]
+        reach = keys.NORMAL_95 * table["observed_se"]
         return table.assign(
             low=table["observed"] - reach,
             high=table["observed"] + reach,
@@ -425,7 +425,7 @@ def _paired_bars(shown: pd.DataFrame, selected: str | None) -> go.Figure:
     """Observed above predicted, one pair of bars per row, with intervals; the last row on top."""
     rows = np.arange(len(shown))
     figure = go.Figure()
-    wide = 1.96 * shown["predicted_sd"].fillna(0)
+    wide = keys.NORMAL_95 * shown["predicted_sd"].fillna(0)
     for offset, column, above, below, name, color in (
         (
             0.2,
@@ -514,14 +514,10 @@ def effect_heatmap(
     at `scale`.
     """
     title = "All perturbations: observed and predicted effects"
-    known = observed[np.isfinite(observed.to_numpy()).all(axis=1)]
+    known = observed.loc[np.isfinite(observed.to_numpy()).all(axis=1)]
     if known.empty or not len(known.columns):
         return theme.empty(title, "No perturbation has cells in the chosen reference.")
-    strength = known.to_numpy() ** 2
-    rows = np.sort(np.argsort(-strength.mean(axis=1), kind="stable")[:perturbations])
-    columns = np.sort(np.argsort(-strength[rows].mean(axis=0), kind="stable")[:genes])
-    left = known.iloc[rows, columns]
-    left = left.iloc[_clustered(left.to_numpy()), _clustered(left.to_numpy().T)]
+    left = _strongest(known, perturbations, genes)
     right = predicted.reindex(index=left.index, columns=left.columns)
     limit = (
         scale
@@ -535,27 +531,9 @@ def effect_heatmap(
         theme.texts([theme.shorten(name, 16) for name in left.index]),
         theme.texts([theme.shorten(g, 14) for g in left.columns]),
     )
-    across, down = np.meshgrid(np.arange(len(left.columns)), np.arange(len(left.index)))
     for column, part in ((1, left), (2, right)):
         figure.add_heatmap(z=part.to_numpy(), coloraxis="coloraxis", hoverinfo="skip", row=1, col=column)
-        figure.add_scattergl(  # a heat map cannot be clicked, an invisible point can
-            x=across.ravel(),
-            y=down.ravel(),
-            mode="markers",
-            marker={"opacity": 0, "size": 9},
-            unselected={"marker": {"opacity": 0}},
-            selected={"marker": {"opacity": 0}},
-            customdata=np.tile(left.columns.to_numpy(dtype=object), len(left.index)),
-            text=[
-                f"{a} → {g}: {v:.2f}"
-                for a, values in zip(theme.texts(list(left.index)), part.to_numpy(), strict=True)
-                for g, v in zip(theme.texts(list(left.columns)), values, strict=True)
-            ],
-            hovertemplate="%{text}<extra></extra>",
-            showlegend=False,
-            row=1,
-            col=column,
-        )
+        figure.add_trace(_clickable(part), row=1, col=column)
     height = 190 + max(200, 15 * len(left.index))
     theme.style(figure, title, "Measured gene", "", height=height)
     figure.update_layout(
@@ -585,6 +563,36 @@ def effect_heatmap(
     )
     figure.update_yaxes(title_text="Perturbation", col=1)
     return figure.update_yaxes(title_text="", col=2)
+
+
+def _strongest(effects: pd.DataFrame, perturbations: int, genes: int) -> pd.DataFrame:
+    """The rows and then the columns of largest root mean square, clustered both ways."""
+    strength = effects.to_numpy() ** 2
+    rows = np.sort(np.argsort(-strength.mean(axis=1), kind="stable")[:perturbations])
+    columns = np.sort(np.argsort(-strength[rows].mean(axis=0), kind="stable")[:genes])
+    chosen = effects.iloc[rows, columns]
+    return chosen.iloc[_clustered(chosen.to_numpy()), _clustered(chosen.to_numpy().T)]
+
+
+def _clickable(effects: pd.DataFrame) -> go.Scattergl:
+    """An invisible point on every field of a heat map, which itself cannot be clicked."""
+    across, down = np.meshgrid(np.arange(len(effects.columns)), np.arange(len(effects.index)))
+    return go.Scattergl(
+        x=across.ravel(),
+        y=down.ravel(),
+        mode="markers",
+        marker={"opacity": 0, "size": 9},
+        unselected={"marker": {"opacity": 0}},
+        selected={"marker": {"opacity": 0}},
+        customdata=np.tile(effects.columns.to_numpy(dtype=object), len(effects.index)),
+        text=[
+            f"{a} → {g}: {v:.2f}"
+            for a, values in zip(theme.texts(list(effects.index)), effects.to_numpy(), strict=True)
+            for g, v in zip(theme.texts(list(effects.columns)), values, strict=True)
+        ],
+        hovertemplate="%{text}<extra></extra>",
+        showlegend=False,
+    )
 
 
 def _clustered(values: np.ndarray) -> np.ndarray:

@@ -5,27 +5,19 @@ from __future__ import annotations
 import pandas as pd
 import plotly.graph_objects as go
 
+from gpovae_core.model.losses import all_terms
 from gpovae_core.plots import theme
 
-PENALTIES = {
-    "kl_basal": "KL of the basal state",
-    "kl_mask": "KL of the mask",
-    "kl_effect": "KL of the effects",
-    "kl_artifact": "KL of the artifact vector",
-    "artifact": "Artifact term",
-    "alignment": "Alignment with observed effects",
-    "sparsity": "Sparsity of W",
-}
-"""Column of the metrics -> name of that term of the loss."""
+DASHES = ("solid", "dash", "dot", "dashdot")
 
 
 def loss_curves(metrics: pd.DataFrame, best_epoch: int | None = None) -> go.Figure:
-    """Training and validation loss and the reconstruction term, in nats per cell, against the epoch."""
+    """Training and validation loss and the terms of their size, in nats per cell, against the epoch."""
     title = "Loss"
     names = {
         "train_loss": "Training cells",
         "validation_loss": "Validation cells",
-        "reconstruction": "Reconstruction term",
+        **{term.key: term.title for term in all_terms() if term.beside_loss},
     }
     if metrics.empty:
         return theme.empty(title, "No epoch has finished yet.")
@@ -41,14 +33,16 @@ def loss_curves(metrics: pd.DataFrame, best_epoch: int | None = None) -> go.Figu
 
 
 def penalty_curves(metrics: pd.DataFrame) -> go.Figure:
-    """Every other term of the loss, in nats per cell, against the epoch; log scale, because they differ by
-    orders of magnitude.
+    """Every other term of the loss against the epoch; log scale, because they differ by orders of
+    magnitude.
     """
     title = "The other terms of the loss"
     if metrics.empty:
         return theme.empty(title, "No epoch has finished yet.")
-    figure = _lines(metrics, PENALTIES)
-    theme.style(figure, title, "Epoch", "Nats per cell (log scale)")
+    terms = [term for term in all_terms() if not term.beside_loss]
+    figure = _lines(metrics, {term.key: term.title for term in terms})
+    units = ", ".join(dict.fromkeys(term.unit for term in terms))
+    theme.style(figure, title, "Epoch", f"{units[:1].upper()}{units[1:]} (log scale)")
     figure.update_yaxes(type="log", dtick=1, exponentformat="none")
     return figure.update_layout(height=420, margin_b=132)
 
@@ -112,9 +106,8 @@ def compare_curves(tables: dict[str, pd.DataFrame], column: str = "validation_lo
     if not drawn:
         return theme.empty(title, "None of these runs has finished an epoch.")
     figure = go.Figure()
-    dashes = ("solid", "dash", "dot", "dashdot")
     for place, (name, table) in enumerate(drawn.items()):
-        line = {"color": theme.CYCLE[place % len(theme.CYCLE)], "dash": dashes[place % len(dashes)]}
+        line = {"color": theme.CYCLE[place % len(theme.CYCLE)], "dash": DASHES[place % len(DASHES)]}
         figure.add_scatter(
             x=table["epoch"],
             y=table[column],
@@ -147,9 +140,9 @@ def latent_curve(metrics: pd.DataFrame, latent: int | None = None) -> go.Figure:
 def _lines(metrics: pd.DataFrame, names: dict[str, str]) -> go.Figure:
     figure = go.Figure()
     mode = "lines" if len(metrics) > 1 else "markers"
-    for (column, name), color in zip(names.items(), theme.CYCLE, strict=False):
+    for place, (column, name) in enumerate(names.items()):
+        again, color = divmod(place, len(theme.CYCLE))
+        line = {"color": theme.CYCLE[color], "dash": DASHES[again % len(DASHES)]}
         if column in metrics:
-            figure.add_scatter(
-                x=metrics["epoch"], y=metrics[column], mode=mode, line={"color": color}, name=name
-            )
+            figure.add_scatter(x=metrics["epoch"], y=metrics[column], mode=mode, line=line, name=name)
     return figure

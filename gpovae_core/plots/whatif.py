@@ -11,11 +11,11 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from gpovae_core import keys
 from gpovae_core.plots import theme
 from gpovae_core.plots.labels import place_labels
 from gpovae_core.questions.interactions import Interaction
 
-NORMAL_95 = 1.96
 ROW_HEIGHT = 24
 _SIDE = 420
 FOLD_UNIT = "log2 fold change of the share"
@@ -109,7 +109,7 @@ def _marks(shown: pd.DataFrame, rows: np.ndarray) -> list[go.Scatter]:
         )
     if "measured" in shown and np.isfinite(shown["measured"].to_numpy(dtype=float)).any():
         error = {
-            "array": NORMAL_95 * shown["measured_se"].fillna(0),
+            "array": keys.NORMAL_95 * shown["measured_se"].fillna(0),
             "type": "data",
             "thickness": 1,
             "width": 2,
@@ -167,6 +167,25 @@ def departures(found: Interaction, title: str, labelled: int = 12) -> go.Figure:
             hovertemplate="%{text}<br>sum %{x:.2f}, both %{y:.2f}<br>"
             "departure %{customdata[0]:.2f} ± %{customdata[1]:.2f}<extra></extra>",
         )
+    _name_non_additive(figure, table, (low, high), labelled)
+    theme.style(
+        figure,
+        title,
+        f"Sum of the single knock-downs ({FOLD_UNIT})",
+        f"Together ({FOLD_UNIT})",
+        height=_SIDE + 60,
+    )
+    figure.update_xaxes(range=[low, high])
+    return figure.update_yaxes(range=[low, high])
+
+
+def _name_non_additive(
+    figure: go.Figure, table: pd.DataFrame, limits: tuple[float, float], labelled: int
+) -> None:
+    """Names beside the first `labelled` non-additive genes, where they hide no other point; limits: of both
+    axes.
+    """
+    low, high = limits
     ranked = pd.concat([table.loc[table["non_additive"]], table.loc[~table["non_additive"]]])
     x, y = ranked["additive"].to_numpy(dtype=float), ranked["both"].to_numpy(dtype=float)
     names = [
@@ -189,15 +208,6 @@ def departures(found: Interaction, title: str, labelled: int = 12) -> go.Figure:
             arrowcolor=theme.GREY,
             standoff=3,
         )
-    theme.style(
-        figure,
-        title,
-        f"Sum of the single knock-downs ({FOLD_UNIT})",
-        f"Together ({FOLD_UNIT})",
-        height=_SIDE + 60,
-    )
-    figure.update_xaxes(range=[low, high])
-    return figure.update_yaxes(range=[low, high])
 
 
 def _limits(table: pd.DataFrame) -> tuple[float, float]:

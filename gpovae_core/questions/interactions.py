@@ -65,11 +65,7 @@ def fold_changes(
 
     Raises QueryError where a group, or the controls, have fewer than FEWEST_CELLS cells there.
     """
-    kept = (
-        prepared.where(splits=splits)
-        & ~np.asarray(prepared.cells.obs[keys.ARTIFACT], dtype=bool)
-        & (prepared.library_size > 0)
-    )
+    kept = prepared.where(splits=splits) & prepared.passing
     groups = [np.flatnonzero(kept & (prepared.labels == name)) for name in (keys.CONTROL, *names)]
     few = [
         name for name, rows in zip((keys.CONTROL, *names), groups, strict=True) if len(rows) < FEWEST_CELLS

@@ -335,8 +335,7 @@ def _arms(
     library sizes, so that their distribution is met without sampling error. Neighbouring slices share a
     level, the geometric mean of their cells.
     """
-    passing = ~np.asarray(prepared.cells.obs[keys.ARTIFACT], dtype=bool)
-    pool = np.flatnonzero(prepared.where(keys.CONTROL, (keys.TRAIN,)) & passing & (prepared.library_size > 0))
+    pool = np.flatnonzero(prepared.where(keys.CONTROL, (keys.TRAIN,)) & prepared.passing)
     if not len(pool):
         pool = np.flatnonzero(prepared.where(keys.CONTROL) & (prepared.library_size > 0))
     pool = pool[np.argsort(prepared.library_size[pool], kind="stable")]

@@ -42,8 +42,6 @@ if TYPE_CHECKING:
 
     from gpovae_core.runs.folder import RunFolder
 
-NORMAL_95 = 1.96
-
 
 @dataclass(frozen=True)
 class Answer:
@@ -212,7 +210,8 @@ def _table(
 ) -> pd.DataFrame:
     table = pd.DataFrame({"gene": genes.astype(str), "effect": together, "sd": sd})
     table = table.assign(
-        low=table["effect"] - NORMAL_95 * table["sd"], high=table["effect"] + NORMAL_95 * table["sd"]
+        low=table["effect"] - keys.NORMAL_95 * table["sd"],
+        high=table["effect"] + keys.NORMAL_95 * table["sd"],
     )
     if len(asked.genes) > 1:
         table = table.assign(additive=alone.to_numpy(dtype=float).sum(axis=0))

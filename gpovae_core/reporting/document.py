@@ -19,7 +19,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from gpovae_core import __version__
-from gpovae_core.config import Settings, make_settings
+from gpovae_core.config import Settings, changed_from_preset
 from gpovae_core.data.schema import PreparationReport
 from gpovae_core.errors import QueryError, RunError
 from gpovae_core.evaluation.network_scores import Matched, Network
@@ -181,13 +181,9 @@ def groups(reports: Sequence[RunReport]) -> dict[str, list[RunReport]]:
 
 def _changes(settings: Settings) -> str:
     """The preset and what differs from it, in short."""
-    base = all_settings(make_settings(settings.preset))
-    own = {
-        name: value
-        for name, value in all_settings(settings).items()
-        if name not in SEEDS and value != base[name]
-    }
-    changed = [f"{name.partition('.')[2]} {value}" for name, value in own.items()]
+    own = all_settings(settings)
+    names = [(field, f"{section}.{field}") for section, field in changed_from_preset(settings)]
+    changed = [f"{field} {own[name]}" for field, name in names if name not in SEEDS]
     return ", ".join([settings.preset, *changed])
 
 

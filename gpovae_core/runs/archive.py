@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import time
@@ -11,11 +10,11 @@ import zipfile
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO, NoReturn
 
+from gpovae_core.data.atomic import replacing
 from gpovae_core.errors import GpoVaeError, RunError
 from gpovae_core.runs.ensemble import at_work
-from gpovae_core.runs.folder import RunFolder
+from gpovae_core.runs.folder import CONFIG, RunFolder
 
-CONFIG = "config.json"
 TO_RESUME = "checkpoints/last.ckpt"
 STAYS = ("worker.txt",)
 """What the process printed on this machine: of no use elsewhere, and it may hold paths."""
@@ -118,13 +117,8 @@ def export_run(run: RunFolder, out: Path | IO[bytes], resumable: bool = False) -
     """
     _at_rest(run)
     if isinstance(out, Path):
-        aside = out.with_name(f".{out.name}.{os.getpid()}.part")
-        try:
-            with aside.open("wb") as stream:
-                export_run(run, stream, resumable)
-            aside.replace(out)
-        finally:
-            aside.unlink(missing_ok=True)
+        with replacing(out) as aside, aside.open("wb") as stream:
+            export_run(run, stream, resumable)
         return
     names = sorted(
         path.name
@@ -162,22 +156,20 @@ def import_archive(file: Path, path: Path) -> RunFolder:
     path = Path(path)
     if path.exists():
         raise RunError(f"'{path}' already exists. Choose another name.")
-    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        _unpack(file, aside)
-        run = RunFolder.open(aside)
-        source, status = run.source(), run.status()
-        run.settings()
-        run.write_source(source.model_copy(update={"path": _file_name(source.path)}))
-        if status.busy:
-            run.write_status(state="stopped", message="it was being worked on when it was exported")
-        aside.rename(path)
-    except zipfile.BadZipFile as error:
-        _refuse(file, f"it is damaged ({error})", error)
-    except RunError as error:
-        raise RunError(str(error).replace(aside.name, path.name).replace(str(aside), str(path))) from error
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
+    with replacing(path) as aside:
+        try:
+            _unpack(file, aside)
+            run = RunFolder.open(aside)
+            source, status = run.source(), run.status()
+            run.settings()
+            run.write_source(source.model_copy(update={"path": _file_name(source.path)}))
+            if status.busy:
+                run.write_status(state="stopped", message="it was being worked on when it was exported")
+        except zipfile.BadZipFile as error:
+            _refuse(file, f"it is damaged ({error})", error)
+        except RunError as error:
+            words = str(error).replace(aside.name, path.name).replace(str(aside), str(path))
+            raise RunError(words) from error
     return RunFolder.open(path)
 
 

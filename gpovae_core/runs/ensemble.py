@@ -25,12 +25,13 @@ from scipy.special import expit, logit
 
 from gpovae_core import keys
 from gpovae_core.config import Settings
+from gpovae_core.data.atomic import READABLE, replacing, write_text
 from gpovae_core.data.progress import Progress, stretch
 from gpovae_core.effects.bootstrap import bootstrap_rows, resample
 from gpovae_core.errors import GpoVaeError, RunError, SettingsError
 from gpovae_core.methods.network_fit import BOOTSTRAP_ERROR, fit_edges
 from gpovae_core.runs import jobs, processes
-from gpovae_core.runs.folder import DataSource, JobFolder, RunFolder, write_text
+from gpovae_core.runs.folder import DataSource, JobFolder, RunFolder, is_run
 
 if TYPE_CHECKING:
     from gpovae_core.data.schema import Panel, PreparedCells
@@ -281,7 +282,7 @@ def _trained(
             update={"training": settings.training.model_copy(update={"seed": seed})}
         )
     path = job.path / f"training-{number:04d}"
-    if (path / "config.json").is_file():
+    if is_run(path):
         member = RunFolder.open(path)
     else:
         shutil.rmtree(path, ignore_errors=True)
@@ -306,10 +307,9 @@ def _trained(
 def _write_member(path: Path, member: Member) -> None:
     from safetensors.numpy import save_file
 
-    aside = path.with_name(f".{path.name}.part")
     log_odds = np.clip(member.log_odds, -_LARGEST_LOG_ODDS, _LARGEST_LOG_ODDS).astype(np.float16)
-    save_file({"log_odds": log_odds, "sign": member.sign.astype(np.int8)}, aside)
-    aside.replace(path)
+    with replacing(path) as aside:
+        save_file({"log_odds": log_odds, "sign": member.sign.astype(np.int8)}, aside)
 
 
 def _read_member(path: Path, n: int) -> Member:
@@ -440,11 +440,10 @@ def write_ensemble(run: RunFolder, ensemble: Ensemble) -> None:
     """Store it with the run, as a whole: matrices as float32, everything else in the header."""
     from safetensors.numpy import save_file
 
-    aside = run.path / f".{FILE}.part"
     matrices = {name: np.ascontiguousarray(getattr(ensemble, name), dtype=np.float32) for name in _MATRICES}
-    save_file(matrices, aside, metadata={"format": str(FORMAT), "facts": json.dumps(ensemble.facts())})
-    aside.chmod(0o644)
-    aside.replace(run.path / FILE)
+    header = {"format": str(FORMAT), "facts": json.dumps(ensemble.facts())}
+    with replacing(run.path / FILE, READABLE) as aside:
+        save_file(matrices, aside, metadata=header)
 
 
 def read_ensemble(run: RunFolder) -> Ensemble | None:

@@ -35,6 +35,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from gpovae_core import __version__
 from gpovae_core.config import Settings, parse_settings
+from gpovae_core.data.atomic import READABLE, replacing, write_text
 from gpovae_core.data.schema import Panel, PanelData, PreparationReport, PreparedCells, read_report
 from gpovae_core.errors import RunError
 from gpovae_core.runs import processes
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 FORMAT = 1
+CONFIG = "config.json"
 MASK_LOGITS = "guide.mask_logits"
 """Name of the tensor of logits A in model.safetensors, shape (n, n); W = sigmoid(A)."""
 
@@ -217,7 +219,7 @@ class RunFolder(JobFolder):
     def open(cls, path: Path) -> RunFolder:
         """An existing run. Raises RunError where there is none, or where a newer version wrote it."""
         path = Path(path)
-        if not (path / "config.json").is_file():
+        if not is_run(path):
             raise RunError(
                 f"'{path}' is not a run: it has no config.json. Give the folder that `gpovae train --run` "
                 "made."
@@ -236,7 +238,7 @@ class RunFolder(JobFolder):
         return self.path / "checkpoints"
 
     def _config(self) -> dict[str, Any]:
-        return self._json("config.json")
+        return self._json(CONFIG)
 
     def _write_config(self, source: DataSource, settings: Settings) -> None:
         config = {
@@ -245,7 +247,7 @@ class RunFolder(JobFolder):
             "source": source.model_dump(),
             "settings": settings.model_dump(mode="json"),
         }
-        write_text(self.path / "config.json", json.dumps(config, indent=2))
+        write_text(self.path / CONFIG, json.dumps(config, indent=2))
 
     def write_settings(self, settings: Settings) -> None:
         self._write_config(self.source(), settings)
@@ -336,12 +338,9 @@ class RunFolder(JobFolder):
         """Arrays of the network stage by name, see methods.network_fit.NetworkFit; stored as float32."""
         from safetensors.numpy import save_file
 
-        aside = self.path / ".network.safetensors.part"
-        save_file(
-            {name: np.ascontiguousarray(values, dtype=np.float32) for name, values in arrays.items()}, aside
-        )
-        aside.chmod(0o644)
-        aside.replace(self.path / "network.safetensors")
+        stored = {name: np.ascontiguousarray(values, dtype=np.float32) for name, values in arrays.items()}
+        with replacing(self.path / "network.safetensors", READABLE) as aside:
+            save_file(stored, aside)
 
     def network_arrays(self) -> dict[str, np.ndarray]:
         """What write_network stored, as float64; empty for a run whose W was trained with everything else."""
@@ -381,7 +380,7 @@ class RunFolder(JobFolder):
             )
 
     def write_effects(self, effects: AnnData) -> None:
-        from gpovae_core.data.io import write_cells
+        from gpovae_core.data.write import write_cells
 
         write_cells(effects, self.path / "effects.h5ad")
 
@@ -419,20 +418,6 @@ class RunFolder(JobFolder):
         return self._json("null.json") if self.has("null.json") else {}
 
 
-def write_text(path: Path, text: str) -> None:
-    """Replace a file as a whole: a reader sees the old text or the new, never a part."""
-    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with aside.open("w") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(path)
-    except OSError:  # a full disk: do not make it fuller
-        aside.unlink(missing_ok=True)
-        raise
-
-
 def tail(path: Path, lines: int, most: int = 64 * 2**10) -> list[str]:
     """The last lines of a text file, reading no more than its last `most` bytes; empty where there is
     none.
@@ -446,9 +431,14 @@ def tail(path: Path, lines: int, most: int = 64 * 2**10) -> list[str]:
         return []
 
 
+def is_run(path: Path) -> bool:
+    """Whether a folder holds a run, readable or not."""
+    return (path / CONFIG).is_file()
+
+
 def find_runs(folder: Path) -> list[RunFolder]:
     """Runs directly below `folder`, newest first; folders that are not runs are passed over."""
     if not Path(folder).is_dir():
         return []
-    found = [RunFolder(child) for child in Path(folder).iterdir() if (child / "config.json").is_file()]
+    found = [RunFolder(child) for child in Path(folder).iterdir() if is_run(child)]
     return sorted(found, key=lambda run: run.path.stat().st_mtime, reverse=True)

@@ -17,10 +17,11 @@ from typing import Any, Literal, NoReturn
 import numpy as np
 
 from gpovae_core.config import Settings, make_settings
+from gpovae_core.data.atomic import write_text
 from gpovae_core.data.schema import PanelData
 from gpovae_core.errors import RunError
-from gpovae_core.runs.archive import CONFIG, import_archive
-from gpovae_core.runs.folder import MASK_LOGITS, DataSource, RunFolder, write_text
+from gpovae_core.runs.archive import import_archive
+from gpovae_core.runs.folder import CONFIG, MASK_LOGITS, DataSource, RunFolder
 from gpovae_core.runs.tensors import read_tensors
 
 Values = Literal["auto", "probabilities", "logits"]
@@ -394,7 +395,38 @@ def _table(file: Path) -> tuple[np.ndarray, tuple[str, ...]]:
 
 
 def _npz(file: Path, genes: Sequence[str] | None) -> tuple[np.ndarray, tuple[str, ...]]:
-    """(matrix, names) of a numpy or scipy.sparse archive; nothing pickled in it is read."""
+    """(matrix, names) of a numpy or scipy.sparse archive; nothing pickled in it is read. genes: names that
+    were given beside it, taken before those in it.
+    """
+    matrix, found = _unpacked(file)
+    _check_square(file, matrix)
+    inside = [
+        value
+        for value in found.values()
+        if value.ndim == 1 and value.dtype.kind in "US" and len(value) == len(matrix)
+    ]
+    names = (
+        tuple(genes)
+        if genes is not None
+        else tuple(str(name) for name in np.char.strip(inside[0].astype(str)))
+        if inside
+        else None
+    )
+    if names is None:
+        raise RunError(
+            f"'{file.name}' holds a matrix of {len(matrix):,} genes but not their names. Give a text file "
+            "with one name a line, or save them beside the matrix: np.savez(file, W=matrix, genes=names)."
+        )
+    if len(names) != len(matrix):
+        raise RunError(
+            f"'{file.name}' holds a matrix of {len(matrix):,} genes, but {len(names):,} names were given."
+        )
+    _check_names(names)
+    return matrix, names
+
+
+def _unpacked(file: Path) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """(the one square matrix, every array by name) of an archive; of a scipy.sparse one the matrix alone."""
     from scipy import sparse
 
     with zipfile.ZipFile(file) as archive:
@@ -431,31 +463,7 @@ def _npz(file: Path, genes: Sequence[str] | None) -> tuple[np.ndarray, tuple[str
                 error,
             )
         _refuse(file, f"numpy cannot read it ({str(error).splitlines()[0][:120]})", error)
-    matrix = _number_array(file, matrix)
-    _check_square(file, matrix)
-    inside = [
-        value
-        for value in found.values()
-        if value.ndim == 1 and value.dtype.kind in "US" and len(value) == len(matrix)
-    ]
-    names = (
-        tuple(genes)
-        if genes is not None
-        else tuple(str(name) for name in np.char.strip(inside[0].astype(str)))
-        if inside
-        else None
-    )
-    if names is None:
-        raise RunError(
-            f"'{file.name}' holds a matrix of {len(matrix):,} genes but not their names. Give a text file "
-            "with one name a line, or save them beside the matrix: np.savez(file, W=matrix, genes=names)."
-        )
-    if len(names) != len(matrix):
-        raise RunError(
-            f"'{file.name}' holds a matrix of {len(matrix):,} genes, but {len(names):,} names were given."
-        )
-    _check_names(names)
-    return matrix, names
+    return _number_array(file, matrix), found
 
 
 def _number_array(file: Path, matrix: np.ndarray) -> np.ndarray:

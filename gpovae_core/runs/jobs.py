@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gpovae_core.config import Settings, make_settings
+from gpovae_core.config import Settings, changed_from_preset
 from gpovae_core.data.cache import cache_folder
 from gpovae_core.data.progress import Progress, tell
 from gpovae_core.errors import GpoVaeError, RunError
@@ -164,13 +164,9 @@ def as_options(settings: Settings) -> list[str]:
     """The options of `gpovae train` that give these settings: the preset, and --set for what differs from
     it.
     """
-    preset = make_settings(settings.preset).model_dump(mode="json")
     options = ["--preset", settings.preset]
-    for section, fields in settings.model_dump(mode="json").items():
-        if isinstance(fields, dict):
-            for name, value in fields.items():
-                if value != preset[section][name]:
-                    options += ["--set", f"{section}.{name}={json.dumps(value)}"]
+    for (section, field), (value, _) in changed_from_preset(settings).items():
+        options += ["--set", f"{section}.{field}={json.dumps(value)}"]
     return options
 
 

@@ -22,10 +22,11 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from gpovae_core import __version__
+from gpovae_core.data.atomic import write_text
 from gpovae_core.data.cache import fingerprint
 from gpovae_core.errors import GpoVaeError, RunError, SettingsError
 from gpovae_core.runs import processes
-from gpovae_core.runs.folder import AT_REST, DataSource, JobFolder, RunFolder, write_text
+from gpovae_core.runs.folder import AT_REST, DataSource, JobFolder, RunFolder, is_run
 from gpovae_core.sweeps.plan import SweepPlan
 
 if TYPE_CHECKING:
@@ -190,11 +191,7 @@ class SweepFolder:
 
     def runs(self) -> dict[str, RunFolder]:
         """Name -> run, of those that are here, in the order of their numbers."""
-        names = [
-            child.name
-            for child in self.path.iterdir()
-            if _RUN.fullmatch(child.name) and (child / "config.json").is_file()
-        ]
+        names = [child.name for child in self.path.iterdir() if _RUN.fullmatch(child.name) and is_run(child)]
         return {name: RunFolder(self.path / name) for name in sorted(names)}
 
     def workers(self) -> list[Worker]:
@@ -264,7 +261,7 @@ def stop(folder: SweepFolder) -> int:
 def _expanded(plan: SweepPlan, source: Path) -> SweepPlan:
     if plan.hold_out is None:
         return plan.check_points()
-    from gpovae_core.data.io import read_cells
+    from gpovae_core.data.read import read_cells
     from gpovae_core.data.validate import examine
     from gpovae_core.errors import DataError
 

@@ -21,7 +21,7 @@ import numpy as np
 from gpovae_core.data.progress import Progress
 from gpovae_core.errors import DataError, GpoVaeError, RunError
 from gpovae_core.runs import jobs
-from gpovae_core.runs.folder import RunFolder, find_runs
+from gpovae_core.runs.folder import RunFolder, find_runs, is_run
 from gpovae_core.sweeps.folder import WORKERS, SweepFolder, Worker, start_workers, stop
 from gpovae_core.sweeps.measures import measure_run
 from gpovae_core.sweeps.plan import Point, Range, point_words
@@ -276,7 +276,7 @@ def _run(folder: SweepFolder, number: int, point: Point, seed: int, tell: Callab
     def progress(stage: str, _share: float) -> None:
         tell(stage)
 
-    if not (path / "config.json").is_file():
+    if not is_run(path):
         run = start_run(Path(folder.source.path), path, folder.plan.settings(point, seed), progress)
     elif RunFolder.open(path).status().state == "done":
         return RunFolder.open(path)

@@ -8,7 +8,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from torch.utils.data import DataLoader, Sampler
 
 from gpovae_core import keys
 from gpovae_core.config import Settings
+from gpovae_core.data.atomic import READABLE, replacing
 from gpovae_core.data.batches import CellBatches, counterfactual_profiles, training_constants
 from gpovae_core.data.progress import Progress, tell
 from gpovae_core.data.schema import PreparedCells
@@ -99,17 +100,17 @@ def _give_network(
 ) -> None:
     """The network stage, once per run; `doing` is told so."""
     arrays = run.network_arrays()
-    if not arrays:
+    if arrays:
+        fitted = NetworkFit.from_arrays(arrays)
+    else:
         doing("fitting the network")
-        fitted = fit_network(prepared, settings)
+        fitted = fit_network(prepared, settings).as_kept()
         run.write_network(fitted.arrays())
         edges = int((fitted.log_odds > 0).sum())
         run.log(
             f"fitted the network: {edges} edges with W > 0.5 among "
             f"{int(np.isfinite(fitted.evidence).sum())} measured pairs"
         )
-        arrays = run.network_arrays()
-    fitted = NetworkFit.from_arrays(arrays)
     influence = torch.as_tensor(measured_influence(fitted, prepared), dtype=torch.float32)
     model.set_network(torch.as_tensor(fitted.log_odds, dtype=torch.float32), influence)
 
@@ -241,20 +242,16 @@ class RunRecorder(Checkpoint):
         )
 
     def _save_state(self, trainer: lightning.Trainer) -> None:
-        aside = self.run.checkpoints / f".{LAST_CHECKPOINT}.part"
-        trainer.save_checkpoint(aside)  # written by the first process, once all have come here
-        if self.first:
-            aside.replace(self.run.checkpoints / LAST_CHECKPOINT)
+        last = self.run.checkpoints / LAST_CHECKPOINT
+        with replacing(last) if self.first else nullcontext(last) as path:
+            trainer.save_checkpoint(path)  # written by the first process, once all have come here
 
 
 def save_weights(model: GpoVae, path: Path) -> None:
     """Weights as safetensors, replaced as a whole."""
-    aside = path.with_name(f".{path.name}.part")
-    save_file(
-        {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}, aside
-    )
-    aside.chmod(0o644)  # safetensors makes files that only their owner can read
-    aside.replace(path)
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    with replacing(path, READABLE) as aside:
+        save_file(tensors, aside)
 
 
 def _trainer(

@@ -14,6 +14,7 @@ from gpovae_core import keys
 from gpovae_core.config import Settings
 from gpovae_core.data.batches import CellBatches, counterfactual_profiles
 from gpovae_core.data.schema import PreparedCells
+from gpovae_core.model.losses import all_terms
 from gpovae_core.model.module import GpoVae
 from gpovae_core.training.task import ACTIVE_BELOW
 
@@ -22,16 +23,6 @@ UNMOVED_SPREAD = 0.01
 SATURATED = 0.01
 SATURATED_SHARE = 0.9
 EXPLOSION = 10.0
-TERMS = (
-    "reconstruction",
-    "kl_basal",
-    "kl_mask",
-    "kl_effect",
-    "kl_artifact",
-    "artifact",
-    "alignment",
-    "sparsity",
-)
 
 
 def health(
@@ -117,7 +108,7 @@ def _warnings(report: dict[str, Any], metrics: pd.DataFrame, given: bool) -> lis
 
 def _term_warnings(metrics: pd.DataFrame) -> list[str]:
     found = []
-    for term in TERMS:
+    for term in (term.key for term in all_terms()):
         values = metrics[term].to_numpy(dtype=float) if term in metrics else np.array([])
         if len(values) and not np.isfinite(values).all():
             found.append(f"The loss term '{term}' was not a number at some epoch.")

@@ -9,7 +9,7 @@ from torch import Tensor
 from gpovae_core.config import Settings
 from gpovae_core.data.batches import Batch, TrainingConstants
 from gpovae_core.data.schema import PreparedCells
-from gpovae_core.model.losses import PlateWeights, loss_terms
+from gpovae_core.model.loss import LossInputs, LossTerms, PlateWeights, loss_terms
 from gpovae_core.model.module import GpoVae, Inference
 
 ACTIVE_BELOW = 0.9
@@ -62,7 +62,7 @@ class GpoVaeTask(lightning.LightningModule):
         inference = self._infer(batch)
         loss = self.settings.loss
         kl_scale = min(1.0, (self.current_epoch + 1) / loss.kl_warmup) if loss.kl_warmup else 1.0
-        terms = loss_terms(self.model, batch, inference, self.weights, self._measured(), loss, kl_scale)
+        terms = self._terms(batch, inference, kl_scale)
         total = terms.total
         self._collect({TRAIN_LOSS: total.detach(), **terms.detached()}, len(batch.group))
         return total
@@ -73,8 +73,7 @@ class GpoVaeTask(lightning.LightningModule):
 
     def validation_step(self, batch: Batch, _index: int) -> None:
         inference = self._infer(batch)
-        terms = loss_terms(self.model, batch, inference, self.weights, self._measured(), self.settings.loss)
-        total = terms.total
+        total = self._terms(batch, inference).total
         self.log(VALIDATION_LOSS, total, batch_size=len(batch.group), on_epoch=True, sync_dist=True)
         self._collect(self._diagnostics(batch, inference, total), len(batch.group))
 
@@ -122,8 +121,11 @@ class GpoVaeTask(lightning.LightningModule):
         )
         return self.model.infer(batch, noise[0], noise[1], basal)
 
-    def _measured(self) -> Tensor:
-        return self.get_buffer("measured")
+    def _terms(self, batch: Batch, inference: Inference, kl_scale: float = 1.0) -> LossTerms:
+        measured, settings = self.get_buffer("measured"), self.settings.loss
+        return loss_terms(
+            LossInputs(self.model, batch, inference, self.weights, measured, settings, kl_scale)
+        )
 
     def _diagnostics(self, batch: Batch, inference: Inference, total: Tensor) -> dict[str, Tensor]:
         offsets = inference.offsets[:, batch.dosage.any(dim=1)]

@@ -98,7 +98,7 @@ def test_a_file_is_refused_by_its_header_alone(tmp_path, free, refused):
 def test_a_dense_matrix_of_4_gb_is_refused_without_being_read(tmp_path, monkeypatch):
     import h5py
 
-    from gpovae_core.data.io import read_cells
+    from gpovae_core.data.read import read_cells
     from gpovae_core.errors import DataError
 
     small_cells().write_h5ad(tmp_path / "cells.h5ad")

@@ -12,6 +12,7 @@ from gpovae_core.data.prepare import prepare
 from gpovae_core.data.schema import Panel, PanelData, PreparedCells, read_report
 from gpovae_core.errors import QueryError
 from tests.data.small import GENES, small_cells
+from tests.toy import toy_cells
 
 HOSTILE = (
     "<img src=x onerror=alert(1)>",
@@ -84,3 +85,14 @@ def test_the_panel_knows_its_rows() -> None:
 def test_unknown_and_ambiguous_genes_are_refused_with_advice(name: str, words: str) -> None:
     with pytest.raises(QueryError, match=words):
         PANEL.position(name)
+
+
+def test_passing_cells_have_passed_quality_control_and_have_counts():
+    cells = toy_cells()
+    obs = cells.cells.obs.copy()
+    obs.loc[obs.index[:3], keys.ARTIFACT] = [True, False, False]
+    obs.loc[obs.index[:3], keys.LIBRARY_SIZE] = [5.0, 0.0, 7.0]
+    changed = PreparedCells.of(cells.counts, obs, list(cells.cells.var_names), cells.panel, cells.report)
+    assert changed.passing[:3].tolist() == [False, False, True]
+    rest = ~np.asarray(obs[keys.ARTIFACT], dtype=bool)[3:]
+    np.testing.assert_array_equal(changed.passing[3:], rest)

@@ -16,8 +16,8 @@ from gpovae_core.data import backed, store
 from gpovae_core.data.backed import BackedCells
 from gpovae_core.data.batches import training_constants
 from gpovae_core.data.expression import log_expression
-from gpovae_core.data.io import read_cells
 from gpovae_core.data.prepare import prepare
+from gpovae_core.data.read import read_cells
 from gpovae_core.data.schema import PreparedCells
 from gpovae_core.data.store import (
     CountsWriter,

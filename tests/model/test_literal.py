@@ -17,7 +17,7 @@ from gpovae_core import keys
 from gpovae_core.config import Settings, make_settings
 from gpovae_core.data.batches import CellBatches, counterfactual_profiles, training_constants
 from gpovae_core.data.schema import PreparedCells
-from gpovae_core.model.losses import PlateWeights, loss_terms
+from gpovae_core.model.loss import LossInputs, PlateWeights, loss_terms
 from gpovae_core.model.module import GpoVae
 from gpovae_core.model.products import products
 
@@ -85,11 +85,14 @@ def assert_same(given: Problem, positions: list[int], kl_scale: float = 1.0) -> 
     plain = literal_loss(model, cells, draws, given.weights, given.measured, settings.loss, kl_scale)
     batch = given.dataset.__getitems__(positions)
     inference = model.infer(batch, *draws.of_rows(batch.rows), draws.basal)
-    terms = loss_terms(model, batch, inference, given.weights, given.measured, settings.loss, kl_scale)
+    terms = loss_terms(
+        LossInputs(model, batch, inference, given.weights, given.measured, settings.loss, kl_scale)
+    )
     total = torch.stack([torch.as_tensor(value) for value in plain.values()]).sum()
+    assert list(plain) == list(terms.by_key)
     for name, value in plain.items():
         torch.testing.assert_close(
-            getattr(terms, name),
+            terms.by_key[name],
             torch.as_tensor(value),
             rtol=1e-5,
             atol=1e-6,
@@ -163,7 +166,7 @@ def test_shortened_factors_change_little(preset: str) -> None:
         with products(precision):
             inference = given.model.infer(batch, *draws.of_rows(batch.rows), draws.basal)
             total = loss_terms(
-                given.model, batch, inference, given.weights, given.measured, given.settings.loss
+                LossInputs(given.model, batch, inference, given.weights, given.measured, given.settings.loss)
             ).total
             found.append(
                 (

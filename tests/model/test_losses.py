@@ -26,16 +26,16 @@ from gpovae_core.model.layers import (
     straight_through_bernoulli,
 )
 from gpovae_core.model.likelihood import MEAN_FLOOR, gamma_poisson_log_prob, mean_log_prob
-from gpovae_core.model.losses import (
+from gpovae_core.model.loss import (
+    LossInputs,
+    LossTerms,
     PlateWeights,
-    alignment_term,
-    artifact_term,
     balanced_weights,
-    elbo_terms,
     loss_terms,
     row_weights,
 )
-from gpovae_core.model.module import GpoVae, GuideNoise
+from gpovae_core.model.losses.alignment import misfit
+from gpovae_core.model.module import GpoVae, GuideNoise, Inference
 from tests.conftest import shared_folder
 from tests.model.reference import kl_as_released, kl_by_torch
 
@@ -75,6 +75,10 @@ def infer(model: GpoVae, batch: Batch, seed: int = 0):
     torch.manual_seed(seed)
     noise = [model.guide.noise(PARTICLES, len(batch.rows)) for _ in range(2)]
     return model.infer(batch, noise[0], noise[1], torch.randn(PARTICLES, len(batch.group), SMALL.latent))
+
+
+def terms_of(model: GpoVae, batch: Batch, inference: Inference, **settings: float) -> LossTerms:
+    return loss_terms(LossInputs(model, batch, inference, WEIGHTS, torch.arange(N), LossSettings(**settings)))
 
 
 def make_model(seed: int = 0) -> GpoVae:
@@ -302,14 +306,14 @@ def test_balance_comes_from_the_training_set_with_mean_one():
 def test_a_batch_without_failing_cells_still_has_a_reconstruction():
     model = make_model()  # mistake 3: alpha of the batch would be zero
     batch = make_batch(BATCH[0], BATCH[1], [0] * 6)
-    assert float(elbo_terms(model, batch, infer(model, batch), WEIGHTS)["reconstruction"].detach()) > 1.0
+    assert float(terms_of(model, batch, infer(model, batch)).detached()["reconstruction"]) > 1.0
 
 
 def test_kl_terms_against_torch_by_loops():
     model, batch = make_model(), make_batch(*BATCH)
     inference = infer(model, batch)
     draw = inference.draw
-    terms = elbo_terms(model, batch, inference, WEIGHTS)
+    terms = terms_of(model, batch, inference).by_key
     mask = effect = artifact = 0.0
     logits = model.guide.mask_logits[batch.rows]
     per_gene = [1 / 2, 1 / 3, 1.0]
@@ -348,9 +352,10 @@ def test_artifact_term_is_a_mean_over_cells_and_skips_cells_without_a_counterfac
             1 - batch.artifact[cell],
         )
         per_cell.append(kl_by_torch(profile[:, own], flipped[:, cell]).sum(-1).mean())
-    torch.testing.assert_close(artifact_term(batch, inference), torch.stack(per_cell).mean())
+    terms = terms_of(model, batch, inference, artifact=3.0)
+    torch.testing.assert_close(terms.by_key["artifact"], 3 * torch.stack(per_cell).mean())
     none = Batch(**{**batch.__dict__, "has_profile": torch.zeros(len(batch.profiles))})
-    assert float(artifact_term(none, inference).detach()) == 0.0
+    assert float(terms_of(model, none, inference, artifact=3.0).detached()["artifact"]) == 0.0
 
 
 @pytest.mark.parametrize("kind", ["paper", "released"])
@@ -366,7 +371,7 @@ def test_alignment_against_full_powers(kind):
     target = batch.effects - (0.5 if kind == "released" else 0.0)
     expected = (batch.dosage[batch.group] @ whole[:, measured] - target).abs().mean()
     settings = LossSettings(influence=kind, hops=3, effect_offset=0.5)
-    torch.testing.assert_close(alignment_term(matrix, batch, measured, settings), expected)
+    torch.testing.assert_close(misfit(matrix, batch, measured, settings), expected)
 
 
 def test_alignment_fixture():
@@ -379,9 +384,7 @@ def test_alignment_fixture():
         "rows": torch.arange(8)[fixture["D"].any(0)],
     }
     batch = Batch(**{**batch.__dict__, **values})
-    ours = 100 * alignment_term(
-        fixture["A_logits"], batch, torch.arange(8), LossSettings(effect_offset=0.5, hops=5)
-    )
+    ours = 100 * misfit(fixture["A_logits"], batch, torch.arange(8), LossSettings(effect_offset=0.5, hops=5))
     torch.testing.assert_close(ours, fixture["grn_loss_code_logits"].reshape(()))
 
 
@@ -396,7 +399,7 @@ def test_alignment_fixture():
 )
 def test_odd_batches_have_finite_losses_and_gradients(dosage, group, artifact):
     model, batch = make_model(), make_batch(dosage, group, artifact)
-    terms = loss_terms(model, batch, infer(model, batch), WEIGHTS, torch.arange(N), LossSettings())
+    terms = terms_of(model, batch, infer(model, batch))
     assert torch.isfinite(terms.total)
     terms.total.backward()
     assert all(p.grad is None or torch.isfinite(p.grad).all() for p in model.parameters())
@@ -407,7 +410,7 @@ def test_an_unmeasured_gene_keeps_its_row_and_has_no_column_in_the_alignment():
     measured = torch.arange(5)
     batch = Batch(**{**batch.__dict__, "effects": batch.effects[:, :5]})
     matrix = torch.rand(N, N, requires_grad=True)
-    alignment_term(matrix, batch, measured, LossSettings(hops=1, influence="paper")).backward()
+    misfit(matrix, batch, measured, LossSettings(hops=1, influence="paper")).backward()
     assert matrix.grad is not None
     assert (matrix.grad[5, :5] != 0).all()
     assert matrix.grad[5, 5] == 0

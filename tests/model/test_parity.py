@@ -16,7 +16,7 @@ from scipy import sparse
 from gpovae_core.config import LossSettings, ModelSettings
 from gpovae_core.data.batches import Batch, SparseCounts
 from gpovae_core.model.layers import Normal
-from gpovae_core.model.losses import PlateWeights, loss_terms
+from gpovae_core.model.loss import LossInputs, LossTerms, PlateWeights, loss_terms
 from gpovae_core.model.module import GpoVae, GuideNoise, Inference
 from tests.conftest import shared_folder
 from tests.model.reference import kl_as_released
@@ -165,9 +165,13 @@ def released_artifact(batch: Batch, inference: Inference) -> torch.Tensor:
     return 0.1 * kl_as_released(profile[:, has], flipped)
 
 
+def terms_of(model: GpoVae, batch: Batch, inference: Inference, fixture) -> LossTerms:
+    return loss_terms(LossInputs(model, batch, inference, weights_of(fixture), torch.arange(N), settings()))
+
+
 def test_terms(model, fixture):
     batch, inference = run(model, fixture)
-    terms = loss_terms(model, batch, inference, weights_of(fixture), torch.arange(N), settings()).detached()
+    terms = terms_of(model, batch, inference, fixture).detached()
     theirs = {
         "reconstruction": "loss_term_reconstruction",
         "kl_mask": "loss_term_mask",
@@ -187,8 +191,8 @@ def test_terms(model, fixture):
 
 def test_loss_and_gradients(model, fixture):
     batch, inference = run(model, fixture)
-    terms = loss_terms(model, batch, inference, weights_of(fixture), torch.arange(N), settings())
-    loss = terms.total - terms.artifact + released_artifact(batch, inference)
+    terms = terms_of(model, batch, inference, fixture)
+    loss = terms.total - terms.by_key["artifact"] + released_artifact(batch, inference)
     assert float(loss.detach()) == pytest.approx(float(fixture["loss"]), rel=1e-6)
     model.zero_grad()
     loss.backward()

@@ -9,9 +9,10 @@ import pytest
 from safetensors.numpy import save_file
 
 from gpovae_core.config import make_settings
+from gpovae_core.data.atomic import write_text
 from gpovae_core.data.schema import PanelData
 from gpovae_core.errors import RunError
-from gpovae_core.runs.folder import FORMAT, MASK_LOGITS, DataSource, RunFolder, find_runs, write_text
+from gpovae_core.runs.folder import FORMAT, MASK_LOGITS, DataSource, RunFolder, find_runs
 
 
 @pytest.fixture

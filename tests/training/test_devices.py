@@ -17,7 +17,7 @@ from gpovae_core import keys
 from gpovae_core.config import Settings, TrainingSettings
 from gpovae_core.data.batches import CellBatches, counterfactual_profiles, training_constants
 from gpovae_core.errors import RunError, SettingsError
-from gpovae_core.model.losses import PlateWeights, row_weights
+from gpovae_core.model.loss import PlateWeights, row_weights
 from gpovae_core.runs import waiting
 from gpovae_core.runs.folder import DataSource, RunFolder
 from gpovae_core.training import ranks

@@ -10,7 +10,7 @@ import pytest
 from anndata import AnnData
 from scipy import sparse
 
-from gpovae_core.data.io import read_cells
+from gpovae_core.data.read import read_cells
 from gpovae_core.errors import DataError
 from tests.data.small import small_cells
 

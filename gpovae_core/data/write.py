@@ -1,0 +1,27 @@
+"""Writing cells and effects to disk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gpovae_core.data.atomic import replacing
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+
+def write_cells(cells: AnnData, path: Path) -> None:
+    """An .h5ad file, compressed. Built in memory and written at once: on a full disk HDF5 does not just fail,
+    it brings the process down when it next closes a file. Raises OSError."""
+    import h5py
+    from anndata.io import write_elem
+
+    with h5py.File(path.name, "w", driver="core", backing_store=False) as file:
+        write_elem(file, "/", cells, dataset_kwargs={"compression": "gzip"})
+        if cells.raw is None and "raw" in file:
+            del file["raw"]  # an empty value, which older readers stumble over
+        file.flush()
+        image = file.id.get_file_image()
+    with replacing(path) as aside:
+        aside.write_bytes(image)
