@@ -1,4 +1,4 @@
-"""The way of a run, from cells to scores: it does nothing twice."""
+"""The whole way of a run: nothing is done twice, and every number of hops is scored as what it is."""
 
 from __future__ import annotations
 
