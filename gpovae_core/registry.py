@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from collections.abc import Collection
 from types import ModuleType
 from typing import Protocol, TypeVar
 
@@ -20,14 +21,19 @@ class Keyed(Protocol):
 Found = TypeVar("Found", bound=Keyed)
 
 
-def one_of_each_file(room: ModuleType, name: str, kind: type[Found]) -> list[Found]:
-    """`name` out of every file of a package, in the order of the file names.
+def one_of_each_file(
+    room: ModuleType, name: str, kind: type[Found], besides: Collection[str] = ()
+) -> list[Found]:
+    """`name` out of every file of a package, in the order of the file names. besides: files of the room that
+    are something else.
 
     Raises TypeError for a file without it, or where it is no `kind`: a file that says nothing would be
     missing everywhere, without a word. Raises ValueError where two have one key.
     """
     found = []
     for file in sorted(pkgutil.iter_modules(room.__path__), key=lambda file: file.name):
+        if file.name in besides:
+            continue
         module = importlib.import_module(f"{room.__name__}.{file.name}")
         value = getattr(module, name, None)
         if not isinstance(value, kind):
