@@ -172,10 +172,17 @@ class NetworkSettings(_Settings):
         ),
     )
     hop_tolerance: NonNegative = Field(
-        default=0.1,
+        default=0.3,
         description=(
             "An indirect explanation is trusted up to this fraction of itself; larger explains more "
             "effects away."
+        ),
+    )
+    turned_tolerance: NonNegative = Field(
+        default=0.5,
+        description=(
+            "The same where the gene in between moves the other way than its own perturbation moved it: "
+            "how its targets answer to that was not seen."
         ),
     )
     unperturbed_prior: float = Field(
@@ -442,7 +449,7 @@ def idle_settings(settings: Settings) -> dict[str, str]:
             ),
             why,
         )
-    fields = ("least_effect", "hop_tolerance", "unperturbed_prior", "null_draws")
+    fields = ("least_effect", "hop_tolerance", "turned_tolerance", "unperturbed_prior", "null_draws")
     idle = dict.fromkeys(
         (f"network.{field}" for field in fields),
         "W is trained with everything else (model.network is 'free')",
