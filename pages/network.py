@@ -9,6 +9,7 @@ from dashboard.network.component import Answers, graph_in_browser, network_pictu
 from dashboard.network.drawing import Sight, false_edge_rate, message, on_step
 from dashboard.network.inspector import chosen_edge, inspector
 from dashboard.shared import loaders, shell, state
+from dashboard.shared.glossary import meaning
 from dashboard.shared.run_summary import null_in_words
 from gpovae_core.network.grn import GeneNetwork
 from gpovae_core.network.paths import PathTrace
@@ -17,10 +18,6 @@ from gpovae_core.runs.folder import RunFolder
 VIEWS = {state.WHOLE: "Whole network", state.EGO: "Around the gene", state.COMMUNITIES: "Communities"}
 DIRECTIONS = {"both": "Both ways", "out": "What it regulates", "in": "What regulates it"}
 MEASURES = {"W": "Direct edges (W)", "T": "All influence (T)"}
-MEASURE_HELP = (
-    "W: the probability that one gene regulates the other directly. T: everything a perturbation of the "
-    "source changes, however it gets there, added up over paths of several hops."
-)
 GENES = (state.FOCUS, state.PATH_TARGET, state.EDGE_SOURCE, state.EDGE_TARGET)
 
 
@@ -66,7 +63,7 @@ def controls(network: GeneNetwork) -> None:
         "Edges mean",
         list(MEASURES),
         format_func=MEASURES.__getitem__,
-        help=MEASURE_HELP,
+        help=meaning("W", "T_K"),
         **state.bound(state.MEASURE),
     )
     often.selectbox(

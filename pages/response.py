@@ -7,6 +7,7 @@ import streamlit as st
 from dashboard.response import tabs
 from dashboard.shared import loaders, shell, state
 from dashboard.shared.figures import format_choice
+from dashboard.shared.glossary import meaning
 from gpovae_core.plots import response
 from gpovae_core.runs.folder import RunFolder
 
@@ -42,6 +43,7 @@ def choose(effects: Any, reference: Any) -> tuple[str, ...]:
     left.multiselect(
         f"Perturbations (up to {tabs.MOST})",
         names,
+        help=meaning("perturbation"),
         max_selections=tabs.MOST,
         **state.bound(state.PERTURBATIONS),
     )

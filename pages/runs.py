@@ -8,6 +8,7 @@ import streamlit as st
 from dashboard.runs import manage as manage_runs
 from dashboard.shared import job_view, loaders, run_summary, shell, state
 from dashboard.shared.figures import chart
+from dashboard.shared.glossary import show_table
 from dashboard.shared.words import plain
 from gpovae_core.errors import GpoVaeError
 from gpovae_core.plots import training
@@ -32,10 +33,9 @@ def table_of_runs(runs: dict[str, RunFolder]) -> None:
         "predicted with observed effects in held-out cells: better than the baseline (the plain mean of "
         "the training cells)? Near the ceiling (what the noise in the data allows)?"
     )
-    st.dataframe(
+    show_table(
         table,
         key="runs_table",
-        hide_index=True,
         on_select=open_selected,
         selection_mode="multi-row",
         column_config={
@@ -119,12 +119,12 @@ def scores(run: RunFolder) -> None:
         st.code(run_summary.command("gpovae", "evaluate", run.path), language="bash")
         return
     st.markdown("##### Predicted effects, on held-out cells")
-    st.dataframe(run_summary.response_scores(report, "test"), hide_index=True)
+    show_table(run_summary.response_scores(report, "test"))
     st.caption(run_summary.response_note(report, "test"))
     with st.expander(
         "The same against all cells, training cells included (as published; flatters every method)"
     ):
-        st.dataframe(run_summary.response_scores(report, "all"), hide_index=True)
+        show_table(run_summary.response_scores(report, "all"))
     network_part(report)
     for note in report.get("notes") or []:
         st.caption(plain(note))
@@ -132,7 +132,7 @@ def scores(run: RunFolder) -> None:
 
 def network_part(report: dict) -> None:
     st.markdown("##### Network")
-    st.dataframe(run_summary.network_scores(report), hide_index=True)
+    show_table(run_summary.network_scores(report))
     st.caption(run_summary.network_note(report))
     words = run_summary.lift_in_words(report)
     if words:
@@ -144,7 +144,7 @@ def network_part(report: dict) -> None:
             (right, "without_common_lift", "Without the common lift"),
         ):
             column.caption(title)
-            column.dataframe(run_summary.ranking_scores(report, reference), hide_index=True)
+            show_table(run_summary.ranking_scores(report, reference), place=column)
 
 
 def warnings(run: RunFolder) -> None:
@@ -158,7 +158,7 @@ def health(run: RunFolder) -> None:
     if not run_summary.pick(report, "health"):
         st.info("The health of a run is looked at when it is evaluated.")
         return
-    st.dataframe(run_summary.health_facts(report), hide_index=True)
+    show_table(run_summary.health_facts(report))
 
 
 def curves(run: RunFolder) -> None:
@@ -181,11 +181,11 @@ def preparation(run: RunFolder) -> None:
     st.markdown(plain(run_summary.preparation_in_words(report)))
     st.markdown("##### What was dropped, and why")
     if report.dropped:
-        st.dataframe(run_summary.dropped(report), hide_index=True)
+        show_table(run_summary.dropped(report))
     else:
         st.caption("Nothing was dropped.")
     st.markdown("##### Quality criteria")
-    st.dataframe(run_summary.criteria(report), hide_index=True)
+    show_table(run_summary.criteria(report))
     for note in report.notes:
         st.caption(plain(note))
 
@@ -195,7 +195,7 @@ def settings(run: RunFolder) -> None:
     if changed.empty:
         st.caption(f"All settings are those of the preset '{plain(run.settings().preset)}'.")
     else:
-        st.dataframe(changed, hide_index=True)
+        show_table(changed)
 
 
 def details(name: str) -> None:

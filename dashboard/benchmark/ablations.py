@@ -7,6 +7,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from dashboard.shared import loaders
+from dashboard.shared.glossary import show_table
 from dashboard.shared.words import plain
 from gpovae_core.errors import GpoVaeError
 from gpovae_core.reporting.document import RunReport, comparison_table, groups
@@ -35,7 +36,7 @@ def ablations(report: RunReport, report_of: Callable[[RunFolder], RunReport]) ->
             "setting changed, then come back."
         )
         return
-    st.dataframe(comparison_table(same), hide_index=True)
+    show_table(comparison_table(same))
     st.caption(
         "One column per choice of settings, named by its preset and what differs from it. Runs that differ "
         "in their seeds alone are taken together: mean ± standard deviation over seeds."

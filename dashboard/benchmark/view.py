@@ -10,6 +10,7 @@ import streamlit as st
 from dashboard.benchmark.ablations import ablations
 from dashboard.shared import loaders, run_summary, shell
 from dashboard.shared.figures import chart
+from dashboard.shared.glossary import meaning, show_table
 from dashboard.shared.words import plain
 from gpovae_core.errors import GpoVaeError
 from gpovae_core.evaluation.summary import response_lines, verdicts
@@ -90,7 +91,7 @@ def scores(report: RunReport) -> None:
         st.markdown(f"- {plain(sentence)}")
     chart(figures.share_bars(report.lines), key="share_bars", config={"displayModeBar": False})
     st.caption(plain(reporting.SHARE_IN_WORDS))
-    st.dataframe(reporting.score_table(report.lines), hide_index=True, column_config=NARROW)
+    show_table(reporting.score_table(report.lines), column_config=NARROW)
     for note in report.evaluation.get("notes") or []:
         st.caption(plain(note))
 
@@ -109,7 +110,11 @@ def equal_edges(report: RunReport) -> None:
         key="benchmark_measure",
     )
     reference = right.selectbox(
-        "Held-out cells", known, format_func=REFERENCES.__getitem__, key="benchmark_reference"
+        "Held-out cells",
+        known,
+        help=meaning("held-out cells"),
+        format_func=REFERENCES.__getitem__,
+        key="benchmark_reference",
     )
     if not known or measure is None or reference is None:
         return
@@ -137,7 +142,7 @@ def false_edges(report: RunReport) -> None:
     st.caption(plain(reporting.FALSE_IN_WORDS))
     if report.null:
         st.markdown("##### Relabelled controls, the whole way to W")
-        st.dataframe(reporting.null_rows(report.null), hide_index=True)
+        show_table(reporting.null_rows(report.null))
 
 
 def path_length(report: RunReport) -> None:
@@ -145,7 +150,7 @@ def path_length(report: RunReport) -> None:
     if table.empty:
         missing("Path lengths were not told apart when this run was evaluated.")
         return
-    st.dataframe(table, hide_index=True)
+    show_table(table)
     st.caption(
         "First four columns: pairs whose shortest path over edges of W has exactly that length. From "
         "'Pairs so far' on: all pairs with a path of at most that length, beside as many pairs ranked by "
@@ -164,7 +169,7 @@ def known_networks(report: RunReport) -> None:
         )
         return
     if not known.empty:
-        st.dataframe(known, hide_index=True)
+        show_table(known)
         st.caption(
             "AUPRC: area under precision and recall over pairs that the table could have listed; 1 × is "
             "chance. Early precision: the same among as many pairs as it lists. Shuffled: the table "
@@ -174,7 +179,7 @@ def known_networks(report: RunReport) -> None:
         )
     if not truth.empty:
         st.markdown("##### The network the cells were simulated from")
-        st.dataframe(truth, hide_index=True)
+        show_table(truth)
         called = report.network["truth"]["called"]
         st.caption(
             f"Edges called: {reporting.count(called['edges'])}; true direct edges among them "
@@ -189,13 +194,12 @@ def every_method(report: RunReport) -> None:
         ("all", "Predicted effects, all cells (flatters every method)"),
     ):
         st.markdown(f"##### {title}")
-        st.dataframe(reporting.method_table(report.evaluation, reference), hide_index=True)
+        show_table(reporting.method_table(report.evaluation, reference))
     st.markdown("##### Networks with as many edges")
-    st.dataframe(reporting.edges_table(report.network), hide_index=True)
+    show_table(reporting.edges_table(report.network))
     with st.expander("Shares of the achievable against all cells, training cells included"):
-        st.dataframe(
+        show_table(
             reporting.score_table(response_lines(report.evaluation, "all")),
-            hide_index=True,
             column_config=NARROW,
         )
 
@@ -205,7 +209,7 @@ def every_method(report: RunReport) -> None:
 
 def several_runs(reports: list[RunReport]) -> None:
     together = reporting.groups(reports)
-    st.dataframe(reporting.comparison_table(reports), hide_index=True)
+    show_table(reporting.comparison_table(reports))
     seeds = sum(len(members) > 1 for members in together.values())
     words = (
         "Runs that differ in their seeds alone stand together: mean ± standard deviation. " if seeds else ""

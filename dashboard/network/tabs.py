@@ -16,6 +16,7 @@ from dashboard.network.drawing import MOST_EDGES, Picture, ego_edges, on_step, s
 from dashboard.network.inspector import UPLOADED, sign_words
 from dashboard.shared import loaders, state
 from dashboard.shared.figures import chart, download_table
+from dashboard.shared.glossary import meaning, show_table
 from dashboard.shared.words import number, percent, plain
 from gpovae_core import keys
 from gpovae_core.errors import QueryError
@@ -28,6 +29,9 @@ from gpovae_core.network.references import networks_folder, read_reference
 from gpovae_core.plots import network as figures
 from gpovae_core.runs.folder import RunFolder
 
+SIGNS = st.column_config.TextColumn(
+    help="Activates: the target falls when the source is knocked down. Represses: it rises."
+)
 TABLE_ROWS = 5000
 DIRECT, NO_EVIDENCE = "source was perturbed", "no direct evidence: source never perturbed, or held out"
 TURN = "gpovae_path_turn"
@@ -100,7 +104,10 @@ def path_controls(scene: Scene) -> None:
         **state.bound(state.PATH_TARGET, after=again),
     )
     hops.selectbox(
-        "Most hops", list(range(1, state.MAX_HOPS + 1)), **state.bound(state.PATH_HOPS, after=again)
+        "Most hops",
+        list(range(1, state.MAX_HOPS + 1)),
+        help=meaning("hop", "path"),
+        **state.bound(state.PATH_HOPS, after=again),
     )
 
 
@@ -174,15 +181,15 @@ def path_table(run: RunFolder, found: PathTrace) -> None:
         "Probability: the product of W along the path. Tick a path to light it up; click an edge of "
         "another path to change to that one."
     )
-    st.dataframe(
+    show_table(
         shown,
         key=key,
-        hide_index=True,
         on_select=light,
         selection_mode="single-row",
         selection_default={"selection": {"rows": [lit_row(found)]}},
         column_config={
             "Path": st.column_config.TextColumn(width="large"),
+            "Effect": SIGNS,
             "Probability": st.column_config.NumberColumn(format="%.4f"),
             "Weakest edge": st.column_config.NumberColumn(format="%.3f"),
         },
@@ -272,13 +279,13 @@ def edges(scene: Scene) -> None:
             state.put(**{state.EDGE_SOURCE: row["Source"], state.EDGE_TARGET: row["Target"]})
 
     st.caption("Tick an edge to see its evidence.")
-    st.dataframe(
+    show_table(
         table,
         key=key,
-        hide_index=True,
         on_select=open_edge,
         selection_mode="single-row",
         column_config={
+            "Effect": SIGNS,
             shown.measure: st.column_config.NumberColumn(format="%.4f"),
             "Open detours": st.column_config.NumberColumn(
                 format="%d",
@@ -364,9 +371,8 @@ def neighbour_table(scene: Scene, gene: str, hops: int, direction: Direction, ti
     if table.empty:
         st.caption("None at this threshold.")
         return
-    st.dataframe(
+    show_table(
         table,
-        hide_index=True,
         column_config={
             best: st.column_config.NumberColumn(format="%.4f"),
             "Measured effect": st.column_config.NumberColumn(
@@ -413,7 +419,7 @@ def community_part(scene: Scene) -> None:
         rows = st.session_state[key].selection.rows
         state.put(**{state.COMMUNITY: rows[0] if rows else None, state.VIEW: state.COMMUNITIES})
 
-    st.dataframe(
+    show_table(
         pd.DataFrame(
             {
                 "Community": table["community"],
@@ -425,7 +431,6 @@ def community_part(scene: Scene) -> None:
             }
         ),
         key=key,
-        hide_index=True,
         on_select=look,
         selection_mode="single-row",
     )
@@ -563,9 +568,8 @@ def comparison(scene: Scene, found: NetworkComparison, a: str, b: str, key: str)
             "Before": shown["weight_a"],
         }
         number_format = st.column_config.NumberColumn(format="%.3f")
-        st.dataframe(
+        show_table(
             pd.DataFrame(columns | {"After": shown["weight_b"]}),
-            hide_index=True,
             height=420,
             column_config={"Before": number_format, "After": number_format},
         )

@@ -15,6 +15,7 @@ import streamlit as st
 from dashboard.shared import loaders, state
 from dashboard.shared.answers import BADGES, MEANING, held_out_table
 from dashboard.shared.figures import download_table, show
+from dashboard.shared.glossary import show_table
 from dashboard.shared.run_summary import command, pick
 from dashboard.shared.words import number, percent, plain
 from gpovae_core import keys
@@ -192,7 +193,7 @@ def predicted(scene: Scene) -> None:
         if name in scene.held_out:
             st.markdown(held_out_words(scene.held_out[name]))
         scores, words = st.columns([3, 2])
-        scores.dataframe(agreement_table(table, ceilings.get(name, np.nan), scene.level), hide_index=True)
+        show_table(agreement_table(table, ceilings.get(name, np.nan), scene.level), place=scores)
         words.caption(f"{number(scene.count(name))} cells ({scene.cells}). {CEILING_HELP}")
         words.caption(target_words(table, name))
         left, right = st.columns(2)
@@ -313,9 +314,8 @@ def observed(scene: Scene) -> None:
     columns = ["gene", "observed", "low", "high", "p", "adjusted", "control", "predicted"]
     listed = joined.filter([keys.PERTURBATION, *columns]).sort_values(by="adjusted", kind="stable")
     words = {"control": "mean in control", "adjusted": "adjusted p"}
-    st.dataframe(
+    show_table(
         listed.head(TABLE_ROWS).rename(columns=words),
-        hide_index=True,
         height=320,
         column_config=_numbers(listed, words),
     )
@@ -439,7 +439,7 @@ def path(scene: Scene) -> None:
     ]
     listed = listed.filter(columns)
     words = {"adjusted": "adjusted p", "predicted_sd": "sd of model draws", "train_mean": "training mean"}
-    st.dataframe(listed.rename(columns=words), hide_index=True, column_config=_numbers(listed, words))
+    show_table(listed.rename(columns=words), column_config=_numbers(listed, words))
     left, right = st.columns([1, 3])
     with left:
         download_table(
@@ -541,10 +541,9 @@ def everything(scene: Scene) -> None:
         "Of the ceiling": st.column_config.NumberColumn(format="percent"),
         "Changed genes": st.column_config.NumberColumn(format="%d"),
     }
-    st.dataframe(
+    show_table(
         summary,
         key="all_perturbations",
-        hide_index=True,
         column_config=formats,
         on_select=ticked,
         selection_mode="multi-row",
@@ -567,7 +566,7 @@ def held_out_scores(scene: Scene) -> None:
         why = report.get("reason") or "Evaluate this run again to have them scored."
         st.caption(plain(f"Held out: {', '.join(scene.held_out)}. {why}"))
         return
-    st.dataframe(held_out_table(report), hide_index=True, key="held_out_perturbations")
+    show_table(held_out_table(report), key="held_out_perturbations")
     st.caption(
         "rho over genes without the perturbed one, against all cells of the perturbation and controls that "
         "did not train. Answer: what is shown as predicted here and on What if. Untrained row: what the "

@@ -11,6 +11,7 @@ import streamlit as st
 
 from dashboard.shared import loaders, run_summary, settings_form, shell, state
 from dashboard.shared.figures import chart
+from dashboard.shared.glossary import show_table
 from dashboard.shared.words import plain
 from gpovae_core.data.folder import safe_name
 from gpovae_core.errors import GpoVaeError
@@ -168,7 +169,7 @@ def compare(names: list[str]) -> None:
         st.caption("All their settings are the same.")
     else:
         st.markdown("##### Settings that differ")
-        st.dataframe(table, hide_index=True)
+        show_table(table)
     metrics = {name: loaders.metrics(run) for name, run in runs.items()}
     left, right = st.columns(2)
     chart(training.compare_curves(metrics), key="compare_loss", place=left)

@@ -16,6 +16,7 @@ import streamlit as st
 from dashboard.shared import loaders, shell, state
 from dashboard.shared.answers import BADGES, MEANING, held_out_table
 from dashboard.shared.figures import chart, download_table
+from dashboard.shared.glossary import meaning, show_table
 from dashboard.shared.run_summary import command, pick
 from dashboard.shared.words import number, percent, plain
 from dashboard.whatif import scenarios
@@ -159,7 +160,7 @@ def effects(run: RunFolder, one: Answered) -> None:
     formats = {
         label: st.column_config.NumberColumn(format="%.3f") for label in table.columns if label != "Gene"
     }
-    st.dataframe(table.head(TABLE_ROWS), hide_index=True, column_config=formats)
+    show_table(table.head(TABLE_ROWS), column_config=formats)
     download_table(
         one.table,
         "Download this table (CSV)",
@@ -257,7 +258,7 @@ def shown(run: RunFolder, found: Interaction, what: str, key: str) -> None:
             label: st.column_config.NumberColumn(format="%.2f")
             for label in ("Sum", "Together", "Departure", "± s.e.")
         }
-        st.dataframe(table.head(TABLE_ROWS), hide_index=True, column_config=formats, key=f"{key}_table")
+        show_table(table.head(TABLE_ROWS), column_config=formats, key=f"{key}_table")
     download_table(
         found.table,
         "Download all genes (CSV)",
@@ -297,7 +298,12 @@ def paths(run: RunFolder, one: Answered) -> None:
             "No measured gene of the panel but the knocked-down ones: there is nowhere for a path to lead."
         )
         return
-    target = st.selectbox("Effect on (strongest predicted first)", targets, key="whatif_target") or targets[0]
+    target = (
+        st.selectbox(
+            "Effect on (strongest predicted first)", targets, help=meaning("effect"), key="whatif_target"
+        )
+        or targets[0]
+    )
     for gene in one.scenario.asked.genes:
         with shell.errors_in_words():
             if gene in one.answer.by_network:
@@ -346,7 +352,7 @@ def carried(run: RunFolder, one: Answered, gene: str, target: str) -> None:
         label: st.column_config.NumberColumn(format="%.3g") for label in columns.values() if label != "Path"
     }
     named = table.reindex(columns=list(columns)).set_axis(list(columns.values()), axis=1)
-    st.dataframe(named, hide_index=True, column_config=formats, key=f"whatif_paths_{gene}")
+    show_table(named, column_config=formats, key=f"whatif_paths_{gene}")
     st.button(
         f"Open {plain(gene)} to {plain(target)} in Network",
         key=f"whatif_open_{gene}",
@@ -385,7 +391,7 @@ def movers(run: RunFolder, gene: str) -> None:
             "change": f"Change of {gene} (log2 fold change)",
             "probability": "Probability of an effect",
         }
-        st.dataframe(table.rename(columns=names), hide_index=True, key=f"whatif_movers_{gene}")
+        show_table(table.rename(columns=names), key=f"whatif_movers_{gene}")
     parts = ", ".join(f"{name} {value:.2f}" for name, value in weights.table().items())
     st.caption(
         f"Weights of its parts, as they predicted {weights.left_out} training perturbations left out in "
@@ -414,12 +420,12 @@ def how_good(run: RunFolder) -> None:
         f"{report.get('draws')} draws, seed {report.get('seed')}; predicted by the network alone, against "
         "cells that nothing was learned from. The perturbed gene itself is left out."
     )
-    st.dataframe(score_table(report), hide_index=True, key="whatif_scores")
+    show_table(score_table(report), key="whatif_scores")
     st.markdown(verdict(report))
     each = held_out_table(report)
     if len(each):
         with st.expander("Every held-out perturbation"):
-            st.dataframe(each, hide_index=True, key="whatif_each")
+            show_table(each, key="whatif_each")
             download_table(each, "Download this table (CSV)", f"{run.name}_unseen.csv", "whatif_each_csv")
 
 

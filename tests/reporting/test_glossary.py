@@ -58,6 +58,9 @@ def test_every_link_on_the_page_meets_a_heading() -> None:
         ("Open detours", ["open detour"]),
         ("Wanted for both", []),
         ("Source", []),
+        ("Preset 'evidence'", []),
+        ("Best path's probability", ["path"]),
+        ("No effect", ["baseline", "effect"]),
         ("runsheet of swallows", []),
     ],
 )
