@@ -1099,7 +1099,3 @@ def _progress() -> Iterator[Report]:
     with Progress(*columns, console=Console(stderr=True)) as bar:
         task = bar.add_task("starting", total=1.0)
         yield lambda stage, share: bar.update(task, description=stage, completed=share)
-
-
-if __name__ == "__main__":  # background jobs start the command this way: python -m gpovae_core.cli
-    main()

@@ -21,7 +21,7 @@ from gpovae_core.evaluation.unseen import (
     predict_held_out,
     scores,
 )
-from tests.test_unseen import SETTINGS, chains
+from tests.questions.test_unseen import SETTINGS, chains
 from tests.toy import toy_cells
 
 

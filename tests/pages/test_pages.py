@@ -49,7 +49,7 @@ def test_every_chart_is_described_for_those_who_do_not_see_it(open_app: Opener, 
 
 
 def test_charts_are_drawn_in_one_place_only() -> None:
-    sources = [*(PROJECT / "dashboard").glob("*.py"), *(PROJECT / "pages").glob("*.py"), PROJECT / "app.py"]
+    sources = [*(PROJECT / "dashboard").rglob("*.py"), *(PROJECT / "pages").glob("*.py"), PROJECT / "app.py"]
     assert [path.name for path in sources if ".plotly_chart(" in path.read_text()] == ["figures.py"]
 
 

@@ -202,7 +202,7 @@ def test_an_ensemble_that_cannot_be_read_is_said_so_in_words(run, harm):
 
 @pytest.mark.slow
 def test_an_ensemble_in_the_background_can_be_stopped(run):
-    from tests.training.test_jobs import wait_until
+    from tests.runs.test_jobs import wait_until
 
     job = EnsembleJob.of(run)
     submit_ensemble(run, EnsemblePlan(members=1000))

@@ -18,8 +18,8 @@ from gpovae_core.errors import GpoVaeError
 from gpovae_core.sweeps.folder import SweepFolder, launch, stop
 from gpovae_core.sweeps.measures import MEASURES, measure_run
 from gpovae_core.sweeps.results import results
+from tests.runs.test_jobs import wait_until
 from tests.toy import TINY, write_toy
-from tests.training.test_jobs import wait_until
 
 PLAN = {
     "title": "Tiny",
