@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
+from textwrap import fill
 
 MOST_WORDS = 25
 """So many words does a definition for a hover have at most."""
+PAGE_WIDTH = 120
+"""Characters in a line of the page."""
 
 
 @dataclass(frozen=True)
@@ -137,8 +140,8 @@ TERMS = (
     Term(
         "threshold",
         "The value of W (or of T) above which a pair of genes is called an edge (or drawn).",
-        "A higher one leaves fewer edges, of which fewer are expected to be false. It is chosen for "
-        "reading; no training depends on it.",
+        "A higher one leaves fewer edges, of which as a rule a smaller share is expected to be false. It is "
+        "chosen for reading; no training depends on it.",
         ("thresholds",),
         ("W", "edge", "false-edge rate"),
     ),
@@ -147,9 +150,9 @@ TERMS = (
         "The fitted probability that the effect of gene i on gene j is direct, given the model's "
         "assumptions.",
         "It rests on effects being linear, on the paths over perturbed genes that the model can see, and on "
-        "its prior; where these do not hold, far fewer edges are direct than W says, and a path over a gene "
-        "that nobody perturbed cannot be told from an edge. In runs of the presets paper and released W is "
-        "trained with the autoencoder and shows to a good part how variable a gene is.",
+        "its prior; where these do not hold, far fewer edges may be direct than W says, and a path over a "
+        "gene that nobody perturbed cannot be told from an edge. In runs of the presets paper and released "
+        "W is trained with the autoencoder and shows to a good part how variable a gene is.",
         ("edge probability",),
         ("strength (S)", "open detour", "false-edge rate", "influence (T_K)"),
     ),
@@ -373,18 +376,19 @@ def _same(spelling: str, word: str) -> bool:
 
 def page() -> str:
     """docs/glossary.md, from A to Z."""
+    wrap = partial(fill, width=PAGE_WIDTH, break_long_words=False, break_on_hyphens=False)
     parts = [
         "# Glossary",
         "One word, one thing: what the screens, the commands and these pages mean by it. On a screen the "
         "first sentence shows when the mouse rests on the word.",
-        "Made from `gpovae_core/reporting/glossary.py` by\n`python -m gpovae_core.reporting.glossary > "
+        "Made from `gpovae_core/reporting/glossary.py` by `python -m gpovae_core.reporting.glossary > "
         "docs/glossary.md`.",
     ]
     for one in sorted(TERMS, key=lambda one: one.word.lower()):
         also = ", ".join(f"[{word}](#{_anchor(word)})" for word in one.see)
         see = f"\n\nSee also {also}." if also else ""
         parts.append(f"## {one.word}\n\n**{one.short}** {one.more}{see}")
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join(wrap(part) for part in "\n\n".join(parts).split("\n\n")) + "\n"
 
 
 def _anchor(word: str) -> str:
