@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -12,22 +10,14 @@ import numpy as np
 from gpovae_core import methods as package
 from gpovae_core.errors import GpoVaeError
 from gpovae_core.methods.method import Inputs, Method, Place, Role
+from gpovae_core.registry import found_in_files
 
 
 def methods() -> tuple[Method, ...]:
-    """Every METHOD of the files of this package, by `order`, then by key. Raises ValueError where two share a
-    key.
+    """Every METHOD of the files of this package, by order, then by key; a file without one is what the
+    methods share.
     """
-    modules = [
-        importlib.import_module(f"{package.__name__}.{found.name}")
-        for found in pkgutil.iter_modules(package.__path__)
-    ]
-    listed = [module.METHOD for module in modules if isinstance(getattr(module, "METHOD", None), Method)]
-    names = [method.key for method in listed]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise ValueError(f"two files of {package.__name__} hold a method called {', '.join(twice)}")
-    return tuple(sorted(listed, key=lambda method: (method.order, method.key)))
+    return found_in_files(package, "METHOD", Method, pass_over=True)
 
 
 def with_role(*roles: Role) -> tuple[Method, ...]:

@@ -133,7 +133,7 @@ def test_a_method_in_one_file_is_found_everywhere(added):
     # the chart, the tables, the command, the summary and the Methods paragraph
     drawn = [trace.name for trace in matched_curves(network.matched, "mu_wd").data]
     assert "toy oracle" in drawn
-    assert "Toy oracle" in tables.edges_table(network).columns
+    assert {"Toy oracle", "Mann-Whitney z"} <= set(tables.edges_table(network).columns)
     assert "toy oracle" in set(tables.reference_table(network)["Ranked by"])
     assert "toy oracle" in set(tables.truth_table(network)["Ranked by"])
     assert "toy oracle" in scores_in_words(found)
@@ -186,7 +186,16 @@ def screen_inputs() -> Inputs:
 
 def test_two_methods_of_one_key_are_a_bug(added):
     added.write("again", RECIPE.format(EDGES=EDGES).replace('"oracle"', '"w"'))
-    with pytest.raises(ValueError, match="a method called w"):
+    with pytest.raises(ValueError, match=r"two files of .*methods hold a METHOD called 'w'"):
+        registry.methods()
+
+
+def test_a_file_that_holds_something_else_as_its_method_is_a_bug(added):
+    before = registry.methods()
+    added.write("shared_parts", "HALVES = 2\n")
+    assert registry.methods() == before
+    added.write("mistaken", "METHOD = 'mean_difference'\n")
+    with pytest.raises(TypeError, match="mistaken needs a METHOD of type Method; got 'mean_difference'"):
         registry.methods()
 
 

@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gpovae_core.registry import one_of_each_file
+from gpovae_core.registry import found_in_files
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -51,8 +51,7 @@ class Reader:
 @cache
 def all_readers() -> tuple[Reader, ...]:
     """Every reader, by order, then by key."""
-    readers = one_of_each_file(sys.modules[__name__], "READER", Reader)
-    return tuple(sorted(readers, key=lambda reader: (reader.order, reader.key)))
+    return found_in_files(sys.modules[__name__], "READER", Reader)
 
 
 def reader_of(path: Path) -> Reader | None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
-from gpovae_core.registry import one_of_each_file
+from gpovae_core.registry import found_in_files
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -44,5 +44,4 @@ class LossTerm:
 @cache
 def all_terms() -> tuple[LossTerm, ...]:
     """Every term, by order, then by key."""
-    terms = one_of_each_file(sys.modules[__name__], "TERM", LossTerm)
-    return tuple(sorted(terms, key=lambda term: (term.order, term.key)))
+    return found_in_files(sys.modules[__name__], "TERM", LossTerm)
