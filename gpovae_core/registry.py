@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from collections.abc import Collection
 from types import ModuleType
 from typing import Protocol, TypeVar
 
@@ -23,20 +24,20 @@ class Listed(Protocol):
 Found = TypeVar("Found", bound=Listed)
 
 
-def found_in_files(
-    room: ModuleType, name: str, kind: type[Found], pass_over: bool = False
+def one_of_each_file(
+    room: ModuleType, name: str, kind: type[Found], besides: Collection[str] = ()
 ) -> tuple[Found, ...]:
-    """`name` out of the files of a package, by order, then by key.
+    """`name` out of every file of a package, by order, then by key. besides: files of the room that are
+    something else.
 
-    pass_over: files without it are no members, as in a room that holds other things too. Elsewhere a file
-    that says nothing would be missing everywhere, without a word: TypeError. So is, in either case, a `name`
-    that is no `kind`. Raises ValueError where two have one key.
+    Raises TypeError for a file without it, or where it is no `kind`: a file that says nothing would be
+    missing everywhere, without a word. Raises ValueError where two have one key.
     """
     found: dict[str, Found] = {}
     for file in sorted(pkgutil.iter_modules(room.__path__), key=lambda file: file.name):
-        module = importlib.import_module(f"{room.__name__}.{file.name}")
-        if pass_over and not hasattr(module, name):
+        if file.name in besides:
             continue
+        module = importlib.import_module(f"{room.__name__}.{file.name}")
         value = getattr(module, name, None)
         if not isinstance(value, kind):
             raise TypeError(f"{module.__name__} needs a {name} of type {kind.__name__}; got {value!r}")

@@ -1,4 +1,6 @@
-"""Every method there is. A file of this package that holds a METHOD is one: nothing has to be listed."""
+"""Every method there is: a file of this package is one unless it belongs to the MACHINERY. None has to be
+listed.
+"""
 
 from __future__ import annotations
 
@@ -10,14 +12,26 @@ import numpy as np
 from gpovae_core import methods as package
 from gpovae_core.errors import GpoVaeError
 from gpovae_core.methods.method import Inputs, Method, Place, Role
-from gpovae_core.registry import found_in_files
+from gpovae_core.registry import one_of_each_file
+
+MACHINERY = (
+    "direct",
+    "expected",
+    "false_edges",
+    "fitted",
+    "method",
+    "network_fit",
+    "own_change",
+    "registry",
+)
+"""What finds W and S, and this file: no methods of their own."""
 
 
 def methods() -> tuple[Method, ...]:
-    """Every METHOD of the files of this package, by order, then by key; a file without one is what the
-    methods share.
+    """The METHOD of every file of this package, by order, then by key. Raises ValueError where two share a
+    key, TypeError for a file without one.
     """
-    return found_in_files(package, "METHOD", Method, pass_over=True)
+    return one_of_each_file(package, "METHOD", Method, besides=MACHINERY)
 
 
 def with_role(*roles: Role) -> tuple[Method, ...]:

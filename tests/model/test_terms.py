@@ -15,7 +15,7 @@ import torch
 from gpovae_core.model import losses
 from gpovae_core.model.losses import LossTerm, all_terms
 from gpovae_core.plots import training as charts
-from gpovae_core.registry import found_in_files
+from gpovae_core.registry import one_of_each_file
 from gpovae_core.runs.folder import DataSource, RunFolder
 from gpovae_core.runs.model import load_model
 from gpovae_core.training.fit import fit
@@ -90,7 +90,7 @@ def test_a_term_in_one_file_is_trained_collected_checked_and_drawn(tmp_path, toy
 def test_a_file_that_holds_no_term_is_refused(toy_folder):
     (toy_folder / "toy_empty.py").write_text("weight = 3\n")
     with pytest.raises(TypeError, match=r"toy_empty needs a TERM of type LossTerm; got None"):
-        found_in_files(losses, "TERM", LossTerm)
+        one_of_each_file(losses, "TERM", LossTerm)
 
 
 def test_two_terms_of_one_key_are_refused(toy_folder):

@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gpovae_core.registry import found_in_files
+from gpovae_core.registry import one_of_each_file
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -51,7 +51,7 @@ class Reader:
 @cache
 def all_readers() -> tuple[Reader, ...]:
     """Every reader, by order, then by key."""
-    return found_in_files(sys.modules[__name__], "READER", Reader)
+    return one_of_each_file(sys.modules[__name__], "READER", Reader)
 
 
 def reader_of(path: Path) -> Reader | None:

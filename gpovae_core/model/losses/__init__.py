@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
-from gpovae_core.registry import found_in_files
+from gpovae_core.registry import one_of_each_file
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -44,4 +44,4 @@ class LossTerm:
 @cache
 def all_terms() -> tuple[LossTerm, ...]:
     """Every term, by order, then by key."""
-    return found_in_files(sys.modules[__name__], "TERM", LossTerm)
+    return one_of_each_file(sys.modules[__name__], "TERM", LossTerm)
