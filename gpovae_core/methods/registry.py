@@ -28,11 +28,10 @@ MACHINERY = (
 
 
 def methods() -> tuple[Method, ...]:
-    """The METHOD of every file of this package, by `order`, then by key. Raises ValueError where two share a
+    """The METHOD of every file of this package, by order, then by key. Raises ValueError where two share a
     key, TypeError for a file without one.
     """
-    found = one_of_each_file(package, "METHOD", Method, besides=MACHINERY)
-    return tuple(sorted(found, key=lambda method: (method.order, method.key)))
+    return one_of_each_file(package, "METHOD", Method, besides=MACHINERY)
 
 
 def with_role(*roles: Role) -> tuple[Method, ...]:
