@@ -191,12 +191,12 @@ class NetworkSettings(_Settings):
         lt=1.0,
         description="Prior probability of an edge from a gene that was never perturbed.",
     )
-    perturbation: Literal["auto", "knock-down", "knock-out"] = Field(
+    perturbation: Literal["auto", "knock-down", "knock-out", "activation"] = Field(
         default="auto",
         description=(
-            "What was done to the genes: a knock-down is read off their own expression; a knock-out "
-            "removes the function whatever the expression. auto: knock-out where the median measured "
-            "target keeps more than half of its expression."
+            "What was done to the genes: a knock-down or an activation is read off their own expression; a "
+            "knock-out removes the function whatever the expression. auto: activation where more measured "
+            "targets rise than fall, knock-out where the median one keeps more than half of its expression."
         ),
     )
     complete_loss: float = Field(
