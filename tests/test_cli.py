@@ -81,7 +81,6 @@ def test_every_command_of_every_group_is_listed():
     assert {path.stem for path in (PROJECT / "gpovae_core" / "cli").glob("[a-z]*.py")} == {
         *(group.__name__.split(".")[-1] for group in groups),
         "shared",
-        "words",
     }
     found = {
         value

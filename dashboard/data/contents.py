@@ -8,6 +8,7 @@ import streamlit as st
 from dashboard.data import cached
 from dashboard.shared import data_files, settings_form
 from dashboard.shared.figures import chart
+from dashboard.shared.glossary import show_table
 from dashboard.shared.words import percent, plain
 from gpovae_core.config import DataSettings
 from gpovae_core.data.validate import Examination
@@ -86,9 +87,8 @@ def knock_down(stamped: data_files.Stamp, settings: DataSettings) -> None:
         }
     )
     levels = st.column_config.NumberColumn(format="%.2f", help="Mean counts per 10,000")
-    st.dataframe(
+    show_table(
         shown_table.head(MOST_ROWS),
-        hide_index=True,
         column_config={
             "In controls": levels,
             "In its own cells": levels,
@@ -121,7 +121,7 @@ def panel(stamped: data_files.Stamp, settings: DataSettings) -> None:
             "Why": [chosen.reasons.get(gene, "perturbed in these cells") for gene in genes],
         }
     )
-    st.dataframe(table.head(MOST_ROWS), hide_index=True)
+    show_table(table.head(MOST_ROWS))
 
 
 def left_out(found: Examination) -> None:
@@ -133,4 +133,4 @@ def left_out(found: Examination) -> None:
         [{"What": d["what"], "Name": d["name"], "Cells": d["count"], "Reason": d["reason"]} for d in dropped]
     )
     st.markdown(f"**{int(table['Cells'].sum()):,} cells** are left out.")
-    st.dataframe(table.sort_values("Cells", ascending=False).head(MOST_ROWS), hide_index=True)
+    show_table(table.sort_values("Cells", ascending=False).head(MOST_ROWS))
