@@ -12,6 +12,7 @@ import time
 from inspect import isfunction
 from pathlib import Path
 
+import anndata
 import networkx
 import numpy as np
 import pandas as pd
@@ -126,6 +127,21 @@ def test_simulate_writes_cells_and_true_edges(gpovae, tmp_path):
     edges = pd.read_csv(tmp_path / "sim.edges.csv")
     assert list(edges.columns[:2]) == ["source", "target"]
     assert len(edges) == json.loads(text)["n_edges"]
+
+
+def test_simulate_takes_the_design_of_a_screen_and_any_other_setting(gpovae, tmp_path):
+    out = tmp_path / "sim.h5ad"
+    options = ["--guides-per-gene", 2, "--donors", 3, "--direction", "activation", "--batch-imbalance", 1]
+    options += ["--genes", 15, "--perturbations", 4, "--cells", 200]
+    code, _, _ = gpovae("simulate", out, *options, "--set", "library_median=500", "--set", "network=chains")
+    assert code == 0
+    cells = anndata.read_h5ad(out)
+    assert cells.obs["donor"].nunique() == 3
+    assert cells.obs.loc[cells.obs["perturbation"] != "non-targeting", "guide"].nunique() == 8
+    assert (cells.obs.groupby("perturbation", observed=True)["batch"].nunique() == 1).sum() == 4
+    settings = json.loads(cells.uns["settings"])
+    assert (settings["direction"], settings["library_median"]) == ("activation", 500)
+    assert settings["network"] == "chains"
 
 
 def test_validate_good(gpovae, tmp_path):
@@ -391,6 +407,9 @@ def test_info(gpovae, run):
         (["train", "toy.h5ad", "--run", "nowhere", "--resume"], "not a run"),
         (["simulate", "x.h5ad", "--genes", "3", "--perturbations", "9"], "perturbations"),
         (["simulate", "x.csv"], "h5ad"),
+        (["simulate", "x.h5ad", "--direction", "sideways"], "direction"),
+        (["simulate", "x.h5ad", "--set", "library_median"], "SETTING=VALUE"),
+        (["simulate", "x.h5ad", "--set", "colour=blue"], "colour"),
         (["paths", "x"], "--source"),
         (["sing"], "sing"),
     ],
