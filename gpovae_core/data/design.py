@@ -143,8 +143,8 @@ WORDS = {
 
 @dataclass(frozen=True)
 class Design:
-    """columns: the column of obs behind each part; values: part (keys.BATCH, ...) -> (n_obs,) text, categorical,
-    of keys.SIZE_FACTOR float; others: part -> further columns that could have been it; notes: in words.
+    """columns: the column of obs behind each part; values: part (keys.BATCH, ...) -> (n_obs,) categorical
+    text, of keys.SIZE_FACTOR float; others: part -> further columns that could have been it; notes: in words.
     """
 
     columns: DesignColumns = field(default_factory=DesignColumns)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -12,6 +12,7 @@ from gpovae_core import keys
 from gpovae_core.data.backed import FileMatrix
 from gpovae_core.data.counts import as_csr, find_counts
 from gpovae_core.data.design import Design, find_design, missing_columns
+from gpovae_core.data.direction import own_changes, read_direction
 from gpovae_core.data.expression import log_expression
 from gpovae_core.data.genes import find_gene_names
 from gpovae_core.data.labels import Labels, column_of, find_label_column, read_labels
@@ -225,8 +226,32 @@ def _select(
     found.add(design.problems, design.notes)
     counts = store.counts(matrix, rows[stay], columns, wanted=found.ok)
     measured = tuple(genes[i] for i in columns)
+    if found.ok:
+        design = _with_direction(design, counts, measured, cell_labels.to_numpy(dtype=object), totals)
     known = {gene: ids[gene] for gene in measured if gene in ids}
     return Reading(counts, measured, known, cell_labels, obs, tuple(found.dropped), design)
+
+
+def _with_direction(
+    design: Design,
+    counts: sparse.csr_matrix | StoredCounts,
+    genes: Sequence[str],
+    labels: np.ndarray,
+    totals: np.ndarray,
+) -> Design:
+    """The design with the direction that the targets' own expression tells. totals: (n_obs,) counts a cell in
+    the file.
+    """
+    batch, library = design.values.get(keys.BATCH), design.values.get(keys.SIZE_FACTOR)
+    changes = own_changes(
+        counts,
+        genes,
+        labels,
+        totals if library is None else library.to_numpy(dtype=np.float64),
+        None if batch is None else np.asarray(batch.cat.codes),
+    )
+    columns = design.columns.model_copy(update={"direction": read_direction(changes)})
+    return replace(design, columns=columns)
 
 
 def _annotations(
