@@ -58,6 +58,35 @@ class DataSettings(_Settings):
         default=None,
         description="Column of var with gene symbols when the index holds Ensembl ids; found when not given.",
     )
+    batch: str | None = Field(
+        default=None,
+        description=(
+            "Column of obs with the batch (lane, replicate) of every cell; found by name and content when "
+            "not given, 'none' for no batch."
+        ),
+    )
+    donor: str | None = Field(
+        default=None,
+        description="Column of obs with the donor of every cell; found when not given, 'none' for none.",
+    )
+    guide: str | None = Field(
+        default=None,
+        description="Column of obs with the guide of every cell; found when not given, 'none' for none.",
+    )
+    condition: str | None = Field(
+        default=None,
+        description=(
+            "Column of obs with the condition (stimulation, time) of every cell; found when not given, "
+            "'none' for none."
+        ),
+    )
+    size_factor: str | None = Field(
+        default=None,
+        description=(
+            "Column of obs with the counts of each cell over the whole transcriptome, where the file holds "
+            "some of its genes; found when not given, 'none' for none."
+        ),
+    )
     min_cells: Count = Field(default=40, description="Perturbations with fewer cells are dropped and listed.")
     strong_knockdown_only: bool = Field(
         default=False, description="Keep only cells whose target is at or below a low percentile of controls."
