@@ -180,9 +180,8 @@ def main() -> None:
     options = parser.parse_args()
     folder = Path(os.environ.get("GPOVAE_DATA_DIR", Path(__file__).parents[2] / "shared" / "data"))
     if not options.json:
-        print(
-            "| screen | design | log score | calls | unconfirmed | agree | expected |\n|---|---|---|---|---|---|---|"
-        )
+        print("| screen | design | log score | calls | unconfirmed | agree | expected |")
+        print("|---|---|---|---|---|---|---|")
     for name in options.data:
         for design in DESIGNS:
             found = row(name, design, options.folds, folder)

@@ -92,19 +92,21 @@ def _effect_in_words(found: EdgeInspection, measured: Measured) -> str:
         start = f"With {plain(found.source)} knocked down, its own expression is"
     else:
         start = f"With {plain(found.source)} perturbed, {plain(found.target)} is"
-    way = "higher" if measured.difference > 0 else "lower"
+    if not math.isfinite(measured.fold):
+        return f"{start} not seen in enough cells for an effect."
     interval = ""
     if math.isfinite(measured.low):
         sure = " The interval includes 0: no clear effect." if measured.low <= 0 <= measured.high else ""
         interval = f" (95 % interval {measured.low:+.2f} to {measured.high:+.2f}).{sure}"
-    return f"{start} **{way} by {abs(measured.difference):.2f}**{interval or '.'}"
+    way = f"**x {2**measured.fold:.2f}**, log2 fold change **{measured.fold:+.2f}**"
+    return f"{start} {way}{interval or '.'}"
 
 
 def _tests_in_words(measured: Measured) -> str:
     adjusted = "not computed yet" if measured.adjusted is None else p_value(measured.adjusted)
     return (
         f"Held-out cells: {len(measured.perturbed):,} perturbed, {len(measured.control):,} control. "
-        f"Difference of means of natural log(1 + counts per 10,000). Mann-Whitney p {p_value(measured.p)}, "
+        f"Fold change of the mean share of all counts. Mann-Whitney p {p_value(measured.p)}, "
         f"adjusted over all pairs {adjusted}. Wasserstein distance {measured.wasserstein:.3f}."
     )
 

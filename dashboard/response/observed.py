@@ -25,7 +25,7 @@ def show(scene: Scene) -> None:
     for name in scene.chosen:
         table = tables[name] = scene.table(name)
         sure = response.changed(table, scene.level)
-        up, tested = int((sure["observed"] > 0).sum()), int(table["p"].notna().sum())
+        up, tested = int((sure["fold"] > 0).sum()), int(table["p"].notna().sum())
         st.subheader(plain(name))
         left, right = st.columns(2)
         with left:
@@ -33,7 +33,8 @@ def show(scene: Scene) -> None:
                 response.volcano(table, name, scene.level, selected=scene.gene),
                 f"volcano_{name}",
                 f"{len(sure):,} of {tested:,} genes change with {plain(name)} (adjusted p below "
-                f"{scene.level:g}): {up:,} up, {len(sure) - up:,} down. Above the dotted line: significant.",
+                f"{scene.level:g}): {up:,} up, {len(sure) - up:,} down. Above the dotted line: significant."
+                f"{untested_words(len(table) - tested)}",
                 scene.file(name, "volcano"),
                 lambda gene: choose_gene(scene.run, gene),
             )
@@ -41,19 +42,27 @@ def show(scene: Scene) -> None:
             chart_with_words(
                 response.ma_plot(table, name, scene.level, selected=scene.gene),
                 f"ma_{name}",
-                f"The same effects of {plain(name)} against how much the gene is expressed. At low "
+                f"The same fold changes of {plain(name)} against how much the gene is expressed. At low "
                 "expression few counts decide.",
                 scene.file(name, "ma"),
                 lambda gene: choose_gene(scene.run, gene),
             )
     st.caption(
-        f"Welch's t test of log2(counts per 10,000 + 1), {scene.cells}, perturbed against control; adjusted "
-        "after Benjamini-Hochberg over the genes of one perturbation. Intervals: 95 %."
+        "Fold change of the gene's mean share of all counts, log2, with its 95 % interval; Mann and "
+        f"Whitney's test of the normalised counts; {scene.cells}, perturbed against control; adjusted after "
+        "Benjamini-Hochberg over the genes of one perturbation. Observed and predicted: differences of mean "
+        "log2(counts per 10,000 + 1), the scale of the scores."
     )
     joined = pd.concat(tables, names=[keys.PERTURBATION]).reset_index(level=0)
-    columns = ["gene", "observed", "low", "high", "p", "adjusted", "control", "predicted"]
+    columns = ["gene", "fold", "fold_low", "fold_high", "p", "adjusted", "control", "observed", "predicted"]
     listed = joined.filter([keys.PERTURBATION, *columns]).sort_values(by="adjusted", kind="stable")
-    words = {"control": "mean in control", "adjusted": "adjusted p"}
+    words = {
+        "fold": "log2 fold change",
+        "fold_low": "95 % from",
+        "fold_high": "to",
+        "control": "mean in control",
+        "adjusted": "adjusted p",
+    }
     show_table(
         listed.head(TABLE_ROWS).rename(columns=words),
         height=320,
@@ -62,3 +71,8 @@ def show(scene: Scene) -> None:
     if len(listed) > TABLE_ROWS:
         st.caption(f"The first {TABLE_ROWS:,} of {len(listed):,} rows; the file holds all.")
     download_table(listed, "Download these tests (CSV)", f"{scene.file('tests')}.csv", "download_tests")
+
+
+def untested_words(genes: int) -> str:
+    """What is said of genes that too few cells show."""
+    return f" {genes:,} genes are not tested: too few of these cells show them." if genes else ""

@@ -1,13 +1,13 @@
-"""Which genes changed, and how surely: Welch's test of every measured gene in perturbed against control
-cells.
+"""Which genes changed, by how much and how surely: every measured gene in perturbed against control cells.
 
-Expression is log2(1 + 1e4 x / l), the scale of the treatment effects. Adjusted p: Benjamini-Hochberg over the
-genes of one perturbation.
+The effect is the log2 fold change of the gene's mean share of a cell's counts (`effects.contrasts`), with its
+standard error; p is Mann and Whitney's test of the normalised counts (`effects.rank_test`), one test for
+pages and scores. Adjusted p: Benjamini-Hochberg over the genes of one perturbation. A gene that too few cells
+show is not tested.
 """
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
@@ -15,48 +15,113 @@ import pandas as pd
 from scipy import stats
 
 from gpovae_core import keys
-from gpovae_core.data.expression import EFFECT_SCALE, log2_moments, log_expression
+from gpovae_core.data.expression import EFFECT_SCALE, log_expression
 from gpovae_core.data.schema import PreparedCells
+from gpovae_core.effects.contrasts import PSEUDO_COUNT, ShareMoments, log_fold_change, share_moments
+from gpovae_core.effects.pairs import pair_statistics
 
-CONFIDENCE = 0.95
-Moments = tuple[np.ndarray, np.ndarray, int]
-"""Mean (G,) and unbiased variance (G,) of some cells, and how many they are."""
+FEWEST_CELLS = 2
+"""Cells that a group needs for a test."""
 
-
-def welch(treated: Moments, control: Moments) -> pd.DataFrame:
-    """effect (difference of the means), low, high (its 95 % interval), p (two-sided) and adjusted, one row
-    per gene.
-
-    NaN where a group has fewer than two cells or the gene is constant in both.
-    """
-    (mean, variance, n), (base, base_variance, m) = treated, control
-    effect = mean - base
-    with np.errstate(invalid="ignore", divide="ignore"):
-        a, b = variance / max(n, 1), base_variance / max(m, 1)
-        error = np.sqrt(a + b)
-        freedom = (
-            (a + b) ** 2 / (a**2 / (n - 1) + b**2 / (m - 1)) if min(n, m) > 1 else np.full(len(mean), np.nan)
-        )
-        known = np.isfinite(freedom) & (error > 0)
-        p = np.where(known, 2 * stats.t.sf(np.abs(effect / error), freedom), np.nan)
-        reach = np.where(known, stats.t.ppf((1 + CONFIDENCE) / 2, freedom) * error, np.nan)
-    adjusted = np.full(len(p), np.nan)
-    if known.any():
-        adjusted[known] = stats.false_discovery_control(p[known])
-    return pd.DataFrame(
-        {"effect": effect, "low": effect - reach, "high": effect + reach, "p": p, "adjusted": adjusted}
-    )
+_GENES_AT_ONCE = 4000
 
 
 def observed_changes(
     prepared: PreparedCells, perturbation: str, splits: tuple[str, ...] = keys.HELD_OUT
 ) -> pd.DataFrame:
-    """`welch` of one perturbation over the cells of `splits`, by measured gene; `control`: mean expression in
-    control cells.
+    """One row per measured gene: fold (log2 fold change of mean shares), fold_se, fold_low and fold_high (its
+    95 % interval), p (two-sided), adjusted; control (mean log2(1 + 1e4 x / l) in control cells); cells (the
+    perturbed ones).
+
+    Over the cells of `splits`. p is NaN where a group has fewer than FEWEST_CELLS cells or too few cells show
+    the gene; the effect where a group has no cells.
     """
-    table = welch(*(_moments_of(prepared, label, splits) for label in (perturbation, keys.CONTROL)))
-    table["control"] = _moments_of(prepared, keys.CONTROL, splits)[0]
-    return table.set_index(prepared.cells.var_names)
+    fold, error = fold_changes(prepared, perturbation, splits)
+    p = gene_tests(prepared, splits, (perturbation,)).iloc[0].to_numpy()
+    controls = np.flatnonzero(prepared.where(keys.CONTROL, splits))
+    expression: Any = log_expression(prepared.counts[controls], prepared.library_size[controls])
+    base = np.full(len(p), np.nan)
+    if len(controls):
+        base = np.asarray(expression.mean(axis=0)).ravel() / np.log(2)
+    reach = keys.NORMAL_95 * error
+    return pd.DataFrame(
+        {
+            "fold": fold,
+            "fold_se": error,
+            "fold_low": fold - reach,
+            "fold_high": fold + reach,
+            "p": p,
+            "adjusted": adjusted(p[None])[0],
+            "control": base,
+            "cells": int(prepared.where(perturbation, splits).sum()),
+        },
+        index=prepared.cells.var_names,
+    )
+
+
+def fold_changes(
+    prepared: PreparedCells, perturbation: str, splits: tuple[str, ...] = keys.HELD_OUT
+) -> tuple[np.ndarray, np.ndarray]:
+    """Log2 fold change of the mean share of every measured gene, perturbed over control cells of `splits`,
+    and its standard error, both (G,); NaN where a group has fewer than FEWEST_CELLS cells.
+    """
+    library, genes = prepared.library_size, np.arange(prepared.cells.n_vars)
+    treated, control = (
+        share_moments(prepared.counts, library, [np.flatnonzero(prepared.where(label, splits))], genes)
+        for label in (perturbation, keys.CONTROL)
+    )
+    return fold_of_moments(treated, control, float(np.median(library[library > 0])))
+
+
+def fold_of_moments(
+    treated: ShareMoments, control: ShareMoments, library_size: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """`fold_changes` of one group each, from moments of shares; library_size: counts of a usual cell."""
+    if min(int(treated.cells[0]), int(control.cells[0])) < FEWEST_CELLS:
+        return np.full(treated.mean.shape[1], np.nan), np.full(treated.mean.shape[1], np.nan)
+    pseudo = PSEUDO_COUNT / (treated.cells[:, None] * library_size)
+    effect, error = log_fold_change(treated, control, pseudo)
+    return effect[0] / np.log(2), error[0] / np.log(2)
+
+
+def gene_tests(
+    prepared: PreparedCells,
+    splits: tuple[str, ...] = keys.HELD_OUT,
+    perturbations: tuple[str, ...] | None = None,
+    expression: Any = None,
+) -> pd.DataFrame:
+    """(perturbations x measured genes) p of Mann and Whitney's test over the cells of `splits`; NaN as in
+    `observed_changes`. expression: `log_expression` of all cells where it is at hand.
+    """
+    names = prepared.perturbations if perturbations is None else perturbations
+    wanted = np.isin(prepared.labels.astype(str), [*names, keys.CONTROL])
+    rows = np.flatnonzero(prepared.where(splits=splits) & wanted)
+    labels, genes = prepared.labels[rows], [str(gene) for gene in prepared.cells.var_names]
+    if expression is None:
+        values: Any = log_expression(prepared.counts[rows], prepared.library_size[rows])
+    else:
+        values = expression
+    parts = []
+    for start in range(0, len(genes), _GENES_AT_ONCE):
+        columns = np.arange(start, min(start + _GENES_AT_ONCE, len(genes)))
+        chosen = values[:, columns]
+        own = chosen if expression is None else chosen[rows]
+        found = pair_statistics(own, labels, names, [genes[i] for i in columns])
+        tested = found.testable & (found.source_cells >= FEWEST_CELLS)[:, None]
+        tested &= found.control_cells >= FEWEST_CELLS
+        parts.append(np.where(tested, found.p, np.nan))
+    p = np.concatenate(parts, axis=1) if parts else np.zeros((len(names), 0))
+    return pd.DataFrame(p, index=pd.Index(names, name=keys.PERTURBATION), columns=prepared.cells.var_names)
+
+
+def adjusted(p: np.ndarray) -> np.ndarray:
+    """p (perturbations, genes) after Benjamini-Hochberg over the tested genes of each row; NaN elsewhere."""
+    result = np.full(p.shape, np.nan)
+    for row, values in enumerate(p):
+        tested = np.isfinite(values)
+        if tested.any():
+            result[row, tested] = stats.false_discovery_control(values[tested])
+    return result
 
 
 def changed_genes(
@@ -65,12 +130,9 @@ def changed_genes(
     """Number of genes with adjusted p below `significance`, for every perturbation; NaN where its cells
     cannot be tested.
     """
-    control = _moments_of(prepared, keys.CONTROL, splits)
-    found: dict[str, float] = {}
-    for name in prepared.perturbations:
-        adjusted = welch(_moments_of(prepared, name, splits), control)["adjusted"].to_numpy()
-        found[name] = float((adjusted < significance).sum()) if np.isfinite(adjusted).any() else np.nan
-    return pd.Series(found, dtype=float)
+    found = adjusted(gene_tests(prepared, splits).to_numpy())
+    counts = np.where(np.isfinite(found).any(axis=1), (found < significance).sum(axis=1), np.nan)
+    return pd.Series(counts, index=list(prepared.perturbations), dtype=float)
 
 
 def expression_of(
@@ -86,15 +148,3 @@ def log2_expression(counts: np.ndarray, library_size: np.ndarray) -> np.ndarray:
     """log2(1 + 1e4 x / l); a cell without counts is 0."""
     scale = np.divide(EFFECT_SCALE, library_size, out=np.zeros(len(library_size)), where=library_size > 0)
     return np.log2(1 + counts * scale)
-
-
-def _moments_of(prepared: PreparedCells, label: str, splits: tuple[str, ...]) -> Moments:
-    rows = prepared.where(label, splits)
-    with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore", RuntimeWarning
-        )  # a group of no cells or of one has NaN for variance, and says so by that
-        return log2_moments(
-            log_expression(prepared.counts[rows], prepared.library_size[rows]),
-            np.ones(int(rows.sum()), dtype=bool),
-        )

@@ -12,9 +12,10 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from scipy import sparse, special, stats
+from scipy import sparse, stats
 
 from gpovae_core import keys
+from gpovae_core.effects import rank_test
 
 EXACT_BELOW = 9
 """scipy.stats.mannwhitneyu(method="auto") is exact where a sample has fewer cells than this and no value
@@ -27,9 +28,10 @@ class PairStatistics:
     """Every source against every target, arrays (s, t); NaN where a side has no cells.
 
     wasserstein: 1-Wasserstein distance of the target's expression in control cells and in cells with the
-    source perturbed; u: Mann-Whitney statistic of the control cells; p: its two-sided p value as scipy gives
-    it; mean_difference: perturbed minus control; source_cells: (s,) cells per source. The pair of a gene with
-    itself (the knock-down) is there, but is no edge.
+    source perturbed; u: Mann-Whitney statistic of the control cells; p: its two-sided p value by `rank_test`,
+    exact as in scipy for few cells without equal values; mean_difference: perturbed minus control;
+    source_cells: (s,) cells per source; testable: bool, whether enough cells show the target (`rank_test`).
+    The pair of a gene with itself (the knock-down) is there, but is no edge.
     """
 
     sources: tuple[str, ...]
@@ -40,6 +42,7 @@ class PairStatistics:
     mean_difference: np.ndarray
     source_cells: np.ndarray
     control_cells: int
+    testable: np.ndarray
 
     @cached_property
     def evaluated(self) -> np.ndarray:
@@ -82,15 +85,25 @@ def pair_statistics(
     matrix: Any = sparse.csr_matrix(expression, dtype=np.float64)
     treated, base = matrix[order].tocsc(), matrix[controls].tocsc()
     treated.sort_indices()
-    wasserstein, u, ties, mean = (np.full((len(targets), len(sources)), np.nan) for _ in range(4))
+    wasserstein, u, ties, silent, mean = (np.full((len(targets), len(sources)), np.nan) for _ in range(5))
     if len(controls) and len(order):
         for column in range(len(targets)):
-            wasserstein[column], u[column], ties[column], mean[column] = _one_target(
+            wasserstein[column], u[column], ties[column], silent[column], mean[column] = _one_target(
                 plan, _column(base, column), *_stored(treated, column)
             )
-    p = _asymptotic_p(u.T, sizes[:, None], len(controls), ties.T)
+    p = rank_test.p_values(u.T, sizes[:, None], len(controls), ties.T, silent.T)
     _refine_exact(p, (ties.T == 0), matrix, group, controls)
-    return PairStatistics(tuple(sources), tuple(targets), wasserstein.T, u.T, p, mean.T, sizes, len(controls))
+    return PairStatistics(
+        sources=tuple(sources),
+        targets=tuple(targets),
+        wasserstein=wasserstein.T,
+        u=u.T,
+        p=p,
+        mean_difference=mean.T,
+        source_cells=sizes,
+        control_cells=len(controls),
+        testable=rank_test.testable(sizes[:, None], len(controls), silent.T),
+    )
 
 
 def _groups(labels: np.ndarray, sources: Sequence[str]) -> np.ndarray:
@@ -147,13 +160,16 @@ def _stored(matrix: Any, column: int) -> tuple[np.ndarray, np.ndarray]:
 
 def _one_target(
     plan: _Plan, control: np.ndarray, rows: np.ndarray, values: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Wasserstein distance, U of the controls, tie sum and mean difference of every group, each (s,).
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Wasserstein distance, U of the controls, tie sum, silent cells and mean difference of every group, each
+    (s,).
 
     control: (n,) values; rows, values: treated cells that are not at the least value zero. Equal values of a
-    group form one run from rank `low` to rank `high`; its zeros are the first run.
+    group form one run from rank `low` to rank `high`; its zeros are the first run. Silent: at zero, controls
+    included, where nothing lies below.
     """
     control = np.sort(control)
+    signed = control[0] < 0 or (len(values) > 0 and values.min() < 0)
     group, value, low, high = _runs(plan, rows, values)
     weight = high - low
     left, right = np.searchsorted(control, value, "left"), np.searchsorted(control, value, "right")
@@ -164,10 +180,12 @@ def _one_target(
     ties = np.bincount(group, _cubes(tied + weight) - _cubes(tied), minlength=s) + _tie_sum(control)
     filled = plan.sizes > 0
     mean = np.bincount(group, weight * value, minlength=s) / np.maximum(plan.sizes, 1) - control.mean()
+    none = np.bincount(group, weight * (value == 0), minlength=s) + (control == 0).sum()
+    silent = np.zeros(s) if signed else none
     distance = (
         np.bincount(group, _transport(plan, control, group, value, low, high, right), minlength=s) / plan.n
     )
-    return tuple(np.where(filled, x, np.nan) for x in (distance, u, ties, mean))  # type: ignore[return-value]
+    return tuple(np.where(filled, x, np.nan) for x in (distance, u, ties, silent, mean))  # type: ignore[return-value]
 
 
 def _runs(
@@ -236,17 +254,6 @@ def _tie_sum(ordered: np.ndarray) -> float:
     """Sum of t^3 - t over the t-fold values of a sorted sample."""
     starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
     return float(_cubes(np.diff(np.append(starts, len(ordered))).astype(np.float64)).sum())
-
-
-def _asymptotic_p(u: np.ndarray, m: np.ndarray, n: int, ties: np.ndarray) -> np.ndarray:
-    """Two-sided normal p with tie and continuity correction, as scipy's; 1 where all values are equal. ties:
-    sums of t^3 - t.
-    """
-    both = np.maximum(m + n, 2)
-    spread = np.sqrt(np.maximum(m * n / 12 * ((both + 1) - ties / (both * (both - 1.0))), 0.0))
-    excess = np.maximum(u, m * n - u) - m * n / 2 - 0.5
-    z = np.divide(excess, spread, out=np.full(u.shape, -np.inf), where=spread > 0)
-    return np.where(np.isnan(u), np.nan, np.minimum(2 * special.ndtr(-z), 1.0))
 
 
 def _refine_exact(

@@ -7,7 +7,7 @@ scored 0.64 to 0.81 and the data agreed with itself by 0.65 to 0.82 (MODEL.md se
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,6 +41,7 @@ def baseline_predictions(training: pd.DataFrame) -> dict[str, pd.DataFrame]:
     predictions = {
         "train_mean": training,
         "perturbation_mean": perturbation_mean(training),
+        "own_only": own_only(training),
         "no_effect": no_effect(training),
     }
     if any(keys.PAIR_SEPARATOR in str(name) for name in training.index):
@@ -154,6 +155,24 @@ def gene_embedding(expression: Any, size: int, seed: int = 0) -> np.ndarray:
     return found.components_.T * found.singular_values_ / np.sqrt(len(rows))
 
 
+def own_only(training: pd.DataFrame) -> pd.DataFrame:
+    """The training mean of the perturbed genes themselves and zero for every other: how far a knock-down's
+    own fall goes. A row of NaN stays one.
+    """
+    own = target_mask([str(name) for name in training.index], training.columns)
+    values = training.to_numpy()
+    known = np.isfinite(values).all(axis=1, keepdims=True)
+    return pd.DataFrame(
+        np.where(known, np.where(own, values, 0.0), np.nan), index=training.index, columns=training.columns
+    )
+
+
+def target_mask(names: Sequence[str], genes: pd.Index) -> np.ndarray:
+    """(perturbations, genes) bool: is this gene perturbed there? Of a combination each of its genes is."""
+    rows = [genes.isin(name.split(keys.PAIR_SEPARATOR)) for name in names]
+    return np.stack(rows) if rows else np.zeros((0, len(genes)), dtype=bool)
+
+
 def no_effect(like: pd.DataFrame) -> pd.DataFrame:
     """Zero for every gene under every perturbation. Its correlation is undefined; its R2 is not."""
     return pd.DataFrame(0.0, index=like.index, columns=like.columns)
@@ -178,13 +197,16 @@ class Reliability:
     gene; ceiling: the Pearson that the true effects would reach with the whole reference, see `attainable`;
     per_perturbation: that ceiling for the Pearson within one perturbation, NaN where its halves show no
     common signal; median_ceiling: their median for the median score. A perturbation without common signal
-    counts there as 0, the nearest possible value: it pulls the median score down as well.
+    counts there as 0, the nearest possible value: it pulls the median score down as well. *_without_own: the
+    same without the columns of the perturbed genes in their own rows.
     """
 
     split_half: float
     ceiling: float
     median_ceiling: float
     per_perturbation: pd.Series
+    ceiling_without_own: float
+    median_ceiling_without_own: float
 
 
 def attainable(split_half: np.ndarray | float) -> np.ndarray:
@@ -218,18 +240,32 @@ def reliability(
     """
     kept = prepared.where(splits=splits)
     values = log_expression(prepared.counts, prepared.library_size) if expression is None else expression
-    pooled, each = split_half_correlations(
-        values, np.where(kept, prepared.labels, ""), prepared.perturbations, halvings, seed
+    labels = np.where(kept, prepared.labels, "")
+    targets = target_mask(prepared.perturbations, prepared.cells.var_names)
+    whole, without = (
+        split_half_correlations(values, labels, prepared.perturbations, halvings, seed, left_out=left_out)
+        for left_out in (None, targets)
     )
+    split_half, ceiling, median_ceiling, each = _ceilings(*whole)
+    _, ceiling_without, median_without, _ = _ceilings(*without)
+    return Reliability(
+        split_half=split_half,
+        ceiling=ceiling,
+        median_ceiling=median_ceiling,
+        per_perturbation=pd.Series(each, index=list(prepared.perturbations)),
+        ceiling_without_own=ceiling_without,
+        median_ceiling_without_own=median_without,
+    )
+
+
+def _ceilings(pooled: np.ndarray, each: np.ndarray) -> tuple[float, float, float, np.ndarray]:
+    """Split-half correlation, ceiling, median ceiling and those of the perturbations, of what
+    `split_half_correlations` gives.
+    """
     own = _mean(each)
     ceilings = attainable(own)
     split_half = float(_mean(pooled[:, None])[0])
-    return Reliability(
-        split_half=split_half,
-        ceiling=float(attainable(split_half)),
-        median_ceiling=median(np.where(own <= 0, 0.0, ceilings)),
-        per_perturbation=pd.Series(ceilings, index=list(prepared.perturbations)),
-    )
+    return split_half, float(attainable(split_half)), median(np.where(own <= 0, 0.0, ceilings)), ceilings
 
 
 def noise_draws(
@@ -285,13 +321,14 @@ def split_half_correlations(
     halvings: int,
     seed: int,
     control: str = keys.CONTROL,
+    left_out: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Pearson of the effects (mean - control mean) in two halves of the cells: pooled (halvings,), each
     (halvings, perturbations).
 
-    expression: (cells, genes); cells with a label not named here are ignored. All halvings of a perturbation
-    come from one product of its cells with a (cells x halvings) matrix of halves, so every stored count is
-    visited once.
+    expression: (cells, genes); cells with a label not named here are ignored; left_out: (perturbations,
+    genes) bool, effects that do not count. All halvings of a perturbation come from one product of its cells
+    with a (cells x halvings) matrix of halves, so every stored count is visited once.
     """
     rng = np.random.default_rng(seed)
     each = np.full((halvings, len(perturbations)), np.nan)
@@ -304,6 +341,8 @@ def split_half_correlations(
         own = _half_means(expression, labels, name, halvings, rng)
         if own is not None:
             first, second = own[0] - base[0], own[1] - base[1]
+            if left_out is not None:
+                first, second = first[~left_out[column]], second[~left_out[column]]
             moments = _moments(first, second)
             each[:, column] = _correlation(moments, len(first))
             sums += moments

@@ -53,6 +53,12 @@ PREDICTIONS = (
         "The mean over perturbations is one average effect for all.",
         "baseline",
     ),
+    Prediction(
+        "own_only",
+        "own genes only",
+        "Own genes only is the training mean of the perturbed gene itself and zero for every other.",
+        "baseline",
+    ),
     Prediction("no_effect", "no effect", "No effect is zero for every gene.", "baseline"),
     Prediction(
         "ceiling",

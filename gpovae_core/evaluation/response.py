@@ -22,16 +22,15 @@ class Measurement:
     """What is known of the observed effects beside their means; it decides weights, centroid and left-out
     genes of the scores.
 
-    standard_error: (p, G); degrees: (p,) degrees of freedom of the t test of an effect, cells - 1; targets:
-    (p, G) bool, the gene or genes perturbed; centroid: (G,) mean over perturbations of their effects in the
-    *training* cells.
+    standard_error: (p, G); differential: (p, G) bool, differentially expressed genes by
+    `effects.changes.gene_tests`; targets: (p, G) bool, the gene or genes perturbed; centroid: (G,) mean over
+    perturbations of their effects in the *training* cells.
     """
 
     standard_error: np.ndarray
-    degrees: np.ndarray
+    differential: np.ndarray
     targets: np.ndarray
     centroid: np.ndarray
-    significance: float = 0.05
 
     def t(self, observed: np.ndarray) -> np.ndarray:
         """(p, G) observed effect over its standard error; 0 where neither side varies (a gene that no cell
@@ -53,7 +52,9 @@ class ResponseScores:
     effects, mean over perturbations; rho: (p,) Pearson per perturbation, median_rho their median; rows:
     perturbations that could be compared. With a `Measurement` also: centroid_rho, median Pearson of what
     differs from the mean of the perturbed centroids (`centroid_pearson`); discrimination: perturbation
-    discrimination score (`discrimination`); weighted_r2: median of `weighted_r2`; de_overlap: `de_overlap`.
+    discrimination score (`discrimination`); weighted_r2: median of `weighted_r2`; de_overlap: `de_overlap`;
+    *_without_own: the same scores without the columns of the perturbed genes in their own rows, on both
+    sides.
     """
 
     ate_rho: float
@@ -69,6 +70,9 @@ class ResponseScores:
     discrimination: float = float("nan")
     weighted_r2: float = float("nan")
     de_overlap: float = float("nan")
+    ate_rho_without_own: float = float("nan")
+    r2_without_own: float = float("nan")
+    median_rho_without_own: float = float("nan")
 
 
 def response_scores(
@@ -105,7 +109,24 @@ def _measured_scores(
         "centroid_rho": median(centroid_pearson(observed, predicted, measurement.centroid)),
         "discrimination": mean(discrimination(observed, predicted, measurement.targets)),
         "weighted_r2": median(weighted_r2(observed, predicted, effect_weights(t))),
-        "de_overlap": de_overlap(predicted, differential(t, measurement.degrees, measurement.significance)),
+        "de_overlap": de_overlap(predicted, measurement.differential & np.isfinite(observed)),
+        **_without_own(observed, predicted, measurement.targets),
+    }
+
+
+def _without_own(observed: np.ndarray, predicted: np.ndarray, targets: np.ndarray) -> dict[str, float]:
+    """ATE-rho, R2 and the median over perturbations with every row short of its perturbed genes.
+
+    That a knock-down lowers its own gene needs no model, and in small panels it is most of what there is to
+    predict.
+    """
+    rows = comparable_rows(observed, predicted)
+    truth, guess, kept = observed[rows], predicted[rows], ~targets[rows]
+    rho = [pearson(t[k], g[k]) for t, g, k in zip(truth, guess, kept, strict=True)]
+    return {
+        "ate_rho_without_own": pearson(truth[kept], guess[kept]),
+        "r2_without_own": r2(truth[kept], guess[kept]),
+        "median_rho_without_own": median(np.array(rho)),
     }
 
 
@@ -174,22 +195,6 @@ def weighted_r2(observed: np.ndarray, predicted: np.ndarray, weights: np.ndarray
     total = (weights * (observed - average) ** 2).sum(axis=1)
     residual = (weights * (observed - predicted) ** 2).sum(axis=1)
     return 1 - np.divide(residual, total, out=np.full(len(total), np.nan), where=total > 0)
-
-
-def differential(t: np.ndarray, degrees: np.ndarray, significance: float) -> np.ndarray:
-    """(p, G) bool: differentially expressed genes, two-sided t test with `degrees` (p,), Benjamini-Hochberg
-    within the perturbation.
-
-    The degrees are the smaller group's, cells - 1 (the cautious bound of Welch's test).
-    """
-    from scipy import stats
-
-    found = np.zeros(t.shape, dtype=bool)
-    rows = np.flatnonzero(np.isfinite(t).all(axis=1) & (degrees >= 1))
-    if len(rows):
-        p = 2 * stats.t.sf(np.abs(t[rows]), degrees[rows, None])
-        found[rows] = stats.false_discovery_control(p, axis=1) < significance
-    return found
 
 
 def de_overlap(predicted: np.ndarray, differentially: np.ndarray) -> float:

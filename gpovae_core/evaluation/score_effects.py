@@ -12,6 +12,7 @@ from gpovae_core import keys
 from gpovae_core.config import EvaluationSettings
 from gpovae_core.data.schema import PreparedCells
 from gpovae_core.effects.averages import EffectTable, average_effects
+from gpovae_core.effects.changes import adjusted, gene_tests
 from gpovae_core.evaluation.baselines import (
     Reliability,
     attainable_scores,
@@ -20,6 +21,7 @@ from gpovae_core.evaluation.baselines import (
     noise_draws,
     perturbation_mean,
     reliability,
+    target_mask,
 )
 from gpovae_core.evaluation.calibrated import calibrated
 from gpovae_core.evaluation.listing import listed
@@ -45,6 +47,9 @@ SCORES = (
     "discrimination",
     "weighted_r2",
     "de_overlap",
+    "ate_rho_without_own",
+    "r2_without_own",
+    "median_rho_without_own",
 )
 """Fields that `response.ResponseScores` and `scores.EffectScores` share."""
 NOISE_DRAWS = 5
@@ -132,7 +137,12 @@ def score_effects(
                 tables[name],
                 predicted.tables,
                 noise[name],
-                _measurement(tables[name], predicted.training, settings),
+                _measurement(
+                    tables[name],
+                    predicted.training,
+                    gene_tests(prepared, splits, expression=expression).to_numpy(),
+                    settings.significance,
+                ),
                 best_known,
                 _draws(prepared, expression, splits, settings.seed),
             )
@@ -151,21 +161,18 @@ def _aligned(predicted: pd.DataFrame, like: pd.DataFrame) -> pd.DataFrame:
     return predicted.reindex(index=like.index, columns=like.columns)
 
 
-def _measurement(reference: EffectTable, training: pd.DataFrame, settings: EvaluationSettings) -> Measurement:
+def _measurement(
+    reference: EffectTable, training: pd.DataFrame, p: np.ndarray, significance: float
+) -> Measurement:
+    """p: (perturbations, genes) of `gene_tests` in the cells of the reference."""
     names, genes = [str(name) for name in reference.mean.index], reference.mean.columns
-    targets = (
-        np.stack([genes.isin(name.split(keys.PAIR_SEPARATOR)) for name in names])
-        if names
-        else np.zeros((0, len(genes)), dtype=bool)
-    )
     return Measurement(
         standard_error=reference.standard_error.to_numpy(),
-        degrees=np.minimum(reference.cells.to_numpy(), reference.control_cells) - 1,
-        targets=targets,
+        differential=np.nan_to_num(adjusted(p), nan=1.0) < significance,
+        targets=target_mask(names, genes),
         centroid=perturbation_mean(training).iloc[0].to_numpy()
         if len(training)
         else np.full(len(genes), np.nan),
-        significance=settings.significance,
     )
 
 
@@ -203,6 +210,8 @@ def _against(
     limits = attainable_scores(*best_known, draws, one) | {
         "ate_rho": noise.ceiling,
         "median_rho": noise.median_ceiling,
+        "ate_rho_without_own": noise.ceiling_without_own,
+        "median_rho_without_own": noise.median_ceiling_without_own,
     }
     by_prediction = {
         key: {

@@ -53,6 +53,9 @@ class EffectScores:
     discrimination: Part[ByPrediction] = None
     weighted_r2: Part[ByPrediction] = None
     de_overlap: Part[ByPrediction] = None
+    ate_rho_without_own: Part[ByPrediction] = None
+    r2_without_own: Part[ByPrediction] = None
+    median_rho_without_own: Part[ByPrediction] = None
     compared: Part[Mapping[str, Count]] = None
     split_half: Number = None
     perturbations: Count = None

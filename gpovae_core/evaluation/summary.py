@@ -35,18 +35,31 @@ RESPONSE = {
         "ATE-rho, all effects pooled",
         "correlation of predicted with observed effects over all perturbations and genes",
     ),
-    "median_rho": ("rho, median of perturbations", "the same within each perturbation, its median"),
+    "ate_rho_without_own": (
+        "ATE-rho without own genes",
+        "the same without the effect of a perturbation on its own gene, which needs no model",
+    ),
+    "median_rho": ("rho, median of perturbations", "correlation within each perturbation, its median"),
+    "median_rho_without_own": (
+        "rho, median, without own genes",
+        "the same without the effect of a perturbation on its own gene",
+    ),
     "centroid_rho": (
         "rho beyond the mean perturbation",
-        "the same after the mean of the perturbed centroids is taken off both sides",
+        "correlation within each perturbation after the mean of the perturbed centroids is taken off both "
+        "sides",
     ),
     "r2": (
         "R², all effects pooled",
         "share of the variance of observed effects that is predicted; below 0: worse than their mean",
     ),
+    "r2_without_own": (
+        "R² without own genes",
+        "the same without the effect of a perturbation on its own gene",
+    ),
     "weighted_r2": (
         "R² weighted by response, median",
-        "the same within each perturbation, genes weighed by how clearly they respond",
+        "share of the variance within each perturbation, genes weighed by how clearly they respond",
     ),
     "ate_rho_top20": (
         "ATE-rho, 20 largest effects",

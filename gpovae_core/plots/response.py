@@ -24,6 +24,7 @@ Reference = Literal["test", "all"]
 LAYER: dict[str, str] = {"test": keys.OBSERVED_TEST, "all": keys.OBSERVED_ALL}
 SCATTER_WIDTH, SCATTER_HEIGHT = 560, 520
 """Pixels the labels are laid out for; a wider figure only moves them apart."""
+FOLD_AXIS = "Fold change of mean shares (log2)"
 EXPRESSION_AXIS = "Expression (log2(counts per 10,000 + 1))"
 HEAT_ROWS, HEAT_GENES = 80, 40
 """Perturbations and genes of the heat map at most: more cannot be told apart on a screen."""
@@ -136,25 +137,21 @@ def same_direction(table: pd.DataFrame, prediction: str = "predicted") -> Direct
     return DirectionOfChange(float(right.mean()) if len(both) else float("nan"), len(both))
 
 
-def with_tests(table: pd.DataFrame, tests: pd.DataFrame | None) -> pd.DataFrame:
-    """A response table with low and high (95 % interval of the observed effect), p, adjusted and control
-    (mean in control cells).
+TESTED = ("fold", "fold_low", "fold_high", "p", "adjusted", "control")
+"""What a test of every gene adds to a response table."""
 
-    tests: evaluation.observed.observed_changes of the same cells; None: intervals of 1.96 standard errors,
-    the rest NaN.
+
+def with_tests(table: pd.DataFrame, tests: pd.DataFrame | None) -> pd.DataFrame:
+    """A response table with low and high (95 % interval of the observed effect: 1.96 standard errors), and
+    TESTED: fold change of mean shares with its interval, p, adjusted and control (mean in control cells).
+
+    tests: effects.changes.observed_changes of the same cells; None: TESTED is NaN.
     """
-    table = table.copy()
+    reach = keys.NORMAL_95 * table["observed_se"]
+    table = table.assign(low=table["observed"] - reach, high=table["observed"] + reach)
     if tests is None:
-        reach = keys.NORMAL_95 * table["observed_se"]
-        return table.assign(
-            low=table["observed"] - reach,
-            high=table["observed"] + reach,
-            p=np.nan,
-            adjusted=np.nan,
-            control=np.nan,
-        )
-    columns = ["low", "high", "p", "adjusted", "control"]
-    table[columns] = tests.reindex(table["gene"])[columns].to_numpy()
+        return table.assign(**dict.fromkeys(TESTED, np.nan))
+    table[list(TESTED)] = tests.reindex(table["gene"])[list(TESTED)].to_numpy()
     return table
 
 
@@ -199,18 +196,18 @@ def volcano(
     labelled: int = 20,
     selected: str | None = None,
 ) -> go.Figure:
-    """Observed effect against -log10 p, one point per gene; the line is the largest p that is still
-    significant after adjustment.
+    """Fold change of mean shares against -log10 p, one point per gene; the line is the largest p that is
+    still significant after adjustment.
     """
     title = f"{perturbation}: which genes changed"
-    shown = table.dropna(subset=["observed", "p"])
+    shown = table.dropna(subset=["fold", "p"])
     if shown.empty:
         return theme.empty(
             title,
-            "No gene can be tested: fewer than two cells in the chosen reference, or no cells in this run.",
+            "No gene can be tested: too few cells in the chosen reference, or no cells in this run.",
         )
     shown = shown.assign(surprise=-np.log10(shown["p"].clip(lower=1e-300)))
-    reach = 1.12 * float(shown["observed"].abs().max()) or 0.1
+    reach = 1.12 * float(shown["fold"].abs().max()) or 0.1
     top = 1.1 * float(shown["surprise"].max()) or 0.1
     figure = go.Figure()
     passing = changed(shown, significance)
@@ -224,14 +221,14 @@ def volcano(
             name=f"Adjusted p {significance:g}",
             hoverinfo="skip",
         )
-    hover = "effect %{x:.2f}<br>-log10 p %{y:.1f}"
-    points = _Points(shown, "observed", "surprise", (-reach, reach), (-0.04 * top, top), hover)
+    hover = "log2 fold change %{x:.2f}<br>-log10 p %{y:.1f}"
+    points = _Points(shown, "fold", "surprise", (-reach, reach), (-0.04 * top, top), hover)
     points.draw(figure, _by_change(shown, significance), selected, labelled)
     theme.style(
         figure,
         title,
-        f"Observed effect ({theme.EFFECT_UNIT})",
-        "-log10 p (Welch's test, no unit)",
+        FOLD_AXIS,
+        "-log10 p (Mann-Whitney, no unit)",
         height=SCATTER_HEIGHT,
     )
     return points.frame(figure)
@@ -244,15 +241,15 @@ def ma_plot(
     labelled: int = 20,
     selected: str | None = None,
 ) -> go.Figure:
-    """Observed effect (M) against the mean expression of both groups (A), one point per gene."""
+    """Fold change of mean shares (M) against the mean expression of both groups (A), one point per gene."""
     title = f"{perturbation}: effect by expression"
-    shown = table.dropna(subset=["observed", "control"])
+    shown = table.dropna(subset=["fold", "control"])
     if shown.empty:
         return theme.empty(title, "Nothing to draw: no cells in the chosen reference, or none in this run.")
     shown = shown.assign(expression=shown["control"] + shown["observed"] / 2)
     figure = go.Figure()
     right = 1.06 * float(shown["expression"].max()) or 0.1
-    reach = 1.12 * float(shown["observed"].abs().max()) or 0.1
+    reach = 1.12 * float(shown["fold"].abs().max()) or 0.1
     figure.add_scatter(
         x=[0, right],
         y=[0, 0],
@@ -264,21 +261,19 @@ def ma_plot(
     points = _Points(
         shown,
         "expression",
-        "observed",
+        "fold",
         (-0.03 * right, right),
         (-reach, reach),
-        "expression %{x:.2f}<br>effect %{y:.2f}",
+        "expression %{x:.2f}<br>log2 fold change %{y:.2f}",
     )
     points.draw(figure, _by_change(shown, significance), selected, labelled)
-    theme.style(
-        figure, title, EXPRESSION_AXIS, f"Observed effect ({theme.EFFECT_UNIT})", height=SCATTER_HEIGHT
-    )
+    theme.style(figure, title, EXPRESSION_AXIS, FOLD_AXIS, height=SCATTER_HEIGHT)
     return points.frame(figure)
 
 
 def _by_change(table: pd.DataFrame, significance: float) -> dict[str, tuple[np.ndarray, str, str]]:
     """Name of each group of points -> (rows, colour, symbol)."""
-    sure, up = (table["adjusted"] < significance).to_numpy(), (table["observed"] > 0).to_numpy()
+    sure, up = (table["adjusted"] < significance).to_numpy(), (table["fold"] > 0).to_numpy()
     other = ~table["target"].to_numpy()
     return {
         "Not significant": (~sure & other, theme.GREY, "circle"),

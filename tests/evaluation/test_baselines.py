@@ -28,7 +28,7 @@ def test_without_any_training_cells_there_is_no_mean():
 
 def test_predictions_by_name():
     got = baselines.baseline_predictions(table())
-    assert set(got) == {"train_mean", "perturbation_mean", "no_effect"}
+    assert set(got) == {"train_mean", "perturbation_mean", "own_only", "no_effect"}
     assert got["train_mean"].loc["UNSEEN"].isna().all()
     assert (got["no_effect"] == 0).all(axis=None)
     for prediction in got.values():
@@ -196,3 +196,19 @@ def test_the_simulated_ceiling_agrees_with_the_formula_and_with_the_truth(spread
     assert got["rho"] == pytest.approx(float(baselines.attainable(pooled.mean())), abs=0.02)
     assert got["r2"] == pytest.approx(r2(effects, truth), abs=0.04)
     assert baselines.attainable_scores(effects, trust, noise[:0], score) == {}
+
+
+def test_own_genes_only():
+    training = pd.DataFrame(
+        [[-2.0, 0.5, 0.1], [0.3, -1.0, 0.2], [-1.5, -0.7, 0.4], [np.nan] * 3],
+        index=["g", "X", f"g{keys.PAIR_SEPARATOR}h", "UNSEEN"],
+        columns=["g", "h", "k"],
+    )
+    expected = [[-2.0, 0, 0], [0, 0, 0], [-1.5, -0.7, 0], [np.nan] * 3]
+    np.testing.assert_array_equal(baselines.own_only(training), expected)
+
+
+def test_the_ceiling_without_own_genes_is_lower_where_they_are_most_of_it(screen):
+    found = baselines.reliability(screen, keys.SPLITS)
+    assert found.ceiling_without_own < found.ceiling
+    assert found.median_ceiling_without_own < found.median_ceiling

@@ -64,7 +64,8 @@ def test_the_report_has_the_names_that_scripts_rely_on(report):
     assert list(report) == ["schema", "response", "calibration", "linear", "network", "notes", "summary"]
     assert set(report["response"]) == {"test", "all"}
     for section in report["response"].values():
-        predictions = {"model", "calibrated", "train_mean", "perturbation_mean", "no_effect", "linear"}
+        predictions = {"model", "calibrated", "train_mean", "perturbation_mean", "own_only", "no_effect"}
+        predictions.add("linear")
         for key in SCORES:
             assert set(section[key]) == {*predictions, "ceiling"}
         assert set(section["compared"]) == predictions

@@ -42,7 +42,14 @@ def with_p_values(effects: anndata.AnnData, name: str) -> pd.DataFrame:
     genes = effects.var_names
     p = np.where(np.arange(len(genes)) % 3 == 0, 1e-8, 0.5)
     tests = pd.DataFrame(
-        {"low": -1.0, "high": 1.0, "p": p, "adjusted": p, "control": np.linspace(0, 8, len(genes))},
+        {
+            "fold": np.where(np.arange(len(genes)) % 2 == 0, 1.5, -0.5),
+            "fold_low": -1.0,
+            "fold_high": 1.0,
+            "p": p,
+            "adjusted": p,
+            "control": np.linspace(0, 8, len(genes)),
+        },
         index=genes,
     )
     return response.with_tests(response.response_table(effects, name), tests)
@@ -204,7 +211,7 @@ def test_volcano_and_ma_group_the_genes(effects: anndata.AnnData) -> None:
     other = sure[~sure["target"]]
     for figure in (response.volcano(table, name), response.ma_plot(table, name)):
         drawn = {trace.name: len(trace.x) for trace in figure.data}
-        assert (drawn["Up"], drawn["Down"]) == ((other["observed"] > 0).sum(), (other["observed"] < 0).sum())
+        assert (drawn["Up"], drawn["Down"]) == ((other["fold"] > 0).sum(), (other["fold"] < 0).sum())
         assert drawn["Perturbed gene"] == 1
         assert (
             sum(drawn.get(group, 0) for group in ("Not significant", "Up", "Down", "Perturbed gene"))

@@ -24,7 +24,7 @@ def network_of(weights: np.ndarray, names: tuple[str, ...] = ()) -> GeneNetwork:
 
 def measured(control: int = 30, perturbed: int = 20) -> Measured:
     rng = np.random.default_rng(0)
-    return Measured(rng.random(control), rng.random(perturbed), 0.1, -0.1, 0.3, 0.2, 0.04, None)
+    return Measured(rng.random(control), rng.random(perturbed), 0.1, 0.1, -0.1, 0.3, 0.2, 0.04, None)
 
 
 @pytest.mark.parametrize("top", [1, 3, 20])
