@@ -68,6 +68,12 @@ def run(tmp_path_factory) -> Path:
         str(cells),
         "--run",
         str(folder / "R1"),
+        "--batch",
+        "batch",
+        "--donor",
+        "none",
+        "--direction",
+        "knock-down",
         "--json",
     ]
     done = subprocess.run([*line, *tiny_options()], capture_output=True, text=True, check=False)
@@ -150,6 +156,29 @@ def test_validate_good(gpovae, tmp_path):
     assert code == 0
     assert answer["ok"] is True
     assert answer["summary"]
+
+
+def test_validate_tells_the_design_and_takes_it_from_options(gpovae, tmp_path):
+    path = write_toy(tmp_path)
+    code, out, _ = gpovae("validate", path, "--json")
+    design = json.loads(out)["summary"]["design"]
+    assert list(design) == ["batch", "donor", "guide", "condition", "size_factor", "direction"]
+    assert (code, design["batch"], design["donor"]) == (0, "batch", None)
+    assert design["direction"] in ("knock-down", "knock-out")
+    code, out, _ = gpovae("validate", path, "--batch", "none", "--direction", "activation", "--json")
+    design = json.loads(out)["summary"]["design"]
+    assert (code, design["batch"], design["direction"]) == (0, None, "activation")
+    code, out, _ = gpovae("validate", path)
+    assert "Batch: column 'batch' of obs." in out
+    assert "Donor: none." in out
+    for option, value, said in (
+        ("--batch", "bacth", "Did you mean batch"),
+        ("--guide", "perturbation", "cannot be used as the guide"),
+        ("--direction", "up", "knock-out"),
+    ):
+        code, out, err = gpovae("validate", path, option, value)
+        assert code == 2
+        assert said in out + err
 
 
 @pytest.mark.parametrize("content", [b"", b"\x89PNG\r\n\x1a\n and more", None])
@@ -431,9 +460,22 @@ def test_a_run_is_not_overwritten_and_keeps_its_settings_on_resume(gpovae, run):
     code, _, err = gpovae("train", run.parent / "toy.h5ad", "--run", run, "--resume", "--set", "loss.hops=2")
     assert code == 2
     assert "keeps its settings" in err
+    code, _, err = gpovae("train", run.parent / "toy.h5ad", "--run", run, "--resume", "--batch", "lane")
+    assert code == 2
+    assert "data" in err
     code, _, err = gpovae("train", run.parent / "toy.h5ad", "--run", run, "--resume", "--seed", 5)
     assert code == 2
     assert "seed" in err
+
+
+def test_the_design_is_told_by_options_and_kept_with_the_run(run):
+    settings = json.loads((run / "config.json").read_text())
+    settings = settings.get("settings", settings)
+    assert (settings["data"]["batch"], settings["data"]["donor"]) == ("batch", "none")
+    assert settings["network"]["perturbation"] == "knock-down"
+    design = RunFolder.open(run).report().design
+    assert (design.batch, design.donor) == ("batch", None)
+    assert design.direction in ("knock-down", "knock-out")
 
 
 def test_bad_data_ends_with_the_reasons_and_leaves_no_run(gpovae, tmp_path):

@@ -9,10 +9,16 @@ from typing import Annotated, Any
 import typer
 
 from gpovae_core.cli.shared import (
+    Batch,
+    Condition,
     ControlLabel,
+    Direction,
+    Donor,
     FileArgument,
+    Guide,
     Json,
     LabelColumn,
+    SizeFactor,
     plain_assignment,
     progress_bar,
     show,
@@ -105,26 +111,43 @@ def validate(
     file: FileArgument,
     label_column: LabelColumn = None,
     control_label: ControlLabel = None,
+    batch: Batch = None,
+    donor: Donor = None,
+    guide: Guide = None,
+    condition: Condition = None,
+    size_factor: SizeFactor = None,
+    direction: Direction = None,
     as_json: Json = False,
 ) -> None:
     """Say what is wrong with a file, all at once, and what would be used of it. Exit code 2 where it cannot
     be used.
     """
-    from gpovae_core.config import DataSettings
+    from gpovae_core.config import DataSettings, NetworkSettings, checked
     from gpovae_core.data.read import read_cells
     from gpovae_core.data.validate import examine
     from gpovae_core.reporting.sentences import usable_in_words
 
+    settings = DataSettings(
+        label_column=label_column,
+        control_label=control_label,
+        batch=batch,
+        donor=donor,
+        guide=guide,
+        condition=condition,
+        size_factor=size_factor,
+    )
+    asked = {} if direction is None else {"perturbation": direction}
+    told = checked(NetworkSettings, asked, "--direction cannot be used").perturbation
     try:
-        examination = examine(
-            read_cells(file), DataSettings(label_column=label_column, control_label=control_label)
-        )
+        examination = examine(read_cells(file), settings)
         ok, problems, summary = examination.ok, examination.problems, examination.summary
     except DataError as error:
         ok, problems, summary = False, error.problems, {}
     rows = [{"code": p.code, "message": p.message, "hint": p.hint, "severity": p.severity} for p in problems]
     lines = [f"{p.severity.capitalize()} [{p.code}]: {p}" for p in problems]
-    lines += usable_in_words(summary) if ok else []
+    lines += usable_in_words(summary, told) if ok else []
+    if told != "auto" and "design" in summary:
+        summary = summary | {"design": summary["design"] | {"direction": told}}
     lines.append(f"'{file}' can be used." if ok else f"'{file}' cannot be used as it is.")
     show({"ok": ok, "problems": rows, "summary": summary}, as_json, "\n".join(lines))
     if not ok:

@@ -35,6 +35,34 @@ LabelColumn = Annotated[
 ControlLabel = Annotated[
     str | None, typer.Option(help="Value of that column that marks control cells; recognised when not given.")
 ]
+Batch = Annotated[
+    str | None,
+    typer.Option(help="Column of obs with the batch; found when not given, `none` switches it off."),
+]
+Donor = Annotated[
+    str | None,
+    typer.Option(help="Column of obs with the donor; found when not given, `none` switches it off."),
+]
+Guide = Annotated[
+    str | None,
+    typer.Option(help="Column of obs with the guide; found when not given, `none` switches it off."),
+]
+Condition = Annotated[
+    str | None,
+    typer.Option(help="Column of obs with the condition; found when not given, `none` switches it off."),
+]
+SizeFactor = Annotated[
+    str | None,
+    typer.Option(
+        help="Column of obs with counts of the whole transcriptome; found when not given, `none` for none."
+    ),
+]
+Direction = Annotated[
+    str | None,
+    typer.Option(
+        help="What was done to the genes: auto (read off the data), knock-down, knock-out or activation."
+    ),
+]
 Preset = Annotated[
     str | None,
     typer.Option(

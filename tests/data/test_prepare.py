@@ -13,7 +13,7 @@ from scipy import sparse
 from gpovae_core import keys
 from gpovae_core.config import DataSettings
 from gpovae_core.data.expression import log_expression
-from gpovae_core.data.prepare import find_batch, prepare
+from gpovae_core.data.prepare import prepare
 from gpovae_core.data.schema import PreparedCells
 from gpovae_core.effects.averages import average_effects
 from gpovae_core.errors import DataError, SettingsError
@@ -42,7 +42,7 @@ def test_prepared_cells_keep_the_contract() -> None:
         keys.SPLIT,
         keys.CONTROL_ID,
         keys.LIBRARY_SIZE,
-        "batch",
+        keys.BATCH,
     ]
     assert sparse.isspmatrix_csr(counts)
     assert counts.dtype == np.float32
@@ -164,23 +164,6 @@ def test_files_and_progress(tmp_path: Path) -> None:
     assert shares == sorted(shares)
     assert (shares[0], shares[-1]) == (0.0, 1.0)
     pd.testing.assert_frame_equal(prepared.cells.obs, prepare(cells, DataSettings()).cells.obs)
-
-
-@pytest.mark.parametrize(
-    ("columns", "expected"),
-    [
-        ({"batch": ["a", "b"]}, ["a", "b"]),
-        ({"Gem_Group": [1, 2]}, ["1", "2"]),
-        ({"batch": ["a", "a"], "lane": [3, 4]}, ["3", "4"]),
-        ({"batch": ["a", "a"]}, None),
-        ({"tissue": ["a", "b"]}, None),
-    ],
-)
-def test_a_batch_column_is_kept_when_it_tells_cells_apart(
-    columns: dict[str, list[Any]], expected: list[str] | None
-) -> None:
-    found = find_batch(pd.DataFrame(columns))
-    assert (None if found is None else found.tolist()) == expected
 
 
 def test_the_panel_note_says_what_the_network_spans() -> None:

@@ -12,10 +12,17 @@ from scipy import stats
 from scipy.special import expit, logit
 
 from gpovae_core.effects.shrinkage import EvidenceRule, fit_evidence
-from gpovae_core.methods.direct import ROW_PRIOR, DirectEdges, TotalEffects, direct_edges, null_log_odds
+from gpovae_core.methods.direct import (
+    ROW_PRIOR,
+    DirectEdges,
+    Tolerance,
+    TotalEffects,
+    direct_edges,
+    null_log_odds,
+)
 from gpovae_core.model.hops import hop_series, influence_over_hops
 
-LEAST, TOLERANCE, UNPERTURBED = 0.05, 0.1, 1e-6
+LEAST, TOLERANCE, UNPERTURBED = 0.05, Tolerance(0.1, 0.1), 1e-6
 OWN = np.log(0.2)
 
 
@@ -196,7 +203,9 @@ def test_w_never_exceeds_the_probability_of_what_the_paths_leave(seed: int) -> N
         np.where(total.probability > 0.05, total.probability * total.believed, 0.0) * total.seen
     ) @ edge
     assert total.rule is not None
-    left = total.rule.judge(total.effect - indirect, np.hypot(total.error, TOLERANCE * indirect)).probability
+    left = total.rule.judge(
+        total.effect - indirect, np.hypot(total.error, TOLERANCE.along * indirect)
+    ).probability
     most = np.where(total.seen, np.maximum(total.probability, left), 0.0)
     assert (got.probabilities <= most + 1e-3).all()
     assert (got.probabilities > total.probability + 0.1).sum() <= (np.abs(indirect) > total.error).sum()
@@ -420,7 +429,7 @@ def test_where_it_ends_is_a_fixed_point(seed: int) -> None:
         if not len(use):
             continue
         indirect = design[use] @ edge[:, j] - edge[total.sources[use], j]
-        precision = 1 / (noise[use, j] ** 2 + (TOLERANCE * indirect) ** 2)
+        precision = 1 / (noise[use, j] ** 2 + (TOLERANCE.along * indirect) ** 2)
         for m in np.delete(np.arange(n), j):
             x = design[use, m]
             if not (x**2 * precision).sum() > 0:

@@ -17,7 +17,7 @@ from gpovae_core.data.schema import PreparedCells
 from gpovae_core.data.simulate import SimulationSettings, simulate
 from gpovae_core.effects.contrasts import Contrasts, contrasts, null_contrasts
 from gpovae_core.effects.shrinkage import fit_evidence
-from gpovae_core.methods.direct import TotalEffects, direct_edges
+from gpovae_core.methods.direct import Tolerance, TotalEffects, direct_edges
 from gpovae_core.methods.expected import measured_influence
 from gpovae_core.methods.false_edges import NULL_THRESHOLDS, false_edge_rate, false_pairs
 from gpovae_core.methods.fitted import NetworkFit
@@ -208,7 +208,11 @@ def test_controls_in_the_place_of_perturbations_pass_seldom_and_less_often_than_
         observed.sources, observed.effect, observed.error, belief.probability, belief.effect, own, rule
     )
     edges = direct_edges(
-        total, len(prepared.panel), 0.05, settings.network.hop_tolerance, settings.network.unperturbed_prior
+        total,
+        len(prepared.panel),
+        0.05,
+        Tolerance(settings.network.hop_tolerance, settings.network.turned_tolerance),
+        settings.network.unperturbed_prior,
     )
     thresholds, share = false_pairs(prepared, observed, total, edges, settings)
     counted = observed.counted
