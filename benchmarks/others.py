@@ -4,7 +4,7 @@ Langevin noise) and harissa (bursts of transcription, proteins).
     pip install --no-deps grnlab harissa
 
 Cells of a perturbation are samples of one long trajectory of the perturbed network, far enough apart that
-little is left of the last one: e^-2.5 of the slowest transcript in grnlab, 1/32 of a protein in harissa.
+little is left of the last one: e^-2.5 of the slowest transcript in grnlab, 1/256 of a protein in harissa.
 Expression is drawn once, counts from it at any depth: a library size that is log-normal, and Poisson counts.
 """
 
@@ -136,7 +136,7 @@ def harissa_screen(factor: float, loops: bool, seed: int = 0) -> Expression:
     model.inter[1:, 1:] = strength
     # Half way up where every regulator stands at half of its range.
     model.basal[1:] = -0.5 * strength.sum(axis=0)
-    model.d[1, :] = np.log(2) / 10  # per hour; harissa's own 46 hours would have cells 230 hours apart
+    model.d[1, :] = np.log(2) / 10  # per hour; harissa's own 46 hours would have cells 370 hours apart
     regulators = np.flatnonzero((strength != 0).any(axis=1))
     perturbed = np.sort(rng.permutation(regulators)[:PERTURBED])
 
@@ -147,7 +147,7 @@ def harissa_screen(factor: float, loops: bool, seed: int = 0) -> Expression:
         if gene is not None:
             process.param["K1"][gene + 1] *= factor
             process.param["K0"][gene + 1] *= factor
-        return process.simulation(100.0 + 50.0 * np.arange(cells))["M"]
+        return process.simulation(100.0 + 80.0 * np.arange(cells))["M"]
 
     # Over one edge alone the protein of the source falls from a half to factor / 2.
     off = 0.5 * (1 - factor) * np.abs(strength)
@@ -200,4 +200,4 @@ KINDS: dict[str, dict[str, Callable[[], Expression]]] = {
         "knock-out": lambda: harissa_screen(0.0, loops=False),
     },
 }
-"""Simulator -> name -> a way to draw it; about half a minute each."""
+"""Simulator -> name -> a way to draw it; about a minute each."""
