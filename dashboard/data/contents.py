@@ -40,7 +40,9 @@ def quality(stamped: data_files.Stamp, settings: DataSettings, found: Examinatio
     share = percent(failing / max(1, found.summary["cells_kept"]))
     st.markdown(
         f"**{failing:,} cells ({share})** fail at least one criterion. They are kept, but marked: the model "
-        "learns what failing does to a cell and sets it apart from what the perturbations do."
+        "learns what failing does to a cell and sets it apart from what the perturbations do. Cut-offs come "
+        "from control cells, and what sets the cells of a perturbation apart from them as a whole does not "
+        "count against them."
     )
     left, right = st.columns([1, 2])
     with left:
@@ -48,11 +50,12 @@ def quality(stamped: data_files.Stamp, settings: DataSettings, found: Examinatio
     with right:
         settings_form.field("data.artifact_criteria", explained=True)
     columns = st.columns(2)
-    drawn = [view for view in views if view.values is not None]
-    for place, view in enumerate(drawn):
+    drawn = [(view, view.values) for view in views if view.values is not None]
+    for place, (view, values) in enumerate(drawn):
         criterion = view.criterion
         with columns[place % 2]:
-            chart(figures.criterion_histogram(criterion, view.values), key=(f"criterion_{criterion.name}"))  # type: ignore[arg-type]
+            figure = figures.criterion_histogram(criterion, values, view.failing)
+            chart(figure, key=f"criterion_{criterion.name}")
             note = f"{criterion.note[:1].upper()}{criterion.note[1:]}." if criterion.note else ""
             st.caption(plain(note if criterion.used else f"Not used: {note}"))
     for view in views:

@@ -66,8 +66,9 @@ def _assemble(
         reading.counts,
         reading.genes,
         reading.obs,
+        reading.labels.to_numpy(dtype=object),
         settings,
-        reading.design.values.get(keys.BATCH),
+        reading.design,
         stretch(progress, 0.2, 0.5),
     )
     tell(progress, "choosing the panel", 0.5)
@@ -178,4 +179,10 @@ def _artifact_notes(artifacts: Artifacts) -> list[str]:
     used = len(artifacts.criteria) - len(skipped)
     failed = counted(int(artifacts.failed.sum()), "cell")
     text = f"{failed} ({share:.1%}) failed quality control by {used} of {len(artifacts.criteria)} criteria"
-    return [f"{text}; not used: {', '.join(skipped)}." if skipped else f"{text}."]
+    notes = [f"{text}; not used: {', '.join(skipped)}." if skipped else f"{text}."]
+    if any(criterion.cutoff is not None for criterion in artifacts.criteria):
+        notes.append(
+            "Cut-offs come from control cells; what sets the cells of a perturbation apart from those as a "
+            "whole does not count against them."
+        )
+    return notes

@@ -68,6 +68,12 @@ def _cells(preparation: PreparationReport | None) -> str:
         if used
         else ""
     )
+    if preparation.design is not None and any(one.cutoff is not None for one in preparation.criteria):
+        quality += (
+            " Cut-offs were taken from control cells, within batches where there are any, and the cells of a "
+            "perturbation were judged after their median (and a wider spread) had been moved to that of the "
+            "controls."
+        )
     left_out = ""
     if preparation.dropped:
         reasons = sorted({drop.reason for drop in preparation.dropped})

@@ -190,7 +190,7 @@ def test_schraivogel_as_it_is_known() -> None:
     )
     assert len(report.perturbations) == 14
     assert report.unmeasured_targets == ("HS2",)
-    assert 0.02 < report.artifacts / report.cells_kept < 0.08
+    assert report.artifacts == 0, "nothing in the file but chosen genes: what they show is the outcome"
     for splits in (keys.SPLITS, keys.HELD_OUT):
         effects = average_effects(prepared, splits).mean
         for target in effects.index.difference(["HS2"]):
