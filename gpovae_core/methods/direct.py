@@ -41,6 +41,10 @@ EVIDENT = 0.8
 
 ROW_PRIOR = (0.005, 0.5)
 _SWEEPS = 200
+_FREE_SWEEPS = 20
+"""An explanation widens the error that is allowed to it. It may lose its edge by that, and so the error, and
+win the edge back, for ever: after so many sweeps errors are averaged over sweeps, by which that settles.
+"""
 _TOLERANCE = 1e-4
 
 
@@ -162,10 +166,12 @@ def direct_edges(
     # in the file.
     order = [m for m in np.argsort((design**2).sum(axis=0), kind="stable") if len(reached[m])]
     predicted = design @ edge
-    for _ in range(_SWEEPS):
+    off = np.zeros((p, n))
+    for sweep in range(_SWEEPS):
         indirect = np.where(seen, predicted - edge[total.sources], 0.0)
         turned = np.where(seen, against @ edge, 0.0)
-        off = np.hypot(tolerance.along * (indirect - turned), tolerance.against * turned)
+        now = np.hypot(tolerance.along * (indirect - turned), tolerance.against * turned)
+        off = now if sweep < _FREE_SWEEPS else off + (now - off) / (sweep - _FREE_SWEEPS + 2)
         weight = np.where(seen, 1 / (noise**2 + off**2), 0.0)
         ceiling[total.sources] = _most_odds(total, indirect * own[:, None], off * np.abs(own)[:, None])
         largest = 0.0
