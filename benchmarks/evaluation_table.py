@@ -100,7 +100,7 @@ def facts(reports: list[Evaluation]) -> str:
     networks = [report.network for report in reports if report.network is not None]
     edges = ", ".join(str(network.edges) for network in networks)
     words = [f"{edges} edges of {networks[0].pairs} pairs"]
-    rates = [network.stage.false_edge_rate for network in networks if network.stage is not None]
+    rates = [network.estimated_false_edge_rate for network in networks if network.stage is not None]
     if len(rates) == len(networks):
         shown = ("–" if rate is None else f"{100 * rate:.1f} %" for rate in rates)
         words.append(f"estimated false {', '.join(shown)}")

@@ -147,23 +147,25 @@ def reference_scores(
     rankings: Mapping[str, np.ndarray],
     shuffles: int = SHUFFLES,
     seed: int = 0,
+    null: Sequence[np.ndarray] = (),
 ) -> ReferenceScores:
     """`ranking_scores` against a reference, each ranking also against references shuffled at the same
     degrees.
 
     The null keeps how many targets every source and how many sources every target has: a ranking that merely
-    prefers much studied hubs scores as well there.
+    prefers much studied hubs scores as well there. null: (s, t) rankings of cells that know of no edge
+    (`relabelled.null_differences`); a reference that prefers highly expressed targets rewards them too.
     """
     judged = judge(known, sources, targets)
     if not known.directed:
         rankings = {name: both_ways(ranking, sources, targets) for name, ranking in rankings.items()}
     found = ranking_scores(judged.usable, judged.hits, rankings)
-    null = []
+    shuffled = []
     for at in range(shuffles if judged.hits.sum() > 1 else 0):
         hits = shuffled_hits(judged.hits, sources, targets, seed + at)
         if not known.directed:
             hits = both_ways(hits.astype(float), sources, targets) > 0
-        null.append(hits[judged.usable])
+        shuffled.append(hits[judged.usable])
     return ReferenceScores(
         name=known.name,
         directed=known.directed,
@@ -173,11 +175,27 @@ def reference_scores(
         pairs=found.pairs,
         prevalence=found.prevalence,
         rankings={
-            name: _beside_shuffles(found.rankings[name], RankedPairs(ranking[judged.usable]), null)
+            name: _beside_shuffles(found.rankings[name], RankedPairs(ranking[judged.usable]), shuffled)
             for name, ranking in rankings.items()
         },
-        shuffles=len(null),
+        shuffles=len(shuffled),
+        null_controls=_mean_area(judged, known, null, sources, targets),
     )
+
+
+def _mean_area(
+    judged: Judged,
+    known: KnownEdges,
+    rankings: Sequence[np.ndarray],
+    sources: Sequence[str],
+    targets: Sequence[str],
+) -> float | None:
+    """Mean area under precision and recall of rankings (s, t); None without any."""
+    if not len(rankings):
+        return None
+    scored = rankings if known.directed else [both_ways(one, sources, targets) for one in rankings]
+    ranked = (RankedPairs(one[judged.usable]) for one in scored)
+    return float(np.mean([one.average_precision(judged.hits[judged.usable]) for one in ranked]))
 
 
 def _beside_shuffles(score: RankingScore, ranked: RankedPairs, null: Sequence[np.ndarray]) -> ShuffledScore:

@@ -80,13 +80,12 @@ class FalseEdgeRate:
 
 @dataclass(frozen=True)
 class StageScores:
-    """What only a run with a network stage can say. false_edge_rate: estimated share of false edges at the
-    threshold; false_edges: at others; rankings: the strongest pairs; common_lift: gene -> log fold change of
+    """What only a run with a network stage can say. false_edges: estimated share of false edges by
+    threshold; rankings: the strongest pairs; common_lift: gene -> log fold change of
     all shares when it is perturbed, in the training cells; lift_by_network: correlation of that with the lift
     that the network's changes bring about.
     """
 
-    false_edge_rate: Number
     false_edges: Part[tuple[FalseEdgeRate, ...]] = None
     rankings: Part[Rankings] = None
     common_lift: Part[Mapping[str, Number]] = None
@@ -227,7 +226,9 @@ class TrueScores:
 @dataclass(frozen=True)
 class ReferenceScores:
     """Rankings against a network known from elsewhere. listed: its edges; sources: how many of its sources
-    the cells have; edges, pairs: what it lists among the pairs that it could have listed.
+    the cells have; edges, pairs: what it lists among the pairs that it could have listed; null_controls: area
+    under precision and recall of the mean difference where training controls stand in the place of perturbed
+    cells, which know of no edge (mean over draws).
     """
 
     name: str
@@ -239,6 +240,7 @@ class ReferenceScores:
     prevalence: Number
     rankings: Mapping[str, ShuffledScore]
     shuffles: Count
+    null_controls: Part[float] = None
 
 
 @dataclass(frozen=True)
@@ -282,8 +284,11 @@ class Network:
     could be tested (perturbed source, measured target); true and false positives: edges with raw, and
     adjusted (bh), p below the level or not; omission: false omission rate, share of raw p below the level
     among the `omission_pairs` pairs without a short path; for_any_pair, for_ceiling: the same among all
-    pairs, and among as many as the training cells rank last; edges_total, self_loops: in the whole network. A
-    part is None where it was not measured: `stage` without a network stage, `truth` but for simulated cells.
+    pairs, which is what a network without an edge scores, and among as many as the training cells rank last;
+    for_null_controls: among all pairs with held-out controls in the place of perturbed cells, about the
+    level; estimated_false_edge_rate: of the edges of perturbed genes at the threshold, those that join genes
+    without any effect, None where unknown; edges_total, self_loops: in the whole network. A part is None
+    where it was not measured: `stage` without a network stage, `truth` but for simulated cells.
     """
 
     threshold: Number
@@ -301,6 +306,8 @@ class Network:
     at_same_edges: Part[SameEdges] = None
     for_any_pair: Number = None
     for_ceiling: Number = None
+    for_null_controls: Part[float] = None
+    estimated_false_edge_rate: Number = None
     edges_total: Count = None
     self_loops: Count = None
     stage: Inline[StageScores | None] = None

@@ -28,6 +28,7 @@ from gpovae_core.evaluation.network_scores import (
     TopScores,
 )
 from gpovae_core.evaluation.network_scores import Rankings as TopRankings
+from gpovae_core.evaluation.relabelled import null_differences, null_omission
 from gpovae_core.evaluation.response import pearson
 from gpovae_core.evaluation.scored import Scored
 from gpovae_core.methods import w
@@ -81,7 +82,9 @@ def score_run_network(
     references = {"as_measured": judges.pairs}
     if scored.fit is not None:
         references["without_common_lift"] = pairs_without_lift(scored.prepared, scored.fit)
-        network = replace(network, stage=_stage(scored, scored.fit, references, judges))
+        rate = float(false_edge_rate(scored.fit, scored.weights, scored.threshold)[0])
+        stage = _stage(scored, scored.fit, references, judges)
+        network = replace(network, stage=stage, estimated_false_edge_rate=rate)
     matched = score_matched(references, judges, network.edges or 0)
     omission = omission_curve(
         judges.pairs,
@@ -130,6 +133,7 @@ def score_network(edges: Edges, judges: Judges) -> Network:
         at_same_edges=_same_edges(tested),
         for_any_pair=score_edges(pairs, pairs.evaluated, judges.significance).raw_share,
         for_ceiling=_least_omission(judges, tested.omission_pairs),
+        for_null_controls=null_omission(judges.inputs, pairs, judges.significance, judges.settings.seed),
         edges_total=int(edges.adjacency.sum()) - self_loops,
         self_loops=self_loops,
     )
@@ -179,7 +183,6 @@ def _stage(
     """What the network stage knows of its own errors, and the strongest pairs with and without the lift."""
     rankings, genes = judges.rankings.scored_in("top"), scored.prepared.panel.genes
     return StageScores(
-        false_edge_rate=float(false_edge_rate(fit, scored.weights, scored.threshold)[0]),
         false_edges=tuple(
             FalseEdgeRate(
                 threshold=float(row["threshold"]),
@@ -227,8 +230,9 @@ def _lift_agreement(fit: NetworkFit, prepared: PreparedCells) -> float:
 def _beside_known(network: Network, scored: Scored, judges: Judges, known: Known) -> Network:
     """The same with its scores against known networks and, for simulated cells, the truth."""
     pairs, rankings = judges.pairs, judges.rankings.scored_in("known")
+    null = null_differences(judges.inputs, judges.settings.seed) if known.references else []
     references = tuple(
-        reference_scores(one, pairs.sources, pairs.targets, rankings, seed=judges.settings.seed)
+        reference_scores(one, pairs.sources, pairs.targets, rankings, null=null, seed=judges.settings.seed)
         for one in known.references
     )
     if known.truth is None:

@@ -15,9 +15,10 @@ from typing import Any
 from gpovae_core.evaluation.network_scores import Count, Network, Number
 from gpovae_core.evaluation.plain import Damaged, Part, from_plain, to_plain
 
-SCHEMA = 1
+SCHEMA = 2
 """Version of evaluation.json. It goes up when a key changes its meaning or goes away; files from before there
-was a version hold the same keys, fewer of them.
+was a version hold the same keys as version 1, fewer of them. Version 1 calls `estimated_false_edge_rate` of
+the network `false_edge_rate`.
 """
 
 ByPrediction = Mapping[str, Number]
@@ -303,12 +304,21 @@ class Evaluation:
         """Raises Damaged with the place of what is not as it should be, FromTheFuture for a schema that this
         version does not know. A file without a schema is one of an earlier version.
         """
-        schema = plain.get("schema", SCHEMA) if isinstance(plain, Mapping) else SCHEMA
+        schema = plain.get("schema", 1) if isinstance(plain, Mapping) else SCHEMA
         if not isinstance(schema, int) or isinstance(schema, bool) or schema < 1:
             raise Damaged(f"schema should be a whole number from 1, and is {schema!r}")
         if schema > SCHEMA:
             raise FromTheFuture(schema)
-        return from_plain(cls, plain)
+        return from_plain(cls, _renamed(plain) if schema < 2 else plain)
+
+
+def _renamed(plain: Any) -> Any:
+    """A file of version 1 in the names of today."""
+    network = plain.get("network") if isinstance(plain, Mapping) else None
+    if not isinstance(network, Mapping) or "false_edge_rate" not in network:
+        return plain
+    rest = {key: value for key, value in network.items() if key != "false_edge_rate"}
+    return {**plain, "network": {**rest, "estimated_false_edge_rate": network["false_edge_rate"]}}
 
 
 class FromTheFuture(ValueError):

@@ -27,7 +27,7 @@ LEAST_ROOM = 0.02
 """Below so small a distance between baseline and ceiling, as a part of the larger, a share of it says
 nothing.
 """
-CHANCE, ANY_PAIR, ONE_SIGN = "chance", "any pair", "one sign for all"
+CHANCE, ANY_PAIR, ONE_SIGN = "chance", "no edge at all", "one sign for all"
 """What stands in the place of a baseline where no method has one."""
 
 RESPONSE = {
@@ -161,7 +161,7 @@ def _network_lines(network: Network) -> Iterator[Line]:
         yield from _influence_lines(network, network.matched)
     meaning = (
         "share of raw p below the level among pairs without a short path: what the network misses. Less is "
-        "better"
+        "better; its floor is the level, which pairs without any effect pass too"
     )
     yield _line(
         (
@@ -169,7 +169,7 @@ def _network_lines(network: Network) -> Iterator[Line]:
             "for",
             "W: false omission rate",
             meaning,
-            f"{_count(network.omission_pairs)} pairs without a path",
+            f"{_count(network.omission_pairs)} pairs without a path{_beside_null(network.for_null_controls)}",
         ),
         network.omission,
         (ANY_PAIR, network.for_any_pair),
@@ -216,6 +216,7 @@ def _reference_lines(known: ReferenceScores) -> Iterator[Line]:
             f"{amount}: too few to say anything"
             if few
             else f"{amount}; shuffled references at least as good: p = {p or 1:.2g}"
+            f"{_beside_null(known.null_controls)}"
         )
         yield _line(
             ("references", f"{method}_auprc", f"{label}: AUPRC, {known.name}", meaning, words),
@@ -301,6 +302,10 @@ def _line(
         amount=amount,
         lower=lower,
     )
+
+
+def _beside_null(value: Number) -> str:
+    return "" if value is None else f"; relabelled controls score {value:.3f}"
 
 
 def _lowered(name: str) -> str:

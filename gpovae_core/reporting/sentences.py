@@ -80,7 +80,8 @@ def _network_lines(network: Network) -> list[str]:
         found.append(f"{own} (same number of edges: {beside})" if beside else own)
     found.append(
         f"  false omission rate {number(network.omission)} over {count(network.omission_pairs)} pairs "
-        "without a path"
+        f"without a path (network without an edge: {number(network.for_any_pair)}; relabelled controls: "
+        f"{number(network.for_null_controls)})"
     )
     return found + _stage_lines(network)
 
@@ -90,7 +91,7 @@ def _stage_lines(network: Network) -> list[str]:
     stage = network.stage
     if stage is None:
         return []
-    rate = number(stage.false_edge_rate)
+    rate = number(network.estimated_false_edge_rate)
     found = [f"  estimated share of false edges {rate} (no effect at all; from controls)"]
     for reference, title in LIFT.items():
         for entry in () if stage.rankings is None else getattr(stage.rankings, reference):
@@ -169,7 +170,7 @@ def lift_in_words(network: Network | None) -> str | None:
 def null_in_words(evaluation: Evaluation) -> str | None:
     """What relabelled controls say, for whoever is about to read W as confidence; None where not measured."""
     network = evaluation.network
-    rate = network.stage.false_edge_rate if network is not None and network.stage is not None else None
+    rate = network.estimated_false_edge_rate if network is not None else None
     if network is not None and rate is not None:
         return (
             f"Check against noise: with W above {number(network.threshold, 2)}, an estimated {percent(rate)} "

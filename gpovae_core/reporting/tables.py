@@ -144,7 +144,9 @@ def hop_table(network: Network | None) -> pd.DataFrame:
 
 
 def reference_table(network: Network | None) -> pd.DataFrame:
-    """Known networks: how well every method finds their edges, beside chance and shuffled references."""
+    """Known networks: how well every method finds their edges, beside chance, shuffled references, and the
+    mean difference of controls called perturbed.
+    """
     return pd.DataFrame(
         [
             {
@@ -155,6 +157,7 @@ def reference_table(network: Network | None) -> pd.DataFrame:
                 "over chance": times(one.auprc_ratio),
                 "Shuffled, mean ± sd": f"{number(one.null_auprc)} ± {number(one.null_sd)}",
                 "p": number(one.p),
+                "Relabelled controls": number(known.null_controls),
                 "Early precision over chance": times(one.early_ratio),
             }
             for known in (() if network is None else network.references or ())
@@ -253,7 +256,7 @@ def _null_facts(evaluation: Evaluation) -> list[tuple[str, str, str]]:
     null, network = evaluation.alignment_null, evaluation.network
     if null is None:
         at = number(network and network.threshold, 2)
-        rate = network.stage.false_edge_rate if network is not None and network.stage is not None else None
+        rate = network.estimated_false_edge_rate if network is not None else None
         return [
             (
                 f"Estimated share of false edges, W above {at}",

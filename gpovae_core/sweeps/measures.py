@@ -106,7 +106,7 @@ def _network(scores: Evaluation) -> Values:
         "mu_wd": network.mu_wd,
         "bh_share": network.bh_share,
         "for": network.omission,
-        "false_edge_rate": None if network.stage is None else network.stage.false_edge_rate,
+        "false_edge_rate": network.estimated_false_edge_rate,
     }
 
 

@@ -1,0 +1,83 @@
+"""What controls called perturbed would score: the floor of every number that nothing has to be learned for.
+
+The draw of a source hangs on the names of its cells, not on its place, so that the order of genes and cells
+does not matter.
+"""
+
+from __future__ import annotations
+
+import zlib
+
+import numpy as np
+
+from gpovae_core import keys
+from gpovae_core.data.expression import log_expression
+from gpovae_core.data.schema import PreparedCells
+from gpovae_core.effects.pairs import PairStatistics, pair_statistics
+from gpovae_core.evaluation.network import score_edges
+from gpovae_core.methods.method import Inputs
+
+DRAWS = 5
+
+
+def null_differences(inputs: Inputs, seed: int, draws: int = DRAWS) -> list[np.ndarray]:
+    """`draws` rankings (s, t) by the size of the mean difference, as the method of that name makes them, with
+    as many training controls as a source has training cells (at most half of all) in their place, against the
+    others. An empty list with fewer than four controls.
+    """
+    prepared = inputs.prepared
+    training = np.flatnonzero(prepared.where(splits=(keys.TRAIN,)))
+    place = {cell: row for row, cell in enumerate(training.tolist())}
+    cells = _by_name(prepared, np.flatnonzero(prepared.where(keys.CONTROL, (keys.TRAIN,))))
+    n = len(cells)
+    if n < 4:
+        return []
+    controls = inputs.expression[np.array([place[cell] for cell in cells.tolist()])]
+    total = np.asarray(controls.sum(axis=0)).ravel()
+    found = []
+    for draw in range(draws):
+        sums, sizes = np.zeros((len(inputs.sources), len(total))), np.ones((len(inputs.sources), 1))
+        for row, source in enumerate(inputs.sources):
+            own = np.flatnonzero(prepared.where(source, (keys.TRAIN,)))
+            size = max(1, min(len(own), n // 2))
+            chosen = _rng(prepared, own, seed, draw).permutation(n)[:size]
+            sums[row], sizes[row] = np.asarray(controls[chosen].sum(axis=0)).ravel(), size
+        found.append(inputs.of_genes(np.abs(sums / sizes - (total - sums) / (n - sizes))))
+    return found
+
+
+def null_omission(inputs: Inputs, pairs: PairStatistics, significance: float, seed: int) -> float | None:
+    """Share of raw p below the level over all pairs of `pairs` where held-out controls stand in the place of
+    perturbed cells; None with fewer than four.
+
+    Half of the controls stay controls; the cells of a source are drawn from the other half, as many as it has
+    as far as they go.
+    """
+    prepared = inputs.prepared
+    cells = _by_name(prepared, np.flatnonzero(prepared.where(keys.CONTROL, (keys.TEST,))))
+    if len(cells) < 4 or not pairs.sources:
+        return None
+    cells = np.random.default_rng(seed).permutation(cells)
+    pool, kept = cells[: len(cells) // 2], cells[len(cells) // 2 :]
+    drawn = []
+    for source in pairs.sources:
+        own = np.flatnonzero(prepared.where(source, (keys.TEST,)))
+        drawn.append(_rng(prepared, own, seed, 0).permutation(pool)[: max(1, len(own))])
+    labels = np.repeat([keys.CONTROL, *pairs.sources], [len(kept), *map(len, drawn)]).astype(object)
+    values = inputs.log_counts
+    if values is None:
+        values = log_expression(prepared.counts, prepared.library_size)
+    columns = prepared.cells.var_names.get_indexer(list(pairs.targets))
+    rows = np.concatenate([kept, *drawn])
+    null = pair_statistics(values[:, columns][rows], labels, pairs.sources, pairs.targets)
+    return score_edges(null, null.evaluated, significance).raw_share
+
+
+def _by_name(prepared: PreparedCells, cells: np.ndarray) -> np.ndarray:
+    return cells[np.argsort(prepared.cells.obs_names.to_numpy(dtype=str)[cells], kind="stable")]
+
+
+def _rng(prepared: PreparedCells, own: np.ndarray, seed: int, draw: int) -> np.random.Generator:
+    """Of a draw in the place of the cells `own`."""
+    names = prepared.cells.obs_names.to_numpy(dtype=str)[own]
+    return np.random.default_rng([seed, draw, zlib.crc32(min(names).encode()) if len(names) else 0])
