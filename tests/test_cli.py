@@ -30,6 +30,9 @@ from gpovae_core.cli import (
     sweeps,
     training,
 )
+from gpovae_core.evaluation.held_out import held_out_pairs
+from gpovae_core.methods.expected import predicted_by_network
+from gpovae_core.methods.fitted import NetworkFit
 from gpovae_core.runs.folder import RunFolder
 from tests.conftest import PROJECT
 from tests.toy import tiny_options, toy_simulation, write_toy
@@ -276,13 +279,19 @@ def test_the_influence_is_written_on_request(gpovae, run, tmp_path):
     assert code == 0
     assert json.loads(out)["matrix"] == "T_K"
     folder = RunFolder.open(run)
-    stored, index = folder.network_arrays()["influence"], folder.panel().index
+    arrays, index, cells = folder.network_arrays(), folder.panel().index, folder.cells()
+    expected = np.abs(predicted_by_network(NetworkFit.from_arrays(arrays), cells))
+    measured = {gene: place for place, gene in enumerate(cells.cells.var_names)}
     with table.open() as file:
         rows = list(csv.DictReader(file))
-    assert len(rows) == (np.abs(stored[~np.eye(len(stored), dtype=bool)]) > 0.01).sum() > 0
+    others = [expected[i, measured[t]] for s, i in index.items() for t in index if s != t and t in measured]
+    assert len(rows) == (np.array(others) > 0.01).sum() > 0
+    weights = [float(row["weight"]) for row in rows]
+    assert weights == sorted(weights, reverse=True)
     for row in rows:
-        value = stored[index[row["source"]], index[row["target"]]]
-        assert float(row["weight"]) == pytest.approx(abs(value), abs=1e-9)
+        value = arrays["influence"][index[row["source"]], index[row["target"]]]
+        assert float(row["weight"]) == pytest.approx(expected[index[row["source"]], measured[row["target"]]])
+        assert float(row["influence"]) == pytest.approx(value, abs=1e-9)
         assert int(row["sign"]) == np.sign(value)
 
 
@@ -328,6 +337,11 @@ def test_network_csv_and_graphml_agree(gpovae, run, tmp_path):
         "target",
         "weight",
         "sign",
+        "effect",
+        "effect_se",
+        "p",
+        "p_adjusted",
+        "cells",
         "strength",
         "strength_low",
         "strength_high",
@@ -338,7 +352,18 @@ def test_network_csv_and_graphml_agree(gpovae, run, tmp_path):
         for r in rows
         if r["strength_low"]
     )
+    pairs, arrays = held_out_pairs(RunFolder.open(run).cells()), RunFolder.open(run).network_arrays()
     w, index = RunFolder.open(run).edge_probabilities(), RunFolder.open(run).panel().index
+    tested = [row for row in rows if row["p"]]
+    assert tested
+    for row in tested:
+        i, j = pairs.sources.index(row["source"]), pairs.targets.index(row["target"])
+        assert float(row["p"]) == pytest.approx(pairs.p[i, j])
+        assert float(row["p_adjusted"]) == pytest.approx(pairs.adjusted[i, j])
+        place = index[row["source"]], index[row["target"]]
+        assert float(row["effect"]) == pytest.approx(arrays["effect"][place] / np.log(2))
+        assert float(row["effect_se"]) == pytest.approx(arrays["effect_sd"][place] / np.log(2))
+        assert int(row["cells"]) > 1
     assert len(rows) == ((w > 0.4) & ~np.eye(len(w), dtype=bool)).sum()
     assert all(
         float(row["weight"]) == pytest.approx(w[index[row["source"]], index[row["target"]]]) for row in rows

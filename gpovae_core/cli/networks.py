@@ -11,14 +11,17 @@ from gpovae_core.cli.shared import Json, Preset, RunArgument, Threshold, progres
 from gpovae_core.errors import SettingsError
 
 if TYPE_CHECKING:
+    from gpovae_core.data.schema import PreparedCells
     from gpovae_core.network.grn import GeneNetwork
     from gpovae_core.runs.ensemble import Ensemble
+    from gpovae_core.runs.folder import RunFolder
 
 
-LEAST_INFLUENCE = 0.01
-"""`gpovae network --influence` writes entries of T_K larger than this unless told otherwise: a hundredth of
-the source's own change.
-"""
+LEAST_EXPECTED = 0.01
+"""`gpovae network --influence` writes expected effects larger than this unless told otherwise, log2."""
+
+MOST_TESTED = 20_000_000
+"""Cells times genes up to which `gpovae network` tests the pairs in held-out cells: a few seconds."""
 
 
 def ensemble(
@@ -92,7 +95,10 @@ def network(
         bool,
         typer.Option(
             "--influence",
-            help="T_K in place of W: all that a change of the source changes, over up to K hops.",
+            help=(
+                "All that follows over up to K hops, in place of W: ranked and weighted by the effect that "
+                "T_K makes expected when the source is perturbed, as it is scored; T_K in its own column."
+            ),
         ),
     ] = False,
     frequency: Annotated[
@@ -105,28 +111,58 @@ def network(
     ] = 0.0,
     as_json: Json = False,
 ) -> None:
-    """Write the edges above a threshold: source, target, weight, sign, strength with its interval and
-    frequency where the run has them.
+    """Write the edges above a threshold: source, target, weight, sign, effect (log2 fold change of mean
+    shares in the training cells), effect_se, p, p_adjusted (held-out cells; empty where they were too many to
+    test), cells, and strength with its interval and frequency where the run has them.
     """
     from gpovae_core.network.exports import write_edges
     from gpovae_core.runs.ensemble import read_ensemble
     from gpovae_core.runs.folder import RunFolder
 
+    folder = RunFolder.open(run)
     net, cut = _network(run, threshold)
+    cells = folder.cells() if folder.has("cells.h5ad") else None
+    if cells is not None and cells.cells.n_obs * len(net) <= MOST_TESTED:
+        from gpovae_core.evaluation.held_out import held_out_pairs
+
+        net = net.with_tests(held_out_pairs(cells))
     if frequency:
-        read_ensemble(RunFolder.open(run))  # says what is wrong with it, if anything is
+        read_ensemble(folder)  # says what is wrong with it, if anything is
         net = net.found_often(frequency)
     if influence:
-        net = net.influence_network(RunFolder.open(run).settings().loss.shown_hops)
-        cut = LEAST_INFLUENCE if threshold is None else threshold
+        net = _influence(net, folder, cells)
+        cut = LEAST_EXPECTED if threshold is None else threshold
     write_edges(net, cut, out)
     edges = net.edges(cut)
     answer = {"matrix": "T_K" if influence else "W", "threshold": cut, "edges": len(edges), "out": str(out)}
     show(
         answer,
         as_json,
-        f"Wrote {len(edges)} edges with {'abs(T_K)' if influence else 'W'} > {cut:g} to {out}.",
+        f"Wrote {len(edges)} edges with {_WEIGHTS[net.measure]} > {cut:g} to {out}.",
     )
+
+
+_WEIGHTS = {"W": "W", "T": "abs(T_K)", "E": "an expected effect"}
+
+
+def _influence(net: GeneNetwork, folder: RunFolder, cells: PreparedCells | None) -> GeneNetwork:
+    """Weighted as `methods.influence` scores it: on the scale of the measurements where the cells are at
+    hand, in log2 fold changes where only the network stage is, by T itself where there was none.
+    """
+    import numpy as np
+
+    from gpovae_core.methods.expected import predicted_by_network
+    from gpovae_core.methods.fitted import NetworkFit
+
+    arrays, hops = folder.network_arrays(), folder.settings().loss.shown_hops
+    if not arrays:
+        return net.influence_network(hops)
+    fit = NetworkFit.from_arrays(arrays)
+    if cells is None:
+        return net.expected_network(hops, fit.expected_change() / np.log(2))
+    expected = np.full((len(net), len(net)), np.nan)
+    expected[:, cells.panel.is_measured] = predicted_by_network(fit, cells)[:, cells.panel_columns]
+    return net.expected_network(hops, expected)
 
 
 def paths(

@@ -63,6 +63,12 @@ class Format:
 
 _EDGE = [keys.SOURCE, keys.TARGET, keys.WEIGHT, keys.SIGN]
 _MORE = (
+    keys.EFFECT,
+    keys.EFFECT_SE,
+    keys.P,
+    keys.P_ADJUSTED,
+    keys.CELLS,
+    keys.INFLUENCE,
     keys.STRENGTH,
     keys.STRENGTH_LOW,
     keys.STRENGTH_HIGH,
@@ -175,6 +181,7 @@ class _Content:
 _MEANING = {
     "W": "weight is the edge probability W",
     "T": "weight is the size of the influence T over up to K hops, however it gets there",
+    "E": "weight is the size of the effect that the influence T over up to K hops makes expected",
 }
 
 
@@ -242,7 +249,8 @@ def _unique_names(genes: tuple[str, ...]) -> list[str]:
 
 
 def _csv(content: _Content) -> bytes:
-    """source,target,weight,sign, strengths and frequencies where the run has them, and of a view the places.
+    """source,target,weight,sign,effect,effect_se,p,p_adjusted,cells, strengths and frequencies where the run
+    has them, and of a view the places.
 
     A name that a spreadsheet would run as a formula gets an apostrophe in front.
     """
@@ -292,9 +300,8 @@ def _graph(content: _Content) -> nx.DiGraph:
 def _edges(content: _Content) -> Iterator[tuple[str, str, dict[str, Any]]]:
     """Source, target and what is known of every edge by name."""
     columns = [column for column in _MORE if column in content.edges]
-    for source, target, weight, sign, *more in content.edges[[*_EDGE, *columns]].itertuples(
-        index=False, name=None
-    ):
+    numbers = content.edges[[*_EDGE, *columns]].astype(dict.fromkeys(columns, float))
+    for source, target, weight, sign, *more in numbers.itertuples(index=False, name=None):
         known = {name: float(value) for name, value in zip(columns, more, strict=True) if isfinite(value)}
         yield (
             source,

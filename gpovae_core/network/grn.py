@@ -22,17 +22,20 @@ from gpovae_core.data.schema import Panel
 from gpovae_core.errors import QueryError, RunError
 from gpovae_core.model.hops import HopSeries, hop_series, influence_over_hops
 from gpovae_core.network.detours import genes_of_detours, open_detours
+from gpovae_core.network.measured import MeasuredPairs
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
+    from gpovae_core.effects.pairs import PairStatistics
     from gpovae_core.runs.ensemble import Ensemble
     from gpovae_core.runs.folder import RunFolder
 
 Direction = Literal["out", "in", "both"]
-Measure = Literal["W", "T"]
+Measure = Literal["W", "T", "E"]
 """What the weights of a network are: W, probabilities of direct edges; T, sizes of the influence over up to K
-hops.
+hops; E, sizes of the effect on the measurements that follows from T and from how far a perturbation moves its
+own gene.
 """
 
 SIGN_ERRORS = 2.0
@@ -71,8 +74,9 @@ class GeneNetwork:
     none; strength_sd: (n, n) its standard deviation, NaN where nothing was learned; influence_matrix: (n, n)
     T_K as stored with the run, None where it is to be computed; direct_evidence: (n,) bool, was the gene
     perturbed in cells that trained, so that they speak for or against its outgoing edges (None: the perturbed
-    genes of the panel). measure: what the weights are; "T" only in what `influence_network` gives. ensemble:
-    how often each edge comes back and how much its W scatters, None where the run has none. detours:
+    genes of the panel). measure: what the weights are, "T" and "E" only in what `influence_network` and
+    `expected_network` give; measured: what was measured of the pairs, None where nothing was. ensemble: how
+    often each edge comes back and how much its W scatters, None where the run has none. detours:
     `open_detours` of the network that this one is a part of; None where it is no part.
 
     Raises QueryError where the matrices do not fit the panel or hold impossible values.
@@ -90,6 +94,7 @@ class GeneNetwork:
     influence_matrix: np.ndarray | None = None
     direct_evidence: np.ndarray | None = None
     measure: Measure = "W"
+    measured: MeasuredPairs | None = field(default=None, repr=False)
     ensemble: Ensemble | None = field(default=None, repr=False)
     detours: np.ndarray | None = field(default=None, repr=False)
 
@@ -148,7 +153,8 @@ class GeneNetwork:
         Raises RunError where the run has no weights, or damaged ones.
         """
         panel = run.panel()
-        effects, signs = _observed(panel, run.effects() if run.has("effects.h5ad") else None)
+        table = run.effects() if run.has("effects.h5ad") else None
+        effects, signs = _observed(panel, table)
         stored, settings = run.network_arrays(), run.settings()
         return cls(
             panel=panel,
@@ -162,6 +168,7 @@ class GeneNetwork:
             strength_sd=stored.get("strength_sd"),
             influence_matrix=stored.get("influence"),
             direct_evidence=panel.is_perturbed & ~np.isin(panel.genes, settings.data.unseen),
+            measured=MeasuredPairs.of(panel, stored.get("effect"), stored.get("effect_sd"), table),
             ensemble=_readable_ensemble(run),
         )
 
@@ -246,13 +253,14 @@ class GeneNetwork:
             )
 
     def edges(self, threshold: float, self_loops: bool = False, top: int | None = None) -> pd.DataFrame:
-        """Edges with a weight strictly above `threshold`: columns source, target, weight, sign.
+        """Edges with a weight strictly above `threshold`: columns source, target, weight, sign, and what was
+        measured of them, empty where nothing was: effect, effect_se, p, p_adjusted, cells (`MeasuredPairs`).
 
-        Where the model has strengths, W also says strength, strength_low and strength_high, S with its 95 %
-        interval, and open_detours (see network.detours); where the run has an ensemble, frequency,
-        weight_mean, weight_sd and sign_agreement (see training.ensemble.Ensemble). By falling weight, equal
-        weights by source and target name. top: at most so many. Raises QueryError for a threshold outside the
-        scale.
+        Of an `expected_network` also influence, T. Where the model has strengths, W also says strength,
+        strength_low and strength_high, S with its 95 % interval, and open_detours (see network.detours);
+        where the run has an ensemble, frequency, weight_mean, weight_sd and sign_agreement (see
+        training.ensemble.Ensemble). By falling weight, equal weights by source and target name. top: at most
+        so many. Raises QueryError for a threshold outside the scale.
         """
         self.check_threshold(threshold)
         if top is not None:
@@ -289,6 +297,11 @@ class GeneNetwork:
                 keys.SIGN: self.signs[source, target],
             }
         )
+        measured = MeasuredPairs.nothing(len(self)) if self.measured is None else self.measured
+        table = table.assign(**measured.columns(source, target))
+        table[keys.CELLS] = table[keys.CELLS].astype("Int64")
+        if self.measure == "E" and self.influence_matrix is not None:
+            table[keys.INFLUENCE] = self.influence_matrix[source, target]
         if self.strength is not None and self.strength_sd is not None:
             strength, margin = (
                 self.strength[source, target],
@@ -471,6 +484,20 @@ class GeneNetwork:
             ensemble=None,
             detours=None,
         )
+
+    def expected_network(self, hops: int, expected: np.ndarray) -> GeneNetwork:
+        """`influence_network` with the size of the effects (n, n) that T makes expected for weights, as its
+        edges are ranked and scored (`methods.influence`); T stays beside them. NaN: nothing is expected.
+        """
+        found = self.influence_network(hops)
+        total = self.influence(hops) if self.influence_matrix is None else self.influence_matrix
+        sizes = np.nan_to_num(np.abs(expected))
+        return replace(found, weights=sizes, influence_matrix=total, measure="E")
+
+    def with_tests(self, pairs: PairStatistics) -> GeneNetwork:
+        """The same with held-out tests in its edge tables."""
+        measured = MeasuredPairs.nothing(len(self)) if self.measured is None else self.measured
+        return replace(self, measured=measured.with_tests(pairs, self.panel), detours=self.open_detours)
 
     def with_evidence(self) -> GeneNetwork:
         """Only the edges out of genes that were perturbed; the network itself where no gene was (an imported

@@ -70,7 +70,10 @@ def network() -> GeneNetwork:
 def plain(network: GeneNetwork, threshold: float) -> dict[tuple[str, str], tuple[float, int]]:
     """Edges as exports must show them: (visible source, visible target) -> (weight, sign)."""
     table = network.edges(threshold)
-    return {(visible(s), visible(t)): (w, sign) for s, t, w, sign in table.itertuples(index=False, name=None)}
+    return {
+        (visible(s), visible(t)): (w, sign)
+        for s, t, w, sign in table.iloc[:, :4].itertuples(index=False, name=None)
+    }
 
 
 def cx2_graph(content: bytes) -> nx.DiGraph:
@@ -149,7 +152,7 @@ def test_gexf_says_where_it_comes_from(network: GeneNetwork) -> None:
 
 def test_csv_reads_back_and_runs_no_formula(network: GeneNetwork) -> None:
     content = export_bytes(network, 0.3, "csv")
-    assert content.startswith(b"source,target,weight,sign\n")
+    assert content.startswith(b"source,target,weight,sign,effect,effect_se,p,p_adjusted,cells\n")
     table = pd.read_csv(io.BytesIO(content), keep_default_na=False)
     cells = pd.concat([table[keys.SOURCE], table[keys.TARGET]])
     assert not cells.str.match(r"[=+\-@\t\r]").any()
@@ -158,7 +161,10 @@ def test_csv_reads_back_and_runs_no_formula(network: GeneNetwork) -> None:
     def bare(name: str) -> str:
         return name[1:] if name.startswith("'") else name
 
-    found = {(bare(s), bare(t)): (w, sign) for s, t, w, sign in table.itertuples(index=False, name=None)}
+    found = {
+        (bare(s), bare(t)): (w, sign)
+        for s, t, w, sign in table.iloc[:, :4].itertuples(index=False, name=None)
+    }
     assert found == plain(network, 0.3)
     assert len(content.decode().splitlines()) == len(table) + 1
 
@@ -187,7 +193,11 @@ def test_a_view_is_written_with_places_and_facts(network: GeneNetwork, view: Vie
     graph = READERS[format](content)
     assert view.edges is not None
     assert view.positions is not None
-    expected = {(visible(s), visible(t)): w for s, t, w, _ in view.edges.itertuples(index=False, name=None)}
+    four = view.edges.iloc[:, :4]
+    expected = {(visible(s), visible(t)): w for s, t, w, _ in four.itertuples(index=False, name=None)}
+        (visible(s), visible(t)): w
+        for s, t, w, _ in view.edges.iloc[:, :4].itertuples(index=False, name=None)
+    }
     assert {(s, t): data["weight"] for s, t, data in graph.edges(data=True)} == expected
     for name, data in graph.nodes(data=True):
         x, y = view.positions[[visible(gene) for gene in NAMES].index(name)]
@@ -319,7 +329,7 @@ def test_no_edges_is_a_valid_file_too(network: GeneNetwork, format: str) -> None
     if format in READERS:
         assert READERS[format](content).number_of_edges() == 0
     elif format == "csv":
-        assert content == b"source,target,weight,sign\n"
+        assert content == b"source,target,weight,sign,effect,effect_se,p,p_adjusted,cells\n"
     elif format == "html":
         assert "0 edges between 0 genes" in "".join(Page(content).text)
     else:

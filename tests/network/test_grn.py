@@ -144,8 +144,10 @@ def test_edges_are_those_of_a_loop(seed: int, threshold: float, loops: bool, top
         key=lambda edge: (-edge[2], edge[0], edge[1]),
     )
     table = network.edges(threshold, self_loops=loops, top=top)
-    assert table.columns.tolist() == [keys.SOURCE, keys.TARGET, keys.WEIGHT, keys.SIGN]
-    assert list(table.itertuples(index=False, name=None)) == expected[:top]
+    measured = [keys.EFFECT, keys.EFFECT_SE, keys.P, keys.P_ADJUSTED, keys.CELLS]
+    assert table.columns.tolist() == [keys.SOURCE, keys.TARGET, keys.WEIGHT, keys.SIGN, *measured]
+    assert table[measured].isna().all(axis=None)  # only W is known of this network
+    assert list(table.iloc[:, :4].itertuples(index=False, name=None)) == expected[:top]
     if top is None:
         assert network.count_edges([threshold], self_loops=loops)[0] == len(expected)
 
