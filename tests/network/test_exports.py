@@ -195,9 +195,6 @@ def test_a_view_is_written_with_places_and_facts(network: GeneNetwork, view: Vie
     assert view.positions is not None
     four = view.edges.iloc[:, :4]
     expected = {(visible(s), visible(t)): w for s, t, w, _ in four.itertuples(index=False, name=None)}
-        (visible(s), visible(t)): w
-        for s, t, w, _ in view.edges.iloc[:, :4].itertuples(index=False, name=None)
-    }
     assert {(s, t): data["weight"] for s, t, data in graph.edges(data=True)} == expected
     for name, data in graph.nodes(data=True):
         x, y = view.positions[[visible(gene) for gene in NAMES].index(name)]
