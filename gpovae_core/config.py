@@ -58,6 +58,35 @@ class DataSettings(_Settings):
         default=None,
         description="Column of var with gene symbols when the index holds Ensembl ids; found when not given.",
     )
+    batch: str | None = Field(
+        default=None,
+        description=(
+            "Column of obs with the batch (lane, replicate) of every cell; found by name and content when "
+            "not given, 'none' for no batch."
+        ),
+    )
+    donor: str | None = Field(
+        default=None,
+        description="Column of obs with the donor of every cell; found when not given, 'none' for none.",
+    )
+    guide: str | None = Field(
+        default=None,
+        description="Column of obs with the guide of every cell; found when not given, 'none' for none.",
+    )
+    condition: str | None = Field(
+        default=None,
+        description=(
+            "Column of obs with the condition (stimulation, time) of every cell; found when not given, "
+            "'none' for none."
+        ),
+    )
+    size_factor: str | None = Field(
+        default=None,
+        description=(
+            "Column of obs with the counts of each cell over the whole transcriptome, where the file holds "
+            "some of its genes; found when not given, 'none' for none."
+        ),
+    )
     min_cells: Count = Field(default=40, description="Perturbations with fewer cells are dropped and listed.")
     strong_knockdown_only: bool = Field(
         default=False, description="Keep only cells whose target is at or below a low percentile of controls."
@@ -172,10 +201,17 @@ class NetworkSettings(_Settings):
         ),
     )
     hop_tolerance: NonNegative = Field(
-        default=0.1,
+        default=0.3,
         description=(
             "An indirect explanation is trusted up to this fraction of itself; larger explains more "
             "effects away."
+        ),
+    )
+    turned_tolerance: NonNegative = Field(
+        default=0.5,
+        description=(
+            "The same where the gene in between moves the other way than its own perturbation moved it: "
+            "how its targets answer to that was not seen."
         ),
     )
     unperturbed_prior: float = Field(
@@ -184,12 +220,12 @@ class NetworkSettings(_Settings):
         lt=1.0,
         description="Prior probability of an edge from a gene that was never perturbed.",
     )
-    perturbation: Literal["auto", "knock-down", "knock-out"] = Field(
+    perturbation: Literal["auto", "knock-down", "knock-out", "activation"] = Field(
         default="auto",
         description=(
-            "What was done to the genes: a knock-down is read off their own expression; a knock-out "
-            "removes the function whatever the expression. auto: knock-out where the median measured "
-            "target keeps more than half of its expression."
+            "What was done to the genes: a knock-down or an activation is read off their own expression; a "
+            "knock-out removes the function whatever the expression. auto: activation where more measured "
+            "targets rise than fall, knock-out where the median one keeps more than half of its expression."
         ),
     )
     complete_loss: float = Field(
@@ -442,7 +478,7 @@ def idle_settings(settings: Settings) -> dict[str, str]:
             ),
             why,
         )
-    fields = ("least_effect", "hop_tolerance", "unperturbed_prior", "null_draws")
+    fields = ("least_effect", "hop_tolerance", "turned_tolerance", "unperturbed_prior", "null_draws")
     idle = dict.fromkeys(
         (f"network.{field}" for field in fields),
         "W is trained with everything else (model.network is 'free')",

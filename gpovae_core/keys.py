@@ -8,6 +8,21 @@ ARTIFACT = "artifact"  # bool, True = failed quality control
 SPLIT = "split"  # TRAIN, VALIDATION, TEST or UNSEEN
 CONTROL_ID = "control_id"  # cell id of the matched control of the same split; "" for control cells
 LIBRARY_SIZE = "library_size"  # UMIs of the cell over the measured genes, float
+# How the screen was made, where the file says so; absent otherwise (see data.design).
+BATCH = "batch"
+DONOR = "donor"
+GUIDE = "guide"
+CONDITION = "condition"
+SIZE_FACTOR = "size_factor"  # counts of the cell over the whole transcriptome, float, where X is a part of it
+
+# The design of the screen (see data/design.py), columns of the same `obs`, absent where a file has none.
+# Text, categorical; UNKNOWN where the file says nothing of a cell.
+BATCH = "batch"
+DONOR = "donor"
+GUIDE = "guide"
+CONDITION = "condition"
+SIZE_FACTOR = "size_factor"  # UMIs of the cell over the whole transcriptome, float
+UNKNOWN = "unknown"
 
 CONTROL = "control"
 PAIR_SEPARATOR = "+"

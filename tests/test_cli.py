@@ -12,6 +12,7 @@ import time
 from inspect import isfunction
 from pathlib import Path
 
+import anndata
 import networkx
 import numpy as np
 import pandas as pd
@@ -70,6 +71,12 @@ def run(tmp_path_factory) -> Path:
         str(cells),
         "--run",
         str(folder / "R1"),
+        "--batch",
+        "batch",
+        "--donor",
+        "none",
+        "--direction",
+        "knock-down",
         "--json",
     ]
     done = subprocess.run([*line, *tiny_options()], capture_output=True, text=True, check=False)
@@ -83,7 +90,6 @@ def test_every_command_of_every_group_is_listed():
     assert {path.stem for path in (PROJECT / "gpovae_core" / "cli").glob("[a-z]*.py")} == {
         *(group.__name__.split(".")[-1] for group in groups),
         "shared",
-        "words",
     }
     found = {
         value
@@ -132,12 +138,50 @@ def test_simulate_writes_cells_and_true_edges(gpovae, tmp_path):
     assert len(edges) == json.loads(text)["n_edges"]
 
 
+def test_simulate_takes_the_design_of_a_screen_and_any_other_setting(gpovae, tmp_path):
+    out = tmp_path / "sim.h5ad"
+    options = ["--guides-per-gene", 2, "--donors", 3, "--direction", "activation", "--batch-imbalance", 1]
+    options += ["--genes", 15, "--perturbations", 4, "--cells", 200]
+    code, _, _ = gpovae("simulate", out, *options, "--set", "library_median=500", "--set", "network=chains")
+    assert code == 0
+    cells = anndata.read_h5ad(out)
+    assert cells.obs["donor"].nunique() == 3
+    assert cells.obs.loc[cells.obs["perturbation"] != "non-targeting", "guide"].nunique() == 8
+    assert (cells.obs.groupby("perturbation", observed=True)["batch"].nunique() == 1).sum() == 4
+    settings = json.loads(cells.uns["settings"])
+    assert (settings["direction"], settings["library_median"]) == ("activation", 500)
+    assert settings["network"] == "chains"
+
+
 def test_validate_good(gpovae, tmp_path):
     code, out, _ = gpovae("validate", write_toy(tmp_path), "--json")
     answer = json.loads(out)
     assert code == 0
     assert answer["ok"] is True
     assert answer["summary"]
+
+
+def test_validate_tells_the_design_and_takes_it_from_options(gpovae, tmp_path):
+    path = write_toy(tmp_path)
+    code, out, _ = gpovae("validate", path, "--json")
+    design = json.loads(out)["summary"]["design"]
+    assert list(design) == ["batch", "donor", "guide", "condition", "size_factor", "direction"]
+    assert (code, design["batch"], design["donor"]) == (0, "batch", None)
+    assert design["direction"] in ("knock-down", "knock-out")
+    code, out, _ = gpovae("validate", path, "--batch", "none", "--direction", "activation", "--json")
+    design = json.loads(out)["summary"]["design"]
+    assert (code, design["batch"], design["direction"]) == (0, None, "activation")
+    code, out, _ = gpovae("validate", path)
+    assert "Batch: column 'batch' of obs." in out
+    assert "Donor: none." in out
+    for option, value, said in (
+        ("--batch", "bacth", "Did you mean batch"),
+        ("--guide", "perturbation", "cannot be used as the guide"),
+        ("--direction", "up", "knock-out"),
+    ):
+        code, out, err = gpovae("validate", path, option, value)
+        assert code == 2
+        assert said in out + err
 
 
 @pytest.mark.parametrize("content", [b"", b"\x89PNG\r\n\x1a\n and more", None])
@@ -417,6 +461,9 @@ def test_info(gpovae, run):
         (["train", "toy.h5ad", "--run", "nowhere", "--resume"], "not a run"),
         (["simulate", "x.h5ad", "--genes", "3", "--perturbations", "9"], "perturbations"),
         (["simulate", "x.csv"], "h5ad"),
+        (["simulate", "x.h5ad", "--direction", "sideways"], "direction"),
+        (["simulate", "x.h5ad", "--set", "library_median"], "SETTING=VALUE"),
+        (["simulate", "x.h5ad", "--set", "colour=blue"], "colour"),
         (["paths", "x"], "--source"),
         (["sing"], "sing"),
     ],
@@ -438,9 +485,22 @@ def test_a_run_is_not_overwritten_and_keeps_its_settings_on_resume(gpovae, run):
     code, _, err = gpovae("train", run.parent / "toy.h5ad", "--run", run, "--resume", "--set", "loss.hops=2")
     assert code == 2
     assert "keeps its settings" in err
+    code, _, err = gpovae("train", run.parent / "toy.h5ad", "--run", run, "--resume", "--batch", "lane")
+    assert code == 2
+    assert "data" in err
     code, _, err = gpovae("train", run.parent / "toy.h5ad", "--run", run, "--resume", "--seed", 5)
     assert code == 2
     assert "seed" in err
+
+
+def test_the_design_is_told_by_options_and_kept_with_the_run(run):
+    settings = json.loads((run / "config.json").read_text())
+    settings = settings.get("settings", settings)
+    assert (settings["data"]["batch"], settings["data"]["donor"]) == ("batch", "none")
+    assert settings["network"]["perturbation"] == "knock-down"
+    design = RunFolder.open(run).report().design
+    assert (design.batch, design.donor) == ("batch", None)
+    assert design.direction in ("knock-down", "knock-out")
 
 
 def test_bad_data_ends_with_the_reasons_and_leaves_no_run(gpovae, tmp_path):

@@ -1,5 +1,6 @@
-// The network picture around vis-network. Python sends genes, edges (strongest first) and the view; the threshold acts here, in the
-// browser, and Python hears it on release. Names from the data only ever become text: canvas text, textContent or escaped SVG text.
+// The network picture around vis-network. Python sends genes, edges (strongest first) and the view; the
+// threshold acts here, in the browser, and Python hears it on release. Names from the data only ever become
+// text: canvas text, textContent or escaped SVG text.
 
 const LIBRARY = "app/static/vis-network/vis-network.min.js?v=10.1.5";
 const STEPS = 200; // the slider has so many steps over the scale, and `counts` has STEPS + 1 entries
@@ -8,18 +9,32 @@ const EDGE_REACH = 6; // the same for edges, where no gene is near
 const LABEL_PX = 12;
 const LABEL_LENGTH = 24;
 const MOST_LABELS = 70;
-const MOST_DASHED = 1500; // edges up to which those without direct evidence are dashed; of more, dashes would double the time to paint
-const THRESHOLD_EVENT = "gpovae-threshold"; // the chart of thresholds and this picture tell each other of a drag
+// Edges up to which those without direct evidence are dashed; of more, dashes would double the time to paint.
+const MOST_DASHED = 1500;
+// The chart of thresholds and this picture tell each other of a drag.
+const THRESHOLD_EVENT = "gpovae-threshold";
 
 // Okabe-Ito colours, a darker and a lighter set; shape, arrow head and dashes say the same without colour.
 const PALETTES = {
   light: {
-    perturbed: "#E69F00", extended: "#56B4E9", activation: [0, 114, 178], repression: [213, 94, 0], unknown: [120, 120, 120], path: "#009E73",
-    communities: ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#B3A200"], rest: "#9A9A9A",
+    perturbed: "#E69F00",
+    extended: "#56B4E9",
+    activation: [0, 114, 178],
+    repression: [213, 94, 0],
+    unknown: [120, 120, 120],
+    path: "#009E73",
+    communities: ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#B3A200"],
+    rest: "#9A9A9A",
   },
   dark: {
-    perturbed: "#E69F00", extended: "#56B4E9", activation: [74, 163, 223], repression: [255, 118, 51], unknown: [160, 160, 160], path: "#2BC79B",
-    communities: ["#4AA3DF", "#E69F00", "#2BC79B", "#E59BC4", "#9AD7F5", "#FF7633", "#F0E442"], rest: "#8A8A8A",
+    perturbed: "#E69F00",
+    extended: "#56B4E9",
+    activation: [74, 163, 223],
+    repression: [255, 118, 51],
+    unknown: [160, 160, 160],
+    path: "#2BC79B",
+    communities: ["#4AA3DF", "#E69F00", "#2BC79B", "#E59BC4", "#9AD7F5", "#FF7633", "#F0E442"],
+    rest: "#8A8A8A",
   },
 };
 const ARROWS = { activation: "arrow", repression: "bar", unknown: "vee" };
@@ -50,11 +65,14 @@ export default function (component) {
 function loadLibrary() {
   if (!library) {
     library = new Promise((resolve, reject) => {
-      const own = [...document.querySelectorAll("script[src]")].map((s) => s.src).find((src) => src.includes("/static/js/"));
+      const own = [...document.querySelectorAll("script[src]")]
+        .map((s) => s.src)
+        .find((src) => src.includes("/static/js/"));
       const root = own ? own.slice(0, own.indexOf("/static/js/") + 1) : `${window.location.origin}/`;
       const script = document.createElement("script");
       script.src = new URL(LIBRARY, root).href;
-      script.onload = () => (window.vis ? resolve(window.vis) : reject(new Error("vis-network did not start")));
+      script.onload = () =>
+        window.vis ? resolve(window.vis) : reject(new Error("vis-network did not start"));
       script.onerror = () => reject(new Error("vis-network could not be loaded from this server"));
       document.head.appendChild(script);
     });
@@ -70,9 +88,21 @@ class NetworkView {
   constructor(parent) {
     const find = (selector) => parent.querySelector(selector);
     this.el = {
-      root: find(".explorer"), slider: find(".slider"), exact: find(".exact"), status: find(".status"), canvas: find(".canvas"),
-      empty: find(".empty"), tip: find(".tip"), legend: find(".legend"), measure: find(".measure"), loops: find(".loops"), blind: find(".blind"),
-      undo: find(".undo"), redo: find(".redo"), full: find(".full"), ring: find(".ring"),
+      root: find(".explorer"),
+      slider: find(".slider"),
+      exact: find(".exact"),
+      status: find(".status"),
+      canvas: find(".canvas"),
+      empty: find(".empty"),
+      tip: find(".tip"),
+      legend: find(".legend"),
+      measure: find(".measure"),
+      loops: find(".loops"),
+      blind: find(".blind"),
+      undo: find(".undo"),
+      redo: find(".redo"),
+      full: find(".full"),
+      ring: find(".ring"),
     };
     const on = (selector, event, action) => find(selector).addEventListener(event, action);
     on(".slider", "input", () => this.drag(this.fromStep(this.el.slider.value)));
@@ -118,7 +148,8 @@ class NetworkView {
       return;
     }
     if (newGraph && !data.genes) {
-      this.send("missing", Date.now()); // Python believes that this graph is here already; it was, before this picture was made anew
+      // Python believes that this graph is here already; it was, before this picture was made anew.
+      this.send("missing", Date.now());
       return;
     }
     this.said = said;
@@ -126,7 +157,12 @@ class NetworkView {
     const newRun = data.run !== this.run;
     const viewKey = JSON.stringify([view.mode, view.focus, view.hops, view.direction, view.highlight]);
     const newView = viewKey !== this.viewKey;
-    const flyTo = view.mode !== "ego" && view.focus !== null && view.focus !== this.view?.focus && view.focus !== this.clicked && !newRun;
+    const flyTo =
+      view.mode !== "ego" &&
+      view.focus !== null &&
+      view.focus !== this.view?.focus &&
+      view.focus !== this.clicked &&
+      !newRun;
     this.clicked = undefined;
     const palette = dark ? PALETTES.dark : PALETTES.light;
     const newTheme = palette !== this.palette;
@@ -153,7 +189,14 @@ class NetworkView {
   }
 
   read(data) {
-    Object.assign(this, { counts: data.counts, indirect: data.indirect, hidden: data.hidden, rare: data.rare, often: data.often, facts: data.facts });
+    Object.assign(this, {
+      counts: data.counts,
+      indirect: data.indirect,
+      hidden: data.hidden,
+      rare: data.rare,
+      often: data.often,
+      facts: data.facts,
+    });
     this.names = column(data.genes, "gene").map(String);
     this.kind = column(data.genes, "perturbed").map(Number);
     this.x = column(data.genes, "x").map(Number);
@@ -186,13 +229,28 @@ class NetworkView {
     if (this.network) this.network.destroy();
     this.nodes = new vis.DataSet(nodes);
     this.edges = new vis.DataSet(edges);
-    this.network = new vis.Network(this.el.canvas, { nodes: this.nodes, edges: this.edges }, {
-      physics: false,
-      layout: { improvedLayout: false },
-      interaction: { dragNodes: false, selectable: false, hover: false, hideEdgesOnZoom: false, keyboard: { enabled: true, bindToWindow: false } },
-      edges: { smooth: false, selectionWidth: 0, hoverWidth: 0, selfReference: { size: this.unit * 0.6, angle: Math.PI / 4 } },
-      nodes: { borderWidth: 0, chosen: false },
-    });
+    this.network = new vis.Network(
+      this.el.canvas,
+      { nodes: this.nodes, edges: this.edges },
+      {
+        physics: false,
+        layout: { improvedLayout: false },
+        interaction: {
+          dragNodes: false,
+          selectable: false,
+          hover: false,
+          hideEdgesOnZoom: false,
+          keyboard: { enabled: true, bindToWindow: false },
+        },
+        edges: {
+          smooth: false,
+          selectionWidth: 0,
+          hoverWidth: 0,
+          selfReference: { size: this.unit * 0.6, angle: Math.PI / 4 },
+        },
+        nodes: { borderWidth: 0, chosen: false },
+      },
+    );
     this.network.on("click", (params) => this.click(params));
     for (const moved of ["zoom", "dragging"]) this.network.on(moved, () => (this.el.ring.hidden = true));
     this.network.on("afterDrawing", (ctx) => this.decorate(ctx));
@@ -202,8 +260,12 @@ class NetworkView {
     const perturbed = this.kind[i] === 1;
     const color = this.nodeColor(i);
     return {
-      id: i, x: this.x[i], y: this.y[i], color: { background: color, border: color },
-      shape: perturbed ? "dot" : "diamond", size: this.unit * (perturbed ? 0.5 : 0.45),
+      id: i,
+      x: this.x[i],
+      y: this.y[i],
+      color: { background: color, border: color },
+      shape: perturbed ? "dot" : "diamond",
+      size: this.unit * (perturbed ? 0.5 : 0.45),
     };
   }
 
@@ -215,7 +277,9 @@ class NetworkView {
   edge(e) {
     const kind = signName(this.sign[e]);
     return {
-      id: e, from: this.source[e], to: this.target[e],
+      id: e,
+      from: this.source[e],
+      to: this.target[e],
       width: this.edgeWidth(e),
       color: { color: this.edgeColor(e), inherit: false },
       dashes: this.isDashed(e) ? [this.unit * 0.35, this.unit * 0.25] : false,
@@ -241,7 +305,8 @@ class NetworkView {
 
   drawControls() {
     const view = this.view;
-    this.el.measure.textContent = view.measure === "W" ? "Show edges with W above" : "Show influences T above";
+    this.el.measure.textContent =
+      view.measure === "W" ? "Show edges with W above" : "Show influences T above";
     this.el.exact.max = view.scale;
     this.el.loops.setAttribute("aria-pressed", String(view.self_loops));
     this.el.blind.setAttribute("aria-pressed", String(view.blind));
@@ -294,7 +359,9 @@ class NetworkView {
   }
 
   tell(value) {
-    window.dispatchEvent(new CustomEvent(THRESHOLD_EVENT, { detail: { from: "picture", measure: this.view.measure, value } }));
+    window.dispatchEvent(
+      new CustomEvent(THRESHOLD_EVENT, { detail: { from: "picture", measure: this.view.measure, value } }),
+    );
   }
 
   /** The line in the chart of thresholds was dragged. */
@@ -308,7 +375,9 @@ class NetworkView {
     this.threshold = value;
     if (!this.frame) this.el.slider.value = this.toStep(value);
     this.el.exact.value = this.words(value);
-    this.show(this.view.mode === "ego" && this.view.focus !== null ? this.egoEdges(value) : this.strongest(value));
+    this.show(
+      this.view.mode === "ego" && this.view.focus !== null ? this.egoEdges(value) : this.strongest(value),
+    );
     this.report(value);
   }
 
@@ -317,12 +386,18 @@ class NetworkView {
     const wanted = new Uint8Array(this.weight.length);
     const { members, highlight } = this.view;
     for (let e = 0; e < wanted.length && this.weight[e] > value; e++) {
-      wanted[e] = highlight === null || (members[this.source[e]] === highlight && members[this.target[e]] === highlight) ? 1 : 0;
+      wanted[e] =
+        highlight === null || (members[this.source[e]] === highlight && members[this.target[e]] === highlight)
+          ? 1
+          : 0;
     }
     return wanted;
   }
 
-  /** 1 for every edge above the threshold between genes at most `hops` edges from the focus; as GeneNetwork.neighbourhood. */
+  /**
+   * 1 for every edge above the threshold between genes at most `hops` edges from the focus; as
+   * GeneNetwork.neighbourhood.
+   */
   egoEdges(value) {
     const both = this.view.direction === "both";
     const ways = [];
@@ -347,7 +422,8 @@ class NetworkView {
       frontier = next;
     }
     const wanted = new Uint8Array(this.weight.length);
-    for (let e = 0; e < wanted.length && this.weight[e] > value; e++) wanted[e] = near[this.source[e]] & near[this.target[e]];
+    for (let e = 0; e < wanted.length && this.weight[e] > value; e++)
+      wanted[e] = near[this.source[e]] & near[this.target[e]];
     return wanted;
   }
 
@@ -366,9 +442,16 @@ class NetworkView {
     const { focus, goal, path, paths, edge, members, highlight } = this.view;
     for (const gene of [focus, goal]) if (gene !== null) genes[gene] = 1;
     for (const [a, b] of [...path, ...paths, ...(edge ? [edge] : [])]) genes[a] = genes[b] = 1;
-    if (highlight !== null) members.forEach((member, i) => { if (member === highlight) genes[i] = 1; });
-    // What is drawn is set straight in vis-network's lists: telling its DataSets edge by edge takes ten times longer.
-    const listed = (flags) => Array.from(flags.keys()).filter((i) => flags[i]).map(String);
+    if (highlight !== null)
+      members.forEach((member, i) => {
+        if (member === highlight) genes[i] = 1;
+      });
+    // What is drawn is set straight in vis-network's lists: telling its DataSets edge by edge takes ten times
+    // longer.
+    const listed = (flags) =>
+      Array.from(flags.keys())
+        .filter((i) => flags[i])
+        .map(String);
     this.network.body.edgeIndices = listed(wanted);
     this.network.body.nodeIndices = listed(genes);
     this.shownEdge = wanted;
@@ -388,19 +471,42 @@ class NetworkView {
     const parts = [];
     const ego = view.mode === "ego";
     const cut = ego && value === view.threshold && view.around > this.shownCount;
-    if (cut) parts.push(`of the ${number(view.around)} around ${short(this.names[view.focus], 40)} the nearest and strongest ${number(this.shownCount)} are drawn`);
+    if (cut)
+      parts.push(
+        `of the ${number(view.around)} around ${short(this.names[view.focus], 40)} ` +
+          `the nearest and strongest ${number(this.shownCount)} are drawn`,
+      );
     else if (ego) parts.push(`${number(this.shownCount)} of them in this view`);
-    else if (view.highlight !== null) parts.push(`${number(this.shownCount)} of them within community ${view.highlight + 1} are drawn`);
-    else if (total > this.shownCount) parts.push(`the strongest ${number(this.shownCount)} drawn, ${number(total - this.shownCount)} hidden`);
+    else if (view.highlight !== null)
+      parts.push(`${number(this.shownCount)} of them within community ${view.highlight + 1} are drawn`);
+    else if (total > this.shownCount)
+      parts.push(`the strongest ${number(this.shownCount)} drawn, ${number(total - this.shownCount)} hidden`);
     if (ego && value < view.floor) parts.push("release the slider to load weaker edges");
     parts.push(`${number(genes)} gene${genes === 1 ? "" : "s"} shown`);
-    if (this.indirect[at]) parts.push(`${number(this.indirect[at])} start at a gene never perturbed, or held out: no direct evidence`);
-    if (this.hidden?.[at]) parts.push(`${number(this.hidden[at])} more without direct evidence (source never perturbed, or held out) are hidden`);
-    if (this.rare?.[at]) parts.push(`${number(this.rare[at])} more that come back in fewer than ${Math.round(100 * this.often)} % of the ensemble are hidden`);
+    if (this.indirect[at])
+      parts.push(
+        `${number(this.indirect[at])} start at a gene never perturbed, or held out: no direct evidence`,
+      );
+    if (this.hidden?.[at])
+      parts.push(
+        `${number(this.hidden[at])} more without direct evidence ` +
+          "(source never perturbed, or held out) are hidden",
+      );
+    if (this.rare?.[at])
+      parts.push(
+        `${number(this.rare[at])} more that come back in fewer than ` +
+          `${Math.round(100 * this.often)} % of the ensemble are hidden`,
+      );
     const between = view.self_loops ? "" : " between different genes";
     const falseRate = view.false_rate?.[at];
-    if (falseRate !== null && falseRate !== undefined) parts.push(`${falseRate < 0.01 ? "under 1" : `about ${(100 * falseRate).toFixed(0)}`} % of them expected false`);
-    this.el.status.replaceChildren(bold, document.createTextNode(`${between} have ${view.measure} > ${this.words(value)}; ${parts.join("; ")}.`));
+    if (falseRate !== null && falseRate !== undefined)
+      parts.push(
+        `${falseRate < 0.01 ? "under 1" : `about ${(100 * falseRate).toFixed(0)}`} % of them expected false`,
+      );
+    this.el.status.replaceChildren(
+      bold,
+      document.createTextNode(`${between} have ${view.measure} > ${this.words(value)}; ${parts.join("; ")}.`),
+    );
     this.reportEmpty(value, total);
   }
 
@@ -410,13 +516,25 @@ class NetworkView {
       return;
     }
     const ego = this.view.mode === "ego" && this.view.focus !== null;
-    const best = ego ? this.view.strongest : this.weight.length ? this.weight[Math.min(49, this.weight.length - 1)] : null;
-    const where = ego ? `at ${short(this.names[this.view.focus], 40)} in this direction` : this.view.self_loops ? "of this network" : "between different genes";
+    const best = ego
+      ? this.view.strongest
+      : this.weight.length
+        ? this.weight[Math.min(49, this.weight.length - 1)]
+        : null;
+    const where = ego
+      ? `at ${short(this.names[this.view.focus], 40)} in this direction`
+      : this.view.self_loops
+        ? "of this network"
+        : "between different genes";
     const below = best === null ? null : Math.max(0, Math.ceil((best / this.view.scale) * STEPS - 1e-9) - 1);
-    this.offered = below === null ? null : this.fromStep(Math.min(below, Math.max(0, this.toStep(value) - 1)));
+    this.offered =
+      below === null ? null : this.fromStep(Math.min(below, Math.max(0, this.toStep(value) - 1)));
     let text = `No edge ${where} has ${this.view.measure} above ${this.words(value)}.`;
     if (!ego && total > 0) text = "No edge is drawn here.";
-    if (best === null) text = ego ? `There is no edge ${where} at all: ${this.view.measure} is 0 there.` : `This network has no edge: ${this.view.measure} is 0 for every pair of genes.`;
+    if (best === null)
+      text = ego
+        ? `There is no edge ${where} at all: ${this.view.measure} is 0 there.`
+        : `This network has no edge: ${this.view.measure} is 0 for every pair of genes.`;
     this.message(text, this.offered === null ? null : `Show edges above ${this.words(this.offered)}`);
   }
 
@@ -428,7 +546,10 @@ class NetworkView {
     this.el.empty.hidden = false;
   }
 
-  /** Draw once in the next frame, however often this is called before it; network.redraw() would draw at every call. */
+  /**
+   * Draw once in the next frame, however often this is called before it; network.redraw() would draw at every
+   * call.
+   */
   paint() {
     this.network.body.emitter.emit("_requestRedraw");
   }
@@ -440,7 +561,10 @@ class NetworkView {
     return this.network.canvasToDOM({ x: this.x[gene], y: this.y[gene] });
   }
 
-  /** The nearest visible gene within REACH pixels of a point of the canvas, or -1: dots of few pixels are hard to hit. */
+  /**
+   * The nearest visible gene within REACH pixels of a point of the canvas, or -1: dots of few pixels are hard
+   * to hit.
+   */
   nearest(point) {
     let best = -1;
     const { x: left, y: top } = this.network.canvasToDOM({ x: 0, y: 0 });
@@ -459,11 +583,15 @@ class NetworkView {
     return best;
   }
 
-  /** The visible edge nearest to a point within EDGE_REACH pixels, or -1; of edges that lie on one another the strongest. */
+  /**
+   * The visible edge nearest to a point within EDGE_REACH pixels, or -1; of edges that lie on one another the
+   * strongest.
+   */
   nearestEdge(point) {
     const { x: left, y: top } = this.network.canvasToDOM({ x: 0, y: 0 });
     const scale = this.network.getScale();
-    const px = (point.x - left) / scale, py = (point.y - top) / scale;
+    const px = (point.x - left) / scale,
+      py = (point.y - top) / scale;
     let best = -1;
     let limit = (EDGE_REACH / scale) ** 2;
     for (let e = 0; e < this.weight.length; e++) {
@@ -478,8 +606,10 @@ class NetworkView {
   }
 
   distance(e, px, py) {
-    const ax = this.x[this.source[e]], ay = this.y[this.source[e]];
-    const dx = this.x[this.target[e]] - ax, dy = this.y[this.target[e]] - ay;
+    const ax = this.x[this.source[e]],
+      ay = this.y[this.source[e]];
+    const dx = this.x[this.target[e]] - ax,
+      dy = this.y[this.target[e]] - ay;
     const length = dx * dx + dy * dy;
     if (length === 0) return Infinity;
     const t = Math.max(0, Math.min(1, ((px - ax) * dx + (py - ay) * dy) / length));
@@ -502,17 +632,30 @@ class NetworkView {
     }
   }
 
-  /** A ring around a gene at once, over the picture: painting thousands of edges would hold up the question to Python. */
+  /**
+   * A ring around a gene at once, over the picture: painting thousands of edges would hold up the question to
+   * Python.
+   */
   mark(gene) {
     const { x, y } = this.placeOf(gene);
     const radius = this.unit * 0.62 * this.network.getScale() + 5;
-    Object.assign(this.el.ring.style, { left: `${x - radius}px`, top: `${y - radius}px`, width: `${2 * radius}px`, height: `${2 * radius}px` });
+    Object.assign(this.el.ring.style, {
+      left: `${x - radius}px`,
+      top: `${y - radius}px`,
+      width: `${2 * radius}px`,
+      height: `${2 * radius}px`,
+    });
     this.el.ring.hidden = false;
   }
 
   key(event) {
     if (!(event.ctrlKey || event.metaKey) || event.target === this.el.exact) return;
-    const by = event.key.toLowerCase() === "y" || (event.shiftKey && event.key.toLowerCase() === "z") ? 1 : event.key.toLowerCase() === "z" ? -1 : 0;
+    const by =
+      event.key.toLowerCase() === "y" || (event.shiftKey && event.key.toLowerCase() === "z")
+        ? 1
+        : event.key.toLowerCase() === "z"
+          ? -1
+          : 0;
     if (!by || !(by < 0 ? this.view.undo : this.view.redo)) return;
     event.preventDefault();
     this.send("stepped", { by, at: Date.now() });
@@ -529,31 +672,49 @@ class NetworkView {
     if (this.el.tip.hidden) return;
     this.el.tip.textContent = gene >= 0 ? this.geneTip(gene) : this.edgeTip(edge);
     const left = Math.min(point.x + 14, Math.max(0, box.width - this.el.tip.offsetWidth - 4));
-    const top = point.y + 18 + this.el.tip.offsetHeight > box.height ? point.y - this.el.tip.offsetHeight - 10 : point.y + 18;
+    const top =
+      point.y + 18 + this.el.tip.offsetHeight > box.height
+        ? point.y - this.el.tip.offsetHeight - 10
+        : point.y + 18;
     this.el.tip.style.left = `${left}px`;
     this.el.tip.style.top = `${Math.max(0, top)}px`;
   }
 
   geneTip(gene) {
     const count = (links) => links[gene].reduce((sum, e) => sum + this.shownEdge[e], 0);
-    const lines = [this.names[gene], this.kind[gene] === 1 ? "perturbed in this screen" : "never perturbed, or held out"];
-    if (this.view.members) lines.push(this.view.members[gene] < 0 ? "in no community" : `community ${this.view.members[gene] + 1}`);
+    const lines = [
+      this.names[gene],
+      this.kind[gene] === 1 ? "perturbed in this screen" : "never perturbed, or held out",
+    ];
+    if (this.view.members)
+      lines.push(
+        this.view.members[gene] < 0 ? "in no community" : `community ${this.view.members[gene] + 1}`,
+      );
     lines.push(`regulates ${count(this.outgoing)}, regulated by ${count(this.incoming)} in this view`);
     return lines.join("\n");
   }
 
   edgeTip(e) {
-    const known = this.kind[this.source[e]] === 1 ? "" : "\nno direct evidence: the source was never perturbed, or held out";
+    const known =
+      this.kind[this.source[e]] === 1
+        ? ""
+        : "\nno direct evidence: the source was never perturbed, or held out";
     const ends = `${short(this.names[this.source[e]], 60)} → ${short(this.names[this.target[e]], 60)}`;
     const often = this.frequency[e] < 0 ? "" : `\nin ${this.frequency[e]} % of the ensemble`;
-    return `${ends}\n${this.view.measure} = ${this.weight[e].toPrecision(3)}, ${SIGN_WORDS[signName(this.sign[e])]}${often}${known}\nclick for the evidence`;
+    const value = `${this.view.measure} = ${this.weight[e].toPrecision(3)}`;
+    const sign = SIGN_WORDS[signName(this.sign[e])];
+    return `${ends}\n${value}, ${sign}${often}${known}\nclick for the evidence`;
   }
 
   fit(animate = true) {
     if (!this.network) return;
     const all = this.names.map((_, i) => i);
     const shown = all.filter((i) => this.shownNode[i]);
-    this.network.fit({ nodes: shown.length ? shown : all, maxZoomLevel: 1.2, animation: animate ? { duration: 250 } : false });
+    this.network.fit({
+      nodes: shown.length ? shown : all,
+      maxZoomLevel: 1.2,
+      animation: animate ? { duration: 250 } : false,
+    });
   }
 
   /** Bring a gene that was searched for into the middle; one that is in sight stays where it is. */
@@ -563,7 +724,11 @@ class NetworkView {
     const inside = place.x > 40 && place.y > 40 && place.x < clientWidth - 40 && place.y < clientHeight - 40;
     if (inside && this.network.getScale() * this.unit > 6) return;
     const scale = Math.max(this.network.getScale(), 10 / this.unit);
-    this.network.moveTo({ position: { x: this.x[gene], y: this.y[gene] }, scale, animation: { duration: 300 } });
+    this.network.moveTo({
+      position: { x: this.x[gene], y: this.y[gene] },
+      scale,
+      animation: { duration: 300 },
+    });
   }
 
   async toggleFull() {
@@ -611,10 +776,13 @@ class NetworkView {
     ctx.lineWidth = 2 / scale;
     for (const e of [...this.outgoing[gene], ...this.incoming[gene]]) {
       if (!this.shownEdge[e] || this.source[e] === this.target[e]) continue;
-      const ax = this.x[this.source[e]], ay = this.y[this.source[e]];
-      const dx = this.x[this.target[e]] - ax, dy = this.y[this.target[e]] - ay;
+      const ax = this.x[this.source[e]],
+        ay = this.y[this.source[e]];
+      const dx = this.x[this.target[e]] - ax,
+        dy = this.y[this.target[e]] - ay;
       const length = Math.hypot(dx, dy) || 1;
-      const [start, end] = [0.55 * this.unit, length - 1.05 * this.unit]; // the dots and the arrow head stay in sight
+      // The dots and the arrow head stay in sight.
+      const [start, end] = [0.55 * this.unit, length - 1.05 * this.unit];
       if (end <= start) continue;
       ctx.strokeStyle = `rgb(${this.palette[signName(this.sign[e])].join(",")})`;
       ctx.beginPath();
@@ -625,7 +793,8 @@ class NetworkView {
   }
 
   drawArrow(ctx, a, b, color, width, scale) {
-    const dx = this.x[b] - this.x[a], dy = this.y[b] - this.y[a];
+    const dx = this.x[b] - this.x[a],
+      dy = this.y[b] - this.y[a];
     const length = Math.hypot(dx, dy) || 1;
     const gap = this.unit * 0.55;
     const head = Math.min(length / 3, 12 / scale);
@@ -638,8 +807,14 @@ class NetworkView {
     ctx.stroke();
     ctx.beginPath();
     ctx.moveTo(end.x, end.y);
-    ctx.lineTo(end.x - (dx * head - dy * head * 0.6) / length, end.y - (dy * head + dx * head * 0.6) / length);
-    ctx.lineTo(end.x - (dx * head + dy * head * 0.6) / length, end.y - (dy * head - dx * head * 0.6) / length);
+    ctx.lineTo(
+      end.x - (dx * head - dy * head * 0.6) / length,
+      end.y - (dy * head + dx * head * 0.6) / length,
+    );
+    ctx.lineTo(
+      end.x - (dx * head + dy * head * 0.6) / length,
+      end.y - (dy * head - dx * head * 0.6) / length,
+    );
     ctx.closePath();
     ctx.fill();
   }
@@ -659,7 +834,10 @@ class NetworkView {
     }
   }
 
-  /** Names of as many genes as fit without covering one another, in pixels: the focus and the path first, then by number of edges. */
+  /**
+   * Names of as many genes as fit without covering one another, in pixels: the focus and the path first, then
+   * by number of edges.
+   */
   placeLabels(measure) {
     if (!this.order) this.order = this.labelOrder();
     const { clientWidth, clientHeight } = this.el.canvas;
@@ -670,11 +848,17 @@ class NetworkView {
       const name = short(this.names[i], LABEL_LENGTH);
       if (!this.widths.has(name)) this.widths.set(name, measure(name));
       const half = this.widths.get(name) / 2 + 2;
-      const px = left + this.x[i] * scale, py = top + this.y[i] * scale + (this.unit / 2) * scale + 3;
+      const px = left + this.x[i] * scale,
+        py = top + this.y[i] * scale + (this.unit / 2) * scale + 3;
       if (px < 0 || py < 0 || px > clientWidth || py > clientHeight) continue;
       const x = Math.max(half, Math.min(clientWidth - half, px)); // a long name at the border stays inside
       const rect = [x - half, py, x + half, py + LABEL_PX + 2];
-      if (placed.some((p) => rect[0] < p.rect[2] && p.rect[0] < rect[2] && rect[1] < p.rect[3] && p.rect[1] < rect[3])) continue;
+      if (
+        placed.some(
+          (p) => rect[0] < p.rect[2] && p.rect[0] < rect[2] && rect[1] < p.rect[3] && p.rect[1] < rect[3],
+        )
+      )
+        continue;
       placed.push({ name, x, y: py, rect });
       if (placed.length >= MOST_LABELS) break;
     }
@@ -683,9 +867,16 @@ class NetworkView {
 
   labelOrder() {
     const { path, edge, focus, goal } = this.view;
-    const first = new Set([...path.flat(), ...(edge || []), ...[focus, goal].filter((gene) => gene !== null)]);
+    const first = new Set([
+      ...path.flat(),
+      ...(edge || []),
+      ...[focus, goal].filter((gene) => gene !== null),
+    ]);
     const rank = (i) => (first.has(i) ? 1e9 : 0) + this.degree[i];
-    return this.names.map((_, i) => i).filter((i) => this.shownNode[i]).sort((a, b) => rank(b) - rank(a));
+    return this.names
+      .map((_, i) => i)
+      .filter((i) => this.shownNode[i])
+      .sort((a, b) => rank(b) - rank(a));
   }
 
   // ------------------------------------------------------------------ pictures to keep
@@ -693,14 +884,29 @@ class NetworkView {
   /** What is shown and where it comes from, in one line and in full. */
   captionWords() {
     const view = this.view;
-    const around = view.mode === "ego" && view.focus !== null ? ` · around ${short(this.names[view.focus], 40)}, ${view.hops} hop${view.hops > 1 ? "s" : ""}` : "";
+    const around =
+      view.mode === "ego" && view.focus !== null
+        ? ` · around ${short(this.names[view.focus], 40)}, ${view.hops} hop${view.hops > 1 ? "s" : ""}`
+        : "";
     const simulated = this.facts.simulated ? " · simulated data" : "";
-    return `${this.facts.run} · ${view.measure} > ${this.words(this.threshold)}${around} · ${number(this.shownCount)} edges drawn${simulated}`;
+    const shown = `${view.measure} > ${this.words(this.threshold)}${around}`;
+    return `${this.facts.run} · ${shown} · ${number(this.shownCount)} edges drawn${simulated}`;
   }
   allFacts() {
     const { mode, focus, goal, hops, direction, measure, self_loops } = this.view;
     const name = (gene) => (gene === null ? null : this.names[gene]);
-    return { ...this.facts, view: mode, measure, threshold: this.threshold, focus: name(focus), target: name(goal), hops, direction, self_loops, edges: this.shownCount };
+    return {
+      ...this.facts,
+      view: mode,
+      measure,
+      threshold: this.threshold,
+      focus: name(focus),
+      target: name(goal),
+      hops,
+      direction,
+      self_loops,
+      edges: this.shownCount,
+    };
   }
 
   svg() {
@@ -709,48 +915,104 @@ class NetworkView {
     const { x: left, y: top } = this.network.canvasToDOM({ x: 0, y: 0 });
     const at = (i) => [left + this.x[i] * scale, top + this.y[i] * scale];
     const f = (value) => value.toFixed(1);
-    const near = (i) => { const [x, y] = at(i); return x > -width && x < 2 * width && y > -height && y < 2 * height; };
+    const near = (i) => {
+      const [x, y] = at(i);
+      return x > -width && x < 2 * width && y > -height && y < 2 * height;
+    };
     const parts = [];
     for (let e = 0; e < this.weight.length; e++) {
-      if (!this.shownEdge[e] || this.source[e] === this.target[e] || !near(this.source[e]) || !near(this.target[e])) continue;
-      parts.push(this.svgEdge(at(this.source[e]), at(this.target[e]), this.edgeColor(e), this.edgeWidth(e) * scale, signName(this.sign[e]), this.isDashed(e), scale));
+      if (
+        !this.shownEdge[e] ||
+        this.source[e] === this.target[e] ||
+        !near(this.source[e]) ||
+        !near(this.target[e])
+      )
+        continue;
+      parts.push(
+        this.svgEdge(
+          at(this.source[e]),
+          at(this.target[e]),
+          this.edgeColor(e),
+          this.edgeWidth(e) * scale,
+          signName(this.sign[e]),
+          this.isDashed(e),
+          scale,
+        ),
+      );
     }
-    for (const [a, b] of this.view.path) parts.push(this.svgEdge(at(a), at(b), this.palette.path, 4, "activation", false, scale));
-    if (this.view.edge) parts.push(this.svgEdge(at(this.view.edge[0]), at(this.view.edge[1]), this.textColor(), 3, "activation", false, scale));
+    for (const [a, b] of this.view.path)
+      parts.push(this.svgEdge(at(a), at(b), this.palette.path, 4, "activation", false, scale));
+    if (this.view.edge)
+      parts.push(
+        this.svgEdge(
+          at(this.view.edge[0]),
+          at(this.view.edge[1]),
+          this.textColor(),
+          3,
+          "activation",
+          false,
+          scale,
+        ),
+      );
     this.names.forEach((_, i) => {
       if (!this.shownNode[i]) return;
       const [x, y] = at(i);
       const r = this.unit * scale * (this.kind[i] === 1 ? 0.5 : 0.45);
-      const shape = this.kind[i] === 1 ? `<circle cx="${f(x)}" cy="${f(y)}" r="${f(r)}"` : `<path d="M${f(x)} ${f(y - r)}L${f(x + r)} ${f(y)}L${f(x)} ${f(y + r)}L${f(x - r)} ${f(y)}Z"`;
+      const shape =
+        this.kind[i] === 1
+          ? `<circle cx="${f(x)}" cy="${f(y)}" r="${f(r)}"`
+          : `<path d="M${f(x)} ${f(y - r)}L${f(x + r)} ${f(y)}L${f(x)} ${f(y + r)}L${f(x - r)} ${f(y)}Z"`;
       parts.push(`${shape} fill="${this.nodeColor(i)}"/>`);
-      if (i === this.view.focus) parts.push(`<circle cx="${f(x)}" cy="${f(y)}" r="${f(this.unit * scale * 0.62 + 4)}" fill="none" stroke="${this.textColor()}" stroke-width="2.5"/>`);
+      if (i === this.view.focus)
+        parts.push(
+          `<circle cx="${f(x)}" cy="${f(y)}" r="${f(this.unit * scale * 0.62 + 4)}" fill="none" ` +
+            `stroke="${this.textColor()}" stroke-width="2.5"/>`,
+        );
     });
     const context = document.createElement("canvas").getContext("2d");
     context.font = `${LABEL_PX}px sans-serif`;
-    const halo = `stroke="${this.background()}" stroke-width="3" stroke-linejoin="round" paint-order="stroke"`;
+    const text = this.textColor();
+    const back = this.background();
+    const halo = `stroke="${back}" stroke-width="3" stroke-linejoin="round" paint-order="stroke"`;
     for (const label of this.placeLabels((name) => context.measureText(name).width)) {
-      parts.push(`<text x="${f(label.x)}" y="${f(label.y + LABEL_PX * 0.85)}" text-anchor="middle" fill="${this.textColor()}" ${halo}>${escapeText(label.name)}</text>`);
+      parts.push(
+        `<text x="${f(label.x)}" y="${f(label.y + LABEL_PX * 0.85)}" text-anchor="middle" ` +
+          `fill="${text}" ${halo}>${escapeText(label.name)}</text>`,
+      );
     }
-    const caption = `<text x="8" y="${height + 16}" font-size="11" fill="${this.textColor()}">${escapeText(this.captionWords())}</text>`;
-    return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height + 24}" viewBox="0 0 ${width} ${height + 24}" font-family="sans-serif" font-size="${LABEL_PX}">`
-      + `<title>${escapeText(this.captionWords())}</title><metadata>${escapeText(JSON.stringify(this.allFacts()))}</metadata>`
-      + `<rect width="100%" height="100%" fill="${this.background()}"/>${parts.join("")}<rect y="${height}" width="100%" height="24" fill="${this.background()}"/>${caption}</svg>`;
+    const words = escapeText(this.captionWords());
+    const caption = `<text x="8" y="${height + 16}" font-size="11" fill="${text}">${words}</text>`;
+    return (
+      `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height + 24}" ` +
+      `viewBox="0 0 ${width} ${height + 24}" font-family="sans-serif" font-size="${LABEL_PX}">` +
+      `<title>${words}</title><metadata>${escapeText(JSON.stringify(this.allFacts()))}</metadata>` +
+      `<rect width="100%" height="100%" fill="${back}"/>${parts.join("")}` +
+      `<rect y="${height}" width="100%" height="24" fill="${back}"/>${caption}</svg>`
+    );
   }
 
   svgEdge([ax, ay], [bx, by], color, width, kind, dashed, scale) {
     const f = (value) => value.toFixed(1);
     const length = Math.hypot(bx - ax, by - ay) || 1;
-    const ux = (bx - ax) / length, uy = (by - ay) / length;
+    const ux = (bx - ax) / length,
+      uy = (by - ay) / length;
     const gap = Math.min(this.unit * scale * 0.52, length / 2);
     const head = Math.min(Math.max(4, this.unit * scale * 0.4, width * 2.5), length / 3);
-    const ex = bx - ux * gap, ey = by - uy * gap;
-    const sx = ex - ux * head, sy = ey - uy * head;
+    const ex = bx - ux * gap,
+      ey = by - uy * gap;
+    const sx = ex - ux * head,
+      sy = ey - uy * head;
     const w = head * 0.45;
+    const bar = [`${f(ex - uy * w)} ${f(ey + ux * w)}`, `${f(ex + uy * w)} ${f(ey - ux * w)}`];
     const wings = [`${f(sx - uy * w)} ${f(sy + ux * w)}`, `${f(sx + uy * w)} ${f(sy - ux * w)}`];
-    const line = `<path d="M${f(ax)} ${f(ay)}L${f(kind === "activation" ? sx : ex)} ${f(kind === "activation" ? sy : ey)}" stroke="${color}" stroke-width="${width.toFixed(2)}" fill="none"${dashed ? ' stroke-dasharray="5 3"' : ""}/>`;
-    if (kind === "activation") return `${line}<path d="M${f(ex)} ${f(ey)}L${wings.join("L")}Z" fill="${color}"/>`;
-    if (kind === "repression") return `${line}<path d="M${f(ex - uy * w)} ${f(ey + ux * w)}L${f(ex + uy * w)} ${f(ey - ux * w)}" stroke="${color}" stroke-width="${Math.max(1.5, width).toFixed(2)}"/>`;
-    return `${line}<path d="M${wings[0]}L${f(ex)} ${f(ey)}L${wings[1]}" stroke="${color}" stroke-width="${width.toFixed(2)}" fill="none"/>`;
+    const pen = (thick) => `stroke="${color}" stroke-width="${thick.toFixed(2)}"`;
+    const stop = kind === "activation" ? `${f(sx)} ${f(sy)}` : `${f(ex)} ${f(ey)}`;
+    const dashes = dashed ? ' stroke-dasharray="5 3"' : "";
+    const line = `<path d="M${f(ax)} ${f(ay)}L${stop}" ${pen(width)} fill="none"${dashes}/>`;
+    if (kind === "activation")
+      return `${line}<path d="M${f(ex)} ${f(ey)}L${wings.join("L")}Z" fill="${color}"/>`;
+    if (kind === "repression") return `${line}<path d="M${bar.join("L")}" ${pen(Math.max(1.5, width))}/>`;
+    return `${line}<path d="M${wings[0]}L${f(ex)} ${f(ey)}L${wings[1]}" ${pen(width)} fill="none"/>`;
   }
 
   saveSvg() {
@@ -769,7 +1031,11 @@ class NetworkView {
       canvas.height = image.height * 2;
       canvas.getContext("2d").drawImage(image, 0, 0, canvas.width, canvas.height);
       const blob = await new Promise((resolve) => canvas.toBlob(resolve, "image/png"));
-      const bytes = withText(new Uint8Array(await blob.arrayBuffer()), "Description", JSON.stringify(this.allFacts()));
+      const bytes = withText(
+        new Uint8Array(await blob.arrayBuffer()),
+        "Description",
+        JSON.stringify(this.allFacts()),
+      );
       download(new Blob([bytes], { type: "image/png" }), this.fileName("png"));
     } catch (error) {
       this.el.status.append(` The PNG could not be made (${error.message}); take the SVG.`);
@@ -779,7 +1045,11 @@ class NetworkView {
   }
 
   fileName(suffix) {
-    const run = String(this.facts.run).replace(/[^\w.-]+/g, "_").replace(/^\.+/, "").slice(0, 60) || "network";
+    const run =
+      String(this.facts.run)
+        .replace(/[^\w.-]+/g, "_")
+        .replace(/^\.+/, "")
+        .slice(0, 60) || "network";
     return `${run}_${this.view.measure}${this.words(this.threshold)}.${suffix}`;
   }
 
@@ -813,23 +1083,44 @@ class NetworkView {
     const entries = [
       [dot(plain || p.perturbed), "perturbed gene"],
       [diamond(plain || p.extended), "extended gene, never perturbed, or held out"],
-      [`${line(rgb(p.activation))}<path d="M12 2 L20 7 L12 12 Z" fill="${rgb(p.activation)}"/>`, "activates: target falls when the source is knocked down"],
-      [`${line(rgb(p.repression))}<path d="M18 1 V13" stroke="${rgb(p.repression)}" stroke-width="3"/>`, "represses: target rises"],
-      [`${line(rgb(p.unknown))}<path d="M13 2 L19 7 L13 12" stroke="${rgb(p.unknown)}" fill="none" stroke-width="2"/>`, "sign not known: no clear effect measured"],
-      [`<path d="M1 7 H19" stroke="${rgb(p.unknown)}" stroke-width="2" stroke-dasharray="4 3"/>`, "dashed, or pale among many: source never perturbed, or held out"],
+      [
+        `${line(rgb(p.activation))}<path d="M12 2 L20 7 L12 12 Z" fill="${rgb(p.activation)}"/>`,
+        "activates: target falls when the source is knocked down",
+      ],
+      [
+        `${line(rgb(p.repression))}<path d="M18 1 V13" stroke="${rgb(p.repression)}" stroke-width="3"/>`,
+        "represses: target rises",
+      ],
+      [
+        line(rgb(p.unknown)) +
+          `<path d="M13 2 L19 7 L13 12" stroke="${rgb(p.unknown)}" fill="none" stroke-width="2"/>`,
+        "sign not known: no clear effect measured",
+      ],
+      [
+        `<path d="M1 7 H19" stroke="${rgb(p.unknown)}" stroke-width="2" stroke-dasharray="4 3"/>`,
+        "dashed, or pale among many: source never perturbed, or held out",
+      ],
       [`<path d="M1 7 H19" stroke="${p.path}" stroke-width="4"/>`, "traced path"],
     ];
     if (members) {
       const found = Math.max(-1, ...members) + 1;
-      p.communities.slice(0, found).forEach((color, k) => entries.push([dot(color), `community ${k + 1}`]));
-      if (found > p.communities.length) entries.push([dot(p.rest), `communities ${p.communities.length + 1} to ${found}`]);
+      for (const [k, color] of p.communities.slice(0, found).entries())
+        entries.push([dot(color), `community ${k + 1}`]);
+      if (found > p.communities.length)
+        entries.push([dot(p.rest), `communities ${p.communities.length + 1} to ${found}`]);
     }
-    this.el.legend.replaceChildren(...entries.map(([drawing, words]) => {
-      const entry = document.createElement("span");
-      const svg = new DOMParser().parseFromString(`<svg xmlns="http://www.w3.org/2000/svg" width="22" height="14" aria-hidden="true">${drawing}</svg>`, "image/svg+xml");
-      entry.append(document.importNode(svg.documentElement, true), document.createTextNode(words));
-      return entry;
-    }));
+    this.el.legend.replaceChildren(
+      ...entries.map(([drawing, words]) => {
+        const entry = document.createElement("span");
+        const svg = new DOMParser().parseFromString(
+          `<svg xmlns="http://www.w3.org/2000/svg" width="22" height="14" aria-hidden="true">` +
+            `${drawing}</svg>`,
+          "image/svg+xml",
+        );
+        entry.append(document.importNode(svg.documentElement, true), document.createTextNode(words));
+        return entry;
+      }),
+    );
   }
 
   destroy() {
@@ -858,7 +1149,16 @@ function download(blob, name) {
 /** A PNG with one more text (iTXt chunk, UTF-8) right behind its header. */
 function withText(png, keyword, text) {
   const encoder = new TextEncoder();
-  const body = new Uint8Array([...encoder.encode("iTXt"), ...encoder.encode(keyword), 0, 0, 0, 0, 0, ...encoder.encode(text)]);
+  const body = new Uint8Array([
+    ...encoder.encode("iTXt"),
+    ...encoder.encode(keyword),
+    0,
+    0,
+    0,
+    0,
+    0,
+    ...encoder.encode(text),
+  ]);
   const chunk = new Uint8Array(body.length + 8);
   const view = new DataView(chunk.buffer);
   view.setUint32(0, body.length - 4);

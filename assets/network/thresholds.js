@@ -1,10 +1,15 @@
-// What every threshold does to the network: one small chart per measure, one line through all of them. Dragging the line moves the
-// picture with it, in the browser (see THRESHOLD_EVENT in network.js); Python hears it on release.
+// What every threshold does to the network: one small chart per measure, one line through all of them.
+// Dragging the line moves the picture with it, in the browser (see THRESHOLD_EVENT in network.js); Python
+// hears it on release.
 
 const THRESHOLD_EVENT = "gpovae-threshold";
 const SVG = "http://www.w3.org/2000/svg";
-const WIDTH = 360, HEIGHT = 130;
-const LEFT = 40, RIGHT = 8, TOP = 6, BOTTOM = 20;
+const WIDTH = 360,
+  HEIGHT = 130;
+const LEFT = 40,
+  RIGHT = 8,
+  TOP = 6,
+  BOTTOM = 20;
 
 const views = new WeakMap();
 
@@ -40,7 +45,8 @@ class ThresholdChart {
     this.unpin.addEventListener("click", () => this.send("pinned", -1));
     this.now.addEventListener("keydown", (event) => this.key(event));
     this.heard = ({ detail }) => {
-      if (detail.from === "picture" && detail.measure === this.data?.measure) this.move(Math.round((detail.value / this.data.scale) * this.last));
+      if (detail.from === "picture" && detail.measure === this.data?.measure)
+        this.move(Math.round((detail.value / this.data.scale) * this.last));
     };
     window.addEventListener(THRESHOLD_EVENT, this.heard);
   }
@@ -77,12 +83,21 @@ class ThresholdChart {
     };
     add("h4", panel.title);
     const value = add("p", "", "value");
-    const svg = draw("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": `${panel.title} against the threshold` }, root);
+    const svg = draw(
+      "svg",
+      {
+        viewBox: `0 0 ${WIDTH} ${HEIGHT}`,
+        role: "img",
+        "aria-label": `${panel.title} against the threshold`,
+      },
+      root,
+    );
     if (panel.note) add("p", panel.note);
     this.axes(svg, panel);
     const y = this.height(panel);
     const path = (values) => {
-      let text = "", pen = "M";
+      let text = "",
+        pen = "M";
       values.forEach((v, step) => {
         if (v === null || (panel.log && v <= 0)) pen = "M";
         else {
@@ -94,21 +109,39 @@ class ThresholdChart {
     };
     if (panel.base) draw("path", { class: "base", d: path(panel.base) }, svg);
     draw("path", { class: "curve", d: path(panel.values) }, svg);
-    if (this.data.pinned >= 0) draw("line", { class: "pinned", x1: this.x(this.data.pinned), x2: this.x(this.data.pinned), y1: TOP, y2: HEIGHT - BOTTOM }, svg);
+    if (this.data.pinned >= 0)
+      draw(
+        "line",
+        {
+          class: "pinned",
+          x1: this.x(this.data.pinned),
+          x2: this.x(this.data.pinned),
+          y1: TOP,
+          y2: HEIGHT - BOTTOM,
+        },
+        svg,
+      );
     const line = draw("line", { class: "line", y1: TOP, y2: HEIGHT - BOTTOM }, svg);
     const grip = draw("circle", { class: "grip", cy: TOP + 4, r: 4 }, svg);
     root.place = (step) => {
       line.setAttribute("x1", this.x(step));
       line.setAttribute("x2", this.x(step));
       grip.setAttribute("cx", this.x(step));
-      const pinned = this.data.pinned < 0 ? "" : `; pinned at ${this.words(this.data.pinned)}: ${this.shown(panel, panel.values[this.data.pinned])}`;
+      const pinned =
+        this.data.pinned < 0
+          ? ""
+          : `; pinned at ${this.words(this.data.pinned)}: ` +
+            this.shown(panel, panel.values[this.data.pinned]);
       value.textContent = `${this.shown(panel, panel.values[step])}${pinned}`;
     };
     svg.addEventListener("pointerdown", (event) => {
       svg.setPointerCapture(event.pointerId);
       this.drag(svg, event);
     });
-    svg.addEventListener("pointermove", (event) => svg.hasPointerCapture(event.pointerId) && this.drag(svg, event));
+    svg.addEventListener(
+      "pointermove",
+      (event) => svg.hasPointerCapture(event.pointerId) && this.drag(svg, event),
+    );
     svg.addEventListener("pointerup", () => this.release());
     return root;
   }
@@ -123,19 +156,29 @@ class ThresholdChart {
     const known = [...panel.values, ...(panel.base || [])].filter((v) => v !== null && (!panel.log || v > 0));
     const most = panel.percent && panel.full ? 1 : Math.max(...known, panel.log ? 1 : 1e-12);
     const inner = HEIGHT - TOP - BOTTOM;
-    if (panel.log) return (v) => TOP + inner * (1 - Math.log10(Math.max(v, 1)) / Math.max(Math.log10(most), 1e-9));
+    if (panel.log)
+      return (v) => TOP + inner * (1 - Math.log10(Math.max(v, 1)) / Math.max(Math.log10(most), 1e-9));
     return (v) => TOP + inner * (1 - v / most);
   }
 
   axes(svg, panel) {
-    draw("rect", { class: "frame", x: LEFT, y: TOP, width: WIDTH - LEFT - RIGHT, height: HEIGHT - TOP - BOTTOM }, svg);
+    draw(
+      "rect",
+      { class: "frame", x: LEFT, y: TOP, width: WIDTH - LEFT - RIGHT, height: HEIGHT - TOP - BOTTOM },
+      svg,
+    );
     const known = [...panel.values, ...(panel.base || [])].filter((v) => v !== null);
     const most = panel.percent && panel.full ? 1 : Math.max(...known, panel.log ? 1 : 0);
     draw("text", { x: LEFT - 4, y: TOP + 8, "text-anchor": "end" }, svg, this.tick(panel, most));
     draw("text", { x: LEFT - 4, y: HEIGHT - BOTTOM, "text-anchor": "end" }, svg, panel.log ? "1" : "0");
     for (const part of [0, 0.25, 0.5, 0.75, 1]) {
       const anchor = part === 0 ? "start" : part === 1 ? "end" : "middle";
-      draw("text", { x: this.x(part * this.last), y: HEIGHT - 6, "text-anchor": anchor }, svg, Number((part * this.data.scale).toPrecision(2)).toString());
+      draw(
+        "text",
+        { x: this.x(part * this.last), y: HEIGHT - 6, "text-anchor": anchor },
+        svg,
+        Number((part * this.data.scale).toPrecision(2)).toString(),
+      );
     }
   }
 
@@ -154,12 +197,17 @@ class ThresholdChart {
 
   go(step) {
     this.move(step);
-    window.dispatchEvent(new CustomEvent(THRESHOLD_EVENT, { detail: { from: "chart", measure: this.data.measure, value: this.value(this.step) } }));
+    window.dispatchEvent(
+      new CustomEvent(THRESHOLD_EVENT, {
+        detail: { from: "chart", measure: this.data.measure, value: this.value(this.step) },
+      }),
+    );
   }
 
   move(step) {
     this.step = Math.max(0, Math.min(this.last, step));
-    this.now.textContent = `Threshold on ${this.data.measure}: ${this.words(this.step)} (drag the line in any chart)`;
+    const words = `Threshold on ${this.data.measure}: ${this.words(this.step)}`;
+    this.now.textContent = `${words} (drag the line in any chart)`;
     this.now.setAttribute("aria-valuenow", this.value(this.step));
     for (const panel of this.panels.children) panel.place(this.step);
   }
@@ -170,7 +218,9 @@ class ThresholdChart {
   }
 
   key(event) {
-    const by = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1, PageDown: -10, PageUp: 10 }[event.key];
+    const by = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1, PageDown: -10, PageUp: 10 }[
+      event.key
+    ];
     if (!by) return;
     event.preventDefault();
     this.go(this.step + by);

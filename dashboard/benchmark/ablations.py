@@ -6,6 +6,7 @@ import streamlit as st
 
 from dashboard.benchmark.cached import report_of
 from dashboard.shared import listing
+from dashboard.shared.glossary import show_table
 from dashboard.shared.words import plain
 from gpovae_core.errors import GpoVaeError
 from gpovae_core.reporting.document import RunReport, comparison_table, groups
@@ -33,7 +34,7 @@ def show(report: RunReport) -> None:
             "setting changed, then come back."
         )
         return
-    st.dataframe(comparison_table(same), hide_index=True)
+    show_table(comparison_table(same))
     st.caption(
         "One column per choice of settings, named by its preset and what differs from it. Runs that differ "
         "in their seeds alone are taken together: mean ± standard deviation over seeds."

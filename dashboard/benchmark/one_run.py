@@ -10,6 +10,7 @@ from dashboard.benchmark import ablations, take_away
 from dashboard.benchmark.cached import report_of
 from dashboard.shared import run_summary, shell
 from dashboard.shared.figures import chart
+from dashboard.shared.glossary import meaning, show_table
 from dashboard.shared.words import plain
 from gpovae_core.evaluation.summary import response_lines
 from gpovae_core.plots import benchmark as figures
@@ -64,7 +65,7 @@ def scores(report: RunReport) -> None:
         st.markdown(f"- {plain(sentence)}")
     chart(figures.share_bars(report.lines), key="share_bars", config={"displayModeBar": False})
     st.caption(plain(sentences.SHARE_IN_WORDS))
-    st.dataframe(tables.score_table(report.lines), hide_index=True, column_config=NARROW)
+    show_table(tables.score_table(report.lines), column_config=NARROW)
     for note in report.evaluation.notes or ():
         st.caption(plain(note))
 
@@ -85,6 +86,7 @@ def equal_edges(report: RunReport) -> None:
     reference = right.selectbox(
         "Held-out cells",
         known,
+        help=meaning("held-out cells"),
         format_func=lambda key: capitalised(sentences.LIFT[key]),
         key="benchmark_reference",
     )
@@ -114,7 +116,7 @@ def false_edges(report: RunReport) -> None:
     st.caption(plain(sentences.FALSE_IN_WORDS))
     if report.null:
         st.markdown("##### Relabelled controls, the whole way to W")
-        st.dataframe(tables.null_table(report.null), hide_index=True)
+        show_table(tables.null_table(report.null))
 
 
 def path_length(report: RunReport) -> None:
@@ -122,7 +124,7 @@ def path_length(report: RunReport) -> None:
     if table.empty:
         missing("Path lengths were not told apart when this run was evaluated.")
         return
-    st.dataframe(table, hide_index=True)
+    show_table(table)
     st.caption(
         "First four columns: pairs whose shortest path over edges of W has exactly that length. From "
         "'Pairs so far' on: all pairs with a path of at most that length, beside as many pairs ranked by "
@@ -141,7 +143,7 @@ def known_networks(report: RunReport) -> None:
         )
         return
     if not known.empty:
-        st.dataframe(known, hide_index=True)
+        show_table(known)
         st.caption(
             "AUPRC: area under precision and recall over pairs that the table could have listed; 1 × is "
             "chance. Early precision: the same among as many pairs as it lists. Shuffled: the table "
@@ -151,7 +153,7 @@ def known_networks(report: RunReport) -> None:
         )
     if report.network is not None and report.network.truth is not None:
         st.markdown("##### The network the cells were simulated from")
-        st.dataframe(truth, hide_index=True)
+        show_table(truth)
         called = report.network.truth.called
         st.caption(
             f"Edges called: {count(called.edges)}; true direct edges among them {count(called.direct)} of "
@@ -165,13 +167,12 @@ def every_method(report: RunReport) -> None:
         ("all", "Predicted effects, all cells (flatters every method)"),
     ):
         st.markdown(f"##### {title}")
-        st.dataframe(tables.prediction_table(report.evaluation, reference), hide_index=True)
+        show_table(tables.prediction_table(report.evaluation, reference))
     st.markdown("##### Networks with as many edges")
-    st.dataframe(tables.edges_table(report.network), hide_index=True)
+    show_table(tables.edges_table(report.network))
     with st.expander("Shares of the achievable against all cells, training cells included"):
-        st.dataframe(
+        show_table(
             tables.score_table(response_lines(report.evaluation, "all")),
-            hide_index=True,
             column_config=NARROW,
         )
 

@@ -6,6 +6,7 @@ import streamlit as st
 
 from dashboard.benchmark import take_away
 from dashboard.shared.figures import chart
+from dashboard.shared.glossary import show_table
 from dashboard.shared.words import plain
 from gpovae_core.evaluation.summary import OWN
 from gpovae_core.methods import registry
@@ -16,7 +17,7 @@ from gpovae_core.reporting.document import RunReport
 
 def show(reports: list[RunReport]) -> None:
     together = reporting.groups(reports)
-    st.dataframe(reporting.comparison_table(reports), hide_index=True)
+    show_table(reporting.comparison_table(reports))
     seeds = sum(len(members) > 1 for members in together.values())
     words = (
         "Runs that differ in their seeds alone stand together: mean ± standard deviation. " if seeds else ""

@@ -60,6 +60,11 @@ def forget_labels() -> None:
         "data.counts_layer",
         "data.symbol_column",
         "data.unseen",
+        "data.batch",
+        "data.donor",
+        "data.guide",
+        "data.condition",
+        "data.size_factor",
     ):
         if settings_form.works(path):
             settings_form.change(path, getattr(DataSettings(), path.partition(".")[2]))

@@ -8,6 +8,7 @@ import streamlit as st
 from dashboard.data import cached
 from dashboard.shared import data_files, settings_form
 from dashboard.shared.figures import chart
+from dashboard.shared.glossary import show_table
 from dashboard.shared.words import percent, plain
 from gpovae_core.config import DataSettings
 from gpovae_core.data.validate import Examination
@@ -39,7 +40,9 @@ def quality(stamped: data_files.Stamp, settings: DataSettings, found: Examinatio
     share = percent(failing / max(1, found.summary["cells_kept"]))
     st.markdown(
         f"**{failing:,} cells ({share})** fail at least one criterion. They are kept, but marked: the model "
-        "learns what failing does to a cell and sets it apart from what the perturbations do."
+        "learns what failing does to a cell and sets it apart from what the perturbations do. Cut-offs come "
+        "from control cells, and what sets the cells of a perturbation apart from them as a whole does not "
+        "count against them."
     )
     left, right = st.columns([1, 2])
     with left:
@@ -47,11 +50,12 @@ def quality(stamped: data_files.Stamp, settings: DataSettings, found: Examinatio
     with right:
         settings_form.field("data.artifact_criteria", explained=True)
     columns = st.columns(2)
-    drawn = [view for view in views if view.values is not None]
-    for place, view in enumerate(drawn):
+    drawn = [(view, view.values) for view in views if view.values is not None]
+    for place, (view, values) in enumerate(drawn):
         criterion = view.criterion
         with columns[place % 2]:
-            chart(figures.criterion_histogram(criterion, view.values), key=(f"criterion_{criterion.name}"))  # type: ignore[arg-type]
+            figure = figures.criterion_histogram(criterion, values, view.failing)
+            chart(figure, key=f"criterion_{criterion.name}")
             note = f"{criterion.note[:1].upper()}{criterion.note[1:]}." if criterion.note else ""
             st.caption(plain(note if criterion.used else f"Not used: {note}"))
     for view in views:
@@ -86,9 +90,8 @@ def knock_down(stamped: data_files.Stamp, settings: DataSettings) -> None:
         }
     )
     levels = st.column_config.NumberColumn(format="%.2f", help="Mean counts per 10,000")
-    st.dataframe(
+    show_table(
         shown_table.head(MOST_ROWS),
-        hide_index=True,
         column_config={
             "In controls": levels,
             "In its own cells": levels,
@@ -121,7 +124,7 @@ def panel(stamped: data_files.Stamp, settings: DataSettings) -> None:
             "Why": [chosen.reasons.get(gene, "perturbed in these cells") for gene in genes],
         }
     )
-    st.dataframe(table.head(MOST_ROWS), hide_index=True)
+    show_table(table.head(MOST_ROWS))
 
 
 def left_out(found: Examination) -> None:
@@ -133,4 +136,4 @@ def left_out(found: Examination) -> None:
         [{"What": d["what"], "Name": d["name"], "Cells": d["count"], "Reason": d["reason"]} for d in dropped]
     )
     st.markdown(f"**{int(table['Cells'].sum()):,} cells** are left out.")
-    st.dataframe(table.sort_values("Cells", ascending=False).head(MOST_ROWS), hide_index=True)
+    show_table(table.sort_values("Cells", ascending=False).head(MOST_ROWS))

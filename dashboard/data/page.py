@@ -37,6 +37,7 @@ def report(name: str) -> None:
     if not found.ok:
         return
     verdict.numbers(found)
+    verdict.design(found)
     st.page_link("pages/train.py", label="**Train on these cells →**")
     shell.tabs(
         "data_part",

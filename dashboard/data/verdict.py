@@ -6,8 +6,10 @@ import streamlit as st
 
 from dashboard.shared import settings_form
 from dashboard.shared.words import plain
+from gpovae_core.data.design import OFF
 from gpovae_core.data.validate import Examination
 from gpovae_core.data.wording import counted
+from gpovae_core.reporting.sentences import design_in_words
 
 
 def verdict(found: Examination) -> None:
@@ -39,6 +41,19 @@ def reading_settings(columns: tuple[str, ...]) -> None:
         settings_form.field("data.control_label", explained=True)
     with right:
         settings_form.field("data.min_cells", explained=True)
+
+    columns_of_design = st.columns(3)
+    for place, part in enumerate(("batch", "donor", "guide", "condition", "size_factor")):
+        with columns_of_design[place % 3]:
+            settings_form.field(f"data.{part}", explained=True, options=[*columns, OFF])
+    with columns_of_design[2]:
+        settings_form.field("network.perturbation", explained=True)
+
+
+def design(found: Examination) -> None:
+    """Where the design of the screen is read from, a line for each part of it."""
+    told = settings_form.value_of("network.perturbation")
+    st.caption("  \n".join(plain(line) for line in design_in_words(found.summary["design"], told)))
 
 
 def numbers(found: Examination) -> None:

@@ -10,6 +10,7 @@ import streamlit as st
 from dashboard.experiments import cached
 from dashboard.shared import shell
 from dashboard.shared.figures import chart
+from dashboard.shared.glossary import show_table
 from dashboard.shared.words import number, plain
 from gpovae_core.sweeps.folder import SweepFolder
 from gpovae_core.sweeps.measures import MEASURES
@@ -35,7 +36,7 @@ def show(folder: SweepFolder) -> None:
     objectives = list(folder.plan.objectives)
     if len(objectives) > 1:
         front(folder, found, objectives, figures)
-    st.dataframe(table(folder.plan, found), hide_index=True, key=f"sweep_table_{folder.name}")
+    show_table(table(folder.plan, found), key=f"sweep_table_{folder.name}")
     seeds = len(folder.plan.seeds)
     st.caption(
         f"Mean ± standard deviation over {seeds} seed{'s' if seeds > 1 else ''} (of split, weights, batches "

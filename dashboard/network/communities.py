@@ -11,6 +11,7 @@ from dashboard.network.drawing import MOST_EDGES
 from dashboard.network.scene import Scene
 from dashboard.shared import state
 from dashboard.shared.figures import download_table
+from dashboard.shared.glossary import show_table
 from gpovae_core.network.communities import community_table
 
 
@@ -31,7 +32,7 @@ def show(scene: Scene) -> None:
         rows = st.session_state[key].selection.rows
         state.put(**{state.COMMUNITY: rows[0] if rows else None, state.VIEW: state.COMMUNITIES})
 
-    st.dataframe(
+    show_table(
         pd.DataFrame(
             {
                 "Community": table["community"],
@@ -43,7 +44,6 @@ def show(scene: Scene) -> None:
             }
         ),
         key=key,
-        hide_index=True,
         on_select=look,
         selection_mode="single-row",
     )

@@ -8,6 +8,7 @@ import streamlit as st
 from dashboard.network.scene import TABLE_ROWS, Scene
 from dashboard.shared import listing, networks, state
 from dashboard.shared.figures import chart, download_table
+from dashboard.shared.glossary import show_table
 from dashboard.shared.networks import Shown
 from dashboard.shared.words import number, plain
 from gpovae_core.network.compare import NetworkComparison, compare_networks, equal_edges
@@ -83,9 +84,8 @@ def comparison(scene: Scene, found: NetworkComparison, a: str, b: str, key: str)
             "Before": shown["weight_a"],
         }
         number_format = st.column_config.NumberColumn(format="%.3f")
-        st.dataframe(
+        show_table(
             pd.DataFrame(columns | {"After": shown["weight_b"]}),
-            hide_index=True,
             height=420,
             column_config={"Before": number_format, "After": number_format},
         )

@@ -6,15 +6,12 @@ import streamlit as st
 
 from dashboard.network.words import gene_name
 from dashboard.shared import state
+from dashboard.shared.glossary import meaning
 from gpovae_core.network.grn import GeneNetwork
 
 VIEWS = {state.WHOLE: "Whole network", state.EGO: "Around the gene", state.COMMUNITIES: "Communities"}
 DIRECTIONS = {"both": "Both ways", "out": "What it regulates", "in": "What regulates it"}
 MEASURES = {"W": "Direct edges (W)", "T": "All influence (T)"}
-MEASURE_HELP = (
-    "W: the probability that one gene regulates the other directly. T: everything a perturbation of the "
-    "source changes, however it gets there, added up over paths of several hops."
-)
 
 
 def show(network: GeneNetwork) -> None:
@@ -32,7 +29,7 @@ def show(network: GeneNetwork) -> None:
         "Edges mean",
         list(MEASURES),
         format_func=MEASURES.__getitem__,
-        help=MEASURE_HELP,
+        help=meaning("W", "T_K"),
         **state.bound(state.MEASURE),
     )
     often.selectbox(

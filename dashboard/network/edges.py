@@ -7,8 +7,9 @@ import streamlit as st
 
 from dashboard.network.scene import TABLE_ROWS, Scene, ego_hops, set_threshold
 from dashboard.network.slider import step_below
-from dashboard.network.words import sign_words
+from dashboard.network.words import SIGNS, sign_words
 from dashboard.shared import state
+from dashboard.shared.glossary import show_table
 from dashboard.shared.words import plain
 from gpovae_core import keys
 from gpovae_core.network.grn import GeneNetwork
@@ -46,13 +47,13 @@ def show(scene: Scene) -> None:
             state.put(**{state.EDGE_SOURCE: row["Source"], state.EDGE_TARGET: row["Target"]})
 
     st.caption("Tick an edge to see its evidence.")
-    st.dataframe(
+    show_table(
         table,
         key=key,
-        hide_index=True,
         on_select=open_edge,
         selection_mode="single-row",
         column_config={
+            "Effect": SIGNS,
             shown.measure: st.column_config.NumberColumn(format="%.4f"),
             "Open detours": st.column_config.NumberColumn(
                 format="%d",

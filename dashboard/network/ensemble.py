@@ -10,6 +10,7 @@ import streamlit as st
 from dashboard.network.scene import Scene
 from dashboard.shared import listing, networks, shell
 from dashboard.shared.figures import chart
+from dashboard.shared.glossary import show_table
 from dashboard.shared.networks import Shown
 from dashboard.shared.run_summary import command
 from dashboard.shared.words import number, percent, plain
@@ -166,7 +167,7 @@ def agreement(run: RunFolder, found: Ensemble, network: GeneNetwork) -> None:
     )
     table, picture = st.columns([2, 3])
     with table:
-        st.dataframe(bands(edges), hide_index=True)
+        show_table(bands(edges))
         st.caption(
             "Found again: share of the members that have the edge too. It says how much an edge hangs on "
             "which cells happened to be measured; what misleads in all of the cells alike misleads every "

@@ -8,6 +8,7 @@ import streamlit as st
 from dashboard.network.scene import Scene, ego_hops
 from dashboard.shared import state
 from dashboard.shared.figures import download_table
+from dashboard.shared.glossary import show_table
 from dashboard.shared.words import number, plain
 from gpovae_core.network.grn import Direction
 
@@ -47,9 +48,8 @@ def neighbour_table(scene: Scene, gene: str, hops: int, direction: Direction, ti
     if table.empty:
         st.caption("None at this threshold.")
         return
-    st.dataframe(
+    show_table(
         table,
-        hide_index=True,
         column_config={
             best: st.column_config.NumberColumn(format="%.4f"),
             "Measured effect": st.column_config.NumberColumn(

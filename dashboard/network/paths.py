@@ -7,9 +7,10 @@ import streamlit as st
 
 from dashboard.network.scene import Scene
 from dashboard.network.slider import step_below
-from dashboard.network.words import gene_name, sign_words
+from dashboard.network.words import SIGNS, gene_name, sign_words
 from dashboard.shared import networks, state
 from dashboard.shared.figures import chart, download_table
+from dashboard.shared.glossary import meaning, show_table
 from dashboard.shared.words import percent, plain
 from gpovae_core.network.paths import PathTrace
 from gpovae_core.plots import network as figures
@@ -63,7 +64,10 @@ def path_controls(scene: Scene) -> None:
         **state.bound(state.PATH_TARGET, after=again),
     )
     hops.selectbox(
-        "Most hops", list(range(1, state.MAX_HOPS + 1)), **state.bound(state.PATH_HOPS, after=again)
+        "Most hops",
+        list(range(1, state.MAX_HOPS + 1)),
+        help=meaning("hop", "path"),
+        **state.bound(state.PATH_HOPS, after=again),
     )
 
 
@@ -120,15 +124,15 @@ def path_table(run: RunFolder, found: PathTrace) -> None:
         "Probability: the product of W along the path. Tick a path to light it up; click an edge of "
         "another path to change to that one."
     )
-    st.dataframe(
+    show_table(
         shown,
         key=key,
-        hide_index=True,
         on_select=light,
         selection_mode="single-row",
         selection_default={"selection": {"rows": [lit_row(found)]}},
         column_config={
             "Path": st.column_config.TextColumn(width="large"),
+            "Effect": SIGNS,
             "Probability": st.column_config.NumberColumn(format="%.4f"),
             "Weakest edge": st.column_config.NumberColumn(format="%.3f"),
         },

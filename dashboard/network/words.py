@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import streamlit as st
+
 from gpovae_core.network.grn import SIGN_WORDS, GeneNetwork
+
+SIGNS = st.column_config.TextColumn(
+    help="Activates: the target falls when the source is knocked down. Represses: it rises."
+)
+"""The column of signs in a table."""
 
 
 def gene_name(network: GeneNetwork):

@@ -10,6 +10,7 @@ import streamlit as st
 from dashboard.response.scene import MOST, REFERENCES, Scene, choose_gene
 from dashboard.shared import state
 from dashboard.shared.figures import format_choice
+from dashboard.shared.glossary import meaning
 from dashboard.shared.words import number, plain
 from gpovae_core import keys
 from gpovae_core.plots import response
@@ -30,6 +31,7 @@ def choose(effects: Any, reference: Any) -> tuple[str, ...]:
     left.multiselect(
         f"Perturbations (up to {MOST})",
         names,
+        help=meaning("perturbation"),
         max_selections=MOST,
         **state.bound(state.PERTURBATIONS),
     )

@@ -14,6 +14,7 @@ from dashboard.response.scores import per_perturbation, scores_of
 from dashboard.shared import state
 from dashboard.shared.answers import BADGES
 from dashboard.shared.figures import chart_with_words, download_table
+from dashboard.shared.glossary import show_table
 from dashboard.shared.run_summary import command
 from dashboard.shared.words import number, plain
 from gpovae_core import keys
@@ -57,10 +58,9 @@ def show(scene: Scene) -> None:
         "Of the ceiling": st.column_config.NumberColumn(format="percent"),
         "Changed genes": st.column_config.NumberColumn(format="%d"),
     }
-    st.dataframe(
+    show_table(
         summary,
         key="all_perturbations",
-        hide_index=True,
         column_config=formats,
         on_select=ticked,
         selection_mode="multi-row",
@@ -83,7 +83,7 @@ def held_out_scores(scene: Scene) -> None:
         why = (report and report.reason) or "Evaluate this run again to have them scored."
         st.caption(plain(f"Held out: {', '.join(scene.held_out)}. {why}"))
         return
-    st.dataframe(held_out_table(report.per_perturbation), hide_index=True, key="held_out_perturbations")
+    show_table(held_out_table(report.per_perturbation), key="held_out_perturbations")
     st.caption(
         "rho over genes without the perturbed one, against all cells of the perturbation and controls that "
         "did not train. Answer: what is shown as predicted here and on What if. Untrained row: what the "

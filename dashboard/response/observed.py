@@ -8,6 +8,7 @@ import streamlit as st
 from dashboard.response.scene import NO_CELLS, TABLE_ROWS, Scene, choose_gene
 from dashboard.response.words import number_columns
 from dashboard.shared.figures import chart_with_words, download_table
+from dashboard.shared.glossary import show_table
 from dashboard.shared.words import plain
 from gpovae_core import keys
 from gpovae_core.plots import response
@@ -62,9 +63,8 @@ def show(scene: Scene) -> None:
         "control": "mean in control",
         "adjusted": "adjusted p",
     }
-    st.dataframe(
+    show_table(
         listed.head(TABLE_ROWS).rename(columns=words),
-        hide_index=True,
         height=320,
         column_config=number_columns(listed, words),
     )

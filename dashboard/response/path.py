@@ -13,6 +13,7 @@ from dashboard.response.words import held_out_words, number_columns
 from dashboard.shared import networks, questions, state
 from dashboard.shared.answers import BADGES, MEANING
 from dashboard.shared.figures import chart_with_words, download_table
+from dashboard.shared.glossary import show_table
 from dashboard.shared.words import number, plain
 from gpovae_core.plots import response
 from gpovae_core.questions.reach import Question
@@ -75,7 +76,7 @@ def gene_by_gene(scene: Scene, table: pd.DataFrame, genes: tuple[str, ...]) -> N
     ]
     listed = listed.filter(columns)
     words = {"adjusted": "adjusted p", "predicted_sd": "sd of model draws", "train_mean": "training mean"}
-    st.dataframe(listed.rename(columns=words), hide_index=True, column_config=number_columns(listed, words))
+    show_table(listed.rename(columns=words), column_config=number_columns(listed, words))
     left, right = st.columns([1, 3])
     with left:
         download_table(

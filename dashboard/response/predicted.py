@@ -10,6 +10,7 @@ from dashboard.response.scene import Scene, choose_gene
 from dashboard.response.scores import per_perturbation, scores_of
 from dashboard.response.words import held_out_words
 from dashboard.shared.figures import chart_with_words, download_table
+from dashboard.shared.glossary import show_table
 from dashboard.shared.words import number, percent, plain
 from gpovae_core import keys
 from gpovae_core.plots import response
@@ -38,7 +39,7 @@ def show(scene: Scene) -> None:
         if name in scene.held_out:
             st.markdown(held_out_words(scene.held_out[name]))
         scores, words = st.columns([3, 2])
-        scores.dataframe(agreement_table(table, ceilings.get(name, np.nan), scene.level), hide_index=True)
+        show_table(agreement_table(table, ceilings.get(name, np.nan), scene.level), place=scores)
         words.caption(f"{number(scene.count(name))} cells ({scene.cells}). {CEILING_HELP}")
         words.caption(target_words(table, name))
         left, right = st.columns(2)

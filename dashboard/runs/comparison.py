@@ -9,6 +9,7 @@ import streamlit as st
 
 from dashboard.shared import contents, listing, settings_form
 from dashboard.shared.figures import chart
+from dashboard.shared.glossary import show_table
 from gpovae_core.plots import training
 from gpovae_core.runs.folder import RunFolder
 
@@ -22,7 +23,7 @@ def show(names: list[str]) -> None:
         st.caption("All their settings are the same.")
     else:
         st.markdown("##### Settings that differ")
-        st.dataframe(table, hide_index=True)
+        show_table(table)
     metrics = {name: contents.metrics(run) for name, run in runs.items()}
     left, right = st.columns(2)
     chart(training.compare_curves(metrics), key="compare_loss", place=left)

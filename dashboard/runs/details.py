@@ -7,6 +7,7 @@ import streamlit as st
 from dashboard.runs import cached
 from dashboard.shared import contents, job_view, run_summary, shell
 from dashboard.shared.figures import chart
+from dashboard.shared.glossary import show_table
 from dashboard.shared.words import plain
 from gpovae_core.evaluation.network_scores import Network
 from gpovae_core.plots import training
@@ -52,12 +53,12 @@ def scores(run: RunFolder) -> None:
         st.code(run_summary.command("gpovae", "evaluate", run.path), language="bash")
         return
     st.markdown("##### Predicted effects, on held-out cells")
-    st.dataframe(tables.prediction_table(report, "test", tables.MAIN_SCORES), hide_index=True)
+    show_table(tables.prediction_table(report, "test", tables.MAIN_SCORES))
     st.caption(plain(sentences.effects_note(report, "test")))
     with st.expander(
         "The same against all cells, training cells included (as published; flatters every method)"
     ):
-        st.dataframe(tables.prediction_table(report, "all", tables.MAIN_SCORES), hide_index=True)
+        show_table(tables.prediction_table(report, "all", tables.MAIN_SCORES))
     if report.network is not None:
         network_part(report.network)
     for note in report.notes or ():
@@ -66,7 +67,7 @@ def scores(run: RunFolder) -> None:
 
 def network_part(network: Network) -> None:
     st.markdown("##### Network")
-    st.dataframe(tables.edges_table(network), hide_index=True)
+    show_table(tables.edges_table(network))
     st.caption(plain(sentences.network_note(network)))
     words = sentences.lift_in_words(network)
     if words:
@@ -78,7 +79,7 @@ def network_part(network: Network) -> None:
             (right, "without_common_lift", "Without the common lift"),
         ):
             column.caption(title)
-            column.dataframe(tables.top_table(network, reference), hide_index=True)
+            show_table(tables.top_table(network, reference), place=column)
 
 
 def health(run: RunFolder) -> None:
@@ -86,7 +87,7 @@ def health(run: RunFolder) -> None:
     if report is None or report.health is None:
         st.info("The health of a run is looked at when it is evaluated.")
         return
-    st.dataframe(tables.health_table(report), hide_index=True)
+    show_table(tables.health_table(report))
 
 
 def curves(run: RunFolder) -> None:
@@ -109,11 +110,11 @@ def preparation(run: RunFolder) -> None:
     st.markdown(plain(run_summary.preparation_in_words(report)))
     st.markdown("##### What was dropped, and why")
     if report.dropped:
-        st.dataframe(run_summary.dropped(report), hide_index=True)
+        show_table(run_summary.dropped(report))
     else:
         st.caption("Nothing was dropped.")
     st.markdown("##### Quality criteria")
-    st.dataframe(run_summary.criteria(report), hide_index=True)
+    show_table(run_summary.criteria(report))
     for note in report.notes:
         st.caption(plain(note))
 
@@ -123,4 +124,4 @@ def settings(run: RunFolder) -> None:
     if changed.empty:
         st.caption(f"All settings are those of the preset '{plain(run.settings().preset)}'.")
     else:
-        st.dataframe(changed, hide_index=True)
+        show_table(changed)

@@ -6,6 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard.shared import contents, listing, run_summary, shell
+from dashboard.shared.glossary import show_table
 from gpovae_core.errors import GpoVaeError
 from gpovae_core.evaluation.scores import Evaluation
 from gpovae_core.runs.folder import RunFolder
@@ -60,10 +61,9 @@ def show(runs: dict[str, RunFolder]) -> None:
         "predicted with observed effects in held-out cells: better than the baseline (the plain mean of "
         "the training cells)? Near the ceiling (what the noise in the data allows)?"
     )
-    st.dataframe(
+    show_table(
         table,
         key="runs_table",
-        hide_index=True,
         on_select=open_selected,
         selection_mode="multi-row",
         column_config=FORMATS,

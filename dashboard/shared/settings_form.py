@@ -45,6 +45,8 @@ LABELS = {
     "data.artifact_mads": "Cut-off in MADs",
     "data.artifact_criteria": "Quality criteria in use",
     "data.min_cells": "Least cells per perturbation",
+    "data.size_factor": "Counts of the whole transcriptome",
+    "network.perturbation": "What was done to the genes",
 }
 IN_SIGHT = (
     "loss.hops",

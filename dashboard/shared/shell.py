@@ -9,6 +9,7 @@ import streamlit as st
 from streamlit.runtime.pages_manager import PagesManager
 
 from dashboard.shared import listing, state
+from dashboard.shared.glossary import meaning
 from dashboard.shared.words import plain
 from gpovae_core.errors import GpoVaeError
 from gpovae_core.runs.folder import RunFolder
@@ -69,6 +70,7 @@ def frame() -> None:
         st.selectbox(
             "Open run",
             options,
+            help=meaning("run"),
             index=None,
             placeholder="Choose a run",
             format_func=lambda name: (

@@ -6,6 +6,7 @@ import numpy as np
 import streamlit as st
 
 from dashboard.shared.figures import download_table
+from dashboard.shared.glossary import show_table
 from dashboard.shared.words import number, plain
 from dashboard.whatif.scene import TABLE_ROWS, Answered
 from gpovae_core import keys
@@ -34,7 +35,7 @@ def show(run: RunFolder, one: Answered) -> None:
     formats = {
         label: st.column_config.NumberColumn(format="%.3f") for label in table.columns if label != "Gene"
     }
-    st.dataframe(table.head(TABLE_ROWS), hide_index=True, column_config=formats)
+    show_table(table.head(TABLE_ROWS), column_config=formats)
     download_table(
         one.table,
         "Download this table (CSV)",

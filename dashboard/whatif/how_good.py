@@ -6,6 +6,7 @@ import streamlit as st
 
 from dashboard.shared import shell
 from dashboard.shared.figures import download_table
+from dashboard.shared.glossary import show_table
 from dashboard.shared.run_summary import command
 from dashboard.shared.words import number, plain
 from dashboard.whatif import cached
@@ -31,12 +32,12 @@ def show(run: RunFolder) -> None:
         f"{number(report.draws)} draws, seed {number(report.seed)}; predicted by the network alone, against "
         "cells that nothing was learned from. The perturbed gene itself is left out."
     )
-    st.dataframe(unseen_table(report), hide_index=True, key="whatif_scores")
+    show_table(unseen_table(report), key="whatif_scores")
     st.markdown(plain(unseen_verdict(report)))
     each = held_out_table(report.per_perturbation)
     if len(each):
         with st.expander("Every held-out perturbation"):
-            st.dataframe(each, hide_index=True, key="whatif_each")
+            show_table(each, key="whatif_each")
             download_table(each, "Download this table (CSV)", f"{run.name}_unseen.csv", "whatif_each_csv")
 
 

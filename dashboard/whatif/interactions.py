@@ -8,6 +8,7 @@ import streamlit as st
 
 from dashboard.shared import shell
 from dashboard.shared.figures import chart, download_table
+from dashboard.shared.glossary import show_table
 from dashboard.shared.words import number, plain
 from dashboard.whatif import cached
 from dashboard.whatif.scene import TABLE_ROWS, Answered
@@ -73,7 +74,7 @@ def shown(run: RunFolder, found: Interaction, what: str, key: str) -> None:
             label: st.column_config.NumberColumn(format="%.2f")
             for label in ("Sum", "Together", "Departure", "± s.e.")
         }
-        st.dataframe(table.head(TABLE_ROWS), hide_index=True, column_config=formats, key=f"{key}_table")
+        show_table(table.head(TABLE_ROWS), column_config=formats, key=f"{key}_table")
     download_table(
         found.table,
         "Download all genes (CSV)",

@@ -8,6 +8,7 @@ import numpy as np
 import streamlit as st
 
 from dashboard.shared import networks, questions, shell, state
+from dashboard.shared.glossary import meaning, show_table
 from dashboard.shared.words import percent, plain
 from dashboard.whatif.scene import Answered
 from gpovae_core.network.paths import MOST_HOPS
@@ -26,7 +27,12 @@ def show(run: RunFolder, one: Answered) -> None:
             "No measured gene of the panel but the knocked-down ones: there is nowhere for a path to lead."
         )
         return
-    target = st.selectbox("Effect on (strongest predicted first)", targets, key="whatif_target") or targets[0]
+    target = (
+        st.selectbox(
+            "Effect on (strongest predicted first)", targets, help=meaning("effect"), key="whatif_target"
+        )
+        or targets[0]
+    )
     for gene in one.scenario.asked.genes:
         with shell.errors_in_words():
             if gene in one.answer.by_network:
@@ -75,7 +81,7 @@ def carried(run: RunFolder, one: Answered, gene: str, target: str) -> None:
         label: st.column_config.NumberColumn(format="%.3g") for label in columns.values() if label != "Path"
     }
     named = table.reindex(columns=list(columns)).set_axis(list(columns.values()), axis=1)
-    st.dataframe(named, hide_index=True, column_config=formats, key=f"whatif_paths_{gene}")
+    show_table(named, column_config=formats, key=f"whatif_paths_{gene}")
     st.button(
         f"Open {plain(gene)} to {plain(target)} in Network",
         key=f"whatif_open_{gene}",
@@ -115,7 +121,7 @@ def movers(run: RunFolder, gene: str) -> None:
             "change": f"Change of {gene} (log2 fold change)",
             "probability": "Probability of an effect",
         }
-        st.dataframe(table.rename(columns=names), hide_index=True, key=f"whatif_movers_{gene}")
+        show_table(table.rename(columns=names), key=f"whatif_movers_{gene}")
     parts = ", ".join(f"{name} {value:.2f}" for name, value in weights.table().items())
     st.caption(
         f"Weights of its parts, as they predicted {weights.left_out} training perturbations left out in "

@@ -10,7 +10,7 @@ from dashboard.shared import questions, shell
 from dashboard.shared.words import plain
 from dashboard.whatif import scenarios
 from gpovae_core.errors import GpoVaeError
-from gpovae_core.methods.own_change import KNOCK_OUT, READ
+from gpovae_core.methods.own_change import ACTIVATION, KNOCK_OUT, READ
 from gpovae_core.questions.reach import LARGEST_LOSS, MOST_GENES, Question, question
 from gpovae_core.runs.folder import RunFolder
 
@@ -33,12 +33,16 @@ def strengths(run: RunFolder, genes: list[str]) -> dict[str, float | None]:
     if not st.toggle(
         "Choose how strong",
         key=OWN,
-        help="Otherwise every gene is knocked down as far as the screen reached.",
+        help="Otherwise every gene is perturbed as far as the screen reached.",
     ):
         return dict.fromkeys(known.values())
     loss: dict[str, float | None] = {}
     for place, (column, gene) in enumerate(zip(st.columns(MOST_GENES), known.values(), strict=False)):
         in_the_screen = reach.strength(gene, None)
+        if in_the_screen.kind == ACTIVATION:
+            column.caption(f"In this screen {plain(gene)} {in_the_screen.in_words()}: asked for as that.")
+            loss[gene] = None
+            continue
         reached = 100 * in_the_screen.lost
         percent = column.slider(
             f"{plain(gene)}: {'function' if in_the_screen.kind == KNOCK_OUT else 'mRNA'} lost (%)",

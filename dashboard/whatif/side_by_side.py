@@ -13,7 +13,7 @@ from dashboard.shared.figures import chart, download_table
 from dashboard.shared.words import plain
 from dashboard.whatif import scenarios
 from dashboard.whatif.scene import Answered
-from gpovae_core.methods.own_change import ASSUMED, KNOCK_OUT, READ, TYPICAL
+from gpovae_core.methods.own_change import ASSUMED, READ, TYPICAL
 from gpovae_core.plots import whatif as figures
 from gpovae_core.questions.reach import GIVEN
 from gpovae_core.runs.folder import RunFolder
@@ -51,10 +51,7 @@ def strength_words(answer: Answer) -> str:
     """'STAT1 loses 78 % of its mRNA, as in the screen.'"""
     parts = []
     for gene, strength in answer.strengths.items():
-        what = "function (a knock-out)" if strength.kind == KNOCK_OUT else "mRNA"
-        parts.append(
-            f"{plain(gene)} loses {100 * strength.lost:.0f} % of its {what}{HOW_KNOWN[strength.source]}"
-        )
+        parts.append(f"{plain(gene)} {strength.in_words()}{HOW_KNOWN[strength.source]}")
     return "; ".join(parts) + "."
 
 

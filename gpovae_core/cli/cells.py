@@ -8,7 +8,21 @@ from typing import Annotated, Any
 
 import typer
 
-from gpovae_core.cli.shared import ControlLabel, FileArgument, Json, LabelColumn, progress_bar, show
+from gpovae_core.cli.shared import (
+    Batch,
+    Condition,
+    ControlLabel,
+    Direction,
+    Donor,
+    FileArgument,
+    Guide,
+    Json,
+    LabelColumn,
+    SizeFactor,
+    plain_assignment,
+    progress_bar,
+    show,
+)
 from gpovae_core.errors import DataError
 
 
@@ -20,11 +34,40 @@ def simulate(
         ),
     ],
     genes: Annotated[int, typer.Option(help="Genes in the network.")] = 100,
-    perturbations: Annotated[int, typer.Option(help="Genes knocked down one at a time.")] = 30,
+    perturbations: Annotated[int, typer.Option(help="Genes perturbed one at a time.")] = 30,
     cells: Annotated[int, typer.Option(help="Cells in all, controls among them.")] = 5000,
     network: Annotated[
         str, typer.Option(help="mixed, hubs, chains, random, forks or feedforward.")
     ] = "mixed",
+    direction: Annotated[
+        str, typer.Option(help="knock-down, knock-out, activation or mixed.")
+    ] = "knock-down",
+    batches: Annotated[int, typer.Option(help="Batches, cells spread evenly over them.")] = 2,
+    batch_imbalance: Annotated[
+        float, typer.Option(help="Share of a perturbation's cells that come from one batch of its own.")
+    ] = 0.0,
+    donors: Annotated[int, typer.Option(help="Donors, cells spread evenly over them.")] = 1,
+    guides_per_gene: Annotated[int, typer.Option(help="Guides of every perturbation.")] = 1,
+    off_target_share: Annotated[
+        float, typer.Option(help="Share of the genes one of whose guides hits another gene too.")
+    ] = 0.0,
+    escape_share: Annotated[
+        float, typer.Option(help="Share of perturbed cells in which nothing happens.")
+    ] = 0.05,
+    library_effect_share: Annotated[
+        float, typer.Option(help="Share of the genes that change how many counts a cell has.")
+    ] = 0.0,
+    composition_share: Annotated[
+        float, typer.Option(help="Share of the genes that move cells between two states.")
+    ] = 0.0,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="SETTING=VALUE",
+            help="Any other setting, for example library_median=500; repeatable.",
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Same seed, same cells.")] = 0,
     as_json: Json = False,
 ) -> None:
@@ -37,8 +80,18 @@ def simulate(
         "perturbations": perturbations,
         "cells": cells,
         "network": network,
+        "direction": direction,
+        "batches": batches,
+        "batch_imbalance": batch_imbalance,
+        "donors": donors,
+        "guides_per_gene": guides_per_gene,
+        "off_target_share": off_target_share,
+        "escape_share": escape_share,
+        "library_effect_share": library_effect_share,
+        "composition_share": composition_share,
         "seed": seed,
     }
+    values |= dict(plain_assignment(text) for text in set_ or [])
     simulation = draw(SimulationSettings(**values))
     edges = simulation.write(out)
     answer = {
@@ -58,26 +111,43 @@ def validate(
     file: FileArgument,
     label_column: LabelColumn = None,
     control_label: ControlLabel = None,
+    batch: Batch = None,
+    donor: Donor = None,
+    guide: Guide = None,
+    condition: Condition = None,
+    size_factor: SizeFactor = None,
+    direction: Direction = None,
     as_json: Json = False,
 ) -> None:
     """Say what is wrong with a file, all at once, and what would be used of it. Exit code 2 where it cannot
     be used.
     """
-    from gpovae_core.config import DataSettings
+    from gpovae_core.config import DataSettings, NetworkSettings, checked
     from gpovae_core.data.read import read_cells
     from gpovae_core.data.validate import examine
     from gpovae_core.reporting.sentences import usable_in_words
 
+    settings = DataSettings(
+        label_column=label_column,
+        control_label=control_label,
+        batch=batch,
+        donor=donor,
+        guide=guide,
+        condition=condition,
+        size_factor=size_factor,
+    )
+    asked = {} if direction is None else {"perturbation": direction}
+    told = checked(NetworkSettings, asked, "--direction cannot be used").perturbation
     try:
-        examination = examine(
-            read_cells(file), DataSettings(label_column=label_column, control_label=control_label)
-        )
+        examination = examine(read_cells(file), settings)
         ok, problems, summary = examination.ok, examination.problems, examination.summary
     except DataError as error:
         ok, problems, summary = False, error.problems, {}
     rows = [{"code": p.code, "message": p.message, "hint": p.hint, "severity": p.severity} for p in problems]
     lines = [f"{p.severity.capitalize()} [{p.code}]: {p}" for p in problems]
-    lines += usable_in_words(summary) if ok else []
+    lines += usable_in_words(summary, told) if ok else []
+    if told != "auto" and "design" in summary:
+        summary = summary | {"design": summary["design"] | {"direction": told}}
     lines.append(f"'{file}' can be used." if ok else f"'{file}' cannot be used as it is.")
     show({"ok": ok, "problems": rows, "summary": summary}, as_json, "\n".join(lines))
     if not ok:

@@ -35,6 +35,34 @@ LabelColumn = Annotated[
 ControlLabel = Annotated[
     str | None, typer.Option(help="Value of that column that marks control cells; recognised when not given.")
 ]
+Batch = Annotated[
+    str | None,
+    typer.Option(help="Column of obs with the batch; found when not given, `none` switches it off."),
+]
+Donor = Annotated[
+    str | None,
+    typer.Option(help="Column of obs with the donor; found when not given, `none` switches it off."),
+]
+Guide = Annotated[
+    str | None,
+    typer.Option(help="Column of obs with the guide; found when not given, `none` switches it off."),
+]
+Condition = Annotated[
+    str | None,
+    typer.Option(help="Column of obs with the condition; found when not given, `none` switches it off."),
+]
+SizeFactor = Annotated[
+    str | None,
+    typer.Option(
+        help="Column of obs with counts of the whole transcriptome; found when not given, `none` for none."
+    ),
+]
+Direction = Annotated[
+    str | None,
+    typer.Option(
+        help="What was done to the genes: auto (read off the data), knock-down, knock-out or activation."
+    ),
+]
 Preset = Annotated[
     str | None,
     typer.Option(
@@ -86,10 +114,22 @@ def parse_assignment(text: str) -> tuple[str, str, object]:
     section, dot, field = name.strip().partition(".")
     if not (equals and dot and section and field):
         raise SettingsError(f"--set takes SECTION.FIELD=VALUE, for example loss.hops=3; got '{text}'.")
+    return section, field, _value(value)
+
+
+def plain_assignment(text: str) -> tuple[str, object]:
+    """`library_median=500` -> ("library_median", 500), of settings that have no sections."""
+    name, equals, value = text.partition("=")
+    if not (equals and name.strip()):
+        raise SettingsError(f"--set takes SETTING=VALUE, for example library_median=500; got '{text}'.")
+    return name.strip(), _value(value)
+
+
+def _value(text: str) -> object:
     try:
-        return section, field, json.loads(value)
+        return json.loads(text)
     except json.JSONDecodeError:
-        return section, field, value
+        return text
 
 
 def show(answer: dict[str, Any], as_json: bool, text: str) -> None:

@@ -8,14 +8,20 @@ from typing import Annotated
 import typer
 
 from gpovae_core.cli.shared import (
+    Batch,
+    Condition,
     ControlLabel,
     Device,
+    Direction,
+    Donor,
     FileArgument,
+    Guide,
     Json,
     LabelColumn,
     Preset,
     Published,
     Sets,
+    SizeFactor,
     given_values,
     progress_bar,
     settings_given,
@@ -45,6 +51,12 @@ def train(
     ] = None,
     label_column: LabelColumn = None,
     control_label: ControlLabel = None,
+    batch: Batch = None,
+    donor: Donor = None,
+    guide: Guide = None,
+    condition: Condition = None,
+    size_factor: SizeFactor = None,
+    direction: Direction = None,
     set_: Sets = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue the run after its last finished epoch.")
@@ -65,6 +77,9 @@ def train(
     from gpovae_core.workflow import resume_in_turn, resume_run, start_run
 
     given = settings_given(epochs, seed, device, label_column, control_label, set_)
+    design = given_values(batch=batch, donor=donor, guide=guide, condition=condition, size_factor=size_factor)
+    given["data"] = {**design, **given["data"]}
+    given["network"] = {**given_values(perturbation=direction), **given.get("network", {})}
     given["training"] |= given_values(devices=devices, nodes=nodes, strategy=strategy)
     with progress_bar() as progress:
         if resume:

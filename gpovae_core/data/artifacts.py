@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
+from gpovae_core import keys
 from gpovae_core.config import ARTIFACT_CRITERIA
+from gpovae_core.data.design import Design
 from gpovae_core.data.progress import Progress, tell
 from gpovae_core.data.schema import ArtifactCriterion
 from gpovae_core.data.store import StoredCounts, row_blocks
@@ -30,6 +32,10 @@ LARGEST_DOUBLET_GROUP = 10_000
 """Scrublet's exact neighbours cost the square of the cells; larger groups are cut into random parts of at
 most this size.
 """
+FEWEST_CONTROLS = 50
+"""Controls from which a cut-off is taken; with fewer in a batch it comes from all controls."""
+FEWEST_FOR_SHIFT = 20
+"""Cells of a perturbation in a batch whose median is taken for them; with fewer, that of all its cells."""
 _MANY_FAIL = 0.2
 
 _GENES = {  # whole names: pseudogenes (RPL23P8, HBBP1) and kinases (RPS6KA1) of similar name stay out
@@ -75,8 +81,8 @@ def mad_cutoff(values: np.ndarray, mads: float, direction: str) -> float:
     return middle - spread if direction == "below" else middle + spread
 
 
-def outliers(values: np.ndarray, cutoff: float, direction: str) -> np.ndarray:
-    """(n_obs,) bool: strictly beyond the cut-off."""
+def outliers(values: np.ndarray, cutoff: float | np.ndarray, direction: str) -> np.ndarray:
+    """(n_obs,) bool: strictly beyond the cut-off, or each beyond its own."""
     return values < cutoff if direction == "below" else values > cutoff
 
 
@@ -94,20 +100,24 @@ def artifact_labels(
     counts: sparse.csr_matrix | StoredCounts,
     genes: Sequence[str],
     obs: pd.DataFrame,
+    labels: np.ndarray,
     settings: DataSettings,
-    batch: pd.Series | None = None,
+    design: Design | None = None,
     progress: Progress | None = None,
 ) -> Artifacts:
-    """Cells that fail any of `settings.artifact_criteria` (section "Artifact label" of Baek et al. 2025 and
-    its code).
+    """Cells that fail any of `settings.artifact_criteria`: those of Baek et al. 2025 (section "Artifact
+    label") and its code, with cut-offs that do not look at what a perturbation does (see `judge`).
 
     counts: (n_obs, n_vars) raw; obs: columns of the file, same rows, looked through for percentages measured
-    over the whole transcriptome; batch: doublets are looked for within each. A criterion that cannot be used
+    over the whole transcriptome; labels: (n_obs,) canonical; design: batches, within which doublets are
+    looked for and cut-offs taken, and the counts of the whole transcriptome. A criterion that cannot be used
     says so in its note.
     """
     import pandas as pd
 
-    results = [_apply(name, counts, genes, obs, settings, batch, progress) for name in ARTIFACT_CRITERIA]
+    design = Design() if design is None else design
+    cells = _Cells(counts, genes, obs, np.asarray(labels, dtype=object), design)
+    results = [_apply(name, cells, settings, progress) for name in ARTIFACT_CRITERIA]
     by_criterion = pd.DataFrame(
         {c.name: failing for c, failing in results if failing is not None}, index=obs.index
     )
@@ -115,29 +125,118 @@ def artifact_labels(
     return Artifacts(failed, by_criterion, [criterion for criterion, _ in results])
 
 
+@dataclass(frozen=True)
+class _Cells:
+    """What is known of the cells, all in the same rows."""
+
+    counts: sparse.csr_matrix | StoredCounts
+    genes: Sequence[str]
+    obs: pd.DataFrame
+    labels: np.ndarray
+    design: Design
+
+    @property
+    def batch(self) -> pd.Series | None:
+        return self.design.values.get(keys.BATCH)
+
+    @property
+    def batch_codes(self) -> np.ndarray:
+        """(n_obs,) from 0 on."""
+        batch = self.batch
+        return np.zeros(len(self.labels), dtype=int) if batch is None else np.asarray(batch.cat.codes)
+
+
 def _apply(
-    name: str,
-    counts: sparse.csr_matrix | StoredCounts,
-    genes: Sequence[str],
-    obs: pd.DataFrame,
-    settings: DataSettings,
-    batch: pd.Series | None,
-    progress: Progress | None,
+    name: str, cells: _Cells, settings: DataSettings, progress: Progress | None
 ) -> tuple[ArtifactCriterion, np.ndarray | None]:
     if name not in settings.artifact_criteria:
         return _skipped(name, "switched off in the settings"), None
     if name == DOUBLET:
-        return _doublets(counts, settings, batch, progress)
-    values, source = criterion_values(name, counts, genes, obs)
+        return _doublets(cells.counts, settings, cells.batch, progress)
+    values, source = criterion_values(name, cells.counts, cells.genes, cells.obs, cells.design)
     if values is None:
         return _skipped(name, source), None
-    direction = "below" if name in (UMI_COUNT, GENES_DETECTED) else "above"
-    cutoff = mad_cutoff(values, settings.artifact_mads, direction)
-    failing = outliers(values, cutoff, direction)
-    note = "; ".join(part for part in (source, _meaning(values, cutoff, direction, failing)) if part)
+    counted_up = name in (UMI_COUNT, GENES_DETECTED)
+    direction = "below" if counted_up else "above"
+    judged = judge(
+        values, cells.labels, cells.batch_codes, settings.artifact_mads, direction, ratios=counted_up
+    )
+    cutoff, failing = float(np.median(judged.cutoffs)), judged.failing
+    meaning = _meaning(values[judged.reference], judged.cutoffs, direction, failing)
+    note = "; ".join(part for part in (source, _spread(judged.cutoffs), meaning) if part)
     return ArtifactCriterion(
         name=name, used=True, cutoff=cutoff, direction=direction, failing=int(failing.sum()), note=note
     ), failing
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """failing: (n_obs,) bool; cutoffs: one for every batch; reference: (n_obs,) bool, cells behind them."""
+
+    failing: np.ndarray
+    cutoffs: np.ndarray
+    reference: np.ndarray
+
+
+def judge(
+    values: np.ndarray, labels: np.ndarray, batch: np.ndarray, mads: float, direction: str, ratios: bool
+) -> Judgement:
+    """Which cells lie beyond the cut-off of their batch, beside the cells of their own perturbation.
+
+    A knock-down of a hub may change how many counts its cells have; that is its effect, and no sign of a poor
+    cell. So the cut-off is that of the control cells of the batch (of all controls where it has few, of all
+    cells where there are few controls at all), and a perturbation as a whole is moved to them first: its
+    median to theirs, as a factor (ratios) or a difference, and its median absolute deviation down to theirs
+    where it is larger (counts of genes spread more widely where there are fewer).
+
+    values: (n_obs,); labels: (n_obs,) canonical; batch: (n_obs,) codes from 0 on; direction: "below" or
+    "above" the cut-off fails.
+    """
+    control = labels == keys.CONTROL
+    common = control if control.sum() >= FEWEST_CONTROLS else np.ones(len(labels), dtype=bool)
+    scaled = np.log(np.maximum(values, 1.0)) if ratios else values
+    reference = np.zeros(len(labels), dtype=bool)
+    middle, spread, cutoff = (np.empty(len(values)) for _ in range(3))
+    cutoffs = np.empty(int(batch.max(initial=0)) + 1)
+    for code in range(len(cutoffs)):
+        here = batch == code
+        own = here & control
+        chosen = own if own.sum() >= FEWEST_CONTROLS else common
+        reference |= chosen
+        cutoffs[code] = cutoff[here] = mad_cutoff(values[chosen], mads, direction)
+        middle[here], spread[here] = _middle_and_spread(scaled[chosen])
+    apart = scaled - middle
+    shift, wider = _shifts(apart, spread, labels, batch)
+    changed = (shift != 0.0) | (wider != 1.0)
+    moved = middle + (apart - shift) / wider
+    moved = np.where(changed, np.exp(moved) if ratios else moved, values)
+    return Judgement(outliers(moved, cutoff, direction), cutoffs, reference)
+
+
+def _middle_and_spread(values: np.ndarray) -> tuple[float, float]:
+    """Median and median absolute deviation."""
+    middle = float(np.median(values))
+    return middle, float(np.median(np.abs(values - middle)))
+
+
+def _shifts(
+    apart: np.ndarray, spread: np.ndarray, labels: np.ndarray, batch: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """(n_obs,) median of `apart` among the cells of the same perturbation, and how many times `spread` their
+    median absolute deviation is, at least 1: of those in the same batch where there are enough.
+
+    apart, spread: (n_obs,) distance from the median of the batch's controls, and their spread.
+    """
+    shift, wider = np.empty(len(apart)), np.ones(len(apart))
+    codes = np.unique(labels.astype(str), return_inverse=True)[1]
+    by_label = np.argsort(codes, kind="stable")
+    for rows in np.split(by_label, np.cumsum(np.bincount(codes))[:-1]):
+        groups = [rows[batch[rows] == code] for code in np.unique(batch[rows])]
+        for cells in (rows, *(group for group in groups if len(group) >= FEWEST_FOR_SHIFT)):
+            shift[cells], own = _middle_and_spread(apart[cells])
+            times = np.divide(own, spread[cells], out=np.ones(len(cells)), where=spread[cells] > 0)
+            wider[cells] = np.maximum(times, 1.0)
+    return shift, wider
 
 
 def _skipped(name: str, note: str) -> ArtifactCriterion:
@@ -145,19 +244,35 @@ def _skipped(name: str, note: str) -> ArtifactCriterion:
 
 
 def criterion_values(
-    name: str, counts: sparse.csr_matrix | StoredCounts, genes: Sequence[str], obs: pd.DataFrame
+    name: str,
+    counts: sparse.csr_matrix | StoredCounts,
+    genes: Sequence[str],
+    obs: pd.DataFrame,
+    design: Design | None = None,
 ) -> tuple[np.ndarray | None, str]:
     """(values (n_obs,) of a criterion that has a cut-off, or None; where they come from, or why there are
     none).
 
-    counts: (n_obs, n_vars) raw; obs: columns of the file, same rows. Doublets are called, not measured: not
-    for them.
+    counts: (n_obs, n_vars) raw; obs: columns of the file, same rows; design: with the counts of the whole
+    transcriptome where the file has them. Doublets are called, not measured: not for them.
     """
+    if name not in (UMI_COUNT, GENES_DETECTED):
+        return _percentages(name, counts, genes, obs)
+    library = None if design is None else design.values.get(keys.SIZE_FACTOR)
+    if name == UMI_COUNT and design is not None and library is not None:
+        column = design.columns.size_factor
+        return library.to_numpy(dtype=np.float64), f"taken from the column '{column}' of obs"
+    if len(genes) < WHOLE_TRANSCRIPTOME:
+        what = "counts of these" if name == UMI_COUNT else "number of these that are seen"
+        why = (
+            f"only {len(genes):,} chosen genes were measured, and the {what} may change with what a "
+            "perturbation does"
+        )
+        hint = "; a column with the counts of the whole transcriptome (size_factor) would serve"
+        return None, why + (hint if name == UMI_COUNT else "")
     if name == UMI_COUNT:
         return np.asarray(counts.sum(axis=1), dtype=np.float64).ravel(), ""
-    if name == GENES_DETECTED:
-        return np.diff(counts.indptr).astype(np.float64), ""
-    return _percentages(name, counts, genes, obs)
+    return np.diff(counts.indptr).astype(np.float64), ""
 
 
 def _percentages(
@@ -197,11 +312,20 @@ def _from_obs(name: str, obs: pd.DataFrame) -> tuple[np.ndarray | None, str]:
     return None, ""
 
 
-def _meaning(values: np.ndarray, cutoff: float, direction: str, failing: np.ndarray) -> str:
-    """What a reader should know about an unusual cut-off."""
-    if direction == "below" and cutoff <= 0:
+def _spread(cutoffs: np.ndarray) -> str:
+    """That a criterion has a cut-off in every batch, where they differ."""
+    low, high = float(cutoffs.min()), float(cutoffs.max())
+    return (
+        "" if low == high else f"{len(cutoffs)} batches with cut-offs of their own, {low:,.4g} to {high:,.4g}"
+    )
+
+
+def _meaning(reference: np.ndarray, cutoffs: np.ndarray, direction: str, failing: np.ndarray) -> str:
+    """What a reader should know about an unusual cut-off. reference: values of the cells it comes from."""
+    if direction == "below" and cutoffs.max() <= 0:
         return "the cut-off is below zero: no cell can fail, the counts are spread too widely"
-    if cutoff == np.median(values) and failing.any():
+    cutoff = float(np.median(cutoffs))
+    if cutoff == np.median(reference) and failing.any():
         what = "every cell with any" if cutoff == 0 else "every cell beyond the median"
         return f"at least half of the cells have the same value, so {what} fails ({failing.mean():.0%})"
     if failing.mean() > _MANY_FAIL:

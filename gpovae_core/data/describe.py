@@ -35,12 +35,13 @@ WEAK = 0.7
 
 @dataclass(frozen=True)
 class CriterionView:
-    """One quality criterion as it would be applied, with the values of all cells (None where there are
-    none).
+    """One quality criterion as it would be applied, with the values of all cells (None where there are none)
+    and which of them fail.
     """
 
     criterion: ArtifactCriterion
     values: np.ndarray | None
+    failing: np.ndarray
 
 
 def quality(reading: Reading, settings: DataSettings) -> tuple[list[CriterionView], int]:
@@ -48,19 +49,27 @@ def quality(reading: Reading, settings: DataSettings) -> tuple[list[CriterionVie
     preparation: they take long.
     """
     quick = settings.model_copy(update={"detect_doublets": False})
-    artifacts = artifact_labels(reading.counts, reading.genes, reading.obs, quick)
+    labels = reading.labels.to_numpy(dtype=object)
+    artifacts = artifact_labels(reading.counts, reading.genes, reading.obs, labels, quick, reading.design)
     views = []
     for criterion in artifacts.criteria:
         values = (
             None
             if criterion.name == DOUBLET
-            else criterion_values(criterion.name, reading.counts, reading.genes, reading.obs)[0]
+            else criterion_values(criterion.name, reading.counts, reading.genes, reading.obs, reading.design)[
+                0
+            ]
+        )
+        failing = (
+            artifacts.by_criterion[criterion.name].to_numpy(dtype=bool)
+            if criterion.name in artifacts.by_criterion
+            else np.zeros(len(labels), dtype=bool)
         )
         if criterion.name == DOUBLET and settings.detect_doublets and DOUBLET in settings.artifact_criteria:
             criterion = criterion.model_copy(
                 update={"note": "looked for when the cells are prepared for training: it takes a while"}
             )
-        views.append(CriterionView(criterion, values))
+        views.append(CriterionView(criterion, values, failing))
     order = {name: place for place, name in enumerate(ARTIFACT_CRITERIA)}
     return sorted(views, key=lambda view: order[view.criterion.name]), int(artifacts.failed.sum())
 

@@ -12,12 +12,11 @@ import numpy as np
 from gpovae_core import keys
 from gpovae_core.data.artifacts import Artifacts, artifact_labels
 from gpovae_core.data.expression import log_expression
-from gpovae_core.data.labels import column_of
 from gpovae_core.data.pairing import pair_controls
 from gpovae_core.data.panel import choose_panel
 from gpovae_core.data.progress import Progress, stretch, tell
 from gpovae_core.data.read import read_cells
-from gpovae_core.data.schema import Panel, PreparationReport, PreparedCells
+from gpovae_core.data.schema import DesignColumns, Panel, PreparationReport, PreparedCells
 from gpovae_core.data.splits import split_cells
 from gpovae_core.data.validate import Examination, Reading, examine
 from gpovae_core.data.wording import counted
@@ -29,9 +28,6 @@ if TYPE_CHECKING:
 
     from gpovae_core.config import DataSettings
 
-BATCH = "batch"
-_BATCH_COLUMNS = ("batch", "gem_group", "gemgroup", "lane", "replicate", "library", "sample", "channel")
-_MOST_BATCHES = 100
 _IN_MEMORY = "(in memory)"
 
 
@@ -65,14 +61,14 @@ def _assemble(
     name: str, reading: Reading, examination: Examination, settings: DataSettings, progress: Progress | None
 ) -> PreparedCells:
     splits = split_cells(reading.labels, settings)
-    batch = find_batch(reading.obs)
     tell(progress, "quality control", 0.2)
     artifacts = artifact_labels(
         reading.counts,
         reading.genes,
         reading.obs,
+        reading.labels.to_numpy(dtype=object),
         settings,
-        batch,
+        reading.design,
         stretch(progress, 0.2, 0.5),
     )
     tell(progress, "choosing the panel", 0.5)
@@ -98,23 +94,12 @@ def _assemble(
     )
     report = _report(name, reading, examination, artifacts, panel, settings)
     tell(progress, "done", 1.0)
-    obs = _annotations(reading, artifacts, splits, matched, batch)
+    obs = _annotations(reading, artifacts, splits, matched)
     return PreparedCells.of(reading.counts, obs, reading.genes, panel, report)
 
 
-def find_batch(obs: pd.DataFrame) -> pd.Series | None:
-    """The batch of every cell as text, from the first column of obs with a usual name and 2 to 100 values;
-    None where none is.
-    """
-    by_name = {str(column).casefold(): column for column in obs.columns}
-    for wish in _BATCH_COLUMNS:
-        if wish in by_name and 2 <= obs[by_name[wish]].nunique(dropna=False) <= _MOST_BATCHES:
-            return column_of(obs, by_name[wish]).astype(str)
-    return None
-
-
 def _annotations(
-    reading: Reading, artifacts: Artifacts, splits: pd.Series, matched: pd.Series, batch: pd.Series | None
+    reading: Reading, artifacts: Artifacts, splits: pd.Series, matched: pd.Series
 ) -> pd.DataFrame:
     import pandas as pd
 
@@ -129,8 +114,8 @@ def _annotations(
         },
         index=index,
     )
-    if batch is not None:
-        obs[BATCH] = pd.Categorical(batch)
+    for name, values in reading.design.values.items():
+        obs[name] = values
     return obs
 
 
@@ -158,6 +143,7 @@ def _report(
         unmeasured_targets=tuple(summary["unmeasured_targets"]),
         artifacts=int(artifacts.failed.sum()),
         criteria=artifacts.criteria,
+        design=DesignColumns(**summary["design"]),
         dropped=list(reading.dropped),
         notes=[
             *summary["notes"],
@@ -193,4 +179,10 @@ def _artifact_notes(artifacts: Artifacts) -> list[str]:
     used = len(artifacts.criteria) - len(skipped)
     failed = counted(int(artifacts.failed.sum()), "cell")
     text = f"{failed} ({share:.1%}) failed quality control by {used} of {len(artifacts.criteria)} criteria"
-    return [f"{text}; not used: {', '.join(skipped)}." if skipped else f"{text}."]
+    notes = [f"{text}; not used: {', '.join(skipped)}." if skipped else f"{text}."]
+    if any(criterion.cutoff is not None for criterion in artifacts.criteria):
+        notes.append(
+            "Cut-offs come from control cells; what sets the cells of a perturbation apart from those as a "
+            "whole does not count against them."
+        )
+    return notes

@@ -8,7 +8,7 @@ import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
@@ -137,6 +137,18 @@ class ArtifactCriterion(BaseModel):
     note: str = ""  # why it was skipped, or what it means
 
 
+class DesignColumns(BaseModel):
+    """Columns of obs that hold the design of a screen, None where it has none; see data.design."""
+
+    batch: str | None = None
+    donor: str | None = None
+    guide: str | None = None
+    condition: str | None = None
+    size_factor: str | None = None
+    direction: Literal["knock-down", "knock-out", "activation", "mixed"] | None = None
+    """What was done to the genes as their own expression tells, see data.direction; no column."""
+
+
 class PreparationReport(BaseModel):
     """How a file became prepared cells, in numbers and words; nothing is dropped without a line here."""
 
@@ -153,6 +165,7 @@ class PreparationReport(BaseModel):
     unmeasured_targets: tuple[str, ...] = ()
     artifacts: int = 0
     criteria: list[ArtifactCriterion] = Field(default_factory=list)
+    design: DesignColumns | None = None  # None in reports from before it was read
     dropped: list[Dropped] = Field(default_factory=list)
     notes: list[str] = Field(default_factory=list)
 
@@ -164,7 +177,7 @@ class PreparedCells:
     cells: AnnData with raw counts as CSR float32 in X, shape (n_obs, n_vars), X empty where they are
     `stored`; var_names are gene
         symbols; obs is indexed by cell id and has the columns keys.PERTURBATION, ARTIFACT, SPLIT, CONTROL_ID
-        and LIBRARY_SIZE.
+        and LIBRARY_SIZE, and of BATCH, DONOR, GUIDE, CONDITION and SIZE_FACTOR those that the file has.
     panel: the genes of W. report: how all this came about. stored: the counts, where they are too large to be
     held.
     """

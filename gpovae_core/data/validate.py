@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -11,6 +11,8 @@ import numpy as np
 from gpovae_core import keys
 from gpovae_core.data.backed import FileMatrix
 from gpovae_core.data.counts import as_csr, find_counts
+from gpovae_core.data.design import Design, find_design, missing_columns
+from gpovae_core.data.direction import own_changes, read_direction
 from gpovae_core.data.expression import log_expression
 from gpovae_core.data.genes import find_gene_names
 from gpovae_core.data.labels import Labels, column_of, find_label_column, read_labels
@@ -50,6 +52,7 @@ class Reading:
     labels: pd.Series
     obs: pd.DataFrame
     dropped: tuple[Dropped, ...]
+    design: Design
 
 
 @dataclass(frozen=True)
@@ -119,6 +122,7 @@ def examine(
     names = find_gene_names(var, settings.symbol_column, totals)
     found.add(names.problems, names.notes)
     column, labels = _labels(cells, names.names, names.ids, settings, found)
+    found.add(missing_columns(cast("pd.DataFrame", cells.obs), settings))
 
     summary = _basics(cells) | {
         "genes": len(names.names),
@@ -129,7 +133,7 @@ def examine(
     if labels.canonical is None or counts.matrix is None or not names.usable or repeated:
         return Examination(tuple(found.problems), summary | {"notes": found.notes})
     store = _Store(scratch, progress)
-    reading = _select(cells, counts.matrix, names.names, names.ids, labels, settings, found, store)
+    reading = _select(cells, counts.matrix, names.names, names.ids, labels, settings, found, store, column)
     summary |= _summarise(reading, found)
     return Examination(tuple(found.problems), summary, reading if found.ok else None)
 
@@ -195,6 +199,7 @@ def _select(
     settings: DataSettings,
     found: _Findings,
     store: _Store,
+    label_column: str | None,
 ) -> Reading:
     """The cells that stay, sorted; every one that does not goes into found.dropped with its reason."""
     assert labels.canonical is not None
@@ -215,27 +220,49 @@ def _select(
     columns = np.argsort(np.array(genes), kind="stable")
     stay = _strong_enough(matrix, rows, genes, canonical[rows], settings, found)
     stay &= _enough_cells(canonical[rows], stay, settings.min_cells, found)
+    obs, cell_labels = _annotations(cells, canonical, rows[stay])
+    totals = np.asarray(matrix.sum(axis=1), dtype=np.float64).ravel()[rows[stay]]
+    design = find_design(obs, cell_labels.to_numpy(dtype=object), totals, settings, label_column)
+    found.add(design.problems, design.notes)
     counts = store.counts(matrix, rows[stay], columns, wanted=found.ok)
-    return _reading(cells, counts, tuple(genes[i] for i in columns), ids, canonical, rows[stay], found)
+    measured = tuple(genes[i] for i in columns)
+    if found.ok:
+        design = _with_direction(design, counts, measured, cell_labels.to_numpy(dtype=object), totals)
+    known = {gene: ids[gene] for gene in measured if gene in ids}
+    return Reading(counts, measured, known, cell_labels, obs, tuple(found.dropped), design)
 
 
-def _reading(
-    cells: AnnData | BackedCells,
+def _with_direction(
+    design: Design,
     counts: sparse.csr_matrix | StoredCounts,
-    genes: tuple[str, ...],
-    ids: dict[str, str],
-    canonical: np.ndarray,
-    rows: np.ndarray,
-    found: _Findings,
-) -> Reading:
+    genes: Sequence[str],
+    labels: np.ndarray,
+    totals: np.ndarray,
+) -> Design:
+    """The design with the direction that the targets' own expression tells. totals: (n_obs,) counts a cell in
+    the file.
+    """
+    batch, library = design.values.get(keys.BATCH), design.values.get(keys.SIZE_FACTOR)
+    changes = own_changes(
+        counts,
+        genes,
+        labels,
+        totals if library is None else library.to_numpy(dtype=np.float64),
+        None if batch is None else np.asarray(batch.cat.codes),
+    )
+    columns = design.columns.model_copy(update={"direction": read_direction(changes)})
+    return replace(design, columns=columns)
+
+
+def _annotations(
+    cells: AnnData | BackedCells, canonical: np.ndarray, rows: np.ndarray
+) -> tuple[pd.DataFrame, pd.Series]:
+    """(columns of obs, labels) of these rows."""
     import pandas as pd
 
     obs = cast("pd.DataFrame", cells.obs).iloc[rows].copy()
     obs.index = obs.index.astype(str)
-    labels = pd.Series(canonical[rows], index=obs.index, name=keys.PERTURBATION, dtype=object)
-    return Reading(
-        counts, genes, {gene: ids[gene] for gene in genes if gene in ids}, labels, obs, tuple(found.dropped)
-    )
+    return obs, pd.Series(canonical[rows], index=obs.index, name=keys.PERTURBATION, dtype=object)
 
 
 def _not_empty(matrix: Any, kept: np.ndarray, found: _Findings) -> np.ndarray:
@@ -366,6 +393,7 @@ def _summarise(reading: Reading, found: _Findings) -> dict[str, Any]:
         "control_cells": controls,
         "perturbations": counts,
         "unmeasured_targets": unmeasured,
+        "design": reading.design.columns.model_dump(),
         "dropped": [entry.model_dump() for entry in found.dropped],
         "notes": list(found.notes),
     }

@@ -1,21 +1,31 @@
 """Perturbed against control cells on a scale that knows no library size: log fold changes of mean shares,
 with standard errors.
 
-A share is a count over the cell's library size. Shares add up to one, so a strong fall of an abundant gene
-lifts all others; `shift` is that common lift, taken out of every perturbation as the weighted median over its
-genes (most genes are taken not to respond). What is left is what the perturbation does to a gene, the scale
-on which effects pass along a path.
+A share is a count over the size of the cell: its counts over the measured genes, or over the whole
+transcriptome where the file gives them. Shares of measured genes add up to one, so a strong fall of an
+abundant gene lifts all others; `shift` is that common lift, taken out of every perturbation as the weighted
+median over its genes (most genes are taken not to respond). What is left is what the perturbation does to a
+gene, the scale on which effects pass along a path.
+
+Cells are compared within the strata of the design (effects.design), batches and donors: the means of both
+sides are weighted by n m / (n + m) over the strata, n perturbed and m control cells each, as Mantel and
+Haenszel weigh a common ratio (1959), which needs no stratum to have many counts. With one stratum that is the
+plain ratio of means. Where a perturbation was done with several guides or donors, what they disagree on
+beyond the scatter of cells is part of the error.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy import sparse
 from scipy.special import kl_div
 
 from gpovae_core import keys
+from gpovae_core.effects.design import FEWEST_CONTROLS, Design
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -30,14 +40,28 @@ _CENTRINGS = 3
 _EQUAL = 1e-3
 """Log ratios nearer to zero than this get the first-order error, which is the limit there."""
 
+AGREEING = 2.0
+"""Degrees of freedom with which guides are expected to agree before they are seen (a moderated variance, as
+Smyth 2004 moderates one): with two or three guides of a gene their mean squares alone are too noisy, and true
+effects were lost by that. On held-out guides of both real screens 1 to 4 predict better than 0;
+benchmarks/held_out_guides.py.
+"""
+
+_BLOCK = 20_000
+"""Cells whose shares are held at a time."""
+
 
 @dataclass(frozen=True)
 class ShareMoments:
-    """Mean and unbiased variance of the shares of r groups of cells: mean, variance (r, m); cells (r,)."""
+    """Mean and unbiased variance of the shares of r groups of cells: mean, variance (r, m); cells (r,), or
+    (r, m) where genes differ in how many independent cells a group amounts to; scatter: (r,) mean of one over
+    the size of a cell, what a share scatters by for its mean where counts are Poisson; None: not asked for.
+    """
 
     mean: np.ndarray
     variance: np.ndarray
     cells: np.ndarray
+    scatter: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -46,8 +70,10 @@ class Contrasts:
 
     sources: (p,) panel position of each perturbed gene; effect: (p, n) log fold change without `shift`, 0
     where nothing was measured; error: (p, n) its standard error (see `log_fold_change`), infinite where
-    nothing was measured; shift: (p,) the common lift that was taken out; cells: (p,); control_cells;
-    control_share: (n,) mean share in controls, 0 where not measured.
+    nothing was measured; shift: (p,) the common lift that was taken out; cells: (p,) perturbed cells that
+    could be compared, counts: (p, strata) the same by stratum; control_cells; control_share: (n,) mean share
+    in controls, 0 where not measured; alone: perturbations with cells and no controls in any of their strata,
+    of which nothing can be said.
     """
 
     sources: np.ndarray
@@ -57,6 +83,8 @@ class Contrasts:
     cells: np.ndarray
     control_cells: int
     control_share: np.ndarray
+    counts: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), dtype=int))
+    alone: tuple[str, ...] = ()
 
     @property
     def counted(self) -> np.ndarray:
@@ -77,47 +105,61 @@ class Contrasts:
 def contrasts(
     prepared: PreparedCells, splits: tuple[str, ...] = (keys.TRAIN,), rows: np.ndarray | None = None
 ) -> Contrasts:
-    """Every single-gene perturbation with at least two cells in `splits` against all controls there (at least
-    two, or nothing is known).
+    """Every single-gene perturbation with at least two cells in `splits` that have controls beside them,
+    against those (at least two in a stratum, or nothing is known).
 
     Only cells that pass quality control: what low-quality cells and doublets show is not the perturbation.
     rows: cells to take in the place of all, where a cell may come several times (effects.bootstrap).
     """
-    passing = prepared.where(splits=splits) & prepared.passing
+    design = Design.of(prepared)
+    passing = prepared.where(splits=splits) & prepared.passing & (design.size > 0)
     cells = np.arange(len(passing)) if rows is None else rows
     cells = cells[passing[cells]]
     labels = prepared.labels[cells]
-    genes = [gene for gene in prepared.panel.data.perturbed if (labels == gene).sum() > 1]
-    groups = [cells[labels == gene] for gene in (keys.CONTROL, *genes)]
-    moments = share_moments(prepared.counts, prepared.library_size, groups, prepared.panel_columns)
-    own = np.array([prepared.panel.index[gene] for gene in genes], dtype=int)
-    return _contrasts(prepared, own, _rows(moments, slice(1, None)), _rows(moments, slice(0, 1)))
+    present = [gene for gene in prepared.panel.data.perturbed if (labels == gene).sum() > 1]
+    place = {gene: row for row, gene in enumerate(present)}
+    group = np.array([place.get(label, -1) for label in labels], dtype=int)
+    treated = _chosen(group, len(present))
+    control = sparse.csr_matrix((labels == keys.CONTROL).astype(np.float64)[None, :])
+    compared = _compare(prepared, design, cells, treated, control)
+    known = compared.counts.sum(axis=1) > 1
+    names = [gene for gene, is_known in zip(present, known, strict=True) if is_known]
+    extra = _between(prepared, design, cells, group, compared)
+    own = np.array([prepared.panel.index[gene] for gene in names], dtype=int)
+    found = _contrasts(prepared, design, own, compared.rows(known), extra[known])
+    return replace(
+        found,
+        control_cells=int(control.sum()),
+        alone=tuple(gene for gene, is_known in zip(present, known, strict=True) if not is_known),
+    )
 
 
 def null_contrasts(prepared: PreparedCells, like: Contrasts, draws: int, seed: int) -> list[Contrasts]:
     """What `contrasts` finds where there is nothing: training controls in the place of every perturbation of
     `like`.
 
-    Each row compares as many controls as the perturbation has cells (at most half of all) with all the
-    others; drawn `draws` times.
+    Each row compares as many controls of every stratum as the perturbation has cells there (at most half of
+    all) with all the others; drawn `draws` times.
     """
-    pool = np.flatnonzero(prepared.where(keys.CONTROL, (keys.TRAIN,)) & prepared.passing)
-    pool = pool[
-        np.argsort(prepared.cells.obs_names.to_numpy(dtype=str)[pool])
-    ]  # the same cells whatever their order in the file
-    sizes = np.minimum(like.cells, len(pool) // 2)
-    if len(pool) < 4 or not len(sizes):
+    design = Design.of(prepared)
+    pool = np.flatnonzero(prepared.where(keys.CONTROL, (keys.TRAIN,)) & prepared.passing & (design.size > 0))
+    # the same cells whatever their order in the file
+    pool = pool[np.argsort(prepared.cells.obs_names.to_numpy(dtype=str)[pool])]
+    strata = np.unique(design.stratum)
+    members = [np.flatnonzero(design.stratum[pool] == stratum) for stratum in strata]
+    sizes = np.minimum(like.counts, [len(own) // 2 for own in members])
+    if len(pool) < 4 or not len(sizes) or sizes.sum() == 0:
         return []
     rng = np.random.default_rng(seed)
-    shares = _shares(prepared.counts, prepared.library_size, pool, prepared.panel_columns)
     found = []
     for _ in range(draws):
         chosen = np.zeros((len(sizes), len(pool)))
-        for row, size in enumerate(sizes):
-            chosen[row, rng.permutation(len(pool))[:size]] = 1.0
-        found.append(
-            _contrasts(prepared, like.sources, _moments_of(chosen, shares), _moments_of(1 - chosen, shares))
-        )
+        for row, wanted in enumerate(sizes):
+            for own, size in zip(members, wanted, strict=True):
+                if size:
+                    chosen[row, own[rng.permutation(len(own))[:size]]] = 1.0
+        compared = _compare(prepared, design, pool, sparse.csr_matrix(chosen), sparse.csr_matrix(1 - chosen))
+        found.append(_contrasts(prepared, design, like.sources, compared, np.zeros((len(sizes), 1))))
     return found
 
 
@@ -127,10 +169,12 @@ def share_moments(
     """Moments of the shares x / l at `columns` for every group of rows; zeros for a group without cells."""
     parts = []
     for rows in groups:
-        shares = _shares(counts, library_size, rows, columns)
-        parts.append(_moments_of(np.ones((1, len(rows))), shares))
+        sums = _sums(np.ones((1, len(rows))), _shares(counts, library_size, rows, columns))
+        parts.append(_moments(np.array([float(len(rows))]), *sums))
     return ShareMoments(
-        *(np.concatenate([getattr(part, name) for part in parts]) for name in ("mean", "variance", "cells"))
+        np.concatenate([mean for mean, _ in parts]),
+        np.concatenate([variance for _, variance in parts]),
+        np.array([len(rows) for rows in groups]),
     )
 
 
@@ -145,28 +189,51 @@ def log_fold_change(
     seen where six were expected is a logarithm of six such errors, and happens once in 400.
     benchmarks/calibration.py shows how often either exceeds a normal where there is no effect. pseudo_share:
     (r, 1) added to both sides of the ratio.
+
+    Without an effect both groups have one mean, and their variances differ only as their cells differ in
+    size: each is the pooled one, its Poisson part that of the group's own cells (`_variances`).
     """
-    n, m = treated.cells[:, None], control.cells[:, None]
+    n, m = _as_columns(treated.cells), _as_columns(control.cells)
     pooled_mean = (n * treated.mean + m * control.mean) / (n + m)
     pooled_variance = ((n - 1) * treated.variance + (m - 1) * control.variance) / np.maximum(n + m - 2, 1)
     # Where neither side has a single count the variance of half a count stands in.
     pooled_variance = np.where(pooled_variance > 0, pooled_variance, pseudo_share**2 * (n + m))
+    of_treated, of_control = _variances(treated, control, pooled_mean, pooled_variance)
+    a, b = n / of_treated, m / of_control
+    mean = (a * treated.mean + b * control.mean) / (a + b)
     effect = np.log(treated.mean + pseudo_share) - np.log(control.mean + pseudo_share)
-    first_order = np.sqrt(pooled_variance * (1 / n + 1 / m)) / (pooled_mean + pseudo_share)
-    size, root = np.abs(effect), _root_deviance(treated, control, pooled_mean, pooled_variance)
+    first_order = np.sqrt(1 / a + 1 / b) / (mean + pseudo_share)
+    size, root = np.abs(effect), _root_deviance(treated.mean, control.mean, mean, a, b)
     return effect, np.where(size > _EQUAL, size / np.maximum(root, 1e-300), first_order)
 
 
-def _root_deviance(
+def _variances(
     treated: ShareMoments, control: ShareMoments, mean: np.ndarray, variance: np.ndarray
-) -> np.ndarray:
-    """(r, m) root of twice the log likelihood ratio of two means against the pooled one, for sums of shares
-    that scatter as a Poisson count times variance / mean does (quasi-likelihood, McCullagh and Nelder 1989,
-    chapter 9): normal where there is no effect."""
-    deviance = treated.cells[:, None] * kl_div(treated.mean, mean) + control.cells[:, None] * kl_div(
-        control.mean, mean
+) -> tuple[np.ndarray, np.ndarray]:
+    """(r, m) variance of a share in each of two groups with the same `mean` and pooled `variance`: mean times
+    the group's own `scatter` for the counting, plus what is left of the pooled one. Where less than counting
+    is left, the pooled one in proportion.
+    """
+    if treated.scatter is None or control.scatter is None:
+        return variance, variance
+    n, m = _as_columns(treated.cells), _as_columns(control.cells)
+    own, other = _as_columns(treated.scatter), _as_columns(control.scatter)
+    pooled = ((n - 1) * own + (m - 1) * other) / np.maximum(n + m - 2, 1)
+    rest = variance - mean * pooled
+    of_treated, of_control = (
+        np.where(rest >= 0, mean * scatter + rest, variance * scatter / pooled) for scatter in (own, other)
     )
-    return np.sqrt(2 * np.maximum(deviance, 0.0) * mean / variance)
+    return of_treated, of_control
+
+
+def _root_deviance(
+    treated: np.ndarray, control: np.ndarray, mean: np.ndarray, a: np.ndarray, b: np.ndarray
+) -> np.ndarray:
+    """(r, m) root of twice the log likelihood ratio of two means against the common one, for sums of shares
+    that scatter as a Poisson count times variance / mean does (quasi-likelihood, McCullagh and Nelder 1989,
+    chapter 9): normal where there is no effect. a, b: cells over variance of either group."""
+    deviance = a * kl_div(treated, mean) + b * kl_div(control, mean)
+    return np.sqrt(2 * np.maximum(deviance, 0.0) * mean)
 
 
 def weighted_median(values: np.ndarray, weights: np.ndarray) -> float:
@@ -178,55 +245,235 @@ def weighted_median(values: np.ndarray, weights: np.ndarray) -> float:
     return float(values[order][np.searchsorted(reached, reached[-1] / 2)])
 
 
+@dataclass(frozen=True)
+class _Compared:
+    """r groups of cells and the controls beside them, weighted over strata. treated, control: moments (r, m);
+    counts: (r, strata) perturbed cells that have controls beside them; degrees: (r,) of their variance.
+    """
+
+    treated: ShareMoments
+    control: ShareMoments
+    counts: np.ndarray
+
+    def rows(self, kept: np.ndarray) -> _Compared:
+        return _Compared(_rows(self.treated, kept), _rows(self.control, kept), self.counts[kept])
+
+
+def _compare(
+    prepared: PreparedCells, design: Design, cells: np.ndarray, treated: Any, control: Any
+) -> _Compared:
+    """treated, control: sparse (r, cells) and (r or 1, cells) 0 or 1, whether a cell is in a group."""
+    groups, strata = treated.shape[0], np.unique(design.stratum)
+    m = len(prepared.panel_columns)
+    weight, inverse_n, inverse_m, degrees = (np.zeros(groups) for _ in range(4))
+    mean_t, mean_c, var_t, var_c = (np.zeros((groups, m)) for _ in range(4))
+    scatter_t, scatter_c = np.zeros(groups), np.zeros(groups)
+    counts = np.zeros((groups, len(strata)), dtype=int)
+    for column, stratum in enumerate(strata):
+        own = np.flatnonzero(design.stratum[cells] == stratum)
+        sides = [chosen[:, own] for chosen in (treated, control)]
+        n, k = (np.asarray(side.sum(axis=1)).ravel() for side in sides)
+        w = np.where((n > 0) & (k >= FEWEST_CONTROLS), n * k / np.maximum(n + k, 1), 0.0)
+        if not w.any():
+            continue
+        counts[:, column] = np.where(w > 0, n, 0)
+        (first_t, square_t), (first_c, square_c) = _sums_of(prepared, design, cells[own], sides)
+        inverse = 1 / design.size[cells[own]]
+        (own_mean, own_var), (other_mean, other_var) = (
+            _moments(n, first_t, square_t),
+            _moments(k, first_c, square_c),
+        )
+        over_n, over_m = w**2 / np.maximum(n, 1), w**2 / np.maximum(k, 1)
+        weight += w
+        inverse_n, inverse_m = inverse_n + over_n, inverse_m + over_m
+        mean_t += w[:, None] * own_mean
+        mean_c += w[:, None] * other_mean
+        free = np.where(w > 0, np.maximum(n - 1, 0), 0)
+        degrees += free
+        var_t += free[:, None] * own_var
+        var_c += over_m[:, None] * other_var
+        scatter_t += over_n * (sides[0] @ inverse) / np.maximum(n, 1)
+        scatter_c += over_m * (sides[1] @ inverse) / np.maximum(k, 1)
+    some, divide = np.maximum(weight, 1e-300), np.maximum(inverse_n, 1e-300)
+    return _Compared(
+        ShareMoments(
+            mean_t / some[:, None],
+            var_t / np.maximum(degrees, 1)[:, None],
+            np.where(weight > 0, weight**2 / divide, 0.0),
+            scatter_t / divide,
+        ),
+        ShareMoments(
+            mean_c / some[:, None],
+            var_c / np.maximum(inverse_m, 1e-300)[:, None],
+            np.where(weight > 0, weight**2 / np.maximum(inverse_m, 1e-300), 0.0),
+            scatter_c / np.maximum(inverse_m, 1e-300),
+        ),
+        counts,
+    )
+
+
+def _between(
+    prepared: PreparedCells, design: Design, cells: np.ndarray, group: np.ndarray, compared: _Compared
+) -> np.ndarray:
+    """(r, m) variance of a perturbation's mean share that comes of its guides, or donors, disagreeing beyond
+    the scatter of their cells; 0 where it has but one. The larger one where there are several kinds.
+
+    One-way analysis of variance over the replicates: their mean squares against the variance between cells
+    (Searle, Casella and McCulloch 1992, chapter 3), moderated (AGREEING). Each replicate's mean is taken
+    relative to the controls beside it, so that replicates of different batches can be compared.
+    """
+    extra = np.zeros(compared.treated.mean.shape)
+    for number in design.replicates.values():
+        codes = np.where((group >= 0) & (number[cells] >= 0), number[cells], -1)
+        used = codes >= 0
+        pairs, unit = np.unique(np.stack([group[used], codes[used]]), axis=1, return_inverse=True)
+        where = np.full(len(cells), -1)
+        where[used] = unit.ravel()
+        extra = np.maximum(extra, _disagreement(prepared, design, cells, where, pairs[0], compared))
+    return extra
+
+
+def _disagreement(
+    prepared: PreparedCells,
+    design: Design,
+    cells: np.ndarray,
+    unit: np.ndarray,
+    group_of: np.ndarray,
+    compared: _Compared,
+) -> np.ndarray:
+    """See `_between`, for one kind of replicate. unit: (cells,) number of the replicate, -1 none; group_of:
+    (units,) the perturbation of each.
+    """
+    units, (groups, m) = len(group_of), compared.treated.mean.shape
+    seen, expected, size = np.zeros((units, m)), np.zeros((units, m)), np.zeros(units)
+    control = prepared.labels[cells] == keys.CONTROL
+    for stratum in np.unique(design.stratum):
+        own = np.flatnonzero(design.stratum[cells] == stratum)
+        if control[own].sum() < FEWEST_CONTROLS:
+            continue
+        sides = [_chosen(unit[own], units), sparse.csr_matrix(control[own].astype(np.float64)[None, :])]
+        (first, _), (controls, _) = _sums_of(prepared, design, cells[own], sides)
+        n = np.asarray(sides[0].sum(axis=1)).ravel()
+        seen += first
+        expected += n[:, None] * controls / control[own].sum()
+        size += n
+    number = np.bincount(group_of[size > 0], minlength=groups)
+    total = np.bincount(group_of, size, minlength=groups)
+    squares = np.bincount(group_of, size**2, minlength=groups)
+    reference = compared.control.mean[group_of]
+    plain = seen / np.maximum(size, 1)[:, None]
+    value = np.where(expected > 0, seen / np.where(expected > 0, expected, 1.0) * reference, plain)
+    belongs = sparse.csr_matrix((size, (group_of, np.arange(units))), shape=(groups, units))
+    mean = (belongs @ value) / np.maximum(total, 1)[:, None]
+    spread = np.asarray(belongs @ (value - mean[group_of]) ** 2) / np.maximum(number - 1, 1)[:, None]
+    typical = (total - squares / np.maximum(total, 1)) / np.maximum(number - 1, 1)
+    within, degrees = compared.treated.variance, np.maximum(number - 1, 1)[:, None]
+    moderated = (AGREEING * within + degrees * spread) / (AGREEING + degrees)
+    between = np.maximum(moderated - within, 0.0) / np.maximum(typical, 1e-300)[:, None]
+    share = squares / np.maximum(total, 1) ** 2
+    return np.where((number > 1)[:, None], between * share[:, None], 0.0)
+
+
 def _contrasts(
-    prepared: PreparedCells, own: np.ndarray, treated: ShareMoments, control: ShareMoments
+    prepared: PreparedCells, design: Design, own: np.ndarray, compared: _Compared, extra: np.ndarray
 ) -> Contrasts:
-    """Log fold changes in panel order, centred. treated: a row for each of `own`; control: one row for all,
-    or one for each.
+    """Log fold changes in panel order, centred. compared: a row for each of `own`; extra: (p, m) or (p, 1)
+    variance of the perturbed means beyond that of their cells.
     """
     n = len(prepared.panel)
     measured = np.flatnonzero(prepared.panel.is_measured)
-    pseudo = PSEUDO_COUNT / (
-        np.maximum(treated.cells, 1)[:, None] * np.median(prepared.library_size[prepared.library_size > 0])
-    )
+    treated, control = compared.treated, compared.control
+    cells = compared.counts.sum(axis=1)
+    pseudo = PSEUDO_COUNT / (np.maximum(cells, 1)[:, None] * np.median(design.size[design.size > 0]))
     itself = own[:, None] == measured[None, :]
     shift = step = np.zeros((len(own), 1))
     effect, error = np.zeros(itself.shape), np.full(itself.shape, np.inf)
-    known = len(own) > 0 and control.cells.min() > 1
-    for _ in range(
-        _CENTRINGS if known else 0
-    ):  # the lift changes the pooled mean a little, so it is taken out of the cells
+    known = len(own) > 0 and cells.min() > 0
+    # the lift changes the pooled mean a little, so it is taken out of the cells
+    for _ in range(_CENTRINGS if known else 0):
         scale = np.exp(-shift)
-        effect, error = log_fold_change(
-            ShareMoments(treated.mean * scale, treated.variance * scale**2, treated.cells), control, pseudo
+        moved = ShareMoments(
+            treated.mean * scale,
+            treated.variance * scale**2,
+            _worth(treated, extra),
+            None if treated.scatter is None else treated.scatter * scale[:, 0],
         )
+        effect, error = log_fold_change(moved, control, pseudo)
+        if design.whole:  # shares of the whole transcriptome: what the panel does lifts nothing
+            break
         step = np.array(
             [[weighted_median(e[~i], 1 / s[~i])] for e, s, i in zip(effect, error, itself, strict=True)]
         )
         shift = shift + step
     whole_effect, whole_error, share = np.zeros((len(own), n)), np.full((len(own), n), np.inf), np.zeros(n)
-    whole_effect[:, measured], whole_error[:, measured], share[measured] = (
-        effect - step,
-        error,
-        control.mean[0],
-    )
-    return Contrasts(own, whole_effect, whole_error, shift[:, 0], treated.cells, int(control.cells[0]), share)
+    whole_effect[:, measured], whole_error[:, measured] = effect - step, error
+    share[measured] = np.average(control.mean, axis=0, weights=np.maximum(cells, 1e-9)) if len(own) else 0.0
+    controls = round(float(control.cells.max())) if len(own) else 0
+    return Contrasts(own, whole_effect, whole_error, shift[:, 0], cells, controls, share, compared.counts)
 
 
-def _shares(counts: csr_matrix, library_size: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> Any:
+def _worth(treated: ShareMoments, extra: np.ndarray) -> np.ndarray:
+    """(p, m) independent cells that a group amounts to where its mean has the variance `extra` on top."""
+    n = treated.cells[:, None]
+    variance = np.where(treated.variance > 0, treated.variance, np.inf)
+    return n / (1 + n * extra / variance)
+
+
+def _chosen(group: np.ndarray, groups: int) -> Any:
+    """Sparse (groups, cells) 0 or 1; group: (cells,) number, -1 for none."""
+    member = np.flatnonzero(group >= 0)
+    return sparse.csr_matrix((np.ones(len(member)), (group[member], member)), shape=(groups, len(group)))
+
+
+def _sums_of(
+    prepared: PreparedCells, design: Design, cells: np.ndarray, sides: list[Any]
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """For every side, sparse (r, cells): (r, m) sums of shares and of their squares, read in blocks of
+    cells.
+    """
+    m = len(prepared.panel_columns)
+    totals = [(np.zeros((side.shape[0], m)), np.zeros((side.shape[0], m))) for side in sides]
+    for low in _blocks(len(cells)):
+        part = slice(low, low + _BLOCK)
+        shares = _shares(prepared.counts, design.size, cells[part], prepared.panel_columns)
+        for side, (first, square) in zip(sides, totals, strict=True):
+            more, squares = _sums(side[:, part], shares)
+            first += more
+            square += squares
+    return totals
+
+
+def _blocks(cells: int) -> Iterator[int]:
+    return iter(range(0, cells, _BLOCK))
+
+
+def _shares(counts: csr_matrix, size: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> Any:
     chosen: Any = counts[rows].astype(np.float64)
-    chosen.data /= np.repeat(library_size[rows], np.diff(chosen.indptr))
+    chosen.data /= np.repeat(size[rows], np.diff(chosen.indptr))
     return chosen[:, columns].tocsr()
 
 
-def _moments_of(chosen: np.ndarray, shares: Any) -> ShareMoments:
-    """chosen: (r, cells) 0 or 1; shares: (cells, m) sparse."""
-    cells = chosen.sum(axis=1)
-    mean = np.asarray(chosen @ shares) / np.maximum(cells, 1)[:, None]
-    square = np.asarray(chosen @ shares.multiply(shares).tocsr()) / np.maximum(cells, 1)[:, None]
-    unbiased = cells / np.maximum(cells - 1, 1)
-    return ShareMoments(mean, np.maximum(square - mean**2, 0.0) * unbiased[:, None], cells.astype(int))
+def _sums(chosen: Any, shares: Any) -> tuple[np.ndarray, np.ndarray]:
+    """(r, m) sums of shares and of their squares. chosen: (r, cells) 0 or 1; shares: (cells, m) sparse."""
+    return _dense(chosen @ shares), _dense(chosen @ shares.multiply(shares).tocsr())
 
 
-def _rows(moments: ShareMoments, rows: slice) -> ShareMoments:
-    return ShareMoments(moments.mean[rows], moments.variance[rows], moments.cells[rows])
+def _dense(matrix: Any) -> np.ndarray:
+    return matrix.toarray() if sparse.issparse(matrix) else np.asarray(matrix)
+
+
+def _moments(cells: np.ndarray, first: np.ndarray, square: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and unbiased variance (r, m) from sums over `cells` (r,) cells."""
+    n = np.maximum(cells, 1)[:, None]
+    mean = first / n
+    unbiased = (cells / np.maximum(cells - 1, 1))[:, None]
+    return mean, np.maximum(square / n - mean**2, 0.0) * unbiased
+
+
+def _as_columns(values: np.ndarray) -> np.ndarray:
+    return values[:, None] if values.ndim == 1 else values
+
+
+def _rows(moments: ShareMoments, rows: np.ndarray) -> ShareMoments:
+    scatter = None if moments.scatter is None else moments.scatter[rows]
+    return ShareMoments(moments.mean[rows], moments.variance[rows], moments.cells[rows], scatter)

@@ -7,8 +7,15 @@ predictors the genes m through which they may pass, and the predictor m = i itse
 B_mj is there with probability W_mj (spike and slab): mean-field variational inference, one gene m at a time
 for all targets at once.
 
-What pays for an indirect explanation: every edge costs its prior; an explanation is known only to within
-`hop_tolerance` of itself, since real responses are not linear; a gene that was never perturbed has a far
+What a target feels of a regulator (`felt`) is the share of it that is lost, or the log of how far it rises.
+A regulator that falls to a tenth or to nothing is all but gone either way: a logarithm without bound would
+make every slope of a strong knock-down too small.
+
+What pays for an indirect explanation: every edge costs its prior; an explanation is known only to within a
+tolerance of itself, since real responses are not linear: a fraction of it where the gene in between moves the
+way its own perturbation moved it, a larger one where it moves the other way, of which no perturbation says
+anything (a target that a lost regulator hardly changes, since it stood near its floor, may rise manifold when
+the regulator rises); a gene that was never perturbed has a far
 smaller prior, as nothing else binds its edges; and where the source was perturbed, W never exceeds the
 probability that there is an effect, or that one is missing which the paths predict (in an incoherent
 feed-forward loop the direct edge and the path cancel, and no effect is seen at all).
@@ -34,6 +41,10 @@ EVIDENT = 0.8
 
 ROW_PRIOR = (0.005, 0.5)
 _SWEEPS = 200
+_FREE_SWEEPS = 20
+"""An explanation widens the error that is allowed to it. It may lose its edge by that, and so the error, and
+win the edge back, for ever: after so many sweeps errors are averaged over sweeps, by which that settles.
+"""
 _TOLERANCE = 1e-4
 
 
@@ -65,14 +76,16 @@ class DirectEdges:
     """All (n, n), row = source, column = target, zero diagonal.
 
     log_odds: of W; strength: S, change of the target per unit change of the source if the edge is there (log
-    per log, positive: the target follows the source); deviation: its posterior standard deviation, NaN where
-    nothing was learned about the pair; prior.
+    per log at the source's own change, positive: the target follows the source); deviation: its posterior
+    standard deviation, NaN where nothing was learned about the pair; prior: of strengths per unit that is
+    felt; unit: (n,) what is felt of each source per unit of its log change.
     """
 
     log_odds: np.ndarray
     strength: np.ndarray
     deviation: np.ndarray
     prior: EdgePrior
+    unit: np.ndarray
 
     @property
     def probabilities(self) -> np.ndarray:
@@ -106,25 +119,42 @@ class TotalEffects:
         return seen
 
 
+@dataclass(frozen=True)
+class Tolerance:
+    """How far off an indirect explanation may be, as a fraction of itself: along, where the gene in between
+    moves as its own perturbation moved it; against, where it moves the other way.
+    """
+
+    along: float
+    against: float
+
+
+def felt(change: np.ndarray) -> np.ndarray:
+    """What a target feels of log fold changes of its regulator: minus the share that is lost, or the log of
+    the rise. Near no change both are the change itself.
+    """
+    return np.where(change < 0, np.expm1(np.minimum(change, 0.0)), change)
+
+
 def direct_edges(
-    total: TotalEffects, n: int, least_effect: float, hop_tolerance: float, unperturbed_prior: float
+    total: TotalEffects, n: int, least_effect: float, tolerance: Tolerance, unperturbed_prior: float
 ) -> DirectEdges:
     """Fit W and S to total effects. Deterministic; cost per sweep: perturbations that reach a gene x n,
     summed over genes.
     """
     p = len(total.sources)
-    own_row = np.full(n, -1)
-    own_row[total.sources] = np.arange(p)
-    seen = total.seen
-    response = np.where(seen, total.effect, 0.0) / total.own[:, None]
-    noise = np.where(seen, total.error, np.inf) / np.abs(total.own)[:, None]
+    seen, own = total.seen, felt(total.own)
+    response = np.where(seen, total.effect, 0.0) / own[:, None]
+    noise = np.where(seen, total.error, np.inf) / np.abs(own)[:, None]
+    reaching = felt(total.believed)
     design = (
-        np.where(seen & (total.probability > FEWEST_ODDS), total.probability * total.believed, 0.0)
-        / total.own[:, None]
+        np.where(seen & (total.probability > FEWEST_ODDS), total.probability * reaching, 0.0) / own[:, None]
     )
     design[np.arange(p), total.sources] = 1.0
+    against = np.where(reaching * _direction(total, n) < 0, design, 0.0)
+    against[np.arange(p), total.sources] = 0.0
 
-    prior = _prior(total, n, response, least_effect, unperturbed_prior)
+    prior = _prior(total, n, own, response, least_effect, unperturbed_prior)
     slab = prior.slab
     ceiling = np.full((n, n), np.inf)
 
@@ -136,10 +166,14 @@ def direct_edges(
     # in the file.
     order = [m for m in np.argsort((design**2).sum(axis=0), kind="stable") if len(reached[m])]
     predicted = design @ edge
-    for _ in range(_SWEEPS):
+    off = np.zeros((p, n))
+    for sweep in range(_SWEEPS):
         indirect = np.where(seen, predicted - edge[total.sources], 0.0)
-        weight = np.where(seen, 1 / (noise**2 + (hop_tolerance * indirect) ** 2), 0.0)
-        ceiling[total.sources] = _most_odds(total, indirect * total.own[:, None], hop_tolerance)
+        turned = np.where(seen, against @ edge, 0.0)
+        now = np.hypot(tolerance.along * (indirect - turned), tolerance.against * turned)
+        off = now if sweep < _FREE_SWEEPS else off + (now - off) / (sweep - _FREE_SWEEPS + 2)
+        weight = np.where(seen, 1 / (noise**2 + off**2), 0.0)
+        ceiling[total.sources] = _most_odds(total, indirect * own[:, None], off * np.abs(own)[:, None])
         largest = 0.0
         for m in order:
             through = reached[m]
@@ -161,7 +195,21 @@ def direct_edges(
             variance[m] = np.where(possible, 1 / (precision + 1 / slab), np.nan)
         if largest < _TOLERANCE:
             break
-    return DirectEdges(log_odds, mean, np.sqrt(variance), prior)
+    unit = _over_panel(own / total.own, total.sources, n)
+    scale = unit[:, None]
+    return DirectEdges(log_odds, mean * scale, np.sqrt(variance) * scale, prior, unit)
+
+
+def _over_panel(values: np.ndarray, sources: np.ndarray, n: int) -> np.ndarray:
+    """(n,) values of the perturbed genes, their median for all others; 1 where there are none."""
+    result = np.full(n, np.median(values) if len(values) else 1.0)
+    result[sources] = values
+    return result
+
+
+def _direction(total: TotalEffects, n: int) -> np.ndarray:
+    """(n,) the sign of every gene's own change under its perturbation; the usual one for the others."""
+    return np.where(_over_panel(np.sign(total.own), total.sources, n) < 0, -1.0, 1.0)
 
 
 def null_log_odds(
@@ -175,9 +223,10 @@ def null_log_odds(
     odds where nothing was measured.
     """
     assert total.rule is not None
-    sources, seen, own = total.sources, total.seen, total.own[:, None]
+    sources, seen, own = total.sources, total.seen, felt(total.own)[:, None]
+    deviation = edges.deviation[sources] / edges.unit[sources][:, None]
     with np.errstate(divide="ignore", invalid="ignore"):
-        precision = np.nan_to_num(1 / edges.deviation[sources] ** 2 - 1 / edges.prior.slab)
+        precision = np.nan_to_num(1 / deviation**2 - 1 / edges.prior.slab)
     others = np.maximum(precision - np.where(seen, (own / total.error) ** 2, 0.0), 0.0)
     drawn = np.where(seen, (own / error) ** 2, 0.0)
     error2 = 1 / np.where(seen, drawn + others, 1.0)
@@ -190,31 +239,37 @@ def null_log_odds(
 
 
 def _prior(
-    total: TotalEffects, n: int, response: np.ndarray, least_effect: float, unperturbed_prior: float
+    total: TotalEffects,
+    n: int,
+    own: np.ndarray,
+    response: np.ndarray,
+    least_effect: float,
+    unperturbed_prior: float,
 ) -> EdgePrior:
-    """Edges of a perturbed gene are as frequent as its effects; response: (p, n) effects per unit of the
-    source's own change.
+    """Edges of a perturbed gene are as frequent as its effects; own: (p,) what is felt of each perturbed
+    gene; response: (p, n) effects per unit of that.
     """
-    seen, own = total.seen, np.abs(total.own)
+    seen, own = total.seen, np.abs(own)
     share = np.where(seen, total.probability, 0.0).sum(axis=1) / np.maximum(seen.sum(axis=1), 1)
     probability = np.full(n, unperturbed_prior)
     probability[total.sources] = np.clip(share, *ROW_PRIOR)
-    change = np.full(n, np.median(own) if len(own) else 1.0)
-    change[total.sources] = own
+    change = _over_panel(own, total.sources, n)
     evident = seen & (total.probability > EVIDENT)
     slab = float(np.mean(response[evident] ** 2)) if evident.any() else 1.0
     return EdgePrior(_logit(probability), (least_effect / change) ** 2, slab)
 
 
-def _most_odds(total: TotalEffects, through: np.ndarray, hop_tolerance: float) -> np.ndarray:
-    """(p, n) log odds that W must not exceed; through: (p, n) log fold changes that the paths predict."""
+def _most_odds(total: TotalEffects, through: np.ndarray, off: np.ndarray) -> np.ndarray:
+    """(p, n) log odds that W must not exceed; through: (p, n) log fold changes that the paths predict, off:
+    by how much they may be wrong.
+    """
     probability = np.where(total.seen, total.probability, 0.0)
     if total.rule is not None:
         rows, columns = np.nonzero(
             total.seen & (np.abs(through) > total.error)
         )  # less than that is missed by nobody
         predicted = through[rows, columns]
-        error = np.hypot(total.error[rows, columns], hop_tolerance * predicted)
+        error = np.hypot(total.error[rows, columns], off[rows, columns])
         missing = total.rule.probability(rows, total.effect[rows, columns] - predicted, error)
         probability[rows, columns] = np.maximum(probability[rows, columns], missing)
     return _logit(probability)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from gpovae_core.methods.own_change import (
+    ACTIVATION,
     ASSUMED,
     KNOCK_DOWN,
     KNOCK_OUT,
@@ -73,10 +74,10 @@ class NetworkFit:
     @property
     def own(self) -> OwnChange:
         """`own_change` of every panel gene with what kind it is and how it is known."""
-        knock_out = bool(self.knock_out[0])
+        fall = KNOCK_OUT if self.knock_out[0] else KNOCK_DOWN
         return OwnChange(
             change=self.own_change,
-            kind=np.full(len(self.own_change), KNOCK_OUT if knock_out else KNOCK_DOWN, dtype=object),
+            kind=np.where(self.own_change > 0, ACTIVATION, fall).astype(object),
             source=np.array(
                 [SOURCES[int(code)] if code in range(len(SOURCES)) else ASSUMED for code in self.own_source],
                 dtype=object,

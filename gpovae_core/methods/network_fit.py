@@ -16,7 +16,7 @@ from gpovae_core.config import Settings
 from gpovae_core.data.schema import PreparedCells
 from gpovae_core.effects.contrasts import Contrasts, contrasts
 from gpovae_core.effects.shrinkage import Evidence, EvidenceRule, fit_evidence
-from gpovae_core.methods.direct import DirectEdges, TotalEffects, direct_edges
+from gpovae_core.methods.direct import DirectEdges, Tolerance, TotalEffects, direct_edges
 from gpovae_core.methods.false_edges import false_pairs
 from gpovae_core.methods.fitted import NetworkFit
 from gpovae_core.methods.own_change import KNOCK_OUT, OwnChange, own_change
@@ -92,7 +92,8 @@ def _total(observed: Contrasts, rule: EvidenceRule, belief: Evidence, own: OwnCh
 
 def _direct(total: TotalEffects, n: int, settings: Settings) -> DirectEdges:
     network = settings.network
-    return direct_edges(total, n, network.least_effect, network.hop_tolerance, network.unperturbed_prior)
+    tolerance = Tolerance(network.hop_tolerance, network.turned_tolerance)
+    return direct_edges(total, n, network.least_effect, tolerance, network.unperturbed_prior)
 
 
 def _whole(n: int, observed: Contrasts, values: np.ndarray, known: np.ndarray) -> np.ndarray:

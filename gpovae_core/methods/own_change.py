@@ -11,18 +11,34 @@ import numpy as np
 
 from gpovae_core.effects.contrasts import Contrasts
 
-Kind = Literal["knock-down", "knock-out"]
+Kind = Literal["knock-down", "knock-out", "activation"]
 Source = Literal["assumed", "typical of the others", "read off the target"]
 """How a change is known. A knock-out removes a function of which the gene's expression says little, so its
 change is assumed. In a code (see `OwnChange.source_codes`) each stands for its place here.
 """
-KNOCK_DOWN, KNOCK_OUT = get_args(Kind)
+KNOCK_DOWN, KNOCK_OUT, ACTIVATION = get_args(Kind)
 ASSUMED, TYPICAL, READ = SOURCES = get_args(Source)
 
-SEEN_FALLING = 3.0
-"""A target counts as knocked down where its own expression falls by so many standard errors."""
+SEEN_MOVING = 3.0
+"""A target counts as knocked down, or activated, where its own expression moves by so many standard
+errors.
+"""
 
 KNOCK_OUT_ABOVE = float(np.log(0.5))
+
+LEAST_RISE = float(np.log(1.5))
+"""And as activated only where it rises by as much: after a knock-out the mRNA may rise a little."""
+
+MOST_FALL = float(np.log(0.1))
+"""No fall counts for more, whatever is left of the mRNA: below a tenth the counts say little, and a target
+that has lost nine tenths of its regulator feels hardly more when it loses the rest.
+"""
+
+ASSUMED_RISE = float(np.log(2.0))
+"""Where the screen is said to activate and no target shows it."""
+
+_BOTH = 3, 0.2
+"""A screen holds both directions where each has so many targets that clearly move, and so large a share."""
 
 
 @dataclass(frozen=True)
@@ -41,8 +57,9 @@ class OwnChange:
         """The same over a panel of n genes; positions: (p,) of the perturbed ones. The others take what is
         typical of them, or the loss that is assumed where there are none.
         """
-        kind = KNOCK_OUT if (self.kind == KNOCK_OUT).all() else KNOCK_DOWN
-        change = np.full(n, np.median(self.change) if len(self.change) else np.log1p(-complete_loss))
+        typical = np.median(self.change) if len(self.change) else np.log1p(-complete_loss)
+        kind = KNOCK_OUT if (self.kind == KNOCK_OUT).all() else ACTIVATION if typical > 0 else KNOCK_DOWN
+        change = np.full(n, typical)
         kinds = np.full(n, kind, dtype=object)
         sources = np.full(n, ASSUMED if kind == KNOCK_OUT else TYPICAL, dtype=object)
         change[positions], kinds[positions], sources[positions] = self.change, self.kind, self.source
@@ -55,14 +72,25 @@ class OwnChange:
 
 
 def own_change(observed: Contrasts, kind: str, complete_loss: float) -> OwnChange:
-    """Of every perturbed gene. kind: knock-down, knock-out, or auto, which decides by what is seen.
+    """Of every perturbed gene. kind: knock-down, knock-out, activation, or auto, which decides by what is
+    seen.
 
-    A knock-down is read off the gene's own expression; where that was not measured, or does not fall, the
-    median of the others is taken. A knock-out removes the gene's function, of which its expression says
-    little; so does a screen where no target falls.
+    A knock-down or an activation is read off the gene's own expression; where that was not measured, or does
+    not move, the median of the others is taken. A knock-out removes the gene's function, of which its
+    expression says little; so does a screen where no target moves. Where a screen holds both directions each
+    perturbation has its own.
     """
     effect, error = observed.own
-    falling = np.isfinite(error) & (effect < -SEEN_FALLING * error)
+    known = np.isfinite(error)
+    falling = known & (effect < -SEEN_MOVING * error)
+    rising = known & (effect > np.maximum(SEEN_MOVING * error, LEAST_RISE))
+    if kind == "auto" and min(falling.sum(), rising.sum()) >= max(
+        _BOTH[0], _BOTH[1] * (falling | rising).sum()
+    ):
+        return _read(effect, falling, rising)
+    nothing = np.zeros(len(effect), dtype=bool)
+    if kind == "activation" or (kind == "auto" and rising.sum() > falling.sum()):
+        return _read(effect, nothing, rising)
     typical = float(np.median(effect[falling])) if falling.any() else 0.0
     if kind == "knock-out" or not falling.any() or (kind == "auto" and typical > KNOCK_OUT_ABOVE):
         return OwnChange(
@@ -70,8 +98,19 @@ def own_change(observed: Contrasts, kind: str, complete_loss: float) -> OwnChang
             np.full(len(effect), KNOCK_OUT, dtype=object),
             np.full(len(effect), ASSUMED, dtype=object),
         )
+    return _read(effect, falling, nothing)
+
+
+def _read(effect: np.ndarray, falling: np.ndarray, rising: np.ndarray) -> OwnChange:
+    """Read off the targets that move, the others as is typical of the direction that most of them take."""
+    up = rising.sum() >= falling.sum()
+    most = rising if up else falling
+    typical = float(np.median(effect[most])) if most.any() else ASSUMED_RISE
+    moving = falling | rising
+    change = np.maximum(np.where(moving, effect, typical), MOST_FALL)
+    other = TYPICAL if most.any() else ASSUMED
     return OwnChange(
-        np.where(falling, effect, typical),
-        np.full(len(effect), KNOCK_DOWN, dtype=object),
-        np.where(falling, READ, TYPICAL).astype(object),
+        change,
+        np.where(change > 0, ACTIVATION, KNOCK_DOWN).astype(object),
+        np.where(moving, READ, other).astype(object),
     )

@@ -1,9 +1,9 @@
-"""Every method there is. A file of this package that holds a METHOD is one: nothing has to be listed."""
+"""Every method there is: a file of this package is one unless it belongs to the MACHINERY. None has to be
+listed.
+"""
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -12,22 +12,26 @@ import numpy as np
 from gpovae_core import methods as package
 from gpovae_core.errors import GpoVaeError
 from gpovae_core.methods.method import Inputs, Method, Place, Role
+from gpovae_core.registry import one_of_each_file
+
+MACHINERY = (
+    "direct",
+    "expected",
+    "false_edges",
+    "fitted",
+    "method",
+    "network_fit",
+    "own_change",
+    "registry",
+)
+"""What finds W and S, and this file: no methods of their own."""
 
 
 def methods() -> tuple[Method, ...]:
-    """Every METHOD of the files of this package, by `order`, then by key. Raises ValueError where two share a
-    key.
+    """The METHOD of every file of this package, by order, then by key. Raises ValueError where two share a
+    key, TypeError for a file without one.
     """
-    modules = [
-        importlib.import_module(f"{package.__name__}.{found.name}")
-        for found in pkgutil.iter_modules(package.__path__)
-    ]
-    listed = [module.METHOD for module in modules if isinstance(getattr(module, "METHOD", None), Method)]
-    names = [method.key for method in listed]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise ValueError(f"two files of {package.__name__} hold a method called {', '.join(twice)}")
-    return tuple(sorted(listed, key=lambda method: (method.order, method.key)))
+    return one_of_each_file(package, "METHOD", Method, besides=MACHINERY)
 
 
 def with_role(*roles: Role) -> tuple[Method, ...]:

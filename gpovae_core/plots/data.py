@@ -107,8 +107,10 @@ def _bins(values: np.ndarray, low: float, high: float) -> np.ndarray:
     return np.linspace(low, high, 61)
 
 
-def criterion_histogram(criterion: ArtifactCriterion, values: np.ndarray) -> go.Figure:
-    """Distribution of one quality measure with its cut-off; cells beyond it in another colour and hatched."""
+def criterion_histogram(criterion: ArtifactCriterion, values: np.ndarray, failing: np.ndarray) -> go.Figure:
+    """Distribution of one quality measure with its cut-off, that of the median batch; failing cells, (n_obs,)
+    bool, in another colour and hatched.
+    """
     name = CRITERIA.get(criterion.name, criterion.name)
     values = np.asarray(values, dtype=np.float64)
     low, high = float(values.min()), float(np.quantile(values, 0.999))
@@ -118,16 +120,11 @@ def criterion_histogram(criterion: ArtifactCriterion, values: np.ndarray) -> go.
         high = low + 1.0
     edges = _bins(values, low, high)
     cutoff = criterion.cutoff if criterion.used else None
-    fails = (
-        np.zeros(len(values), dtype=bool)
-        if cutoff is None
-        else (values < cutoff if criterion.direction == "below" else values > cutoff)
-    )
     figure = go.Figure()
     centres = (edges[:-1] + edges[1:]) / 2
     for mask, label, color, shape in (
-        (~fails, "Passes", theme.BLUE, ""),
-        (fails, "Fails", theme.VERMILLION, "/"),
+        (~failing, "Passes", theme.BLUE, ""),
+        (failing, "Fails", theme.VERMILLION, "/"),
     ):
         heights, _ = np.histogram(np.clip(values[mask], edges[0], edges[-1]), edges)
         figure.add_bar(

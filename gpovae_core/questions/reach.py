@@ -16,7 +16,7 @@ from gpovae_core.data.schema import Panel, PreparedCells
 from gpovae_core.effects.contrasts import contrasts
 from gpovae_core.errors import QueryError
 from gpovae_core.methods.fitted import NetworkFit
-from gpovae_core.methods.own_change import KNOCK_OUT, Kind, OwnChange, Source, own_change
+from gpovae_core.methods.own_change import ACTIVATION, KNOCK_OUT, Kind, OwnChange, Source, own_change
 
 Basis = Literal[
     "seen",
@@ -67,13 +67,20 @@ def question(panel: Panel, loss: Mapping[str, float | None]) -> Question:
 
 @dataclass(frozen=True)
 class Strength:
-    """How much of a gene's mRNA (or, after a knock-out, function) a question takes away: lost, a share; and
-    how that is known, "given" where whoever asked said so.
+    """How much of a gene's mRNA (or, after a knock-out, function) a question takes away: lost, a share, below
+    0 where the gene is activated; and how that is known, "given" where whoever asked said so.
     """
 
     lost: float
     kind: Kind
     source: Source | Literal["given"]
+
+    def in_words(self) -> str:
+        """'loses 78 % of its mRNA'"""
+        if self.kind == ACTIVATION:
+            return f"is activated to {1 - self.lost:.1f} x of its mRNA"
+        what = "function (a knock-out)" if self.kind == KNOCK_OUT else "mRNA"
+        return f"loses {100 * self.lost:.0f} % of its {what}"
 
 
 @dataclass(frozen=True)
@@ -128,6 +135,11 @@ class Reach:
         """
         if loss is None:
             return 1.0
+        if self.own.kind[self.panel.position(gene)] == ACTIVATION:
+            raise QueryError(
+                f"{gene} was activated in this screen: what its loss would do was not measured. Ask for it "
+                "without a strength, which answers for the activation that the screen reached."
+            )
         if not 0.0 < loss <= LARGEST_LOSS:
             raise QueryError(
                 f"The knock-down of {gene} must take more than 0 and at most {LARGEST_LOSS:.0%} of its "

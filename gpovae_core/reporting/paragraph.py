@@ -7,13 +7,26 @@ from typing import Any
 
 from gpovae_core import __version__, keys
 from gpovae_core.config import Settings
-from gpovae_core.data.schema import PreparationReport
+from gpovae_core.data.schema import DesignColumns, PreparationReport
 from gpovae_core.evaluation.network_scores import Network
 from gpovae_core.evaluation.predictions import PREDICTIONS
 from gpovae_core.evaluation.scores import Evaluation
 from gpovae_core.methods import registry
 
 PAPER = "Baek et al., Bioinformatics 2025, arXiv 2501.18973"
+DESIGN_WORDS = {
+    "batch": "batch",
+    "donor": "donor",
+    "guide": "guide",
+    "condition": "condition",
+    "size_factor": "count of the whole transcriptome",
+}
+DIRECTIONS = {
+    "knock-down": "a knock-down",
+    "knock-out": "a knock-out",
+    "activation": "an activation",
+    "mixed": "genes that were switched off and genes that were activated",
+}
 SECTIONS = ("data", "model", "network", "loss", "training", "inference", "evaluation")
 
 
@@ -55,6 +68,12 @@ def _cells(preparation: PreparationReport | None) -> str:
         if used
         else ""
     )
+    if preparation.design is not None and any(one.cutoff is not None for one in preparation.criteria):
+        quality += (
+            " Cut-offs were taken from control cells, within batches where there are any, and the cells of a "
+            "perturbation were judged after their median (and a wider spread) had been moved to that of the "
+            "controls."
+        )
     left_out = ""
     if preparation.dropped:
         reasons = sorted({drop.reason for drop in preparation.dropped})
@@ -66,8 +85,23 @@ def _cells(preparation: PreparationReport | None) -> str:
         f"{preparation.cells_read:,} cells were kept, among them {preparation.control_cells:,} controls "
         f"('{preparation.control_label}'), with {len(preparation.perturbations):,} perturbations and "
         f"{preparation.genes_measured:,} measured genes; raw counts from "
-        f"{preparation.counts_from}.{quality}{left_out}"
+        f"{preparation.counts_from}.{_design(preparation.design)}{quality}{left_out}"
     )
+
+
+def _design(design: DesignColumns | None) -> str:
+    """Which columns of the file hold the design, as far as it was read."""
+    if design is None:
+        return ""
+    read = [
+        f"{words} ('{column}')"
+        for part, words in DESIGN_WORDS.items()
+        if (column := getattr(design, part)) is not None
+    ]
+    columns = f" The file names the {_listed(read)} of every cell." if read else ""
+    if design.direction is None:
+        return columns
+    return f"{columns} The targets' own expression shows {DIRECTIONS[design.direction]}."
 
 
 def _split(settings: Settings) -> str:

@@ -228,8 +228,36 @@ def unseen_verdict(found: UnseenProtocol) -> str:
     )
 
 
-def usable_in_words(summary: dict[str, Any]) -> list[str]:
-    """What would be used of a file, line by line. summary: of `data.validate.Examination`."""
+PARTS = {
+    "batch": "Batch",
+    "donor": "Donor",
+    "guide": "Guide",
+    "condition": "Condition",
+    "size_factor": "Counts of the whole transcriptome",
+}
+
+
+def design_in_words(design: dict[str, str | None], told: str = "auto") -> list[str]:
+    """The design of a screen, a line for each part of it. design: of the summary of an examination of a file;
+    told: the direction that the settings name (`network.perturbation`).
+    """
+    lines = [
+        f"{words}: none." if design[part] is None else f"{words}: column '{design[part]}' of obs."
+        for part, words in PARTS.items()
+    ]
+    found = design["direction"]
+    if told != "auto":
+        also = "" if found in (None, told) else f"; the targets' own expression says {found}"
+        return [*lines, f"Direction: {told}, as told{also}."]
+    if found is None:
+        return [*lines, "Direction: not known, no target is measured well enough to tell."]
+    return [*lines, f"Direction: {found}, by the targets' own expression."]
+
+
+def usable_in_words(summary: dict[str, Any], told: str = "auto") -> list[str]:
+    """What would be used of a file, line by line. summary: of `data.validate.Examination`; told: as in
+    `design_in_words`.
+    """
     sizes = summary["perturbations"]
     listed = ", ".join(
         f"{name} {cells:,}" for name, cells in sorted(sizes.items(), key=lambda item: -item[1])
@@ -244,6 +272,7 @@ def usable_in_words(summary: dict[str, Any]) -> list[str]:
         f"Labels from '{summary['label_column']}'; control '{summary['control_label']}' with "
         f"{summary['control_cells']:,} cells.",
         f"Perturbations ({len(sizes)}) with their cells: {listed}.",
+        *design_in_words(summary["design"], told),
         *dropped,
         *(f"Note: {note}" for note in summary["notes"]),
     ]

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
+from gpovae_core import keys
 from gpovae_core.config import ARTIFACT_CRITERIA, DataSettings
 from gpovae_core.data import artifacts
 from gpovae_core.data.artifacts import (
@@ -19,9 +20,14 @@ from gpovae_core.data.artifacts import (
     artifact_labels,
     class_genes,
     doublet_groups,
+    judge,
     mad_cutoff,
     outliers,
 )
+from gpovae_core.data.design import Design
+from gpovae_core.data.read import read_cells
+from gpovae_core.data.schema import DesignColumns
+from gpovae_core.data.validate import examine
 from tests.conftest import shared_folder
 
 NO_DOUBLETS = DataSettings(detect_doublets=False)
@@ -101,9 +107,9 @@ def _transcriptome(n: int = 200, seed: int = 0) -> tuple[sparse.csr_matrix, list
 def _labels(
     counts: sparse.csr_matrix, genes: list[str], settings: DataSettings = NO_DOUBLETS, **obs: np.ndarray
 ) -> Artifacts:
-    return artifact_labels(
-        counts, genes, pd.DataFrame(obs, index=[f"c{i}" for i in range(counts.shape[0])]), settings
-    )
+    """All cells are controls."""
+    frame = pd.DataFrame(obs, index=[f"c{i}" for i in range(counts.shape[0])])
+    return artifact_labels(counts, genes, frame, np.full(len(frame), keys.CONTROL), settings)
 
 
 def _damaged(column: int, value: float) -> tuple[sparse.csr_matrix, list[str]]:
@@ -187,6 +193,142 @@ def test_percentages_of_the_whole_transcriptome_are_taken_from_obs(column: str, 
     assert result.by_criterion[MITOCHONDRIAL].to_numpy().nonzero()[0].tolist() == [3]
     assert f"'{column}'" in criterion.note
     assert criterion.cutoff == pytest.approx(mad_cutoff(percent, 3.0, "above"))
+
+
+def _screen(factor: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(values, labels, poor): 600 controls and 300 cells each of A, whose library is multiplied by `factor`,
+    and B; every 20th cell of each is poor and holds a tenth.
+    """
+    rng = np.random.default_rng(seed)
+    labels = np.repeat(np.array([keys.CONTROL, "A", "B"], dtype=object), [600, 300, 300])
+    poor = np.arange(len(labels)) % 20 == 0
+    values = rng.normal(3000.0, 300.0, len(labels)) * np.where(poor, 0.1, 1.0)
+    return np.where(labels == "A", factor, 1.0) * values, labels, poor
+
+
+@pytest.mark.parametrize("factor", [1 / 3, 1.0, 3.0])
+def test_what_a_perturbation_does_to_all_its_cells_does_not_count_against_them(factor: float) -> None:
+    values, labels, poor = _screen(factor)
+    judged = judge(values, labels, np.zeros(len(labels), dtype=int), 3.0, "below", ratios=True)
+    for label in ("A", "B", keys.CONTROL):
+        here = labels == label
+        assert judged.failing[here & poor].all(), "poor cells are found, whatever the perturbation does"
+        assert judged.failing[here & ~poor].mean() < 0.05
+    percent = np.random.default_rng(1).normal(4.0 * factor, 0.3, len(labels)) + np.where(poor, 5.0, 0.0)
+    percent[labels != "A"] += 4.0 - 4.0 * factor
+    judged = judge(percent, labels, np.zeros(len(labels), dtype=int), 3.0, "above", ratios=False)
+    for label in ("A", "B", keys.CONTROL):
+        here = labels == label
+        assert judged.failing[here & poor].all()
+        assert judged.failing[here & ~poor].mean() < 0.05
+
+
+def test_controls_give_the_cut_off_and_nothing_is_taken_out_of_them() -> None:
+    values, labels, _ = _screen(1 / 3)
+    control = labels == keys.CONTROL
+    judged = judge(values, labels, np.zeros(len(labels), dtype=int), 3.0, "below", ratios=True)
+    cutoff = mad_cutoff(values[control], 3.0, "below")
+    assert judged.cutoffs.tolist() == [cutoff]
+    np.testing.assert_array_equal(judged.failing[control], values[control] < cutoff)
+    np.testing.assert_array_equal(judged.reference, control)
+
+
+def test_every_batch_has_its_cut_off_and_those_with_few_controls_that_of_all() -> None:
+    values, labels, poor = _screen(1.0)
+    batch = np.arange(len(labels)) // 5 % 2
+    values = values * np.where(batch == 1, 0.2, 1.0)
+    judged = judge(values, labels, batch, 3.0, "below", ratios=True)
+    control = labels == keys.CONTROL
+    for code in (0, 1):
+        own = mad_cutoff(values[control & (batch == code)], 3.0, "below")
+        assert judged.cutoffs[code] == own
+    assert judged.failing[poor].all()
+    assert judged.failing[~poor].mean() < 0.05
+    few = np.where(control & (np.arange(len(labels)) >= 40), 0, 1)  # 40 controls in batch 1
+    judged = judge(values, labels, few, 3.0, "below", ratios=True)
+    assert judged.cutoffs[1] == mad_cutoff(values[control], 3.0, "below")
+
+
+def test_without_controls_the_cut_off_is_that_of_all_cells() -> None:
+    values, labels, _ = _screen(1.0)
+    labels = np.where(np.arange(len(labels)) < 30, labels, "B")
+    judged = judge(values, labels, np.zeros(len(labels), dtype=int), 3.0, "below", ratios=True)
+    assert judged.cutoffs.tolist() == [mad_cutoff(values, 3.0, "below")]
+
+
+def test_a_perturbation_with_few_cells_in_a_batch_is_judged_by_all_its_cells() -> None:
+    """Three low cells of A in a batch of their own are poor: the other cells of A say so."""
+    values, labels, _ = _screen(1.0)
+    rows = np.flatnonzero(labels == "A")
+    batch = np.zeros(len(labels), dtype=int)
+    batch[rows[1:4]], values[rows[1:4]] = 1, 100.0
+    judged = judge(values, labels, batch, 3.0, "below", ratios=True)
+    assert judged.failing[rows[1:4]].all()
+
+
+def test_a_screen_whose_perturbation_divides_the_library_by_three() -> None:
+    rng = np.random.default_rng(5)
+    labels = np.repeat(np.array([keys.CONTROL, "A", "B"], dtype=object), [300, 150, 150])
+    depth = rng.gamma(25.0, 0.04, len(labels)) * np.where(labels == "A", 1 / 3, 1.0)
+    means = np.outer(depth, rng.gamma(0.5, 4.0, WHOLE_TRANSCRIPTOME + 200))
+    counts = sparse.csr_matrix(rng.poisson(means).astype(np.float32))
+    frame = pd.DataFrame(index=[f"c{i}" for i in range(len(labels))])
+    genes = [f"G{i}" for i in range(counts.shape[1])]
+    found = artifact_labels(counts, genes, frame, labels, NO_DOUBLETS)
+    lost = {label: found.failed[labels == label].mean() for label in (keys.CONTROL, "A", "B")}
+    assert 0 < lost[keys.CONTROL] < 0.1
+    assert max(lost["A"], lost["B"]) <= 2 * lost[keys.CONTROL]
+    totals = np.asarray(counts.sum(axis=1)).ravel()
+    naive = totals < mad_cutoff(totals[labels == keys.CONTROL], 3.0, "below")
+    assert naive[labels == "A"].mean() > 0.9, "cut-offs alone would have taken nearly all of it"
+
+
+def test_on_a_panel_counts_are_judged_over_the_whole_transcriptome_or_not_at_all() -> None:
+    counts, genes = _transcriptome()
+    few, names = counts[:, 6:40], genes[6:40]
+    frame = pd.DataFrame(index=[f"c{i}" for i in range(counts.shape[0])])
+    control = np.full(len(frame), keys.CONTROL)
+    found = artifact_labels(few, names, frame, control, NO_DOUBLETS)
+    assert not any(criterion.used for criterion in found.criteria)
+    assert "size_factor" in found.criteria[0].note
+    library = np.full(len(frame), 4000.0) + np.arange(len(frame))
+    library[3] = 50.0
+    design = Design(
+        DesignColumns(size_factor="n_counts"),
+        {keys.SIZE_FACTOR: pd.Series(library, index=frame.index)},
+    )
+    found = artifact_labels(few, names, frame, control, NO_DOUBLETS, design)
+    assert [criterion.name for criterion in found.criteria if criterion.used] == [UMI_COUNT]
+    assert found.failed.nonzero()[0].tolist() == [3]
+    assert "'n_counts'" in found.criteria[0].note
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(
+    "name",
+    [
+        "schraivogel2020_tapseq_k562",
+        "papalexi2021_thp1",
+        "papalexi2021_thp1_585",
+        "datlinger2021_jurkat",
+        *(
+            f"worlds/{world}_{depth}"
+            for world in ("chains", "and-random", "kd-varied", "escape-chains", "harissa-loops")
+            for depth in ("few", "many")
+        ),
+        "worlds/composition_many",
+        "worlds/offtarget_many",
+    ],
+)
+def test_no_perturbation_loses_more_than_twice_the_share_of_the_controls(name: str) -> None:
+    reading = examine(read_cells(shared_folder("data") / f"{name}.h5ad"), DataSettings()).reading
+    assert reading is not None
+    labels = reading.labels.to_numpy(dtype=object)
+    found = artifact_labels(
+        reading.counts, reading.genes, reading.obs, labels, DataSettings(), reading.design
+    )
+    lost = pd.Series(found.failed).groupby(labels).mean()
+    assert lost.max() <= 2 * lost[keys.CONTROL]
 
 
 def test_a_criterion_that_is_switched_off_is_not_lost() -> None:

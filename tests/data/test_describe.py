@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from anndata import AnnData
 from scipy import sparse
 
+from gpovae_core import keys
 from gpovae_core.config import DataSettings
+from gpovae_core.data.artifacts import outliers
 from gpovae_core.data.describe import knock_downs, panel_of, quality
 from gpovae_core.data.memory import too_large
 from gpovae_core.data.prepare import prepare
@@ -52,30 +55,41 @@ def test_the_simulated_knock_downs_are_seen():
 
 
 def test_quality_and_panel_are_those_of_the_preparation():
-    settings = DataSettings(detect_doublets=False)
-    reading = examine(toy_simulation().adata.copy(), settings).reading
+    settings = DataSettings(detect_doublets=False, panel="all")
+    cells = _whole_transcriptome()
+    reading = examine(cells, settings).reading
     assert reading is not None
     views, failing = quality(reading, settings)
-    prepared = prepare(toy_simulation().adata.copy(), settings)
-    assert failing == prepared.report.artifacts
+    prepared = prepare(cells, settings)
+    assert failing == prepared.report.artifacts > 0
     assert [view.criterion for view in views] == prepared.report.criteria
     assert panel_of(reading, settings).data == prepared.panel.data
     for view in views:
+        assert int(view.failing.sum()) == view.criterion.failing
         if view.criterion.used and view.values is not None and view.criterion.cutoff is not None:
-            beyond = (
-                view.values < view.criterion.cutoff
-                if view.criterion.direction == "below"
-                else view.values > view.criterion.cutoff
-            )
-            assert int(beyond.sum()) == view.criterion.failing
+            controls = (reading.labels == keys.CONTROL).to_numpy()
+            beyond = outliers(view.values, view.criterion.cutoff, view.criterion.direction)
+            np.testing.assert_array_equal(view.failing[controls], beyond[controls])
+
+
+def _whole_transcriptome() -> AnnData:
+    """Cells over more genes than a panel has, some of them poor, without batches."""
+    genes = tuple(f"G{i:04d}" for i in range(1050))
+    cells = small_cells(70, labels=("NT", "G0003", "G0500", "G0900"), genes=genes)
+    poor = np.arange(cells.n_obs) % 25 == 0
+    cells.X = sparse.csr_matrix(cells.X.toarray() * np.where(poor, 0, 1)[:, None] + (np.arange(1050) < 40))
+    return cells
 
 
 def test_every_cell_is_in_its_histogram():
-    reading = examine(small_cells(), DataSettings()).reading
+    settings = DataSettings(detect_doublets=False)
+    reading = examine(_whole_transcriptome(), settings).reading
     assert reading is not None
-    for view in quality(reading, DataSettings())[0]:
+    views = quality(reading, settings)[0]
+    assert sum(view.values is not None for view in views) == 2
+    for view in views:
         if view.values is not None:
-            figure = figures.criterion_histogram(view.criterion, view.values)
+            figure = figures.criterion_histogram(view.criterion, view.values, view.failing)
             assert sum(int(np.sum(trace.y)) for trace in figure.data) == len(view.values)
     totals = np.asarray(reading.counts.sum(axis=1)).ravel()
     assert int(np.sum(figures.counts_histogram(totals).data[0].y)) == len(totals)

@@ -17,7 +17,6 @@ from scipy import sparse
 from sklearn.metrics import average_precision_score
 
 from gpovae_core import keys
-from gpovae_core.data import simulate as module
 from gpovae_core.data.expression import log_expression
 from gpovae_core.data.simulate import (
     CONTROL_LABEL,
@@ -30,6 +29,9 @@ from gpovae_core.data.simulate import (
     downstream,
     simulate,
 )
+from gpovae_core.data.simulate import counts as counts_module
+from gpovae_core.data.simulate.genes import Draws, draw_genes
+from gpovae_core.data.simulate.network import draw_network, propagate
 from gpovae_core.errors import QueryError, SettingsError
 
 KINDS = ["mixed", "hubs", "chains", "random", "forks", "feedforward"]
@@ -71,7 +73,7 @@ def test_the_network_does_not_depend_on_the_number_of_cells() -> None:
 
 
 def test_chunks_cover_every_cell_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_CHUNK_VALUES", 45 * 64)
+    monkeypatch.setattr(counts_module, "_CHUNK_VALUES", 45 * 64)
     chunked = simulate(SimulationSettings(**SMALL)).adata
     assert chunked.shape == (600, 45)
     assert np.asarray(chunked.X.sum(axis=1)).min() > 0
@@ -235,8 +237,10 @@ def test_only_the_asked_share_is_silent() -> None:
 def test_silence_is_drawn_last_so_that_the_default_gives_the_data_it_always_gave() -> None:
     settings = SimulationSettings(**SMALL, seed=5)
     drawn = [
-        module._draw_genes(
-            SimulationSettings(**SMALL, seed=5, silent_share=share), np.arange(12), np.random.default_rng(1)
+        draw_genes(
+            SimulationSettings(**SMALL, seed=5, silent_share=share),
+            np.arange(12),
+            Draws(*(np.random.default_rng(seed) for seed in range(1, 5))),
         )
         for share in (0.0, 0.5)
     ]
@@ -251,9 +255,9 @@ def test_silence_is_drawn_last_so_that_the_default_gives_the_data_it_always_gave
 
 def test_propagation_solves_the_stated_equation() -> None:
     settings = SimulationSettings(genes=30, perturbations=10, network="random", edges_per_gene=2.0)
-    network = module._draw_network(settings, np.random.default_rng(0))
+    network = draw_network(settings, np.random.default_rng(0))
     drive = np.random.default_rng(1).normal(size=(7, 30))
-    activity = module._propagate(network, drive.copy(), 1.5)
+    activity = propagate(network, drive.copy(), 1.5)
     np.testing.assert_allclose(
         activity, drive + 1.5 * np.tanh(activity / 1.5) @ network.strength.toarray(), atol=1e-12
     )

@@ -1,4 +1,7 @@
-"""Direct edges: closed forms where there is one, small networks whose truth is known, and laws."""
+"""Direct edges: closed forms where there is one, small networks whose truth is known, and laws.
+
+Networks are given as B, log fold change of the target per unit that is felt of the regulator.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +15,18 @@ from scipy import stats
 from scipy.special import expit, logit
 
 from gpovae_core.effects.shrinkage import EvidenceRule, fit_evidence
-from gpovae_core.methods.direct import ROW_PRIOR, DirectEdges, TotalEffects, direct_edges, null_log_odds
+from gpovae_core.methods.direct import (
+    ROW_PRIOR,
+    DirectEdges,
+    Tolerance,
+    TotalEffects,
+    direct_edges,
+    felt,
+    null_log_odds,
+)
 from gpovae_core.model.hops import hop_series, influence_over_hops
 
-LEAST, TOLERANCE, UNPERTURBED = 0.05, 0.1, 1e-6
+LEAST, TOLERANCE, UNPERTURBED = 0.05, Tolerance(0.1, 0.2), 1e-6
 OWN = np.log(0.2)
 
 
@@ -23,8 +34,32 @@ def signed_influence(b: np.ndarray, hops: int) -> np.ndarray:
     return influence_over_hops(b, hop_series("signed", len(b), hops))
 
 
-def fit(total: TotalEffects, n: int, unperturbed: float = UNPERTURBED) -> DirectEdges:
-    return direct_edges(total, n, LEAST, TOLERANCE, unperturbed)
+def fit(
+    total: TotalEffects, n: int, unperturbed: float = UNPERTURBED, tolerance: Tolerance = TOLERANCE
+) -> DirectEdges:
+    return direct_edges(total, n, LEAST, tolerance, unperturbed)
+
+
+def changes(network: np.ndarray, sources: np.ndarray, own: np.ndarray) -> np.ndarray:
+    """(p, n) log fold changes x of a network without cycles: x_ij = sum_m felt(x_im) B_mj, and own at the
+    perturbed gene itself.
+    """
+    n, rows = len(network), np.arange(len(sources))
+    assert not np.linalg.matrix_power(np.abs(network), n).any()
+    x = np.zeros((len(sources), n))
+    for _ in range(n):  # genes further down with every round; after n of them no path is left
+        x[rows, sources] = own
+        x = felt(x) @ network
+    x[rows, sources] = own
+    return x
+
+
+def per_log(network: np.ndarray, total: TotalEffects) -> np.ndarray:
+    """S that a network has in a screen: B times what is felt per unit of the source's own log fold change."""
+    unit = felt(total.own) / total.own
+    factor = np.full(len(network), np.median(unit))
+    factor[total.sources] = unit
+    return network * factor[:, None]
 
 
 def observed(
@@ -34,13 +69,14 @@ def observed(
     seed: int | None = None,
     own: float | np.ndarray = OWN,
 ) -> TotalEffects:
-    """What perturbing `sources` of a linear network B (n, n) shows: own * (B + B^2 + ...), drawn with noise
-    where there is a seed.
+    """What perturbing `sources` of a network B (n, n) without cycles shows, drawn with noise where there is a
+    seed.
     """
     n, sources = len(network), np.asarray(sources, dtype=int)
     fall = np.full(len(sources), own) if np.isscalar(own) else np.asarray(own)
-    whole = (np.linalg.inv(np.eye(n) - network) - np.eye(n))[sources] * fall[:, None]
+    whole = changes(network, sources, fall)
     there = np.abs(whole) > 1e-9
+    there[np.arange(len(sources)), sources] = False
     error = np.full((len(sources), n), noise)
     effect = whole + (
         0.0 if seed is None else noise * np.random.default_rng(seed).standard_normal(whole.shape)
@@ -55,6 +91,33 @@ def edges_of(n: int, **strengths: float) -> np.ndarray:
     for (a, b), strength in strengths.items():
         network[ord(a) - ord("a"), ord(b) - ord("a")] = strength
     return network
+
+
+# What is felt -----------------------------------------------------------------------------------------------
+
+
+def test_of_a_fall_the_lost_share_is_felt_and_of_a_rise_its_logarithm() -> None:
+    share = np.array([0.0, 0.01, 0.3, 0.9, 0.999])
+    np.testing.assert_allclose(felt(np.log1p(-share)), -share, atol=1e-12)
+    rise = np.array([0.0, 1e-3, 0.7, 5.0, 800.0])
+    np.testing.assert_array_equal(felt(rise), rise)
+    assert felt(np.array([-800.0, -np.inf])).tolist() == [-1.0, -1.0]
+
+
+def test_near_no_change_the_change_itself_is_felt() -> None:
+    small = np.array([-1e-6, -1e-9, 1e-9, 1e-6])
+    np.testing.assert_allclose(felt(small) / small, 1.0, atol=1e-6)
+    assert felt(np.zeros(1))[0] == 0.0
+
+
+@given(st.floats(-30, 30), st.floats(-30, 30))
+def test_more_change_is_felt_more_and_never_more_than_itself(first: float, second: float) -> None:
+    low, high = sorted((first, second))
+    less, more = felt(np.array([low, high]))
+    assert less <= more
+    assert more - less <= (high - low) * (1 + 1e-12) + 1e-15
+    assert less >= -1.0
+    assert abs(less) <= abs(low)
 
 
 # Influence --------------------------------------------------------------------------------------------------
@@ -82,45 +145,65 @@ def test_without_cycles_and_with_enough_hops_influence_is_the_closed_form(n: int
 
 
 def test_without_indirect_paths_w_is_the_spike_and_slab_posterior() -> None:
-    """Only gene 0 is perturbed and nothing passes through others: every target is a problem of one number."""
-    n, fall = 8, -1.2
-    effect = np.array([[fall, 0.0, 0.1, -0.2, 0.3, 0.6, -0.9, 1.5]])
-    error = np.array([[0.1, 0.05, 0.05, 0.1, 0.2, 0.1, 0.05, 0.3]])
-    probability = np.array(
-        [[1.0, 0.04, 0.04, 0.04, 0.04, 1 - 1e-9, 1 - 1e-9, 1 - 1e-9]]
-    )  # below FEWEST_ODDS: no predictors
+    """Genes 0 and 1 are perturbed, each by its own measure, and nothing passes through others: every pair is
+    a problem of one number.
+    """
+    n, p = 8, 2
+    own = np.array([-1.2, 0.8])
+    effect = np.array(
+        [[-1.2, 0.01, 0.1, -0.2, 0.3, 0.6, -0.9, 1.5], [0.0, 0.8, 0.8, 0.1, -0.2, 0.02, 0.3, 1]]
+    )
+    error = np.array(
+        [[0.1, 0.05, 0.05, 0.1, 0.2, 0.1, 0.05, 0.3], [0.1, 0.1, 0.2, 0.05, 0.1, 0.05, 0.1, 0.2]]
+    )
+    sure = 1 - 1e-9
+    probability = np.array(  # below FEWEST_ODDS: no predictors
+        [[0.04, 0.04, 0.04, 0.04, 0.04, sure, sure, sure], [0.04, 0.04, sure, 0.04, 0.04, 0.04, 0.04, sure]]
+    )
     # Targets that are believed could carry effects on, but then only through rows that were never perturbed:
     # none is allowed here.
-    got = direct_edges(
-        TotalEffects(np.array([0]), effect, error, probability, effect, np.array([fall])),
-        n,
-        LEAST,
-        TOLERANCE,
-        1e-300,
-    )
+    total = TotalEffects(np.arange(p), effect, error, probability, effect, own)
+    got = direct_edges(total, n, LEAST, TOLERANCE, 1e-300)
 
-    response, s = effect[0, 1:] / fall, error[0, 1:] / abs(fall)
-    null = LEAST / abs(fall)
-    slab = np.sqrt(np.mean(response[probability[0, 1:] > 0.8] ** 2))
-    prior = np.clip(probability[0, 1:].mean(), *ROW_PRIOR)
-    with_edge = stats.norm.logpdf(response, 0, np.sqrt(s**2 + null**2 + slab**2))
-    without = stats.norm.logpdf(response, 0, np.sqrt(s**2 + null**2))
-    posterior = 1 / (1 + (1 - prior) / prior * np.exp(without - with_edge))
-    np.testing.assert_allclose(got.probabilities[0, 1:], np.minimum(posterior, probability[0, 1:]), atol=1e-6)
-    np.testing.assert_allclose(got.strength[0, 1:], response * slab**2 / (slab**2 + s**2), rtol=1e-6)
-    np.testing.assert_allclose(got.deviation[0, 1:], 1 / np.sqrt(1 / s**2 + 1 / slab**2), rtol=1e-6)
+    dose = np.array([np.exp(-1.2) - 1, 0.8])[:, None]
+    response, s, null = effect / dose, error / np.abs(dose), LEAST / np.abs(dose)
+    slab = np.sqrt(np.mean(response[probability > 0.8] ** 2))
+    unit = dose / own[:, None]
+    pairs = total.seen
+    for i in range(p):
+        j = pairs[i]
+        prior = np.clip(probability[i, j].mean(), *ROW_PRIOR)
+        with_edge = stats.norm.logpdf(response[i, j], 0, np.sqrt(s[i, j] ** 2 + null[i] ** 2 + slab**2))
+        without = stats.norm.logpdf(response[i, j], 0, np.sqrt(s[i, j] ** 2 + null[i] ** 2))
+        posterior = 1 / (1 + (1 - prior) / prior * np.exp(without - with_edge))
+        np.testing.assert_allclose(
+            got.probabilities[i, j], np.minimum(posterior, probability[i, j]), atol=1e-6
+        )
+    np.testing.assert_allclose(
+        got.strength[:p][pairs], (unit * response * slab**2 / (slab**2 + s**2))[pairs], rtol=1e-6
+    )
+    np.testing.assert_allclose(
+        got.deviation[:p][pairs], (unit / np.sqrt(1 / s**2 + 1 / slab**2))[pairs], rtol=1e-6
+    )
+    np.testing.assert_allclose(got.unit, [*unit[:, 0], *np.full(n - p, np.median(unit))])
+    assert got.prior.slab == pytest.approx(slab**2)
+    np.testing.assert_allclose(got.prior.least[:p], null[:, 0] ** 2)
+    np.testing.assert_allclose(got.prior.least[p:], (LEAST / np.median(np.abs(dose))) ** 2)
 
 
 def test_a_chain_keeps_its_links_and_explains_the_rest_away() -> None:
-    got = fit(observed(edges_of(3, ab=0.8, bc=0.7), [0, 1, 2]), 3)
+    network = edges_of(3, ab=1.5, bc=1.2)
+    total = observed(network, [0, 1, 2])
+    got = fit(total, 3)
     w = got.probabilities
     assert w[0, 1] > 0.95
     assert w[1, 2] > 0.95
     assert w[0, 2] < 0.1
     assert w[[1, 2, 2], [0, 0, 1]].max() < 0.05
-    assert got.strength[0, 1] == pytest.approx(0.8, abs=0.02)
-    assert got.strength[1, 2] == pytest.approx(0.7, abs=0.02)
-    assert signed_influence(w * got.strength, 5)[0, 2] == pytest.approx(0.56, abs=0.05)
+    np.testing.assert_allclose(got.strength[network != 0], per_log(network, total)[network != 0], rtol=0.01)
+    assert changes(w * got.strength / got.unit[:, None] * (network != 0), total.sources, total.own)[
+        0, 2
+    ] == pytest.approx(total.effect[0, 2], abs=0.02)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -133,10 +216,11 @@ def test_a_long_noisy_chain(seed: int) -> None:
 
 
 def test_a_feed_forward_loop_keeps_its_direct_edge() -> None:
-    got = fit(observed(edges_of(3, ab=0.8, bc=0.7, ac=0.9), [0, 1, 2]), 3)
-    w = got.probabilities
-    assert min(w[0, 1], w[1, 2], w[0, 2]) > 0.9
-    np.testing.assert_allclose(got.strength[[0, 1, 0], [1, 2, 2]], [0.8, 0.7, 0.9], atol=0.05)
+    network = edges_of(3, ab=0.8, bc=0.7, ac=0.9)
+    total = observed(network, [0, 1, 2])
+    got = fit(total, 3)
+    assert (got.probabilities[network != 0] > 0.9).all()
+    np.testing.assert_allclose(got.strength[network != 0], per_log(network, total)[network != 0], atol=0.02)
 
 
 @pytest.mark.parametrize("first", [-0.8, 0.8])
@@ -148,20 +232,110 @@ def test_signs_multiply_along_a_path(first: float, second: float) -> None:
     assert np.sign(signed_influence(got.probabilities * got.strength, 3)[0, 2]) == np.sign(first * second)
 
 
-def test_strength_is_per_unit_of_the_sources_own_change() -> None:
-    network = edges_of(4, ab=0.8, bc=0.7, cd=0.9)
-    weak = fit(observed(network, range(4), own=np.log(0.5)), 4)
-    strong = fit(observed(network, range(4), own=np.log(0.1)), 4)
+FOUR = edges_of(4, ab=0.8, bc=-0.7, cd=0.9)
+
+
+@pytest.mark.parametrize(
+    "own", [np.log(0.5), np.log(0.1), -5.0, np.log(5.0), np.array([-0.7, -5.0, -1.6, -2.3])]
+)
+def test_strength_is_per_log_of_the_sources_own_change(own: float | np.ndarray) -> None:
+    """The network is the same whatever the perturbation reaches; only the unit of S is not."""
+    total = observed(FOUR, range(4), 1e-3, own=own)
+    got = fit(total, 4)
+    found = FOUR != 0
+    np.testing.assert_allclose(got.strength[found], per_log(FOUR, total)[found], rtol=1e-3)
+    np.testing.assert_allclose((got.strength / got.unit[:, None])[found], FOUR[found], rtol=1e-3)
+    np.testing.assert_allclose(got.unit, felt(total.own) / total.own)
+    np.testing.assert_array_equal(got.probabilities > 0.5, found)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_complete_knock_down_finds_the_edges_of_one_to_a_tenth(seed: int) -> None:
+    network = random_tree(seed, 10)
+    tenth = fit(observed(network, range(10), 0.04, seed, own=np.log(0.1)), 10)
+    complete = fit(observed(network, range(10), 0.04, seed, own=-5.0), 10)
+    np.testing.assert_array_equal(tenth.probabilities > 0.5, network != 0)
+    np.testing.assert_array_equal(complete.probabilities > 0.5, network != 0)
     found = network != 0
-    np.testing.assert_allclose(weak.strength[found], network[found], atol=0.03)
-    np.testing.assert_allclose(strong.strength[found], network[found], atol=0.03)
+    for got in (tenth, complete):
+        off = (got.strength / got.unit[:, None] - network) / (got.deviation / got.unit[:, None])
+        assert np.abs(off[found]).max() < 4  # standard deviations
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_an_activation_screen_finds_edges_with_their_signs(seed: int) -> None:
+    """Of an activated gene the logarithm is felt: S is B itself."""
+    network = random_tree(seed, 10)
+    got = fit(observed(network, range(10), 0.04, seed, own=np.log(4.0)), 10)
+    np.testing.assert_array_equal(got.probabilities > 0.5, network != 0)
+    found = network != 0
+    np.testing.assert_array_equal(np.sign(got.strength[found]), np.sign(network[found]))
+    assert np.abs((got.strength - network) / got.deviation)[found].max() < 4  # standard deviations
+    np.testing.assert_array_equal(got.unit, 1.0)
+
+
+# How far explanations are trusted ---------------------------------------------------------------------------
+
+
+def bent(network: np.ndarray, own: float | np.ndarray) -> TotalEffects:
+    """a -> b -> c among genes that nothing reaches; perturbing a changes c by two thirds of what the path
+    predicts.
+    """
+    total = observed(network, range(len(network)), own=own)
+    effect = total.effect.copy()
+    effect[0, 2] *= 0.65
+    return replace(total, effect=effect, believed=effect)
+
+
+@pytest.mark.parametrize("own", [np.log(0.2), np.log(5.0)])
+@pytest.mark.parametrize("along", [0.05, 0.5])
+def test_the_rise_after_a_repressors_loss_is_trusted_as_far_as_turned_explanations_are(
+    own: float, along: float
+) -> None:
+    """a represses b, b activates c. Without a, b rises far beyond what was seen of it: its own perturbation
+    took it down. The same with all turned, where genes are activated.
+    """
+    network = edges_of(20, ab=-2.0, bc=1.0)
+    total = bent(network, own)
+    assert total.effect[0, 1] * own < 0
+    wide, narrow = (fit(total, 20, tolerance=Tolerance(along, against)) for against in (0.5, 0.05))
+    np.testing.assert_array_equal(wide.probabilities > 0.5, network != 0)
+    assert wide.probabilities[0, 2] < 0.2
+    assert narrow.probabilities[0, 2] > 0.95
+    assert narrow.strength[0, 2] > 0.1  # c rises less than the path predicts: the edge is against it
+    assert narrow.probabilities[network != 0].min() > 0.95
+
+
+@pytest.mark.parametrize("own", [np.log(0.2), np.log(5.0)])
+@pytest.mark.parametrize("against", [0.05, 0.5])
+def test_a_gene_in_between_that_moves_as_when_perturbed_is_trusted_as_far_as_explanations_along_are(
+    own: float, against: float
+) -> None:
+    network = edges_of(20, ab=2.0, bc=1.0)
+    total = bent(network, own)
+    assert total.effect[0, 1] * own > 0
+    wide, narrow = (fit(total, 20, tolerance=Tolerance(along, against)) for along in (0.5, 0.05))
+    np.testing.assert_array_equal(wide.probabilities > 0.5, network != 0)
+    assert wide.probabilities[0, 2] < 0.2
+    assert narrow.probabilities[0, 2] > 0.95
+
+
+def test_which_way_a_gene_moves_is_told_by_its_own_perturbation() -> None:
+    """b was activated, the others knocked down: where a's loss lifts b, b moves as its perturbation moved
+    it.
+    """
+    own = np.full(20, np.log(0.2))
+    own[1] = np.log(5.0)
+    total = bent(edges_of(20, ab=-2.0, bc=1.0), own)
+    assert fit(total, 20, tolerance=Tolerance(0.5, 0.05)).probabilities[0, 2] < 0.2
+    assert fit(total, 20, tolerance=Tolerance(0.05, 0.5)).probabilities[0, 2] > 0.95
 
 
 # Effects that cancel ----------------------------------------------------------------------------------------
 
 
 def judged(network: np.ndarray, seed: int, noise: float = 0.04) -> TotalEffects:
-    """All genes of a linear network perturbed, effects with noise, judged by a rule that is fitted to
+    """All genes of a network perturbed, effects with noise, judged by a rule that is fitted to
     them.
     """
     seen = observed(network, range(len(network)), noise, seed)
@@ -177,12 +351,14 @@ def test_an_effect_that_a_path_predicts_and_that_is_missing_shows_the_edge_again
     """a -> b -> c, and a -> c of the other sign and the same size: perturbing a leaves c as it was."""
     n = 12
     network = np.zeros((n, n))
-    network[:3, :3] = edges_of(3, ab=0.8, bc=0.7, ac=-0.56)
+    network[:3, :3] = edges_of(3, ab=0.8, bc=0.7)
+    cancelled = changes(network, np.array([0]), np.array([OWN]))[0, 2] / felt(np.array([OWN]))[0]
+    network[0, 2] = -cancelled
     total = judged(network, seed)
     assert total.probability[0, 2] < 0.2
     got = fit(total, n)
     assert got.probabilities[0, 2] > 0.9
-    assert got.strength[0, 2] == pytest.approx(-0.56, abs=0.1)
+    assert got.strength[0, 2] == pytest.approx(per_log(network, total)[0, 2], abs=0.05)
     assert (got.probabilities[network == 0] > 0.5).sum() == 0
     assert fit(replace(total, rule=None), n).probabilities[0, 2] < total.probability[0, 2] + 1e-9
 
@@ -191,12 +367,14 @@ def test_an_effect_that_a_path_predicts_and_that_is_missing_shows_the_edge_again
 def test_w_never_exceeds_the_probability_of_what_the_paths_leave(seed: int) -> None:
     total = judged(np.triu(random_strengths(seed, 12), k=1), seed, 0.1)
     got = fit(total, 12)
-    edge = got.probabilities * got.strength
-    indirect = (
-        np.where(total.probability > 0.05, total.probability * total.believed, 0.0) * total.seen
-    ) @ edge
+    edge = got.probabilities * got.strength / got.unit[:, None]
+    passing = np.where(total.seen & (total.probability > 0.05), total.probability * felt(total.believed), 0.0)
+    rises = passing > 0  # all genes were knocked down
+    along, turned = np.where(rises, 0.0, passing) @ edge, np.where(rises, passing, 0.0) @ edge
+    indirect = along + turned
     assert total.rule is not None
-    left = total.rule.judge(total.effect - indirect, np.hypot(total.error, TOLERANCE * indirect)).probability
+    off = np.hypot(TOLERANCE.along * along, TOLERANCE.against * turned)
+    left = total.rule.judge(total.effect - indirect, np.hypot(total.error, off)).probability
     most = np.where(total.seen, np.maximum(total.probability, left), 0.0)
     assert (got.probabilities <= most + 1e-3).all()
     assert (got.probabilities > total.probability + 0.1).sum() <= (np.abs(indirect) > total.error).sum()
@@ -262,7 +440,7 @@ def shared_mediator(probability: float) -> TotalEffects:
     only so far.
     """
     network = np.zeros((8, 8))
-    network[:6, 6], network[6, 7] = [0.9, -0.8, 0.7, 1.0, -0.9, 0.6], 0.8
+    network[:6, 6], network[6, 7] = [1.6, -1.4, 1.3, 1.8, -1.6, 1.1], 1.2
     total = observed(network, range(6))
     believed = total.probability.copy()
     believed[:, 7] = probability
@@ -274,7 +452,7 @@ def test_doubtful_effects_in_proportion_to_a_shared_mediator_demand_its_edge(pro
     """One edge m -> t instead of six edges to t."""
     got = fit(shared_mediator(probability), 8)
     assert got.probabilities[6, 7] > 0.5
-    assert got.strength[6, 7] == pytest.approx(0.8, abs=0.1)
+    assert (got.strength / got.unit[:, None])[6, 7] == pytest.approx(1.2, abs=0.02)
     assert (got.probabilities[:6, 7] < 0.1).all()
     assert (got.probabilities[:6, 6] > 0.9).all()
 
@@ -306,12 +484,23 @@ def random_strengths(rng: int | np.random.Generator, n: int) -> np.ndarray:
     return rng.normal(0, 0.7, (n, n)) * (rng.random((n, n)) < 0.25)
 
 
+def random_tree(seed: int, n: int) -> np.ndarray:
+    """B of edges far from nothing, at most one into each gene, so that no paths can cancel."""
+    rng = np.random.default_rng(seed)
+    network = np.zeros((n, n))
+    for target in range(1, n):
+        if rng.random() < 0.8:
+            network[rng.integers(0, target), target] = rng.choice([-1, 1]) * rng.uniform(0.7, 1.1)
+    return network
+
+
 def random_screen(seed: int, n: int = 12, p: int = 8) -> TotalEffects:
+    """Knock-downs and, among them, two activations."""
     rng = np.random.default_rng(seed)
     network = np.triu(random_strengths(rng, n), k=1)
-    total = observed(
-        network, np.sort(rng.choice(n, p, replace=False)), 0.05, seed, own=rng.uniform(-2.5, -0.7, p)
-    )
+    own = rng.uniform(-2.5, -0.7, p)
+    own[:2] *= -0.5
+    total = observed(network, np.sort(rng.choice(n, p, replace=False)), 0.05, seed, own=rng.permutation(own))
     error = total.error.copy()
     error[:, rng.integers(0, n)] = np.inf  # a gene that was not measured
     probability = np.where(
@@ -345,39 +534,91 @@ def test_an_unmeasured_column_has_no_edges(seed: int) -> None:
     assert (got.strength[:, column] == 0).all()
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_signs_of_the_perturbations_do_not_matter(seed: int) -> None:
-    """Activation instead of knock-down turns all effects round and no edge."""
+@pytest.mark.parametrize("seed", range(6))
+def test_every_target_has_a_regression_of_its_own(seed: int) -> None:
+    """Effects on targets turned, with all that passes left as it was: the edges into them turn and nothing
+    else.
+    """
     total = random_screen(seed)
-    turned = TotalEffects(
-        total.sources, -total.effect, total.error, total.probability, -total.believed, -total.own
-    )
-    np.testing.assert_allclose(fit(turned, 12).log_odds, fit(total, 12).log_odds, atol=1e-9)
-    np.testing.assert_allclose(fit(turned, 12).strength, fit(total, 12).strength, atol=1e-9)
+    sign = np.random.default_rng(seed).choice([-1.0, 1.0], 12)
+    first, second = fit(total, 12), fit(replace(total, effect=total.effect * sign), 12)
+    np.testing.assert_allclose(second.log_odds, first.log_odds, atol=1e-9)
+    np.testing.assert_allclose(second.strength, first.strength * sign, atol=1e-9)
+    np.testing.assert_allclose(second.deviation, first.deviation, rtol=1e-9)
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_turning_a_gene_round_turns_the_signs_of_its_edges(seed: int) -> None:
+def test_turning_a_gene_that_passes_nothing_on_turns_the_edges_into_it(seed: int) -> None:
+    total = random_screen(seed)
+    sink = np.setdiff1d(np.arange(12), total.sources)[0]
+    sign = np.ones(12)
+    sign[sink] = -1.0
+    turned = replace(total, effect=total.effect * sign, believed=total.believed * sign)
+    first, second = fit(total, 12, 1e-300), fit(turned, 12, 1e-300)
+    others = np.arange(12) != sink
+    np.testing.assert_allclose(second.log_odds[others], first.log_odds[others], atol=1e-9)
+    np.testing.assert_allclose(second.strength[others], (first.strength * sign)[others], atol=1e-9)
+    assert (second.probabilities[sink] < 1e-9).all()
+
+
+def faint(total: TotalEffects, by: float = 1e-7) -> TotalEffects:
+    """The same where all changes are small, so that falls and rises are felt alike."""
+    return replace(
+        total,
+        effect=by * total.effect,
+        error=by * total.error,
+        believed=by * total.believed,
+        own=by * total.own,
+    )
+
+
+def faint_fit(total: TotalEffects, by: float = 1e-7) -> DirectEdges:
+    return direct_edges(faint(total, by), 12, by * LEAST, TOLERANCE, UNPERTURBED)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_how_small_the_changes_are_does_not_matter(seed: int) -> None:
+    """Effects, errors and own changes a hundredth as large: where they are small this is a change of unit."""
+    total = random_screen(seed)
+    first, second = faint_fit(total), faint_fit(total, 1e-9)
+    np.testing.assert_allclose(second.log_odds, first.log_odds, atol=1e-4)
+    np.testing.assert_allclose(second.strength, first.strength, atol=1e-5)
+    np.testing.assert_allclose(first.unit, 1.0, atol=1e-6)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_in_small_changes_the_signs_of_the_perturbations_do_not_matter(seed: int) -> None:
+    """Activation instead of knock-down turns all effects round and no edge. Large falls are felt less than
+    large rises, so this holds for small ones alone.
+    """
+    total = random_screen(seed)
+    turned = replace(total, effect=-total.effect, believed=-total.believed, own=-total.own)
+    first, second = faint_fit(total), faint_fit(turned)
+    np.testing.assert_allclose(second.log_odds, first.log_odds, atol=1e-4)
+    np.testing.assert_allclose(second.strength, first.strength, atol=1e-5)
+    assert np.abs(fit(turned, 12).strength - fit(total, 12).strength).max() > 0.01
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_in_small_changes_turning_a_gene_round_turns_the_signs_of_its_edges(seed: int) -> None:
     """If gene g is measured with the opposite sign, edges into and out of g change sign and nothing else."""
     total = random_screen(seed)
     sign = np.ones(12)
     sign[total.sources[2]] = -1.0
-    by_row = sign[total.sources]
-    turned = TotalEffects(
-        total.sources,
-        total.effect * sign,
-        total.error,
-        total.probability,
-        total.believed * sign,
-        total.own * by_row,
+    turned = replace(
+        total,
+        effect=total.effect * sign,
+        believed=total.believed * sign,
+        own=total.own * sign[total.sources],
     )
-    first, second = fit(total, 12), fit(turned, 12)
-    np.testing.assert_allclose(second.log_odds, first.log_odds, atol=1e-9)
-    np.testing.assert_allclose(second.strength, first.strength * sign[:, None] * sign, atol=1e-9)
+    first, second = faint_fit(total), faint_fit(turned)
+    np.testing.assert_allclose(second.log_odds, first.log_odds, atol=1e-4)
+    np.testing.assert_allclose(second.strength, first.strength * sign[:, None] * sign, atol=1e-5)
 
 
-@pytest.mark.parametrize("seed", range(20))
-def test_the_order_of_genes_and_perturbations_does_not_matter(seed: int) -> None:
+@pytest.mark.parametrize("tolerance", [TOLERANCE, Tolerance(0.3, 0.5)])
+@pytest.mark.parametrize("seed", [*range(20), 182, 247])
+def test_the_order_of_genes_and_perturbations_does_not_matter(seed: int, tolerance: Tolerance) -> None:
     total, n = random_screen(seed), 12
     rng = np.random.default_rng(seed)
     order, rows = rng.permutation(n), rng.permutation(len(total.sources))
@@ -394,33 +635,65 @@ def test_the_order_of_genes_and_perturbations_does_not_matter(seed: int) -> None
         moved(total.believed),
         total.own[rows],
     )
-    first, second = fit(total, n), fit(shuffled, n)
-    np.testing.assert_allclose(second.probabilities, first.probabilities[order][:, order], atol=1e-9)
+    first, second = (fit(each, n, tolerance=tolerance) for each in (total, shuffled))
+    for name in ("probabilities", "strength", "deviation"):
+        np.testing.assert_allclose(
+            getattr(second, name), getattr(first, name)[order][:, order], atol=1e-9, err_msg=name
+        )
+    np.testing.assert_allclose(second.unit, first.unit[order])
 
 
+@pytest.mark.parametrize("seed", [5, 8, 11, 16, 19, 22, 182, 247])
+def test_an_explanation_that_takes_its_own_weight_away_settles(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wide tolerances: an edge that explains much makes what it explains count for less, which may cost it
+    the edge. Where it ends does not hang on the number of sweeps.
+    """
+    total, ends = random_screen(seed), []
+    for sweeps in (199, 200):
+        monkeypatch.setattr("gpovae_core.methods.direct._SWEEPS", sweeps)
+        ends.append(fit(total, 12, tolerance=Tolerance(0.3, 0.5)).probabilities)
+    np.testing.assert_allclose(*ends, atol=0.02)
+
+
+@pytest.mark.parametrize("tolerance", [Tolerance(0.1, 0.4), Tolerance(0.3, 0.05)])
 @pytest.mark.parametrize("seed", range(4))
-def test_where_it_ends_is_a_fixed_point(seed: int) -> None:
+def test_where_it_ends_is_a_fixed_point(seed: int, tolerance: Tolerance) -> None:
     """Every W and S is what its own regression gives with all others held where they ended (one target, one
     gene at a time).
     """
     total, n = random_screen(seed), 12
-    got = fit(total, n)
+    got = fit(total, n, tolerance=tolerance)
     p, rows = len(total.sources), np.arange(len(total.sources))
     seen = np.isfinite(total.error)
     seen[rows, total.sources] = False
-    believed = np.where(seen & (total.probability > 0.05), total.probability * total.believed, 0.0)
-    design = believed / total.own[:, None]
+    dose = np.where(total.own < 0, np.exp(total.own) - 1, total.own)
+    unit = np.full(n, np.median(dose / total.own))
+    unit[total.sources] = dose / total.own
+    usual = np.full(n, np.sign(np.median(np.sign(total.own))))
+    usual[total.sources] = np.sign(total.own)
+    x_felt = np.where(total.believed < 0, np.exp(total.believed) - 1, total.believed)
+    passing = np.where(seen & (total.probability > 0.05), total.probability * x_felt, 0.0) / dose[:, None]
+    turned = np.where(np.sign(total.believed) == -usual, passing, 0.0)
+    assert turned.any()
+    assert (passing != turned).any()
+    design = passing.copy()
     design[rows, total.sources] = 1.0
-    response, noise = total.effect / total.own[:, None], total.error / np.abs(total.own)[:, None]
+    response, noise = total.effect / dose[:, None], total.error / np.abs(dose)[:, None]
     slab2 = np.mean(response[seen & (total.probability > 0.8)] ** 2)
     share = np.array([np.clip(total.probability[i, seen[i]].mean(), *ROW_PRIOR) for i in range(p)])
-    edge = got.probabilities * got.strength
+    strength, deviation = got.strength / unit[:, None], got.deviation / unit[:, None]
+    edge = got.probabilities * strength
     for j in range(n):
         use = np.flatnonzero(seen[:, j])
         if not len(use):
             continue
-        indirect = design[use] @ edge[:, j] - edge[total.sources[use], j]
-        precision = 1 / (noise[use, j] ** 2 + (TOLERANCE * indirect) ** 2)
+        against = turned[use] @ edge[:, j]
+        along = (passing - turned)[use] @ edge[:, j]
+        precision = 1 / (
+            noise[use, j] ** 2 + (tolerance.along * along) ** 2 + (tolerance.against * against) ** 2
+        )
         for m in np.delete(np.arange(n), j):
             x = design[use, m]
             if not (x**2 * precision).sum() > 0:
@@ -430,14 +703,14 @@ def test_where_it_ends_is_a_fixed_point(seed: int) -> None:
             variance = 1 / (x**2 * precision).sum()
             estimate = variance * (x * precision * others).sum()
             row = np.flatnonzero(total.sources == m)
-            null = LEAST / (abs(total.own[row[0]]) if len(row) else np.median(np.abs(total.own)))
+            null = LEAST / (abs(dose[row[0]]) if len(row) else np.median(np.abs(dose)))
             odds = logit(share[row[0]] if len(row) else UNPERTURBED)
             odds += stats.norm.logpdf(estimate, 0, np.sqrt(variance + null**2 + slab2))
             odds -= stats.norm.logpdf(estimate, 0, np.sqrt(variance + null**2))
             w = min(expit(odds), total.probability[row[0], j]) if len(row) else expit(odds)
             assert got.probabilities[m, j] == pytest.approx(w, abs=0.01)
-            assert got.strength[m, j] == pytest.approx(estimate * slab2 / (slab2 + variance), abs=0.01)
-            assert got.deviation[m, j] == pytest.approx(np.sqrt(1 / (1 / variance + 1 / slab2)), rel=0.02)
+            assert strength[m, j] == pytest.approx(estimate * slab2 / (slab2 + variance), abs=0.01)
+            assert deviation[m, j] == pytest.approx(np.sqrt(1 / (1 / variance + 1 / slab2)), rel=0.02)
 
 
 # Nothing to go by -------------------------------------------------------------------------------------------

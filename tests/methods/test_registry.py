@@ -91,8 +91,9 @@ def scores() -> Evaluation:
 
 def test_the_registry_holds_every_file_with_a_method():
     found = registry.methods()
-    files = {path.stem for path in Path(package.__path__[0]).glob("*.py") if "METHOD = " in path.read_text()}
-    assert len(found) == len(files - {"method", "registry"}) >= 11
+    files = {path.stem for path in Path(package.__path__[0]).glob("[a-z]*.py")}
+    assert set(registry.MACHINERY) < files
+    assert len(found) == len(files - set(registry.MACHINERY)) >= 11
     assert [method.order for method in found] == sorted({method.order for method in found})
     assert len({method.title for method in found}) == len(found)
     for method in found:
@@ -133,7 +134,7 @@ def test_a_method_in_one_file_is_found_everywhere(added):
     # the chart, the tables, the command, the summary and the Methods paragraph
     drawn = [trace.name for trace in matched_curves(network.matched, "mu_wd").data]
     assert "toy oracle" in drawn
-    assert "Toy oracle" in tables.edges_table(network).columns
+    assert {"Toy oracle", "Mann-Whitney z"} <= set(tables.edges_table(network).columns)
     assert "toy oracle" in set(tables.reference_table(network)["Ranked by"])
     assert "toy oracle" in set(tables.truth_table(network)["Ranked by"])
     assert "toy oracle" in scores_in_words(found)
@@ -186,7 +187,13 @@ def screen_inputs() -> Inputs:
 
 def test_two_methods_of_one_key_are_a_bug(added):
     added.write("again", RECIPE.format(EDGES=EDGES).replace('"oracle"', '"w"'))
-    with pytest.raises(ValueError, match="a method called w"):
+    with pytest.raises(ValueError, match="a METHOD called 'w'"):
+        registry.methods()
+
+
+def test_a_file_that_says_nothing_is_not_passed_over_in_silence(added):
+    added.write("silent", "x = 1")
+    with pytest.raises(TypeError, match="silent needs a METHOD of type Method"):
         registry.methods()
 
 

@@ -55,6 +55,33 @@ def test_a_good_file_is_reported_and_every_part_opens(open_app: Opener, data: Pa
     assert (table["Left"] < 30).all()
 
 
+def test_the_design_is_shown_and_changed_on_the_page(open_app: Opener, data: Path) -> None:
+    cells = small_cells()
+    cells.obs["lane"] = [f"<b>{i % 2}</b>" for i in range(cells.n_obs)]
+    cells.obs["rack"] = [f"rack {i % 3}" for i in range(cells.n_obs)]
+    cells.write_h5ad(data / "cells.h5ad")
+
+    def shown() -> str:
+        return words(app).replace("\\", "")
+
+    def choose(label: str, value: str) -> None:
+        next(box for box in app.selectbox if box.label.removesuffix(" •") == label).set_value(value).run()
+
+    app = open_app("data", data="cells.h5ad")
+    assert "Batch: column 'lane' of obs." in shown()
+    assert "Donor: none." in shown()
+    assert "Direction: knock-down" in shown()
+    choose("Batch", "rack")
+    assert "Batch: column 'rack' of obs." in shown()
+    choose("Batch", "none")
+    assert "Batch: none." in shown()
+    choose("What was done to the genes", "activation")
+    assert "Direction: activation, as told; the targets' own expression says knock-down." in shown()
+    choose("Guide", "perturbation")
+    assert not app.exception
+    assert "cannot be used as the guide" in "\n".join(str(error.value) for error in app.error)
+
+
 def test_settings_change_the_report_at_once(open_app: Opener, data: Path) -> None:
     small_cells().write_h5ad(data / "cells.h5ad")
     app = open_app("data", data="cells.h5ad")

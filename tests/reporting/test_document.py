@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from gpovae_core.data.schema import DesignColumns
 from gpovae_core.errors import QueryError, RunError
 from gpovae_core.evaluation.evaluate import evaluate
 from gpovae_core.evaluation.known import Known, KnownEdges
@@ -28,6 +29,7 @@ from gpovae_core.reporting.document import (
     report_text,
     write_report,
 )
+from gpovae_core.reporting.paragraph import methods
 from gpovae_core.reporting.sentences import verdicts
 from gpovae_core.reporting.tables import hop_table, reference_table, score_table, truth_table
 from gpovae_core.runs.folder import RunFolder
@@ -171,6 +173,23 @@ def test_the_methods_name_every_setting_and_all_seeds(new):
     plain = json.loads(report_json([report]))
     assert plain["settings"]["loss.hops"] == 5
     assert {"value", "baseline", "ceiling", "share", "rival"} <= set(plain["summary"][0])
+
+
+def test_the_methods_name_the_design_that_was_read(new):
+    report = RunReport.of(new)
+    assert report.preparation is not None
+    design = DesignColumns(batch="lane", size_factor="n_counts", direction="knock-out")
+    told = methods(
+        report.settings,
+        report.preparation.model_copy(update={"design": design}),
+        report.evaluation,
+        3,
+        2,
+    )
+    assert "batch ('lane') and count of the whole transcriptome ('n_counts') of every cell" in told
+    assert "own expression shows a knock-out" in told
+    without = report.preparation.model_copy(update={"design": None})
+    assert "own expression" not in methods(report.settings, without, report.evaluation, 3, 2)
 
 
 def test_runs_that_differ_in_seeds_alone_stand_together(new):

@@ -51,8 +51,7 @@ class Reader:
 @cache
 def all_readers() -> tuple[Reader, ...]:
     """Every reader, by order, then by key."""
-    readers = one_of_each_file(sys.modules[__name__], "READER", Reader)
-    return tuple(sorted(readers, key=lambda reader: (reader.order, reader.key)))
+    return one_of_each_file(sys.modules[__name__], "READER", Reader)
 
 
 def reader_of(path: Path) -> Reader | None:

@@ -1,0 +1,121 @@
+"""What was done to the genes of a screen, read off their own expression: did it fall, rise, or stay?"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from gpovae_core import keys
+from gpovae_core.data.store import StoredCounts, columns_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from scipy import sparse
+
+Direction = Literal["knock-down", "knock-out", "activation", "mixed"]
+
+CLEAR = 3.0
+"""A target has fallen or risen where its change is more than so many standard errors."""
+LARGEST_ERROR = 0.5
+"""Natural log fold change: a target known less well than this, and not clearly changed, says nothing."""
+LEAST_RISE = 0.2
+"""Natural log fold change from which a rise counts: a knock-out's target may rise a little by itself."""
+KNOCK_OUT_ABOVE = 0.5
+"""Share of its expression above which the median target was not knocked down."""
+SUBSTANTIAL = 0.25
+"""Of the targets that changed, the share from which each of the two directions is no accident."""
+MOST_TARGETS = 200
+"""Perturbations that are looked at, those with the most cells: a screen has one direction, or two."""
+
+
+def own_changes(
+    counts: sparse.csr_matrix | StoredCounts,
+    genes: Sequence[str],
+    labels: np.ndarray,
+    totals: np.ndarray,
+    batch: np.ndarray | None = None,
+) -> pd.DataFrame:
+    """Change of every measured target in its own perturbation against the control cells of the same batches.
+
+    counts: (n_obs, n_vars) raw; labels: (n_obs,) canonical; totals: (n_obs,) counts of each cell, of the
+    whole transcriptome where known; batch: (n_obs,) codes or names. One row for each perturbation and target,
+    columns perturbation, target, change (natural log of the ratio of mean shares of a cell's counts; batches
+    are pooled with Mantel and Haenszel's weights, n1 n0 / (n1 + n0)) and error (first order, from the spread
+    of the shares within each group). A target without a count in its cells is given half a count and the
+    error of one. Targets without a count in the controls, or without controls in their batches, have no row.
+    """
+    import pandas as pd
+
+    sizes = Counter(label for label in labels if label != keys.CONTROL)
+    column = {gene: i for i, gene in enumerate(genes)}
+    seen = [name for name in sizes if any(gene in column for gene in name.split(keys.PAIR_SEPARATOR))]
+    chosen = sorted(seen, key=lambda name: (-sizes[name], name))[:MOST_TARGETS]
+    targets = sorted({gene for name in chosen for gene in name.split(keys.PAIR_SEPARATOR) if gene in column})
+    own = columns_of(counts, np.array([column[gene] for gene in targets], dtype=int)).tocsc()
+    totals = np.maximum(totals, 1.0)
+    codes = np.zeros(len(labels), dtype=int) if batch is None else np.unique(batch, return_inverse=True)[1]
+    cells = {name: np.flatnonzero(labels == name) for name in [*chosen, keys.CONTROL]}
+    rows = []
+    for place, gene in enumerate(targets):
+        share = own[:, [place]].toarray().ravel() / totals
+        for name in chosen:
+            if gene not in name.split(keys.PAIR_SEPARATOR):
+                continue
+            change, error = log_ratio(share, totals, codes, cells[name], cells[keys.CONTROL])
+            if np.isfinite(change):
+                rows.append({"perturbation": name, "target": gene, "change": change, "error": error})
+    return pd.DataFrame(rows, columns=pd.Index(["perturbation", "target", "change", "error"]))
+
+
+def log_ratio(
+    share: np.ndarray, totals: np.ndarray, batch: np.ndarray, perturbed: np.ndarray, control: np.ndarray
+) -> tuple[float, float]:
+    """(log ratio of mean shares within batches, its standard error); NaN where the controls show nothing.
+
+    share, totals, batch: (n_obs,) share of the gene in a cell's counts, these counts, batch codes from 0;
+    perturbed, control: rows of either group.
+    """
+    n = int(batch.max(initial=0)) + 1
+    size, mean, variance = [], [], []
+    for rows in (perturbed, control):
+        cells = np.bincount(batch[rows], minlength=n).astype(float)
+        at_least_one = np.maximum(cells, 1.0)
+        mean.append(np.bincount(batch[rows], share[rows], n) / at_least_one)
+        squares = np.bincount(batch[rows], (share[rows] - mean[-1][batch[rows]]) ** 2, n)
+        variance.append(squares / np.maximum(cells - 1.0, 1.0) / at_least_one)
+        size.append(cells)
+    weight = size[0] * size[1] / np.maximum(size[0] + size[1], 1.0)
+    here, base = ((weight * part).sum() for part in mean)
+    if base == 0:
+        return np.nan, np.nan
+    errors = [
+        (weight**2 * part).sum() / (middle or 1.0) ** 2
+        for part, middle in zip(variance, (here, base), strict=True)
+    ]
+    if here == 0:
+        compared = perturbed[weight[batch[perturbed]] > 0]
+        here, errors[0] = weight.sum() * 0.5 / totals[compared].sum(), 1.0
+    return float(np.log(here / base)), float(np.sqrt(sum(errors)))
+
+
+def read_direction(changes: pd.DataFrame) -> Direction | None:
+    """The direction of a screen from the `own_changes` of its targets; None where none is known well enough.
+
+    What falls was knocked down, or knocked out where the median target keeps more than half of its
+    expression; what rises was activated.
+    """
+    change, error = changes["change"].to_numpy(dtype=float), changes["error"].to_numpy(dtype=float)
+    known = (error <= LARGEST_ERROR) | (np.abs(change) > CLEAR * error)
+    change, error = change[known], error[known]
+    if not len(change):
+        return None
+    rises = int(((change > CLEAR * error) & (change > LEAST_RISE)).sum())
+    falls = int((change < -CLEAR * error).sum())
+    if min(rises, falls) >= max(2.0, SUBSTANTIAL * (rises + falls)):
+        return "mixed"
+    if rises > falls:
+        return "activation"
+    return "knock-down" if np.median(change) < np.log(KNOCK_OUT_ABOVE) else "knock-out"

@@ -1,0 +1,123 @@
+"""The direction of a screen: read off the targets, within batches, with an error that holds."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import sparse
+
+from gpovae_core.config import DataSettings
+from gpovae_core.data.direction import log_ratio, own_changes, read_direction
+from gpovae_core.data.read import read_cells
+from gpovae_core.data.validate import examine
+from tests.conftest import shared_folder
+from tests.data.small import small_cells
+
+GENES = [f"G{i}" for i in range(20)]
+SCREENS = {
+    "knock-down": [0.2] * 8,
+    "knock-out": [0.8] * 5 + [1.05] * 3,
+    "activation": [4.0] * 6 + [1.0] * 2,
+    "mixed": [0.2] * 4 + [3.0] * 4,
+}
+
+
+def _screen(kept: list[float], seed: int = 0) -> tuple[sparse.csr_matrix, np.ndarray, np.ndarray]:
+    """(counts, labels, totals) of a screen that leaves `kept` of each target; 80 cells each, 300 controls."""
+    rng = np.random.default_rng(seed)
+    labels = np.array(["control"] * 300 + [gene for gene in GENES[: len(kept)] for _ in range(80)], object)
+    means = np.full((len(labels), len(GENES)), 10.0) * rng.gamma(10.0, 0.1, (len(labels), 1))
+    for place, share in enumerate(kept):
+        means[labels == GENES[place], place] *= share
+    counts = sparse.csr_matrix(rng.poisson(means).astype(np.float32))
+    return counts, labels, np.asarray(counts.sum(axis=1), dtype=float).ravel()
+
+
+@pytest.mark.parametrize("expected", SCREENS)
+def test_the_direction_is_read_off_the_targets(expected: str) -> None:
+    counts, labels, totals = _screen(SCREENS[expected])
+    changes = own_changes(counts, GENES, labels, totals)
+    assert read_direction(changes) == expected
+    truth = np.log(SCREENS[expected])
+    np.testing.assert_allclose(changes["change"], truth, atol=0.3)
+
+
+def test_one_odd_target_does_not_make_a_screen_mixed() -> None:
+    counts, labels, totals = _screen([0.2] * 7 + [3.0])
+    assert read_direction(own_changes(counts, GENES, labels, totals)) == "knock-down"
+
+
+def test_without_a_measured_target_there_is_no_direction() -> None:
+    counts, labels, totals = _screen([0.2] * 4)
+    assert read_direction(own_changes(counts, [f"X{i}" for i in range(20)], labels, totals)) is None
+    assert read_direction(own_changes(0 * counts, GENES, labels, totals)) is None
+    rare = pd.DataFrame({"change": [-0.4, 0.5], "error": [0.9, 1.4]})
+    assert read_direction(rare) is None
+
+
+def test_a_batch_that_differs_is_no_change() -> None:
+    """All perturbed cells but a few in the batch that shows twice as much of the gene."""
+    rng = np.random.default_rng(1)
+    batch = np.repeat([0, 1, 0, 1], [200, 200, 20, 180])
+    perturbed = np.repeat([False, True], [400, 200])
+    totals = np.full(600, 1000.0)
+    share = rng.poisson(np.where(batch == 1, 20.0, 10.0)) / totals
+    rows = np.flatnonzero(perturbed), np.flatnonzero(~perturbed)
+    within, error = log_ratio(share, totals, batch, *rows)
+    pooled, _ = log_ratio(share, totals, np.zeros(600, dtype=int), *rows)
+    assert abs(within) < 3 * error < 0.2
+    assert pooled > 0.15
+    alone, _ = log_ratio(share, totals, perturbed.astype(int), *rows)
+    assert np.isnan(alone), "no batch has both"
+
+
+def test_the_error_is_the_spread_over_repeated_screens() -> None:
+    rng = np.random.default_rng(2)
+    totals, batch = np.full(300, 1000.0), np.arange(300) % 2
+    rows = np.arange(60), np.arange(60, 300)
+    found = np.array(
+        [log_ratio(rng.poisson(5.0 + 5.0 * batch) / totals, totals, batch, *rows) for _ in range(300)]
+    )
+    assert found[:, 0].std() == pytest.approx(found[:, 1].mean(), rel=0.15)
+    assert abs(found[:, 0].mean()) < 0.02
+
+
+def test_a_target_without_a_count_has_fallen_where_that_is_much() -> None:
+    totals, rows = np.full(200, 100.0), (np.arange(100), np.arange(100, 200))
+    for level, clear in ((1.0, True), (0.02, False)):
+        share = np.where(np.arange(200) < 100, 0.0, level / 100.0)
+        change, error = log_ratio(share, totals, np.zeros(200, dtype=int), *rows)
+        assert change == pytest.approx(np.log(0.5 / (100 * level)))
+        assert (change < -3 * error) is clear
+
+
+def test_both_genes_of_a_pair_are_looked_at() -> None:
+    cells = small_cells(labels=("non-targeting", "GENE03", "GENE11+GENE20"))
+    reading = examine(cells, DataSettings()).reading
+    assert reading is not None
+    totals = np.asarray(reading.counts.sum(axis=1)).ravel()
+    changes = own_changes(reading.counts, reading.genes, reading.labels.to_numpy(dtype=object), totals)
+    assert list(zip(changes["perturbation"], changes["target"], strict=True)) == [
+        ("GENE03", "GENE03"),
+        ("GENE11+GENE20", "GENE11"),
+        ("GENE11+GENE20", "GENE20"),
+    ]
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("schraivogel2020_tapseq_k562.h5ad", "knock-down"),
+        ("papalexi2021_thp1.h5ad", "knock-out"),
+        ("papalexi2021_thp1_585.h5ad", "knock-out"),
+        ("datlinger2021_jurkat.h5ad", None),  # two targets measured, too shallow to tell
+        ("worlds/chains_few.h5ad", "knock-down"),
+        ("worlds/harissa-loops_many.h5ad", "knock-down"),
+        ("worlds/escape-chains_many.h5ad", "knock-out"),
+    ],
+)
+def test_the_direction_of_real_screens(name: str, expected: str | None) -> None:
+    examination = examine(read_cells(shared_folder("data") / name), DataSettings())
+    assert examination.summary["design"]["direction"] == expected

@@ -1,0 +1,191 @@
+"""Effects within the design of a screen: batches, guides, sizes of cells; against sums written out, and by
+what each is there for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+from gpovae_core import keys
+from gpovae_core.data.schema import PreparedCells
+from gpovae_core.effects.contrasts import contrasts, null_contrasts
+from gpovae_core.effects.design import Design
+from tests.effects.test_contrasts import build, dense_shares, overdispersed, screen
+
+
+def with_columns(prepared: PreparedCells, **columns: np.ndarray) -> PreparedCells:
+    cells = prepared.cells.copy()
+    for name, values in columns.items():
+        cells.obs[name] = values
+    return PreparedCells(cells, prepared.panel, prepared.report)
+
+
+def confounded(spread: float, seed: int = 0) -> PreparedCells:
+    """No effects; A and B come from batch 1, C from batch 2, controls from both; genes differ by batch."""
+    rng = np.random.default_rng(seed)
+    names = [f"G{i:02d}" for i in range(30)] + ["A", "B", "C"]
+    labels = np.repeat(np.array([keys.CONTROL, "A", "B", "C"], dtype=object), [600, 150, 150, 150])
+    batch = np.where(labels == "C", "2", "1").astype(object)
+    batch[:600:2] = "2"
+    mean = np.tile(rng.gamma(3.0, 10.0, len(names)), (len(labels), 1))
+    mean[batch == "2"] *= rng.lognormal(0.0, spread, len(names))
+    prepared = build(overdispersed(mean, rng), labels, names, ("A", "B", "C"))
+    return with_columns(prepared, batch=batch)
+
+
+def test_one_batch_is_no_batch() -> None:
+    plain = screen(fold={("A", "E"): 0.4})
+    one = with_columns(plain, batch=np.full(plain.cells.n_obs, "x", dtype=object))
+    for name in ("effect", "error", "shift", "counts", "control_share"):
+        np.testing.assert_array_equal(getattr(contrasts(plain), name), getattr(contrasts(one), name))
+
+
+def test_means_are_weighted_over_strata_as_mantel_and_haenszel_do() -> None:
+    prepared = confounded(0.3)
+    batch = np.asarray(prepared.cells.obs["batch"], dtype=object)
+    batch[np.flatnonzero(prepared.labels == "A")[:50]] = "2"
+    prepared = with_columns(prepared, batch=batch)
+    observed = contrasts(prepared)
+    shares = dense_shares(prepared)
+    top, bottom = np.zeros(shares.shape[1]), np.zeros(shares.shape[1])
+    for value in ("1", "2"):  # sum of x_b m_b / N_b over sum of y_b n_b / N_b: the common ratio
+        mine = shares[(prepared.labels == "A") & (batch == value)]
+        other = shares[(prepared.labels == keys.CONTROL) & (batch == value)]
+        together = len(mine) + len(other)
+        top += mine.sum(axis=0) * len(other) / together
+        bottom += other.sum(axis=0) * len(mine) / together
+    ratio = np.log(top / bottom)
+    found = observed.effect[0][prepared.panel.is_measured]
+    shift = found - ratio  # the lift, the same for all genes
+    assert np.ptp(np.delete(shift, prepared.panel.index["A"])) < 2e-3
+    assert observed.counts[0].tolist() == [100, 50]
+
+
+@pytest.mark.parametrize("spread", [0.2, 0.4])
+def test_a_batch_is_no_effect(spread: float) -> None:
+    prepared = confounded(spread)
+    within, blind = contrasts(prepared), contrasts(with_columns(prepared, batch=np.full(1050, "1")))
+    z = {name: (found.effect / found.error)[found.counted] for name, found in (("in", within), ("no", blind))}
+    assert (np.abs(z["no"]) > 4).mean() > 0.03
+    assert (np.abs(z["in"]) > 4).sum() == 0
+    assert np.std(z["in"]) == pytest.approx(1.0, abs=0.2)
+
+
+def test_a_perturbation_without_controls_in_its_batch_is_named_and_says_nothing() -> None:
+    prepared = confounded(0.1)
+    batch = np.where(prepared.labels == "C", "3", np.asarray(prepared.cells.obs["batch"], dtype=object))
+    observed = contrasts(with_columns(prepared, batch=batch))
+    assert observed.alone == ("C",)
+    assert [prepared.panel.genes[i] for i in observed.sources] == ["A", "B"]
+
+
+def test_batch_and_donor_are_crossed_unless_that_leaves_cells_alone() -> None:
+    prepared = confounded(0.1)
+    donor = np.where(np.arange(1050) % 3 == 0, "x", "y").astype(object)
+    crossed = Design.of(with_columns(prepared, donor=donor))
+    assert len(set(crossed.stratum.tolist())) == 4
+    donor[prepared.labels == keys.CONTROL] = "z"  # no donor has both
+    assert len(set(Design.of(with_columns(prepared, donor=donor)).stratum.tolist())) == 2
+
+
+def guides(off_target: bool, seed: int = 1) -> PreparedCells:
+    """A lowers E by every guide; one of its three guides also triples F."""
+    rng = np.random.default_rng(seed)
+    prepared = screen(seed, per_label=240, controls=900, fold={("A", "E"): 0.4})
+    guide = np.array(
+        [f"{label}-{i}" for label, i in zip(prepared.labels, rng.integers(0, 3, 1620), strict=True)]
+    )
+    counts = prepared.counts.toarray()
+    if off_target:
+        counts[guide == "A-2", 5] *= 3
+    cells = prepared.cells.copy()
+    cells.X = sparse.csr_matrix(counts)
+    cells.obs[keys.LIBRARY_SIZE] = counts.sum(axis=1)
+    cells.obs[keys.GUIDE] = guide
+    return PreparedCells(cells, prepared.panel, prepared.report)
+
+
+def test_what_one_guide_of_three_shows_is_no_effect_of_the_gene() -> None:
+    prepared = guides(off_target=True)
+    without = PreparedCells(prepared.cells.copy(), prepared.panel, prepared.report)
+    del without.cells.obs[keys.GUIDE]
+    found, blind = contrasts(prepared), contrasts(without)
+    of, to = 0, prepared.panel.index["F"]
+    assert blind.effect[of, to] / blind.error[of, to] > 5
+    assert found.effect[of, to] / found.error[of, to] < 3.5
+    common = prepared.panel.index["E"]
+    assert found.effect[of, common] / found.error[of, common] < -8
+    np.testing.assert_allclose(found.effect, blind.effect, atol=5e-3)
+
+
+def test_the_part_of_the_guides_is_a_moderated_analysis_of_variance() -> None:
+    """Near no effect the error is the first-order one, so its square times the squared mean is the variance
+    of a mean of guides: between them plus within them.
+    """
+    prepared = guides(off_target=False, seed=4)
+    shares, labels = dense_shares(prepared), prepared.labels
+    guide = np.asarray(prepared.cells.obs[keys.GUIDE], dtype=object)
+    without = PreparedCells(prepared.cells.copy(), prepared.panel, prepared.report)
+    del without.cells.obs[keys.GUIDE]
+    found, blind = contrasts(prepared), contrasts(without)
+    own = shares[labels == "B"]
+    parts = [shares[guide == f"B-{i}"] for i in range(3)]
+    sizes = np.array([len(part) for part in parts], dtype=float)
+    means = np.stack([part.mean(axis=0) for part in parts])
+    square = (sizes[:, None] * (means - own.mean(axis=0)) ** 2).sum(axis=0) / 2
+    typical = (sizes.sum() - (sizes**2).sum() / sizes.sum()) / 2
+    within = own.var(axis=0, ddof=1)
+    between = np.maximum((2 * within + 2 * square) / 4 - within, 0) / typical  # moderated
+    extra = between * (sizes**2).sum() / sizes.sum() ** 2
+    gained = (found.error[1] ** 2 - blind.error[1] ** 2) * own.mean(axis=0) ** 2
+    near = (np.abs(blind.effect[1]) < 0.1) & (extra > 0.2 * own.var(axis=0, ddof=1) / len(own))
+    assert near.sum() >= 2
+    np.testing.assert_allclose(gained[near], extra[near], rtol=0.35)
+
+
+def test_cells_with_fewer_counts_are_thought_to_scatter_more() -> None:
+    """A perturbation that leaves a cell a third of its counts: z of unmoved genes stays normal."""
+    z = {}
+    for aware in (True, False):
+        values = []
+        for seed in range(6):
+            rng = np.random.default_rng(seed)
+            labels = np.repeat(np.array([keys.CONTROL, "A"], dtype=object), [900, 100])
+            names = [f"G{i:02d}" for i in range(60)] + ["A"]
+            mean = np.tile(rng.gamma(3.0, 1.0, len(names)), (1000, 1))
+            mean[labels == "A"] /= 3
+            prepared = build(rng.poisson(mean), labels, names, ("A",))
+            if not aware:  # the pooled variance, which is the controls'
+                from gpovae_core.effects import contrasts as module
+
+                compared = module.log_fold_change
+                module.log_fold_change = lambda t, c, p: compared(  # noqa: B023
+                    replace(t, scatter=None), replace(c, scatter=None), p
+                )
+            found = contrasts(prepared)
+            if not aware:
+                module.log_fold_change = compared
+            values.append((found.effect / found.error)[found.counted])
+        z[aware] = float(np.std(np.concatenate(values)))
+    assert z[True] == pytest.approx(1.0, abs=0.1)
+    assert z[False] > 1.4
+
+
+def test_the_null_draws_controls_of_the_same_batches() -> None:
+    prepared = confounded(0.5)
+    observed = contrasts(prepared)
+    for null in null_contrasts(prepared, observed, 3, 0):
+        assert null.counts.tolist() == [[150, 0], [150, 0], [0, 150]]
+        assert (np.abs(null.effect / null.error)[null.counted] < 4.5).all()
+
+
+def test_shares_of_the_whole_transcriptome_know_no_lift() -> None:
+    prepared = screen(fold={("A", "E"): 0.1, ("A", "F"): 0.1, ("A", "G"): 0.1, ("A", "H"): 0.1})
+    rng = np.random.default_rng(0)
+    whole = prepared.library_size[rng.permutation(prepared.cells.n_obs)] * 20
+    found = contrasts(with_columns(prepared, size_factor=whole))
+    assert (found.shift == 0).all()
