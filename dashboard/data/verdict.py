@@ -42,11 +42,11 @@ def reading_settings(columns: tuple[str, ...]) -> None:
     with right:
         settings_form.field("data.min_cells", explained=True)
 
-    columns_of_design = st.columns(3)
-    for place, part in enumerate(("batch", "donor", "guide", "condition", "size_factor")):
-        with columns_of_design[place % 3]:
+    places = [*st.columns(3), *st.columns(3)]
+    for part, place in zip(("batch", "donor", "guide", "condition", "size_factor"), places, strict=False):
+        with place:
             settings_form.field(f"data.{part}", explained=True, options=[*columns, OFF])
-    with columns_of_design[2]:
+    with places[-1]:
         settings_form.field("network.perturbation", explained=True)
 
 

@@ -334,11 +334,11 @@ def test_which_way_a_gene_moves_is_told_by_its_own_perturbation() -> None:
 # Effects that cancel ----------------------------------------------------------------------------------------
 
 
-def judged(network: np.ndarray, seed: int, noise: float = 0.04) -> TotalEffects:
+def judged(network: np.ndarray, seed: int, noise: float = 0.04, own: float = OWN) -> TotalEffects:
     """All genes of a network perturbed, effects with noise, judged by a rule that is fitted to
     them.
     """
-    seen = observed(network, range(len(network)), noise, seed)
+    seen = observed(network, range(len(network)), noise, seed, own)
     rule = fit_evidence(seen.effect, seen.error, seen.seen, LEAST)
     belief = rule.judge(seen.effect, seen.error)
     return TotalEffects(
@@ -363,14 +363,31 @@ def test_an_effect_that_a_path_predicts_and_that_is_missing_shows_the_edge_again
     assert fit(replace(total, rule=None), n).probabilities[0, 2] < total.probability[0, 2] + 1e-9
 
 
+def test_a_missing_effect_proves_as_much_as_the_tolerance_of_its_path_leaves_of_it() -> None:
+    """In log fold changes, where a weak knock-down is felt as a third of a unit."""
+    n = 12
+    own = np.array([-0.4])
+    network = np.zeros((n, n))
+    network[:3, :3] = edges_of(3, ab=2.2, bc=1.6)
+    missing = changes(network, np.array([0]), own)[0, 2]
+    network[0, 2] = -missing / felt(own)[0]
+    total = judged(network, 0, own=own[0])
+    got = fit(total, n, tolerance=Tolerance(0.25, 0.25))
+    assert total.rule is not None
+    proof = total.rule.probability(np.zeros(1, int), np.array([missing]), np.array([0.25 * abs(missing)]))[0]
+    assert 0.5 < proof < 0.999
+    assert got.probabilities[0, 2] == pytest.approx(proof, abs=0.03)
+
+
+@pytest.mark.parametrize("own", [OWN, -0.5, 2.5])
 @pytest.mark.parametrize("seed", range(6))
-def test_w_never_exceeds_the_probability_of_what_the_paths_leave(seed: int) -> None:
-    total = judged(np.triu(random_strengths(seed, 12), k=1), seed, 0.1)
+def test_w_never_exceeds_the_probability_of_what_the_paths_leave(seed: int, own: float) -> None:
+    total = judged(np.triu(random_strengths(seed, 12), k=1), seed, 0.1, own)
     got = fit(total, 12)
     edge = got.probabilities * got.strength / got.unit[:, None]
     passing = np.where(total.seen & (total.probability > 0.05), total.probability * felt(total.believed), 0.0)
-    rises = passing > 0  # all genes were knocked down
-    along, turned = np.where(rises, 0.0, passing) @ edge, np.where(rises, passing, 0.0) @ edge
+    other = passing * own < 0
+    along, turned = np.where(other, 0.0, passing) @ edge, np.where(other, passing, 0.0) @ edge
     indirect = along + turned
     assert total.rule is not None
     off = np.hypot(TOLERANCE.along * along, TOLERANCE.against * turned)
@@ -522,6 +539,20 @@ def test_w_never_exceeds_the_probability_of_an_effect(seed: int) -> None:
     w = fit(total, 12).probabilities
     assert (w[total.sources] <= np.maximum(total.probability, 1e-12) + 1e-12).all()
     assert (np.diag(w) < 1e-9).all()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_what_is_seen_of_the_perturbed_gene_itself_plays_no_part(seed: int) -> None:
+    """Its own change is what it is taken to be: after a knock-out its mRNA may even rise."""
+    total = random_screen(seed)
+    own_place = np.arange(len(total.sources)), total.sources
+    effect, believed, probability = total.effect.copy(), total.believed.copy(), total.probability.copy()
+    effect[own_place] = believed[own_place] = -3 * total.own
+    probability[own_place] = 1.0
+    first = fit(total, 12)
+    second = fit(replace(total, effect=effect, believed=believed, probability=probability), 12)
+    np.testing.assert_array_equal(second.log_odds, first.log_odds)
+    np.testing.assert_array_equal(second.strength, first.strength)
 
 
 @pytest.mark.parametrize("seed", range(4))
