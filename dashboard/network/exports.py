@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import streamlit as st
 
-from dashboard.network import references
+from dashboard.network import cached, references
 from dashboard.network.drawing import MOST_EDGES, ego_edges
 from dashboard.network.scene import Scene, ego_hops
 from dashboard.shared import state
@@ -20,6 +22,7 @@ def show(scene: Scene) -> None:
     chosen = middle.selectbox(
         "File format", list(FORMATS), format_func=lambda name: FORMATS[name].label, key="export_format"
     )
+    scene = _with_tests(scene)
     view = export_view(scene, all_of_them)
     count = len(view.edges) if view.edges is not None else int(scene.shown.count_edges([scene.threshold])[0])
     right.download_button(
@@ -34,6 +37,12 @@ def show(scene: Scene) -> None:
         "names only). PNG and SVG of the picture: the buttons above it."
     )
     references.show()
+
+
+def _with_tests(scene: Scene) -> Scene:
+    """With the held-out tests in its edge tables, where all pairs of the run are tested."""
+    found = cached.pairs(scene.run)
+    return scene if found is None else replace(scene, shown=scene.shown.with_tests(found))
 
 
 def export_view(scene: Scene, all_of_them: bool) -> View:
