@@ -10,8 +10,8 @@ from dashboard.shared import contents, shell, state
 from gpovae_core.runs.folder import RunFolder
 
 UNIT = (
-    "Effect: mean of log2(counts per 10,000 + 1) in perturbed cells minus the same in control cells; -1 is "
-    "about half."
+    "Effect: mean of log2(counts per 10,000 + 1) in perturbed cells minus the same in control cells, a mean "
+    "of logarithms, which is no fold change of the mean."
 )
 EXPLAINED = {
     "test": (
