@@ -118,13 +118,16 @@ class Inputs:
         return values[:, prepared.panel_columns][self._training]
 
     @cached_property
+    def labels(self) -> np.ndarray:
+        """(training cells,) perturbation of every row of `expression`, keys.CONTROL for controls."""
+        return self.prepared.labels[self._training]
+
+    @cached_property
     def tests(self) -> PairStatistics:
         """Every source against all `genes`, on the training cells."""
         from gpovae_core.effects.pairs import pair_statistics
 
-        return pair_statistics(
-            self.expression, self.prepared.labels[self._training], self.sources, self.genes
-        )
+        return pair_statistics(self.expression, self.labels, self.sources, self.genes)
 
     def of_genes(self, values: np.ndarray) -> np.ndarray:
         """(s, t) the pairs in an array (s, m) over `genes`."""
