@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -25,7 +25,7 @@ _FIX = "Training needs the raw UMI counts: put them in X, or in a layer called '
 @dataclass(frozen=True)
 class Counts:
     """matrix: (n_obs, n_vars) raw counts as stored (None where there are none); var: the genes of its
-    columns.
+    columns; sources: every matrix of the file by the name that counts_layer knows it by.
     """
 
     matrix: Any
@@ -33,6 +33,7 @@ class Counts:
     source: str
     problems: list[Problem] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    sources: tuple[str, ...] = ()
 
 
 def find_counts(cells: AnnData | BackedCells, wanted: str | None = None) -> Counts:
@@ -41,8 +42,11 @@ def find_counts(cells: AnnData | BackedCells, wanted: str | None = None) -> Coun
 
     wanted: 'X', 'raw' or the name of a layer (`DataSettings.counts_layer`).
     """
-    if wanted is not None:
-        return _wanted_counts(cells, wanted)
+    found = _find(cells) if wanted is None else _wanted_counts(cells, wanted)
+    return replace(found, sources=("X", *_other_sources(cells)))
+
+
+def _find(cells: AnnData | BackedCells) -> Counts:
     x_fault = fault(cells.X, "X")
     if x_fault is None:
         return Counts(cells.X, cast("pd.DataFrame", cells.var), "X")

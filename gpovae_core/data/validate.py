@@ -10,7 +10,8 @@ import numpy as np
 
 from gpovae_core import keys
 from gpovae_core.data.backed import FileMatrix
-from gpovae_core.data.counts import as_csr, find_counts
+from gpovae_core.data.counts import Counts, as_csr, find_counts
+from gpovae_core.data.decisions import Decision, Option
 from gpovae_core.data.design import Design, find_design, missing_columns
 from gpovae_core.data.direction import own_changes, read_direction
 from gpovae_core.data.expression import log_expression
@@ -58,12 +59,13 @@ class Reading:
 @dataclass(frozen=True)
 class Examination:
     """problems: errors and warnings; summary: plain values for JSON; reading: what can be used, None where an
-    error stops it.
+    error stops it; decisions: what was chosen on the way, in the order of a report.
     """
 
     problems: tuple[Problem, ...]
     summary: dict[str, Any]
     reading: Reading | None = None
+    decisions: tuple[Decision, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -77,6 +79,7 @@ class _Findings:
     problems: list[Problem] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     dropped: list[Dropped] = field(default_factory=list)
+    decisions: list[Decision] = field(default_factory=list)
 
     def add(self, problems: Iterable[Problem], notes: Iterable[str] = ()) -> None:
         self.problems.extend(problems)
@@ -112,9 +115,10 @@ def examine(
             "no-cells" if cells.n_obs == 0 else "no-genes",
             f"The data hold {cells.n_obs:,} cells and {cells.n_vars:,} genes.",
         )
-        return Examination(tuple(found.problems), _basics(cells))
+        return _examination(found, _basics(cells))
     counts = find_counts(cells, settings.counts_layer)
     found.add(counts.problems, counts.notes)
+    found.decisions.append(_counts_decision(counts, settings))
     var = cast("pd.DataFrame", cells.var) if counts.var is None else counts.var
     totals = (
         None if counts.matrix is None else np.asarray(counts.matrix.sum(axis=0), dtype=np.float64).ravel()
@@ -131,11 +135,28 @@ def examine(
     }
     summary |= {"control_label": labels.control_label, "simulated": bool(cells.uns.get("simulated", False))}
     if labels.canonical is None or counts.matrix is None or not names.usable or repeated:
-        return Examination(tuple(found.problems), summary | {"notes": found.notes})
+        return _examination(found, summary | {"notes": found.notes})
     store = _Store(scratch, progress)
     reading = _select(cells, counts.matrix, names.names, names.ids, labels, settings, found, store, column)
     summary |= _summarise(reading, found)
-    return Examination(tuple(found.problems), summary, reading if found.ok else None)
+    return _examination(found, summary, reading if found.ok else None)
+
+
+def _examination(found: _Findings, summary: dict[str, Any], reading: Reading | None = None) -> Examination:
+    summary = summary | {"decisions": [decision.model_dump(mode="json") for decision in found.decisions]}
+    return Examination(tuple(found.problems), summary, reading, tuple(found.decisions))
+
+
+def _counts_decision(counts: Counts, settings: DataSettings) -> Decision:
+    taken = "" if counts.matrix is None else counts.source
+    why = "as chosen" if settings.counts_layer else "where raw counts were found" if taken else ""
+    return Decision(
+        setting="counts_layer",
+        about="Counts",
+        taken=taken,
+        why=why,
+        options=tuple(Option(value=name, text=name) for name in counts.sources),
+    )
 
 
 def _basics(cells: AnnData | BackedCells) -> dict[str, Any]:
