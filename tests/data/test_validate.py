@@ -132,10 +132,10 @@ TABLE = [
     ("few controls", _few("non-targeting", 12), {}, "too-few-controls", "12 control cells; at least 40"),
     (
         "labels of guides",
-        _obs(perturbation=["NT", *(f"A{i % 3}g{i % 2}" for i in range(239))]),
+        _obs(perturbation=["NT", *(f"AA{i % 3}-{i % 2}" for i in range(239))]),
         {},
         "guide-level-labels",
-        "A0g",
+        "'AA0-0' (AA0?)",
     ),
 ]
 
