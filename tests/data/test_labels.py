@@ -316,6 +316,13 @@ def test_a_few_cells_with_unclear_labels_are_left_out_and_said() -> None:
     assert "'AHR_day7' (AHR?) (1 cell). They are left out." in problem.message
 
 
+@pytest.mark.parametrize("joint", ["|", ";", "_", "-", ":", " ", ","])
+def test_a_sequence_beside_a_target_is_that_of_its_guide(joint: str) -> None:
+    sequence = "ACGTTGCATGCATGCATGCA"
+    labels = (f"AHR{joint}{sequence}", f"{sequence}{joint}NOVEL", f"NT{joint}{sequence}")
+    assert _read(*labels) == ["AHR", "NOVEL", "control"]
+
+
 def test_measured_genes_are_never_guides() -> None:
     genes = ("NKX2-1", "NKX2-2", "NKX6-1", "NKX6-2", "HLA-A", "KRT8", "KRT18")
     assert _read("NT", *genes, genes=genes) == ["control", *genes]

@@ -69,6 +69,12 @@ def is_plain_number(token: str) -> bool:
     return re.fullmatch(r"\d+|[A-Za-z]", token) is not None
 
 
+def is_guide(part: str) -> bool:
+    """Whether a part of a label says what guide it is and nothing else: its sequence, 'sg2'."""
+    tokens = tokens_of(part)
+    return all(map(is_affix, tokens)) and not all(map(is_plain_number, tokens))
+
+
 def without_genotype(label: str) -> str:
     """STAT1-/- and STAT1 +/- as 'STAT1 KO'; the strand of a guide ('STAT1_+_1918') goes: its plus joins no
     genes.

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from gpovae_core.data.decisions import Decision, Option
+from gpovae_core.data.labels.affixes import is_guide
 from gpovae_core.data.labels.controls import CHOSEN, control_kind, without_control
 from gpovae_core.data.labels.names import Names
 from gpovae_core.data.labels.text import JOINTS, NO_LABEL, tidy
@@ -72,7 +73,7 @@ def _kinds(counts: Mapping[str, int], names: Names) -> dict[str, dict[str, int]]
     """Kind of control -> {label: cells} of the labels all of whose parts are controls of this kind."""
     kinds: dict[str, dict[str, int]] = {}
     for label, n in counts.items():
-        parts = [part for part in JOINTS.split(tidy(label)) if part]
+        parts = [part for part in JOINTS.split(tidy(label)) if part and not is_guide(part)]
         found = {control_kind(part) for part in parts}
         if len(found) == 1 and None not in found:
             kinds.setdefault(str(found.pop()), {})[label] = n

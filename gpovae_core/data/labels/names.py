@@ -221,7 +221,8 @@ class Names:
             last = end if _goes(words.tokens[end]) else last
         kind = "NP" if "NP" in words.tokens[last:] else ""
         core = words.between(first, last) if last > first else part
-        bare = [name for name in affixes.bare_names(core) if len(core) > 4 and self.looks_like_gene(name)]
+        stem = re.sub(r"_\d+$", "", core)
+        bare = [name for name in affixes.bare_names(stem) if len(stem) > 4 and self.looks_like_gene(name)]
         if core == part and bare and re.match(r"(?:sg|sh|si|cr)(?:RNA)?[A-Z]", core):
             core = bare[-1]
         elif bare and re.search(r"(?:sg|g|guide|sgRNA)\d+$", core):

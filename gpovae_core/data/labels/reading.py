@@ -187,11 +187,11 @@ class _Parser:
             return
         kind, rest = without_control(part, chosen=self.chosen.words)
         if kind is None:
+            if in_company and affixes.is_guide(part):
+                return
             into.found.append(found := self._find(part))
-            only_affixes = (
-                in_company and not found.near and all(map(affixes.is_affix, affixes.tokens_of(part)))
-            )
-            if not found.genes or only_affixes:
+            number = all(map(affixes.is_plain_number, affixes.tokens_of(part)))
+            if not found.genes or (in_company and number):
                 into.unclear = into.unclear or (found.near, _why(part))
             return
         into.controls.append(kind)
@@ -313,6 +313,8 @@ def _canonical(name: str, one: Parsed, chosen: Chosen, settings: DataSettings) -
         return None, "not perturbed, as Mixscape has it"
     if one.genes:
         return keys.PAIR_SEPARATOR.join(one.genes), ""
+    if not one.controls:
+        return None, "malformed label"
     same = all(kind in {chosen.kind, CHOSEN} for kind in one.controls)
     return (keys.CONTROL, "") if same else (None, "another kind of control")
 
