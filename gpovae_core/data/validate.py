@@ -143,6 +143,9 @@ def examine(
     }
     summary |= {"control_label": labels.control_label, "simulated": bool(cells.uns.get("simulated", False))}
     if labels.canonical is None or counts.matrix is None or not names.usable or repeated:
+        told = {part for part in WORDS if getattr(settings, part) is not None}
+        design = _design_decisions(Design(), settings, [str(name) for name in cells.obs.columns])
+        found.decisions += [decision for decision in design if decision.setting in told]
         return _examination(found, summary | {"notes": found.notes})
     store = _Store(scratch, progress)
     reading = _select(cells, counts.matrix, names.names, names.ids, labels, settings, found, store, column)

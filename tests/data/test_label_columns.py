@@ -158,6 +158,11 @@ def test_a_column_with_a_name_for_every_cell_is_not_looked_at() -> None:
     assert _found({"gene": labels, "barcode": [f"AHR_{i}" for i in range(199)] + ["NT"]}).column == "gene"
 
 
+def test_a_column_that_few_cells_have_is_no_candidate() -> None:
+    labels = ["NT", "AHR", "FEV", "STAT1"]
+    assert _found({"gene": labels, "doublet_with": ["", "IFNG", "", ""]}).column == "gene"
+
+
 def test_a_column_that_is_there_twice_is_not_read() -> None:
     obs = pd.DataFrame([["NT", "NT"], ["AHR", "FEV"]], columns=["gene", "gene"])
     assert find_labels(obs, Names(GENES)).column is None

@@ -112,14 +112,13 @@ class _Looked:
 
     @cached_property
     def texts(self) -> list[str]:
-        """Columns with text that repeats: those with a usual name first."""
+        """Columns with a usual name or with text that repeats, the usual ones first."""
         once = [c for c in self.obs.columns if isinstance(c, str) and (self.obs.columns == c).sum() == 1]
-        texts = [name for name in once if _is_text(column_of(self.obs, name)) and self._repeats(name)]
-        return sorted(texts, key=self._rank)
+        return sorted((c for c in once if self.is_usual(c) or self._repeats(c)), key=self._rank)
 
     def _repeats(self, name: str) -> bool:
         column = column_of(self.obs, name)
-        return len(column) < _MANY_CELLS or column.nunique() <= len(column) / 2
+        return _is_text(column) and (len(column) < _MANY_CELLS or column.nunique() <= len(column) / 2)
 
     def _rank(self, name: str) -> tuple[int, bool]:
         folded = name.casefold()
@@ -135,11 +134,16 @@ class _Looked:
         return self._labels[name]
 
     def genes(self, name: str) -> int:
-        """Measured genes that a column names as targets; where no control is known in it, as values."""
+        """Measured genes that a column names as targets; where no control is known in it, as values of most
+        cells.
+        """
         labels = self.labels(name)
         if labels.canonical is not None:
             return len(labels.targets & self.names.genes)
-        values = set(label_text(column_of(self.obs, name))) - {""}
+        text = label_text(column_of(self.obs, name))
+        values = set(text) - {""}
+        if (text == "").mean() > 0.5:
+            return 0
         found = {gene for value in values for gene in self.names.find(value).genes}
         named = len(found & self.names.genes)
         return named if named >= max(2, len(values) / 2) else 0
