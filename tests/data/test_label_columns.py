@@ -161,6 +161,14 @@ def test_a_column_with_a_name_for_every_cell_is_not_looked_at() -> None:
 def test_a_column_that_few_cells_have_is_no_candidate() -> None:
     labels = ["NT", "AHR", "FEV", "STAT1"]
     assert _found({"gene": labels, "doublet_with": ["", "IFNG", "", ""]}).column == "gene"
+    partners = ["AHR", "NT", "", "", "", "", "", ""]
+    assert _found({"gene": labels * 2, "second_guide": partners}).column == "gene"
+
+
+def test_a_column_with_a_usual_name_and_no_genes_is_mentioned() -> None:
+    found = _found({"Perturbation": ["control", "drugX", "DMSO", "drugX"], "target": GENE_COLUMN})
+    assert found.decision is not None
+    assert "'Perturbation' (drugX, control, DMSO) names none" in found.decision.why
 
 
 def test_a_column_that_is_there_twice_is_not_read() -> None:

@@ -88,6 +88,9 @@ def find_labels(
     notes = () if looked.is_usual(first) else (by_content,)
     same = [f"'{other}'" for other in pool[1:]]
     why += f"; {', '.join(same[:3])} {'say' if len(same) > 1 else 'says'} the same" if same else ""
+    if looked.genes(first) and (other := looked.no_genes()):
+        shown = ", ".join(f"'{name}' ({looked.examples(name)})" for name in other[:2])
+        why += f"; {shown} {'name' if len(other) > 1 else 'names'} none"
     decision = _decision(looked, first, why, looked.options(first))
     return ColumnChoice(first, looked.labels(first), notes=notes, decision=decision)
 
@@ -134,16 +137,11 @@ class _Looked:
         return self._labels[name]
 
     def genes(self, name: str) -> int:
-        """Measured genes that a column names as targets; where no control is known in it, as values of most
-        cells.
-        """
+        """Measured genes that a column names as targets; where no control is known in it, as values."""
         labels = self.labels(name)
         if labels.canonical is not None:
             return len(labels.targets & self.names.genes)
-        text = label_text(column_of(self.obs, name))
-        values = set(text) - {""}
-        if (text == "").mean() > 0.5:
-            return 0
+        values = set(label_text(column_of(self.obs, name))) - {""}
         found = {gene for value in values for gene in self.names.find(value).genes}
         named = len(found & self.names.genes)
         return named if named >= max(2, len(values) / 2) else 0
@@ -158,9 +156,11 @@ class _Looked:
     def candidates(self) -> tuple[list[str], str]:
         """(columns that may hold the labels, the preferred one first; why, one clause)."""
         genes = {name: self.genes(name) for name in self.texts}
-        both = [name for name in self.texts if genes[name] and self.has_control(name)]
+        filled = {name: self._filled(name) for name in self.texts if genes[name]}
+        full = [name for name in filled if filled[name] >= max(filled.values()) / 2]
+        both = [name for name in full if self.has_control(name)]
         most = max((genes[name] for name in both), default=0)
-        richer = [name for name in self.texts if name not in both and genes[name] > most]
+        richer = [name for name in full if name not in both and genes[name] > most]
         if both or richer:
             why = "its values are measured genes" + (" beside controls" if both else "")
             return sorted(both + richer, key=lambda name: len(self.labels(name).targets)), why
@@ -170,6 +170,16 @@ class _Looked:
             return usual or controls, "a control label stands in it; none of its values is a measured gene"
         known = [name for name in self.texts if self.is_usual(name)]
         return (known, "by its name alone") if len(known) == 1 else ([], "")
+
+    def _filled(self, name: str) -> float:
+        """Share of the cells with a value: the partner of a doublet or a second guide is one of few cells."""
+        told = self.settings.control_label
+        return float((label_text(column_of(self.obs, name), told) != "").mean())
+
+    def no_genes(self) -> list[str]:
+        """Columns with a usual name or control labels in which no gene is measured."""
+        names = [name for name in self.texts if self.is_usual(name) or self.has_control(name)]
+        return [name for name in names if not self.genes(name)]
 
     def difference(self, first: str, second: str) -> float:
         """Share of the cells that two columns read differently; a guide of a target is no other reading."""

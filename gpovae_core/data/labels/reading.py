@@ -337,7 +337,9 @@ def _decisions(
                 about="Unclear labels",
                 taken=taken.get(settings.unclear_labels, settings.unclear_labels),
                 why=f"{_listed(unclear)} in {sum(counts[name] for name in unclear):,} cells",
-                options=_UNCLEAR,
+                options=_UNCLEAR
+                if any(one.unclear and one.unclear[0] for one in parsed.values())
+                else _UNCLEAR[1:],
                 asked=asked,
             )
         )
