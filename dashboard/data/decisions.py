@@ -13,14 +13,19 @@ OPEN = ("control_label", "pair_separator")
 """Settings that may be something that is not among the options."""
 
 
-def show(found: Examination, columns: tuple[str, ...]) -> None:
-    """The decisions on the way through a file, those that wait for an answer first. columns: of obs."""
-    asked = [decision for decision in found.decisions if decision.asked]
-    for decision in asked:
-        _question(decision, columns)
+def questions(found: Examination, columns: tuple[str, ...]) -> None:
+    """The decisions that wait for a person. columns: of obs."""
     for decision in found.decisions:
-        if not decision.asked:
-            _line(decision, columns)
+        if decision.asked:
+            _question(decision, columns)
+
+
+def show(found: Examination, columns: tuple[str, ...]) -> None:
+    """The decisions that were taken on the way through a file. columns: of obs."""
+    with st.container(gap=None):
+        for decision in found.decisions:
+            if not decision.asked:
+                _line(decision, columns)
 
 
 def _question(decision: Decision, columns: tuple[str, ...]) -> None:
@@ -31,8 +36,8 @@ def _question(decision: Decision, columns: tuple[str, ...]) -> None:
 
 
 def _line(decision: Decision, columns: tuple[str, ...]) -> None:
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        why = f" :small[{plain(decision.why)}]" if decision.why else ""
+    with st.container(horizontal=True, wrap=False, vertical_alignment="center", gap="small"):
+        why = f", :small[{plain(decision.why)}]" if decision.why else ""
         st.markdown(f"**{plain(decision.about)}**: {plain(decision.taken or 'none')}{why}", width="stretch")
         if decision.setting:
             changed = " •" if f"data.{decision.setting}" in settings_form.changed() else ""

@@ -31,6 +31,7 @@ def report(name: str) -> None:
     if found.summary.get("simulated"):
         st.markdown(shell.SIMULATED)
     verdict.verdict(found)
+    decisions.questions(found, columns)
     verdict.problems(found)
     if found.ok:
         verdict.numbers(found)

@@ -35,7 +35,7 @@ def problems(found: Examination) -> None:
 def direction(found: Examination) -> None:
     """What was done to the genes, as the cells tell it or a person has told, and what changes it."""
     told = settings_form.value_of("network.perturbation")
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+    with st.container(horizontal=True, wrap=False, vertical_alignment="center", gap="small"):
         line = direction_in_words(found.summary["design"]["direction"], told)
         st.markdown(f"**Direction**: {plain(line)}", width="stretch")
         with st.popover("change", type="tertiary", help="What was done to the genes", key="change_direction"):
