@@ -275,7 +275,7 @@ def _widget(
         st.selectbox(
             label,
             list(get_args(kind)),
-            format_func=lambda name: shown.get(name, name),
+            format_func=lambda name: str(shown.get(name, name)),
             on_change=_store(path, key),
             **arguments,
         )
@@ -287,7 +287,7 @@ def _widget(
             list(words) if value is None or value in words else [value, *words],
             index=None,
             placeholder="found by itself",
-            format_func=lambda name: shown.get(name, name),
+            format_func=lambda name: str(shown.get(name, name)),
             accept_new_options=open_ended,
             on_change=_store(path, key),
             **arguments,

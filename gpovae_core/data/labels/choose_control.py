@@ -90,9 +90,9 @@ def _given(
     named = same or {
         label: n for label, n in counts.items() if without_control(label, (), words) == (CHOSEN, [])
     }
-    if kind in kinds:
+    if kind is not None and kind in kinds:
         label = most_frequent(kinds[kind])
-        return Chosen(label, str(kind), _decision(label, "as chosen", kinds, counts, missing))
+        return Chosen(label, kind, _decision(label, "as chosen", kinds, counts, missing))
     if named:
         label = most_frequent(named)
         return Chosen(label, CHOSEN, _decision(label, "as chosen", kinds, counts, missing), words=words)
@@ -127,7 +127,8 @@ def _decision(
 ) -> Decision:
     first = [most_frequent(found) for _, found in sorted(kinds.items())]
     frequent = sorted(counts, key=lambda label: (-counts[label], label))
-    shown = list(dict.fromkeys([*([taken] if taken else []), *first, *frequent]))[:_MOST_OPTIONS]
+    before = [taken, *first] if taken else first
+    shown = [*dict.fromkeys(before), *(label for label in frequent if label not in before)][:_MOST_OPTIONS]
     options = [Option(value=label, text=f"{label} ({counted(counts[label], 'cell')})") for label in shown]
     if missing:
         options.append(Option(value="None", text=f"cells without a label ({counted(missing, 'cell')})"))

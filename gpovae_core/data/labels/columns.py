@@ -97,7 +97,7 @@ def find_labels(
 
 def label_words(obs: pd.DataFrame, wanted: str | None = None) -> set[str]:
     """Every word that stands in a column that may hold labels, `wanted` alone where it is there."""
-    names = [wanted] if wanted in obs.columns else [str(name) for name in obs.columns]
+    names = [wanted] if wanted is not None and wanted in obs.columns else [str(name) for name in obs.columns]
     words: set[str] = set()
     for name in names:
         if (obs.columns == name).sum() == 1 and _is_text(column_of(obs, name)):
@@ -116,7 +116,7 @@ class _Looked:
     @cached_property
     def texts(self) -> list[str]:
         """Columns with a usual name or with text that repeats, the usual ones first."""
-        once = [c for c in self.obs.columns if isinstance(c, str) and (self.obs.columns == c).sum() == 1]
+        once = [str(c) for c in self.obs.columns if (self.obs.columns == c).sum() == 1]
         return sorted((c for c in once if self.is_usual(c) or self._repeats(c)), key=self._rank)
 
     def _repeats(self, name: str) -> bool:
@@ -197,7 +197,8 @@ class _Looked:
     def options(self, first: str | None = None) -> list[str]:
         """What else a person may want: columns with genes, with controls, then any text."""
         ranked = sorted(self.texts, key=lambda name: (-min(1, self.genes(name)), not self.has_control(name)))
-        return list(dict.fromkeys([*([first] if first else []), *ranked]))[:_MOST_OPTIONS]
+        rest = [name for name in ranked if name != first]
+        return ([first, *rest] if first else rest)[:_MOST_OPTIONS]
 
     def examples(self, name: str) -> str:
         values = label_text(column_of(self.obs, name)).value_counts()

@@ -25,6 +25,8 @@ _GUIDE = r"(?:(?:sg|sh|si|g|cr)(?:rna)?)?"
 _NUMBER = r"(?:[\W_]*(?:sg|g|guide|sgrna|grna)?[\W_]*\d+)?"
 _EDGES = r"(?<![^\W_])" + _GUIDE + r"(?:{})" + _NUMBER + r"(?![^\W_])"
 _OF_KIND = {kind: re.compile(_EDGES.format(words), re.IGNORECASE) for kind, words in _PHRASES.items()}
+_ANY = re.compile("|".join(f"(?:{words})" for words in _PHRASES.values()), re.IGNORECASE)
+"""Found in every label that names a control; in most others nothing of it is."""
 _POSITIVE = re.compile(r"(?<![^\W_])pos(itive)?(?![^\W_])", re.IGNORECASE)
 
 
@@ -48,6 +50,8 @@ def without_control(
     control, as a person has told them (kind CHOSEN).
     """
     pieces, first = [tidy(label)], None
+    if not chosen and not _ANY.search(pieces[0]):
+        return None, [label]
     told = [
         re.compile(_EDGES.format(re.escape(name)), re.IGNORECASE) for name in sorted(chosen, key=len)[::-1]
     ]

@@ -38,9 +38,14 @@ _FORMS = (
     re.compile(r"(?P<day>\d{1,2})\.(?P<month>\d{1,2})\.(?:19|20)\d\d"),
 )
 
+_MAYBE = re.compile(rf"\d\D+\d|\d\W*(?:{_WORDS})|(?:{_WORDS})\W+\d", re.IGNORECASE)
+"""What every date has; most names have not."""
+
 
 def date_in(name: str) -> tuple[int, int] | None:
     """(month, day) where a name is a date as spreadsheets write one: 1-Mar, Sep-02, 2024-03-01; else None."""
+    if not _MAYBE.search(name):
+        return None
     for form in _FORMS:
         found = form.fullmatch(name.strip().casefold())
         if found:

@@ -36,6 +36,8 @@ def text_of_value(value: Any) -> str:
 
 def tidy(label: str) -> str:
     """A label with plain hyphens and spaces for typographic ones, and nothing invisible in it."""
+    if label.isascii():  # nearly all are, and there may be many
+        return " ".join(label.split())
     label = _INVISIBLE.sub("", label.translate(_DASHES))
     return re.sub(r"\s+", " ", unicodedata.normalize("NFKC", label).translate(_DASHES)).strip()
 
