@@ -20,6 +20,7 @@ MACHINERY = (
     "false_edges",
     "fitted",
     "method",
+    "moments",
     "network_fit",
     "own_change",
     "registry",
