@@ -17,6 +17,7 @@ from gpovae_core.registry import one_of_each_file
 MACHINERY = (
     "direct",
     "expected",
+    "extras",
     "false_edges",
     "fitted",
     "method",
