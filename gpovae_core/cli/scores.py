@@ -26,7 +26,13 @@ from gpovae_core.errors import SettingsError
 def evaluate(
     run: RunArgument,
     edges: Annotated[
-        Path | None, typer.Option(help="CSV with source,target[,weight] to score in place of W.")
+        Path | None,
+        typer.Option(
+            help=(
+                "CSV with source,target[,weight], or a square .npy matrix with its genes in a .txt beside "
+                "it, to score in place of W."
+            )
+        ),
     ] = None,
     threshold: Threshold = None,
     reference: Annotated[
