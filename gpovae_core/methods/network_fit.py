@@ -20,7 +20,7 @@ from gpovae_core.methods.direct import DirectEdges, Tolerance, TotalEffects, dir
 from gpovae_core.methods.false_edges import false_pairs
 from gpovae_core.methods.fitted import NetworkFit
 from gpovae_core.methods.own_change import KNOCK_OUT, OwnChange, own_change
-from gpovae_core.model.hops import hop_series, influence_over_hops
+from gpovae_core.methods.passing import total as total_influence
 
 BOOTSTRAP_ERROR = float(np.sqrt(2))
 
@@ -44,13 +44,15 @@ def explain(
     edges = _direct(total, n, settings)
     thresholds, null = false_pairs(prepared, observed, total, edges, settings)
     known = observed.counted
+    influence, passing = total_influence(
+        edges.probabilities * edges.strength, everywhere.change, settings.loss.hops
+    )
     return NetworkFit(
         log_odds=edges.log_odds,
         strength=edges.strength,
         strength_sd=edges.deviation,
-        influence=influence_over_hops(
-            edges.probabilities * edges.strength, hop_series("signed", n, settings.loss.hops)
-        ),
+        influence=influence,
+        passing=passing,
         evidence=_whole(n, observed, belief.probability, known),
         effect=_whole(n, observed, observed.effect, np.isfinite(observed.error)),
         effect_sd=_whole(n, observed, observed.error, np.isfinite(observed.error)),

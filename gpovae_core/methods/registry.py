@@ -22,6 +22,7 @@ MACHINERY = (
     "method",
     "network_fit",
     "own_change",
+    "passing",
     "registry",
 )
 """What finds W and S, and this file: no methods of their own."""
