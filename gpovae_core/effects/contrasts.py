@@ -25,6 +25,7 @@ from scipy import sparse
 from scipy.special import kl_div
 
 from gpovae_core import keys
+from gpovae_core.effects.beside import beside_others, joined, parts
 from gpovae_core.effects.design import FEWEST_CONTROLS, Design
 
 if TYPE_CHECKING:
@@ -71,7 +72,8 @@ class Contrasts:
     sources: (p,) panel position of each perturbed gene; effect: (p, n) log fold change without `shift`, 0
     where nothing was measured; error: (p, n) its standard error (see `log_fold_change`), infinite where
     nothing was measured; shift: (p,) the common lift that was taken out; cells: (p,) perturbed cells that
-    could be compared, counts: (p, strata) the same by stratum; control_cells; control_share: (n,) mean share
+    could be compared, counts: (p, strata) the same by stratum, where pairs help (effects.beside) as many as
+    would have measured as well; control_cells; control_share: (n,) mean share
     in controls, 0 where not measured; alone: perturbations with cells and no controls in any of their strata,
     of which nothing can be said.
     """
@@ -106,7 +108,8 @@ def contrasts(
     prepared: PreparedCells, splits: tuple[str, ...] = (keys.TRAIN,), rows: np.ndarray | None = None
 ) -> Contrasts:
     """Every single-gene perturbation with at least two cells in `splits` that have controls beside them,
-    against those (at least two in a stratum, or nothing is known).
+    against those (at least two in a stratum, or nothing is known), and beside the genes that it shares cells
+    with (effects.beside).
 
     Only cells that pass quality control: what low-quality cells and doublets show is not the perturbation.
     rows: cells to take in the place of all, where a cell may come several times (effects.bootstrap).
@@ -117,20 +120,58 @@ def contrasts(
     cells = cells[passing[cells]]
     labels = prepared.labels[cells]
     present = [gene for gene in prepared.panel.data.perturbed if (labels == gene).sum() > 1]
-    place = {gene: row for row, gene in enumerate(present)}
+    alone = _against_controls(prepared, design, cells, labels, present)
+    beside = []
+    for others, pairs in beside_others(labels, {prepared.panel.genes[i] for i in alone.sources}).items():
+        own = np.flatnonzero(np.isin(labels, [others, *pairs.values()]))
+        named = labels[own].copy()
+        named[named == others] = keys.CONTROL
+        for gene, pair in pairs.items():
+            named[named == pair] = gene
+        found = _against_controls(prepared, design, cells[own], named, list(pairs))
+        held = [prepared.panel.index[gene] for gene in parts(others) if gene in prepared.panel.index]
+        found.error[:, held] = np.inf  # of the others only as much is left as they were knocked down
+        beside.append(found)
+    return _joined(alone, beside)
+
+
+def _joined(alone: Contrasts, beside: list[Contrasts]) -> Contrasts:
+    """The effects of genes `alone` with what they show beside others; counts grow as if their cells did."""
+    effect, error, counts = alone.effect.copy(), alone.error.copy(), alone.counts.copy()
+    for row, source in enumerate(alone.sources):
+        own = [(found, int(at)) for found in beside for at in np.flatnonzero(found.sources == source)]
+        if not own:
+            continue
+        effect[row], error[row] = joined(
+            alone.effect[row],
+            alone.error[row],
+            np.stack([found.effect[at] for found, at in own]),
+            np.stack([found.error[at] for found, at in own]),
+        )
+        known = np.isfinite(error[row])
+        gain = np.median((alone.error[row, known] / error[row, known]) ** 2) if known.any() else 1.0
+        counts[row] = np.round(counts[row] * gain)
+    return replace(alone, effect=effect, error=error, counts=counts)
+
+
+def _against_controls(
+    prepared: PreparedCells, design: Design, cells: np.ndarray, labels: np.ndarray, genes: list[str]
+) -> Contrasts:
+    """Each of `genes` that has controls beside it; labels: (cells,) a perturbed gene, or keys.CONTROL."""
+    place = {gene: row for row, gene in enumerate(genes)}
     group = np.array([place.get(label, -1) for label in labels], dtype=int)
-    treated = _chosen(group, len(present))
-    control = sparse.csr_matrix((labels == keys.CONTROL).astype(np.float64)[None, :])
-    compared = _compare(prepared, design, cells, treated, control)
+    treated, control = _chosen(group, len(genes)), labels == keys.CONTROL
+    reference = sparse.csr_matrix(control.astype(np.float64)[None, :])
+    compared = _compare(prepared, design, cells, treated, reference)
     known = compared.counts.sum(axis=1) > 1
-    names = [gene for gene, is_known in zip(present, known, strict=True) if is_known]
-    extra = _between(prepared, design, cells, group, compared)
+    names = [gene for gene, is_known in zip(genes, known, strict=True) if is_known]
+    extra = _between(prepared, design, cells, group, control, compared)
     own = np.array([prepared.panel.index[gene] for gene in names], dtype=int)
     found = _contrasts(prepared, design, own, compared.rows(known), extra[known])
     return replace(
         found,
         control_cells=int(control.sum()),
-        alone=tuple(gene for gene, is_known in zip(present, known, strict=True) if not is_known),
+        alone=tuple(gene for gene, is_known in zip(genes, known, strict=True) if not is_known),
     )
 
 
@@ -313,7 +354,12 @@ def _compare(
 
 
 def _between(
-    prepared: PreparedCells, design: Design, cells: np.ndarray, group: np.ndarray, compared: _Compared
+    prepared: PreparedCells,
+    design: Design,
+    cells: np.ndarray,
+    group: np.ndarray,
+    control: np.ndarray,
+    compared: _Compared,
 ) -> np.ndarray:
     """(r, m) variance of a perturbation's mean share that comes of its guides, or donors, disagreeing beyond
     the scatter of their cells; 0 where it has but one. The larger one where there are several kinds.
@@ -329,7 +375,7 @@ def _between(
         pairs, unit = np.unique(np.stack([group[used], codes[used]]), axis=1, return_inverse=True)
         where = np.full(len(cells), -1)
         where[used] = unit.ravel()
-        extra = np.maximum(extra, _disagreement(prepared, design, cells, where, pairs[0], compared))
+        extra = np.maximum(extra, _disagreement(prepared, design, cells, where, pairs[0], control, compared))
     return extra
 
 
@@ -339,6 +385,7 @@ def _disagreement(
     cells: np.ndarray,
     unit: np.ndarray,
     group_of: np.ndarray,
+    control: np.ndarray,
     compared: _Compared,
 ) -> np.ndarray:
     """See `_between`, for one kind of replicate. unit: (cells,) number of the replicate, -1 none; group_of:
@@ -346,7 +393,6 @@ def _disagreement(
     """
     units, (groups, m) = len(group_of), compared.treated.mean.shape
     seen, expected, size = np.zeros((units, m)), np.zeros((units, m)), np.zeros(units)
-    control = prepared.labels[cells] == keys.CONTROL
     for stratum in np.unique(design.stratum):
         own = np.flatnonzero(design.stratum[cells] == stratum)
         if control[own].sum() < FEWEST_CONTROLS:

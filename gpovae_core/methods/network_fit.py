@@ -12,10 +12,12 @@ from dataclasses import replace
 
 import numpy as np
 
+from gpovae_core import keys
 from gpovae_core.config import Settings
 from gpovae_core.data.schema import PreparedCells
 from gpovae_core.effects.contrasts import Contrasts, contrasts
 from gpovae_core.effects.shrinkage import Evidence, EvidenceRule, fit_evidence
+from gpovae_core.errors import QueryError
 from gpovae_core.methods.direct import DirectEdges, Tolerance, TotalEffects, direct_edges
 from gpovae_core.methods.false_edges import false_pairs
 from gpovae_core.methods.fitted import NetworkFit
@@ -26,10 +28,20 @@ BOOTSTRAP_ERROR = float(np.sqrt(2))
 
 
 def fit_network(prepared: PreparedCells, settings: Settings) -> NetworkFit:
-    """W, S and T_K from the training cells."""
+    """W, S and T_K from the training cells. Raises QueryError where those perturb no gene alone."""
     observed = contrasts(prepared)
+    if not (len(observed.sources) or observed.alone) and _several_at_a_time(prepared):
+        raise QueryError(
+            "No training cell has one perturbed gene alone (a high multiplicity of infection, MOI, or a "
+            "library of pairs), so no gene has an effect of its own to learn edges from. Take the cells with "
+            "a single guide, a screen of low MOI, or a preset that trains W with the autoencoder (released)."
+        )
     rule = fit_evidence(observed.effect, observed.error, observed.counted, settings.network.least_effect)
     return explain(prepared, observed, rule, settings)
+
+
+def _several_at_a_time(prepared: PreparedCells) -> bool:
+    return any(keys.PAIR_SEPARATOR in name for name in prepared.perturbations)
 
 
 def explain(

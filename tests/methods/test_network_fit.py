@@ -17,6 +17,7 @@ from gpovae_core.data.schema import PreparedCells
 from gpovae_core.data.simulate import SimulationSettings, simulate
 from gpovae_core.effects.contrasts import Contrasts, contrasts, null_contrasts
 from gpovae_core.effects.shrinkage import fit_evidence
+from gpovae_core.errors import QueryError
 from gpovae_core.methods.direct import DirectEdges, Tolerance, TotalEffects, direct_edges, felt
 from gpovae_core.methods.expected import measured_influence
 from gpovae_core.methods.false_edges import NULL_THRESHOLDS, false_edge_rate, false_pairs
@@ -235,6 +236,19 @@ def test_influence_on_every_measured_gene_with_the_knock_down_itself() -> None:
                 own = fit.effect[i, i] if np.isfinite(fit.effect[i, i]) else 0.0
                 expected = own if i == j else fit.own_change[i] * fit.influence[i, j]
                 assert change[i, names.index(target)] == pytest.approx(expected, abs=1e-12), (gene, target)
+
+
+def test_without_a_gene_perturbed_alone_there_is_no_network_and_moi_is_named() -> None:
+    prepared = cells()[0]
+    together = prepared.cells.copy()
+    names = prepared.panel.data.perturbed
+    partner = {name: names[(at + 1) % len(names)] for at, name in enumerate(names)}
+    together.obs[keys.PERTURBATION] = [
+        label if label == keys.CONTROL else keys.PAIR_SEPARATOR.join(sorted((label, partner[label])))
+        for label in prepared.labels
+    ]
+    with pytest.raises(QueryError, match="MOI"):
+        fit_network(PreparedCells(together, prepared.panel, prepared.report), evidence())
 
 
 # The rate of false edges ------------------------------------------------------------------------------------
