@@ -5,9 +5,9 @@
 
 Simulated screens of 30 perturbed genes and 30 pairs of them (60 genes, 5,000 or 2,500 cells; 3.5 or 30 counts
 a gene), the network stage alone. Once as it is, once with the pairs left out, as they were before. interact:
-every pair changes ten genes by a factor of 2.2 beyond what its genes do alone. AUPRC: of direct edges; edges: W
-> 0.5; false: no path joins the pair, beside what is reported; z: of such pairs, standard deviation; error: the
-median of all effects. Means over seeds.
+every pair changes ten genes by a factor of 2.2 beyond what its genes do alone. AUPRC: of direct edges; edges:
+W > 0.5; false: no path joins the pair, beside what is reported; z: of such pairs, standard deviation; error:
+the median of all effects. Means over seeds.
 """
 
 from __future__ import annotations

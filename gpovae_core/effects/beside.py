@@ -20,8 +20,8 @@ from gpovae_core import keys
 AGREEING = 1.0
 """Degrees of freedom with which effects in pairs are expected to agree before they are seen (a moderated
 variance, as Smyth 2004 moderates one). Guides of one gene are expected to agree more (effects.contrasts):
-where every pair of a simulated screen interacts, 2 finds more false edges than 1, and where none does, no more
-true ones (benchmarks/pairs.py).
+where every pair of a simulated screen interacts, 2 finds more false edges than 1, and where none does, no
+more true ones (benchmarks/pairs.py).
 """
 
 
