@@ -8,7 +8,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scipy import sparse
+from anndata import read_h5ad
+from scipy import sparse, stats
 from scipy.special import expit
 
 from gpovae_core import keys
@@ -18,6 +19,7 @@ from gpovae_core.effects.contrasts import Contrasts, contrasts, guide_contrasts,
 from gpovae_core.effects.design import Design
 from gpovae_core.methods.false_edges import false_edge_rate
 from gpovae_core.methods.network_fit import fit_network
+from tests.conftest import shared_folder
 from tests.effects.test_contrasts import build, dense_shares, overdispersed, screen
 
 
@@ -273,3 +275,60 @@ def test_the_rate_of_false_edges_knows_the_larger_of_both_nulls() -> None:
     rate, unknowing = (false_edge_rate(fit, weights, 0.5)[0] for fit in (told, blind))
     assert unknowing < 0.2 < 0.5 < rate
     assert (told.null_share >= blind.null_share).all()
+
+
+# Wells that hold one guide each -----------------------------------------------------------------------------
+
+
+def in_wells(spread: float, seed: int = 0) -> PreparedCells:
+    """No effects: A, B, C and controls in wells of their own, which differ from each other gene by gene."""
+    rng = np.random.default_rng(seed)
+    names = [f"G{i:02d}" for i in range(40)] + ["A", "B", "C"]
+    wells = {keys.CONTROL: 40, "A": 4, "B": 8, "C": 8}
+    labels = np.repeat(np.array(list(wells), dtype=object), [25 * number for number in wells.values()])
+    well = np.arange(len(labels)) // 25
+    mean = rng.gamma(3.0, 10.0, len(names)) * rng.lognormal(0.0, spread, (well.max() + 1, len(names)))[well]
+    prepared = build(overdispersed(mean, rng), labels, names, ("A", "B", "C"))
+    return with_columns(prepared, batch=np.array([f"w{i}" for i in well], dtype=object))
+
+
+def test_wells_of_one_guide_each_are_replicates_and_no_strata() -> None:
+    prepared = in_wells(0.3)
+    design = Design.of(prepared)
+    assert set(design.stratum) == {0}
+    assert len(np.unique(design.replicates[keys.BATCH])) == 60
+    z = {}
+    for name, batch in (("wells", prepared.cells.obs["batch"]), ("nothing", np.full(1500, "1"))):
+        observed = contrasts(with_columns(prepared, batch=np.asarray(batch, dtype=object)))
+        assert observed.alone == ()
+        z[name] = (observed.effect / observed.error)[observed.counted]
+    assert np.std(z["wells"]) < 0.65 * np.std(z["nothing"])
+    assert (np.abs(z["wells"]) > 4).sum() <= 3 < 10 < (np.abs(z["nothing"]) > 4).sum()
+
+
+def test_a_batch_that_holds_two_labels_stays_a_stratum() -> None:
+    prepared = in_wells(0.0)
+    batch = np.asarray(prepared.cells.obs["batch"], dtype=object)
+    batch[:4] = "w45"  # four controls in a well of A
+    design = Design.of(with_columns(prepared, batch=batch))
+    assert keys.BATCH not in design.replicates
+    assert len(set(design.stratum)) == 60
+
+
+@pytest.mark.real
+def test_a_knock_out_whose_wells_are_deeper_changes_nothing() -> None:
+    """NFATC1 of Datlinger et al. beside all other cells: a test of normalised counts finds 75 genes."""
+    cells = read_h5ad(shared_folder("data") / "datlinger2021_jurkat.h5ad")
+    cells = cells[:, np.asarray((cells.X > 0).sum(axis=0)).ravel() > 100].copy()
+    hit = (cells.obs["perturbation"] == "NFATC1").to_numpy()
+    for condition in ("stimulated", "unstimulated"):
+        chosen = (cells.obs["condition"] == condition).to_numpy()
+        names = [*map(str, cells.var_names), "NFATC1"]
+        counts = np.column_stack([cells.X[chosen].toarray(), np.zeros(chosen.sum())])
+        labels = np.where(hit[chosen], "NFATC1", keys.CONTROL).astype(object)
+        prepared = build(counts, labels, names, ("NFATC1",))
+        prepared = with_columns(prepared, guide=cells.obs["well"].astype(str).to_numpy(object)[chosen])
+        observed = contrasts(prepared)
+        z = (observed.effect / observed.error)[observed.counted]
+        assert len(z) > 200
+        assert (stats.false_discovery_control(2 * stats.norm.sf(np.abs(z))) < 0.05).sum() <= 3
