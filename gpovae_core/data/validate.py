@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -403,9 +403,40 @@ def _enough_cells(labels: np.ndarray, kept: np.ndarray, min_cells: int, found: _
         text = f"Left out, because they have fewer than {least} cells: {shown}."
         found.warn("few-cells", text, "The limit is the setting min_cells.")
     left = sorted(set(counts) - set(small))
+    _one_gene_at_a_time(left, small, counts, found)
     if len(left) < FEWEST_PERTURBATIONS:
         _too_few_perturbations(left, len(small), least, found)
     return ~np.isin(labels.astype(str), list(small))
+
+
+def _one_gene_at_a_time(
+    left: list[str], small: Collection[str], counts: Mapping[str, int], found: _Findings
+) -> None:
+    """Warns of a screen of high MOI, and of one in which no gene is perturbed alone. left: perturbations with
+    enough cells, small: the others; counts: cells of each.
+    """
+    together = sum(counts[name] for name in small if keys.PAIR_SEPARATOR in name)
+    perturbed = sum(counts.values())
+    hint = (
+        "Edges need cells of one perturbed gene each: take the cells with a single guide, or a screen of low "
+        "MOI."
+    )
+    if 2 * together > perturbed:
+        found.warn(
+            "high-moi",
+            f"A high multiplicity of infection (MOI): {together:,} of {perturbed:,} perturbed cells carry "
+            "several genes in combinations that too few other cells carry; what such cells show belongs to "
+            "no one gene.",
+            hint,
+        )
+    elif left and all(keys.PAIR_SEPARATOR in name for name in left):
+        found.warn(
+            "no-gene-alone",
+            "Every perturbed cell carries several genes (a high multiplicity of infection, MOI, or a library "
+            "of pairs): no gene has an effect of its own, so the network stage (preset evidence) finds no "
+            "edge.",
+            hint,
+        )
 
 
 def _too_few_perturbations(left: list[str], small: int, least: int, found: _Findings) -> None:

@@ -360,3 +360,29 @@ def test_csr_is_a_copy_without_stored_zeros() -> None:
     result = as_csr(source)
     assert result.indices.tolist() == [0, 2]
     assert source.data.tolist() == [1.0, 0.0, 2.0]
+
+
+def _together(cells: AnnData, combinations: int, genes: int) -> AnnData:
+    """Every perturbed cell with `genes` genes, in one of `combinations`."""
+    rng = np.random.default_rng(0)
+    sets = ["+".join(sorted(rng.choice(GENES, genes, replace=False))) for _ in range(combinations)]
+    labels = cells.obs["perturbation"].astype(str).to_numpy(dtype=object)
+    perturbed = np.flatnonzero(labels != "non-targeting")
+    labels[perturbed] = [sets[place % combinations] for place in range(len(perturbed))]
+    cells.obs["perturbation"] = labels
+    return cells
+
+
+def test_cells_with_many_genes_each_are_told_with_the_word_moi() -> None:
+    """As many combinations as cells: none can be compared, and that is said beside the refusal."""
+    found = examine(_together(small_cells(), 1000, 6), DataSettings())
+    codes = {problem.code: problem.message for problem in found.problems}
+    assert "MOI" in codes["high-moi"]
+    assert "no-perturbations" in codes
+    assert "MOI" not in " ".join(p.message for p in examine(small_cells(), DataSettings()).problems)
+
+
+def test_a_library_of_pairs_is_told_that_no_gene_stands_alone() -> None:
+    found = examine(_together(small_cells(), 3, 2), DataSettings(min_cells=2))
+    assert found.ok
+    assert [problem.code for problem in found.problems if "MOI" in problem.message] == ["no-gene-alone"]
