@@ -4,7 +4,7 @@ gone through in blocks.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -100,6 +100,30 @@ class FileMatrix:
         return writer.opened()
 
 
+class ChangedMatrix(FileMatrix):
+    """Another matrix in a file with a change made to its rows whenever they are read."""
+
+    def __init__(
+        self,
+        source: FileMatrix,
+        change: Callable[[slice, sparse.csr_matrix], sparse.csr_matrix],
+        columns: int | None = None,
+    ) -> None:
+        """change: from rows and their block to the new block; columns: how many that has, where others."""
+        self._source, self._change = source, change
+        self.shape = (source.shape[0], source.shape[1] if columns is None else columns)
+        self.dtype = np.dtype(np.float32)
+        self.nnz = source.nnz
+
+    def values(self) -> Iterator[np.ndarray]:
+        for _, block in self.blocks():
+            yield block.data
+
+    def blocks(self) -> Iterator[tuple[slice, sparse.csr_matrix]]:
+        for rows, block in self._source.blocks():
+            yield rows, self._change(rows, block)
+
+
 @dataclass(frozen=True)
 class RawPart:
     """`raw` of a file: counts over genes of its own."""
@@ -120,6 +144,7 @@ class BackedCells:
     layers: Mapping[str, FileMatrix] = field(default_factory=dict)
     raw: RawPart | None = None
     uns: Mapping[str, Any] = field(default_factory=dict)
+    obsm: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def obs_names(self) -> pd.Index:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from gpovae_core import keys
-from gpovae_core.data.backed import FileMatrix
+from gpovae_core.data.backed import BackedCells, FileMatrix
 from gpovae_core.data.counts import Counts, as_csr, find_counts
-from gpovae_core.data.decisions import Decision, Option
-from gpovae_core.data.design import Design, find_design, missing_columns
+from gpovae_core.data.decisions import Decision
+from gpovae_core.data.design import RECOVERED_LIBRARY, Design, find_design, missing_columns
 from gpovae_core.data.direction import own_changes, read_direction
 from gpovae_core.data.expression import log_expression
+from gpovae_core.data.features import NoGenes, only_genes
 from gpovae_core.data.genes import find_gene_names
 from gpovae_core.data.labels import Labels, column_of, find_label_column, read_labels
 from gpovae_core.data.progress import Progress
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from scipy import sparse
 
     from gpovae_core.config import DataSettings
-    from gpovae_core.data.backed import BackedCells
     from gpovae_core.data.store import StoredCounts
 
 FEWEST_CELLS = 3  # one cell each for training, validation and test
@@ -108,6 +108,8 @@ def examine(
     file where None.
     """
     found = _Findings()
+    cells, no_genes = only_genes(cells)
+    found.notes += [*_reader_notes(cells.uns), *([no_genes.note] if no_genes.count else [])]
     repeated = duplicate_cell_ids(cells)
     found.add([repeated] if repeated else [])
     if cells.n_obs == 0 or cells.n_vars == 0:
@@ -118,7 +120,9 @@ def examine(
         return _examination(found, _basics(cells))
     counts = find_counts(cells, settings.counts_layer)
     found.add(counts.problems, counts.notes)
-    found.decisions.append(_counts_decision(counts, settings))
+    found.decisions.append(_counts_decision(counts))
+    if no_genes.count:
+        found.decisions.append(_features_decision(no_genes))
     var = cast("pd.DataFrame", cells.var) if counts.var is None else counts.var
     totals = (
         None if counts.matrix is None else np.asarray(counts.matrix.sum(axis=0), dtype=np.float64).ravel()
@@ -131,13 +135,24 @@ def examine(
     summary = _basics(cells) | {
         "genes": len(names.names),
         "counts_from": counts.source,
+        "counts_how": counts.how,
         "label_column": column or "",
     }
-    summary |= {"control_label": labels.control_label, "simulated": bool(cells.uns.get("simulated", False))}
+    summary |= {"control_label": labels.control_label, "simulated": is_simulated(cells.uns)}
     if labels.canonical is None or counts.matrix is None or not names.usable or repeated:
         return _examination(found, summary | {"notes": found.notes})
     store = _Store(scratch, progress)
-    reading = _select(cells, counts.matrix, names.names, names.ids, labels, settings, found, store, column)
+    reading = _select(
+        _with_library(cells, counts.library),
+        counts.matrix,
+        names.names,
+        names.ids,
+        labels,
+        settings,
+        found,
+        store,
+        column,
+    )
     summary |= _summarise(reading, found)
     return _examination(found, summary, reading if found.ok else None)
 
@@ -147,16 +162,43 @@ def _examination(found: _Findings, summary: dict[str, Any], reading: Reading | N
     return Examination(tuple(found.problems), summary, reading, tuple(found.decisions))
 
 
-def _counts_decision(counts: Counts, settings: DataSettings) -> Decision:
+def _counts_decision(counts: Counts) -> Decision:
     taken = "" if counts.matrix is None else counts.source
-    why = "as chosen" if settings.counts_layer else "where raw counts were found" if taken else ""
+    how = f" ({counts.how})" if taken and counts.how else ""
     return Decision(
         setting="counts_layer",
         about="Counts",
-        taken=taken,
-        why=why,
-        options=tuple(Option(value=name, text=name) for name in counts.sources),
+        taken=f"{taken}{how}",
+        why=counts.why,
+        options=counts.options,
+        asked=counts.asked,
     )
+
+
+def _features_decision(no_genes: NoGenes) -> Decision:
+    told = f"column {no_genes.column} of var" if no_genes.column else "names"
+    return Decision(
+        setting="", about="Left out of the genes", taken=no_genes.in_words, why=f"told by the {told}"
+    )
+
+
+def is_simulated(uns: Mapping[str, Any]) -> bool:
+    """Whether cells carry the mark of this project's simulator: `simulated` is True, nothing like it."""
+    mark = uns.get("simulated")
+    return isinstance(mark, bool | np.bool_) and bool(mark)
+
+
+def _reader_notes(uns: Mapping[str, Any]) -> list[str]:
+    notes = uns.get(keys.READER_NOTES)
+    return [note for note in notes if isinstance(note, str)] if isinstance(notes, list) else []
+
+
+def _with_library(cells: AnnData | BackedCells, library: np.ndarray | None) -> AnnData | BackedCells:
+    """The cells with their recovered library sizes as a column of obs."""
+    if library is None:
+        return cells
+    obs = cast("pd.DataFrame", cells.obs).assign(**{RECOVERED_LIBRARY: library})
+    return BackedCells(cast("FileMatrix", cells.X), obs, cast("pd.DataFrame", cells.var))
 
 
 def _basics(cells: AnnData | BackedCells) -> dict[str, Any]:
