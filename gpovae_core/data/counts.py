@@ -153,7 +153,8 @@ def find_counts(cells: AnnData | BackedCells, wanted: str | None = None) -> Coun
     several with as many genes the layer that is named so, X, raw, another layer. Where none holds counts they
     are recovered from normalised values.
 
-    wanted: 'X', 'raw', the name of a layer, or layers to be added joined by '+' (`DataSettings.counts_layer`).
+    wanted: 'X', 'raw', the name of a layer, or layers to be added joined by '+'
+    (`DataSettings.counts_layer`).
     """
     candidates = _candidates(cells)
     if wanted is not None:
@@ -220,8 +221,8 @@ def _taken(taken: _Candidate, candidates: list[_Candidate]) -> Counts:
         if not problems and same is not x:
             fewer = x.matrix.shape[1] < taken.matrix.shape[1]
             message = (
-                f"X holds {x.matrix.shape[1]:,} genes, {taken.place} {taken.matrix.shape[1]:,} with raw counts:"
-                f" {taken.place} is used."
+                f"X holds {x.matrix.shape[1]:,} genes, {taken.place} {taken.matrix.shape[1]:,} with raw "
+                f"counts: {taken.place} is used."
                 if fewer and (x.holds_counts() or x.problem is None)
                 else f"{x.problem.message if x.problem else 'X holds no counts.'} Raw counts were found in "
                 f"{taken.place} and are used instead."
@@ -329,8 +330,8 @@ def _recovered(one: _Candidate, cells: AnnData | BackedCells, candidates: list[_
         return Counts(None, None, one.name, [odd], options=options)
     how = f"recovered from {found.way.words}"
     text = (
-        f"{one.place[0].upper()}{one.place[1:]} holds {found.way.words}: the counts were recovered, since in all "
-        f"{found.cells:,} cells every value is a whole multiple of one step."
+        f"{one.place[0].upper()}{one.place[1:]} holds {found.way.words}: the counts were recovered, since in "
+        f"all {found.cells:,} cells every value is a whole multiple of one step."
     )
     notes = [text, *_about_totals(found)]
     return Counts(
@@ -350,20 +351,20 @@ def _about_totals(found: Recovered) -> list[str]:
     notes = []
     if found.total is not None and found.library is not None:
         notes.append(
-            f"Cells had been scaled to {found.total:,.4g} counts before genes were left out; their library sizes "
-            "were recovered from the scale."
+            f"Cells had been scaled to {found.total:,.4g} counts before genes were left out; their library "
+            "sizes were recovered from the scale."
         )
     elif found.total is not None:
         notes.append(f"Cells had been scaled to {found.total:,.4g} counts over the genes of this matrix.")
     elif found.step[np.isfinite(found.step)].max(initial=1.0) != 1.0:
         notes.append(
-            "What the cells had been scaled to is not known: library sizes are the counts over the genes of this "
-            "matrix."
+            "What the cells had been scaled to is not known: library sizes are the counts over the genes of "
+            "this matrix."
         )
     if found.doubtful:
         notes.append(
-            f"In {found.doubtful:,} cells fewer than five genes are counted: if all counts of such a cell share "
-            "a divisor, they came back divided by it."
+            f"In {found.doubtful:,} cells fewer than five genes are counted: if all counts of such a cell "
+            "share a divisor, they came back divided by it."
         )
     return notes
 
@@ -372,8 +373,8 @@ def _not_whole(found: Recovered) -> str:
     share = found.failed / max(1, found.cells)
     return (
         f"Counts cannot be recovered from it: in {share:.0%} of the cells looked at ({found.failed:,} of "
-        f"{found.cells:,}) the values are no whole multiples of one step, as after regression, scaling by gene, "
-        "imputation or integration."
+        f"{found.cells:,}) the values are no whole multiples of one step, as after regression, scaling by "
+        "gene, imputation or integration."
     )
 
 
@@ -474,8 +475,8 @@ def unlike_counts(matrix: Any, name: str) -> Problem | None:
         return Problem("counts-rounded", message, hint)
     if _multiplied(part):
         message = (
-            f"{name} holds whole numbers, but the values of a cell lie as far apart as its smallest one: they "
-            "look normalised and rounded."
+            f"{name} holds whole numbers, but the values of a cell lie as far apart as its smallest one: "
+            "they look normalised and rounded."
         )
         return Problem("counts-rounded", message, hint)
     mean = np.asarray(part.mean(axis=0), dtype=np.float64).ravel()
@@ -485,8 +486,8 @@ def unlike_counts(matrix: Any, name: str) -> Problem | None:
         spread = float(np.median((squares - mean**2)[seen] / mean[seen]))
         if spread < _UNDERSPREAD:
             message = (
-                f"{name} holds whole numbers, but genes vary less over cells than counted molecules can (variance "
-                f"{spread:.2f} times the mean): they look like rounded logarithms or ranks."
+                f"{name} holds whole numbers, but genes vary less over cells than counted molecules can "
+                f"(variance {spread:.2f} times the mean): they look like rounded logarithms or ranks."
             )
             return Problem("counts-rounded", message, hint)
     return None

@@ -45,8 +45,8 @@ _AFTER = re.compile(
 )
 _NUMBERED = re.compile(r"^(?P<gene>.+?)[-_.]\d{1,2}$")
 _CONTROL = re.compile(
-    r"^(?:sg|grna|guide)?[-_]?(?:non[-_ ]?target(?:ing|s)?|ntc|nt(?=[-_.]?\d+$)|neg[-_]?ctrl|safe[-_ ]?harbou?r|"
-    r"scrambled?)(?:[-_.]\w{1,4}|\d{0,3})$",
+    r"^(?:sg|grna|guide)?[-_]?(?:non[-_ ]?target(?:ing|s)?|ntc|nt(?=[-_.]?\d+$)|neg[-_]?ctrl|"
+    r"safe[-_ ]?harbou?r|scrambled?)(?:[-_.]\w{1,4}|\d{0,3})$",
     re.I,
 )
 """Guides by their names: a measured gene with a word for guides before or after it; numbered alone, only

@@ -233,8 +233,8 @@ def _library(
 
     sums: (n_obs,) scaled counts of every cell; sure: (n_obs,) bool, cells with enough values for a common
     divisor to be out of the question; known: columns that may hold library sizes. A column holds them where
-    it is the same multiple of 1 / step in nearly all sure cells. All genes are there where the sums are one total.
-    Where they are not, the total is the one that makes library sizes whole numbers.
+    it is the same multiple of 1 / step in nearly all sure cells. All genes are there where the sums are one
+    total. Where they are not, the total is the one that makes library sizes whole numbers.
     """
     full = np.isfinite(step)
     sure = sure & full if (sure & full).any() else full
