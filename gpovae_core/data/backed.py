@@ -19,8 +19,6 @@ from gpovae_core.data.store import BLOCK, HELD, CountsWriter, StoredCounts, cuts
 if TYPE_CHECKING:
     import pandas as pd
 
-_READ_FROM_UNS = ("control_label", "simulated")
-
 
 class FileMatrix:
     """(n_obs, n_vars) CSR matrix in an open .h5ad or .zarr file. Every method but `indptr` goes through the
@@ -161,18 +159,17 @@ class BackedCells:
 
 def open_backed(root: Any) -> BackedCells:
     """root: the open h5py.File or zarr.Group of an AnnData that `must_stay_on_disk`."""
-    from anndata import io
+    from gpovae_core.data.parts import Parts
 
-    read_elem: Any = io.read_elem
-    layers = {name: FileMatrix(group) for name, group in _children(root, "layers") if _is_csr(group)}
+    parts = Parts(root)
+    layers = {name: FileMatrix(group) for name, group in children(root, "layers") if _is_csr(group)}
     raw = None
-    raw_counts = dict(_children(root, "raw")).get("X")
+    raw_counts = dict(children(root, "raw")).get("X")
     if raw_counts is not None and _is_csr(raw_counts):
-        raw = RawPart(FileMatrix(raw_counts), read_elem(root["raw"]["var"]))
-    uns = {name: read_elem(item) for name, item in _children(root, "uns") if name in _READ_FROM_UNS}
-    return BackedCells(
-        FileMatrix(root["X"]), read_elem(root["obs"]), read_elem(root["var"]), layers, raw, uns
-    )
+        raw = RawPart(FileMatrix(raw_counts), parts.table("raw/var"))
+    obs, var = parts.table("obs"), parts.table("var")
+    uns, obsm = parts.mapping("uns"), parts.mapping("obsm")
+    return BackedCells(FileMatrix(root["X"]), obs, var, layers, raw, parts.with_note(uns), obsm)
 
 
 def must_stay_on_disk(root: Any) -> bool:
@@ -181,13 +178,13 @@ def must_stay_on_disk(root: Any) -> bool:
         return False
     groups = [
         root["X"],
-        *(group for _, group in _children(root, "layers")),
-        *(group for name, group in _children(root, "raw") if name == "X"),
+        *(group for _, group in children(root, "layers")),
+        *(group for name, group in children(root, "raw") if name == "X"),
     ]
     return sum(int(group["data"].shape[0]) for group in groups if _is_csr(group)) > HELD
 
 
-def _children(root: Any, name: str) -> list[tuple[str, Any]]:
+def children(root: Any, name: str) -> list[tuple[str, Any]]:
     """What lies in a group; nothing where there is none, or an empty value in its place."""
     return (
         [(str(key), root[name][key]) for key in root[name]]
