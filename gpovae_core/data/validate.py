@@ -18,6 +18,8 @@ from gpovae_core.data.expression import log_expression
 from gpovae_core.data.features import NoGenes, only_genes
 from gpovae_core.data.genes import find_gene_names
 from gpovae_core.data.labels import Labels, column_of, find_label_column, read_labels
+from gpovae_core.data.memory import panel_too_large
+from gpovae_core.data.panel import takes_all
 from gpovae_core.data.progress import Progress
 from gpovae_core.data.read import duplicate_cell_ids
 from gpovae_core.data.schema import Dropped
@@ -154,6 +156,7 @@ def examine(
         column,
     )
     summary |= _summarise(reading, found)
+    _check_panel(reading, settings, found)
     return _examination(found, summary, reading if found.ok else None)
 
 
@@ -439,6 +442,14 @@ def _targets(labels: Iterable[str]) -> set[str]:
 
 def _listed(names: Sequence[str], most: int = 10) -> str:
     return ", ".join(names[:most]) + (f" and {len(names) - most:,} more" if len(names) > most else "")
+
+
+def _check_panel(reading: Reading, settings: DataSettings, found: _Findings) -> None:
+    """An error where the network would not fit into the memory, before anything is worked out."""
+    perturbed = _targets(reading.labels)
+    genes = set(reading.genes) | perturbed if takes_all(len(reading.genes), settings) else perturbed
+    huge = panel_too_large(len(genes), len(perturbed))
+    found.add([huge] if huge else [])
 
 
 def _summarise(reading: Reading, found: _Findings) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from scipy import sparse
 from scipy.special import kl_div
 
 from gpovae_core import keys
+from gpovae_core.data.progress import Progress, tell
 from gpovae_core.effects.design import FEWEST_CONTROLS, Design
 
 if TYPE_CHECKING:
@@ -134,7 +135,9 @@ def contrasts(
     )
 
 
-def null_contrasts(prepared: PreparedCells, like: Contrasts, draws: int, seed: int) -> list[Contrasts]:
+def null_contrasts(
+    prepared: PreparedCells, like: Contrasts, draws: int, seed: int, progress: Progress | None = None
+) -> list[Contrasts]:
     """What `contrasts` finds where there is nothing: training controls in the place of every perturbation of
     `like`.
 
@@ -152,7 +155,8 @@ def null_contrasts(prepared: PreparedCells, like: Contrasts, draws: int, seed: i
         return []
     rng = np.random.default_rng(seed)
     found = []
-    for _ in range(draws):
+    for done in range(draws):
+        tell(progress, "controls in the place of perturbed cells", done / draws)
         chosen = np.zeros((len(sizes), len(pool)))
         for row, wanted in enumerate(sizes):
             for own, size in zip(members, wanted, strict=True):

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from gpovae_core.data.progress import Progress, tell
+
 SLAB = np.geomspace(0.1, 3.2, 11)
 """Standard deviations of the wider normals, natural log fold change: from a change of a tenth to one of
 25-fold.
@@ -76,7 +78,11 @@ class Evidence:
 
 
 def fit_evidence(
-    effect: np.ndarray, error: np.ndarray, counted: np.ndarray, least_effect: float
+    effect: np.ndarray,
+    error: np.ndarray,
+    counted: np.ndarray,
+    least_effect: float,
+    progress: Progress | None = None,
 ) -> EvidenceRule:
     """Fit the mixture to effects (p, n) at the pairs `counted` (p, n) bool."""
     p = len(effect)
@@ -86,7 +92,8 @@ def fit_evidence(
         return EvidenceRule(np.full(p, NULL_SHARES[1]), slab, least_effect)
     density = _log_densities(effect[rows, columns], error[rows, columns], least_effect)
     pairs = np.bincount(rows, minlength=p)
-    for _ in range(_ROUNDS):
+    for done in range(_ROUNDS):
+        tell(progress, "evidence of effects", done / _ROUNDS)
         weights = np.concatenate([null_share[:, None], (1 - null_share)[:, None] * slab], axis=1)
         responsibility = _responsibility(density, weights[rows])
         null = np.bincount(rows, responsibility[:, 0], minlength=p)

@@ -9,6 +9,7 @@ import pandas as pd
 from scipy.special import expit
 
 from gpovae_core.config import Settings
+from gpovae_core.data.progress import Progress
 from gpovae_core.data.schema import PreparedCells
 from gpovae_core.effects.contrasts import Contrasts, null_contrasts
 from gpovae_core.methods.direct import DirectEdges, TotalEffects, null_log_odds
@@ -18,14 +19,19 @@ NULL_THRESHOLDS = np.round(np.linspace(0.0, 0.99, 100), 2)
 
 
 def false_pairs(
-    prepared: PreparedCells, observed: Contrasts, total: TotalEffects, edges: DirectEdges, settings: Settings
+    prepared: PreparedCells,
+    observed: Contrasts,
+    total: TotalEffects,
+    edges: DirectEdges,
+    settings: Settings,
+    progress: Progress | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Thresholds, and for each the expected share of all pairs that have no effect and pass it all the same.
 
     Controls stand in for every perturbation and are judged by the rule and the prior fitted to the real
     effects (`null_log_odds`); a pair counts with the null share of its perturbation. NaN without controls.
     """
-    draws = null_contrasts(prepared, observed, settings.network.null_draws, settings.training.seed)
+    draws = null_contrasts(prepared, observed, settings.network.null_draws, settings.training.seed, progress)
     counted = observed.counted
     if not draws or not counted.any() or total.rule is None:
         return NULL_THRESHOLDS, np.full(len(NULL_THRESHOLDS), np.nan)

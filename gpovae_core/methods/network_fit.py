@@ -13,6 +13,7 @@ from dataclasses import replace
 import numpy as np
 
 from gpovae_core.config import Settings
+from gpovae_core.data.progress import Progress, stretch, tell
 from gpovae_core.data.schema import PreparedCells
 from gpovae_core.effects.contrasts import Contrasts, contrasts
 from gpovae_core.effects.shrinkage import Evidence, EvidenceRule, fit_evidence
@@ -25,15 +26,26 @@ from gpovae_core.model.hops import hop_series, influence_over_hops
 BOOTSTRAP_ERROR = float(np.sqrt(2))
 
 
-def fit_network(prepared: PreparedCells, settings: Settings) -> NetworkFit:
+def fit_network(prepared: PreparedCells, settings: Settings, progress: Progress | None = None) -> NetworkFit:
     """W, S and T_K from the training cells."""
+    tell(progress, "effects of perturbations", 0.0)
     observed = contrasts(prepared)
-    rule = fit_evidence(observed.effect, observed.error, observed.counted, settings.network.least_effect)
-    return explain(prepared, observed, rule, settings)
+    rule = fit_evidence(
+        observed.effect,
+        observed.error,
+        observed.counted,
+        settings.network.least_effect,
+        stretch(progress, 0.1, 0.3),
+    )
+    return explain(prepared, observed, rule, settings, stretch(progress, 0.3, 1.0))
 
 
 def explain(
-    prepared: PreparedCells, observed: Contrasts, rule: EvidenceRule, settings: Settings
+    prepared: PreparedCells,
+    observed: Contrasts,
+    rule: EvidenceRule,
+    settings: Settings,
+    progress: Progress | None = None,
 ) -> NetworkFit:
     """The network behind `observed`, as far as `rule` believes it."""
     n = len(prepared.panel)
@@ -41,8 +53,9 @@ def explain(
     own = own_change(observed, settings.network.perturbation, settings.network.complete_loss)
     everywhere = own.over(n, observed.sources, settings.network.complete_loss)
     total = _total(observed, rule, belief, own)
-    edges = _direct(total, n, settings)
-    thresholds, null = false_pairs(prepared, observed, total, edges, settings)
+    edges = _direct(total, n, settings, stretch(progress, 0.0, 0.6))
+    thresholds, null = false_pairs(prepared, observed, total, edges, settings, stretch(progress, 0.6, 0.95))
+    tell(progress, "what follows over several hops", 0.95)
     known = observed.counted
     return NetworkFit(
         log_odds=edges.log_odds,
@@ -90,10 +103,10 @@ def _total(observed: Contrasts, rule: EvidenceRule, belief: Evidence, own: OwnCh
     )
 
 
-def _direct(total: TotalEffects, n: int, settings: Settings) -> DirectEdges:
+def _direct(total: TotalEffects, n: int, settings: Settings, progress: Progress | None = None) -> DirectEdges:
     network = settings.network
     tolerance = Tolerance(network.hop_tolerance, network.turned_tolerance)
-    return direct_edges(total, n, network.least_effect, tolerance, network.unperturbed_prior)
+    return direct_edges(total, n, network.least_effect, tolerance, network.unperturbed_prior, progress)
 
 
 def _whole(n: int, observed: Contrasts, values: np.ndarray, known: np.ndarray) -> np.ndarray:
