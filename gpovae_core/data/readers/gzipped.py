@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import os
-import shutil
 import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,6 +31,7 @@ def recognises(path: Path) -> bool:
 
 def read(path: Path) -> AnnData | BackedCells:
     """Its content, unpacked into a scratch file that is left for what stays there."""
+    from gpovae_core.data.room import copy_within
     from gpovae_core.data.store import scratch_file
 
     if not recognises(path):
@@ -40,7 +40,7 @@ def read(path: Path) -> AnnData | BackedCells:
     unpacked = scratch_file()
     try:
         with gzip.open(path) as packed, unpacked.open("wb") as plain:
-            shutil.copyfileobj(packed, plain, 1 << 20)
+            copy_within(packed, plain, unpacked.parent, f"What is packed in '{path.name}'")
         reader = reader_of(unpacked)
         if reader is None:
             message = f"'{path.name}' holds an HDF5 file, but no cells."
