@@ -513,7 +513,7 @@ def _multiplied(part: sparse.csr_matrix) -> bool:
     """
     apart = looked = 0
     starts = part.indptr
-    for row in range(min(part.shape[0], 500)):
+    for row in range(min(len(starts) - 1, 500)):
         values = np.unique(part.data[starts[row] : starts[row + 1]])
         if len(values) < 4:
             continue

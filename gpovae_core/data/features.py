@@ -133,9 +133,10 @@ def _in_memory(
 ) -> AnnData:
     from anndata import AnnData
 
-    result = AnnData(x, obs=cells.obs, var=var, layers=layers, obsm=obsm, uns=dict(cells.uns))
+    obs: Any = cells.obs
+    result = AnnData(x, obs=obs, var=var, layers=layers, obsm=obsm, uns=dict(cells.uns))
     if raw is not None:
-        result.raw = AnnData(raw.X, obs=cells.obs[[]], var=raw.var)
+        result.raw = AnnData(raw.X, obs=obs[[]], var=raw.var)
     return result
 
 

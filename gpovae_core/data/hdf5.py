@@ -67,7 +67,10 @@ def looks(path: Path) -> dict[str, Any] | None:
         if not path.is_file() or not has_hdf5_signature(path):
             return None
         with h5py.File(path, "r") as file:
-            inside = {name: sorted(file[name]) if hasattr(file[name], "keys") else [] for name in file}
+            items: list[tuple[str, Any]] = [(str(name), file[name]) for name in file]
+            inside: dict[str, Any] = {
+                name: sorted(item) if hasattr(item, "keys") else [] for name, item in items
+            }
             return inside | {"": dict(file.attrs)}
     except (*UNREADABLE, ValueError):
         return None

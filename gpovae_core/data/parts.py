@@ -87,13 +87,14 @@ def _by_part(root: Any) -> AnnData:
 
     parts = Parts(root)
     obs, var = parts.table("obs"), parts.table("var")
+    bare: Any = obs[[]]
     cells = AnnData(parts.item("X"), obs=obs, var=var)
     for place in ("layers", "obsm"):
         for name, value in parts.mapping(place).items():
             getattr(cells, place)[name] = value
     raw = parts.item("raw/X")
     if raw is not None:
-        cells.raw = AnnData(raw, obs=obs[[]], var=parts.table("raw/var"))
+        cells.raw = AnnData(raw, obs=bare, var=parts.table("raw/var"))
     cells.uns = parts.with_note(parts.mapping("uns"))
     if cells.X is None and not cells.layers and cells.raw is None:
         raise ValueError(f"no matrix can be read: {', '.join(parts.passed_over)}")

@@ -6,7 +6,7 @@ import gzip
 import os
 import zlib
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, cast
 
 from gpovae_core.data.files import MAKE_ONE, first_line, has_hdf5_start, refuse, start_of
 from gpovae_core.data.readers import Reader, reader_of
@@ -40,7 +40,7 @@ def read(path: Path) -> AnnData | BackedCells:
     unpacked = scratch_file()
     try:
         with gzip.open(path) as packed, unpacked.open("wb") as plain:
-            copy_within(packed, plain, unpacked.parent, f"What is packed in '{path.name}'")
+            copy_within(cast("IO[bytes]", packed), plain, unpacked.parent, f"What is packed in '{path.name}'")
         reader = reader_of(unpacked)
         if reader is None:
             message = f"'{path.name}' holds an HDF5 file, but no cells."

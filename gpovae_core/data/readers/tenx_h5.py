@@ -6,12 +6,13 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from gpovae_core.data.files import MAKE_ONE, first_line, refuse
 from gpovae_core.data.readers import Reader
 
 if TYPE_CHECKING:
+    import pandas as pd
     from anndata import AnnData
 
 _ARRAYS = {"barcodes", "data", "indices", "indptr", "shape"}
@@ -67,7 +68,7 @@ def read(path: Path) -> AnnData:
         if "feature_types" in cells.var
         else None
     )
-    cells.var = named(symbols, ids, types, cells.var)
+    cells.var = named(symbols, ids, types, cast("pd.DataFrame", cells.var))
     join_calls(cells, path)
     return cells
 
