@@ -50,7 +50,7 @@ def numbers(found: Examination) -> None:
         ("Control cells", f"{summary['control_cells']:,}", f"label {summary['control_label']}"),
         ("Genes measured", f"{summary['genes']:,}", ""),
         ("Labels from", summary["label_column"], "column of obs"),
-        ("Counts from", summary["counts_from"], ""),
+        ("Counts from", summary["counts_from"], summary["counts_how"]),
     ]
     for column, (label, value, below) in zip(st.columns(len(facts)), facts, strict=True):
         with column:

@@ -34,6 +34,8 @@ EXAMINED_BY = (
     "strong_knockdown_only",
     "knockdown_percentile",
     "target_sum",
+    "panel",
+    "panel_all_below",
 )
 """Settings that decide which cells and genes are used; the others act on those."""
 

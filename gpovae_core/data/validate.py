@@ -9,16 +9,26 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from gpovae_core import keys
-from gpovae_core.data.backed import FileMatrix
+from gpovae_core.data.backed import BackedCells, FileMatrix
 from gpovae_core.data.counts import Counts, as_csr, find_counts
 from gpovae_core.data.decisions import Decision, Option
-from gpovae_core.data.design import OFF, WORDS, Design, find_design, missing_columns
+from gpovae_core.data.design import (
+    OFF,
+    RECOVERED_LIBRARY,
+    WORDS,
+    Design,
+    find_design,
+    missing_columns,
+)
 from gpovae_core.data.direction import own_changes, read_direction
 from gpovae_core.data.expression import log_expression
+from gpovae_core.data.features import NoGenes, only_genes
 from gpovae_core.data.genes import GeneNames, described_genes, find_gene_names, restore_dates
 from gpovae_core.data.labels.columns import ColumnChoice, find_labels, label_words
 from gpovae_core.data.labels.names import Names
 from gpovae_core.data.labels.reading import Labels
+from gpovae_core.data.memory import panel_too_large
+from gpovae_core.data.panel import takes_all
 from gpovae_core.data.progress import Progress
 from gpovae_core.data.read import duplicate_cell_ids
 from gpovae_core.data.schema import Dropped
@@ -33,7 +43,6 @@ if TYPE_CHECKING:
     from scipy import sparse
 
     from gpovae_core.config import DataSettings
-    from gpovae_core.data.backed import BackedCells
     from gpovae_core.data.store import StoredCounts
 
 FEWEST_CELLS = 3  # one cell each for training, validation and test
@@ -110,6 +119,8 @@ def examine(
     file where None.
     """
     found = _Findings()
+    cells, no_genes = only_genes(cells)
+    found.notes += [*_reader_notes(cells.uns), *([no_genes.note] if no_genes.count else [])]
     repeated = duplicate_cell_ids(cells)
     found.add([repeated] if repeated else [])
     if cells.n_obs == 0 or cells.n_vars == 0:
@@ -120,7 +131,9 @@ def examine(
         return _examination(found, _basics(cells))
     counts = find_counts(cells, settings.counts_layer)
     found.add(counts.problems, counts.notes)
-    found.decisions.append(_counts_decision(counts, settings))
+    found.decisions.append(_counts_decision(counts))
+    if no_genes.count:
+        found.decisions.append(_features_decision(no_genes))
     var = cast("pd.DataFrame", cells.var)
     var = var if counts.var is None else described_genes(counts.var, var)
     totals = (
@@ -139,17 +152,29 @@ def examine(
     summary = _basics(cells) | {
         "genes": len(names.names),
         "counts_from": counts.source,
+        "counts_how": counts.how,
         "label_column": column or "",
     }
-    summary |= {"control_label": labels.control_label, "simulated": bool(cells.uns.get("simulated", False))}
+    summary |= {"control_label": labels.control_label, "simulated": is_simulated(cells.uns)}
     if labels.canonical is None or counts.matrix is None or not names.usable or repeated:
         told = {part for part in WORDS if getattr(settings, part) is not None}
         design = _design_decisions(Design(), settings, [str(name) for name in cells.obs.columns])
         found.decisions += [decision for decision in design if decision.setting in told]
         return _examination(found, summary | {"notes": found.notes})
     store = _Store(scratch, progress)
-    reading = _select(cells, counts.matrix, names.names, names.ids, labels, settings, found, store, column)
+    reading = _select(
+        _with_library(cells, counts.library),
+        counts.matrix,
+        names.names,
+        names.ids,
+        labels,
+        settings,
+        found,
+        store,
+        column,
+    )
     summary |= _summarise(reading, found)
+    _check_panel(reading, settings, found)
     return _examination(found, summary, reading if found.ok else None)
 
 
@@ -158,16 +183,43 @@ def _examination(found: _Findings, summary: dict[str, Any], reading: Reading | N
     return Examination(tuple(found.problems), summary, reading, tuple(found.decisions))
 
 
-def _counts_decision(counts: Counts, settings: DataSettings) -> Decision:
+def _counts_decision(counts: Counts) -> Decision:
     taken = "" if counts.matrix is None else counts.source
-    why = "as chosen" if settings.counts_layer else "where raw counts were found" if taken else ""
+    how = f" ({counts.how})" if taken and counts.how else ""
     return Decision(
         setting="counts_layer",
         about="Counts",
-        taken=taken,
-        why=why,
-        options=tuple(Option(value=name, text=name) for name in counts.sources),
+        taken=f"{taken}{how}",
+        why=counts.why,
+        options=counts.options,
+        asked=counts.asked,
     )
+
+
+def _features_decision(no_genes: NoGenes) -> Decision:
+    told = f"column {no_genes.column} of var" if no_genes.column else "names"
+    return Decision(
+        setting="", about="Left out of the genes", taken=no_genes.in_words, why=f"told by the {told}"
+    )
+
+
+def is_simulated(uns: Mapping[str, Any]) -> bool:
+    """Whether cells carry the mark of this project's simulator: `simulated` is True, nothing like it."""
+    mark = uns.get("simulated")
+    return isinstance(mark, bool | np.bool_) and bool(mark)
+
+
+def _reader_notes(uns: Mapping[str, Any]) -> list[str]:
+    notes = uns.get(keys.READER_NOTES)
+    return [note for note in notes if isinstance(note, str)] if isinstance(notes, list) else []
+
+
+def _with_library(cells: AnnData | BackedCells, library: np.ndarray | None) -> AnnData | BackedCells:
+    """The cells with their recovered library sizes as a column of obs."""
+    if library is None:
+        return cells
+    obs = cast("pd.DataFrame", cells.obs).assign(**{RECOVERED_LIBRARY: library})
+    return BackedCells(cast("FileMatrix", cells.X), obs, cast("pd.DataFrame", cells.var))
 
 
 def _basics(cells: AnnData | BackedCells) -> dict[str, Any]:
@@ -455,6 +507,14 @@ def _targets(labels: Iterable[str]) -> set[str]:
 
 def _listed(names: Sequence[str], most: int = 10) -> str:
     return ", ".join(names[:most]) + (f" and {len(names) - most:,} more" if len(names) > most else "")
+
+
+def _check_panel(reading: Reading, settings: DataSettings, found: _Findings) -> None:
+    """An error where the network would not fit into the memory, before anything is worked out."""
+    perturbed = _targets(reading.labels)
+    genes = set(reading.genes) | perturbed if takes_all(len(reading.genes), settings) else perturbed
+    huge = panel_too_large(len(genes), len(perturbed))
+    found.add([huge] if huge else [])
 
 
 def _summarise(reading: Reading, found: _Findings) -> dict[str, Any]:

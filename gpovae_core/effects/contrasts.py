@@ -25,6 +25,7 @@ from scipy import sparse
 from scipy.special import kl_div
 
 from gpovae_core import keys
+from gpovae_core.data.progress import Progress, tell
 from gpovae_core.effects.beside import beside_others, joined, parts
 from gpovae_core.effects.design import FEWEST_CONTROLS, Design
 
@@ -179,7 +180,9 @@ def _against_controls(
     )
 
 
-def null_contrasts(prepared: PreparedCells, like: Contrasts, draws: int, seed: int) -> list[Contrasts]:
+def null_contrasts(
+    prepared: PreparedCells, like: Contrasts, draws: int, seed: int, progress: Progress | None = None
+) -> list[Contrasts]:
     """What `contrasts` finds where there is nothing: training controls in the place of every perturbation of
     `like`.
 
@@ -195,7 +198,8 @@ def null_contrasts(prepared: PreparedCells, like: Contrasts, draws: int, seed: i
         return []
     rng = np.random.default_rng(seed)
     found = []
-    for _ in range(draws):
+    for done in range(draws):
+        tell(progress, "controls in the place of perturbed cells", done / draws)
         chosen = np.zeros((len(sizes), len(pool)))
         for row, wanted in enumerate(sizes):
             for own, size in zip(members, wanted, strict=True):
@@ -239,9 +243,9 @@ def guide_contrasts(prepared: PreparedCells, like: Contrasts, draws: int, seed: 
                 treated[row, there[:size]] = 1.0
             if treated[row].sum() < FEWEST_OF_GUIDE:  # none of them in the batches of the perturbation
                 treated[row] = drawn
-        sides = [sparse.csr_matrix(side) for side in (treated, control)]
-        compared = _compare(prepared, design, pool, *sides)
-        extra = _between(prepared, design, pool, *sides, compared)
+        ours, others = sparse.csr_matrix(treated), sparse.csr_matrix(control)
+        compared = _compare(prepared, design, pool, ours, others)
+        extra = _between(prepared, design, pool, ours, others, compared)
         found.append(_contrasts(prepared, design, like.sources, compared, extra))
     return found
 

@@ -9,6 +9,7 @@ import pandas as pd
 from scipy.special import expit
 
 from gpovae_core.config import Settings
+from gpovae_core.data.progress import Progress
 from gpovae_core.data.schema import PreparedCells
 from gpovae_core.effects.contrasts import Contrasts, guide_contrasts, null_contrasts
 from gpovae_core.methods.direct import DirectEdges, TotalEffects, null_log_odds
@@ -18,7 +19,12 @@ NULL_THRESHOLDS = np.round(np.linspace(0.0, 0.99, 100), 2)
 
 
 def false_pairs(
-    prepared: PreparedCells, observed: Contrasts, total: TotalEffects, edges: DirectEdges, settings: Settings
+    prepared: PreparedCells,
+    observed: Contrasts,
+    total: TotalEffects,
+    edges: DirectEdges,
+    settings: Settings,
+    progress: Progress | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Thresholds, and for each the expected share of all pairs that have no effect and pass it all the same.
 
@@ -29,7 +35,7 @@ def false_pairs(
     """
     draws, seed = settings.network.null_draws, settings.training.seed
     nulls = [
-        null_contrasts(prepared, observed, draws, seed),
+        null_contrasts(prepared, observed, draws, seed, progress),
         guide_contrasts(prepared, observed, draws, seed),
     ]
     counted = observed.counted

@@ -14,6 +14,7 @@ import numpy as np
 
 from gpovae_core import keys
 from gpovae_core.config import Settings
+from gpovae_core.data.progress import Progress, stretch, tell
 from gpovae_core.data.schema import PreparedCells
 from gpovae_core.effects.contrasts import Contrasts, contrasts
 from gpovae_core.effects.shrinkage import Evidence, EvidenceRule, fit_evidence
@@ -27,8 +28,9 @@ from gpovae_core.methods.passing import total as total_influence
 BOOTSTRAP_ERROR = float(np.sqrt(2))
 
 
-def fit_network(prepared: PreparedCells, settings: Settings) -> NetworkFit:
+def fit_network(prepared: PreparedCells, settings: Settings, progress: Progress | None = None) -> NetworkFit:
     """W, S and T_K from the training cells. Raises QueryError where those perturb no gene alone."""
+    tell(progress, "effects of perturbations", 0.0)
     observed = contrasts(prepared)
     if not (len(observed.sources) or observed.alone) and _several_at_a_time(prepared):
         raise QueryError(
@@ -36,8 +38,14 @@ def fit_network(prepared: PreparedCells, settings: Settings) -> NetworkFit:
             "library of pairs), so no gene has an effect of its own to learn edges from. Take the cells with "
             "a single guide, a screen of low MOI, or a preset that trains W with the autoencoder (released)."
         )
-    rule = fit_evidence(observed.effect, observed.error, observed.counted, settings.network.least_effect)
-    return explain(prepared, observed, rule, settings)
+    rule = fit_evidence(
+        observed.effect,
+        observed.error,
+        observed.counted,
+        settings.network.least_effect,
+        stretch(progress, 0.1, 0.3),
+    )
+    return explain(prepared, observed, rule, settings, stretch(progress, 0.3, 1.0))
 
 
 def _several_at_a_time(prepared: PreparedCells) -> bool:
@@ -45,7 +53,11 @@ def _several_at_a_time(prepared: PreparedCells) -> bool:
 
 
 def explain(
-    prepared: PreparedCells, observed: Contrasts, rule: EvidenceRule, settings: Settings
+    prepared: PreparedCells,
+    observed: Contrasts,
+    rule: EvidenceRule,
+    settings: Settings,
+    progress: Progress | None = None,
 ) -> NetworkFit:
     """The network behind `observed`, as far as `rule` believes it."""
     n = len(prepared.panel)
@@ -53,8 +65,9 @@ def explain(
     own = own_change(observed, settings.network.perturbation, settings.network.complete_loss)
     everywhere = own.over(n, observed.sources, settings.network.complete_loss)
     total = _total(observed, rule, belief, own)
-    edges = _direct(total, n, settings)
-    thresholds, null = false_pairs(prepared, observed, total, edges, settings)
+    edges = _direct(total, n, settings, stretch(progress, 0.0, 0.6))
+    thresholds, null = false_pairs(prepared, observed, total, edges, settings, stretch(progress, 0.6, 0.95))
+    tell(progress, "what follows over several hops", 0.95)
     known = observed.counted
     influence, passing = total_influence(
         edges.probabilities * edges.strength, everywhere.change, settings.loss.hops
@@ -104,10 +117,10 @@ def _total(observed: Contrasts, rule: EvidenceRule, belief: Evidence, own: OwnCh
     )
 
 
-def _direct(total: TotalEffects, n: int, settings: Settings) -> DirectEdges:
+def _direct(total: TotalEffects, n: int, settings: Settings, progress: Progress | None = None) -> DirectEdges:
     network = settings.network
     tolerance = Tolerance(network.hop_tolerance, network.turned_tolerance)
-    return direct_edges(total, n, network.least_effect, tolerance, network.unperturbed_prior)
+    return direct_edges(total, n, network.least_effect, tolerance, network.unperturbed_prior, progress)
 
 
 def _whole(n: int, observed: Contrasts, values: np.ndarray, known: np.ndarray) -> np.ndarray:

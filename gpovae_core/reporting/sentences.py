@@ -274,7 +274,7 @@ def usable_in_words(summary: dict[str, Any], told: str = "auto") -> list[str]:
     ]
     return [
         f"Cells: {summary['cells_kept']:,} of {summary['cells']:,}; genes: {summary['genes']:,}; counts "
-        f"from {summary['counts_from']}.",
+        f"from {summary['counts_from']}{f' ({how})' if (how := summary.get('counts_how')) else ''}.",
         f"Labels from '{summary['label_column']}'; control '{summary['control_label']}' with "
         f"{summary['control_cells']:,} cells.",
         f"Perturbations ({len(sizes)}) with their cells: {listed}.",

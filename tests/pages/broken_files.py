@@ -114,7 +114,8 @@ def labels(column: list[object]) -> Maker:
 
 def many_labels(folder: Path) -> str:
     n = 100_000
-    counts = sparse.csr_matrix((np.ones(n, dtype=np.float32), (np.arange(n), np.arange(n) % 5)), shape=(n, 5))
+    values = (1 + np.arange(n) % 7).astype(np.float32)
+    counts = sparse.csr_matrix((values, (np.arange(n), np.arange(n) % 5)), shape=(n, 5))
     names = ["control"] + [f"GENE{i}" for i in range(1, n)]
     obs = pd.DataFrame({"perturbation": names}, index=[f"c{i}" for i in range(n)])
     return written(AnnData(counts, obs=obs, var=pd.DataFrame(index=list("ABCDE"))), folder)
@@ -195,7 +196,7 @@ BROKEN: dict[str, tuple[Maker, str]] = {
     "X of another shape than obs": (matrix_of_the_wrong_shape, "cannot be"),
     "negative counts": (values(lambda x: -x), "negative values"),
     "fractions": (values(lambda x: x + 0.5), "does not hold raw counts"),
-    "log-normalised": (values(np.log1p), "looks log-normalised"),
+    "logarithms worked on further": (values(lambda x: np.log1p(x) ** 1.3), "looks log-normalised"),
     "NaN": (values(lambda x: np.where(x > 8, np.nan, x)), "missing values (NaN)"),
     "infinite": (values(lambda x: np.where(x > 8, np.inf, x)), "infinite values"),
     "beyond float32": (values(lambda x: x + 2.0**40), "not exact in single precision"),
