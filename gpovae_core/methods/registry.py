@@ -17,9 +17,11 @@ from gpovae_core.registry import one_of_each_file
 MACHINERY = (
     "direct",
     "expected",
+    "extras",
     "false_edges",
     "fitted",
     "method",
+    "moments",
     "network_fit",
     "own_change",
     "passing",

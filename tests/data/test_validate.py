@@ -132,10 +132,10 @@ TABLE = [
     ("few controls", _few("non-targeting", 12), {}, "too-few-controls", "12 control cells; at least 40"),
     (
         "labels of guides",
-        _obs(perturbation=["NT", *(f"A{i % 3}g{i % 2}" for i in range(239))]),
+        _obs(perturbation=["NT", *(f"AA{i % 3}-{i % 2}" for i in range(239))]),
         {},
         "guide-level-labels",
-        "A0g",
+        "'AA0-0' (AA0?)",
     ),
 ]
 
@@ -281,16 +281,48 @@ def test_ensembl_ids_give_way_to_symbols_and_are_kept_beside_them() -> None:
     cells = small_cells()
     cells.var["gene_symbol"] = [*cells.var_names[:28], "GENE00", ""]
     cells.var_names = [f"ENSG{i:011d}" for i in range(cells.n_vars)]
-    totals = np.asarray(cells.X.sum(axis=0)).ravel()
+    cells.X = cells.X @ sparse.diags(np.where(np.arange(cells.n_vars) == 28, 9.0, 1.0))
     reading = examine(cells, DataSettings()).reading
     assert reading is not None
-    keeper, other = (0, 28) if totals[0] >= totals[28] else (28, 0)
-    assert reading.ids["GENE00"] == f"ENSG{keeper:011d}"
-    assert {f"ENSG{other:011d}", "ENSG00000000029"} <= set(reading.genes)
+    assert reading.ids["GENE00"] == "ENSG00000000000", "the lowest id, although another has more counts"
+    assert {"ENSG00000000028", "ENSG00000000029"} <= set(reading.genes)
     assert reading.counts.sum() == cells.X.sum()
     again = examine(shuffled(cells), DataSettings()).reading
     assert again is not None
     assert again.ids == reading.ids
+
+
+def test_raw_without_columns_gets_the_symbols_of_var() -> None:
+    cells = small_cells()
+    cells.var["feature_name"] = list(cells.var_names)
+    cells.var_names = [f"ENSG{i:011d}" for i in range(cells.n_vars)]
+    cells.raw = AnnData(cells.X.copy(), obs=cells.obs, var=pd.DataFrame(index=cells.var_names))
+    _log_normalise(cells)
+    examination = examine(cells, DataSettings(counts_layer="raw"))
+    assert examination.reading is not None
+    assert set(examination.reading.genes) == set(GENES)
+    assert not any("no column" in problem.message for problem in examination.problems)
+
+
+def test_every_decision_has_a_setting_that_the_examination_is_kept_by() -> None:
+    from dashboard.shared.data_files import EXAMINED_BY
+
+    cells = small_cells()
+    cells.var["gene_symbol"] = list(cells.var_names)
+    decisions = examine(cells, DataSettings()).decisions
+    made = {decision.setting for decision in decisions}
+    assert made >= {"counts_layer", "symbol_column", "label_column", "control_label", "batch", "guide"}
+    assert made <= set(EXAMINED_BY)
+    for decision in decisions:
+        for option in decision.options:
+            assert DataSettings(**{decision.setting: option.value})
+
+
+def test_a_design_column_that_is_told_can_be_changed_also_where_labels_are_not_read() -> None:
+    cells = small_cells()
+    _drop_label(cells)
+    decisions = examine(cells, DataSettings(batch="rack")).decisions
+    assert "batch" in {decision.setting for decision in decisions}
 
 
 def test_symbols_in_the_index_keep_the_ids_of_a_column() -> None:
