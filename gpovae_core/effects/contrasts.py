@@ -243,9 +243,9 @@ def guide_contrasts(prepared: PreparedCells, like: Contrasts, draws: int, seed: 
                 treated[row, there[:size]] = 1.0
             if treated[row].sum() < FEWEST_OF_GUIDE:  # none of them in the batches of the perturbation
                 treated[row] = drawn
-        ours, others = sparse.csr_matrix(treated), sparse.csr_matrix(control)
-        compared = _compare(prepared, design, pool, ours, others)
-        extra = _between(prepared, design, pool, ours, others, compared)
+        one, others = sparse.csr_matrix(treated), sparse.csr_matrix(control)
+        compared = _compare(prepared, design, pool, one, others)
+        extra = _between(prepared, design, pool, one, others, compared)
         found.append(_contrasts(prepared, design, like.sources, compared, extra))
     return found
 
