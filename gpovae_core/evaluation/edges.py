@@ -12,6 +12,7 @@ import pandas as pd
 from gpovae_core import keys
 from gpovae_core.data.schema import Panel, unknown_gene
 from gpovae_core.errors import QueryError
+from gpovae_core.evaluation.adjacency import ENDING, read_adjacency
 
 EXPECTED = (
     "Expected a CSV file with the columns source,target and, if there are any, weight; one edge a line."
@@ -21,12 +22,15 @@ LISTED = 5
 
 
 def read_edge_table(path: Path) -> pd.DataFrame:
-    """Edges of a CSV file (or tab-separated): columns source, target and, where the file has it, weight.
+    """Edges of a CSV file (or tab-separated): columns source, target and, where the file has it, weight; or
+    of a matrix, see `adjacency.read_adjacency`.
 
     Raises QueryError that says what is wrong: no such file, not text, not a table, or anything
     `check_edge_table` finds.
     """
     path = Path(path)
+    if path.suffix.casefold() == ENDING:
+        return read_adjacency(path)
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except FileNotFoundError:

@@ -12,24 +12,32 @@ from dataclasses import replace
 
 import numpy as np
 
+from gpovae_core import keys
 from gpovae_core.config import Settings
 from gpovae_core.data.progress import Progress, stretch, tell
 from gpovae_core.data.schema import PreparedCells
 from gpovae_core.effects.contrasts import Contrasts, contrasts
 from gpovae_core.effects.shrinkage import Evidence, EvidenceRule, fit_evidence
+from gpovae_core.errors import QueryError
 from gpovae_core.methods.direct import DirectEdges, Tolerance, TotalEffects, direct_edges
 from gpovae_core.methods.false_edges import false_pairs
 from gpovae_core.methods.fitted import NetworkFit
 from gpovae_core.methods.own_change import KNOCK_OUT, OwnChange, own_change
-from gpovae_core.model.hops import hop_series, influence_over_hops
+from gpovae_core.methods.passing import total as total_influence
 
 BOOTSTRAP_ERROR = float(np.sqrt(2))
 
 
 def fit_network(prepared: PreparedCells, settings: Settings, progress: Progress | None = None) -> NetworkFit:
-    """W, S and T_K from the training cells."""
+    """W, S and T_K from the training cells. Raises QueryError where those perturb no gene alone."""
     tell(progress, "effects of perturbations", 0.0)
     observed = contrasts(prepared)
+    if not (len(observed.sources) or observed.alone) and _several_at_a_time(prepared):
+        raise QueryError(
+            "No training cell has one perturbed gene alone (a high multiplicity of infection, MOI, or a "
+            "library of pairs), so no gene has an effect of its own to learn edges from. Take the cells with "
+            "a single guide, a screen of low MOI, or a preset that trains W with the autoencoder (released)."
+        )
     rule = fit_evidence(
         observed.effect,
         observed.error,
@@ -38,6 +46,10 @@ def fit_network(prepared: PreparedCells, settings: Settings, progress: Progress 
         stretch(progress, 0.1, 0.3),
     )
     return explain(prepared, observed, rule, settings, stretch(progress, 0.3, 1.0))
+
+
+def _several_at_a_time(prepared: PreparedCells) -> bool:
+    return any(keys.PAIR_SEPARATOR in name for name in prepared.perturbations)
 
 
 def explain(
@@ -57,13 +69,15 @@ def explain(
     thresholds, null = false_pairs(prepared, observed, total, edges, settings, stretch(progress, 0.6, 0.95))
     tell(progress, "what follows over several hops", 0.95)
     known = observed.counted
+    influence, passing = total_influence(
+        edges.probabilities * edges.strength, everywhere.change, settings.loss.hops
+    )
     return NetworkFit(
         log_odds=edges.log_odds,
         strength=edges.strength,
         strength_sd=edges.deviation,
-        influence=influence_over_hops(
-            edges.probabilities * edges.strength, hop_series("signed", n, settings.loss.hops)
-        ),
+        influence=influence,
+        passing=passing,
         evidence=_whole(n, observed, belief.probability, known),
         effect=_whole(n, observed, observed.effect, np.isfinite(observed.error)),
         effect_sd=_whole(n, observed, observed.error, np.isfinite(observed.error)),
