@@ -12,18 +12,11 @@ from gpovae_core import keys
 from gpovae_core.data.backed import BackedCells, FileMatrix
 from gpovae_core.data.counts import Counts, as_csr, find_counts
 from gpovae_core.data.decisions import Decision, Option
-from gpovae_core.data.design import (
-    OFF,
-    RECOVERED_LIBRARY,
-    WORDS,
-    Design,
-    find_design,
-    missing_columns,
-)
+from gpovae_core.data.design import OFF, RECOVERED_LIBRARY, WORDS, Design, find_design, missing_columns
 from gpovae_core.data.direction import own_changes, read_direction
 from gpovae_core.data.expression import log_expression
 from gpovae_core.data.features import NoGenes, only_genes
-from gpovae_core.data.genes import GeneNames, described_genes, find_gene_names, restore_dates
+from gpovae_core.data.genes import GeneNames, find_gene_names, restore_dates
 from gpovae_core.data.labels.columns import ColumnChoice, find_labels, label_words
 from gpovae_core.data.labels.names import Names
 from gpovae_core.data.labels.reading import Labels
@@ -134,8 +127,7 @@ def examine(
     found.decisions.append(_counts_decision(counts))
     if no_genes.count:
         found.decisions.append(_features_decision(no_genes))
-    var = cast("pd.DataFrame", cells.var)
-    var = var if counts.var is None else described_genes(counts.var, var)
+    var = cast("pd.DataFrame", cells.var) if counts.var is None else counts.var
     totals = (
         None if counts.matrix is None else np.asarray(counts.matrix.sum(axis=0), dtype=np.float64).ravel()
     )
