@@ -140,6 +140,13 @@ class DataSettings(_Settings):
     validation_fraction: float = Field(
         default=0.16, gt=0.0, lt=1.0, description="Share used for early stopping; the rest is held out."
     )
+    hold_out: Literal["cells", "guides", "donors", "batches"] = Field(
+        default="cells",
+        description=(
+            "What is held out for the scores: cells drawn at random, or whole guides, donors or batches of "
+            "each perturbation."
+        ),
+    )
     unseen: tuple[str, ...] = Field(
         default=(), description="Perturbations held out as a whole, with all their cells."
     )

@@ -63,6 +63,12 @@ Direction = Annotated[
         help="What was done to the genes: auto (read off the data), knock-down, knock-out or activation."
     ),
 ]
+HoldOut = Annotated[
+    str | None,
+    typer.Option(
+        help="What the scores are measured on: cells (default), or whole guides, donors or batches."
+    ),
+]
 Preset = Annotated[
     str | None,
     typer.Option(

@@ -16,6 +16,7 @@ from gpovae_core.cli.shared import (
     Donor,
     FileArgument,
     Guide,
+    HoldOut,
     Json,
     LabelColumn,
     Preset,
@@ -57,6 +58,7 @@ def train(
     condition: Condition = None,
     size_factor: SizeFactor = None,
     direction: Direction = None,
+    hold_out: HoldOut = None,
     set_: Sets = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue the run after its last finished epoch.")
@@ -77,7 +79,14 @@ def train(
     from gpovae_core.workflow import resume_in_turn, resume_run, start_run
 
     given = settings_given(epochs, seed, device, label_column, control_label, set_)
-    design = given_values(batch=batch, donor=donor, guide=guide, condition=condition, size_factor=size_factor)
+    design = given_values(
+        batch=batch,
+        donor=donor,
+        guide=guide,
+        condition=condition,
+        size_factor=size_factor,
+        hold_out=hold_out,
+    )
     given["data"] = {**design, **given["data"]}
     given["network"] = {**given_values(perturbation=direction), **given.get("network", {})}
     given["training"] |= given_values(devices=devices, nodes=nodes, strategy=strategy)

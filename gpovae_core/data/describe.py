@@ -76,7 +76,7 @@ def quality(reading: Reading, settings: DataSettings) -> tuple[list[CriterionVie
 
 def panel_of(reading: Reading, settings: DataSettings) -> Panel:
     """The panel that training would use, with the reason for each extended gene."""
-    training = (split_cells(reading.labels, settings) == keys.TRAIN).to_numpy()
+    training = (split_cells(reading.labels, settings, reading.design) == keys.TRAIN).to_numpy()
     return choose_panel(reading.counts, reading.genes, reading.labels, training, settings, reading.ids)
 
 

@@ -8,7 +8,7 @@ belongs to one perturbation, a condition has several perturbations. A name given
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
@@ -42,6 +42,8 @@ WHOLE_LIBRARY = 1.1
 """A size factor is taken unasked where the median cell has so many times the counts that the file holds."""
 FEWER_THAN_HELD = 0.01
 """Share of the cells that may have fewer counts in the size factor than in the file."""
+FEWEST_CONTROLS = 2
+"""Controls that a stratum needs: fewer show no spread."""
 _MISSING = {"", "nan", "<na>", "na", "n/a", "null"}
 
 NAMES = {
@@ -308,6 +310,34 @@ def _as_text(value: object) -> str:
         return str(int(value))
     text = str(value).strip()
     return keys.UNKNOWN if text.casefold() in _MISSING else text
+
+
+def strata(obs: Mapping[str, pd.Series] | pd.DataFrame, control: np.ndarray) -> np.ndarray | None:
+    """(n_obs,) number of the stratum of every cell: its batch and donor together, or the one of them that
+    leaves most perturbed cells beside controls, where both together leave fewer. None where neither is known.
+
+    obs: the columns keys.BATCH and keys.DONOR, those there are; control: (n_obs,) bool. Numbers follow the
+    names of the values, not the order of the cells.
+    """
+    columns = [value_numbers(obs[key]) for key in (keys.BATCH, keys.DONOR) if key in obs]
+    if not columns:
+        return None
+    crossed = np.unique(np.stack(columns), axis=1, return_inverse=True)[1].ravel()
+    beside = [_beside_controls(one, control) for one in (crossed, *columns)]
+    return (crossed, *columns)[int(np.argmax(beside))]
+
+
+def value_numbers(column: object) -> np.ndarray:
+    """(n_obs,) the values of a column as numbers in the order of their names, -1 where there is none."""
+    import pandas as pd
+
+    return np.asarray(pd.Categorical(pd.Series(column).astype("category")).codes, dtype=int)  # type: ignore[arg-type]
+
+
+def _beside_controls(stratum: np.ndarray, control: np.ndarray) -> int:
+    """How many perturbed cells stand in a stratum that has controls."""
+    controls = np.bincount(stratum[control] + 1, minlength=stratum.max(initial=-1) + 2)
+    return int((controls[stratum[~control] + 1] >= FEWEST_CONTROLS).sum())
 
 
 def _codes(values: pd.Series) -> np.ndarray:

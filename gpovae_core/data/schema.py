@@ -166,6 +166,11 @@ class PreparationReport(BaseModel):
     artifacts: int = 0
     criteria: list[ArtifactCriterion] = Field(default_factory=list)
     design: DesignColumns | None = None  # None in reports from before it was read
+    hold_out: Literal["cells", "guides", "donors", "batches"] = "cells"
+    split_by_cells: tuple[str, ...] = ()
+    """Perturbations whose held-out cells have a guide, donor or batch in common with the training, though
+    whole ones are held out elsewhere.
+    """
     dropped: list[Dropped] = Field(default_factory=list)
     notes: list[str] = Field(default_factory=list)
 

@@ -29,7 +29,7 @@ from gpovae_core.evaluation.score_network import (
     score_run_network,
 )
 from gpovae_core.evaluation.scored import Scored
-from gpovae_core.evaluation.scores import Evaluation
+from gpovae_core.evaluation.scores import Evaluation, HeldOut
 from gpovae_core.evaluation.summary import lines
 from gpovae_core.methods.method import Inputs
 from gpovae_core.methods.registry import rank
@@ -72,6 +72,7 @@ def evaluate(
     )
     judges = Judges(pairs, inputs, rank(inputs), settings)
     found = Evaluation(
+        held_out=HeldOut(prepared.report.hold_out, prepared.report.split_by_cells),
         response=response,
         calibration=predicted.calibration,
         linear=predicted.linear,
@@ -120,7 +121,10 @@ def evaluate_edges(
     network = score_network(Edges(adjacency, cut), judges)
     matched = score_matched({"as_measured": pairs}, judges, network.edges or 0)
     notes += [*sources_left_out(prepared, pairs), *judges.rankings.notes]
-    return defined(Evaluation(network=replace(network, matched=matched), notes=tuple(notes)))
+    held_out = HeldOut(prepared.report.hold_out, prepared.report.split_by_cells)
+    return defined(
+        Evaluation(held_out=held_out, network=replace(network, matched=matched), notes=tuple(notes))
+    )
 
 
 def _held_out_as_a_whole(prepared: PreparedCells) -> list[str]:

@@ -21,6 +21,8 @@ was a version hold the same keys as version 1, fewer of them. Version 1 calls `e
 the network `false_edge_rate`.
 """
 
+HELD_OUT_KINDS = ("cells", "guides", "donors", "batches")
+
 ByPrediction = Mapping[str, Number]
 """Key of a prediction, or "ceiling" -> a score."""
 
@@ -267,13 +269,24 @@ class Seeds:
 
 
 @dataclass(frozen=True)
+class HeldOut:
+    """What no cell of the training has in common with the cells of the scores. kind: "cells", "guides",
+    "donors" or "batches" (data.hold_out); by_cells: perturbations of which single cells are held out all the
+    same.
+    """
+
+    kind: str | None
+    by_cells: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """All scores of a run, each beside what needs no model and what the data allow at best.
 
     summary: every score once more with baseline, ceiling and share; notes: in words, what was left out and
     why; unseen: perturbations held out as a whole, empty where there are none; alignment_null: of runs
     without a network stage; monte_carlo_error: standard error of the predicted effects by their draws, log2;
-    simulated: whether the cells are.
+    held_out: which kind of cells the scores "test" are measured on; simulated: whether the cells are.
     """
 
     response: Part[Response] = None
@@ -282,6 +295,7 @@ class Evaluation:
     network: Part[Network] = None
     notes: Part[tuple[str, ...]] = None
     summary: Part[tuple[Line, ...]] = None
+    held_out: Part[HeldOut] = None
     unseen: Part[Unseen] = None
     health: Part[Health] = None
     alignment_null: Part[AlignmentNull] = None
@@ -294,6 +308,12 @@ class Evaluation:
         measured.
         """
         return (self.response or Response()).against(reference)
+
+    @property
+    def held_out_words(self) -> str:
+        """'held-out cells', 'held-out guides', ...: what the scores "test" are measured on, for reading."""
+        kind = self.held_out.kind if self.held_out is not None else None
+        return f"held-out {kind if kind in HELD_OUT_KINDS else 'cells'}"
 
     def to_json(self) -> dict[str, Any]:
         """What evaluation.json holds and `gpovae evaluate --json` prints."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from gpovae_core.evaluation.listing import listed
 from gpovae_core.evaluation.network_scores import Network
 from gpovae_core.evaluation.predictions import PREDICTIONS, TITLES, UNSEEN
 from gpovae_core.evaluation.scores import EffectScores, Evaluation, UnseenProtocol
@@ -28,9 +29,9 @@ FALSE_IN_WORDS = (
     "False: perturbing the source does not change the target at all, judged by control cells in the place "
     "of perturbed ones. Whether an effect is direct, controls cannot tell."
 )
-GROUPS = {
-    "response": "Predicted effects on held-out cells",
-    "network": "Network against held-out cells",
+GROUPS = {  # {}: held-out cells, guides, ...
+    "response": "Predicted effects on {}",
+    "network": "Network against {}",
     "references": "Known networks",
     "truth": "The true network",
 }
@@ -42,8 +43,9 @@ def scores_in_words(evaluation: Evaluation) -> str:
     """All scores for reading, line by line: every number beside its baselines, its ceiling and its edge
     count.
     """
-    found = []
-    for reference, words in (("test", "held-out cells"), ("all", "all cells, the model's own included")):
+    found = [f"Held out: {held_out_in_words(evaluation)}"]
+    held_out = evaluation.held_out_words
+    for reference, words in (("test", held_out), ("all", "all cells, the model's own included")):
         found += _effect_lines(evaluation.against(reference), words)
     if evaluation.network is not None:
         found += _network_lines(evaluation.network)
@@ -52,6 +54,35 @@ def scores_in_words(evaluation: Evaluation) -> str:
         found.append(f"Latent dimensions in use: {count(health.active_latent)} of {count(health.latent)}")
         found += [f"Warning: {text}" for text in health.warnings or ()]
     return "\n".join([*found, *verdicts(evaluation), *(f"Note: {text}" for text in evaluation.notes or ())])
+
+
+_HELD_OUT = {
+    "cells": (
+        "cells drawn at random from every perturbation. Other cells of the same guides and batches were "
+        "learned from, so the scores say nothing of another guide of the same gene, or another donor."
+    ),
+    "guides": (
+        "whole guides. Other guides of the same perturbations were learned from; controls were drawn cell by "
+        "cell."
+    ),
+    "donors": "all cells of some donors, controls among them. Other donors were learned from.",
+    "batches": "all cells of some batches, controls among them. Other batches were learned from.",
+}
+
+
+def held_out_in_words(evaluation: Evaluation) -> str:
+    """Which kind of held-out the scores are measured on, for reading."""
+    found = evaluation.held_out
+    kind = "cells" if found is None or found.kind not in _HELD_OUT else found.kind
+    if kind == "cells":
+        return _HELD_OUT[kind]
+    words = (
+        f"{_HELD_OUT[kind]} The ceilings know the noise between cells, not what {kind} disagree on, and can "
+        "lie higher than anything could reach."
+    )
+    if found is not None and found.by_cells:
+        words += f" Split cell by cell, for want of other {kind}: {listed(found.by_cells)}."
+    return words
 
 
 def _effect_lines(scores: EffectScores, words: str) -> list[str]:
@@ -114,7 +145,10 @@ def verdicts(evaluation: Evaluation) -> list[str]:
         if not judged:
             continue
         lost, won = ([line.name for line in judged if line.beats is beats] for beats in (False, True))
-        words = f"{title}: better than the best method without a model on {len(won)} of {len(judged)} scores"
+        words = (
+            f"{title.format(evaluation.held_out_words)}: better than the best method without a model on "
+            f"{len(won)} of {len(judged)} scores"
+        )
         if won and lost:  # the shorter list says it all
             words += f": {'; '.join(won)}" if len(won) <= len(lost) else f", all but: {'; '.join(lost)}"
         sentences.append(f"{words}.")
@@ -128,7 +162,8 @@ def effects_note(evaluation: Evaluation, reference: str) -> str:
     told = [one.sentence for one in PREDICTIONS if one.key in shown and one.key != "model"]
     return " ".join(
         [
-            f"{count(part.perturbations)} perturbations, {count(part.cells)} cells.",
+            f"{count(part.perturbations)} perturbations, {count(part.cells)} cells"
+            + (f" of {evaluation.held_out_words}." if reference == "test" else "."),
             *told,
             "Below a baseline the model adds nothing to a plain mean; at the ceiling nothing is left to gain "
             "with these data.",
