@@ -80,6 +80,17 @@ class DataSettings(_Settings):
             "'none' for none."
         ),
     )
+    conditions: tuple[str, ...] = Field(
+        default=(),
+        description="Conditions whose cells are used, the values of that column; all when none is named.",
+    )
+    condition_as_batch: bool = Field(
+        default=False,
+        description=(
+            "Conditions are batches of one experiment: effects are measured within each and put together. "
+            "Without it that is done too, and warned of."
+        ),
+    )
     size_factor: str | None = Field(
         default=None,
         description=(
@@ -112,6 +123,9 @@ class DataSettings(_Settings):
             "Extended genes: all measured genes, those a Wilcoxon test picks, or by the size of the "
             "measured panel (auto)."
         ),
+    )
+    panel_genes: tuple[str, ...] = Field(
+        default=(), description="Measured genes that are in the panel in any case."
     )
     panel_all_below: Count = Field(
         default=1000, description="With panel=auto: take all genes when fewer than this are measured."
@@ -153,6 +167,12 @@ class DataSettings(_Settings):
     seed: int = Field(
         default=0, ge=0, description="Seed of the split, the doublet simulation and the subsampling."
     )
+
+    @field_validator("conditions", "panel_genes", mode="before")
+    @classmethod
+    def _one(cls, value: object) -> object:
+        """A name alone is one of them."""
+        return (value,) if isinstance(value, str) else value
 
     @model_validator(mode="after")
     def _check(self) -> DataSettings:

@@ -64,6 +64,10 @@ def forget_labels() -> None:
         "data.donor",
         "data.guide",
         "data.condition",
+        "data.conditions",
+        "data.condition_as_batch",
+        "data.panel_genes",
+        "data.hold_out",
         "data.size_factor",
     ):
         if settings_form.works(path):

@@ -45,6 +45,9 @@ LABELS = {
     "data.artifact_mads": "Cut-off in MADs",
     "data.artifact_criteria": "Quality criteria in use",
     "data.min_cells": "Least cells per perturbation",
+    "data.conditions": "Conditions to use",
+    "data.condition_as_batch": "Conditions are batches of one experiment",
+    "data.hold_out": "Held out for the scores",
     "data.size_factor": "Counts of the whole transcriptome",
     "network.perturbation": "What was done to the genes",
 }
@@ -258,7 +261,10 @@ def _widget(
 ) -> None:
     kind = info.annotation
     arguments: dict[str, Any] = {"key": key, "help": tip}
-    if options is not None:
+    if options is not None and get_origin(kind) is tuple:
+        _bind(key, [one for one in value if one in options])
+        st.multiselect(label, options, on_change=_store(path, key, tuple), placeholder="all", **arguments)
+    elif options is not None:
         choices = options if value is None or value in options else [value, *options]
         _bind(key, value)
         st.selectbox(

@@ -11,6 +11,8 @@ import typer
 from gpovae_core.cli.shared import (
     Batch,
     Condition,
+    ConditionAsBatch,
+    Conditions,
     ControlLabel,
     Direction,
     Donor,
@@ -115,6 +117,8 @@ def validate(
     donor: Donor = None,
     guide: Guide = None,
     condition: Condition = None,
+    conditions: Conditions = None,
+    condition_as_batch: ConditionAsBatch = None,
     size_factor: SizeFactor = None,
     direction: Direction = None,
     as_json: Json = False,
@@ -134,6 +138,8 @@ def validate(
         donor=donor,
         guide=guide,
         condition=condition,
+        conditions=tuple(conditions or ()),
+        condition_as_batch=bool(condition_as_batch),
         size_factor=size_factor,
     )
     asked = {} if direction is None else {"perturbation": direction}

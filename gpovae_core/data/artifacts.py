@@ -141,8 +141,8 @@ class _Cells:
 
     @property
     def batch_codes(self) -> np.ndarray:
-        """(n_obs,) from 0 on."""
-        batch = self.batch
+        """(n_obs,) from 0 on, of the batches and conditions within which cut-offs are taken."""
+        batch = self.design.compared
         return np.zeros(len(self.labels), dtype=int) if batch is None else np.asarray(batch.cat.codes)
 
 

@@ -155,6 +155,19 @@ class Design:
     notes: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
 
+    @property
+    def compared(self) -> pd.Series | None:
+        """(n_obs,) categorical text: batch and condition of each cell, within which cells are compared; None
+        where neither is known.
+        """
+        import pandas as pd
+
+        batch, condition = self.values.get(keys.BATCH), self.values.get(keys.CONDITION)
+        if batch is None or condition is None:
+            return condition if batch is None else batch
+        text = batch.astype(str) + " / " + condition.astype(str)
+        return pd.Series(pd.Categorical(text), index=batch.index)
+
 
 @dataclass(frozen=True)
 class _Judged:
@@ -217,6 +230,9 @@ def find_design(
     values, others, notes, problems = {}, {}, [], []
     for part, judge in judges.items():
         if part in given:
+            if part == keys.CONDITION and settings.conditions and (obs.columns == given[part]).sum() == 1:
+                values[part], columns[part] = text_of(column_of(obs, given[part])), given[part]
+                continue
             if given[part] == OFF or (obs.columns == given[part]).sum() != 1:
                 continue
             judged = judge(column_of(obs, given[part]))
@@ -313,18 +329,20 @@ def _as_text(value: object) -> str:
 
 
 def strata(obs: Mapping[str, pd.Series] | pd.DataFrame, control: np.ndarray) -> np.ndarray | None:
-    """(n_obs,) number of the stratum of every cell: its batch and donor together, or the one of them that
-    leaves most perturbed cells beside controls, where both together leave fewer. None where neither is known.
+    """(n_obs,) number of the stratum of every cell: its condition, batch and donor together, or where that
+    leaves fewer perturbed cells beside controls, its condition with the one of the others that leaves most,
+    or its condition alone. None where none is known.
 
-    obs: the columns keys.BATCH and keys.DONOR, those there are; control: (n_obs,) bool. Numbers follow the
-    names of the values, not the order of the cells.
+    obs: the columns keys.CONDITION, keys.BATCH and keys.DONOR, those there are; control: (n_obs,) bool.
+    Numbers follow the names of the values, not the order of the cells.
     """
+    always = [value_numbers(obs[key]) for key in (keys.CONDITION,) if key in obs]
     columns = [value_numbers(obs[key]) for key in (keys.BATCH, keys.DONOR) if key in obs]
-    if not columns:
+    tried = [[*always, *columns], *([*always, one] for one in columns), always]
+    crossed = [np.unique(np.stack(one), axis=1, return_inverse=True)[1].ravel() for one in tried if one]
+    if not crossed:
         return None
-    crossed = np.unique(np.stack(columns), axis=1, return_inverse=True)[1].ravel()
-    beside = [_beside_controls(one, control) for one in (crossed, *columns)]
-    return (crossed, *columns)[int(np.argmax(beside))]
+    return crossed[int(np.argmax([_beside_controls(one, control) for one in crossed]))]
 
 
 def value_numbers(column: object) -> np.ndarray:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gpovae_core import keys
+from gpovae_core.data import conditions
 from gpovae_core.data.artifacts import Artifacts, artifact_labels
 from gpovae_core.data.design import strata
 from gpovae_core.data.expression import log_expression
@@ -151,6 +152,8 @@ def _report(
         hold_out=settings.hold_out,
         split_by_cells=by_cells,
         dropped=list(reading.dropped),
+        conditions=conditions.sizes(reading.design),
+        warnings=warnings,
         notes=[
             *summary["notes"],
             *warnings,

@@ -172,6 +172,10 @@ class PreparationReport(BaseModel):
     whole ones are held out elsewhere.
     """
     dropped: list[Dropped] = Field(default_factory=list)
+    conditions: dict[str, int] = Field(default_factory=dict)
+    """Conditions whose cells are used -> cells; empty where the file has none."""
+    warnings: list[str] = Field(default_factory=list)
+    """What a person should know before a training; part of the notes."""
     notes: list[str] = Field(default_factory=list)
 
 

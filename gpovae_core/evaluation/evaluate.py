@@ -78,6 +78,7 @@ def evaluate(
         linear=predicted.linear,
         network=score_run_network(scored, judges, known, progress),
         notes=(
+            *_conditions(prepared),
             *_held_out_as_a_whole(prepared),
             *predicted.notes(),
             "The reference 'all' holds the cells that the model and the baselines were fitted to: its scores "
@@ -125,6 +126,16 @@ def evaluate_edges(
     return defined(
         Evaluation(held_out=held_out, network=replace(network, matched=matched), notes=tuple(notes))
     )
+
+
+def _conditions(prepared: PreparedCells) -> list[str]:
+    found = prepared.report.conditions
+    if len(found) < 2:
+        return [f"Cells of the condition {listed(found)} alone."] if found else []
+    return [
+        f"Cells of {len(found)} conditions together ({listed(found)}): effects are means of what each shows "
+        "within itself."
+    ]
 
 
 def _held_out_as_a_whole(prepared: PreparedCells) -> list[str]:
