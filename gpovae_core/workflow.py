@@ -170,9 +170,12 @@ def score_run(
     its file of cells. prepared: the cells of the run, where they are at hand. Raises QueryError for a table
     that was named and cannot be read; one that lies in the folder is noted.
     """
+    from gpovae_core.evaluation import told
     from gpovae_core.evaluation.effects_table import effects_table
     from gpovae_core.evaluation.evaluate import evaluate
+    from gpovae_core.evaluation.intervals import measure_intervals
     from gpovae_core.evaluation.known import Known
+    from gpovae_core.evaluation.plain import defined
     from gpovae_core.evaluation.scored import Scored
     from gpovae_core.evaluation.scores import Seeds, Unseen
     from gpovae_core.evaluation.stored import write_evaluation
@@ -208,10 +211,18 @@ def score_run(
         Known(known, true),
         stretch(progress, words="scoring: {}"),
     )
+    tell(progress, "scoring: intervals, responders and states", 0.9)
+    intervals = measure_intervals(prepared, predicted.mean, predicted.deviation)
+    states, responding = (
+        part(prepared, settings.evaluation.seed) for part in (told.states_of, told.responders_of)
+    )
     health, null = _health(run, model, prepared, settings, with_null=stage is None)
     scores = replace(
         scores,
-        notes=(*(scores.notes or ()), *faults),
+        notes=(*(scores.notes or ()), *told.notes(states, responding), *faults),
+        intervals=defined(intervals),
+        responders=defined(responding),
+        states=defined(states),
         unseen=unseen,
         health=health,
         alignment_null=null,

@@ -269,6 +269,57 @@ class Seeds:
 
 
 @dataclass(frozen=True)
+class Intervals:
+    """What the model's own standard deviation of an effect is multiplied by for a 95 % interval. factor:
+    calibrated on `pairs` effects in validation cells (evaluation.intervals); held, held_by_model: share of
+    `held_out_pairs` effects in held-out cells inside the interval with it and without.
+    """
+
+    factor: Number
+    pairs: Count
+    held: Number
+    held_by_model: Number
+    held_out_pairs: Count
+
+
+@dataclass(frozen=True)
+class ResponderShare:
+    """See effects.responders: share of the training cells of a perturbation, or of one of its guides, that
+    respond, with its 95 % interval; None where it cannot be told.
+    """
+
+    perturbation: str | None
+    guide: str | None
+    cells: Count
+    share: Number
+    low: Number
+    high: Number
+    separation: Number
+
+
+@dataclass(frozen=True)
+class StateShare:
+    """See effects.composition: share of the cells of a perturbation in the state between which and the others
+    it differs most from controls.
+    """
+
+    perturbation: str | None
+    cells: Count
+    share: Number
+    control_share: Number
+    z: Number
+    flagged: bool | None
+
+
+@dataclass(frozen=True)
+class States:
+    """separations: of every pair of states that controls show; none where they show no states."""
+
+    separations: tuple[Number, ...] | None
+    perturbations: tuple[StateShare, ...] | None
+
+
+@dataclass(frozen=True)
 class HeldOut:
     """What no cell of the training has in common with the cells of the scores. kind: "cells", "guides",
     "donors" or "batches" (data.hold_out); by_cells: perturbations of which single cells are held out all the
@@ -286,6 +337,7 @@ class Evaluation:
     summary: every score once more with baseline, ceiling and share; notes: in words, what was left out and
     why; unseen: perturbations held out as a whole, empty where there are none; alignment_null: of runs
     without a network stage; monte_carlo_error: standard error of the predicted effects by their draws, log2;
+    intervals, responders, states: see there;
     held_out: which kind of cells the scores "test" are measured on; simulated: whether the cells are.
     """
 
@@ -302,12 +354,21 @@ class Evaluation:
     monte_carlo_error: Part[float] = None
     seeds: Part[Seeds] = None
     simulated: Part[bool] = None
+    intervals: Part[Intervals] = None
+    responders: Part[tuple[ResponderShare, ...]] = None
+    states: Part[States] = None
 
     def against(self, reference: str) -> EffectScores:
         """Scores of predicted effects against "test" or "all"; with nothing in them where they were not
         measured.
         """
         return (self.response or Response()).against(reference)
+
+    @property
+    def widening(self) -> float:
+        """What the model's own spread is multiplied by in intervals; 1 where that was not measured."""
+        factor = None if self.intervals is None else self.intervals.factor
+        return 1.0 if factor is None else factor
 
     @property
     def held_out_words(self) -> str:
