@@ -112,6 +112,12 @@ class DataSettings(_Settings):
     artifact_criteria: tuple[str, ...] = Field(
         default=ARTIFACT_CRITERIA, description="Which criteria may mark a cell as an artifact."
     )
+    judge_targeted_counts: bool = Field(
+        default=False,
+        description=(
+            "Judge umi_count and genes_detected of a targeted panel too, where perturbations may change them."
+        ),
+    )
     artifact_mads: Positive = Field(
         default=3.0, description="Cut-off in (unscaled) median absolute deviations from the median."
     )

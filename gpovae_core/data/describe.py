@@ -56,9 +56,14 @@ def quality(reading: Reading, settings: DataSettings) -> tuple[list[CriterionVie
         values = (
             None
             if criterion.name == DOUBLET
-            else criterion_values(criterion.name, reading.counts, reading.genes, reading.obs, reading.design)[
-                0
-            ]
+            else criterion_values(
+                criterion.name,
+                reading.counts,
+                reading.genes,
+                reading.obs,
+                reading.design,
+                settings.judge_targeted_counts,
+            )[0]
         )
         failing = (
             artifacts.by_criterion[criterion.name].to_numpy(dtype=bool)
