@@ -270,9 +270,9 @@ def criterion_values(
     transcriptome where the file has them; judge_targeted: counts of a targeted panel are judged too. Doublets
     are called, not measured: not for them.
     """
-    if name not in (UMI_COUNT, GENES_DETECTED):
-        return _percentages(name, counts, genes, obs)
     library = None if design is None else design.values.get(keys.SIZE_FACTOR)
+    if name not in (UMI_COUNT, GENES_DETECTED):
+        return _percentages(name, counts, genes, obs, whole=library is None)
     if name == UMI_COUNT and design is not None and library is not None:
         column = design.columns.size_factor
         return library.to_numpy(dtype=np.float64), f"taken from the column '{column}' of obs"
@@ -291,11 +291,14 @@ def criterion_values(
 
 
 def _percentages(
-    name: str, counts: sparse.csr_matrix | StoredCounts, genes: Sequence[str], obs: pd.DataFrame
+    name: str, counts: sparse.csr_matrix | StoredCounts, genes: Sequence[str], obs: pd.DataFrame, whole: bool
 ) -> tuple[np.ndarray | None, str]:
+    """whole: whether the counts are those of the whole transcriptome, as far as is known; where they are
+    not, a column of obs that was measured over it goes before them.
+    """
     members = class_genes(genes, name)
     targeted = len(genes) < WHOLE_TRANSCRIPTOME
-    if members.any() and not targeted:
+    if members.any() and not targeted and (whole or _from_obs(name, obs)[0] is None):
         total = np.asarray(counts.sum(axis=1), dtype=np.float64).ravel()
         parts = [block[:, np.flatnonzero(members)].sum(axis=1) for _, block in row_blocks(counts)]
         part = np.asarray(np.concatenate(parts), dtype=np.float64).ravel()
