@@ -29,6 +29,8 @@ LEAST_SEPARATION = 3.0
 """Distance of responders from controls, in standard deviations of the controls, below which the two cannot be
 told apart and no share is given.
 """
+LEAST_SHARE = 0.1
+"""A second component with fewer of the cells is taken for outliers, not for responders: no share is given."""
 FEWEST_CELLS = 20
 MOST_CONTROLS = 5_000
 CLEAR = 3.0
@@ -170,7 +172,7 @@ def shares(
     known = np.isfinite(scores)
     every = scores[known]
     whole = fit_mixture(every) if len(every) >= FEWEST_CELLS else (np.nan, np.nan, np.nan)
-    told = whole[1] >= LEAST_SEPARATION
+    told = whole[1] >= LEAST_SEPARATION and whole[0] >= LEAST_SHARE
     drawn = [rng.integers(0, len(every), len(every)) for _ in range(DRAWS if told else 0)]
     again = [(rows, fit_mixture(every[rows], whole)) for rows in drawn]
     found = []

@@ -30,7 +30,7 @@ def measure_intervals(
     prepared: PreparedCells, predicted: pd.DataFrame, deviation: pd.DataFrame
 ) -> Intervals | None:
     """The least factor with which LEVEL of the strongest predicted effects lie in their interval in
-    validation cells, and how many do in held-out cells with it and without it; None where nothing can be
+    validation cells, at least that of `_by_variance`, and how many do in held-out cells with it and without it; None where nothing can be
     compared.
 
     predicted, deviation: (perturbations x genes) effect and the model's own standard deviation. The sampling
@@ -48,6 +48,7 @@ def measure_intervals(
         return None
     held = np.array([_held(off, own * factor, error) for factor in FACTORS])
     factor = float(FACTORS[np.argmax(held >= LEVEL)] if (held >= LEVEL).any() else FACTORS[-1])
+    factor = max(factor, _by_variance(off, own, error))
     found = Intervals(factor=factor, pairs=len(off), held=None, held_by_model=None, held_out_pairs=0)
     off, own, error = scores[keys.TEST]
     if not len(off):
@@ -58,6 +59,14 @@ def measure_intervals(
         held_by_model=_held(off, own, error),
         held_out_pairs=len(off),
     )
+
+
+def _by_variance(off: np.ndarray, own: np.ndarray, error: np.ndarray) -> float:
+    """The factor with which the model's variance is what the squared distances leave beyond the sampling
+    error: few validation cells have so wide an error that nearly every interval holds.
+    """
+    left, granted = float((off**2 - error**2).mean()), float((own**2).mean())
+    return float(np.clip(np.sqrt(max(left, 0.0) / max(granted, 1e-12)), FACTORS[0], FACTORS[-1]))
 
 
 def _strongest(predicted: pd.DataFrame) -> np.ndarray:

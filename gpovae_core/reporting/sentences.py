@@ -94,7 +94,7 @@ def intervals_in_words(evaluation: Evaluation | None) -> str:
         )
     words = (
         f"Intervals: 1.96 standard deviations over the model's own draws, times {found.factor:.1f}, the "
-        f"factor with which they hold 95 % of {count(found.pairs)} effects in validation cells (the "
+        f"factor with which they hold at least 95 % of {count(found.pairs)} effects in validation cells (the "
         "strongest predicted ones of each perturbation; the error of the measurement added)"
     )
     if found.held is None:
