@@ -30,8 +30,8 @@ def measure_intervals(
     prepared: PreparedCells, predicted: pd.DataFrame, deviation: pd.DataFrame
 ) -> Intervals | None:
     """The least factor with which LEVEL of the strongest predicted effects lie in their interval in
-    validation cells, at least that of `_by_variance`, and how many do in held-out cells with it and without it; None where nothing can be
-    compared.
+    validation cells, at least that of `_by_variance`, and how many do in held-out cells with it and without;
+    None where nothing can be compared.
 
     predicted, deviation: (perturbations x genes) effect and the model's own standard deviation. The sampling
     error of the measured side is part of the width on either side of the comparison.
