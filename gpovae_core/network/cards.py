@@ -8,6 +8,7 @@ from urllib.parse import quote
 import numpy as np
 import pandas as pd
 
+from gpovae_core import keys
 from gpovae_core.network.grn import GeneNetwork
 
 _SPECIES = {
@@ -86,7 +87,9 @@ def _strongest(
     network: GeneNetwork, effects: np.ndarray, errors: np.ndarray, itself: int, most: int
 ) -> pd.DataFrame:
     known = np.flatnonzero(np.isfinite(effects) & (np.arange(len(effects)) != itself))
-    best = known[np.argsort(-np.abs(effects[known]), kind="stable")][:most]
+    # by the least that their interval allows: few counts give large changes that mean nothing
+    least = np.abs(effects[known]) - keys.NORMAL_95 * np.nan_to_num(errors[known])
+    best = known[np.argsort(-least, kind="stable")][:most]
     genes = [network.panel.genes[i] for i in best]
     return pd.DataFrame({"gene": genes, "effect": effects[best], "effect_se": errors[best]})
 
