@@ -213,9 +213,8 @@ def score_run(
     )
     tell(progress, "scoring: intervals, responders and states", 0.9)
     intervals = measure_intervals(prepared, predicted.mean, predicted.deviation)
-    states, responding = (
-        part(prepared, settings.evaluation.seed) for part in (told.states_of, told.responders_of)
-    )
+    states = told.states_of(prepared, settings.evaluation.seed)
+    responding = told.responders_of(prepared, settings.evaluation.seed)
     health, null = _health(run, model, prepared, settings, with_null=stage is None)
     scores = replace(
         scores,
@@ -522,8 +521,9 @@ def _work(
     prepared = (
         run.cells() if run.has("cells.h5ad") and run.has("panel.json") else _prepare(run, settings, progress)
     )
-    for text in prepared.report.warnings if warn is not None else ():
-        warn(text)
+    if warn is not None:
+        for text in prepared.report.warnings:
+            warn(text)
     if changed or not run.status().trained:
         run.write_status(state="training", stage="training", share=None)
         epochs = stretch(progress, words="training: {}")

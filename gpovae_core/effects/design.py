@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
 from gpovae_core import keys
 from gpovae_core.data.design import strata, value_numbers
@@ -32,7 +33,7 @@ class Design:
     def of(cls, prepared: PreparedCells) -> Design:
         """As the columns of `prepared` say; one stratum where neither batch nor donor was found."""
         obs = prepared.cells.obs
-        stratum = strata(obs, prepared.labels == keys.CONTROL)
+        stratum = strata(pd.DataFrame(obs), prepared.labels == keys.CONTROL)
         whole = keys.SIZE_FACTOR in obs
         size = np.asarray(obs[keys.SIZE_FACTOR if whole else keys.LIBRARY_SIZE], dtype=np.float64)
         replicates = {key: value_numbers(obs[key]) for key in (keys.GUIDE, keys.DONOR) if key in obs}

@@ -59,7 +59,7 @@ def responders_of(prepared: PreparedCells, seed: int) -> tuple[ResponderShare, .
 
 def notes(states: States, responding: tuple[ResponderShare, ...]) -> list[str]:
     """In words, what whoever reads edges of these perturbations should know."""
-    moved = [one.perturbation for one in states.perturbations if one.flagged]
+    moved = [one.perturbation for one in states.perturbations or () if one.flagged]
     found = []
     if moved:
         found.append(
