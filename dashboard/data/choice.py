@@ -23,6 +23,10 @@ OF_ONE_FILE = (
     "donor",
     "guide",
     "condition",
+    "conditions",
+    "condition_as_batch",
+    "panel_genes",
+    "hold_out",
     "size_factor",
 )
 """Settings that say how one file is read: another has other columns and labels."""

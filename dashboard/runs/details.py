@@ -52,7 +52,7 @@ def scores(run: RunFolder) -> None:
         st.info("This run has not been evaluated yet:")
         st.code(run_summary.command("gpovae", "evaluate", run.path), language="bash")
         return
-    st.markdown("##### Predicted effects, on held-out cells")
+    st.markdown(f"##### Predicted effects, on {report.held_out_words}")
     show_table(tables.prediction_table(report, "test", tables.MAIN_SCORES))
     st.caption(plain(sentences.effects_note(report, "test")))
     with st.expander(

@@ -11,6 +11,8 @@ import typer
 from gpovae_core.cli.shared import (
     Batch,
     Condition,
+    ConditionAsBatch,
+    Conditions,
     ControlLabel,
     Direction,
     Donor,
@@ -118,6 +120,8 @@ def validate(
     donor: Donor = None,
     guide: Guide = None,
     condition: Condition = None,
+    conditions: Conditions = None,
+    condition_as_batch: ConditionAsBatch = None,
     size_factor: SizeFactor = None,
     direction: Direction = None,
     set_: Sets = None,
@@ -139,6 +143,8 @@ def validate(
             donor=donor,
             guide=guide,
             condition=condition,
+            conditions=tuple(conditions) if conditions else None,
+            condition_as_batch=condition_as_batch,
             size_factor=size_factor,
         )
     }

@@ -25,9 +25,10 @@ from scipy import sparse
 from scipy.special import kl_div
 
 from gpovae_core import keys
+from gpovae_core.data.design import FEWEST_CONTROLS
 from gpovae_core.data.progress import Progress, tell
 from gpovae_core.effects.beside import beside_others, joined, parts
-from gpovae_core.effects.design import FEWEST_CONTROLS, Design
+from gpovae_core.effects.design import Design
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix

@@ -29,7 +29,13 @@ from gpovae_core.evaluation.summary import lines
 from gpovae_core.plots import benchmark
 from gpovae_core.reporting import tables
 from gpovae_core.reporting.paragraph import all_settings, methods
-from gpovae_core.reporting.sentences import CURVES_IN_WORDS, FALSE_IN_WORDS, SHARE_IN_WORDS, verdicts
+from gpovae_core.reporting.sentences import (
+    CURVES_IN_WORDS,
+    FALSE_IN_WORDS,
+    SHARE_IN_WORDS,
+    held_out_in_words,
+    verdicts,
+)
 from gpovae_core.reporting.words import number
 from gpovae_core.runs.folder import RunFolder
 
@@ -296,9 +302,10 @@ def _one_run(report: RunReport, figures: _Figures, heading: bool) -> list[str]:
     parts.append(f"<p>{html.escape(' · '.join(facts))}</p>")
     if report.simulated:
         parts.append(f"<p><b>{SIMULATED}</b></p>")
+    parts.append(f"<p>Held out: {html.escape(held_out_in_words(report.evaluation))}</p>")
     parts += [f"<p>{html.escape(sentence)}</p>" for sentence in verdicts(report.evaluation)]
     parts += [
-        figures(benchmark.share_bars(report.lines)),
+        figures(benchmark.share_bars(report.lines, report.evaluation.held_out_words)),
         "<h3>Every score</h3>",
         _table(tables.score_table(report.lines)),
     ]
@@ -321,7 +328,9 @@ def _one_run(report: RunReport, figures: _Figures, heading: bool) -> list[str]:
         "By path length": tables.hop_table(report.network),
         "Known networks": tables.reference_table(report.network),
         "The true network": tables.truth_table(report.network),
-        "Predicted effects, every method, held-out cells": tables.prediction_table(report.evaluation, "test"),
+        f"Predicted effects, every method, {report.evaluation.held_out_words}": (
+            tables.prediction_table(report.evaluation, "test")
+        ),
         "Predicted effects, every method, all cells (flatters: training cells included)": (
             tables.prediction_table(report.evaluation, "all")
         ),

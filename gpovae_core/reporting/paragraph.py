@@ -42,7 +42,7 @@ def methods(
     """
     parts = [
         _cells(preparation),
-        _split(settings),
+        _split(settings, preparation),
         _training(settings, epochs, best_epoch),
         _scoring(settings, evaluation),
     ]
@@ -115,13 +115,25 @@ def _design(design: DesignColumns | None) -> str:
     return f"{columns} The targets' own expression shows {DIRECTIONS[design.direction]}."
 
 
-def _split(settings: Settings) -> str:
+def _split(settings: Settings, preparation: PreparationReport | None) -> str:
     seeds = ", ".join(
         f"{name} {getattr(settings, name).seed}" for name in ("data", "training", "inference", "evaluation")
     )
+    kind = settings.data.hold_out
+    whole = {"guides": "whole guides of each perturbation"}.get(kind, f"all cells of some {kind}")
+    alone = (
+        f" Split cell by cell, for want of other {kind}: {_listed(preparation.split_by_cells)}."
+        if preparation is not None and preparation.split_by_cells
+        else ""
+    )
+    how = (
+        "Cells were split at random within each perturbation into training, validation and test cells."
+        if kind == "cells"
+        else f"Test cells are {whole}; the others were split at random into training and validation "
+        f"cells.{alone}"
+    )
     return (
-        "Cells were split at random within each perturbation into training, validation and test cells. "
-        "Weights were fitted on training cells, the early stop and every choice that was tuned used "
+        f"{how} Weights were fitted on training cells, the early stop and every choice that was tuned used "
         f"validation cells, and all scores are on held-out cells unless stated otherwise. Seeds: {seeds}."
     )
 
