@@ -26,15 +26,16 @@ from gpovae_core.errors import SettingsError
 def evaluate(
     run: RunArgument,
     edges: Annotated[
-        Path | None, typer.Option(help="CSV with source,target[,weight] to score in place of W.")
+        Path | None, typer.Option(help="Table with source,target[,weight] to score in place of W.")
     ] = None,
     threshold: Threshold = None,
     reference: Annotated[
         list[Path] | None,
         typer.Option(
             help=(
-                "Table of known edges (source,target or gene1,gene2); repeatable. Without it, those in the "
-                "folder networks."
+                "Table of known edges: source,target or gene1,gene2, or TRRUST, CollecTRI, DoRothEA, "
+                "OmniPath, BioGRID, CORUM, STRING (with its file of names) as distributed; repeatable. "
+                "Without it, those in the folder networks."
             )
         ),
     ] = None,
