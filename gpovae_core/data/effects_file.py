@@ -75,6 +75,8 @@ class EffectReport(BaseModel):
     own_down: int = 0  # measured targets that fall by more than two standard errors
     own_up: int = 0
     null_rows: tuple[str, ...] = ()  # control rows of the table, which can state the null
+    panel: int = 0  # genes of the network that was made of them; 0 where none was yet
+    null: str = ""  # what was taken for effects where there is none, see runs.from_effects; "" for nothing
     notes: tuple[str, ...] = ()
 
 

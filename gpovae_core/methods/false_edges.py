@@ -4,13 +4,13 @@ cells.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 from scipy.special import expit
 
-from gpovae_core.config import Settings
-from gpovae_core.data.schema import PreparedCells
-from gpovae_core.effects.contrasts import Contrasts, null_contrasts
+from gpovae_core.effects.contrasts import Contrasts
 from gpovae_core.methods.direct import DirectEdges, TotalEffects, null_log_odds
 from gpovae_core.methods.fitted import NetworkFit
 
@@ -18,19 +18,19 @@ NULL_THRESHOLDS = np.round(np.linspace(0.0, 0.99, 100), 2)
 
 
 def false_pairs(
-    prepared: PreparedCells, observed: Contrasts, total: TotalEffects, edges: DirectEdges, settings: Settings
+    draws: Sequence[Contrasts], observed: Contrasts, total: TotalEffects, edges: DirectEdges, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Thresholds, and for each the expected share of all pairs that have no effect and pass it all the same.
 
-    Controls stand in for every perturbation and are judged by the rule and the prior fitted to the real
-    effects (`null_log_odds`); a pair counts with the null share of its perturbation. NaN without controls.
+    draws: what is seen of every perturbation where it has no effect (effects.contrasts.null_contrasts, with
+    controls in its place), judged by the rule and the prior fitted to the real effects (`null_log_odds`); a
+    pair counts with the null share of its perturbation. NaN without draws.
     """
-    draws = null_contrasts(prepared, observed, settings.network.null_draws, settings.training.seed)
     counted = observed.counted
     if not draws or not counted.any() or total.rule is None:
         return NULL_THRESHOLDS, np.full(len(NULL_THRESHOLDS), np.nan)
     weight = np.broadcast_to(total.rule.null_share[:, None], counted.shape)[counted]
-    rng = np.random.default_rng(settings.training.seed)
+    rng = np.random.default_rng(seed)
     odds = (null_log_odds(total, edges, null.effect, null.error, rng) for null in draws)
     return NULL_THRESHOLDS, np.mean([_weighted_above(expit(each[counted]), weight) for each in odds], axis=0)
 

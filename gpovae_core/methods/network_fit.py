@@ -8,13 +8,14 @@ false-edge rate, and they are seeded.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from gpovae_core.config import Settings
 from gpovae_core.data.schema import PreparedCells
-from gpovae_core.effects.contrasts import Contrasts, contrasts
+from gpovae_core.effects.contrasts import Contrasts, contrasts, null_contrasts
 from gpovae_core.effects.shrinkage import Evidence, EvidenceRule, fit_evidence
 from gpovae_core.methods.direct import DirectEdges, Tolerance, TotalEffects, direct_edges
 from gpovae_core.methods.false_edges import false_pairs
@@ -32,17 +33,36 @@ def fit_network(prepared: PreparedCells, settings: Settings) -> NetworkFit:
     return explain(prepared, observed, rule, settings)
 
 
+def fit_effects(
+    n: int, observed: Contrasts, settings: Settings, draws: Sequence[Contrasts] = ()
+) -> NetworkFit:
+    """W, S and T_K from effects that somebody else estimated, over a panel of n genes; draws: see
+    `explain_effects`.
+    """
+    rule = fit_evidence(observed.effect, observed.error, observed.counted, settings.network.least_effect)
+    return explain_effects(n, observed, rule, settings, draws)
+
+
 def explain(
     prepared: PreparedCells, observed: Contrasts, rule: EvidenceRule, settings: Settings
 ) -> NetworkFit:
     """The network behind `observed`, as far as `rule` believes it."""
-    n = len(prepared.panel)
+    draws = null_contrasts(prepared, observed, settings.network.null_draws, settings.training.seed)
+    return explain_effects(len(prepared.panel), observed, rule, settings, draws)
+
+
+def explain_effects(
+    n: int, observed: Contrasts, rule: EvidenceRule, settings: Settings, draws: Sequence[Contrasts]
+) -> NetworkFit:
+    """The same over a panel of n genes, wherever the effects come from. draws: what is seen where there is no
+    effect, for the rate of false edges; without any that is unknown.
+    """
     belief = rule.judge(observed.effect, observed.error)
     own = own_change(observed, settings.network.perturbation, settings.network.complete_loss)
     everywhere = own.over(n, observed.sources, settings.network.complete_loss)
     total = _total(observed, rule, belief, own)
     edges = _direct(total, n, settings)
-    thresholds, null = false_pairs(prepared, observed, total, edges, settings)
+    thresholds, null = false_pairs(draws, observed, total, edges, settings.training.seed)
     known = observed.counted
     return NetworkFit(
         log_odds=edges.log_odds,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from gpovae_core.data.effects_file import EffectReport
 from gpovae_core.evaluation.network_scores import Network
 from gpovae_core.evaluation.predictions import PREDICTIONS, TITLES, UNSEEN
 from gpovae_core.evaluation.scores import EffectScores, Evaluation, UnseenProtocol
@@ -252,6 +253,44 @@ def design_in_words(design: dict[str, str | None], told: str = "auto") -> list[s
     if found is None:
         return [*lines, "Direction: not known, no target is measured well enough to tell."]
     return [*lines, f"Direction: {found}, by the targets' own expression."]
+
+
+NULL_WORDS = {
+    "controls": "the control rows of the table, each value over its error",
+    "normal": "noise of exactly the stated errors",
+}
+
+
+def effects_file_in_words(report: EffectReport) -> list[str]:
+    """How a table of effects was read, line by line."""
+    base = "log2 fold changes" if report.unit == "log2" else "natural logarithms of fold changes"
+    measured = report.perturbations - len(report.unmeasured)
+    lines = [
+        f"{report.source} is {report.form} of effects, without cells: {report.perturbations:,} perturbations "
+        f"and {report.genes:,} genes; {report.pairs:,} pairs with an effect and an error, {report.missing:,} "
+        "without.",
+        f"Perturbed genes: {report.perturbation_from}. Measured genes: {report.gene_from}.",
+        f"Effects: {report.effect_from}, read as {base} (by {report.unit_from}). Errors: "
+        f"{report.error_from}.",
+        f"Own change: of {measured:,} perturbed genes that are measured, {report.own_down:,} fall and "
+        f"{report.own_up:,} rise by more than two standard errors.",
+    ]
+    if report.unmeasured:
+        lines.append(
+            f"Perturbed but not measured ({len(report.unmeasured):,}): {', '.join(report.unmeasured[:12])}"
+            f"{' …' if len(report.unmeasured) > 12 else ''}. They start edges, none can be seen to end "
+            "there, and their own change is taken to be as that of the others."
+        )
+    if report.null_rows:
+        lines.append(
+            f"Control rows ({len(report.null_rows):,}): {', '.join(report.null_rows[:5])}. They are no "
+            "perturbations; they tell what is seen without an effect."
+        )
+    if report.panel:
+        of = NULL_WORDS.get(report.null, report.null)
+        rate = f"estimated from {of}" if report.null else "unknown, as no null was stated"
+        lines.append(f"Share of false edges: {rate}.")
+    return [*lines, *(f"Note: {note}" for note in report.notes)]
 
 
 def usable_in_words(summary: dict[str, Any], told: str = "auto") -> list[str]:
