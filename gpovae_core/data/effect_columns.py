@@ -222,6 +222,7 @@ GENES = (
     "rn",
     "index",
     "unnamed_0",
+    "index_level_0",
     "x",
     "",
 )

@@ -610,7 +610,18 @@ def _only(long: _Long, column: str, value: str) -> _Long:
 def _parquet_columns(path: Path) -> list[str]:
     import pyarrow.parquet as pq
 
-    return [str(name) for name in pq.read_schema(path).names]
+    try:
+        return [str(name) for name in pq.read_schema(path).names]
+    except Exception as error:
+        _no_parquet(path, error)
+
+
+def _no_parquet(path: Path, error: Exception) -> NoReturn:
+    _refuse(
+        "file-damaged",
+        f"'{path.name}' cannot be read as a parquet file ({first_line(error)}).",
+        "Copy or write it again.",
+    )
 
 
 def _columns_of_parquet(path: Path, names: list[str], text: list[str], numbers: list[str]) -> _Long:
@@ -620,11 +631,7 @@ def _columns_of_parquet(path: Path, names: list[str], text: list[str], numbers: 
     try:
         frame = pq.read_table(path, columns=[*text, *numbers]).to_pandas(ignore_metadata=True)
     except Exception as error:
-        _refuse(
-            "file-damaged",
-            f"'{path.name}' cannot be read as a parquet file ({first_line(error)}).",
-            "Write it again.",
-        )
+        _no_parquet(path, error)
     found = {}
     for name in text:
         codes, values = pd.factorize(frame[name].astype(object).where(frame[name].notna(), ""), sort=False)
