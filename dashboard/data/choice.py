@@ -73,7 +73,7 @@ def forget_labels() -> None:
 def upload() -> None:
     most, forms = st.get_option("server.maxUploadSize"), forms_in_words(files_only=True)
     sent = st.file_uploader(
-        f"{forms[:1].upper()}{forms[1:]} of at most {most} MB",
+        f"{forms[:1].upper()}{forms[1:]}, or a table of effects, of at most {most} MB",
         type=[ending.removeprefix(".") for ending in upload_endings()],
         key="data_upload",
         help=(

@@ -7,6 +7,7 @@ import streamlit as st
 from dashboard.response import choice, everything, observed, one_gene, path, predicted
 from dashboard.response.scene import Scene, chosen_gene
 from dashboard.shared import contents, shell, state
+from dashboard.shared.words import plain
 from gpovae_core.runs.folder import RunFolder
 
 UNIT = (
@@ -34,6 +35,9 @@ PARTS = {
 
 
 def show(run: RunFolder) -> None:
+    if run.without_cells and not run.has("effects.h5ad"):
+        st.info(plain(run.without_cells))
+        return
     effects = contents.effects(run)
     reference = state.get(state.REFERENCE)
     chosen = choice.choose(effects, reference)

@@ -103,7 +103,7 @@ def holds_effects(path: Path) -> bool:
             if _is_store(path):
                 return known.looks_like_effects([one.name for one in (path / "layers").iterdir()])
             tables = _tables_in(path)
-            return len(tables) > 1 and holds_effects(tables[0])
+            return len(tables) > 1 and holds_effects(tables[0]) and not _names_perturbations(tables[0])
         if has_hdf5_signature(path):
             import h5py
 
@@ -117,6 +117,13 @@ def holds_effects(path: Path) -> bool:
         return known.looks_like_effects(open_table(path, MOST_BYTES).header)
     except Exception:  # whatever it is, it is none
         return False
+
+
+def _names_perturbations(path: Path) -> bool:
+    """Whether a table says which gene was perturbed, so that it needs no name for that."""
+    parquet = start_of(path, 4) == _PARQUET
+    names = _parquet_columns(path) if parquet else list(open_table(path, MOST_BYTES).header)
+    return first_of(names, [name for name in known.PERTURBATIONS if name not in known.GENES]) is not None
 
 
 def read_effects(path: Path, columns: EffectColumns | None = None) -> MeasuredEffects:

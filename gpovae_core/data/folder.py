@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO, NoReturn
 
 from gpovae_core.data.atomic import aside_of
+from gpovae_core.data.effects_file import PACKED, holds_effects
 from gpovae_core.data.readers import all_readers, forms_in_words, looks_like_cells
 from gpovae_core.errors import DataError, Problem
 
@@ -63,11 +64,16 @@ def _walk(folder: Path, depth: int) -> Iterator[Path]:
     for path in children:
         if path.name.startswith(".") or not path.name.isprintable():
             continue
-        if looks_like_cells(path):
+        if looks_like_cells(path) or _may_hold_effects(path):
             if path.exists():
                 yield path
         elif path.is_dir() and not path.is_symlink() and depth > 0:
             yield from _walk(path, depth - 1)
+
+
+def _may_hold_effects(path: Path) -> bool:
+    """A table of effects in the place of cells, or a folder of such tables."""
+    return (path.is_dir() or path.name.casefold().endswith(PACKED)) and holds_effects(path)
 
 
 def inside(folder: Path, name: str) -> Path:
@@ -108,8 +114,9 @@ def safe_name(name: str) -> str:
 
 
 def upload_endings() -> list[str]:
-    """Endings of the forms that are one file, and can be sent by a browser."""
-    return [ending for reader in all_readers() if not reader.folder for ending in reader.endings]
+    """Endings of the forms of cells that are one file, and of tables of effects: what a browser may send."""
+    cells = [ending for reader in all_readers() if not reader.folder for ending in reader.endings]
+    return [*cells, *PACKED]
 
 
 def save_upload(folder: Path, name: str, content: IO[bytes]) -> DataFile:
@@ -120,7 +127,8 @@ def save_upload(folder: Path, name: str, content: IO[bytes]) -> DataFile:
     if not any(wish.casefold().endswith(ending) for ending in upload_endings()):
         _refuse(
             "unknown-file-type",
-            f"'{wish}' cannot be uploaded; expected {forms_in_words(files_only=True)}.",
+            f"'{wish}' cannot be uploaded; expected {forms_in_words(files_only=True)}, or a table of effects "
+            f"({', '.join(PACKED)}).",
             "Write one with `adata.write_h5ad('cells.h5ad')`.",
         )
     folder.mkdir(parents=True, exist_ok=True)
