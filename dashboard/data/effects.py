@@ -106,7 +106,7 @@ def network(path: Path, columns: EffectColumns) -> None:
         PANEL_EXTRA,
         100,
         key="effects_extra",
-        help="Those with the largest effect that is sure: the end of its 95 % interval nearer to zero.",
+        help="Those that change most clearly: the largest effect over its standard error.",
     )
     direction = middle.selectbox(
         "What was done to the genes",

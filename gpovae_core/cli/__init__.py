@@ -31,6 +31,7 @@ COMMANDS = (
     networks.network,
     networks.network_from_effects,
     networks.paths,
+    networks.enrich,
     runs.info,
     runs.import_,
     runs.export,

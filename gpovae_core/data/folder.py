@@ -114,9 +114,8 @@ def safe_name(name: str) -> str:
 
 
 def upload_endings() -> list[str]:
-    """Endings of the forms of cells that are one file, and of tables of effects: what a browser may send."""
-    cells = [ending for reader in all_readers() if not reader.folder for ending in reader.endings]
-    return [*cells, *PACKED]
+    """Endings of the forms that are one file, and can be sent by a browser."""
+    return [ending for reader in all_readers() if not reader.folder for ending in reader.endings]
 
 
 def save_upload(folder: Path, name: str, content: IO[bytes]) -> DataFile:
@@ -124,7 +123,7 @@ def save_upload(folder: Path, name: str, content: IO[bytes]) -> DataFile:
     is the same file.
     """
     wish = safe_name(name)
-    if not any(wish.casefold().endswith(ending) for ending in upload_endings()):
+    if not any(wish.casefold().endswith(ending) for ending in (*upload_endings(), *PACKED)):
         _refuse(
             "unknown-file-type",
             f"'{wish}' cannot be uploaded; expected {forms_in_words(files_only=True)}, or a table of effects "
@@ -154,7 +153,7 @@ def save_upload(folder: Path, name: str, content: IO[bytes]) -> DataFile:
 
 
 def _free(folder: Path, wish: str, content: Path) -> Path:
-    ending = max(filter(wish.casefold().endswith, upload_endings()), key=len)
+    ending = max(filter(wish.casefold().endswith, (*upload_endings(), *PACKED)), key=len)
     stem, number, target = wish[: -len(ending)], 1, folder / wish
     while target.exists() and not _same(target, content):
         number += 1

@@ -47,7 +47,7 @@ def open_table(
     looked for; asked where the last line that begins with a # may be the names, as in the files of STRING and
     BioGRID. Raises NotATable.
     """
-    lines = _lines(content, most_bytes)
+    lines = lines_of(content, most_bytes)
     remarks: list[tuple[int, str]] = []
     first: tuple[int, str] | None = None
     for number, line in lines:
@@ -87,8 +87,10 @@ def stem_of(file_name: str) -> str:
     return stem[: len(stem) - len(ending)] or file_name
 
 
-def _lines(content: bytes | Path, most_bytes: int) -> Iterator[tuple[int, str]]:
-    """(number, line) with its end; every fault of the file is a NotATable."""
+def lines_of(content: bytes | Path, most_bytes: int) -> Iterator[tuple[int, str]]:
+    """(number, line) of a text, unpacked where it begins like a gzip file, each line with its end. Raises
+    NotATable for whatever is wrong with the file.
+    """
     read = 0
     try:
         with _opened(content) as raw, io.TextIOWrapper(raw, encoding="utf-8-sig", newline="") as text:

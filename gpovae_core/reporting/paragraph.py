@@ -70,7 +70,7 @@ def methods_of_effects(settings: Settings, report: EffectReport) -> str:
         f"{report.source}, log fold changes ({base}, {report.effect_from}) of {report.perturbations:,} "
         f"perturbations over {report.genes:,} genes, with errors from {report.error_from}; {report.pairs:,} "
         f"pairs were measured.{unmeasured} The panel of {report.panel:,} genes holds the perturbed genes and "
-        "those with the largest effect that is sure (the end of its 95 % interval nearer to zero). The "
+        "those with the largest effect over its standard error under any perturbation. The "
         "effects were taken as they are and judged by adaptive shrinkage; edges follow from a spike-and-slab "
         f"regression over hops (least effect {settings.network.least_effect:g}, natural logarithm; what was "
         f"done to the genes: {settings.network.perturbation}). {null} No autoencoder was trained, and "

@@ -261,6 +261,13 @@ NULL_WORDS = {
 }
 
 
+def false_rate_of_effects(report: EffectReport) -> str:
+    """Where the share of false edges of a network from effects comes from."""
+    if not report.null:
+        return "Share of false edges: unknown, as the table holds no controls and no null was stated."
+    return f"Share of false edges: estimated from {NULL_WORDS.get(report.null, report.null)}."
+
+
 def effects_file_in_words(report: EffectReport) -> list[str]:
     """How a table of effects was read, line by line."""
     base = "log2 fold changes" if report.unit == "log2" else "natural logarithms of fold changes"
@@ -287,9 +294,7 @@ def effects_file_in_words(report: EffectReport) -> list[str]:
             "perturbations; they tell what is seen without an effect."
         )
     if report.panel:
-        of = NULL_WORDS.get(report.null, report.null)
-        rate = f"estimated from {of}" if report.null else "unknown, as no null was stated"
-        lines.append(f"Share of false edges: {rate}.")
+        lines.append(false_rate_of_effects(report))
     return [*lines, *(f"Note: {note}" for note in report.notes)]
 
 

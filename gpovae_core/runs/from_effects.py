@@ -1,8 +1,8 @@
 """A run made from a table of effects, without cells: W, S, T_K and the evidence, by the code that fits them
 to the effects of cells.
 
-The panel holds the perturbed genes and the genes that change most. What needs cells (predictions, scores,
-tests of single edges, an ensemble) is not in such a run, and says so.
+The panel holds the perturbed genes and the genes that change most clearly. What needs cells (predictions,
+scores, tests of single edges, an ensemble) is not in such a run, and says so.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from typing import Literal
 
 import numpy as np
 
-from gpovae_core import keys
 from gpovae_core.config import Settings, make_settings
 from gpovae_core.data.atomic import write_text
 from gpovae_core.data.effect_columns import EffectColumns
@@ -61,7 +60,7 @@ def network_from_effects(
     progress: Progress | None = None,
 ) -> FromEffects:
     """A run at `path` (which must be new) from the effects in `file`. panel_extra: genes beside the perturbed
-    ones, those that surely change most. Raises DataError for a table that cannot be used, SettingsError for
+    ones, those that change most clearly. Raises DataError for a table that cannot be used, SettingsError for
     settings that cannot be.
     """
     settings = settings or make_settings("evidence")
@@ -84,12 +83,13 @@ def network_from_effects(
 
 
 def choose_panel(found: MeasuredEffects, extra: int) -> Panel:
-    """The perturbed genes, and the `extra` measured ones with the largest effect that is sure: the end of its
-    95 % interval nearer to zero, under any perturbation. Raises DataError for a panel too large to be fitted.
+    """The perturbed genes, and the `extra` measured ones with the clearest effect, the largest over its
+    standard error, under any perturbation. Raises DataError for a panel too large to be fitted.
     """
-    sure = np.where(np.isfinite(found.error), np.abs(found.effect) - keys.NORMAL_95 * found.error, -np.inf)
-    best = sure.argmax(axis=0)
-    size = sure[best, np.arange(len(found.genes))]
+    seen = np.isfinite(found.error)
+    clear = np.where(seen, np.abs(found.effect) / np.where(seen, found.error, 1.0), -np.inf)
+    best = clear.argmax(axis=0)
+    size = clear[best, np.arange(len(found.genes))]
     perturbed = set(found.perturbations)
     others = [j for j in np.argsort(-size, kind="stable") if found.genes[j] not in perturbed]
     chosen = [j for j in others if np.isfinite(size[j])][:extra]
@@ -108,7 +108,7 @@ def choose_panel(found: MeasuredEffects, extra: int) -> Panel:
     reasons = {
         found.genes[j]: (
             f"log2 fold change {found.effect[best[j], j] / np.log(2):+.2f} under "
-            f"{found.perturbations[best[j]]}"
+            f"{found.perturbations[best[j]]}, {size[j]:.1f} standard errors"
         )
         for j in chosen
     }
