@@ -95,8 +95,10 @@ class MeasuredEffects:
     report: EffectReport
 
 
-def holds_effects(path: Path) -> bool:
-    """Whether a file or folder is a table of effects, by the names of its columns or layers; never raises."""
+def holds_effects(path: Path, name: str | None = None) -> bool:
+    """Whether a file or folder is a table of effects, by the names of its columns or layers; never raises.
+    name: that it has, where that is not its own.
+    """
     path = Path(path)
     try:
         if path.is_dir():
@@ -112,7 +114,7 @@ def holds_effects(path: Path) -> bool:
                 return known.looks_like_effects(list(layers))
         if start_of(path, 4) == _PARQUET:
             return known.looks_like_effects(_parquet_columns(path))
-        if not path.name.casefold().endswith(PACKED):
+        if not (name or path.name).casefold().endswith(PACKED):
             return False
         return known.looks_like_effects(open_table(path, MOST_BYTES).header)
     except Exception:  # whatever it is, it is none

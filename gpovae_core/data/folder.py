@@ -123,19 +123,17 @@ def save_upload(folder: Path, name: str, content: IO[bytes]) -> DataFile:
     is the same file.
     """
     wish = safe_name(name)
-    if not any(wish.casefold().endswith(ending) for ending in (*upload_endings(), *PACKED)):
-        _refuse(
-            "unknown-file-type",
-            f"'{wish}' cannot be uploaded; expected {forms_in_words(files_only=True)}, or a table of effects "
-            f"({', '.join(PACKED)}).",
-            "Write one with `adata.write_h5ad('cells.h5ad')`.",
-        )
+    of_cells = wish.casefold().endswith(tuple(upload_endings()))
+    if not of_cells and not wish.casefold().endswith(PACKED):
+        _cannot_be_uploaded(wish)
     folder.mkdir(parents=True, exist_ok=True)
     aside = aside_of(folder / wish)
     try:
         with aside.open("wb") as file:
             while block := content.read(1 << 20):
                 file.write(block)
+        if not of_cells and not holds_effects(aside, wish):
+            _cannot_be_uploaded(wish)
         target = _free(folder, wish, aside)
         aside.replace(target)
     except OSError as error:
@@ -150,6 +148,15 @@ def save_upload(folder: Path, name: str, content: IO[bytes]) -> DataFile:
     finally:
         aside.unlink(missing_ok=True)
     return DataFile(target.name, target.stat().st_size, target.stat().st_mtime)
+
+
+def _cannot_be_uploaded(name: str) -> NoReturn:
+    _refuse(
+        "unknown-file-type",
+        f"'{name}' cannot be uploaded; expected {forms_in_words(files_only=True)}.",
+        "Write one with `adata.write_h5ad('cells.h5ad')`. A table of effects (log fold changes with errors) "
+        f"may also be a {', '.join(PACKED)}.",
+    )
 
 
 def _free(folder: Path, wish: str, content: Path) -> Path:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import pandas as pd
 
 from gpovae_core.config import Settings, make_settings
 from gpovae_core.data.atomic import write_text
@@ -22,7 +23,7 @@ from gpovae_core.data.progress import Progress, tell
 from gpovae_core.data.schema import Panel, PanelData
 from gpovae_core.effects.contrasts import Contrasts
 from gpovae_core.errors import DataError, Problem, SettingsError
-from gpovae_core.methods.false_edges import NULL_THRESHOLDS, false_edges
+from gpovae_core.methods.false_edges import NULL_THRESHOLDS, false_edge_rate, false_edges
 from gpovae_core.methods.fitted import NetworkFit
 from gpovae_core.methods.network_fit import fit_effects
 from gpovae_core.runs.folder import EFFECTS_REPORT, MASK_LOGITS, DataSource, RunFolder
@@ -216,7 +217,7 @@ def _write(
         rate = None
         if null != "none":
             run.write_null(_as_null(rates, cut, settings, null))
-            rate = float(false_edges(fit, weights, np.array([cut]))["estimated_false_edge_rate"].iloc[0])
+            rate = _known(false_edge_rate(fit, weights, cut)[0])
         words = f"{edges:,} edges with W > {cut:g} out of {report.perturbations:,} perturbed genes"
         run.log(f"fitted to the effects in {report.source}: {words}")
         run.write_status(
@@ -229,16 +230,17 @@ def _write(
     return FromEffects(run, edges, cut, null, rate)
 
 
-def _as_null(rates: object, threshold: float, settings: Settings, null: Null) -> dict[str, object]:
-    """As `gpovae null` keeps it with a run; null_of says what was taken."""
-    import pandas as pd
+def _known(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
 
-    assert isinstance(rates, pd.DataFrame)
+
+def _as_null(rates: pd.DataFrame, threshold: float, settings: Settings, null: Null) -> dict[str, object]:
+    """As `gpovae null` keeps it with a run; null_of says what was taken."""
     rows = [
         {
             "threshold": float(row.threshold),
             "run_edges": int(row.edges),
-            "estimated_false_edge_rate": float(row.estimated_false_edge_rate),
+            "estimated_false_edge_rate": _known(row.estimated_false_edge_rate),
         }
         for row in rates.itertuples()
     ]
