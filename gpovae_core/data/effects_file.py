@@ -592,8 +592,8 @@ def _read_long(path: Path, columns: EffectColumns, needs_label: bool) -> tuple[_
         if told is not None and (needs_label or told is columns.gene):
             text.append(_given(names, told, path.name))
     component = first_of(names, ("component",))
-    text = list(dict.fromkeys([*text, *([component] if component else [])]))
-    numbers = list(dict.fromkeys([effect, *source.names]))
+    text = _once([*text, *([component] if component else [])])
+    numbers = _once([effect, *source.names])
     long = (
         _columns_of_parquet(path, names, text, numbers)
         if rows is None
@@ -604,6 +604,15 @@ def _read_long(path: Path, columns: EffectColumns, needs_label: bool) -> tuple[_
     if not len(long.lines):
         _refuse("no-effects", f"'{path.name}' has no rows.", "Check what wrote it.")
     return long, effect, source
+
+
+def _once(names: Sequence[str]) -> list[str]:
+    """Every name once, in their order."""
+    found: list[str] = []
+    for name in names:
+        if name not in found:
+            found.append(name)
+    return found
 
 
 def _only(long: _Long, column: str, value: str) -> _Long:
@@ -647,7 +656,7 @@ def _columns_of_parquet(path: Path, names: list[str], text: list[str], numbers: 
         found[name] = ([str(value).strip() for value in values], np.asarray(codes, dtype=np.int64))
     values = {}
     for name in numbers:
-        converted = pd.to_numeric(frame[name], errors="coerce")
+        converted: Any = pd.to_numeric(frame[name], errors="coerce")
         odd = frame[name][converted.isna() & frame[name].notna()]
         odd = [value for value in odd if str(value).strip().casefold() not in _MISSING]
         if len(odd):

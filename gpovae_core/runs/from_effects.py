@@ -238,11 +238,11 @@ def _as_null(rates: pd.DataFrame, threshold: float, settings: Settings, null: Nu
     """As `gpovae null` keeps it with a run; null_of says what was taken."""
     rows = [
         {
-            "threshold": float(row.threshold),
-            "run_edges": int(row.edges),
-            "estimated_false_edge_rate": _known(row.estimated_false_edge_rate),
+            "threshold": float(row["threshold"]),
+            "run_edges": int(row["edges"]),
+            "estimated_false_edge_rate": _known(row["estimated_false_edge_rate"]),
         }
-        for row in rates.itertuples()
+        for row in rates.to_dict("records")
     ]
     return {
         "preset": settings.preset,
