@@ -566,9 +566,7 @@ def test_bad_effects_end_in_words(gpovae, tmp_path):
     effects().to_csv(tmp_path / "effects.csv", index=False)
     words = ("network-from-effects", tmp_path / "effects.csv", "--run", tmp_path / "r")
     for option in (("--unit", "log3"), ("--null", "what"), ("--set", "model.network=free")):
-        code, _, err = gpovae(
-            "network-from-effects", tmp_path / "effects.csv", "--run", tmp_path / "r", *option
-        )
+        code, _, err = gpovae(*words, *option)
         assert code == 2, option
         assert "Error: " in err
     code, out, _ = gpovae("validate", tmp_path / "effects.csv", "--json")
