@@ -25,9 +25,7 @@ from gpovae_core import keys
 from gpovae_core.data.text_tables import NotATable, TextTable, open_table, plain_name, stem_of
 from gpovae_core.errors import QueryError
 
-SUFFIXES = tuple(
-    f"{ending}{packed}" for ending in (".csv", ".tsv", ".tab", ".txt", ".tab3.txt") for packed in ("", ".gz")
-)
+SUFFIXES = tuple(f"{ending}{packed}" for ending in (".csv", ".tsv", ".tab", ".txt") for packed in ("", ".gz"))
 EXPECTED = (
     "Expected a table with the columns source and target (or tf and target), or gene1 and gene2 for pairs "
     "without a direction; or one of TRRUST, CollecTRI, DoRothEA, OmniPath, BioGRID, STRING or CORUM as it is "
