@@ -108,7 +108,7 @@ def network(path: Path, columns: EffectColumns) -> None:
         key="effects_extra",
         help="Those that change most clearly: the largest effect over its standard error.",
     )
-    direction = middle.selectbox(
+    direction: Any = middle.selectbox(
         "What was done to the genes",
         DIRECTIONS,
         key="effects_direction",

@@ -291,16 +291,16 @@ def _standard_errors(
 
 
 def _best_pair(
-    rows: list[tuple[str, Sequence[str]]], columns: list[tuple[str, Sequence[str]]]
+    rows: Sequence[tuple[str, Sequence[str]]], columns: Sequence[tuple[str, Sequence[str]]]
 ) -> tuple[int, int]:
-    """Which of several candidates, (name, distinct values), hold the labels and the genes: those where most
-    labels are measured genes; the first of equals.
+    """Which of several candidates, (name, distinct values), hold the labels and the genes: two of different
+    names where most labels are measured genes; the first of equals.
     """
     best, chosen = -1.0, (0, 0)
     for j, (gene_name, genes) in enumerate(columns):
         have = set(genes)
         for i, (label_name, labels) in enumerate(rows):
-            if label_name == gene_name and len(rows) * len(columns) > 1 and rows is not columns:
+            if label_name == gene_name:
                 continue
             share = sum(label in have for label in labels) / max(len(labels), 1)
             if share > best + 1e-9:
@@ -436,6 +436,8 @@ def _from_table(path: Path, columns: EffectColumns) -> _Raw:
     long, effect, source = _read_long(path, columns, needs_label=True)
     rows = _candidates(long, known.PERTURBATIONS, columns.perturbation, path.name)
     genes = _candidates(long, known.GENES, columns.gene, path.name)
+    if rows == genes and len(rows) == 1:
+        _no_column(long, known.PERTURBATIONS, path.name)
     i, j = _best_pair(
         [(name, long.text[name][0]) for name in rows], [(name, long.text[name][0]) for name in genes]
     )
@@ -456,16 +458,20 @@ def _candidates(long: _Long, wanted: Sequence[str], given: str | None, file: str
         return [_given(long.names, given, file)]
     found = [name for name in all_of(long.names, wanted) if name in long.text]
     if not found:
-        what = "perturbed gene" if wanted is known.PERTURBATIONS else "measured gene"
-        option = "--perturbation-column" if wanted is known.PERTURBATIONS else "--gene-column"
-        _refuse(
-            f"no-{what.replace(' ', '-')}",
-            f"'{file}' has no column that names the {what} of a row; its columns are "
-            f"{', '.join(long.names)[:300]}.",
-            f"Call it {wanted[0]}, or name it with {option}; tables of one perturbation each go into one "
-            "folder, named after the perturbation.",
-        )
+        _no_column(long, wanted, file)
     return found
+
+
+def _no_column(long: _Long, wanted: Sequence[str], file: str) -> NoReturn:
+    what = "perturbed gene" if wanted is known.PERTURBATIONS else "measured gene"
+    option = "--perturbation-column" if wanted is known.PERTURBATIONS else "--gene-column"
+    _refuse(
+        f"no-{what.replace(' ', '-')}",
+        f"'{file}' has no column that names the {what} of a row; its columns are "
+        f"{', '.join(long.names)[:300]}.",
+        f"Call it {wanted[0]}, or name it with {option}; tables of one perturbation each go into one "
+        "folder, named after the perturbation.",
+    )
 
 
 def _from_folder(path: Path, columns: EffectColumns) -> _Raw:

@@ -240,6 +240,8 @@ def test_what_cannot_be_read_is_refused_in_words(tmp_path: Path) -> None:
         good.drop(columns="perturbation"), tmp_path
     )
     assert "has no column that names the measured gene" in refused(good.drop(columns="gene"), tmp_path)
+    alone = good.drop(columns="perturbation").rename(columns={"gene": "target"})
+    assert "has no column that names the perturbed gene" in refused(alone, tmp_path)
     assert "1 rows have no name in the column gene (line 6)" in refused(
         good.assign(gene=[*good.gene[:4], "", *good.gene[5:]]), tmp_path
     )
