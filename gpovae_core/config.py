@@ -3,7 +3,7 @@
 Presets: `evidence` (the default) fits the network to calibrated effects before the autoencoder is trained
 with it; `paper` follows the formulas of Baek et al. 2025, `released` those of the authors' code, both without
 the mistakes that code contains. The defaults of the fields are those of `released`; published values per data
-set are in PUBLISHED.
+set are in PUBLISHED. A field that is newer than a stored run has as its default what that run did.
 """
 
 from __future__ import annotations
@@ -46,17 +46,41 @@ class DataSettings(_Settings):
     """From a file of cells to what the model trains on."""
 
     label_column: str | None = Field(
-        default=None, description="Column of obs that names the perturbed gene; found by name when not given."
+        default=None,
+        description="Column of obs that names the perturbed gene; found by its content when not given.",
     )
     control_label: str | None = Field(
         default=None, description="Value of that column that marks control cells; recognised when not given."
+    )
+    pair_separator: str | None = Field(
+        default=None,
+        min_length=1,
+        description=(
+            "What joins the genes of a combination in a label besides '+'; found when not given, 'none' for "
+            "nothing."
+        ),
+    )
+    unclear_labels: Literal["ask", "nearest", "leave out", "as written"] = Field(
+        default="ask",
+        description=(
+            "Labels that nearly name a measured gene: ask (more than 1 % of the cells stop the work, fewer "
+            "are left out), take the nearest gene, leave the cells out, or take them as written, for targets "
+            "that are not measured."
+        ),
+    )
+    non_perturbed: Literal["keep", "leave out"] = Field(
+        default="keep",
+        description=(
+            "Cells that Mixscape calls not perturbed (NP): keep them with their gene, or leave them out, "
+            "which makes effects larger than they are."
+        ),
     )
     counts_layer: str | None = Field(
         default=None, description="Layer with raw counts ('X', 'raw' or a layer); found when not given."
     )
     symbol_column: str | None = Field(
         default=None,
-        description="Column of var with gene symbols when the index holds Ensembl ids; found when not given.",
+        description="Column of var with gene symbols when its index holds none; found when not given.",
     )
     batch: str | None = Field(
         default=None,
@@ -260,7 +284,14 @@ class LossSettings(_Settings):
         default=0.5,
         description="c, subtracted from the observed effect before the alignment (released only).",
     )
-    sparsity: NonNegative = Field(default=5.0, description="Weight of the mean of W.")
+    sparsity: NonNegative = Field(default=5.0, description="Weight of the size of W.")
+    norms: Literal["mean", "sum"] = Field(
+        default="mean",
+        description=(
+            "How alignment and sparsity add up. sum: over genes and over entries of W, per cell of a batch, "
+            "as published (preset paper); mean: over both, so that the weights mean the same on every panel."
+        ),
+    )
     kl_warmup: int = Field(
         default=0, ge=0, description="Epochs over which the divergences from the priors grow to full weight."
     )
@@ -405,7 +436,15 @@ PRESETS: dict[str, dict[str, dict[str, object]]] = {
         "training": {"learning_rate": 1e-3, "particles": 2, "patience": 15},
     },
     "released": {},
-    "paper": {"loss": {"influence": "paper", "alignment": 0.1, "sparsity": 0.1, "effect_offset": 0.0}},
+    "paper": {
+        "loss": {
+            "influence": "paper",
+            "alignment": 0.1,
+            "sparsity": 0.1,
+            "norms": "sum",
+            "effect_offset": 0.0,
+        }
+    },
 }
 
 PUBLISHED: dict[str, dict[str, dict[str, object]]] = {
@@ -473,6 +512,7 @@ def idle_settings(settings: Settings) -> dict[str, str]:
                 "loss.alignment",
                 "loss.effect_offset",
                 "loss.sparsity",
+                "loss.norms",
                 "model.mask_prior",
                 "model.temperature",
             ),

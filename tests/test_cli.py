@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gpovae_core import cli
+from gpovae_core import cli, keys
 from gpovae_core.cli import (
     app,
     cells,
@@ -172,7 +172,7 @@ def test_validate_tells_the_design_and_takes_it_from_options(gpovae, tmp_path):
     design = json.loads(out)["summary"]["design"]
     assert (code, design["batch"], design["direction"]) == (0, None, "activation")
     code, out, _ = gpovae("validate", path)
-    assert "Batch: column 'batch' of obs." in out
+    assert "Batch: column 'batch' of obs, by its name and what it holds." in out
     assert "Donor: none." in out
     for option, value, said in (
         ("--batch", "bacth", "Did you mean batch"),
@@ -271,6 +271,27 @@ def test_evaluate_another_edge_table(gpovae, run, tmp_path):
     code, out, err = gpovae("evaluate", run, "--edges", strange)
     assert code == 2
     assert "NOBODY" in err
+
+
+def test_evaluate_predicted_effects_of_another_program(gpovae, run, tmp_path):
+    effects = RunFolder.open(run).effects()
+    table = tmp_path / "effects.csv"
+    effects.to_df(keys.PREDICTED).to_csv(table)
+    code, out, err = gpovae("evaluate", run, "--effects", table, "--json")
+    assert code == 0, err
+    found = json.loads(out)
+    code, own, _ = gpovae("evaluate", run, "--json")
+    assert found["response"]["test"]["ate_rho"]["model"] == pytest.approx(
+        json.loads(own)["response"]["test"]["ate_rho"]["model"], abs=1e-6
+    )
+    assert "network" not in found or found["network"] is None
+    table.write_text("perturbation,NOBODY\nNOBODY,1\n")
+    code, _, err = gpovae("evaluate", run, "--effects", table)
+    assert code == 2
+    assert "measured genes" in err
+    code, _, err = gpovae("evaluate", run, "--effects", table, "--edges", table)
+    assert code == 2
+    assert "--edges or --effects, not both" in err
 
 
 def test_the_influence_is_written_on_request(gpovae, run, tmp_path):

@@ -20,6 +20,9 @@ Stamp = tuple[str, int, int]
 EXAMINED_BY = (
     "label_column",
     "control_label",
+    "pair_separator",
+    "unclear_labels",
+    "non_perturbed",
     "counts_layer",
     "symbol_column",
     "batch",

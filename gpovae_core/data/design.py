@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gpovae_core import keys
-from gpovae_core.data.labels import column_of
+from gpovae_core.data.labels.text import column_of
 from gpovae_core.data.schema import DesignColumns
 from gpovae_core.data.wording import counted
 from gpovae_core.errors import Problem

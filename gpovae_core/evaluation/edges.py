@@ -12,6 +12,7 @@ from gpovae_core import keys
 from gpovae_core.data.schema import Panel, unknown_gene
 from gpovae_core.data.text_tables import NotATable, open_table, plain_name
 from gpovae_core.errors import QueryError
+from gpovae_core.evaluation.adjacency import ENDING, read_adjacency
 
 EXPECTED = (
     "Expected a table (commas, tabs or semicolons, gzip or not) with the columns source,target and, if there "
@@ -24,12 +25,14 @@ LISTED = 5
 
 def read_edge_table(path: Path) -> pd.DataFrame:
     """Edges of a table, with any usual separator, packed with gzip or not: columns source, target and, where
-    the file has it, weight.
+    the file has it, weight; or of a matrix, see `adjacency.read_adjacency`.
 
     Raises QueryError that says what is wrong: no such file, not text, not a table, or anything
     `check_edge_table` finds.
     """
     path = Path(path)
+    if path.suffix.casefold() == ENDING:
+        return read_adjacency(path)
     try:
         table = open_table(path, MOST_BYTES, _names_ends)
         header, numbered = list(table.header), list(table.rows)

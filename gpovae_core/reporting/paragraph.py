@@ -158,7 +158,8 @@ def _training(settings: Settings, epochs: int, best_epoch: int | None) -> str:
         network = (
             f"The network W was trained with the autoencoder, its influence over {settings.loss.hops} hops "
             f"aligned with the observed effects ({settings.loss.influence} formulas, weight "
-            f"{settings.loss.alignment:g}, sparsity {settings.loss.sparsity:g})"
+            f"{settings.loss.alignment:g}, sparsity {settings.loss.sparsity:g}, both norms as "
+            f"{settings.loss.norms}s)"
         )
     return (
         f"A GPO-VAE ({PAPER}) was trained with gpovae {__version__}, preset '{settings.preset}'. {network}. "

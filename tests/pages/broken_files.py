@@ -204,7 +204,7 @@ BROKEN: dict[str, tuple[Maker, str]] = {
     "labels all missing": (labels([np.nan]), "holds no labels"),
     "one label": (labels(["control"]), "at least 2 perturbations"),
     "no control": (labels(["GENE01", "GENE02", "GENE03"]), "control"),
-    "labels of guides": (labels(["NT", "GENE01_1", "GENE01_2", "GENE02_1", "GENE02_2"]), "guides"),
+    "labels of guides": (labels(["NT", "AAA_1", "AAA_2", "BBB_1", "BBB_2"]), "guides"),
     "100,000 labels of one cell": (many_labels, "1 control cell"),
     "duplicate barcodes": (duplicate("obs_names"), "Every cell needs an id of its own"),
     "duplicate genes": (duplicate("var_names"), "Every gene needs a name of its own"),
