@@ -23,7 +23,7 @@ from gpovae_core import keys
 from gpovae_core.data import effect_columns as known
 from gpovae_core.data.effect_columns import EffectColumns, Unit, all_of, first_of
 from gpovae_core.data.files import first_line, has_hdf5_signature, start_of
-from gpovae_core.data.labels import control_kind
+from gpovae_core.data.labels.controls import control_kind
 from gpovae_core.data.text_tables import NotATable, open_table, plain_name, stem_of
 from gpovae_core.errors import DataError, Problem
 
