@@ -184,7 +184,7 @@ def score_run(
     from gpovae_core.runs.model import load_model
 
     settings = run.settings()
-    known, faults = _known_edges(references)
+    known, faults = _known_edges(references, run.panel().genes if run.has("panel.json") else ())
     true = _true_edges(run, truth)
     tell(progress, "predicting effects", 0.0)
     prepared = run.cells() if prepared is None else prepared
@@ -296,15 +296,19 @@ def _answer_unseen(
     return found, dict(rests_on)
 
 
-def _known_edges(files: Sequence[Path] | None) -> tuple[list[KnownEdges], list[str]]:
-    """Reference networks, and in words what could not be read of the folder."""
+def _known_edges(files: Sequence[Path] | None, genes: Sequence[str]) -> tuple[list[KnownEdges], list[str]]:
+    """Reference networks, and in words what could not be read of the folder, what was passed over in reading,
+    and which of them know no edge between `genes`.
+    """
     from gpovae_core.evaluation.known import KnownEdges
-    from gpovae_core.network.references import networks_folder, read_reference, read_references
+    from gpovae_core.network.references import networks_folder, read_reference_files, read_references
 
     if files is None:
         found, faults = read_references(networks_folder())
     else:
-        found, faults = [read_reference(Path(file).read_bytes(), Path(file).name) for file in files], []
+        found, faults = read_reference_files(files), []
+    faults += [f"{one.name}: {remark}" for one in found for remark in one.remarks]
+    faults += [words for one in found if (words := one.without_overlap(genes))]
     return [KnownEdges(one.name, one.directed, frozenset(one.known)) for one in found], faults
 
 

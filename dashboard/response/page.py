@@ -36,6 +36,9 @@ PARTS = {
 
 
 def show(run: RunFolder) -> None:
+    if run.without_cells and not run.has("effects.h5ad"):
+        st.info(plain(run.without_cells))
+        return
     effects = contents.effects(run)
     reference = state.get(state.REFERENCE)
     chosen = choice.choose(effects, reference)

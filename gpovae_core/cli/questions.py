@@ -46,6 +46,7 @@ def predict(
     import numpy as np
     import pandas as pd
 
+    from gpovae_core.data.write import no_formulas
     from gpovae_core.evaluation.stored import read_evaluation
     from gpovae_core.questions.whatif import Respondent
     from gpovae_core.runs.folder import RunFolder
@@ -65,7 +66,8 @@ def predict(
     columns = ["perturbation", "gene", "effect", "sd", "low", "high"] + ["additive"] * ("additive" in table)
     table = table.reindex(columns=columns)
     if out is not None:
-        table.to_csv(out, index=False)
+        safe = {name: no_formulas(table[name]) for name in ("perturbation", "gene")}
+        table.assign(**safe).to_csv(out, index=False)
     effects = {
         a.question.perturbation: {
             gene: {"effect": float(e) if np.isfinite(e) else None, "sd": float(d)}

@@ -209,8 +209,20 @@ def _why_not_measured(network: GeneNetwork, i: int, j: int, cells: HeldOutCells 
     if not network.panel.is_measured[j]:
         return f"{genes[j]} was not measured, so no cell shows an effect on it."
     if cells is None:
-        return "This run holds no cells, so the distributions cannot be shown."
+        return f"This run holds no cells, so the distributions cannot be shown.{_stated(network, i, j)}"
     return ""
+
+
+def _stated(network: GeneNetwork, i: int, j: int) -> str:
+    """What the effects say that a run without cells was made from."""
+    if network.measured is None or not np.isfinite(network.measured.effect_se[i, j]):
+        return ""
+    effect, error = float(network.measured.effect[i, j]), float(network.measured.effect_se[i, j])
+    reach = keys.NORMAL_95 * error
+    return (
+        f" The effects it was made from say: log2 fold change {effect:+.2f} (95 % interval "
+        f"{effect - reach:+.2f} to {effect + reach:+.2f})."
+    )
 
 
 def _measured(

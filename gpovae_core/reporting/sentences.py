@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gpovae_core.data.decisions import Decision
+from gpovae_core.data.effects_file import EffectReport
 from gpovae_core.evaluation.listing import listed
 from gpovae_core.evaluation.network_scores import Network
 from gpovae_core.evaluation.predictions import PREDICTIONS, TITLES, UNSEEN
@@ -379,6 +380,49 @@ def direction_in_words(found: str | None, told: str = "auto") -> str:
     if found is None:
         return "not known, no target is measured well enough to tell."
     return f"{found}, by the targets' own expression."
+
+
+NULL_WORDS = {
+    "controls": "the control rows of the table, each value over its error",
+    "normal": "noise of exactly the stated errors",
+}
+
+
+def false_rate_of_effects(report: EffectReport) -> str:
+    """Where the share of false edges of a network from effects comes from."""
+    if not report.null:
+        return "Share of false edges: unknown, as the table holds no controls and no null was stated."
+    return f"Share of false edges: estimated from {NULL_WORDS.get(report.null, report.null)}."
+
+
+def effects_file_in_words(report: EffectReport) -> list[str]:
+    """How a table of effects was read, line by line."""
+    base = "log2 fold changes" if report.unit == "log2" else "natural logarithms of fold changes"
+    measured = report.perturbations - len(report.unmeasured)
+    lines = [
+        f"{report.source} is {report.form} of effects, without cells: {report.perturbations:,} perturbations "
+        f"and {report.genes:,} genes; {report.pairs:,} pairs with an effect and an error, {report.missing:,} "
+        "without.",
+        f"Perturbed genes: {report.perturbation_from}. Measured genes: {report.gene_from}.",
+        f"Effects: {report.effect_from}, read as {base} (by {report.unit_from}). Errors: "
+        f"{report.error_from}.",
+        f"Own change: of {measured:,} perturbed genes that are measured, {report.own_down:,} fall and "
+        f"{report.own_up:,} rise by more than two standard errors.",
+    ]
+    if report.unmeasured:
+        lines.append(
+            f"Perturbed but not measured ({len(report.unmeasured):,}): {', '.join(report.unmeasured[:12])}"
+            f"{' …' if len(report.unmeasured) > 12 else ''}. They start edges, none can be seen to end "
+            "there, and their own change is taken to be as that of the others."
+        )
+    if report.null_rows:
+        lines.append(
+            f"Control rows ({len(report.null_rows):,}): {', '.join(report.null_rows[:5])}. They are no "
+            "perturbations; they tell what is seen without an effect."
+        )
+    if report.panel:
+        lines.append(false_rate_of_effects(report))
+    return [*lines, *(f"Note: {note}" for note in report.notes)]
 
 
 def usable_in_words(summary: dict[str, Any], told: str = "auto") -> list[str]:
