@@ -24,6 +24,9 @@ CONDITION = "condition"
 SIZE_FACTOR = "size_factor"  # UMIs of the cell over the whole transcriptome, float
 UNKNOWN = "unknown"
 
+GUIDE_UMIS = "guide_umis"
+"""Entry of obsm in a file of cells: UMIs of every guide, columns named by guides."""
+
 CONTROL = "control"
 PAIR_SEPARATOR = "+"
 

@@ -16,9 +16,14 @@ from gpovae_core.cli.shared import (
     Donor,
     FileArgument,
     Guide,
+    GuideRule,
+    Guides,
+    GuideTargets,
     Json,
     LabelColumn,
     SizeFactor,
+    given_values,
+    guide_values,
     plain_assignment,
     progress_bar,
     show,
@@ -111,6 +116,9 @@ def validate(
     file: FileArgument,
     label_column: LabelColumn = None,
     control_label: ControlLabel = None,
+    guides: Guides = None,
+    guide_targets: GuideTargets = None,
+    guide_rule: GuideRule = None,
     batch: Batch = None,
     donor: Donor = None,
     guide: Guide = None,
@@ -127,7 +135,7 @@ def validate(
     from gpovae_core.data.validate import examine
     from gpovae_core.reporting.sentences import usable_in_words
 
-    settings = DataSettings(
+    given = guide_values(guides, guide_targets, guide_rule) | given_values(
         label_column=label_column,
         control_label=control_label,
         batch=batch,
@@ -136,6 +144,7 @@ def validate(
         condition=condition,
         size_factor=size_factor,
     )
+    settings = checked(DataSettings, given, "The file cannot be read so")
     asked = {} if direction is None else {"perturbation": direction}
     told = checked(NetworkSettings, asked, "--direction cannot be used").perturbation
     try:

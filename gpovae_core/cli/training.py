@@ -16,6 +16,9 @@ from gpovae_core.cli.shared import (
     Donor,
     FileArgument,
     Guide,
+    GuideRule,
+    Guides,
+    GuideTargets,
     Json,
     LabelColumn,
     Preset,
@@ -23,6 +26,7 @@ from gpovae_core.cli.shared import (
     Sets,
     SizeFactor,
     given_values,
+    guide_values,
     progress_bar,
     settings_given,
     show,
@@ -51,6 +55,9 @@ def train(
     ] = None,
     label_column: LabelColumn = None,
     control_label: ControlLabel = None,
+    guides: Guides = None,
+    guide_targets: GuideTargets = None,
+    guide_rule: GuideRule = None,
     batch: Batch = None,
     donor: Donor = None,
     guide: Guide = None,
@@ -78,7 +85,8 @@ def train(
 
     given = settings_given(epochs, seed, device, label_column, control_label, set_)
     design = given_values(batch=batch, donor=donor, guide=guide, condition=condition, size_factor=size_factor)
-    given["data"] = {**design, **given["data"]}
+    of_guides = guide_values(guides, guide_targets, guide_rule)
+    given["data"] = {**of_guides, **design, **given["data"]}
     given["network"] = {**given_values(perturbation=direction), **given.get("network", {})}
     given["training"] |= given_values(devices=devices, nodes=nodes, strategy=strategy)
     with progress_bar() as progress:

@@ -82,6 +82,8 @@ NAMES = {
         "participant",
     ),
     keys.GUIDE: (
+        "guide_calls",  # made from guide UMIs, see data.made_labels
+        "genetic_perturbation_id",
         "guide",
         "guide_id",
         "guide_name",
@@ -112,6 +114,8 @@ NAMES = {
         "time",
         "dose",
         "cell_line",
+        "experimental_condition",
+        "disease",
     ),
     keys.SIZE_FACTOR: (
         "total_umis_full_transcriptome",

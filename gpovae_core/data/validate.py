@@ -16,7 +16,9 @@ from gpovae_core.data.design import Design, find_design, missing_columns
 from gpovae_core.data.direction import own_changes, read_direction
 from gpovae_core.data.expression import log_expression
 from gpovae_core.data.genes import find_gene_names
+from gpovae_core.data.guide_targets import TargetReader
 from gpovae_core.data.labels import Labels, column_of, find_label_column, read_labels
+from gpovae_core.data.made_labels import MadeLabels, make_labels
 from gpovae_core.data.progress import Progress
 from gpovae_core.data.read import duplicate_cell_ids
 from gpovae_core.data.schema import Dropped
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 
     from gpovae_core.config import DataSettings
     from gpovae_core.data.backed import BackedCells
+    from gpovae_core.data.direction import Direction
     from gpovae_core.data.store import StoredCounts
 
 FEWEST_CELLS = 3  # one cell each for training, validation and test
@@ -125,7 +128,7 @@ def examine(
     )
     names = find_gene_names(var, settings.symbol_column, totals)
     found.add(names.problems, names.notes)
-    column, labels = _labels(cells, names.names, names.ids, settings, found)
+    column, labels, made = _labels(cells, names.names, names.ids, settings, found)
     found.add(missing_columns(cast("pd.DataFrame", cells.obs), settings))
 
     summary = _basics(cells) | {
@@ -133,11 +136,15 @@ def examine(
         "counts_from": counts.source,
         "label_column": column or "",
     }
+    if made is not None:
+        summary |= {"guide_calls": made.counts}
     summary |= {"control_label": labels.control_label, "simulated": bool(cells.uns.get("simulated", False))}
     if labels.canonical is None or counts.matrix is None or not names.usable or repeated:
         return _examination(found, summary | {"notes": found.notes})
     store = _Store(scratch, progress)
-    reading = _select(cells, counts.matrix, names.names, names.ids, labels, settings, found, store, column)
+    reading = _select(
+        cells, counts.matrix, names.names, names.ids, labels, settings, found, store, made or column
+    )
     summary |= _summarise(reading, found)
     return _examination(found, summary, reading if found.ok else None)
 
@@ -169,22 +176,30 @@ def _labels(
     ids: dict[str, str],
     settings: DataSettings,
     found: _Findings,
-) -> tuple[str | None, Labels]:
+) -> tuple[str | None, Labels, MadeLabels | None]:
     hint = cells.uns.get("control_label")
     hint = str(hint) if isinstance(hint, str | np.str_) else None
     obs, var = cast("pd.DataFrame", cells.obs), cast("pd.DataFrame", cells.var)
     column, problems, notes = find_label_column(
         obs, set(genes), settings.label_column, settings.control_label or hint
     )
+    least = max(settings.min_cells, FEWEST_CELLS)
+    made = make_labels(
+        cells, TargetReader(genes, ids, settings.control_label), settings, None if problems else column, least
+    )
+    if made is not None:
+        found.add(made.labels.problems, made.labels.notes)
+        found.decisions += made.decisions
+        return made.name, made.labels, made
     if column is None and settings.label_column is None and find_label_column(var, set(cells.obs_names))[0]:
         text = "The rows look like genes and the columns like cells: the labels are in var instead of obs."
         problems = [Problem("transposed", text, "Write `adata.T` instead.")]
     found.add(problems, notes)
     if column is None:
-        return None, Labels(None)
+        return None, Labels(None), None
     labels = read_labels(column_of(obs, column), set(genes), settings.control_label, hint, ids)
     found.add(labels.problems, labels.notes)
-    return column, labels
+    return column, labels, None
 
 
 @dataclass(frozen=True)
@@ -220,9 +235,11 @@ def _select(
     settings: DataSettings,
     found: _Findings,
     store: _Store,
-    label_column: str | None,
+    source: MadeLabels | str | None,
 ) -> Reading:
-    """The cells that stay, sorted; every one that does not goes into found.dropped with its reason."""
+    """The cells that stay, sorted; every one that does not goes into found.dropped with its reason. source:
+    what the labels were made from, or the column of obs that holds them.
+    """
     assert labels.canonical is not None
     for reason, names in labels.left_out.items():
         found.dropped += [
@@ -242,13 +259,17 @@ def _select(
     stay = _strong_enough(matrix, rows, genes, canonical[rows], settings, found)
     stay &= _enough_cells(canonical[rows], stay, settings.min_cells, found)
     obs, cell_labels = _annotations(cells, canonical, rows[stay])
+    made = source if isinstance(source, MadeLabels) else None
+    if made is not None and made.guides is not None:
+        obs[made.guides.name] = made.guides.to_numpy()[rows[stay]]
     totals = np.asarray(matrix.sum(axis=1), dtype=np.float64).ravel()[rows[stay]]
-    design = find_design(obs, cell_labels.to_numpy(dtype=object), totals, settings, label_column)
+    design = find_design(obs, cell_labels.to_numpy(dtype=object), totals, settings, None if made else source)
     found.add(design.problems, design.notes)
     counts = store.counts(matrix, rows[stay], columns, wanted=found.ok)
     measured = tuple(genes[i] for i in columns)
     if found.ok:
-        design = _with_direction(design, counts, measured, cell_labels.to_numpy(dtype=object), totals)
+        stated = None if made is None else made.direction
+        design = _with_direction(design, counts, measured, cell_labels.to_numpy(dtype=object), totals, stated)
     known = {gene: ids[gene] for gene in measured if gene in ids}
     return Reading(counts, measured, known, cell_labels, obs, tuple(found.dropped), design)
 
@@ -259,10 +280,13 @@ def _with_direction(
     genes: Sequence[str],
     labels: np.ndarray,
     totals: np.ndarray,
+    stated: Direction | None,
 ) -> Design:
-    """The design with the direction that the targets' own expression tells. totals: (n_obs,) counts a cell in
-    the file.
+    """The design with the direction that the file states, or that the targets' own expression tells. totals:
+    (n_obs,) counts a cell in the file.
     """
+    if stated is not None:
+        return replace(design, columns=design.columns.model_copy(update={"direction": stated}))
     batch, library = design.values.get(keys.BATCH), design.values.get(keys.SIZE_FACTOR)
     changes = own_changes(
         counts,
