@@ -19,7 +19,7 @@ from gpovae_core.data.store import BLOCK, HELD, CountsWriter, StoredCounts, cuts
 if TYPE_CHECKING:
     import pandas as pd
 
-_READ_FROM_UNS = ("control_label", "simulated")
+_READ_FROM_UNS = ("control_label", "simulated", "genetic_perturbations")
 
 
 class FileMatrix:

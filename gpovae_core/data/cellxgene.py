@@ -12,23 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from gpovae_core import keys
 from gpovae_core.data.guide_targets import TargetReader
-from gpovae_core.data.labels import column_of, label_text
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from gpovae_core.data.direction import Direction
-
 ID, STRATEGY, DESCRIBED = "genetic_perturbation_id", "genetic_perturbation_strategy", "genetic_perturbations"
 DELIMITER = " || "
 NO_ID = "na"
-STRATEGIES: dict[str, Direction] = {
-    "CRISPR activation screen": "activation",
-    "CRISPR interference screen": "knock-down",
-    "CRISPR knockout mutant": "knock-out",
-    "CRISPR knockout screen": "knock-out",
-}
-"""Values of the column of strategies besides "control" and "no perturbations"."""
 
 
 def is_cellxgene(obs: pd.DataFrame) -> bool:
@@ -80,15 +70,3 @@ def _features(entry: Mapping[str, Any]) -> dict[str, str]:
     if isinstance(found, Mapping):
         return {str(identifier): str(symbol or "") for identifier, symbol in found.items()}
     return {}
-
-
-def stated_direction(obs: pd.DataFrame) -> Direction | None:
-    """What was done to the genes, where the strategies of all perturbed cells say one thing; "mixed" where
-    they say several.
-    """
-    if (obs.columns == STRATEGY).sum() != 1:
-        return None
-    found = {STRATEGIES[value] for value in set(label_text(column_of(obs, STRATEGY))) if value in STRATEGIES}
-    if len(found) > 1:
-        return "mixed"
-    return next(iter(found), None)

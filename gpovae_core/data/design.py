@@ -365,7 +365,7 @@ def _judge_guide(column: pd.Series, labels: np.ndarray) -> _Judged:
 
     values = text_of(column)
     known = np.asarray(values != keys.UNKNOWN)
-    if known.mean() < 0.5:
+    if not known.any() or known.mean() < 0.5:
         return _Judged(None, "it is empty for more than half of the cells")
     perturbation = np.unique(labels.astype(str), return_inverse=True)[1]
     table = _table(_codes(values)[known], perturbation[known])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -26,6 +26,7 @@ FILE_ENDINGS = (*TABLE_ENDINGS, ".mtx", ".mtx.gz", ".h5", ".h5ad", ".h5mu")
 GUIDE_WORDS = ("guide", "grna", "crispr", "protospacer", "gdo")
 """Parts of the names that people give to guides, folded: 'CRISPR Guide Capture', 'sgRNA_counts'."""
 _OTHER_FEATURES = ("antibody", "protein", "adt", "hto", "hash", "multiplex")
+_FEATURE_TYPE = re.compile(r"feature[_ ]?types?", re.IGNORECASE)
 _CALLS = {"cell_barcode", "feature_call"}
 """Columns of Cell Ranger's protospacer_calls_per_cell.csv."""
 _UNNAMED = re.compile(r"\d+|Unnamed: \d+|")
@@ -52,8 +53,8 @@ def named_for_guides(name: str) -> bool:
 
 
 def guides_within(cells: AnnData | BackedCells, reader: TargetReader) -> list[GuideMatrix]:
-    """Matrices of guide UMIs that a file of cells holds, the likeliest first: entries of obsm, and features
-    of X (or of a layer that is named for guides) that var says to be guides.
+    """Matrices of guide UMIs in obsm of a file of cells, the likeliest first. Guides among the features of X
+    have come there before, see data.features.
 
     An entry of obsm is one by what it holds: whole numbers in columns with names, of which some name a
     control and most a target. One that is named for guides needs no control. Proteins and hashtags are passed
@@ -77,8 +78,7 @@ def guides_within(cells: AnnData | BackedCells, reader: TargetReader) -> list[Gu
             _table_in(cells.uns, guides, reader),
         )
         found.append((str(name) != keys.GUIDE_UMIS, not named, str(name), matrix))
-    within = _guide_features(cells, reader)
-    return [matrix for *_, matrix in sorted(found, key=lambda item: item[:3])] + ([within] if within else [])
+    return [matrix for *_, matrix in sorted(found, key=lambda item: item[:3])]
 
 
 def _column_names(entry: Any, name: str, uns: Any) -> tuple[str, ...] | None:
@@ -124,37 +124,6 @@ def _look_like_guides(names: Sequence[str], reader: TargetReader) -> bool:
         target is not None and (target in reader.genes or target == keys.CONTROL) for target in targets
     )
     return keys.CONTROL in targets and known >= len(names) / 2
-
-
-def _guide_features(cells: AnnData | BackedCells, reader: TargetReader) -> GuideMatrix | None:
-    """Features that var calls guides, out of a layer named for guides or else of X."""
-    var = cast("pd.DataFrame", cells.var)
-    by_fold = {str(name).casefold(): name for name in var.columns}
-    kinds = next((by_fold[name] for name in ("feature_types", "feature_type") if name in by_fold), None)
-    if kinds is None:
-        return None
-    columns = np.flatnonzero([named_for_guides(str(kind)) for kind in var[kinds]])
-    layer = next((name for name in sorted(map(str, cells.layers)) if named_for_guides(name)), None)
-    matrix = cells.X if layer is None else cells.layers[layer]
-    if len(columns) < 2 or not hasattr(matrix, "shape"):
-        return None
-    if hasattr(matrix, "columns_of_rows"):
-        umis = _whole_numbers(matrix.columns_of_rows(np.arange(cells.n_obs), columns))
-    else:
-        umis = _whole_numbers(sparse.csc_matrix(matrix)[:, columns])
-    if umis is None:
-        return None
-    features = var.iloc[columns]
-    guides = tuple(features.index.astype(str))
-    place = "X" if layer is None else f"layer '{layer}'"
-    targets = table_of_frame(features, guides, reader) if _states_targets(features) else None
-    return GuideMatrix(
-        umis,
-        tuple(map(str, cells.obs_names)),
-        guides,
-        f"features of {place}",
-        targets or _table_in(cells.uns, guides, reader),
-    )
 
 
 def _states_targets(frame: pd.DataFrame) -> bool:
@@ -376,30 +345,33 @@ def _of_features(
 
 
 def _from_cells(path: Path, reader: TargetReader) -> GuideMatrix:
-    """A file of cells whose features are guides, or that holds a matrix of them."""
+    """A file of cells that holds a matrix of guides, or whose features are guides, all or some of them."""
     from gpovae_core.data.read import read_cells
 
     cells = read_cells(path)
     within = guides_within(cells, reader)
     if within:
-        return GuideMatrix(**{**vars(within[0]), "source": f"{within[0].source} of '{path.name}'"})
-    umis = None if cells.n_obs == 0 else _whole_numbers(cells.X) if not hasattr(cells.X, "blocks") else None
+        return replace(within[0], source=f"{within[0].source} of '{path.name}'")
+    var = cast("pd.DataFrame", cells.var)
+    kinds = next((name for name in var.columns if _FEATURE_TYPE.fullmatch(str(name))), None)
+    columns = np.arange(len(var))
+    if kinds is not None and any(named_for_guides(str(kind)) for kind in var[kinds]):
+        columns = np.flatnonzero([named_for_guides(str(kind)) for kind in var[kinds]])
+    x: Any = cells.X
+    in_file = hasattr(x, "columns_of_rows")
+    part = x.columns_of_rows(np.arange(cells.n_obs), columns) if in_file else sparse.csc_matrix(x)[:, columns]
+    umis = _whole_numbers(part)
     if umis is None:
         refuse(
             "guides-unreadable",
             f"'{path.name}' holds no guide UMIs: X is no matrix of whole numbers, and there is no other one.",
             "Give the file with the UMIs of every guide in every cell.",
         )
-    var = cast("pd.DataFrame", cells.var)
-    guides = tuple(var.index.astype(str))
-    targets = table_of_frame(var, guides, reader) if _states_targets(var) else None
-    return GuideMatrix(
-        umis,
-        tuple(map(str, cells.obs_names)),
-        guides,
-        f"'{path.name}'",
-        targets or _table_in(cells.uns, guides, reader),
-    )
+    features = var.iloc[columns]
+    guides = tuple(features.index.astype(str))
+    targets = table_of_frame(features, guides, reader) if _states_targets(features) else None
+    targets = targets or _table_in(cells.uns, guides, reader)
+    return GuideMatrix(umis, tuple(map(str, cells.obs_names)), guides, f"'{path.name}'", targets)
 
 
 def _bare(cell: str) -> str:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 FEWEST_CELLS = 20
 """Cells with the guide below which no mixture is fitted to its UMIs."""
-FEWEST_APART = 1.0
+FEWEST_APART = 2.0
 """Least distance of the two components of a mixture, log2 UMIs: closer ones are no two kinds of cells."""
 _STEPS, _CLOSE = 500, 1e-6
 _LEAST_SD = 0.25
@@ -59,7 +59,8 @@ def _log_densities(
 
 def fit_mixture(umis: np.ndarray) -> Mixture | None:
     """The Poisson-Gaussian mixture on log2 UMIs of Replogle et al. 2020 (Nat Biotechnol 38, 954), by
-    expectation maximisation; None where it does not part the cells into two kinds.
+    expectation maximisation; None where it does not part the cells into two kinds: the components lie close
+    together, or do not beat one Gaussian by Bayes' information criterion (where background was taken out).
 
     umis: (n,) UMIs of one guide, of the cells that have any of it. The mean of the Poisson component that
     maximises the expected log likelihood is the weighted mean of log2 UMIs, as for whole numbers, since the
@@ -80,12 +81,18 @@ def fit_mixture(umis: np.ndarray) -> Mixture | None:
         low, high = _log_densities(x, background, mean, sd, share)
         total = np.logaddexp(low, high)
         signal = np.exp(high - total)
-        now = float((weight * total).sum())
-        if now - last < _CLOSE:
+        before, last = last, float((weight * total).sum())
+        if last - before < _CLOSE:
             break
-        last = now
-    found = Mixture(background, mean, sd, share)
-    return found if mean - background >= FEWEST_APART else None
+    apart = mean - background >= FEWEST_APART and last - _one_kind(x, weight) > np.log(len(umis)) / len(umis)
+    return Mixture(background, mean, sd, share) if apart else None
+
+
+def _one_kind(x: np.ndarray, weight: np.ndarray) -> float:
+    """Mean log likelihood of a Gaussian alone."""
+    mean = float((weight * x).sum())
+    sd = max(_LEAST_SD, float(np.sqrt((weight * (x - mean) ** 2).sum())))
+    return float(weight @ (-0.5 * ((x - mean) / sd) ** 2 - np.log(sd) - 0.5 * np.log(2.0 * np.pi)))
 
 
 def least_umis(mixture: Mixture, most: int) -> int:

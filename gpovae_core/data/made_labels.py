@@ -28,12 +28,13 @@ if TYPE_CHECKING:
 
     from gpovae_core.config import DataSettings
     from gpovae_core.data.backed import BackedCells
-    from gpovae_core.data.direction import Direction
 
 GUIDE_CALLS = "guide calls"
 """As label_column: labels from guide UMIs. Also the column of guides that is made from them."""
 MOST_TARGETS = 2
 """Genes of a combination that is used: one more, and effects could not be told from so few cells."""
+FEWEST_LABELS = 3
+"""The control and two perturbations."""
 HIGH_MOI = 3
 """Median of the targeted genes of a cell with any, from which on a screen is one of high MOI."""
 SAME_CELLS = 0.5
@@ -45,14 +46,13 @@ _UNSTATED, _UNPERTURBED = "target of a guide not stated", "no perturbation"
 @dataclass(frozen=True)
 class MadeLabels:
     """name: what label_column says for it; labels: canonical, as `read_labels` gives them; guides: (n_obs,)
-    text, the guides of every cell joined by '+', "" for none, None where they stand in obs; direction: as the
-    file states it; counts: how many cells have no target, one, two, more.
+    text, the guides of every cell joined by '+', "" for none, None where they stand in obs; counts: how many
+    cells have no target, one, two, more.
     """
 
     name: str
     labels: Labels
     guides: pd.Series | None = None
-    direction: Direction | None = None
     decisions: tuple[Decision, ...] = ()
     counts: dict[str, int] = field(default_factory=dict)
 
@@ -61,18 +61,18 @@ def make_labels(
     cells: AnnData | BackedCells,
     reader: TargetReader,
     settings: DataSettings,
-    column: str | None,
     min_cells: int,
+    unless: bool = False,
 ) -> MadeLabels | None:
-    """Labels that have to be made, or None where `column` is to be read.
+    """Labels that have to be made, or None where a column of obs is to be read.
 
-    column: of obs as `find_label_column` found it, None for none. What a person asks for (label_column, a
-    file of guides) comes first, then the ids of CELLxGENE's schema, which are exact; guide UMIs and the parts
-    of a combination are used where obs has no column of labels, or `column` is one of these parts.
+    What a person asks for (label_column, a file of guides) comes first, then the ids of CELLxGENE's schema,
+    which are exact; then, unless: obs has one column of labels, or several that a person has to choose from,
+    the parts of a combination and guide UMIs.
     """
     obs = cast("pd.DataFrame", cells.obs)
     wanted = settings.label_column
-    groups = find_groups(obs)
+    groups = _groups(obs, reader)
     if wanted is not None and wanted != GUIDE_CALLS:
         group = next((group for group in groups if group.name == wanted), None)
         if group is not None:
@@ -84,8 +84,7 @@ def make_labels(
         return _from_umis(cells, reader, settings, min_cells)
     if cellxgene.is_cellxgene(obs):
         return _from_ids(cells, reader, min_cells)
-    parts = {name for group in groups for name in group.columns}
-    if column is not None and column not in parts:
+    if unless:
         return None
     if groups:
         return _from_columns(obs, groups[0], groups, reader, min_cells)
@@ -95,13 +94,50 @@ def make_labels(
 def offered(cells: AnnData | BackedCells, reader: TargetReader, column: str | None) -> list[Option]:
     """What label_column may be besides a column of obs."""
     obs = cast("pd.DataFrame", cells.obs)
-    found = [Option(value=group.name, text=" and ".join(group.columns)) for group in find_groups(obs)]
+    found = [Option(value=group.name, text=" and ".join(group.columns)) for group in _groups(obs, reader)]
     if cellxgene.is_cellxgene(obs) and column != cellxgene.ID:
         found.append(Option(value=cellxgene.ID, text=f"{cellxgene.ID} (schema of CELLxGENE)"))
     within = guides_within(cells, reader)
     if within:
         found.append(Option(value=GUIDE_CALLS, text=f"guide calls from {within[0].source}"))
     return found
+
+
+def parts_of_labels(obs: pd.DataFrame, reader: TargetReader) -> list[str]:
+    """Columns of obs that hold a part of the labels, and must not be taken for the labels."""
+    own = [cellxgene.STRATEGY] if cellxgene.is_cellxgene(obs) else []
+    parts = [name for group in _groups(obs, reader) for name in group.columns]
+    return [*(name for name in own if name in obs.columns), *parts]
+
+
+def _groups(obs: pd.DataFrame, reader: TargetReader) -> list[ColumnGroup]:
+    """Those groups of columns in which a measured gene is named."""
+    found = []
+    for group in find_groups(obs):
+        values = {value for name in group.columns for value in set(label_text(column_of(obs, name)))}
+        if any(reader.from_name(value) in reader.genes for value in values if value):
+            found.append(group)
+    return found
+
+
+def not_used(cells: AnnData | BackedCells, reader: TargetReader, column: str) -> list[Decision]:
+    """That there are other labels than those of `column`, for the report."""
+    found = offered(cells, reader, column)
+    if not found:
+        return []
+    why = f"because '{column}' of obs is read"
+    return [Decision(setting="label_column", about="Made labels", taken="", why=why, options=tuple(found))]
+
+
+def infections(labels: Labels, min_cells: int) -> list[Problem]:
+    """The problem with labels of obs that name many genes a cell, where next to no cells share one."""
+    assert labels.canonical is not None
+    sizes = labels.canonical.value_counts()
+    genes = {name: name.count(keys.PAIR_SEPARATOR) + 1 for name in sizes.index if name != keys.CONTROL}
+    if not genes or (sizes >= min_cells).sum() >= FEWEST_LABELS:
+        return []
+    median = float(np.median(np.repeat(list(genes.values()), [sizes[name] for name in genes])))
+    return [_high_moi(median, min_cells)] if median >= HIGH_MOI else []
 
 
 def _from_umis(
@@ -275,7 +311,6 @@ def _from_ids(cells: AnnData | BackedCells, reader: TargetReader, min_cells: int
             f"{', '.join(unstated[:3])}; cells with one are left out."
         )
         problems.append(Problem("guides-without-target", message, severity="warning"))
-    direction = cellxgene.stated_direction(obs)
     said = _counts_in_words(made.counts)
     decisions = (
         Decision(
@@ -291,7 +326,6 @@ def _from_ids(cells: AnnData | BackedCells, reader: TargetReader, min_cells: int
         made,
         labels=replace(made.labels, problems=problems),
         guides=None,
-        direction=direction,
         decisions=decisions,
     )
 
@@ -434,24 +468,30 @@ def _multiplicity(
         return [Problem("many-guides", message, severity="warning")]
     sizes = canonical[[n <= MOST_TARGETS for n in genes]].value_counts()
     enough = sizes[sizes >= min_cells]
-    usable = keys.CONTROL in enough and len(enough) >= 3
-    said = (
-        f"This is a screen of high MOI (multiplicity of infection): half of the cells have guides against "
-        f"{median:g} or more genes"
-    )
-    if not usable:
-        return [
-            Problem(
-                "high-moi",
-                f"{said}, and too few have at most {MOST_TARGETS} (at least {min_cells:,} control cells and "
-                "as many of each of two perturbations are needed).",
-                "Effects of so many genes at once are not told apart here: use cells of low MOI, or a method "
-                "made for high MOI (SCEPTRE); if background was called, call guides more strictly "
-                "(guide_rule, guide_umis, guide_share).",
-            )
-        ]
+    if keys.CONTROL not in enough or len(enough) < FEWEST_LABELS:
+        return [_high_moi(median, min_cells)]
     message = (
-        f"{said}. Left out: {counted(many, 'cell')} with more than {MOST_TARGETS}; the "
+        f"{_median_in_words(median)}. Left out: {counted(many, 'cell')} with more than {MOST_TARGETS}; the "
         f"{int(sizes.sum()):,} with fewer are used."
     )
     return [Problem("high-moi-cells", message, "Check that the rest is no odd sample.", "warning")]
+
+
+def _high_moi(median: float, min_cells: int) -> Problem:
+    message = (
+        f"{_median_in_words(median)}, and too few have at most {MOST_TARGETS} (at least {min_cells:,} "
+        "control cells and as many of each of two perturbations are needed)."
+    )
+    hint = (
+        "Effects of so many genes at once are not told apart here: use cells of low MOI, or a method made "
+        "for high MOI (SCEPTRE); if background was called, call guides more strictly (guide_rule, "
+        "guide_umis, guide_share)."
+    )
+    return Problem("high-moi", message, hint)
+
+
+def _median_in_words(median: float) -> str:
+    return (
+        "This is a screen of high MOI (multiplicity of infection): half of the cells with a targeted gene "
+        f"have {median:g} or more"
+    )

@@ -13,12 +13,12 @@ from gpovae_core.data.backed import FileMatrix
 from gpovae_core.data.counts import Counts, as_csr, find_counts
 from gpovae_core.data.decisions import Decision, Option
 from gpovae_core.data.design import Design, find_design, missing_columns
-from gpovae_core.data.direction import own_changes, read_direction
+from gpovae_core.data.direction import own_changes, read_direction, stated_direction
 from gpovae_core.data.expression import log_expression
 from gpovae_core.data.genes import find_gene_names
 from gpovae_core.data.guide_targets import TargetReader
 from gpovae_core.data.labels import Labels, column_of, find_label_column, read_labels
-from gpovae_core.data.made_labels import MadeLabels, make_labels
+from gpovae_core.data.made_labels import MadeLabels, infections, make_labels, not_used, parts_of_labels
 from gpovae_core.data.progress import Progress
 from gpovae_core.data.read import duplicate_cell_ids
 from gpovae_core.data.schema import Dropped
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
     from gpovae_core.config import DataSettings
     from gpovae_core.data.backed import BackedCells
-    from gpovae_core.data.direction import Direction
     from gpovae_core.data.store import StoredCounts
 
 FEWEST_CELLS = 3  # one cell each for training, validation and test
@@ -180,13 +179,14 @@ def _labels(
     hint = cells.uns.get("control_label")
     hint = str(hint) if isinstance(hint, str | np.str_) else None
     obs, var = cast("pd.DataFrame", cells.obs), cast("pd.DataFrame", cells.var)
+    targets = TargetReader(genes, ids, settings.control_label)
+    whole = obs.drop(columns=parts_of_labels(obs, targets)) if settings.label_column is None else obs
     column, problems, notes = find_label_column(
-        obs, set(genes), settings.label_column, settings.control_label or hint
+        whole, set(genes), settings.label_column, settings.control_label or hint
     )
     least = max(settings.min_cells, FEWEST_CELLS)
-    made = make_labels(
-        cells, TargetReader(genes, ids, settings.control_label), settings, None if problems else column, least
-    )
+    asked = any(problem.code == "label-column-ambiguous" for problem in problems)
+    made = make_labels(cells, targets, settings, least, unless=column is not None or asked)
     if made is not None:
         found.add(made.labels.problems, made.labels.notes)
         found.decisions += made.decisions
@@ -199,6 +199,9 @@ def _labels(
         return None, Labels(None), None
     labels = read_labels(column_of(obs, column), set(genes), settings.control_label, hint, ids)
     found.add(labels.problems, labels.notes)
+    if labels.canonical is not None:
+        found.add(infections(labels, least))
+        found.decisions += not_used(cells, targets, column)
     return column, labels, None
 
 
@@ -268,8 +271,8 @@ def _select(
     counts = store.counts(matrix, rows[stay], columns, wanted=found.ok)
     measured = tuple(genes[i] for i in columns)
     if found.ok:
-        stated = None if made is None else made.direction
-        design = _with_direction(design, counts, measured, cell_labels.to_numpy(dtype=object), totals, stated)
+        design = _with_direction(design, counts, measured, cell_labels.to_numpy(dtype=object), totals)
+        design = _as_stated(design, obs, found)
     known = {gene: ids[gene] for gene in measured if gene in ids}
     return Reading(counts, measured, known, cell_labels, obs, tuple(found.dropped), design)
 
@@ -280,13 +283,10 @@ def _with_direction(
     genes: Sequence[str],
     labels: np.ndarray,
     totals: np.ndarray,
-    stated: Direction | None,
 ) -> Design:
-    """The design with the direction that the file states, or that the targets' own expression tells. totals:
-    (n_obs,) counts a cell in the file.
+    """The design with the direction that the targets' own expression tells. totals: (n_obs,) counts a cell in
+    the file.
     """
-    if stated is not None:
-        return replace(design, columns=design.columns.model_copy(update={"direction": stated}))
     batch, library = design.values.get(keys.BATCH), design.values.get(keys.SIZE_FACTOR)
     changes = own_changes(
         counts,
@@ -297,6 +297,21 @@ def _with_direction(
     )
     columns = design.columns.model_copy(update={"direction": read_direction(changes)})
     return replace(design, columns=columns)
+
+
+def _as_stated(design: Design, obs: pd.DataFrame, found: _Findings) -> Design:
+    """The design with the direction that obs states, and a warning where the expression says another."""
+    stated, read = stated_direction(obs), design.columns.direction
+    if stated is None:
+        return design
+    known = read is not None and "mixed" not in (read, stated)
+    if known and (read == "activation") != (stated == "activation"):
+        found.warn(
+            "direction-contradicted",
+            f"The file states {stated}, but the targets' own expression says {read}.",
+            "Check the labels, or say what was done (network.perturbation).",
+        )
+    return replace(design, columns=design.columns.model_copy(update={"direction": stated}))
 
 
 def _annotations(
