@@ -15,6 +15,7 @@ from typing import IO, NoReturn
 
 from gpovae_core.data.atomic import aside_of
 from gpovae_core.data.readers import all_readers, forms_in_words, looks_like_cells
+from gpovae_core.data.room import copy_within
 from gpovae_core.errors import DataError, Problem
 
 DEEPEST, MOST_FILES = 5, 2000
@@ -127,8 +128,7 @@ def save_upload(folder: Path, name: str, content: IO[bytes]) -> DataFile:
     aside = aside_of(folder / wish)
     try:
         with aside.open("wb") as file:
-            while block := content.read(1 << 20):
-                file.write(block)
+            copy_within(content, file, folder, f"The upload '{wish}'")
         target = _free(folder, wish, aside)
         aside.replace(target)
     except OSError as error:
