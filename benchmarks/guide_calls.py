@@ -65,7 +65,9 @@ def compared(cells: AnnData, settings: DataSettings) -> dict[str, Any]:
         "more": float((table["targets"] > 1).mean()),
         "agree_where_one": float(table.loc[one, "agrees"].mean()),
         "authors_guide_among_called": float(table["has_it"].mean()),
-        "median_umis_where_none": float(np.median(own[table["targets"] == 0])) if (table["targets"] == 0).any() else None,
+        "median_umis_where_none": float(np.median(own[table["targets"] == 0]))
+        if (table["targets"] == 0).any()
+        else None,
         "median_umis": float(np.median(own)),
     }
 

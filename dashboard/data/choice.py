@@ -65,6 +65,8 @@ def forget_labels() -> None:
         "data.guide",
         "data.condition",
         "data.size_factor",
+        "data.guides",
+        "data.guide_targets",
     ):
         if settings_form.works(path):
             settings_form.change(path, getattr(DataSettings(), path.partition(".")[2]))

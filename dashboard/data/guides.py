@@ -1,4 +1,4 @@
-"""Guides of the cells in a file of their own, and the table of what they target: from the data folder, or sent."""
+"""Guides of the cells in a file of their own, and the table of what they target."""
 
 from __future__ import annotations
 
@@ -10,11 +10,27 @@ from gpovae_core.data.guide_files import FILE_ENDINGS, TABLE_ENDINGS
 from gpovae_core.data.validate import Examination
 
 PARTS = {
-    "guides": ("Guide UMIs in another file", FILE_ENDINGS, "none: the file of cells holds its labels or guides"),
-    "guide_targets": ("Table of what guides target", TABLE_ENDINGS, "none: told by the file or the guides' names"),
+    "guides": (
+        "Guide UMIs in another file",
+        FILE_ENDINGS,
+        "none: the file of cells holds its labels or guides",
+    ),
+    "guide_targets": (
+        "Table of what guides target",
+        TABLE_ENDINGS,
+        "none: told by the file or by names",
+    ),
 }
-_HELPED = {"label-column-missing", "guides-missing", "guides-unreadable", "guides-of-other-cells",
-           "guide-targets-missing", "guide-targets-unreadable", "guide-targets-not-measured", "high-moi"}  # fmt: skip
+_HELPED = {
+    "label-column-missing",
+    "guides-missing",
+    "guides-unreadable",
+    "guides-of-other-cells",
+    "guide-targets-missing",
+    "guide-targets-unreadable",
+    "guide-targets-not-measured",
+    "high-moi",
+}
 """Problems that a choice here may solve."""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard.data import choice, contents, verdict
+from dashboard.data import choice, contents, guides, verdict
 from dashboard.data.choice import megabytes
 from dashboard.shared import data_files, settings_form, shell, state
 from dashboard.shared.words import plain
@@ -21,11 +21,12 @@ def show() -> None:
 def report(name: str) -> None:
     """Everything about the chosen file."""
     path = data_files.path_of(name)
-    stamped = data_files.stamp(path)
+    settings = settings_form.draft_settings().data
+    stamped = data_files.stamp(path, settings)
     with st.spinner(
-        f"Reading {plain(name)} ({megabytes(stamped[2])}) and looking through its cells …", show_time=True
+        f"Reading {plain(name)} ({megabytes(path.stat().st_size)}) and looking through its cells …",
+        show_time=True,
     ):
-        settings = settings_form.draft_settings().data
         found, columns = data_files.examination(stamped, settings)
     st.subheader(plain(name))
     if found.summary.get("simulated"):
@@ -33,6 +34,7 @@ def report(name: str) -> None:
     verdict.verdict(found)
     with st.expander("How this file is read", expanded=not found.ok):
         verdict.reading_settings(columns)
+    guides.show(found)
     verdict.problems(found)
     if not found.ok:
         return

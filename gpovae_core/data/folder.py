@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, NoReturn
@@ -54,6 +54,27 @@ def list_files(folder: Path) -> list[DataFile]:
         if len(found) >= MOST_FILES:
             break
     return sorted(found, key=lambda file: file.name.casefold())
+
+
+def list_beside(folder: Path, endings: Sequence[str]) -> list[str]:
+    """Names of files below the folder with one of these endings, which a file of cells may need beside it;
+    those that lead out of it are passed over.
+    """
+    root, found = folder.resolve(), []
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+        if hidden or not name.isprintable() or name.count("/") > DEEPEST:
+            continue
+        if (
+            name.casefold().endswith(tuple(endings))
+            and path.resolve().is_relative_to(root)
+            and path.is_file()
+        ):
+            found.append(name)
+        if len(found) >= MOST_FILES:
+            break
+    return sorted(found, key=str.casefold)
 
 
 def _walk(folder: Path, depth: int) -> Iterator[Path]:
@@ -113,12 +134,17 @@ def upload_endings() -> list[str]:
     return [ending for reader in all_readers() if not reader.folder for ending in reader.endings]
 
 
-def save_upload(folder: Path, name: str, content: IO[bytes]) -> DataFile:
+def save_upload(
+    folder: Path, name: str, content: IO[bytes], endings: Sequence[str] | None = None
+) -> DataFile:
     """Keep an uploaded file in the data folder: never over another one; the same content under the same name
-    is the same file.
+    is the same file. endings: that it may have, those of cells where None.
     """
     wish = safe_name(name)
-    if not any(wish.casefold().endswith(ending) for ending in upload_endings()):
+    able = upload_endings() if endings is None else list(endings)
+    if endings is not None and not wish.casefold().endswith(tuple(able)):
+        _refuse("unknown-file-type", f"'{wish}' cannot be uploaded here.", f"Expected is {', '.join(able)}.")
+    if not wish.casefold().endswith(tuple(able)):
         _refuse(
             "unknown-file-type",
             f"'{wish}' cannot be uploaded; expected {forms_in_words(files_only=True)}.",
@@ -129,7 +155,7 @@ def save_upload(folder: Path, name: str, content: IO[bytes]) -> DataFile:
     try:
         with aside.open("wb") as file:
             copy_within(content, file, folder, f"The upload '{wish}'")
-        target = _free(folder, wish, aside)
+        target = _free(folder, wish, aside, able)
         aside.replace(target)
     except OSError as error:
         message = f"'{wish}' could not be saved in '{folder}' ({error.strerror or error})."
@@ -145,8 +171,8 @@ def save_upload(folder: Path, name: str, content: IO[bytes]) -> DataFile:
     return DataFile(target.name, target.stat().st_size, target.stat().st_mtime)
 
 
-def _free(folder: Path, wish: str, content: Path) -> Path:
-    ending = max(filter(wish.casefold().endswith, upload_endings()), key=len)
+def _free(folder: Path, wish: str, content: Path, endings: Sequence[str]) -> Path:
+    ending = max(filter(wish.casefold().endswith, endings), key=len)
     stem, number, target = wish[: -len(ending)], 1, folder / wish
     while target.exists() and not _same(target, content):
         number += 1
