@@ -54,7 +54,7 @@ def _choose(part: str) -> None:
     folder = data_folder()
     chosen = {str(inside(folder, name)): name for name in list_beside(folder, endings)}
     now = settings_form.value_of(f"data.{part}")
-    options = list(chosen) if now is None or now in chosen else [now, *chosen]
+    options: list[str] = list(chosen) if now is None or now in chosen else [now, *chosen]
     key = f"data_{part}"
     st.session_state[key] = now
     st.selectbox(
@@ -63,7 +63,7 @@ def _choose(part: str) -> None:
         index=None,
         key=key,
         placeholder=nothing,
-        format_func=lambda path: chosen.get(path, path),
+        format_func=lambda path: str(chosen.get(path, path)),
         on_change=lambda: settings_form.change(f"data.{part}", st.session_state[key]),
     )
 

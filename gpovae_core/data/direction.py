@@ -57,7 +57,7 @@ def stated_direction(obs: pd.DataFrame) -> Direction | None:
     for name in _STATED_IN:
         if (obs.columns == name).sum() == 1:
             values = {str(value).strip().casefold() for value in obs[name].unique()}
-            found = {_STATED[value] for value in values if value in _STATED}
+            found: set[Direction] = {_STATED[value] for value in values if value in _STATED}
             if found:
                 return "mixed" if len(found) > 1 else found.pop()
     return None

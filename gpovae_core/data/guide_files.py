@@ -14,6 +14,7 @@ from scipy import sparse
 from gpovae_core import keys
 from gpovae_core.data.files import first_line, refuse
 from gpovae_core.data.guide_targets import TARGET_COLUMNS, TargetReader, table_of_frame
+from gpovae_core.data.labels import column_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -223,7 +224,7 @@ def _from_table(frame: pd.DataFrame, cells: Collection[str], name: str) -> Guide
     folded = {str(column).casefold(): column for column in frame.columns}
     if set(folded) >= _CALLS:
         return _from_calls(frame, folded, name)
-    numeric = [column for column in frame.columns if _all_numbers(frame[column])]
+    numeric = [column for column in frame.columns if _all_numbers(column_of(frame, column))]
     texts = [column for column in frame.columns if column not in numeric]
     if len(texts) == 2 and len(numeric) == 1:
         return _from_triples(frame, texts, numeric[0], cells, name)
@@ -243,7 +244,7 @@ def _from_table(frame: pd.DataFrame, cells: Collection[str], name: str) -> Guide
 def _all_numbers(column: pd.Series) -> bool:
     import pandas as pd
 
-    return bool(pd.to_numeric(column, errors="coerce").notna().all())
+    return not pd.isna(pd.Series(pd.to_numeric(column, errors="coerce"))).any()
 
 
 def _from_triples(
@@ -280,7 +281,7 @@ def _from_mtx(path: Path) -> GuideMatrix:
 
     rows = _beside(path, ("features.tsv", "genes.tsv", "guides.tsv", "features.txt", "guides.txt"))
     barcodes = _beside(path, ("barcodes.tsv", "cells.tsv", "barcodes.txt", "cells.txt"))
-    matrix = sparse.csr_matrix(mmread(path))
+    matrix: Any = sparse.csr_matrix(mmread(path))
     features = [line.split("\t") for line in rows]
     if matrix.shape == (len(barcodes), len(features)):
         matrix = sparse.csr_matrix(matrix.T)
@@ -326,16 +327,15 @@ def _from_tenx(path: Path) -> GuideMatrix:
 
 
 def _of_features(
-    matrix: sparse.csr_matrix,
+    matrix: Any,
     barcodes: Sequence[str],
     names: Sequence[str],
     ids: Sequence[str],
     kinds: Sequence[str],
     file: str,
 ) -> GuideMatrix:
-    """matrix: (features, barcodes). Features of another kind than guides are passed over where kinds tell."""
-    guides = np.flatnonzero([named_for_guides(kind) for kind in kinds])
-    guides = np.arange(len(names)) if not len(guides) else guides
+    """matrix: (features, barcodes), CSR. Features of another kind than guides are passed over where kinds tell."""
+    guides = [i for i, kind in enumerate(kinds) if named_for_guides(kind)] or list(range(len(names)))
     unique = len({names[i] for i in guides}) == len(guides)
     umis = _whole_numbers(matrix[guides].T)
     if umis is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import sparse, special
@@ -72,6 +72,7 @@ def fit_mixture(umis: np.ndarray) -> Mixture | None:
     x, weight = np.log2(values), cells / cells.sum()
     middle = (x[0] + x[-1]) / 2.0
     signal = (x > middle).astype(float)
+    background = mean = sd = share = 0.0
     last = -np.inf
     for _ in range(_STEPS):
         share = float(np.clip((weight * signal).sum(), 1e-6, 1.0 - 1e-6))
@@ -113,7 +114,7 @@ def call_guides(umis: sparse.spmatrix, settings: DataSettings) -> GuideCalls:
     called from guide_umis on. threshold: at least guide_umis UMIs that are guide_share or more of all guide
     UMIs of the cell.
     """
-    by_guide = sparse.csc_matrix(umis, dtype=np.float64)
+    by_guide: Any = sparse.csc_matrix(umis, dtype=np.float64)
     by_guide.eliminate_zeros()
     mixed = settings.guide_rule == "mixture"
     least = np.zeros(by_guide.shape[0]) if mixed else _shares(by_guide, settings.guide_share)

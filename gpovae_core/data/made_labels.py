@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -126,14 +126,19 @@ def not_used(cells: AnnData | BackedCells, reader: TargetReader, column: str) ->
     if not found:
         return []
     why = f"because '{column}' of obs is read"
-    return [Decision(setting="label_column", about="Made labels", taken="", why=why, options=tuple(found))]
+    return [
+        Decision(
+            setting="label_column", about="Other labels", taken="not used", why=why, options=tuple(found)
+        )
+    ]
 
 
 def infections(labels: Labels, min_cells: int) -> list[Problem]:
     """The problem with labels of obs that name many genes a cell, where next to no cells share one."""
     assert labels.canonical is not None
     sizes = labels.canonical.value_counts()
-    genes = {name: name.count(keys.PAIR_SEPARATOR) + 1 for name in sizes.index if name != keys.CONTROL}
+    names = [str(name) for name in sizes.index if name != keys.CONTROL]
+    genes = {name: name.count(keys.PAIR_SEPARATOR) + 1 for name in names}
     if not genes or (sizes >= min_cells).sum() >= FEWEST_LABELS:
         return []
     median = float(np.median(np.repeat(list(genes.values()), [sizes[name] for name in genes])))
@@ -165,7 +170,7 @@ def _from_umis(
         for row in range(len(ids))
     ]
     made = _labelled(GUIDE_CALLS, cells.obs_names, guides, targets.targets.get, min_cells)
-    notes = [_rule_in_words(matrix, calls, settings)]
+    notes = [_rule_in_words(matrix, calls, settings), f"Called: {_counts_in_words(made.counts)}."]
     if known < len(ids):
         notes.append(
             f"{counted(len(ids) - known, 'cell')} not in {matrix.source}: they count as without a guide."
@@ -230,12 +235,10 @@ def _other_cells(matrix: GuideMatrix, known: int, ids: Sequence[str]) -> Problem
     return Problem("guides-of-other-cells", message, "Give the guides of the same cells, under the same ids.")
 
 
-def _as_called(umis: object) -> GuideCalls:
-    from scipy import sparse
-
-    called = sparse.csr_matrix(umis) > 0
+def _as_called(called: Any) -> GuideCalls:
+    """Calls of a file, (n_obs, guides), 1 where a guide was called."""
     width = called.shape[1]
-    return GuideCalls(sparse.csr_matrix(called), np.ones(width, dtype=int), np.zeros(width, dtype=bool))
+    return GuideCalls(called, np.ones(width, dtype=int), np.zeros(width, dtype=bool))
 
 
 def _rule_in_words(matrix: GuideMatrix, calls: GuideCalls, settings: DataSettings) -> str:
@@ -409,10 +412,9 @@ def _labelled(
     if any(problem.severity == "error" for problem in problems):
         return MadeLabels(name, Labels(None, problems=problems), counts=counts)
     problems += _none_called(left_out, len(guides))
-    chosen = Counter(
-        found for found, (label, _, _) in zip(guides, each, strict=True) if label == keys.CONTROL
-    ).most_common(1)
-    shown = (keys.PAIR_SEPARATOR.join(chosen[0][0]) or without[0]) if chosen else keys.CONTROL
+    controls = sorted({found for found in read if read[found][0] == keys.CONTROL and found})
+    first = keys.PAIR_SEPARATOR.join(controls[0]) if controls else without[0]
+    shown = f"control guides, e.g. {first}" if len(controls) > 1 else first
     labels = Labels(canonical, shown, left_out, problems)
     acting = {found: tuple(guide for guide in found if targets_of(guide)) or found for found in read}
     return MadeLabels(name, labels, _joined([acting[found] for found in guides], cells), counts=counts)
@@ -466,7 +468,7 @@ def _multiplicity(
             "infections of one cell, MOI, or several cells in one droplet)."
         )
         return [Problem("many-guides", message, severity="warning")]
-    sizes = canonical[[n <= MOST_TARGETS for n in genes]].value_counts()
+    sizes = canonical.value_counts()
     enough = sizes[sizes >= min_cells]
     if keys.CONTROL not in enough or len(enough) < FEWEST_LABELS:
         return [_high_moi(median, min_cells)]

@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from gpovae_core.data.labels import column_of
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -41,7 +43,7 @@ def find_groups(obs: pd.DataFrame) -> list[ColumnGroup]:
     parts: dict[tuple[str, str], dict[str, str]] = {}
     for name in map(str, obs.columns):
         match = _PART.fullmatch(name)
-        if match and (obs.columns == name).sum() == 1 and _holds_text(obs[name]):
+        if match and (obs.columns == name).sum() == 1 and _holds_text(column_of(obs, name)):
             stem = re.sub(r"[\s.\-]+", "_", match["stem"]).casefold().strip("_")
             parts.setdefault((stem, match["rest"].casefold()), {})[match["part"].casefold()] = name
     groups = []

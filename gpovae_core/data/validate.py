@@ -262,11 +262,11 @@ def _select(
     stay = _strong_enough(matrix, rows, genes, canonical[rows], settings, found)
     stay &= _enough_cells(canonical[rows], stay, settings.min_cells, found)
     obs, cell_labels = _annotations(cells, canonical, rows[stay])
-    made = source if isinstance(source, MadeLabels) else None
+    made, column = (source, None) if isinstance(source, MadeLabels) else (None, source)
     if made is not None and made.guides is not None:
         obs[made.guides.name] = made.guides.to_numpy()[rows[stay]]
     totals = np.asarray(matrix.sum(axis=1), dtype=np.float64).ravel()[rows[stay]]
-    design = find_design(obs, cell_labels.to_numpy(dtype=object), totals, settings, None if made else source)
+    design = find_design(obs, cell_labels.to_numpy(dtype=object), totals, settings, column)
     found.add(design.problems, design.notes)
     counts = store.counts(matrix, rows[stay], columns, wanted=found.ok)
     measured = tuple(genes[i] for i in columns)

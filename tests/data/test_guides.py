@@ -325,7 +325,7 @@ def test_a_column_of_labels_is_read_unless_the_guides_are_asked_for() -> None:
     cells.obsm[keys.GUIDE_UMIS] = guide_umis(cells)
     found = examine(cells, DataSettings())
     assert found.summary["label_column"] == "perturbation"
-    (offered,) = [d for d in found.decisions if d.about == "Made labels"]
+    (offered,) = [d for d in found.decisions if d.about == "Other labels"]
     assert [option.value for option in offered.options] == ["guide calls"]
     assert examine(cells, DataSettings(label_column="guide calls")).summary["label_column"] == "guide calls"
 
