@@ -334,7 +334,7 @@ def _of_features(
     kinds: Sequence[str],
     file: str,
 ) -> GuideMatrix:
-    """matrix: (features, barcodes), CSR. Features of another kind than guides are passed over where kinds tell."""
+    """matrix: (features, barcodes), CSR. Features that kinds say to be no guides are passed over."""
     guides = [i for i, kind in enumerate(kinds) if named_for_guides(kind)] or list(range(len(names)))
     unique = len({names[i] for i in guides}) == len(guides)
     umis = _whole_numbers(matrix[guides].T)
