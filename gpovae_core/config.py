@@ -46,17 +46,41 @@ class DataSettings(_Settings):
     """From a file of cells to what the model trains on."""
 
     label_column: str | None = Field(
-        default=None, description="Column of obs that names the perturbed gene; found by name when not given."
+        default=None,
+        description="Column of obs that names the perturbed gene; found by its content when not given.",
     )
     control_label: str | None = Field(
         default=None, description="Value of that column that marks control cells; recognised when not given."
+    )
+    pair_separator: str | None = Field(
+        default=None,
+        min_length=1,
+        description=(
+            "What joins the genes of a combination in a label besides '+'; found when not given, 'none' for "
+            "nothing."
+        ),
+    )
+    unclear_labels: Literal["ask", "nearest", "leave out", "as written"] = Field(
+        default="ask",
+        description=(
+            "Labels that nearly name a measured gene: ask (more than 1 % of the cells stop the work, fewer "
+            "are left out), take the nearest gene, leave the cells out, or take them as written, for targets "
+            "that are not measured."
+        ),
+    )
+    non_perturbed: Literal["keep", "leave out"] = Field(
+        default="keep",
+        description=(
+            "Cells that Mixscape calls not perturbed (NP): keep them with their gene, or leave them out, "
+            "which makes effects larger than they are."
+        ),
     )
     counts_layer: str | None = Field(
         default=None, description="Layer with raw counts ('X', 'raw' or a layer); found when not given."
     )
     symbol_column: str | None = Field(
         default=None,
-        description="Column of var with gene symbols when the index holds Ensembl ids; found when not given.",
+        description="Column of var with gene symbols when its index holds none; found when not given.",
     )
     batch: str | None = Field(
         default=None,

@@ -436,7 +436,8 @@ def _null_weights(
         from gpovae_core.methods.network_fit import fit_network
 
         tell(progress, "fitting the network", 0.0)
-        return expit(fit_network(screen, settings).log_odds)
+        doing = stretch(progress, words="fitting the network: {}")
+        return expit(fit_network(screen, settings, doing).log_odds)
     from gpovae_core.training.fit import fit
 
     with tempfile.TemporaryDirectory() as aside:

@@ -172,7 +172,7 @@ def test_validate_tells_the_design_and_takes_it_from_options(gpovae, tmp_path):
     design = json.loads(out)["summary"]["design"]
     assert (code, design["batch"], design["direction"]) == (0, None, "activation")
     code, out, _ = gpovae("validate", path)
-    assert "Batch: column 'batch' of obs." in out
+    assert "Batch: column 'batch' of obs, by its name and what it holds." in out
     assert "Donor: none." in out
     for option, value, said in (
         ("--batch", "bacth", "Did you mean batch"),

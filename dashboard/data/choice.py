@@ -10,6 +10,23 @@ from gpovae_core.config import DataSettings
 from gpovae_core.data.folder import data_folder, list_files, save_upload, upload_endings
 from gpovae_core.data.readers import forms_in_words
 
+OF_ONE_FILE = (
+    "label_column",
+    "control_label",
+    "pair_separator",
+    "unclear_labels",
+    "non_perturbed",
+    "counts_layer",
+    "symbol_column",
+    "unseen",
+    "batch",
+    "donor",
+    "guide",
+    "condition",
+    "size_factor",
+)
+"""Settings that say how one file is read: another has other columns and labels."""
+
 
 def show() -> None:
     """From the data folder, by upload, or from the public sets."""
@@ -53,21 +70,10 @@ def from_folder() -> None:
 
 
 def forget_labels() -> None:
-    """Another file has other columns and labels."""
-    for path in (
-        "data.label_column",
-        "data.control_label",
-        "data.counts_layer",
-        "data.symbol_column",
-        "data.unseen",
-        "data.batch",
-        "data.donor",
-        "data.guide",
-        "data.condition",
-        "data.size_factor",
-    ):
-        if settings_form.works(path):
-            settings_form.change(path, getattr(DataSettings(), path.partition(".")[2]))
+    """Take back what was told about the file before."""
+    for name in OF_ONE_FILE:
+        if settings_form.works(f"data.{name}"):
+            settings_form.change(f"data.{name}", getattr(DataSettings(), name))
 
 
 def upload() -> None:

@@ -20,6 +20,9 @@ Stamp = tuple[str, int, int]
 EXAMINED_BY = (
     "label_column",
     "control_label",
+    "pair_separator",
+    "unclear_labels",
+    "non_perturbed",
     "counts_layer",
     "symbol_column",
     "batch",
@@ -31,6 +34,8 @@ EXAMINED_BY = (
     "strong_knockdown_only",
     "knockdown_percentile",
     "target_sum",
+    "panel",
+    "panel_all_below",
 )
 """Settings that decide which cells and genes are used; the others act on those."""
 

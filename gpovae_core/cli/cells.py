@@ -18,12 +18,15 @@ from gpovae_core.cli.shared import (
     Guide,
     Json,
     LabelColumn,
+    Sets,
     SizeFactor,
+    assign,
+    given_values,
     plain_assignment,
     progress_bar,
     show,
 )
-from gpovae_core.errors import DataError
+from gpovae_core.errors import DataError, SettingsError
 
 
 def simulate(
@@ -117,6 +120,7 @@ def validate(
     condition: Condition = None,
     size_factor: SizeFactor = None,
     direction: Direction = None,
+    set_: Sets = None,
     as_json: Json = False,
 ) -> None:
     """Say what is wrong with a file, all at once, and what would be used of it. Exit code 2 where it cannot
@@ -125,17 +129,25 @@ def validate(
     from gpovae_core.config import DataSettings, NetworkSettings, checked
     from gpovae_core.data.read import read_cells
     from gpovae_core.data.validate import examine
-    from gpovae_core.reporting.sentences import usable_in_words
+    from gpovae_core.reporting.sentences import decisions_in_words, usable_in_words
 
-    settings = DataSettings(
-        label_column=label_column,
-        control_label=control_label,
-        batch=batch,
-        donor=donor,
-        guide=guide,
-        condition=condition,
-        size_factor=size_factor,
-    )
+    given: dict[str, dict[str, object]] = {
+        "data": given_values(
+            label_column=label_column,
+            control_label=control_label,
+            batch=batch,
+            donor=donor,
+            guide=guide,
+            condition=condition,
+            size_factor=size_factor,
+        )
+    }
+    assign(given, set_)
+    if unread := sorted(set(given) - {"data"}):
+        raise SettingsError(
+            f"Settings of '{unread[0]}' have no part in reading a file; --set data.FIELD=VALUE."
+        )
+    settings = checked(DataSettings, given["data"], "These settings cannot be used")
     asked = {} if direction is None else {"perturbation": direction}
     told = checked(NetworkSettings, asked, "--direction cannot be used").perturbation
     try:
@@ -145,6 +157,7 @@ def validate(
         ok, problems, summary = False, error.problems, {}
     rows = [{"code": p.code, "message": p.message, "hint": p.hint, "severity": p.severity} for p in problems]
     lines = [f"{p.severity.capitalize()} [{p.code}]: {p}" for p in problems]
+    lines += decisions_in_words(summary.get("decisions", []))
     lines += usable_in_words(summary, told) if ok else []
     if told != "auto" and "design" in summary:
         summary = summary | {"design": summary["design"] | {"direction": told}}

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gpovae_core import keys
-from gpovae_core.data.labels import column_of
+from gpovae_core.data.labels.text import column_of
 from gpovae_core.data.schema import DesignColumns
 from gpovae_core.data.wording import counted
 from gpovae_core.errors import Problem
@@ -42,6 +42,8 @@ WHOLE_LIBRARY = 1.1
 """A size factor is taken unasked where the median cell has so many times the counts that the file holds."""
 FEWER_THAN_HELD = 0.01
 """Share of the cells that may have fewer counts in the size factor than in the file."""
+RECOVERED_LIBRARY = "recovered_library_size"
+"""Column of obs for library sizes that normalised values tell (see data.recover)."""
 _MISSING = {"", "nan", "<na>", "na", "n/a", "null"}
 
 NAMES = {
@@ -127,6 +129,7 @@ NAMES = {
         "n_umis",
         "umi_count",
         "umi_counts",
+        RECOVERED_LIBRARY,
     ),
 }
 """Part of the design -> usual names of its column, folded as `_folded` does, the first in the file is tried

@@ -37,7 +37,7 @@ def prepare(
     progress: Progress | None = None,
     scratch: Path | None = None,
 ) -> PreparedCells:
-    """Prepared cells of a file (.h5ad, .zarr) or an AnnData, which is not changed.
+    """Prepared cells of a file (any form of `data.readers`) or an AnnData, which is not changed.
 
     Counts of a file that are too large to be held (data.store) stay on disk, in memory of about 2 GB: in the
     file `scratch`, or in a temporary one where None, until `PreparedCells.write` takes that to its place.
@@ -136,6 +136,7 @@ def _report(
         cells_kept=len(reading.labels),
         genes_measured=len(reading.genes),
         counts_from=summary["counts_from"],
+        counts_how=summary["counts_how"],
         label_column=summary["label_column"],
         control_label=summary["control_label"],
         perturbations=summary["perturbations"],

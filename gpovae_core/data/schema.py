@@ -158,6 +158,7 @@ class PreparationReport(BaseModel):
     cells_kept: int
     genes_measured: int
     counts_from: str  # "X", "raw" or a layer's name
+    counts_how: str = ""  # what was done to the values, as in "recovered from log-normalised values"
     label_column: str
     control_label: str
     perturbations: dict[str, int]  # kept perturbation -> cells

@@ -21,8 +21,9 @@ FEWEST_CONTROLS = 2
 @dataclass(frozen=True)
 class Design:
     """stratum: (n_obs,) number of the stratum of every cell; replicates: for each kind of replicate (guide,
-    donor) a number for every cell, -1 where it is not known; size: (n_obs,) counts of a cell to take shares
-    of, of the whole transcriptome where the file gives them; whole: whether it does.
+    donor, batches that hold one label each) a number for every cell, -1 where it is not known; size: (n_obs,)
+    counts of a cell to take shares of, of the whole transcriptome where the file gives them; whole: whether
+    it does.
     """
 
     stratum: np.ndarray
@@ -33,15 +34,28 @@ class Design:
     @classmethod
     def of(cls, prepared: PreparedCells) -> Design:
         """As the columns of `prepared` say; one stratum where neither batch nor donor was found."""
-        obs = prepared.cells.obs
+        obs, labels = prepared.cells.obs, prepared.labels
+        columns = {key: _numbers(obs[key]) for key in (keys.BATCH, keys.DONOR, keys.GUIDE) if key in obs}
+        nested = {key for key in columns if key != keys.GUIDE and _holds_one_label(columns[key], labels)}
         stratum = _strata(
-            [_numbers(obs[key]) for key in (keys.BATCH, keys.DONOR) if key in obs],
-            prepared.labels == keys.CONTROL,
+            [columns[key] for key in (keys.BATCH, keys.DONOR) if key in columns and key not in nested],
+            labels == keys.CONTROL,
         )
         whole = keys.SIZE_FACTOR in obs
         size = np.asarray(obs[keys.SIZE_FACTOR if whole else keys.LIBRARY_SIZE], dtype=np.float64)
-        replicates = {key: _numbers(obs[key]) for key in (keys.GUIDE, keys.DONOR) if key in obs}
+        replicates = {key: columns[key] for key in columns if key != keys.BATCH or key in nested}
         return cls(np.zeros(len(obs), dtype=int) if stratum is None else stratum, replicates, size, whole)
+
+
+def _holds_one_label(number: np.ndarray, labels: np.ndarray) -> bool:
+    """Whether every value of a column holds cells of one label only, and labels come in several: wells with a
+    guide each. Within them nothing can be compared, but what the wells of a label disagree on is known.
+    """
+    known = number >= 0
+    names, label = np.unique(labels[known].astype(str), return_inverse=True)
+    pairs = np.unique(np.stack([number[known], label.ravel()]), axis=1)
+    values = len(np.unique(number[known]))
+    return 2 * len(names) <= pairs.shape[1] == values
 
 
 def _numbers(column: object) -> np.ndarray:

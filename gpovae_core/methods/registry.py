@@ -24,6 +24,7 @@ MACHINERY = (
     "moments",
     "network_fit",
     "own_change",
+    "passing",
     "registry",
 )
 """What finds W and S, and this file: no methods of their own."""

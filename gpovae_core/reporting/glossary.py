@@ -168,7 +168,8 @@ TERMS = (
     Term(
         "influence (T_K)",
         "Everything that a change of gene i changes in gene j, added up over paths of up to K edges.",
-        "With B = W times S it is B + B² + … + Bᴷ, walks that pass a gene twice included; the presets paper "
+        "With B = W times S it adds up B along every walk of up to K edges; a gene in between that changes "
+        "less than under its own perturbation passes on a little more than in proportion. The presets paper "
         "and released follow the published formulas, which weigh longer walks down. Its values are no "
         "probabilities.",
         ("influence", "influences", "T_K", "T", "all influence"),

@@ -84,9 +84,20 @@ def _cells(preparation: PreparationReport | None) -> str:
         f"{kind} were read from {preparation.source}: {preparation.cells_kept:,} of "
         f"{preparation.cells_read:,} cells were kept, among them {preparation.control_cells:,} controls "
         f"('{preparation.control_label}'), with {len(preparation.perturbations):,} perturbations and "
-        f"{preparation.genes_measured:,} measured genes; raw counts from "
-        f"{preparation.counts_from}.{_design(preparation.design)}{quality}{left_out}"
+        f"{preparation.genes_measured:,} measured genes; "
+        f"{_counts(preparation)}.{_design(preparation.design)}{quality}{left_out}"
     )
+
+
+def _counts(preparation: PreparationReport) -> str:
+    """Where the counts come from, and how where they had to be recovered."""
+    source, how = preparation.counts_from, preparation.counts_how
+    if how.startswith("recovered"):
+        return (
+            f"raw counts were {how} in {source}: undone, the values of every cell are whole multiples of one "
+            "step, which was taken as one count"
+        )
+    return f"raw counts from {source}{f', {how}' if how else ''}"
 
 
 def _design(design: DesignColumns | None) -> str:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+import shlex
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from gpovae_core.data.decisions import Decision
 from gpovae_core.evaluation.network_scores import Network
 from gpovae_core.evaluation.predictions import PREDICTIONS, TITLES, UNSEEN
 from gpovae_core.evaluation.scores import EffectScores, Evaluation, UnseenProtocol
@@ -228,35 +231,38 @@ def unseen_verdict(found: UnseenProtocol) -> str:
     )
 
 
-PARTS = {
-    "batch": "Batch",
-    "donor": "Donor",
-    "guide": "Guide",
-    "condition": "Condition",
-    "size_factor": "Counts of the whole transcriptome",
-}
+def decisions_in_words(decisions: Sequence[Mapping[str, Any]]) -> list[str]:
+    """A line for each decision on the way through a file, with the options where it waits for a person.
 
-
-def design_in_words(design: dict[str, str | None], told: str = "auto") -> list[str]:
-    """The design of a screen, a line for each part of it. design: of the summary of an examination of a file;
-    told: the direction that the settings name (`network.perturbation`).
+    decisions: as in the summary of an examination of a file.
     """
-    lines = [
-        f"{words}: none." if design[part] is None else f"{words}: column '{design[part]}' of obs."
-        for part, words in PARTS.items()
-    ]
-    found = design["direction"]
+    told = []
+    for values in decisions:
+        decision = Decision.model_validate(values)
+        told.append(f"{'To choose: ' if decision.asked else ''}{decision.line}")
+        if decision.asked and decision.setting:
+            for option in decision.options:
+                told.append(
+                    f"  --set {shlex.quote(f'data.{decision.setting}={option.value}')}  {option.text}"
+                )
+    return told
+
+
+def direction_in_words(found: str | None, told: str = "auto") -> str:
+    """What was done to the genes. found: what their own expression says; told: the direction that the
+    settings name (`network.perturbation`).
+    """
     if told != "auto":
         also = "" if found in (None, told) else f"; the targets' own expression says {found}"
-        return [*lines, f"Direction: {told}, as told{also}."]
+        return f"{told}, as told{also}."
     if found is None:
-        return [*lines, "Direction: not known, no target is measured well enough to tell."]
-    return [*lines, f"Direction: {found}, by the targets' own expression."]
+        return "not known, no target is measured well enough to tell."
+    return f"{found}, by the targets' own expression."
 
 
 def usable_in_words(summary: dict[str, Any], told: str = "auto") -> list[str]:
     """What would be used of a file, line by line. summary: of `data.validate.Examination`; told: as in
-    `design_in_words`.
+    `direction_in_words`.
     """
     sizes = summary["perturbations"]
     listed = ", ".join(
@@ -268,11 +274,11 @@ def usable_in_words(summary: dict[str, Any], told: str = "auto") -> list[str]:
     ]
     return [
         f"Cells: {summary['cells_kept']:,} of {summary['cells']:,}; genes: {summary['genes']:,}; counts "
-        f"from {summary['counts_from']}.",
+        f"from {summary['counts_from']}{f' ({how})' if (how := summary.get('counts_how')) else ''}.",
         f"Labels from '{summary['label_column']}'; control '{summary['control_label']}' with "
         f"{summary['control_cells']:,} cells.",
         f"Perturbations ({len(sizes)}) with their cells: {listed}.",
-        *design_in_words(summary["design"], told),
+        f"Direction: {direction_in_words(summary['design']['direction'], told)}",
         *dropped,
         *(f"Note: {note}" for note in summary["notes"]),
     ]

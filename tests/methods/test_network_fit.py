@@ -17,6 +17,7 @@ from gpovae_core.data.schema import PreparedCells
 from gpovae_core.data.simulate import SimulationSettings, simulate
 from gpovae_core.effects.contrasts import Contrasts, contrasts, null_contrasts
 from gpovae_core.effects.shrinkage import fit_evidence
+from gpovae_core.errors import QueryError
 from gpovae_core.methods.direct import DirectEdges, Tolerance, TotalEffects, direct_edges, felt
 from gpovae_core.methods.expected import measured_influence
 from gpovae_core.methods.false_edges import NULL_THRESHOLDS, false_edge_rate, false_pairs
@@ -31,7 +32,7 @@ from gpovae_core.methods.own_change import (
     TYPICAL,
     own_change,
 )
-from gpovae_core.model.hops import hop_series, influence_over_hops
+from gpovae_core.methods.passing import total
 
 SIZE = {
     "genes": 24,
@@ -110,7 +111,16 @@ def test_shapes_and_what_is_not_a_number(changes: dict[str, object]) -> None:
     panel, n = prepared.panel, len(prepared.panel)
     pairs = panel.is_perturbed[:, None] & panel.is_measured[None, :]
     itself = np.eye(n, dtype=bool)
-    for name in ("log_odds", "strength", "strength_sd", "influence", "evidence", "effect", "effect_sd"):
+    for name in (
+        "log_odds",
+        "strength",
+        "strength_sd",
+        "influence",
+        "passing",
+        "evidence",
+        "effect",
+        "effect_sd",
+    ):
         assert getattr(fit, name).shape == (n, n), name
     np.testing.assert_array_equal(np.isfinite(fit.evidence), pairs & ~itself)
     np.testing.assert_array_equal(np.isfinite(fit.effect), pairs)
@@ -143,12 +153,9 @@ def test_w_exceeds_the_evidence_only_where_the_paths_predict_an_effect(changes: 
 
 def test_influence_is_that_of_w_times_s() -> None:
     fit = fitted()
-    hops = evidence().loss.hops
-    np.testing.assert_allclose(
-        fit.influence,
-        influence_over_hops(weights(fit) * fit.strength, hop_series("signed", len(fit.log_odds), hops)),
-        atol=1e-12,
-    )
+    found, passed = total(weights(fit) * fit.strength, fit.own_change, evidence().loss.hops)
+    np.testing.assert_allclose(fit.influence, found, atol=1e-12)
+    np.testing.assert_allclose(fit.passing, passed)
     np.testing.assert_allclose(fit.expected_change(), np.diag(fit.own_change) @ fit.influence)
 
 
@@ -229,6 +236,19 @@ def test_influence_on_every_measured_gene_with_the_knock_down_itself() -> None:
                 own = fit.effect[i, i] if np.isfinite(fit.effect[i, i]) else 0.0
                 expected = own if i == j else fit.own_change[i] * fit.influence[i, j]
                 assert change[i, names.index(target)] == pytest.approx(expected, abs=1e-12), (gene, target)
+
+
+def test_without_a_gene_perturbed_alone_there_is_no_network_and_moi_is_named() -> None:
+    prepared = cells()[0]
+    together = prepared.cells.copy()
+    names = prepared.panel.data.perturbed
+    partner = {name: names[(at + 1) % len(names)] for at, name in enumerate(names)}
+    together.obs[keys.PERTURBATION] = [
+        label if label == keys.CONTROL else keys.PAIR_SEPARATOR.join(sorted((label, partner[label])))
+        for label in prepared.labels
+    ]
+    with pytest.raises(QueryError, match="MOI"):
+        fit_network(PreparedCells(together, prepared.panel, prepared.report), evidence())
 
 
 # The rate of false edges ------------------------------------------------------------------------------------
@@ -353,7 +373,7 @@ def test_how_a_change_is_known_is_stored_and_read_off_runs_that_did_not_store_it
     assert set(fit.own.source[fit.own_change == np.diag(fit.effect)]) == {READ}
     for known in (fit, fitted(silent_share=1.0)):
         stored = {name: values.astype(np.float32).astype(float) for name, values in known.arrays().items()}
-        older = {name: values for name, values in stored.items() if name != "own_source"}
+        older = {name: values for name, values in stored.items() if name not in ("own_source", "passing")}
         seen = np.diag(older["effect"])  # such runs took all that was seen, however far it fell
         older["own_change"] = np.where(
             known.own.source == READ, np.minimum(seen, older["own_change"]), older["own_change"]
@@ -362,6 +382,7 @@ def test_how_a_change_is_known_is_stored_and_read_off_runs_that_did_not_store_it
             again = NetworkFit.from_arrays(arrays).own
             assert again.source.tolist() == known.own.source.tolist()
             assert again.kind.tolist() == known.own.kind.tolist()
+        assert (NetworkFit.from_arrays(older).passing == 1).all()  # such runs passed on in proportion
 
 
 @pytest.mark.parametrize(
