@@ -83,7 +83,7 @@ def in_screen(name: str, seed: int) -> Iterator[dict[str, Any]]:
     rows = [prepared.panel.index[gene] for gene in pairs.sources]
     columns = prepared.cells.var_names.get_indexer(list(pairs.targets))
     for root, fit in by_root(prepared, settings):
-        sizes = np.abs(predicted_by_network(fit, prepared)[np.ix_(rows, columns)])
+        sizes = np.abs(predicted_by_network(fit, prepared)[rows][:, columns])
         shares = {
             f"top {top}": float((pairs.adjusted[top_pairs(pairs, sizes, top)] < 0.05).mean()) for top in TOP
         }

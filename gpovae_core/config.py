@@ -104,6 +104,17 @@ class DataSettings(_Settings):
             "'none' for none."
         ),
     )
+    conditions: tuple[str, ...] = Field(
+        default=(),
+        description="Conditions whose cells are used, the values of that column; all when none is named.",
+    )
+    condition_as_batch: bool = Field(
+        default=False,
+        description=(
+            "Conditions are batches of one experiment: effects are measured within each and put together. "
+            "Without it that is done too, and warned of."
+        ),
+    )
     size_factor: str | None = Field(
         default=None,
         description=(
@@ -125,6 +136,12 @@ class DataSettings(_Settings):
     artifact_criteria: tuple[str, ...] = Field(
         default=ARTIFACT_CRITERIA, description="Which criteria may mark a cell as an artifact."
     )
+    judge_targeted_counts: bool = Field(
+        default=False,
+        description=(
+            "Judge umi_count and genes_detected of a targeted panel too, where perturbations may change them."
+        ),
+    )
     artifact_mads: Positive = Field(
         default=3.0, description="Cut-off in (unscaled) median absolute deviations from the median."
     )
@@ -136,6 +153,9 @@ class DataSettings(_Settings):
             "Extended genes: all measured genes, those a Wilcoxon test picks, or by the size of the "
             "measured panel (auto)."
         ),
+    )
+    panel_genes: tuple[str, ...] = Field(
+        default=(), description="Measured genes that are in the panel in any case."
     )
     panel_all_below: Count = Field(
         default=1000, description="With panel=auto: take all genes when fewer than this are measured."
@@ -164,12 +184,25 @@ class DataSettings(_Settings):
     validation_fraction: float = Field(
         default=0.16, gt=0.0, lt=1.0, description="Share used for early stopping; the rest is held out."
     )
+    hold_out: Literal["cells", "guides", "donors", "batches"] = Field(
+        default="cells",
+        description=(
+            "What is held out for the scores: cells drawn at random, or whole guides, donors or batches of "
+            "each perturbation."
+        ),
+    )
     unseen: tuple[str, ...] = Field(
         default=(), description="Perturbations held out as a whole, with all their cells."
     )
     seed: int = Field(
         default=0, ge=0, description="Seed of the split, the doublet simulation and the subsampling."
     )
+
+    @field_validator("conditions", "panel_genes", mode="before")
+    @classmethod
+    def _one(cls, value: object) -> object:
+        """A name alone is one of them."""
+        return (value,) if isinstance(value, str) else value
 
     @model_validator(mode="after")
     def _check(self) -> DataSettings:

@@ -7,6 +7,7 @@ import streamlit as st
 from dashboard.data import downloads
 from dashboard.shared import settings_form, shell, state
 from gpovae_core.config import DataSettings
+from gpovae_core.data.effects_file import PACKED
 from gpovae_core.data.folder import data_folder, list_files, save_upload, upload_endings
 from gpovae_core.data.readers import forms_in_words
 
@@ -23,6 +24,10 @@ OF_ONE_FILE = (
     "donor",
     "guide",
     "condition",
+    "conditions",
+    "condition_as_batch",
+    "panel_genes",
+    "hold_out",
     "size_factor",
 )
 """Settings that say how one file is read: another has other columns and labels."""
@@ -79,8 +84,8 @@ def forget_labels() -> None:
 def upload() -> None:
     most, forms = st.get_option("server.maxUploadSize"), forms_in_words(files_only=True)
     sent = st.file_uploader(
-        f"{forms[:1].upper()}{forms[1:]} of at most {most} MB",
-        type=[ending.removeprefix(".") for ending in upload_endings()],
+        f"{forms[:1].upper()}{forms[1:]}, or a table of effects, of at most {most} MB",
+        type=[ending.removeprefix(".") for ending in (*upload_endings(), *PACKED)],
         key="data_upload",
         help=(
             "It is kept in the data folder on this machine and goes nowhere else. Copy larger files into "

@@ -16,6 +16,7 @@ from gpovae_core.network.grn import GeneNetwork
 from gpovae_core.network.inspection import EdgeInspection, Measured, inspect_edge
 from gpovae_core.network.references import Known, networks_folder
 from gpovae_core.plots import network as figures
+from gpovae_core.reporting.sentences import w_in_words
 from gpovae_core.runs.folder import RunFolder
 
 DETOURS_NAMED = 5
@@ -42,6 +43,7 @@ def show(run: RunFolder, source: str, target: str) -> None:
     st.button("Close this edge", key="close_edge", type="tertiary", on_click=forget_edge)
     st.markdown(f"#### {plain(found.source)} → {plain(found.target)}")
     st.markdown(_standing(found))
+    st.caption(plain(w_in_words(found.weight)))
     if found.against_paths:
         st.info(
             "The edge and the paths work against each other, so that little is left of either: T = "

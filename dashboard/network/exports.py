@@ -36,7 +36,7 @@ def show(scene: Scene) -> None:
         "Run, threshold, focus, places of the genes and all settings travel inside the file (SIF holds "
         "names only). PNG and SVG of the picture: the buttons above it."
     )
-    references.show()
+    references.show(scene.network.panel.genes)
 
 
 def _with_tests(scene: Scene) -> Scene:

@@ -6,8 +6,11 @@ import pandas as pd
 import streamlit as st
 
 from dashboard.network.scene import Scene
+from dashboard.shared import contents
 from dashboard.shared.words import number, plain
 from gpovae_core.network.cards import GeneCard, gene_card
+from gpovae_core.reporting.sentences import responders_in_words, states_in_words
+from gpovae_core.reporting.words import capitalised
 
 
 def show(scene: Scene, gene: str) -> None:
@@ -21,10 +24,14 @@ def show(scene: Scene, gene: str) -> None:
     )
     st.markdown(f"At {scene.shown.measure} > {scene.threshold:.4g} {counts}.")
     if card.own is not None:
+        error = "" if card.own_se is None else f" ± {card.own_se:.2f}"
         st.caption(
-            f"Its own expression when it is knocked down: {card.own:+.2f} (log2 difference to control, "
-            "training cells)."
+            f"Its own expression when it is knocked down: {card.own:+.2f}{error} ({plain(card.unit)})."
         )
+    scores = contents.evaluation(scene.run)
+    for words in (states_in_words(scores, card.gene), responders_in_words(scores, card.gene)):
+        if words:
+            st.caption(plain(words))
     _links(card)
     for title, effects, none in (
         ("Strongest measured effects of knocking it down", card.as_source, "None measured."),
@@ -36,8 +43,8 @@ def show(scene: Scene, gene: str) -> None:
         else:
             _effects(effects)
     st.caption(
-        "log2 difference to control, training cells; below 0 is less. An effect may be direct or come "
-        "through other genes."
+        f"{plain(capitalised(card.unit))}, ± its standard error; below 0 is less. An effect may be direct or "
+        "come through other genes."
     )
 
 
@@ -64,7 +71,7 @@ def _links(card: GeneCard) -> None:
 def _effects(effects: pd.DataFrame) -> None:
     """A table in markdown: a data grid takes the browser a tenth of a second each."""
     rows = (
-        f"| {plain(gene)} | {effect:+.2f} |"
-        for gene, effect in zip(effects["gene"], effects["effect"], strict=True)
+        f"| {plain(gene)} | {effect:+.2f}{'' if error != error else f' ± {error:.2f}'} |"
+        for gene, effect, error in zip(effects["gene"], effects["effect"], effects["effect_se"], strict=True)
     )
     st.markdown("\n".join(("| Gene | Effect |", "|:--|--:|", *rows)))

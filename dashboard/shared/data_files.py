@@ -29,6 +29,8 @@ EXAMINED_BY = (
     "donor",
     "guide",
     "condition",
+    "conditions",
+    "condition_as_batch",
     "size_factor",
     "min_cells",
     "strong_knockdown_only",

@@ -45,6 +45,9 @@ LABELS = {
     "data.artifact_mads": "Cut-off in MADs",
     "data.artifact_criteria": "Quality criteria in use",
     "data.min_cells": "Least cells per perturbation",
+    "data.conditions": "Conditions to use",
+    "data.condition_as_batch": "Conditions are batches of one experiment",
+    "data.hold_out": "Held out for the scores",
     "data.size_factor": "Counts of the whole transcriptome",
     "data.pair_separator": "What joins genes in a label",
     "data.non_perturbed": "Cells called not perturbed",
@@ -269,7 +272,18 @@ def _widget(
 ) -> None:
     kind = info.annotation
     arguments: dict[str, Any] = {"key": key, "help": tip}
-    if get_origin(kind) is Literal:
+    if words is not None and get_origin(kind) is tuple:
+        known = words
+        _bind(key, [one for one in value if one in known])
+        st.multiselect(
+            label,
+            list(known),
+            format_func=lambda name: str(known.get(name, name)),
+            on_change=_store(path, key, tuple),
+            placeholder="all",
+            **arguments,
+        )
+    elif get_origin(kind) is Literal:
         shown = words or {}
         _bind(key, value)
         st.selectbox(

@@ -11,6 +11,8 @@ import typer
 from gpovae_core.cli.shared import (
     Batch,
     Condition,
+    ConditionAsBatch,
+    Conditions,
     ControlLabel,
     Direction,
     Donor,
@@ -118,6 +120,8 @@ def validate(
     donor: Donor = None,
     guide: Guide = None,
     condition: Condition = None,
+    conditions: Conditions = None,
+    condition_as_batch: ConditionAsBatch = None,
     size_factor: SizeFactor = None,
     direction: Direction = None,
     set_: Sets = None,
@@ -127,9 +131,14 @@ def validate(
     be used.
     """
     from gpovae_core.config import DataSettings, NetworkSettings, checked
+    from gpovae_core.data.effects_file import holds_effects, read_effects
     from gpovae_core.data.read import read_cells
     from gpovae_core.data.validate import examine
-    from gpovae_core.reporting.sentences import decisions_in_words, usable_in_words
+    from gpovae_core.reporting.sentences import (
+        decisions_in_words,
+        effects_file_in_words,
+        usable_in_words,
+    )
 
     given: dict[str, dict[str, object]] = {
         "data": given_values(
@@ -139,6 +148,8 @@ def validate(
             donor=donor,
             guide=guide,
             condition=condition,
+            conditions=tuple(conditions) if conditions else None,
+            condition_as_batch=condition_as_batch,
             size_factor=size_factor,
         )
     }
@@ -151,6 +162,12 @@ def validate(
     asked = {} if direction is None else {"perturbation": direction}
     told = checked(NetworkSettings, asked, "--direction cannot be used").perturbation
     try:
+        if holds_effects(file):
+            report = read_effects(file).report
+            words = [*effects_file_in_words(report), "A network without cells: gpovae network-from-effects."]
+            answer = {"ok": True, "problems": [], "effects": report.model_dump(mode="json")}
+            show(answer, as_json, "\n".join(words))
+            return
         examination = examine(read_cells(file), settings)
         ok, problems, summary = examination.ok, examination.problems, examination.summary
     except DataError as error:

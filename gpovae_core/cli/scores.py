@@ -29,7 +29,7 @@ def evaluate(
         Path | None,
         typer.Option(
             help=(
-                "CSV with source,target[,weight], or a square .npy matrix with its genes in a .txt beside "
+                "Table with source,target[,weight], or a square .npy matrix with its genes in a .txt beside "
                 "it, to score in place of W."
             )
         ),
@@ -48,8 +48,9 @@ def evaluate(
         list[Path] | None,
         typer.Option(
             help=(
-                "Table of known edges (source,target or gene1,gene2); repeatable. Without it, those in the "
-                "folder networks."
+                "Table of known edges: source,target or gene1,gene2, or TRRUST, CollecTRI, DoRothEA, "
+                "OmniPath, BioGRID, CORUM, STRING (with its file of names) as distributed; repeatable. "
+                "Without it, those in the folder networks."
             )
         ),
     ] = None,

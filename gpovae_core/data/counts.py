@@ -18,7 +18,7 @@ from scipy import sparse
 from gpovae_core.data.backed import FileMatrix
 from gpovae_core.data.decisions import Option
 from gpovae_core.data.design import NAMES
-from gpovae_core.data.features import with_columns_of
+from gpovae_core.data.genes import described_genes
 from gpovae_core.data.recover import Recovered, changed, recover
 from gpovae_core.errors import Problem
 from gpovae_core.keys import SIZE_FACTOR
@@ -189,7 +189,7 @@ def _candidates(cells: AnnData | BackedCells) -> list[_Candidate]:
     found += [_Candidate(str(name), cells.layers[name], var) for name in cells.layers]
     raw: Any = cells.raw
     if raw is not None and not any(one.name == "raw" for one in found):
-        found.append(_Candidate("raw", raw.X, with_columns_of(cast("pd.DataFrame", raw.var), var)))
+        found.append(_Candidate("raw", raw.X, described_genes(cast("pd.DataFrame", raw.var), var)))
     return sorted(found, key=lambda one: one.rank)
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from gpovae_core import keys
 from gpovae_core.data.backed import BackedCells, ChangedMatrix, FileMatrix, RawPart
+from gpovae_core.data.genes import described_genes
 from gpovae_core.data.wording import counted
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def only_genes(cells: AnnData | BackedCells) -> tuple[AnnData | BackedCells, NoG
     `obsm[keys.GUIDE_UMIS]`. Itself where there are only genes.
     """
     no_genes, kinds = _look(cast("pd.DataFrame", cells.var))
-    raw_var = None if cells.raw is None else with_columns_of(cells.raw.var, cast("pd.DataFrame", cells.var))
+    raw_var = None if cells.raw is None else described_genes(cells.raw.var, cast("pd.DataFrame", cells.var))
     raw_no_genes, raw_kinds = (NoGenes(), np.zeros(0)) if raw_var is None else _look(raw_var)
     if not no_genes.count and not raw_no_genes.count:
         return cells, no_genes
@@ -111,16 +112,6 @@ def only_genes(cells: AnnData | BackedCells) -> tuple[AnnData | BackedCells, NoG
         x = cast("FileMatrix", _columns(cells.X, kept))
         return replace(cells, X=x, var=var, layers=layers, raw=raw, obsm=obsm), seen
     return _in_memory(cells, _columns(cells.X, kept), var, layers, raw, obsm), seen
-
-
-def with_columns_of(var: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
-    """`var` with the columns of `other` that it lacks, by the names of genes; as it is where these are not
-    unique.
-    """
-    more = [column for column in other.columns if column not in var.columns]
-    if not more or not other.index.is_unique:
-        return var
-    return var.join(other[more].reindex(var.index))
 
 
 def _in_memory(

@@ -43,8 +43,10 @@ def choose_panel(
         reasons = dict.fromkeys(sorted(set(genes) - set(perturbed)), why)
     else:
         reasons = extended_by_wilcoxon(counts, genes, labels, training, settings, set(perturbed), progress)
-    extended = sorted(reasons)
     present = set(genes)
+    asked = present & set(settings.panel_genes) - set(perturbed) - set(reasons)
+    reasons |= dict.fromkeys(sorted(asked), "asked for in the settings (panel_genes)")
+    extended = sorted(reasons)
     measured = tuple(gene for gene in (*perturbed, *extended) if gene in present)
     known = {gene: (ids or {})[gene] for gene in (*perturbed, *extended) if gene in (ids or {})}
     data = PanelData(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
+from gpovae_core.data.effects_file import holds_effects
 from gpovae_core.data.files import MAKE_ONE, refuse
 from gpovae_core.data.readers import forms_in_words, reader_of
 from gpovae_core.data.wording import counted
@@ -32,6 +33,13 @@ def read_cells(path: Path | str) -> AnnData | BackedCells:
     path = Path(path)
     if not path.exists():
         refuse("file-missing", f"There is no file '{path}'.", "Check the name and the folder it is in.")
+    if holds_effects(path):
+        refuse(
+            "effects-not-cells",
+            f"'{path.name}' is a table of effects (log fold changes with errors), not of cells.",
+            f"Make a network of it without cells: gpovae network-from-effects {path.name} --run runs/NAME, "
+            "or on the page Data.",
+        )
     reader = reader_of(path)
     if reader is None:
         kind = (

@@ -9,21 +9,15 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from gpovae_core import keys
+from gpovae_core.data import conditions
 from gpovae_core.data.backed import BackedCells, FileMatrix
 from gpovae_core.data.counts import Counts, as_csr, find_counts
 from gpovae_core.data.decisions import Decision, Option
-from gpovae_core.data.design import (
-    OFF,
-    RECOVERED_LIBRARY,
-    WORDS,
-    Design,
-    find_design,
-    missing_columns,
-)
+from gpovae_core.data.design import OFF, RECOVERED_LIBRARY, WORDS, Design, find_design, missing_columns
 from gpovae_core.data.direction import own_changes, read_direction
 from gpovae_core.data.expression import log_expression
 from gpovae_core.data.features import NoGenes, only_genes
-from gpovae_core.data.genes import GeneNames, described_genes, find_gene_names, restore_dates
+from gpovae_core.data.genes import GeneNames, find_gene_names, restore_dates
 from gpovae_core.data.labels.columns import ColumnChoice, find_labels, label_words
 from gpovae_core.data.labels.names import Names
 from gpovae_core.data.labels.reading import Labels
@@ -91,6 +85,7 @@ class _Findings:
     notes: list[str] = field(default_factory=list)
     dropped: list[Dropped] = field(default_factory=list)
     decisions: list[Decision] = field(default_factory=list)
+    conditions: dict[str, int] = field(default_factory=dict)  # those of the file -> cells
 
     def add(self, problems: Iterable[Problem], notes: Iterable[str] = ()) -> None:
         self.problems.extend(problems)
@@ -134,8 +129,7 @@ def examine(
     found.decisions.append(_counts_decision(counts))
     if no_genes.count:
         found.decisions.append(_features_decision(no_genes))
-    var = cast("pd.DataFrame", cells.var)
-    var = var if counts.var is None else described_genes(counts.var, var)
+    var = cast("pd.DataFrame", cells.var) if counts.var is None else counts.var
     totals = (
         None if counts.matrix is None else np.asarray(counts.matrix.sum(axis=0), dtype=np.float64).ravel()
     )
@@ -296,6 +290,7 @@ def _select(
     rows = np.flatnonzero(kept)
     rows = rows[np.argsort(cell_ids[rows].astype(str), kind="stable")]
     columns = np.argsort(np.array(genes), kind="stable")
+    rows, settings = _of_conditions(cells, canonical, rows, settings, label_column, found)
     stay = _strong_enough(matrix, rows, genes, canonical[rows], settings, found)
     stay &= _enough_cells(canonical[rows], stay, settings.min_cells, found)
     obs, cell_labels = _annotations(cells, canonical, rows[stay])
@@ -303,12 +298,42 @@ def _select(
     design = find_design(obs, cell_labels.to_numpy(dtype=object), totals, settings, label_column)
     found.add(design.problems, design.notes)
     found.decisions += _design_decisions(design, settings, [str(name) for name in obs.columns])
+    found.conditions = found.conditions or conditions.sizes(design)
+    found.add(conditions.together(design, settings))
+    decision = conditions.decision(found.conditions, settings)
+    found.decisions += [decision] if decision is not None else []
     counts = store.counts(matrix, rows[stay], columns, wanted=found.ok)
     measured = tuple(genes[i] for i in columns)
     if found.ok:
         design = _with_direction(design, counts, measured, cell_labels.to_numpy(dtype=object), totals)
     known = {gene: ids[gene] for gene in measured if gene in ids}
     return Reading(counts, measured, known, cell_labels, obs, tuple(found.dropped), design)
+
+
+def _of_conditions(
+    cells: AnnData | BackedCells,
+    canonical: np.ndarray,
+    rows: np.ndarray,
+    settings: DataSettings,
+    label_column: str | None,
+    found: _Findings,
+) -> tuple[np.ndarray, DataSettings]:
+    """The rows of the conditions that are asked for, and settings that name their column: what is left may no
+    longer show that it holds conditions.
+    """
+    if not settings.conditions:
+        return rows, settings
+    obs, labels = _annotations(cells, canonical, rows)
+    design = find_design(obs, labels.to_numpy(dtype=object), np.ones(len(obs)), settings, label_column)
+    found.conditions = conditions.sizes(design)
+    inside, problems = conditions.chosen_cells(design, settings)
+    found.add(problems)
+    if inside is None:
+        return rows, settings.model_copy(update={"conditions": ()})
+    for name, n in found.conditions.items():
+        if name not in settings.conditions:
+            found.dropped.append(Dropped(what="cells", name=name, count=n, reason="another condition"))
+    return rows[inside], settings.model_copy(update={"condition": design.columns.condition})
 
 
 def _with_direction(
@@ -321,7 +346,7 @@ def _with_direction(
     """The design with the direction that the targets' own expression tells. totals: (n_obs,) counts a cell in
     the file.
     """
-    batch, library = design.values.get(keys.BATCH), design.values.get(keys.SIZE_FACTOR)
+    batch, library = design.compared, design.values.get(keys.SIZE_FACTOR)
     changes = own_changes(
         counts,
         genes,
@@ -533,6 +558,7 @@ def _summarise(reading: Reading, found: _Findings) -> dict[str, Any]:
         "perturbations": counts,
         "unmeasured_targets": unmeasured,
         "design": reading.design.columns.model_dump(),
+        "conditions": found.conditions,
         "dropped": [entry.model_dump() for entry in found.dropped],
         "notes": list(found.notes),
     }

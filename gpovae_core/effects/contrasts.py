@@ -25,9 +25,10 @@ from scipy import sparse
 from scipy.special import kl_div
 
 from gpovae_core import keys
+from gpovae_core.data.design import FEWEST_CONTROLS
 from gpovae_core.data.progress import Progress, tell
 from gpovae_core.effects.beside import beside_others, joined, parts
-from gpovae_core.effects.design import FEWEST_CONTROLS, Design
+from gpovae_core.effects.design import Design
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -243,9 +244,9 @@ def guide_contrasts(prepared: PreparedCells, like: Contrasts, draws: int, seed: 
                 treated[row, there[:size]] = 1.0
             if treated[row].sum() < FEWEST_OF_GUIDE:  # none of them in the batches of the perturbation
                 treated[row] = drawn
-        ours, others = sparse.csr_matrix(treated), sparse.csr_matrix(control)
-        compared = _compare(prepared, design, pool, ours, others)
-        extra = _between(prepared, design, pool, ours, others, compared)
+        one, others = sparse.csr_matrix(treated), sparse.csr_matrix(control)
+        compared = _compare(prepared, design, pool, one, others)
+        extra = _between(prepared, design, pool, one, others, compared)
         found.append(_contrasts(prepared, design, like.sources, compared, extra))
     return found
 

@@ -30,7 +30,7 @@ from gpovae_core.evaluation.score_network import (
     score_run_network,
 )
 from gpovae_core.evaluation.scored import Scored
-from gpovae_core.evaluation.scores import Evaluation
+from gpovae_core.evaluation.scores import Evaluation, HeldOut
 from gpovae_core.evaluation.summary import lines
 from gpovae_core.methods.method import Inputs
 from gpovae_core.methods.registry import rank
@@ -73,11 +73,13 @@ def evaluate(
     )
     judges = Judges(pairs, inputs, rank(inputs), settings)
     found = Evaluation(
+        held_out=HeldOut(prepared.report.hold_out, prepared.report.split_by_cells),
         response=response,
         calibration=predicted.calibration,
         linear=predicted.linear,
         network=score_run_network(scored, judges, known, progress),
         notes=(
+            *_conditions(prepared),
             *_held_out_as_a_whole(prepared),
             *predicted.notes(),
             "The reference 'all' holds the cells that the model and the baselines were fitted to: its scores "
@@ -121,7 +123,20 @@ def evaluate_edges(
     network = score_network(Edges(adjacency, cut), judges)
     matched = score_matched({"as_measured": pairs}, judges, network.edges or 0)
     notes += [*sources_left_out(prepared, pairs), *judges.rankings.notes]
-    return defined(Evaluation(network=replace(network, matched=matched), notes=tuple(notes)))
+    held_out = HeldOut(prepared.report.hold_out, prepared.report.split_by_cells)
+    return defined(
+        Evaluation(held_out=held_out, network=replace(network, matched=matched), notes=tuple(notes))
+    )
+
+
+def _conditions(prepared: PreparedCells) -> list[str]:
+    found = prepared.report.conditions
+    if len(found) < 2:
+        return [f"Cells of the condition {listed(found)} alone."] if found else []
+    return [
+        f"Cells of {len(found)} conditions together ({listed(found)}): effects are means of what each shows "
+        "within itself."
+    ]
 
 
 def evaluate_effects(

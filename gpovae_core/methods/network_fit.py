@@ -8,6 +8,7 @@ false-edge rate, and they are seeded.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -20,7 +21,7 @@ from gpovae_core.effects.contrasts import Contrasts, contrasts
 from gpovae_core.effects.shrinkage import Evidence, EvidenceRule, fit_evidence
 from gpovae_core.errors import QueryError
 from gpovae_core.methods.direct import DirectEdges, Tolerance, TotalEffects, direct_edges
-from gpovae_core.methods.false_edges import false_pairs
+from gpovae_core.methods.false_edges import false_pairs, nulls_of
 from gpovae_core.methods.fitted import NetworkFit
 from gpovae_core.methods.own_change import KNOCK_OUT, OwnChange, own_change
 from gpovae_core.methods.passing import total as total_influence
@@ -48,6 +49,16 @@ def fit_network(prepared: PreparedCells, settings: Settings, progress: Progress 
     return explain(prepared, observed, rule, settings, stretch(progress, 0.3, 1.0))
 
 
+def fit_effects(
+    n: int, observed: Contrasts, settings: Settings, draws: Sequence[Contrasts] = ()
+) -> NetworkFit:
+    """W, S and T_K from effects that somebody else estimated, over a panel of n genes; draws: what
+    is seen where there is no effect; without any the rate of false edges is unknown.
+    """
+    rule = fit_evidence(observed.effect, observed.error, observed.counted, settings.network.least_effect)
+    return explain_effects(n, observed, rule, settings, [draws])
+
+
 def _several_at_a_time(prepared: PreparedCells) -> bool:
     return any(keys.PAIR_SEPARATOR in name for name in prepared.perturbations)
 
@@ -60,13 +71,27 @@ def explain(
     progress: Progress | None = None,
 ) -> NetworkFit:
     """The network behind `observed`, as far as `rule` believes it."""
-    n = len(prepared.panel)
+    nulls = nulls_of(prepared, observed, settings, stretch(progress, 0.0, 0.4))
+    return explain_effects(len(prepared.panel), observed, rule, settings, nulls, stretch(progress, 0.4, 1.0))
+
+
+def explain_effects(
+    n: int,
+    observed: Contrasts,
+    rule: EvidenceRule,
+    settings: Settings,
+    nulls: Sequence[Sequence[Contrasts]],
+    progress: Progress | None = None,
+) -> NetworkFit:
+    """The same over a panel of n genes, wherever the effects come from. nulls: what is seen where there is no
+    effect, for the rate of false edges (`false_pairs`); without any that is unknown.
+    """
     belief = rule.judge(observed.effect, observed.error)
     own = own_change(observed, settings.network.perturbation, settings.network.complete_loss)
     everywhere = own.over(n, observed.sources, settings.network.complete_loss)
     total = _total(observed, rule, belief, own)
-    edges = _direct(total, n, settings, stretch(progress, 0.0, 0.6))
-    thresholds, null = false_pairs(prepared, observed, total, edges, settings, stretch(progress, 0.6, 0.95))
+    edges = _direct(total, n, settings, progress)
+    thresholds, null = false_pairs(nulls, observed, total, edges, settings.training.seed)
     tell(progress, "what follows over several hops", 0.95)
     known = observed.counted
     influence, passing = total_influence(

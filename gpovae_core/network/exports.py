@@ -29,6 +29,7 @@ import pandas as pd
 
 from gpovae_core import __version__, keys
 from gpovae_core.data.atomic import replacing
+from gpovae_core.data.write import no_formulas
 from gpovae_core.errors import QueryError
 from gpovae_core.network.grn import SIGN_WORDS, GeneNetwork
 
@@ -41,7 +42,6 @@ MOST_DRAWN = 5000
 MOST_IN_GRAPH = 200_000
 """Edges in a graph file at most: a quarter of a gigabyte of XML opens nowhere. Tables have no such limit."""
 
-_FORMULA_STARTS = ("=", "+", "-", "@")
 _LINE_AND_DIRECTION = {"\u2028", "\u2029", *map(chr, range(0x202A, 0x202F)), *map(chr, range(0x2066, 0x206A))}
 _LONGEST_LABEL = 40
 
@@ -261,7 +261,7 @@ def _csv(content: _Content) -> bytes:
                 np.array([content.places[gene] for gene in table[end]]).reshape(-1, 2).T
             )
     for column in (keys.SOURCE, keys.TARGET):
-        table[column] = [f"'{name}" if name.startswith(_FORMULA_STARTS) else name for name in table[column]]
+        table[column] = no_formulas(table[column])
     head = "".join(f"# {name}: {value}\n" for name, value in content.facts.items()) if content.of_view else ""
     return (head + table.to_csv(index=False, lineterminator="\n", quoting=_quoting(content))).encode()
 

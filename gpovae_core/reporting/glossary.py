@@ -212,9 +212,11 @@ TERMS = (
         "held-out cells",
         "Cells set aside before the training (neither fitted nor used to stop it), on which all scores are "
         "taken.",
-        "They are drawn at random within each perturbation, so every perturbation was seen in other cells. "
-        "Where whole perturbations are held out, none of their cells is trained on; that is a harder "
-        "question.",
+        "By default they are drawn at random within each perturbation, so every perturbation was seen in "
+        "other cells of the same guides and batches. `data.hold_out` holds out whole guides, donors or "
+        "batches instead, a harder question, and the scores say so. "
+        "Where whole perturbations are held out, none of their cells is trained on; that is "
+        "harder still.",
         ("held-out", "held out", "test cells"),
         ("baseline", "ceiling"),
     ),

@@ -122,6 +122,8 @@ def test_what_is_one_file_can_be_uploaded_and_keeps_its_whole_ending(tmp_path, t
     assert upload_endings() == [*forms, ".toy.csv"]
     names = [save_upload(tmp_path, "x.toy.csv", io.BytesIO(bytes([n]))).name for n in (1, 2, 1)]
     assert names == ["x.toy.csv", "x_2.toy.csv", "x.toy.csv"]
+    effects = b"perturbation,gene,log2fc,se\nA,B,1,1\n"
+    assert save_upload(tmp_path, "effects.csv", io.BytesIO(effects)).name == "effects.csv"
     with pytest.raises(DataError, match=r"expected a \.h5ad file, .* or a table of toy cells\."):
         save_upload(tmp_path, "x.csv", io.BytesIO(b""))
 

@@ -5,6 +5,7 @@ what each is there for.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -319,12 +320,14 @@ def test_a_batch_that_holds_two_labels_stays_a_stratum() -> None:
 def test_a_knock_out_whose_wells_are_deeper_changes_nothing() -> None:
     """NFATC1 of Datlinger et al. beside all other cells: a test of normalised counts finds 75 genes."""
     cells = read_h5ad(shared_folder("data") / "datlinger2021_jurkat.h5ad")
-    cells = cells[:, np.asarray((cells.X > 0).sum(axis=0)).ravel() > 100].copy()
+    shown: Any = cells.X
+    cells = cells[:, np.asarray((shown > 0).sum(axis=0)).ravel() > 100].copy()
+    found: Any = cells.X
     hit = (cells.obs["perturbation"] == "NFATC1").to_numpy()
     for condition in ("stimulated", "unstimulated"):
         chosen = (cells.obs["condition"] == condition).to_numpy()
         names = [*map(str, cells.var_names), "NFATC1"]
-        counts = np.column_stack([cells.X[chosen].toarray(), np.zeros(chosen.sum())])
+        counts = np.column_stack([found[chosen].toarray(), np.zeros(chosen.sum())])
         labels = np.where(hit[chosen], "NFATC1", keys.CONTROL).astype(object)
         prepared = build(counts, labels, names, ("NFATC1",))
         prepared = with_columns(prepared, guide=cells.obs["well"].astype(str).to_numpy(object)[chosen])

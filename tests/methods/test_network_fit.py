@@ -20,7 +20,7 @@ from gpovae_core.effects.shrinkage import fit_evidence
 from gpovae_core.errors import QueryError
 from gpovae_core.methods.direct import DirectEdges, Tolerance, TotalEffects, direct_edges, felt
 from gpovae_core.methods.expected import measured_influence
-from gpovae_core.methods.false_edges import NULL_THRESHOLDS, false_edge_rate, false_pairs
+from gpovae_core.methods.false_edges import NULL_THRESHOLDS, false_edge_rate, false_pairs, nulls_of
 from gpovae_core.methods.fitted import NetworkFit
 from gpovae_core.methods.network_fit import fit_network
 from gpovae_core.methods.own_change import (
@@ -291,19 +291,18 @@ def test_controls_in_the_place_of_perturbations_pass_seldom_and_less_often_than_
     edges = direct(
         total, n, settings, Tolerance(settings.network.hop_tolerance, settings.network.turned_tolerance)
     )
-    thresholds, share = false_pairs(prepared, observed, total, edges, settings)
+    draws = null_contrasts(prepared, observed, 4, 0)
+    nulls = nulls_of(prepared, observed, settings)
+    thresholds, share = false_pairs(nulls, observed, total, edges, 0)
     counted = observed.counted
     weight = np.broadcast_to(rule.null_share[:, None], counted.shape)[counted]
     assert share[0] == pytest.approx(weight.mean())
     assert share[thresholds == 0.5][0] < 0.01
-    judged = [
-        rule.judge(null.effect, null.error).probability[counted]
-        for null in null_contrasts(prepared, observed, 4, 0)
-    ]
+    judged = [rule.judge(null.effect, null.error).probability[counted] for null in draws]
     by_evidence = np.mean([[(weight * (values > t)).mean() for t in thresholds] for values in judged], axis=0)
     assert (share <= by_evidence + 1e-12).all()
     assert share[thresholds == 0.05][0] > 0  # there is something to count
-    assert (false_pairs(prepared, observed, total, edges, settings)[1] == share).all()
+    assert (false_pairs(nulls, observed, total, edges, 0)[1] == share).all()
     np.testing.assert_array_equal(fit_network(prepared, settings).null_share, share)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import numpy as np
 import pytest
@@ -39,7 +40,7 @@ def settled(direct: np.ndarray, own: np.ndarray, source: int) -> np.ndarray:
     return change
 
 
-def named(direct: np.ndarray, **arrays: np.ndarray) -> GeneNetwork:
+def named(direct: np.ndarray, **arrays: Any) -> GeneNetwork:
     n = len(direct)
     genes = tuple("ABCDEFG"[:n])
     panel = Panel(PanelData(perturbed=genes, extended=(), measured=genes))
