@@ -35,6 +35,8 @@ from gpovae_core.methods.expected import predicted_by_network
 from gpovae_core.methods.fitted import NetworkFit
 from gpovae_core.runs.folder import RunFolder
 from tests.conftest import PROJECT
+from tests.data.small import PERTURBED, small_cells
+from tests.data.test_guides import guide_umis
 from tests.toy import tiny_options, toy_simulation, write_toy
 
 COMMANDS = sorted(
@@ -182,6 +184,31 @@ def test_validate_tells_the_design_and_takes_it_from_options(gpovae, tmp_path):
         code, out, err = gpovae("validate", path, option, value)
         assert code == 2
         assert said in out + err
+
+
+def test_labels_are_made_from_guides_in_a_file_of_their_own(gpovae, tmp_path):
+    cells = small_cells()
+    umis = guide_umis(cells)
+    library = pd.DataFrame({"sgRNA": umis.columns, "gene": [name.rsplit("_", 1)[0] for name in umis]})
+    umis.columns = library["sgRNA"] = [f"guide_{i}" for i in range(umis.shape[1])]
+    umis.to_csv(tmp_path / "umis.tsv", sep="\t")
+    library.to_csv(tmp_path / "library.csv", index=False)
+    bare = anndata.AnnData(cells.X, obs=cells.obs[[]].copy(), var=cells.var)
+    bare.write_h5ad(tmp_path / "cells.h5ad")
+    files = (tmp_path / "cells.h5ad", "--guides", tmp_path / "umis.tsv")
+    code, out, _ = gpovae("validate", *files, "--json")
+    assert code == 2
+    assert "guide-targets-missing" in {problem["code"] for problem in json.loads(out)["problems"]}
+    code, out, _ = gpovae("validate", *files, "--guide-targets", tmp_path / "library.csv", "--json")
+    summary = json.loads(out)["summary"]
+    assert code == 0
+    assert summary["label_column"] == "guide calls"
+    assert set(summary["perturbations"]) == set(PERTURBED)
+    assert summary["guide_calls"]["one targeted gene"] > 170
+    assert {"Labels", "Guide calls"} <= {decision["about"] for decision in summary["decisions"]}
+    code, _, err = gpovae("validate", *files, "--guide-rule", "guess")
+    assert code == 2
+    assert "guide_rule" in err
 
 
 @pytest.mark.parametrize("content", [b"", b"\x89PNG\r\n\x1a\n and more", None])
