@@ -225,7 +225,7 @@ def test_validate_bad(gpovae, tmp_path, content):
 
 def test_validate_says_everything_at_once(gpovae, tmp_path):
     adata = toy_simulation().adata.copy()
-    adata.X = adata.X.log1p()
+    adata.X = adata.X.sqrt()
     adata.obs = adata.obs[["batch"]]
     path = tmp_path / "bad.h5ad"
     adata.write_h5ad(path)
@@ -460,7 +460,7 @@ def test_predict(gpovae, run, tmp_path):
     answer = json.loads(text)
     assert answer["not_in_training"] == [extended, "+".join(sorted(pair.split("+")))]
     table = pd.read_csv(out)
-    assert list(table.columns) == ["perturbation", "gene", "effect", "sd", "additive"]
+    assert list(table.columns) == ["perturbation", "gene", "effect", "sd", "low", "high", "additive"]
     assert answer["rests_on"][known] == "seen"
     assert answer["rests_on"][extended] == "extended"
     (interaction,) = answer["interactions"].values()
@@ -553,9 +553,9 @@ def test_the_design_is_told_by_options_and_kept_with_the_run(run):
 
 def test_bad_data_ends_with_the_reasons_and_leaves_no_run(gpovae, tmp_path):
     adata = toy_simulation().adata.copy()
-    adata.X = adata.X.log1p()
-    adata.write_h5ad(tmp_path / "logs.h5ad")
-    code, _, err = gpovae("train", tmp_path / "logs.h5ad", "--run", tmp_path / "run")
+    adata.X = adata.X.sqrt()
+    adata.write_h5ad(tmp_path / "roots.h5ad")
+    code, _, err = gpovae("train", tmp_path / "roots.h5ad", "--run", tmp_path / "run")
     assert code == 2
     assert "raw counts" in err
     assert not (tmp_path / "run").exists()
