@@ -7,6 +7,7 @@ rounded normalised values, and a layer with a part of the molecules (spliced) ar
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -44,6 +45,7 @@ _NAMED_COUNTS = (
     "readcounts",
     "splicedunspliced",
     "totalcounts",
+    "total",
 )
 """Names of layers that say what they hold, folded, the plainest first."""
 _PARTIAL = (
@@ -59,10 +61,17 @@ _PARTIAL = (
     "intron",
     "exons",
     "introns",
+    "new",
+    "old",
+    "labeled",
+    "unlabeled",
+    "labelled",
+    "unlabelled",
 )
 """Layers with a part of the molecules each."""
+_MAIN_PARTS = ("spliced", "mature", "exonic", "exon", "exons")
 _NOT_COUNTS = re.compile(
-    r"norm|scale|log|cpm|tpm|cp10k|correct|denois|imput|magic|residual|smooth|binar|decont"
+    r"norm|scale|log|cpm|tpm|cp10k|correct|denois|imput|magic|residual|smooth|binar|decont|sampl|thinn"
 )
 _SAMPLED = 5000
 """What distinguishes counts from other whole numbers is looked for in so many cells."""
@@ -72,6 +81,10 @@ it are no counts.
 """
 _FEWEST_CELLS, _FEWEST_GENES, _COUNTED = 30, 5, 2.0
 """That is asked of so many cells and genes with a mean of at least so many counts."""
+_BEYOND = 0.05
+"""A layer with a part of the molecules holds no more than all of them do: where more than this share of its
+own is not in a matrix, that matrix does not hold all.
+"""
 _FIX = "Training needs the raw UMI counts: put them in X, or in a layer called 'counts'."
 _SUM = "+"
 
@@ -107,6 +120,7 @@ class _Candidate:
     judged: bool = False
     rounded: bool = False
     problem: Problem | None = None
+    beside_parts: bool = False
     _totals: np.ndarray | None = None
 
     @property
@@ -119,7 +133,7 @@ class _Candidate:
 
     @property
     def partial(self) -> bool:
-        return self.name != "X" and self.folded in _PARTIAL
+        return self.beside_parts or (self.name != "X" and self.folded in _PARTIAL)
 
     @property
     def rank(self) -> tuple[int, int, int]:
@@ -163,8 +177,13 @@ def find_counts(cells: AnnData | BackedCells, wanted: str | None = None) -> Coun
     whole = [one for one in candidates if not one.partial]
     taken = next((one for one in whole if one.holds_counts() and not _is_a_part(one, parts)), None)
     if taken is not None:
-        return _taken(taken, candidates)
-    parts = [one for one in parts if one.holds_counts()]
+        alike = [one for one in whole if one.rank == taken.rank and one.holds_counts()]
+        if taken.rank[1] > 1 and any(not np.array_equal(one.totals(), taken.totals()) for one in alike):
+            return _several(alike, candidates)
+        return _fuller(taken, whole, cells, candidates) or _taken(taken, candidates)
+    for one in whole:
+        one.beside_parts = one.name == "X" and one.holds_counts() and not _equal(one, parts)
+    parts = [one for one in candidates if one.partial and one.holds_counts()]
     if parts:
         return _asked(parts, candidates)
     tried = [one for one in whole if one.problem and one.problem.code == "not-raw-counts"]
@@ -194,12 +213,56 @@ def _candidates(cells: AnnData | BackedCells) -> list[_Candidate]:
 
 
 def _is_a_part(one: _Candidate, parts: list[_Candidate]) -> bool:
-    """Whether a matrix is one of several layers that hold a part of the molecules each."""
-    return len(parts) > 1 and any(
+    """Whether a matrix is one of several layers that hold a part of the molecules each, or lacks what stands
+    in the only one: X with 'unspliced' beside it may be the spliced ones. Where the spliced have a layer of
+    their own, an X that is not that layer was counted in another way.
+    """
+    if len(parts) > 1 and _equal(one, parts):
+        return True
+    main = any(part.folded in _MAIN_PARTS for part in parts)
+    return not main and any(_beyond(part, one) > _BEYOND for part in parts)
+
+
+def _equal(one: _Candidate, parts: list[_Candidate]) -> bool:
+    return any(
         part.matrix.shape == one.matrix.shape and np.array_equal(part.totals(), one.totals())
         for part in parts
         if part.holds_counts()
     )
+
+
+def _beyond(part: _Candidate, one: _Candidate) -> float:
+    """Share of the molecules of a part that are not in a matrix, cell by cell and gene by gene."""
+    if part.matrix.shape != one.matrix.shape or not part.holds_counts():
+        return 0.0
+    inside, all_of_it = _some_cells(part.matrix), _some_cells(one.matrix)
+    missing = (inside - all_of_it).maximum(0)
+    return float(missing.sum()) / max(1.0, float(inside.sum()))
+
+
+def _fuller(
+    taken: _Candidate, whole: list[_Candidate], cells: AnnData | BackedCells, candidates: list[_Candidate]
+) -> Counts | None:
+    """The counts behind the normalised values of a matrix with more genes than the one with counts, where
+    they come back: genes that were left out of X are measured.
+    """
+    genes = taken.matrix.shape[1]
+    for one in whole:
+        more = one.matrix is not None and one.matrix.shape[1] > genes and not one.holds_counts()
+        if more and one.problem is not None and one.problem.code == "not-raw-counts":
+            found = _recovered(one, cells, candidates)
+            if found.matrix is not None:
+                text = f"{one.place} holds {one.matrix.shape[1]:,} genes, {taken.place} {genes:,} with counts"
+                return replace(found, why=f"{text}; {found.why}")
+    return None
+
+
+def _several(alike: list[_Candidate], candidates: list[_Candidate]) -> Counts:
+    shown = ", ".join(f"'{one.name}' ({float(one.totals().mean()):,.0f} counts a cell)" for one in alike)
+    message = f"Several layers hold whole numbers as counts are, and differ: {shown}."
+    hint = "Set counts_layer to the one with the raw counts, or call it 'counts'."
+    problem = Problem("counts-ambiguous", message, hint)
+    return Counts(None, None, "", [problem], options=_options(candidates), asked=True)
 
 
 def _taken(taken: _Candidate, candidates: list[_Candidate]) -> Counts:
@@ -251,10 +314,13 @@ def _with_rounding(found: Counts, one: _Candidate) -> Counts:
 
 
 def _asked(parts: list[_Candidate], candidates: list[_Candidate]) -> Counts:
-    parts = sorted(parts, key=lambda one: _PARTIAL.index(one.folded))
+    parts = sorted(parts, key=_order_of_parts)
     names = [one.name for one in parts]
     total = sum(float(one.totals().sum()) for one in parts)
-    shares = ", ".join(f"'{one.name}' {float(one.totals().sum()) / total:.0%}" for one in parts)
+    shares = ", ".join(
+        f"{'X' if one.name == 'X' else repr(one.name)} {float(one.totals().sum()) / total:.0%}"
+        for one in parts
+    )
     message = (
         f"No matrix of the file holds all molecules as counts: {shares} of what these layers hold together."
     )
@@ -268,6 +334,10 @@ def _asked(parts: list[_Candidate], candidates: list[_Candidate]) -> Counts:
     return Counts(None, None, joined, [problem], options=_options(candidates), asked=True)
 
 
+def _order_of_parts(one: _Candidate) -> int:
+    return -1 if one.name == "X" else _PARTIAL.index(one.folded)
+
+
 def _options(candidates: list[_Candidate]) -> tuple[Option, ...]:
     """What counts_layer may be, the sum of partial layers among it."""
     shown = [
@@ -275,7 +345,7 @@ def _options(candidates: list[_Candidate]) -> tuple[Option, ...]:
         for one in candidates
         if one.matrix is not None
     ]
-    parts = sorted((one for one in candidates if one.partial), key=lambda one: _PARTIAL.index(one.folded))
+    parts = sorted((one for one in candidates if one.partial), key=_order_of_parts)
     names = [one.name for one in parts]
     if len(names) > 1:
         shown.append(Option(value=_SUM.join(names), text=f"the sum of {', '.join(names)}"))
@@ -304,7 +374,7 @@ def _wanted_counts(cells: AnnData | BackedCells, candidates: list[_Candidate], w
 
 def _summed(candidates: list[_Candidate], wanted: str) -> _Candidate | None:
     """The sum of layers joined by '+'; None where one of them is not there, or they stay in the file."""
-    by_name = {one.name: one for one in candidates if one.name not in ("X", "raw")}
+    by_name = {one.name: one for one in candidates if one.name != "raw"}
     parts = [by_name.get(name.strip()) for name in wanted.split(_SUM)]
     if len(parts) < 2 or any(part is None or isinstance(part.matrix, FileMatrix) for part in parts):
         return None
@@ -473,6 +543,20 @@ def unlike_counts(matrix: Any, name: str) -> Problem | None:
             f"deviation {totals.std():,.1f}): they look normalised and rounded."
         )
         return Problem("counts-rounded", message, hint)
+    whole = np.rint(values).astype(np.int64)
+    divisor = int(np.gcd.reduce(whole)) if whole.size else 1
+    if divisor > 1:
+        message = (
+            f"{name} holds whole numbers, but every one is a multiple of {divisor:,}: counts were "
+            "multiplied by it or normalised."
+        )
+        return Problem("counts-rounded", message, f"Divide by {divisor:,} if nothing else was done. {_FIX}")
+    if _same_values(part):
+        message = (
+            f"{name} holds whole numbers, but the same ones in every cell, for other genes: they look "
+            "like ranks or quantile-normalised."
+        )
+        return Problem("counts-rounded", message, hint)
     if _multiplied(part):
         message = (
             f"{name} holds whole numbers, but the values of a cell lie as far apart as its smallest one: "
@@ -505,6 +589,13 @@ def _some_cells(matrix: Any) -> sparse.csr_matrix:
     found = sparse.csr_matrix(part, dtype=np.float64, copy=True)
     found.eliminate_zeros()
     return found
+
+
+def _same_values(part: sparse.csr_matrix) -> bool:
+    """Whether all cells hold the same values in another order."""
+    rows = [np.sort(part.data[a:b]) for a, b in itertools.pairwise(part.indptr[:501])]
+    first = rows[0]
+    return len(np.unique(first)) >= 4 and all(np.array_equal(row, first) for row in rows)
 
 
 def _multiplied(part: sparse.csr_matrix) -> bool:

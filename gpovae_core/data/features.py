@@ -14,6 +14,7 @@ import numpy as np
 from gpovae_core import keys
 from gpovae_core.data.backed import BackedCells, ChangedMatrix, FileMatrix, RawPart
 from gpovae_core.data.genes import described_genes
+from gpovae_core.data.labels.controls import control_kind
 from gpovae_core.data.wording import counted
 
 if TYPE_CHECKING:
@@ -190,6 +191,9 @@ def _by_name(names: np.ndarray) -> np.ndarray:
     for i, name in enumerate(names):
         if kinds[i] == "" and (controls[i] or _names_guide(name, known, patterns)):
             kinds[i] = GUIDES
+    if (kinds == GUIDES).any():  # beside guides of genes, what is called as controls are is one of theirs
+        for i, name in enumerate(names):
+            kinds[i] = GUIDES if kinds[i] == "" and control_kind(name) else kinds[i]
     return kinds
 
 

@@ -42,6 +42,8 @@ NOT_COUNTS: list[tuple[str, Callable[[Any], Any], str]] = [
     ("rounded CP10k of a part", rounded_part, "counts-rounded"),
     ("zeros and ones", lambda x: (x.toarray() > 0).astype(np.float32), "counts-binary"),
     ("true and false", lambda x: x.toarray() > 0, "counts-binary"),
+    ("twice the counts", lambda x: 2.0 * x.toarray(), "counts-rounded"),
+    ("ranks", lambda x: np.argsort(np.argsort(x.toarray(), axis=1), axis=1) * 1.0, "counts-rounded"),
     ("zeros and threes", lambda x: 3.0 * (x.toarray() > 0), "counts-binary"),
 ]
 
@@ -158,3 +160,50 @@ def test_only_the_own_mark_says_that_cells_are_simulated(mark: Any) -> None:
     assert examine(cells, DataSettings()).summary["simulated"] is False
     cells.uns["simulated"] = np.bool_(True)
     assert examine(cells, DataSettings()).summary["simulated"] is True
+
+
+def test_a_matrix_that_lacks_what_a_layer_holds_is_a_part_itself() -> None:
+    cells = parts()
+    whole = cells.X.copy()
+    left = cells.layers["unspliced"] + cells.layers["ambiguous"]
+    cells.X = cells.layers["spliced"].copy()
+    cells.layers.clear()
+    cells.layers["unspliced"] = left
+    found = find_counts(cells)
+    assert [problem.code for problem in found.problems] == ["counts-partial"]
+    assert "X 70%" in found.problems[0].message
+    assert (find_counts(cells, "X+unspliced").matrix != whole).nnz == 0
+    cells.X = whole
+    assert find_counts(cells).source == "X"
+    cells = parts()
+    cells.X = cells.layers["spliced"] + cells.layers["ambiguous"]  # exons alone were counted
+    assert find_counts(cells).source == "X"
+
+
+def test_two_layers_of_counts_without_a_name_are_asked_about() -> None:
+    cells = small_cells()
+    counts = cells.X.copy()
+    cells.layers["first"] = counts
+    cells.layers["second"] = sparse.csr_matrix(
+        np.random.default_rng(0).binomial(counts.toarray().astype(int), 0.5)
+    )
+    cells.X = cells.X.toarray() - 1.5
+    found = find_counts(cells)
+    assert [problem.code for problem in found.problems] == ["counts-ambiguous"]
+    assert found.asked
+    assert (find_counts(cells, "first").matrix != counts).nnz == 0
+    cells.layers["downsampled"] = cells.layers.pop("second")
+    assert find_counts(cells).source == "first"
+
+
+def test_normalised_values_of_all_genes_win_over_counts_of_some() -> None:
+    cells = small_cells()
+    whole = cells.X.copy()
+    logarithms = cells.copy()
+    logarithms.X = sparse.csr_matrix(np.log1p(rows_to(1e4, whole)))
+    some = cells[:, :20].copy()
+    some.raw = logarithms
+    found = find_counts(some)
+    assert found.source == "raw"
+    assert (found.matrix != whole).nnz == 0
+    assert "X 20 with counts" in found.why

@@ -124,3 +124,9 @@ def test_counts_in_a_file_lose_them_as_they_are_read(tmp_path: Any, monkeypatch:
     assert reading is not None
     want = small_cells()[list(reading.labels.index), list(reading.genes)].X
     assert (reading.counts[np.arange(len(reading.labels))] != want).nnz == 0
+
+
+@pytest.mark.parametrize("control", ["sgNT", "NT_CCGTTGCATGCATGCATGCA", "neg_ctrl_3", "non-targeting-2"])
+def test_a_control_guide_beside_guides_of_genes_is_no_gene(control: str) -> None:
+    cells = with_features(["GENE03_sg1", "GENE11_sg1", control], kind=None)
+    assert list(only_genes(cells)[0].var_names) == list(small_cells().var_names)

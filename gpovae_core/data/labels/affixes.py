@@ -36,7 +36,7 @@ _BEFORE = re.compile(
 _AFTER = re.compile(r"(.+?)(?:(?:sgRNA|gRNA|shRNA|siRNA|guide|sg|sh|si|g)\d+|KO|KD|OE|ko|kd|oe)")
 _GENOTYPE = re.compile(r"[\s_]*\(?(?:-/-|\+/-|-/\+)\)?$")
 _CODE = re.compile(
-    r"(?i:(?:guides?|sg|sgrnas?|grnas?|crrnas?|shrnas?|sirnas?|oligo|targets?|genes?|clone|pert|perturbation)"
+    r"(?i:(?:guides?|sg|sgrnas?|grnas?|crrnas?|shrnas?|sirnas?|oligo|targets?|clone|pert|perturbation)"
     r"[\W_]*\d+|[acgtun]{8,})"
 )
 _STRAND = re.compile(r"([_\s])[+-][_\s](?=\d)")
