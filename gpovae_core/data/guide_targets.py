@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 from gpovae_core import keys
 from gpovae_core.data.labels.controls import control_kind
+from gpovae_core.data.labels.names import Names
+from gpovae_core.data.labels.reading import Parsed, read_together
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -63,7 +65,7 @@ class TargetReader:
     """
 
     def __init__(self, genes: Collection[str], ids: Mapping[str, str], control: str | None = None) -> None:
-        self.genes, self.control = set(genes), control
+        self.genes, self.ids, self.control = set(genes), dict(ids), control
         self.by_id = {identifier.split(".")[0]: symbol for symbol, identifier in ids.items()}
         self.by_fold: dict[str, set[str]] = {}
         for gene in self.genes:
@@ -113,21 +115,44 @@ class TargetReader:
 
 
 def find_targets(guides: Sequence[str], table: Mapping[str, object] | None, reader: TargetReader) -> Targets:
-    """Targets of guides by `table` (guide -> target), else by their names."""
+    """Targets of guides by `table` (guide -> target), else by their names, which are read as labels are where
+    they do not begin with a measured gene.
+    """
     targets: dict[str, tuple[str, ...]] = {}
     unknown, guessed = [], []
     numbered = sum(bool(_PLAIN_NUMBER.search(guide)) for guide in guides) >= NUMBERED * len(guides)
+    by_table = {
+        guide: reader.stated(table[guide]) if table is not None and guide in table else None
+        for guide in guides
+    }
+    unstated = [guide for guide, stated in by_table.items() if stated is None]
+    parsed = read_together(unstated, Names(reader.genes, reader.ids), reader.control) if unstated else {}
     for guide in guides:
-        stated = reader.stated(table[guide]) if table is not None and guide in table else None
+        stated = by_table[guide]
         if stated is None:
-            name = reader.from_name(guide, numbered)
+            stated = _by_name(guide, reader.from_name(guide, numbered), parsed[guide], reader)
             guessed.append(guide)
-            if name is None:
+            if stated is None:
                 unknown.append(guide)
                 continue
-            stated = () if name == keys.CONTROL else (name,)
         targets[guide] = stated
     return Targets(targets, tuple(unknown), tuple(guessed))
+
+
+def _by_name(guide: str, start: str | None, said: Parsed, reader: TargetReader) -> tuple[str, ...] | None:
+    """Targets of a guide of which no table tells. start: what its name begins with (`from_name`); said: what
+    it says, read as a label.
+    """
+    if start is not None and (start in reader.genes or start == keys.CONTROL):
+        return () if start == keys.CONTROL else (start,)
+    clear = not said.unclear and not said.reason
+    if clear and said.genes and reader.genes.issuperset(said.genes):
+        return tuple(said.genes)
+    if clear and said.controls and not said.genes:
+        return ()
+    if clear and len(said.genes) == 1 and said.found[0].how == "guide":
+        return tuple(said.genes)
+    return None if start is None else (start,)
 
 
 def table_of_frame(

@@ -453,3 +453,24 @@ def test_the_calls_agree_with_those_of_the_authors() -> None:
     used = found.reading.labels
     assert (authors.reindex(used.index) == used).mean() > 0.99
     assert len(used) > 0.94 * cells.n_obs
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        *("CRISPRi_{}_1", "KO_{}_2", "hg38_{}_1", "sh{}.1", "7_{}", "{}_CRISPRi_1", "{}_Brunello_4", "{}_i2"),
+        *("{}-A", "{}-TSS1", "{}_P1P2_B", "{}_+_1001.23-P1P2", "{}_sg1_v2"),
+    ],
+)
+def test_names_of_guides_are_read_as_labels_are(form: str) -> None:
+    genes = ("STAT1", "NKX2-1", "HLA-A", "NOVEL3")
+    reader = TargetReader(set(genes[:3]), {})
+    found = find_targets([form.format(gene) for gene in genes] + ["NTC_1"], None, reader)
+    assert list(found.targets.values()) == [("STAT1",), ("NKX2-1",), ("HLA-A",), ("NOVEL3",), ()]
+    assert not found.unknown
+
+
+def test_a_guide_spelled_in_another_way_has_its_measured_target() -> None:
+    reader = TargetReader({"NKX2-1", "HLA-A"}, {}, "AAVS1")
+    found = find_targets(["NKX2.1_1", "HLA.A_2", "AAVS1_3", "AAVS1-4"], None, reader)
+    assert list(found.targets.values()) == [("NKX2-1",), ("HLA-A",), (), ()]

@@ -18,7 +18,7 @@ _WORDS = (
     r"|crisprko|crisproff|crispron|cas9|cas12a|cas13|dcas9|spcas9|krab|vpr|vp64|sam|zim3|kox1|mecp2|cropseq"
     r"|crop|seq|perturb|perturbseq|perturbed|perturbation|pert|hg|hg19|hg38|grch37|grch38|human|mm|mm10|mm39"
     r"|grcm38|grcm39|mouse|hs|ds|np|lib|library|pool|brunello|dolcetto|calabrese|gecko|brie|lenti|plasmid"
-    r"|vector|hom|het|homozygous|heterozygous"
+    r"|vector|hom|het|homozygous|heterozygous|single|double|triple"
 )
 _AFFIX = re.compile(
     rf"(?i:(?:{_COUNTED})\d*|{_WORDS})"

@@ -5,7 +5,7 @@ order.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -129,6 +129,18 @@ def read_labels(
         for gene in label.split(keys.PAIR_SEPARATOR)
     )
     return Labels(text.map(canonical), chosen.label, left_out, problems, notes, decisions, targets)
+
+
+def read_together(labels: Collection[str], names: Names, control: str | None = None) -> dict[str, Parsed]:
+    """Label -> what it says, where nothing has to be chosen: names of guides, for instance. control: a name
+    of the control beside its usual ones.
+    """
+    told = (control,) if control and control_kind(control) is None else ()
+    decision = Decision(setting="control_label", about="Control", taken=control or "", why="")
+    parser = _Parser(names, Chosen("", CHOSEN, decision, words=told), None)
+    parsed = {label: parser.parse(label) for label in labels}
+    judge_together(parsed, names)
+    return parsed
 
 
 class _Parser:
