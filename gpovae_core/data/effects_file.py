@@ -24,6 +24,8 @@ from gpovae_core.data import effect_columns as known
 from gpovae_core.data.effect_columns import EffectColumns, Unit, all_of, first_of
 from gpovae_core.data.files import first_line, has_hdf5_signature, start_of
 from gpovae_core.data.labels.controls import control_kind
+from gpovae_core.data.labels.names import Found, Names
+from gpovae_core.data.labels.reading import UNCLEAR_SHARE
 from gpovae_core.data.text_tables import NotATable, open_table, plain_name, stem_of
 from gpovae_core.errors import DataError, Problem
 
@@ -821,13 +823,22 @@ def _finished(raw: _Raw, name: str) -> MeasuredEffects:
         by_fold.setdefault(gene.casefold(), []).append(gene)
     found: dict[str, list[tuple[int, str]]] = {}
     controls, combined = [], []
+    names = Names(raw.genes)
+    near: dict[str, tuple[str, ...]] = {}
     for row, label in enumerate(raw.labels):
         target = _target(label, genes, by_fold)
+        said = Found() if target is None or target in genes else names.find(target)
         if target is None:
             (controls if _parts_are_controls(label) else combined).append(row)
+        elif said.near:
+            near[label] = said.near
+        elif len(said.genes) > 1:
+            combined.append(row)
         else:
+            target = said.genes[0] if len(said.genes) == 1 else target
             found.setdefault(target, []).append((row, label))
     _check_shared(found, name)
+    notes += _near_notes(near, len(raw.labels), name)
     if combined:
         notes.append(
             f"{len(combined):,} combinations are left out, as their effects are no one gene's: "
@@ -952,6 +963,20 @@ def _target(label: str, genes: set[str], by_fold: dict[str, list[str]]) -> str |
         if separator == keys.PAIR_SEPARATOR or all(part.casefold() in by_fold for part in single):
             return _target(single[0], genes, by_fold) if len(single) == 1 else None
     return bare
+
+
+def _near_notes(near: dict[str, tuple[str, ...]], labels: int, name: str) -> list[str]:
+    """That labels which are near to measured genes were left out; refused where they are more than a few."""
+    if not near:
+        return []
+    shown = _some([f"{label} ({' or '.join(genes[:3])}?)" for label, genes in near.items()])
+    if len(near) > UNCLEAR_SHARE * labels:
+        _refuse(
+            "labels-near-genes",
+            f"'{name}': labels that nearly name a measured gene, but not clearly: {shown}.",
+            "Write the gene's name in the column of perturbations.",
+        )
+    return [f"Labels that nearly name a measured gene, but not clearly, are left out: {shown}."]
 
 
 def _parts_are_controls(label: str) -> bool:

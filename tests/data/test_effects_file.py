@@ -205,6 +205,31 @@ def test_labels_of_contrasts_controls_and_combinations(tmp_path: Path) -> None:
     assert any("jak2 KO as JAK2" in note for note in found.report.notes)
 
 
+@pytest.mark.parametrize(
+    "form", ["{}_P1P2", "{}.guide2", "CRISPRi_{}", "{}_ENSG00000123456", "{}_ACGTACGTACGT"]
+)
+def test_targets_are_read_as_labels_are(form: str, tmp_path: Path) -> None:
+    table = pairs(log2fc=LOG2, se=SE)
+    table["perturbation"] = [form.format(label) for label in table["perturbation"]]
+    table.to_csv(tmp_path / "t.csv", index=False)
+    check(tmp_path / "t.csv")
+
+
+def test_targets_near_to_measured_genes_are_refused_with_these(tmp_path: Path) -> None:
+    table = pairs(log2fc=LOG2, se=SE)
+    table["perturbation"] = "d" + table["perturbation"]
+    assert "dIRF1 (IRF1?)" in refused(table, tmp_path)
+    table["perturbation"] = table["perturbation"].map(lambda label: label[1:]).replace("JAK2", "STAT1_JAK2")
+    found = read_effects(_written(table, tmp_path))
+    assert found.perturbations == ("IRF1", "SPI1", "STAT1")
+    assert any("combinations are left out" in note for note in found.report.notes)
+
+
+def _written(table: pd.DataFrame, tmp_path: Path) -> Path:
+    table.to_csv(tmp_path / "t.csv", index=False)
+    return tmp_path / "t.csv"
+
+
 def test_missing_pairs_are_not_measured(tmp_path: Path) -> None:
     table = pairs(log2fc=LOG2, se=SE)
     table.loc[0, "log2fc"], table.loc[1, "se"], table.loc[2, "se"] = np.nan, np.nan, 0.0
