@@ -248,8 +248,9 @@ def _fuller(
     """
     genes = taken.matrix.shape[1]
     for one in whole:
-        more = one.matrix is not None and one.matrix.shape[1] > genes and not one.holds_counts()
-        if more and one.problem is not None and one.problem.code == "not-raw-counts":
+        if one.matrix is None or one.matrix.shape[1] <= genes or one.holds_counts():
+            continue
+        if one.problem is not None and one.problem.code == "not-raw-counts":
             found = _recovered(one, cells, candidates)
             if found.matrix is not None:
                 text = f"{one.place} holds {one.matrix.shape[1]:,} genes, {taken.place} {genes:,} with counts"

@@ -146,6 +146,7 @@ def examine(
     names, choice = _labels(cells, names, settings)
     found.add(names.problems, names.notes)
     found.decisions += [names.decision] if names.decision else []
+    found.add(_named_elsewhere(var, names, choice.labels.targets, settings))
     column, labels, made = _labels_read_or_made(cells, names, choice, settings, found)
     found.add(missing_columns(cast("pd.DataFrame", cells.obs), settings))
 
@@ -247,6 +248,23 @@ def _labels(
             problem = Problem("transposed", text, "Write `adata.T` instead.")
             choice = replace(choice, problems=(problem,), decision=None)
     return names, choice
+
+
+def _named_elsewhere(
+    var: pd.DataFrame, names: GeneNames, targets: Collection[str], settings: DataSettings
+) -> list[Problem]:
+    """That no target is among the names of the genes, and a column of var holds them."""
+    known = not targets or not set(targets).isdisjoint(names.names)
+    if known or not names.usable or settings.symbol_column is not None:
+        return []
+    for column in map(str, var.columns[~var.columns.duplicated()]):
+        if len(set(targets) & set(var[column].astype(str))) >= len(targets) / 2:
+            message = (
+                f"No perturbed gene is among the names of the genes ({', '.join(sorted(names.names)[:3])}, "
+                f"...), but the column '{column}' of var holds them ({', '.join(sorted(targets)[:3])}, ...)."
+            )
+            return [Problem("symbols-in-a-column", message, f"Set symbol_column to '{column}'.")]
+    return []
 
 
 def _labels_read_or_made(

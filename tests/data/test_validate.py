@@ -394,3 +394,23 @@ def test_a_library_of_pairs_is_told_that_no_gene_stands_alone() -> None:
     found = examine(_together(small_cells(), 3, 2), DataSettings(min_cells=2))
     assert found.ok
     assert [problem.code for problem in found.problems if "MOI" in problem.message] == ["no-gene-alone"]
+
+
+def test_names_of_targets_in_another_column_of_var_are_pointed_to() -> None:
+    cells = small_cells()
+    cells.var["my_names"] = list(cells.var_names)
+    cells.var.index = [f"NM_{i + 100}.2" for i in range(cells.n_vars)]
+    examination = examine(cells, DataSettings())
+    (problem,) = [one for one in examination.problems if one.severity == "error"]
+    assert problem.code == "symbols-in-a-column"
+    assert "'my_names'" in problem.hint
+    assert examine(cells, DataSettings(symbol_column="my_names")).ok
+
+
+@pytest.mark.parametrize("form", ["GRCh38_{}", "{}_ENSG00000100000", "{}|9606"])
+def test_genes_with_a_word_beside_their_names_are_no_unmeasured_targets(form: str) -> None:
+    cells = small_cells()
+    cells.var.index = [form.format(name) for name in cells.var_names]
+    examination = examine(cells, DataSettings())
+    assert not examination.ok
+    assert any(one.code == "labels-near-genes" for one in examination.problems)

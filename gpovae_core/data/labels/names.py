@@ -176,7 +176,7 @@ class Names:
 
     def near_to(self, name: str, cut: bool = False) -> set[str]:
         """Measured genes that a name which is none may mean: with up to four characters written onto them
-        (dSTAT1, STAT1i); cut: or with up to two missing at the end.
+        (dSTAT1, STAT1i); cut: or with up to two missing at the end, or with a word more (GRCh38_STAT1).
         """
         found = set()
         for before in range(5):
@@ -184,15 +184,18 @@ class Names:
                 core = name[before : len(name) - after]
                 if (before or after) and len(core) >= 3 and affixes.tokens_of(core) and core[0].isalnum():
                     found |= self._by_fold.get(core.casefold(), set())
-        return found | self._by_beginning.get(name.casefold(), set()) if cut else found
+        return found | self._by_part.get(name.casefold(), set()) if cut else found
 
     @cached_property
-    def _by_beginning(self) -> dict[str, set[str]]:
-        """All but the last one or two characters of a gene, folded -> genes."""
+    def _by_part(self) -> dict[str, set[str]]:
+        """All but the last one or two characters of a gene, or a word of it, folded -> genes."""
         found: dict[str, set[str]] = {}
         for gene in self.genes:
-            for length in range(max(3, len(gene) - 2), len(gene)):
-                found.setdefault(gene[:length].casefold(), set()).add(gene)
+            folded = gene.casefold()
+            beginnings = [folded[:length] for length in range(max(3, len(gene) - 2), len(gene))]
+            words = re.split(r"[_|:;,/\s]+", folded)
+            for part in {*beginnings, *(words if len(words) > 1 else ())}:
+                found.setdefault(part, set()).add(gene)
         return found
 
     def _spans(self, words: _Words) -> list[tuple[int, int, str, bool]]:
