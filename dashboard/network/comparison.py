@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
+from dashboard.network import cached
 from dashboard.network.scene import TABLE_ROWS, Scene
 from dashboard.shared import listing, networks, state
 from dashboard.shared.figures import chart, download_table
@@ -68,7 +69,7 @@ def comparison(scene: Scene, found: NetworkComparison, a: str, b: str, key: str)
             f"with both signs known, {agree:,} agree in sign."
         )
     picture, table = st.columns([3, 2])
-    places = dict(zip(scene.shown.panel.genes, scene.picture.positions, strict=True))
+    places = dict(zip(scene.shown.panel.genes, cached.places(scene.run), strict=True))
     chart(
         figures.comparison_picture(found, places),
         key=f"comparison_{key}",

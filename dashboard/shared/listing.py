@@ -29,6 +29,11 @@ def all_runs() -> dict[str, RunFolder]:
     return runs
 
 
+def newest() -> str | None:
+    """Name of the newest run that has a network; of the demo where there is no other."""
+    return next((name for name, run in all_runs().items() if run.has("model.safetensors")), None)
+
+
 def open_run(name: str) -> RunFolder:
     """The run called `name`. Only names in the listing are opened, so no name can lead out of the runs
     folder.

@@ -13,6 +13,7 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard.network.page import PARTS as NETWORK_PARTS
 from dashboard.response.page import PARTS as RESPONSE_PARTS
+from dashboard.shared import state
 from gpovae_core.reporting.glossary import terms_in
 from tests.app_words import Opener
 from tests.conftest import PROJECT
@@ -20,7 +21,7 @@ from tests.pages.test_benchmark_page import PARTS as BENCHMARK_PARTS
 
 PARTS = {
     "runs": ("run_part", ("Scores", "Training", "Health", "Data", "Settings")),
-    "network": ("network_part", tuple(NETWORK_PARTS)),
+    "network": (state.PART, tuple(NETWORK_PARTS)),
     "response": ("response_part", tuple(RESPONSE_PARTS)),
     "benchmark": ("benchmark_part", BENCHMARK_PARTS),
 }
@@ -64,7 +65,10 @@ def test_every_word_has_its_meaning_on_hover(open_app: Opener, page: str, tmp_pa
     key, parts = PARTS[page]
     seen = set()
     for part in parts:
-        app.session_state[key] = part
+        if key == state.PART:
+            app.session_state["gpovae_state"] = {**app.session_state["gpovae_state"], key: part}
+        else:
+            app.session_state[key] = part
         app.run()
         assert unexplained(app) == set(), part
         seen |= {title for title, said in titles(app) if said}
@@ -87,14 +91,6 @@ def test_what_if_explains_its_words(open_app: Opener, tmp_path: Path) -> None:
         assert unexplained(app.run()) == set(), part
         tables += len(app.dataframe)
     assert tables
-
-
-def test_the_effect_of_an_edge_says_which_way_it_goes(open_app: Opener, tmp_path: Path) -> None:
-    app = open_app("network", folder=tmp_path, run="demo")
-    app.session_state["network_part"] = "Edges"
-    said = dict(titles(app.run()))["Effect"]
-    assert said is not None
-    assert said.startswith("Activates: the target falls when the source is knocked down.")
 
 
 def test_tables_are_drawn_in_one_place_only() -> None:
