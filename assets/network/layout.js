@@ -62,7 +62,7 @@ function around(count, centre, rx, ry) {
 function beside(node, side, room, measure, size = LABEL, bold = false) {
   return Object.assign(node, {
     label: fit(node.label, room, measure, size, bold),
-    dx: side * (node.r + 5),
+    dx: side * (node.r + 7),
     dy: size * 0.36,
     anchor: side > 0 ? "start" : "end",
     size,

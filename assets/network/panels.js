@@ -658,7 +658,7 @@ export class Card {
     return [
       make("h3", {}, this.geneButton(graph, source), " → ", this.geneButton(graph, target)),
       make("p", { class: "answer", text: evidence?.answer ?? (evidence ? "" : "Tracing the ways …") }),
-      e >= 0 ? make("p", { class: "verdict", text: verdict(graph, e) }) : null,
+      e >= 0 ? make("p", { class: "verdict", text: e < edges.length ? verdict(graph, e) : "" }) : null,
       e >= 0 || evidence
         ? null
         : make("p", { class: "quiet", text: `No edge among the strongest: ${measure} is low.` }),

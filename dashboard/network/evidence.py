@@ -24,7 +24,9 @@ DETOURS_NAMED = 5
 BINS = 40
 """Points at which the distribution of expression is drawn."""
 WAYS = 4
-"""Paths named in the card."""
+"""Paths named in the card at most, ..."""
+LEAST = 0.005
+"""... and the least share of the influence of one beside the most probable."""
 
 
 def of_gene(network: GeneNetwork, gene: str, threshold: float) -> dict[str, Any]:
@@ -117,7 +119,7 @@ def _answer(found: EdgeInspection) -> str:
 def _ways(trace: PathTrace | None) -> dict[str, Any]:
     if trace is None or not trace.paths:
         return {"paths": [], "remainder": ""}
-    listed = trace.paths[:WAYS]
+    listed = [path for k, path in enumerate(trace.paths) if k == 0 or abs(path.share) >= LEAST][:WAYS]
     rest = 1.0 - sum(path.share for path in listed)
     return {
         "paths": [{"genes": list(path.genes), "share": _share(path.share)} for path in listed],

@@ -16,7 +16,7 @@ from dashboard.network import (
     thresholds,
 )
 from dashboard.network.scene import Scene, scene_of
-from dashboard.shared import contents, shell, state
+from dashboard.shared import contents, listing, shell, state
 from gpovae_core.reporting.sentences import null_in_words
 from gpovae_core.runs.folder import RunFolder
 
@@ -44,6 +44,10 @@ DEPENDS = {
 it anew.
 """
 _DRAWN = "gpovae_part_drawn"
+REAL_CELLS = (
+    "Demo of real cells: knock-outs in stimulated THP-1 cells, ECCITE-seq of Papalexi et al., Nature "
+    "Genetics 53 (2021), 322-331; counts as in Katsevich-Lab's sceptreIGVF and sceptredata (MIT licence)."
+)
 WIDE = """<style>
 [data-testid=stMainBlockContainer]{padding:3.9rem .75rem 1rem;max-width:none}
 [data-testid=stMainBlockContainer]>div>[data-testid=stVerticalBlock]{gap:.4rem}
@@ -60,6 +64,8 @@ def show(run: RunFolder) -> None:
     more(scene)
     if scene.network.simulated:
         st.markdown(shell.SIMULATED)
+    elif run.path == listing.DEMOS[listing.REAL_DEMO]:
+        st.caption(REAL_CELLS)
     with shell.errors_in_words():
         trust(scene)
 

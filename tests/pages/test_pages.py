@@ -57,7 +57,7 @@ def test_charts_are_drawn_in_one_place_only() -> None:
 def test_an_empty_folder_says_what_to_do(
     open_app: Opener, page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dashboard.shared.listing.DEMO_PATH", tmp_path / "no-demo")
+    monkeypatch.setattr("dashboard.shared.listing.DEMOS", {})
     app = open_app(page, folder=tmp_path)
     assert not app.exception
     assert ("gpovae train" if page == "runs" else "No run is open") in words(app)
