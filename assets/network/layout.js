@@ -5,6 +5,7 @@
 import { chain, fold } from "./model.js";
 
 export const LABEL = 12; // pixels of the letters
+const MATRIX_CELL = 6; // least pixels across
 const LINE = 14; // pixels from one label to the next
 const MOST_REGULATORS = 40;
 const REST = "\u0000rest"; // key of what is folded together for want of room
@@ -205,7 +206,8 @@ function placeRows(rows, side, { graph, nodes, at, width, height, column, measur
   });
 }
 
-function regulatorNames(graph, regulators) {
+/** The first of them by name, and how many more. */
+export function regulatorNames(graph, regulators) {
   const names = regulators.slice(0, 4).map((gene) => graph.names[gene]);
   return names.join(", ") + (regulators.length > 4 ? ` +${regulators.length - 4}` : "");
 }
@@ -438,8 +440,11 @@ export function matrixLayout(graph, edges, { width, height }) {
     edges,
     x: left,
     y: top,
-    cw: between(6, (width - left - 8) / Math.max(1, columns.length), 26),
+    cw: between(MATRIX_CELL, (width - left - 8) / Math.max(1, columns.length), 26),
     rh: between(LINE, (height - top - 8) / Math.max(1, rows.length), 28),
-    left: "",
+    left:
+      columns.length * MATRIX_CELL > width - left
+        ? `${columns.length.toLocaleString("en")} targets: drag to see the rest`
+        : "",
   };
 }

@@ -1,6 +1,7 @@
 // What stands around the picture: perturbations, card, table, and the curve of thresholds. Names from the
 // data only ever become textContent.
 
+import { regulatorNames } from "./layout.js";
 import { isKnown, SIGN_WORDS, STEPS } from "./model.js";
 
 const SVG = "http://www.w3.org/2000/svg";
@@ -60,7 +61,9 @@ export class LongList {
       row.style.transform = `translateY(${k * this.tall}px)`;
       rows.push(row);
     }
+    const had = this.inner.contains(this.inner.getRootNode().activeElement);
     this.inner.replaceChildren(...rows);
+    if (had) this.inner.querySelector('[tabindex="0"]')?.focus({ preventScroll: true });
   }
 
   reveal(k) {
@@ -164,7 +167,7 @@ export class ThresholdCurve {
     this.line.setAttribute("x2", at);
     this.grip.setAttribute("cx", at);
     const share = this.falseShare?.[step];
-    const wrong = share === null || share === undefined ? "" : `, ${percent(share)} false`;
+    const wrong = share === null || share === undefined ? "" : `, ${percent(share)} expected false`;
     const words = `${count(this.counts[step])} edges${wrong}`;
     this.words.textContent = words;
     this.words.dataset.count = this.counts[step];
@@ -476,10 +479,7 @@ export class Card {
         ...groups.map((bundle) =>
           make("button", {
             class: "link group",
-            text: `${bundle.regulators
-              .slice(0, 4)
-              .map((gene) => graph.names[gene])
-              .join(", ")}: ${count(bundle.genes.length)} genes`,
+            text: `${regulatorNames(graph, bundle.regulators)}: ${count(bundle.genes.length)} genes`,
             click: () => this.on.bundle(bundle.key),
           }),
         ),
@@ -582,8 +582,8 @@ export class Card {
       make(
         "h4",
         { text: title },
-        make("span", { class: "heads", text: "effect" }),
         make("span", { class: "heads", text: measure }),
+        make("span", { class: "heads", text: "effect" }), // floated to the right: the last stands first
       ),
       make(
         "div",

@@ -115,6 +115,7 @@ class Workbench {
     this.slash = (event) => {
       const target = event.composedPath()[0];
       const typing = target.closest?.("input, textarea, select, [contenteditable=true]");
+      if (event.key === "Escape" && target === document.body) this.key(event);
       if (event.key !== "/" || typing || event.ctrlKey || event.metaKey || event.altKey) return;
       event.preventDefault();
       find(".search").focus();
@@ -503,28 +504,20 @@ class Workbench {
     const key = JSON.stringify([view, parts, this.data.has_ensemble]);
     if (key === this.menusAt) return;
     this.menusAt = key;
-    const select = (words, value, options, change, off = false) =>
-      make(
-        "label",
-        {},
-        make("span", { text: words }),
-        (() => {
-          const box = make(
-            "select",
-            { disabled: off },
-            ...options.map(([name, text]) => make("option", { value: name, text })),
-          );
-          box.value = String(value);
-          box.addEventListener("change", () => change(box.value));
-          return box;
-        })(),
-      );
-    const tick = (words, value, name) => {
-      const box = make("input", { type: "checkbox" });
-      box.checked = value;
-      box.addEventListener("change", () => this.ask("set", { [name]: box.checked }));
-      return make("label", { class: "tick" }, box, make("span", { text: words }));
+    const select = (words, value, options, change, off = false) => {
+      const choices = options.map(([name, text]) => make("option", { value: name, text }));
+      const box = make("select", { disabled: off, "aria-label": words }, ...choices);
+      box.value = String(value);
+      box.addEventListener("change", () => change(box.value));
+      return make("div", { class: "setting" }, make("span", { text: words }), box);
     };
+    const tick = (words, value, name) =>
+      make("button", {
+        role: "menuitemcheckbox",
+        "aria-checked": String(value),
+        text: `${value ? "☑" : "☐"} ${words}`,
+        click: () => this.ask("set", { [name]: !value }),
+      });
     this.find(".view-menu .inside").replaceChildren(
       select(
         "Edges mean",

@@ -29,10 +29,9 @@ def ways_in_words(trace: PathTrace) -> str:
     if not trace.influence:
         return f"Nothing leads from {source} to {target} within {trace.hops} hops."
     direct = trace.share_by_hops[0]
-    over = through(trace)
-    if min([direct, *over.values()], default=0.0) < -MAIN or max([direct, *over.values()]) > 1 + MAIN:
-        return _cancelling(source, target, direct, over)
-    named = [(gene, share) for gene, share in over.items() if share >= MAIN][:NAMED]
+    named = [(gene, share) for gene, share in through(trace).items() if abs(share) >= MAIN][:NAMED]
+    if not all(-MAIN <= share <= 1 + MAIN for share in (direct, *(share for _, share in named))):
+        return _cancelling(source, target, direct, *(named[0] if named else ("", 0.0)))
     if direct >= 0.95 or not named:
         if direct >= 0.5:
             return f"{source} changes {target} {_almost(direct)} directly."
@@ -44,12 +43,12 @@ def ways_in_words(trace: PathTrace) -> str:
 
 
 def through(trace: PathTrace) -> dict[str, float]:
-    """Gene between -> share of the influence that the listed paths over it carry, the largest first."""
+    """Gene between -> share of the influence that the listed paths over it carry, largest in size first."""
     found: dict[str, float] = {}
     for path in trace.paths:
         for gene in path.genes[1:-1]:
             found[gene] = found.get(gene, 0.0) + path.share
-    return dict(sorted(found.items(), key=lambda item: -item[1]))
+    return dict(sorted(found.items(), key=lambda item: -abs(item[1])))
 
 
 def part_in_words(share: float) -> str:
@@ -65,8 +64,7 @@ def _almost(direct: float) -> str:
     return "almost only" if direct >= 0.95 else f"mainly ({_percent(direct)})"
 
 
-def _cancelling(source: str, target: str, direct: float, over: dict[str, float]) -> str:
-    gene, share = max(over.items(), key=lambda item: abs(item[1]), default=("", 0.0))
+def _cancelling(source: str, target: str, direct: float, gene: str, share: float) -> str:
     if not gene:
         return f"{source} changes {target} directly, against weaker ways that take part of it away."
     return (

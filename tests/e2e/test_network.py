@@ -294,6 +294,8 @@ def test_hostile_names_are_text_everywhere(visit: Visit) -> None:
         for element in drawing.iter()
         if element.tag.endswith("}text")
     )
+    visit.ask("bench.gene(bench.graph.index.get(given[0]))", HOSTILE[0])
+    visit.settle()
     visit.to("Response")
     visit.page.wait_for_selector(".js-plotly-plot .bars")
     visit.settle()
@@ -355,11 +357,12 @@ def test_a_path_is_lit_from_its_table(visit: Visit) -> None:
 def test_influence_self_loops_and_edges_without_evidence_are_in_the_menu(visit: Visit) -> None:
     visit.network("plain", "&threshold=0.2")
     plain = visit.edges()
-    visit.menu("view", "Self-loops")
+    visit.page.locator(".view-menu summary").click()
+    visit.page.get_by_role("menuitemcheckbox", name="Self-loops").click()
     visit.until_url("at.includes('loops=1')")
     loops = visit.edges()
     assert loops > plain
-    visit.page.get_by_label("Edges without evidence").check()
+    visit.page.get_by_role("menuitemcheckbox", name="Edges without evidence").click()
     visit.until_url("at.includes('blind=1')")
     assert visit.edges() > loops
     visit.page.get_by_label("Edges mean").select_option("T")
@@ -514,6 +517,8 @@ def test_a_phone_has_search_card_and_table_and_the_picture_on_demand(browser: An
     one.page.get_by_test_id("stExpandSidebarButton").click()
     one.page.get_by_role("link", name="Network", exact=True).click()
     one.ready()
+    if (close := one.page.get_by_test_id("stSidebarCollapseButton")).is_visible():
+        close.click()
     tops = [
         one.page.locator(f".explorer {part}").bounding_box()["y"] for part in (".search", ".card", ".drawer")
     ]
