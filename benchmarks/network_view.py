@@ -84,8 +84,8 @@ SELECT = """async (root, count) => {
 PLACES = """(root) => {
   const { picture, graph } = root.bench;
   const box = root.querySelector('.canvas').getBoundingClientRect();
-  return picture.layout.rows.map((gene) => ({ gene, name: graph.names[gene], at: picture.placeOf(gene) }))
-    .filter(({ gene, at }) => at.y > 100 && at.y < box.height - 20 && picture.under(at)?.gene === gene)
+  return graph.ranked.map((gene) => ({ gene, name: graph.names[gene], at: picture.placeOf(gene) }))
+    .filter(({ gene, at }) => at && at.y > 100 && at.y < box.height - 20 && picture.under(at)?.gene === gene)
     .map(({ name, at }) => ({ name, x: box.left + at.x, y: box.top + at.y }));
 }"""
 

@@ -126,6 +126,7 @@ def _answers(scene: Scene) -> Answers:
 
 def take_sight(scene: Scene, said: dict[str, Any]) -> None:
     """Keep what is looked at. Whatever has another shape than it should is passed over."""
+    state.heard()
     index = scene.shown.panel.index
     values: dict[str, Any] = {state.COMMUNITY: None}
     for name in _TEXTS:
@@ -155,6 +156,7 @@ def _is_number(value: Any) -> bool:
 
 def ask(scene: Scene, what: str, value: Any) -> None:
     """Do what the browser cannot."""
+    state.heard()
     if what == "tests":
         cached.ask_for_pairs(scene.run)
     elif what == "step" and value in (-1, 1):

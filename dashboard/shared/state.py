@@ -136,6 +136,7 @@ _DEFAULTS: dict[str, Any] = {
 }
 _STORE = "gpovae_state"
 _WRITTEN = "gpovae_url"
+_HEARD = "gpovae_heard"
 
 
 def _store() -> dict[str, Any]:
@@ -161,12 +162,21 @@ def parse(name: str, text: str) -> Any:
     return _IN_URL[name](text)
 
 
+def heard() -> None:
+    """A person has just chosen something on the page. Call in its callback: the address that comes with the
+    same message may be older than what the last one changed, so this once the session wins.
+    """
+    st.session_state[_HEARD] = True
+
+
 def sync_url() -> None:
     """Take what the URL newly says, then write the session's values to it. Call once, first, in every script
     run.
     """
     written = st.session_state.get(_WRITTEN, {})
     found = {name: texts for name in _IN_URL if (texts := st.query_params.get_all(name))}
+    if st.session_state.pop(_HEARD, False):
+        found = {}
     if found and found != written:
         for name in written.keys() - found.keys():  # the back button went to where it was not chosen yet
             put(**{name: None})
@@ -198,6 +208,7 @@ def bound(name: str, after: Callable[[], None] | None = None) -> dict[str, Any]:
     st.session_state[key] = list(get(name)) if name in _LISTS else get(name)
 
     def store() -> None:
+        heard()
         value = st.session_state[key]
         put(**{name: tuple(value) if name in _LISTS else value})
         if after is not None:

@@ -55,7 +55,15 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[dict[str, Any], Answers]
     return seen
 
 
-OWN = ("gpovae_state", "gpovae_history", "gpovae_pairs", "gpovae_file", "gpovae_sight", "gpovae_leave")
+OWN = (
+    "gpovae_state",
+    "gpovae_history",
+    "gpovae_pairs",
+    "gpovae_file",
+    "gpovae_sight",
+    "gpovae_leave",
+    "gpovae_heard",
+)
 """What a callback of the workbench may change in the session."""
 
 
