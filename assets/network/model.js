@@ -11,6 +11,9 @@ const BACKWARDS = /\s*(?:<[-=]{1,3}|[←⟵⇐]|<)\s*/;
 /** A column of an Arrow table as an array. */
 const column = (table, name) => Array.from(table.getChild(name));
 
+/** A number, NaN where the table has none: Number(null) would be 0, an effect that nobody measured. */
+const orUnknown = (value) => (value === null || value === undefined ? Number.NaN : Number(value));
+
 export class Graph {
   /** data: what dashboard/network/message.py sends once per network. */
   constructor(data) {
@@ -25,8 +28,8 @@ export class Graph {
     this.target = edge("target").map(Number);
     this.weight = edge("weight").map(Number);
     this.sign = edge("sign").map(Number);
-    this.effect = edge("effect").map(Number);
-    this.error = edge("effect_se").map(Number);
+    this.effect = edge("effect").map(orUnknown);
+    this.error = edge("effect_se").map(orUnknown);
     this.again = edge("frequency").map(Number); // percent, -1 unknown
     this.detours = edge("detours").map(Number); // -1 unknown
     this.known = edge("known").map(String);

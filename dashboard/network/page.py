@@ -85,15 +85,34 @@ def explorer(run: RunFolder) -> None:
 
 def more(scene: Scene) -> None:
     """The part that was asked for, and a way to the others."""
-    part = state.get(state.PART)
-    if part not in PARTS:
+    part = open_part()
+    if part is None:
         return
+    state.put(**{state.PART: part})
     with st.container(key="network_more"):
         st.segmented_control(
-            "More", list(PARTS), label_visibility="collapsed", width="stretch", **state.bound(state.PART)
+            "More",
+            list(PARTS),
+            label_visibility="collapsed",
+            width="stretch",
+            **state.bound(state.PART, after=closed),
         )
         with shell.errors_in_words():
             PARTS[part](scene)
+
+
+def open_part() -> str | None:
+    """The part that was asked for; Paths where a link or another page asks for some."""
+    part = state.get(state.PART)
+    if part is None and state.get(state.PATH_SOURCE) and state.get(state.PATH_TARGET):
+        return "Paths"
+    return part if part in PARTS else None
+
+
+def closed() -> None:
+    """With the last part closed, nobody asks for paths any more."""
+    if state.get(state.PART) is None:
+        state.put(**{state.PATH_SOURCE: None, state.PATH_TARGET: None})
 
 
 def trust(scene: Scene) -> None:
@@ -113,8 +132,8 @@ def trust(scene: Scene) -> None:
 
 
 def _inputs() -> tuple[object, ...]:
-    part = state.get(state.PART)
-    return state.get(state.RUN), part, *(state.get(name) for name in DEPENDS.get(part, ()))
+    part = open_part()
+    return state.get(state.RUN), part, *(state.get(name) for name in (DEPENDS[part] if part else ()))
 
 
 def up_to_date() -> None:

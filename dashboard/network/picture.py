@@ -76,7 +76,7 @@ def _sight(scene: Scene) -> Sight:
     if community is not None:
         members = cached.network_communities(scene.run, scene.which, scene.threshold)
         mark = tuple(np.array(scene.shown.panel.genes, dtype=object)[members == community])
-    traced = paths.lit_path(scene.trace) if state.get(state.PART) == "Paths" else ()
+    traced = paths.lit_path(scene.trace) if state.get(state.PART) in (None, "Paths") else ()
     return Sight(
         threshold=scene.threshold,
         gene=state.get(state.FOCUS),

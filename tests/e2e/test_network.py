@@ -60,6 +60,15 @@ def test_dragging_the_threshold_acts_at_once_and_reaches_python_on_release(visit
     assert visit.edges() == dragged
 
 
+def test_what_was_not_measured_is_left_empty(visit: Visit) -> None:
+    visit.network("plain")  # a run without effects of its own network stage
+    row = visit.page.locator(".explorer .rows .row").first.locator(".cell").all_inner_texts()
+    names = visit.page.locator(".explorer .head .cell").all_inner_texts()
+    shown = dict(zip([name.split(" ↓")[0] for name in names], row, strict=True))
+    assert (shown["Effect"], shown["95 % interval"], shown["Comes back"], shown["Detours"]) == ("",) * 4
+    assert float(shown["W"]) > 0.5
+
+
 def test_stops_are_thresholds_with_their_edges(visit: Visit) -> None:
     visit.network("plain")
     default = visit.edges()

@@ -135,16 +135,6 @@ def test_a_path_comes_with_probability_share_and_remainder(open_app: Opener, mad
     assert "remaining" in words(app)
 
 
-def test_an_empty_network_offers_the_threshold_at_which_edges_appear(open_app: Opener) -> None:
-    app = open_app("network", run="plain", threshold="1")
-    app.session_state["network_part"] = "Edges"
-    app.run()
-    assert "No edge between different genes" in words(app)
-    lower = next(button for button in app.button if "Lower the threshold" in button.label)
-    app = lower.click().run()
-    assert any("Source" in frame.value and len(frame.value) for frame in app.dataframe)
-
-
 def test_no_path_at_the_threshold_offers_the_one_at_which_it_appears(
     open_app: Opener, made_runs: Path
 ) -> None:
@@ -182,7 +172,7 @@ def test_names_are_never_markup(open_app: Opener, gene: str) -> None:
     """In markdown every character with a meaning is escaped, so no link, image, formula or tag can come out
     of a name.
     """
-    app = open_app("network", run="hostile", gene=gene)
+    app = open_app("network", run="hostile", gene=gene, part="Regulates, regulated by")
     for shown in (words(app), words(app.switch_page("pages/response.py").run())):
         assert gene in re.sub(r"\\(.)", r"\1", shown)
         assert not re.search(r"(?<!\\)<img|(?<!\\)\[x|(?<!\\)\$x", shown)
