@@ -247,5 +247,10 @@ def _gpo(model: GpoVae, cells: CellByCell, measured: Tensor, settings: LossSetti
         total = sum(torch.linalg.matrix_power(logits, k + 1) / n**k for k in range(settings.hops + 1))
         offset = settings.effect_offset
     reached = (cells.dosage @ total)[:, measured]
-    alignment = (reached - (cells.effects - offset)).abs().mean()
-    return {"alignment": settings.alignment * alignment, "sparsity": settings.sparsity * w.sum() / n**2}
+    misfit = (reached - (cells.effects - offset)).abs()
+    b, m = misfit.shape
+    over, entries = (b, b) if settings.norms == "sum" else (b * m, n**2)
+    return {
+        "alignment": settings.alignment * misfit.sum() / over,
+        "sparsity": settings.sparsity * w.sum() / entries,
+    }

@@ -83,9 +83,11 @@ def main() -> None:
     parser.add_argument("--genes", type=int, default=60)
     parser.add_argument("--perturbations", type=int, default=30)
     parser.add_argument("--cells", type=int, default=6000)
+    parser.add_argument("--norms", choices=["mean", "sum"], help="how the two terms add up, likewise")
     options = parser.parse_args()
     size = {"genes": options.genes, "perturbations": options.perturbations, "cells": options.cells}
-    loss: dict[str, object] = {} if options.alignment is None else {"alignment": options.alignment}
+    given = {"alignment": options.alignment, "norms": options.norms}
+    loss: dict[str, object] = {name: value for name, value in given.items() if value is not None}
     rows = []
     for seed in options.seeds:
         for kind in options.networks:

@@ -3,7 +3,7 @@
 Presets: `evidence` (the default) fits the network to calibrated effects before the autoencoder is trained
 with it; `paper` follows the formulas of Baek et al. 2025, `released` those of the authors' code, both without
 the mistakes that code contains. The defaults of the fields are those of `released`; published values per data
-set are in PUBLISHED.
+set are in PUBLISHED. A field that is newer than a stored run has as its default what that run did.
 """
 
 from __future__ import annotations
@@ -46,17 +46,41 @@ class DataSettings(_Settings):
     """From a file of cells to what the model trains on."""
 
     label_column: str | None = Field(
-        default=None, description="Column of obs that names the perturbed gene; found by name when not given."
+        default=None,
+        description="Column of obs that names the perturbed gene; found by its content when not given.",
     )
     control_label: str | None = Field(
         default=None, description="Value of that column that marks control cells; recognised when not given."
+    )
+    pair_separator: str | None = Field(
+        default=None,
+        min_length=1,
+        description=(
+            "What joins the genes of a combination in a label besides '+'; found when not given, 'none' for "
+            "nothing."
+        ),
+    )
+    unclear_labels: Literal["ask", "nearest", "leave out", "as written"] = Field(
+        default="ask",
+        description=(
+            "Labels that nearly name a measured gene: ask (more than 1 % of the cells stop the work, fewer "
+            "are left out), take the nearest gene, leave the cells out, or take them as written, for targets "
+            "that are not measured."
+        ),
+    )
+    non_perturbed: Literal["keep", "leave out"] = Field(
+        default="keep",
+        description=(
+            "Cells that Mixscape calls not perturbed (NP): keep them with their gene, or leave them out, "
+            "which makes effects larger than they are."
+        ),
     )
     counts_layer: str | None = Field(
         default=None, description="Layer with raw counts ('X', 'raw' or a layer); found when not given."
     )
     symbol_column: str | None = Field(
         default=None,
-        description="Column of var with gene symbols when the index holds Ensembl ids; found when not given.",
+        description="Column of var with gene symbols when its index holds none; found when not given.",
     )
     batch: str | None = Field(
         default=None,
@@ -80,6 +104,17 @@ class DataSettings(_Settings):
             "'none' for none."
         ),
     )
+    conditions: tuple[str, ...] = Field(
+        default=(),
+        description="Conditions whose cells are used, the values of that column; all when none is named.",
+    )
+    condition_as_batch: bool = Field(
+        default=False,
+        description=(
+            "Conditions are batches of one experiment: effects are measured within each and put together. "
+            "Without it that is done too, and warned of."
+        ),
+    )
     size_factor: str | None = Field(
         default=None,
         description=(
@@ -101,6 +136,12 @@ class DataSettings(_Settings):
     artifact_criteria: tuple[str, ...] = Field(
         default=ARTIFACT_CRITERIA, description="Which criteria may mark a cell as an artifact."
     )
+    judge_targeted_counts: bool = Field(
+        default=False,
+        description=(
+            "Judge umi_count and genes_detected of a targeted panel too, where perturbations may change them."
+        ),
+    )
     artifact_mads: Positive = Field(
         default=3.0, description="Cut-off in (unscaled) median absolute deviations from the median."
     )
@@ -112,6 +153,9 @@ class DataSettings(_Settings):
             "Extended genes: all measured genes, those a Wilcoxon test picks, or by the size of the "
             "measured panel (auto)."
         ),
+    )
+    panel_genes: tuple[str, ...] = Field(
+        default=(), description="Measured genes that are in the panel in any case."
     )
     panel_all_below: Count = Field(
         default=1000, description="With panel=auto: take all genes when fewer than this are measured."
@@ -140,12 +184,25 @@ class DataSettings(_Settings):
     validation_fraction: float = Field(
         default=0.16, gt=0.0, lt=1.0, description="Share used for early stopping; the rest is held out."
     )
+    hold_out: Literal["cells", "guides", "donors", "batches"] = Field(
+        default="cells",
+        description=(
+            "What is held out for the scores: cells drawn at random, or whole guides, donors or batches of "
+            "each perturbation."
+        ),
+    )
     unseen: tuple[str, ...] = Field(
         default=(), description="Perturbations held out as a whole, with all their cells."
     )
     seed: int = Field(
         default=0, ge=0, description="Seed of the split, the doublet simulation and the subsampling."
     )
+
+    @field_validator("conditions", "panel_genes", mode="before")
+    @classmethod
+    def _one(cls, value: object) -> object:
+        """A name alone is one of them."""
+        return (value,) if isinstance(value, str) else value
 
     @model_validator(mode="after")
     def _check(self) -> DataSettings:
@@ -260,7 +317,14 @@ class LossSettings(_Settings):
         default=0.5,
         description="c, subtracted from the observed effect before the alignment (released only).",
     )
-    sparsity: NonNegative = Field(default=5.0, description="Weight of the mean of W.")
+    sparsity: NonNegative = Field(default=5.0, description="Weight of the size of W.")
+    norms: Literal["mean", "sum"] = Field(
+        default="mean",
+        description=(
+            "How alignment and sparsity add up. sum: over genes and over entries of W, per cell of a batch, "
+            "as published (preset paper); mean: over both, so that the weights mean the same on every panel."
+        ),
+    )
     kl_warmup: int = Field(
         default=0, ge=0, description="Epochs over which the divergences from the priors grow to full weight."
     )
@@ -405,7 +469,15 @@ PRESETS: dict[str, dict[str, dict[str, object]]] = {
         "training": {"learning_rate": 1e-3, "particles": 2, "patience": 15},
     },
     "released": {},
-    "paper": {"loss": {"influence": "paper", "alignment": 0.1, "sparsity": 0.1, "effect_offset": 0.0}},
+    "paper": {
+        "loss": {
+            "influence": "paper",
+            "alignment": 0.1,
+            "sparsity": 0.1,
+            "norms": "sum",
+            "effect_offset": 0.0,
+        }
+    },
 }
 
 PUBLISHED: dict[str, dict[str, dict[str, object]]] = {
@@ -473,6 +545,7 @@ def idle_settings(settings: Settings) -> dict[str, str]:
                 "loss.alignment",
                 "loss.effect_offset",
                 "loss.sparsity",
+                "loss.norms",
                 "model.mask_prior",
                 "model.temperature",
             ),

@@ -24,6 +24,9 @@ CONDITION = "condition"
 SIZE_FACTOR = "size_factor"  # UMIs of the cell over the whole transcriptome, float
 UNKNOWN = "unknown"
 
+GUIDE_UMIS = "guide_umis"  # obsm of cells as read: guide UMIs, a DataFrame (cells x guides)
+READER_NOTES = "gpovae_reader_notes"  # uns of cells as read: sentences about what was read, for the report
+
 CONTROL = "control"
 PAIR_SEPARATOR = "+"
 

@@ -7,7 +7,7 @@ import gc
 import os
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -39,9 +39,15 @@ if TYPE_CHECKING:
 CHANGEABLE_ON_RESUME = ("epochs", "patience", "min_improvement", "device", "devices", "nodes", "strategy")
 
 
-def start_run(source: Path, path: Path, settings: Settings, progress: Progress | None = None) -> RunFolder:
+def start_run(
+    source: Path,
+    path: Path,
+    settings: Settings,
+    progress: Progress | None = None,
+    warn: Callable[[str], None] | None = None,
+) -> RunFolder:
     """Make a new run at `path` from the cells in `source`, train it and score it. Raises GpoVaeError with
-    what is wrong.
+    what is wrong. warn: told what the preparation warns of, before the training begins.
 
     Cells that cannot be used leave no run behind: the mended file can go to the same place. Of several
     processes that train together the first does all this, and the others join its training.
@@ -54,7 +60,7 @@ def start_run(source: Path, path: Path, settings: Settings, progress: Progress |
         raise RunError(f"There is no file '{source}'.")
     run = RunFolder.create(path, settings, DataSource(path=str(source.resolve())))
     try:
-        return _carry_on(run, settings, progress)
+        return _carry_on(run, settings, progress, warn=warn)
     except DataError:
         shutil.rmtree(run.path)
         raise
@@ -164,9 +170,12 @@ def score_run(
     its file of cells. prepared: the cells of the run, where they are at hand. Raises QueryError for a table
     that was named and cannot be read; one that lies in the folder is noted.
     """
+    from gpovae_core.evaluation import told
     from gpovae_core.evaluation.effects_table import effects_table
     from gpovae_core.evaluation.evaluate import evaluate
+    from gpovae_core.evaluation.intervals import measure_intervals
     from gpovae_core.evaluation.known import Known
+    from gpovae_core.evaluation.plain import defined
     from gpovae_core.evaluation.scored import Scored
     from gpovae_core.evaluation.scores import Seeds, Unseen
     from gpovae_core.evaluation.stored import write_evaluation
@@ -175,7 +184,7 @@ def score_run(
     from gpovae_core.runs.model import load_model
 
     settings = run.settings()
-    known, faults = _known_edges(references)
+    known, faults = _known_edges(references, run.panel().genes if run.has("panel.json") else ())
     true = _true_edges(run, truth)
     tell(progress, "predicting effects", 0.0)
     prepared = run.cells() if prepared is None else prepared
@@ -202,10 +211,17 @@ def score_run(
         Known(known, true),
         stretch(progress, words="scoring: {}"),
     )
+    tell(progress, "scoring: intervals, responders and states", 0.9)
+    intervals = measure_intervals(prepared, predicted.mean, predicted.deviation)
+    states = told.states_of(prepared, settings.evaluation.seed)
+    responding = told.responders_of(prepared, settings.evaluation.seed)
     health, null = _health(run, model, prepared, settings, with_null=stage is None)
     scores = replace(
         scores,
-        notes=(*(scores.notes or ()), *faults),
+        notes=(*(scores.notes or ()), *told.notes(states, responding), *faults),
+        intervals=defined(intervals),
+        responders=defined(responding),
+        states=defined(states),
         unseen=unseen,
         health=health,
         alignment_null=null,
@@ -280,15 +296,19 @@ def _answer_unseen(
     return found, dict(rests_on)
 
 
-def _known_edges(files: Sequence[Path] | None) -> tuple[list[KnownEdges], list[str]]:
-    """Reference networks, and in words what could not be read of the folder."""
+def _known_edges(files: Sequence[Path] | None, genes: Sequence[str]) -> tuple[list[KnownEdges], list[str]]:
+    """Reference networks, and in words what could not be read of the folder, what was passed over in reading,
+    and which of them know no edge between `genes`.
+    """
     from gpovae_core.evaluation.known import KnownEdges
-    from gpovae_core.network.references import networks_folder, read_reference, read_references
+    from gpovae_core.network.references import networks_folder, read_reference_files, read_references
 
     if files is None:
         found, faults = read_references(networks_folder())
     else:
-        found, faults = [read_reference(Path(file).read_bytes(), Path(file).name) for file in files], []
+        found, faults = read_reference_files(files), []
+    faults += [f"{one.name}: {remark}" for one in found for remark in one.remarks]
+    faults += [words for one in found if (words := one.without_overlap(genes))]
     return [KnownEdges(one.name, one.directed, frozenset(one.known)) for one in found], faults
 
 
@@ -436,7 +456,8 @@ def _null_weights(
         from gpovae_core.methods.network_fit import fit_network
 
         tell(progress, "fitting the network", 0.0)
-        return expit(fit_network(screen, settings).log_odds)
+        doing = stretch(progress, words="fitting the network: {}")
+        return expit(fit_network(screen, settings, doing).log_odds)
     from gpovae_core.training.fit import fit
 
     with tempfile.TemporaryDirectory() as aside:
@@ -454,7 +475,11 @@ def _null_weights(
 
 
 def _carry_on(
-    run: RunFolder, settings: Settings, progress: Progress | None, changed: bool = False
+    run: RunFolder,
+    settings: Settings,
+    progress: Progress | None,
+    changed: bool = False,
+    warn: Callable[[str], None] | None = None,
 ) -> RunFolder:
     """Prepare where that is not done, train from the last finished epoch, score. A failure is written into
     the run before it is raised.
@@ -469,7 +494,7 @@ def _carry_on(
             with jobs.stoppable(), jobs.beating(run):
                 (run.path / RESERVE).write_bytes(bytes(RESERVED))
                 run.write_status(pid=os.getpid())
-                _work(run, settings, told, changed)
+                _work(run, settings, told, changed, warn)
         except (
             KeyboardInterrupt,
             jobs.StopRequest,
@@ -489,12 +514,21 @@ def _carry_on(
     return run
 
 
-def _work(run: RunFolder, settings: Settings, progress: Progress, changed: bool) -> None:
+def _work(
+    run: RunFolder,
+    settings: Settings,
+    progress: Progress,
+    changed: bool,
+    warn: Callable[[str], None] | None,
+) -> None:
     from gpovae_core.training.fit import fit
 
     prepared = (
         run.cells() if run.has("cells.h5ad") and run.has("panel.json") else _prepare(run, settings, progress)
     )
+    if warn is not None:
+        for text in prepared.report.warnings:
+            warn(text)
     if changed or not run.status().trained:
         run.write_status(state="training", stage="training", share=None)
         epochs = stretch(progress, words="training: {}")

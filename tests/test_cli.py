@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gpovae_core import cli
+from gpovae_core import cli, keys
 from gpovae_core.cli import (
     app,
     cells,
@@ -172,7 +172,7 @@ def test_validate_tells_the_design_and_takes_it_from_options(gpovae, tmp_path):
     design = json.loads(out)["summary"]["design"]
     assert (code, design["batch"], design["direction"]) == (0, None, "activation")
     code, out, _ = gpovae("validate", path)
-    assert "Batch: column 'batch' of obs." in out
+    assert "Batch: column 'batch' of obs, by its name and what it holds." in out
     assert "Donor: none." in out
     for option, value, said in (
         ("--batch", "bacth", "Did you mean batch"),
@@ -271,6 +271,27 @@ def test_evaluate_another_edge_table(gpovae, run, tmp_path):
     code, out, err = gpovae("evaluate", run, "--edges", strange)
     assert code == 2
     assert "NOBODY" in err
+
+
+def test_evaluate_predicted_effects_of_another_program(gpovae, run, tmp_path):
+    effects = RunFolder.open(run).effects()
+    table = tmp_path / "effects.csv"
+    effects.to_df(keys.PREDICTED).to_csv(table)
+    code, out, err = gpovae("evaluate", run, "--effects", table, "--json")
+    assert code == 0, err
+    found = json.loads(out)
+    code, own, _ = gpovae("evaluate", run, "--json")
+    assert found["response"]["test"]["ate_rho"]["model"] == pytest.approx(
+        json.loads(own)["response"]["test"]["ate_rho"]["model"], abs=1e-6
+    )
+    assert "network" not in found or found["network"] is None
+    table.write_text("perturbation,NOBODY\nNOBODY,1\n")
+    code, _, err = gpovae("evaluate", run, "--effects", table)
+    assert code == 2
+    assert "measured genes" in err
+    code, _, err = gpovae("evaluate", run, "--effects", table, "--edges", table)
+    assert code == 2
+    assert "--edges or --effects, not both" in err
 
 
 def test_the_influence_is_written_on_request(gpovae, run, tmp_path):
@@ -527,3 +548,78 @@ def test_a_setting_without_effect_is_said_to_have_none(gpovae, tmp_path):
     assert code == 2
     assert "loss.sparsity has no effect here: W is fitted to calibrated effects" in err
     assert "loss.hops" not in err
+
+
+def test_a_network_from_effects_says_what_it_read(gpovae, tmp_path):
+    from tests.runs.test_from_effects import EDGES, effects
+
+    effects().to_csv(tmp_path / "effects.csv", index=False)
+    made = tmp_path / "run"
+    words = ("network-from-effects", tmp_path / "effects.csv", "--run", made, "--panel-extra", 12)
+    code, out, _ = gpovae(*words, "--direction", "knock-down", "--json")
+    answer = json.loads(out)
+    assert code == 0
+    assert (answer["edges"], answer["genes"], answer["estimated_false_edge_rate"]) == (len(EDGES), 20, None)
+    assert answer["read"]["unit"] == "log2"
+    code, out, _ = gpovae("network", made, "--out", tmp_path / "edges.csv", "--json")
+    assert json.loads(out)["edges"] == len(EDGES)
+    assert gpovae("network", made, "--out", tmp_path / "all.csv", "--influence")[0] == 0
+    assert gpovae("paths", made, "--source", "P0", "--target", "X00", "--json")[0] == 0
+    assert gpovae("report", made, "--out", tmp_path / "methods.txt")[0] == 0
+    assert "to a table of effects, without cells" in (tmp_path / "methods.txt").read_text()
+    for command in (("evaluate", made), ("ensemble", made), ("predict", made, "--perturbation", "P0")):
+        code, out, err = gpovae(*command)
+        assert code == 2
+        assert "holds no cells" in err
+        assert "gpovae evaluate" not in err
+    code, out, _ = gpovae(*words[:2], "--run", tmp_path / "b", "--null", "normal", "--json")
+    assert json.loads(out)["estimated_false_edge_rate"] is not None
+
+
+def test_bad_effects_end_in_words(gpovae, tmp_path):
+    from tests.runs.test_from_effects import effects
+
+    effects().drop(columns="se").to_csv(tmp_path / "effects.csv", index=False)
+    code, _, err = gpovae("network-from-effects", tmp_path / "effects.csv", "--run", tmp_path / "run")
+    assert code == 2
+    assert "no standard errors" in err
+    assert not (tmp_path / "run").exists()
+    effects().to_csv(tmp_path / "effects.csv", index=False)
+    words = ("network-from-effects", tmp_path / "effects.csv", "--run", tmp_path / "r")
+    for option in (("--unit", "log3"), ("--null", "what"), ("--set", "model.network=free")):
+        code, _, err = gpovae(*words, *option)
+        assert code == 2, option
+        assert "Error: " in err
+    code, out, _ = gpovae("validate", tmp_path / "effects.csv", "--json")
+    assert code == 0
+    assert json.loads(out)["effects"]["perturbations"] == 8
+    code, _, err = gpovae("train", tmp_path / "effects.csv", "--run", tmp_path / "r")
+    assert code == 2
+    assert "gpovae network-from-effects" in err
+
+
+def test_imported_runs_do_not_advise_what_cannot_work(gpovae, tmp_path):
+    (tmp_path / "w.csv").write_text(",A,B\nA,0,0.9\nB,0.1,0\n")
+    assert gpovae("import", tmp_path / "w.csv", "--run", tmp_path / "run")[0] == 0
+    for command in (
+        ("evaluate", tmp_path / "run"),
+        ("report", tmp_path / "run", "--out", tmp_path / "r.txt"),
+    ):
+        code, _, err = gpovae(*command)
+        assert code == 2
+        assert "holds no cells" in err
+        assert "gpovae evaluate" not in err
+
+
+def test_names_in_predicted_effects_are_no_formulas():
+    from gpovae_core.data.write import no_formulas
+
+    assert no_formulas(["=SUM(1)", "+A", "-B", "@C", "\tD", "E", 1.5]) == [
+        "'=SUM(1)",
+        "'+A",
+        "'-B",
+        "'@C",
+        "'\tD",
+        "E",
+        1.5,
+    ]

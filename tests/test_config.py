@@ -66,3 +66,12 @@ def test_what_differs_from_the_preset_gives_the_settings_back(preset):
     for (section, field), (value, _) in found.items():
         again.setdefault(section, {})[field] = value
     assert make_settings(preset, again) == settings
+
+
+def test_a_run_stored_before_norms_were_a_setting_keeps_the_means_it_was_trained_with():
+    stored = make_settings("paper").model_dump(mode="json")
+    assert stored["loss"].pop("norms") == "sum"
+    old = parse_settings(stored)
+    assert old.loss.norms == "mean"
+    assert changed_from_preset(old) == {("loss", "norms"): ("mean", "sum")}
+    assert make_settings("released").loss.norms == "mean"

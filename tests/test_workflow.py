@@ -58,3 +58,14 @@ def test_a_run_without_hops_is_scored_by_its_edges_alone(tmp_path):
     run = workflow.start_run(write_toy(tmp_path), tmp_path / "run", settings)
     curves = run.evaluation()["network"]["matched"]["as_measured"]
     assert curves["influence"] == curves["w"]
+
+
+def test_known_edges_without_overlap_and_what_was_left_out_are_noted(tmp_path):
+    from gpovae_core.workflow import _known_edges
+
+    (tmp_path / "mine.tsv").write_text("source\ttarget\nX\tY\n")
+    (tmp_path / "string.tsv").write_text("protein1 protein2 combined_score\nA B 900\nA C 200\n")
+    known, notes = _known_edges(sorted(tmp_path.iterdir()), ["A", "B"])
+    assert [one.name for one in known] == ["mine", "STRING"]
+    assert notes[0] == "STRING: 1 links with a combined score below 400 are left out."
+    assert "mine shares no gene with the panel" in notes[1]

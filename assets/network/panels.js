@@ -298,7 +298,7 @@ const COLUMNS = [
   ["Known in", "", (g, e) => g.known[e], (g, e) => (g.known[e] ? g.known[e] : "\uffff")],
 ];
 const MEANS = {
-  W: "Probability that the effect is direct, as far as the model's assumptions hold",
+  W: "How well a direct effect explains what was measured, from 0 to 1; no probability",
   T: "Size of everything that a change of the source changes, over several hops",
   Effect: "log2 fold change of the target in training cells with the source perturbed",
   "95 % interval": "of that log2 fold change",

@@ -63,7 +63,9 @@ def show(run: RunFolder) -> None:
 def scores(report: RunReport) -> None:
     for sentence in sentences.verdicts(report.evaluation):
         st.markdown(f"- {plain(sentence)}")
-    chart(figures.share_bars(report.lines), key="share_bars", config={"displayModeBar": False})
+    st.markdown(f"**Held out:** {plain(sentences.held_out_in_words(report.evaluation))}")
+    bars = figures.share_bars(report.lines, report.evaluation.held_out_words)
+    chart(bars, key="share_bars", config={"displayModeBar": False})
     st.caption(plain(sentences.SHARE_IN_WORDS))
     show_table(tables.score_table(report.lines), column_config=NARROW)
     for note in report.evaluation.notes or ():
@@ -163,7 +165,7 @@ def known_networks(report: RunReport) -> None:
 
 def every_method(report: RunReport) -> None:
     for reference, title in (
-        ("test", "Predicted effects, held-out cells"),
+        ("test", f"Predicted effects, {report.evaluation.held_out_words}"),
         ("all", "Predicted effects, all cells (flatters every method)"),
     ):
         st.markdown(f"##### {title}")

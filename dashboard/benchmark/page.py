@@ -14,6 +14,9 @@ COMPARED = "benchmark_runs"
 
 
 def show(run: RunFolder) -> None:
+    if run.without_cells and not run.has("evaluation.json"):
+        st.info(plain(run.without_cells))
+        return
     opened = state.get(state.RUN)
     chosen = beside(opened)
     with shell.errors_in_words():

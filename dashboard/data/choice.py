@@ -7,8 +7,30 @@ import streamlit as st
 from dashboard.data import downloads
 from dashboard.shared import settings_form, shell, state
 from gpovae_core.config import DataSettings
+from gpovae_core.data.effects_file import PACKED
 from gpovae_core.data.folder import data_folder, list_files, save_upload, upload_endings
 from gpovae_core.data.readers import forms_in_words
+
+OF_ONE_FILE = (
+    "label_column",
+    "control_label",
+    "pair_separator",
+    "unclear_labels",
+    "non_perturbed",
+    "counts_layer",
+    "symbol_column",
+    "unseen",
+    "batch",
+    "donor",
+    "guide",
+    "condition",
+    "conditions",
+    "condition_as_batch",
+    "panel_genes",
+    "hold_out",
+    "size_factor",
+)
+"""Settings that say how one file is read: another has other columns and labels."""
 
 
 def show() -> None:
@@ -53,28 +75,17 @@ def from_folder() -> None:
 
 
 def forget_labels() -> None:
-    """Another file has other columns and labels."""
-    for path in (
-        "data.label_column",
-        "data.control_label",
-        "data.counts_layer",
-        "data.symbol_column",
-        "data.unseen",
-        "data.batch",
-        "data.donor",
-        "data.guide",
-        "data.condition",
-        "data.size_factor",
-    ):
-        if settings_form.works(path):
-            settings_form.change(path, getattr(DataSettings(), path.partition(".")[2]))
+    """Take back what was told about the file before."""
+    for name in OF_ONE_FILE:
+        if settings_form.works(f"data.{name}"):
+            settings_form.change(f"data.{name}", getattr(DataSettings(), name))
 
 
 def upload() -> None:
     most, forms = st.get_option("server.maxUploadSize"), forms_in_words(files_only=True)
     sent = st.file_uploader(
-        f"{forms[:1].upper()}{forms[1:]} of at most {most} MB",
-        type=[ending.removeprefix(".") for ending in upload_endings()],
+        f"{forms[:1].upper()}{forms[1:]}, or a table of effects, of at most {most} MB",
+        type=[ending.removeprefix(".") for ending in (*upload_endings(), *PACKED)],
         key="data_upload",
         help=(
             "It is kept in the data folder on this machine and goes nowhere else. Copy larger files into "

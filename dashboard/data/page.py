@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard.data import choice, contents, verdict
+from dashboard.data import choice, contents, decisions, effects, verdict
 from dashboard.data.choice import megabytes
 from dashboard.shared import data_files, settings_form, shell, state
 from dashboard.shared.words import plain
+from gpovae_core.data.effects_file import holds_effects
 
 
 def show() -> None:
@@ -21,6 +22,9 @@ def show() -> None:
 def report(name: str) -> None:
     """Everything about the chosen file."""
     path = data_files.path_of(name)
+    if holds_effects(path):
+        effects.show(path)
+        return
     stamped = data_files.stamp(path)
     with st.spinner(
         f"Reading {plain(name)} ({megabytes(stamped[2])}) and looking through its cells …", show_time=True
@@ -31,13 +35,18 @@ def report(name: str) -> None:
     if found.summary.get("simulated"):
         st.markdown(shell.SIMULATED)
     verdict.verdict(found)
-    with st.expander("How this file is read", expanded=not found.ok):
-        verdict.reading_settings(columns)
+    decisions.questions(found, columns)
     verdict.problems(found)
+    if found.ok:
+        verdict.numbers(found)
+    st.markdown("##### How this file is read")
+    decisions.show(found, columns)
+    if "design" in found.summary:
+        verdict.direction(found)
+    with st.container(width=320):
+        settings_form.field("data.min_cells", explained=True)
     if not found.ok:
         return
-    verdict.numbers(found)
-    verdict.design(found)
     st.page_link("pages/train.py", label="**Train on these cells →**")
     shell.tabs(
         "data_part",

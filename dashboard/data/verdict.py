@@ -6,10 +6,9 @@ import streamlit as st
 
 from dashboard.shared import settings_form
 from dashboard.shared.words import plain
-from gpovae_core.data.design import OFF
 from gpovae_core.data.validate import Examination
 from gpovae_core.data.wording import counted
-from gpovae_core.reporting.sentences import design_in_words
+from gpovae_core.reporting.sentences import direction_in_words
 
 
 def verdict(found: Examination) -> None:
@@ -33,27 +32,14 @@ def problems(found: Examination) -> None:
         st.caption(plain(note))
 
 
-def reading_settings(columns: tuple[str, ...]) -> None:
-    left, middle, right = st.columns(3)
-    with left:
-        settings_form.field("data.label_column", explained=True, options=list(columns))
-    with middle:
-        settings_form.field("data.control_label", explained=True)
-    with right:
-        settings_form.field("data.min_cells", explained=True)
-
-    places = [*st.columns(3), *st.columns(3)]
-    for part, place in zip(("batch", "donor", "guide", "condition", "size_factor"), places, strict=False):
-        with place:
-            settings_form.field(f"data.{part}", explained=True, options=[*columns, OFF])
-    with places[-1]:
-        settings_form.field("network.perturbation", explained=True)
-
-
-def design(found: Examination) -> None:
-    """Where the design of the screen is read from, a line for each part of it."""
+def direction(found: Examination) -> None:
+    """What was done to the genes, as the cells tell it or a person has told, and what changes it."""
     told = settings_form.value_of("network.perturbation")
-    st.caption("  \n".join(plain(line) for line in design_in_words(found.summary["design"], told)))
+    with st.container(horizontal=True, wrap=False, vertical_alignment="center", gap="small"):
+        line = direction_in_words(found.summary["design"]["direction"], told)
+        st.markdown(f"**Direction**: {plain(line)}", width="stretch")
+        with st.popover("change", type="tertiary", help="What was done to the genes", key="change_direction"):
+            settings_form.field("network.perturbation", explained=True)
 
 
 def numbers(found: Examination) -> None:
@@ -64,7 +50,7 @@ def numbers(found: Examination) -> None:
         ("Control cells", f"{summary['control_cells']:,}", f"label {summary['control_label']}"),
         ("Genes measured", f"{summary['genes']:,}", ""),
         ("Labels from", summary["label_column"], "column of obs"),
-        ("Counts from", summary["counts_from"], ""),
+        ("Counts from", summary["counts_from"], summary["counts_how"]),
     ]
     for column, (label, value, below) in zip(st.columns(len(facts)), facts, strict=True):
         with column:

@@ -11,12 +11,13 @@ import pandas as pd
 from dashboard.network import cached
 from dashboard.network.ensemble import edge_in_words
 from dashboard.network.references import all_references
-from dashboard.shared import networks
+from dashboard.shared import contents, networks
 from gpovae_core.network.cards import GeneCard, gene_card
 from gpovae_core.network.grn import GeneNetwork
 from gpovae_core.network.inspection import EdgeInspection, Measured, inspect_edge
 from gpovae_core.network.paths import PathTrace
 from gpovae_core.network.references import Known, networks_folder
+from gpovae_core.reporting.sentences import responders_in_words, states_in_words, w_in_words
 from gpovae_core.reporting.ways import ways_in_words
 from gpovae_core.runs.folder import RunFolder
 
@@ -29,20 +30,24 @@ LEAST = 0.005
 """... and the least share of the influence of one beside the most probable."""
 
 
-def of_gene(network: GeneNetwork, gene: str, threshold: float) -> dict[str, Any]:
+def of_gene(run: RunFolder, network: GeneNetwork, gene: str, threshold: float) -> dict[str, Any]:
     """What the card adds to the edges of a gene; network: what is shown."""
     card = gene_card(network, gene, threshold)
     sections = [_section("", words)] if (words := _what_it_is(card)) else []
+    scores = contents.evaluation(run)
+    for words in (states_in_words(scores, card.gene), responders_in_words(scores, card.gene)):
+        if words:
+            sections.append(_section("", words))
     if card.own is not None:
-        sections.append(
-            _section("", f"Its own expression when it is perturbed: {card.own:+.2f} (log2 difference).")
-        )
+        error = "" if card.own_se is None else f" ± {card.own_se:.2f}"
+        own = f"Its own expression when it is perturbed: {card.own:+.2f}{error} ({card.unit})."
+        sections.append(_section("", own))
     for title, effects in (
         ("Strongest measured effects of perturbing it", card.as_source),
         ("Perturbations that change it most", card.as_target),
     ):
         if not effects.empty:
-            sections.append(_section(title, _effects_in_words(effects)))
+            sections.append(_section(title, f"{_effects_in_words(effects)} ({card.unit})."))
     if network.simulated:
         sections.append(_section("", "A simulated gene: there is nothing to read about it elsewhere."))
     return {"of": [gene], "sections": sections, "links": [list(link) for link in card.links.items()]}
@@ -66,8 +71,12 @@ def _what_it_is(card: GeneCard) -> str:
 
 
 def _effects_in_words(effects: pd.DataFrame) -> str:
-    pairs = zip(effects["gene"], effects["effect"], strict=True)
-    return ", ".join(f"{gene} {effect:+.2f}" for gene, effect in pairs) + " (log2 difference, training cells)"
+    """Gene, effect and its standard error where that is known."""
+    rows = zip(effects["gene"], effects["effect"], effects["effect_se"], strict=True)
+    return ", ".join(
+        f"{gene} {effect:+.2f}" + (f" ± {error:.2f}" if math.isfinite(error) else "")
+        for gene, effect, error in rows
+    )
 
 
 def of_pair(run: RunFolder, source: str, target: str) -> dict[str, Any]:
@@ -89,7 +98,8 @@ def pair_message(found: EdgeInspection, network: GeneNetwork, wait: float | None
     """The card's part of an inspected edge. wait: seconds that testing all pairs would take, where it has to
     be asked for.
     """
-    sections = [_section("", _standing(found), *_ensemble_in_words(found, network))]
+    told = [_standing(found), w_in_words(found.weight), *_ensemble_in_words(found, network)]
+    sections = [_section("", *told)]
     if found.measured is None:
         sections.insert(0, _section("", found.why_not, kind="doubt"))
     else:

@@ -41,7 +41,7 @@ def show(scene: Scene) -> None:
         "names only). PNG and SVG of the picture: the buttons above it. The table on the first screen has "
         "its own: what it lists, as CSV or for Cytoscape."
     )
-    references.show()
+    references.show(scene.network.panel.genes)
 
 
 def _with_tests(scene: Scene) -> Scene:
@@ -61,7 +61,7 @@ def export_view(scene: Scene, all_of_them: bool) -> View:
         found = scene.shown.neighbourhood(focus, hops, direction, scene.threshold, loops).edges
         ends = {"out": found[keys.SOURCE] == focus, "in": found[keys.TARGET] == focus}
         if hops == 1:
-            found = found[ends.get(direction, ends["out"] | ends["in"])].reset_index(drop=True)
+            found = found.loc[ends.get(direction, ends["out"] | ends["in"])].reset_index(drop=True)
     else:
         found = scene.shown.edges(scene.threshold, loops, top=MOST_EDGES).head(MOST_EDGES)
     return View(found, places(scene.run).astype(float), facts)

@@ -143,8 +143,8 @@ def edge_columns(
     """An edge table with genes as their numbers in the panel, in small types: it travels to the browser."""
     index = network.panel.index
     unknown = pd.Series(np.full(len(edges), np.nan))
-    detours = edges.get(keys.OPEN_DETOURS, unknown)
-    frequency = edges.get(keys.FREQUENCY, unknown)
+    detours = edges[keys.OPEN_DETOURS] if keys.OPEN_DETOURS in edges else unknown  # noqa: SIM401 (its type)
+    frequency = edges[keys.FREQUENCY] if keys.FREQUENCY in edges else unknown  # noqa: SIM401
     pairs = list(zip(edges[keys.SOURCE], edges[keys.TARGET], strict=True))
     return pd.DataFrame(
         {

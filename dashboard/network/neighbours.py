@@ -10,6 +10,7 @@ from dashboard.shared import state
 from dashboard.shared.figures import download_table
 from dashboard.shared.glossary import show_table
 from dashboard.shared.words import number, plain
+from gpovae_core.network.cards import measured_effects
 from gpovae_core.network.grn import Direction
 
 
@@ -37,9 +38,8 @@ def neighbour_table(scene: Scene, gene: str, hops: int, direction: Direction, ti
     found = scene.shown.reach(gene, hops, scene.threshold, direction)
     place, index = scene.network.panel.position(gene), scene.network.panel.index
     others = [index[name] for name in found["gene"]]
-    effects = (
-        scene.network.effects[place, others] if direction == "out" else scene.network.effects[others, place]
-    )
+    known, _, unit = measured_effects(scene.network)
+    effects = known[place, others] if direction == "out" else known[others, place]
     best = "Best path's probability" if scene.shown.measure == "W" else "T"
     table = pd.DataFrame(
         {"Gene": found["gene"], "Hops": found["hops"], best: found["probability"], "Measured effect": effects}
@@ -52,9 +52,7 @@ def neighbour_table(scene: Scene, gene: str, hops: int, direction: Direction, ti
         table,
         column_config={
             best: st.column_config.NumberColumn(format="%.4f"),
-            "Measured effect": st.column_config.NumberColumn(
-                format="%+.2f", help="log2 difference to control, training cells"
-            ),
+            "Measured effect": st.column_config.NumberColumn(format="%+.2f", help=unit),
         },
     )
     name = f"{scene.run.name}_{'regulates' if direction == 'out' else 'regulated_by'}.csv"

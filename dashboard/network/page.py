@@ -17,7 +17,8 @@ from dashboard.network import (
 )
 from dashboard.network.scene import Scene, scene_of
 from dashboard.shared import contents, listing, shell, state
-from gpovae_core.reporting.sentences import null_in_words
+from dashboard.shared.words import plain
+from gpovae_core.reporting.sentences import false_rate_of_effects, null_in_words
 from gpovae_core.runs.folder import RunFolder
 
 PARTS = {
@@ -121,6 +122,9 @@ def trust(scene: Scene) -> None:
     words = None if scores is None else null_in_words(scores)
     if words:
         st.caption(words)
+    effects = scene.run.effects_report()
+    if effects is not None:
+        st.caption(plain(f"Made from a table of effects, without cells. {false_rate_of_effects(effects)}"))
     counted = scene.shown.count_open(scene.threshold)
     if counted is not None and counted[0]:
         judged, in_doubt = counted

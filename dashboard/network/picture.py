@@ -107,7 +107,7 @@ def _evidence(scene: Scene) -> dict[str, Any] | None:
     try:
         if ends is not None:
             return evidence.of_pair(scene.run, *ends)
-        return None if focus is None else evidence.of_gene(scene.shown, focus, scene.threshold)
+        return None if focus is None else evidence.of_gene(scene.run, scene.shown, focus, scene.threshold)
     except GpoVaeError as error:
         return {
             "of": list(ends or (focus,)),
@@ -144,14 +144,14 @@ def take_sight(scene: Scene, said: dict[str, Any]) -> None:
     if values[state.EDGE_SOURCE] and values[state.EDGE_TARGET]:
         paths.pick_path(scene.trace, values[state.EDGE_SOURCE], values[state.EDGE_TARGET])
     threshold = said.get("threshold")
-    if _is_number(threshold) and 0.0 <= threshold <= scene.shown.top and threshold != scene.threshold:
+    if (
+        isinstance(threshold, int | float)
+        and 0.0 <= threshold <= scene.shown.top
+        and threshold != scene.threshold
+    ):
         set_threshold(float(threshold))
     if isinstance(seq := said.get("seq"), int):
         st.session_state[_SEQ] = seq
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def ask(scene: Scene, what: str, value: Any) -> None:

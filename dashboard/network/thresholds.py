@@ -11,8 +11,10 @@ from dashboard.network.panels import threshold_message
 from dashboard.network.scene import Scene, set_threshold
 from dashboard.shared import state
 from dashboard.shared.figures import download_table
+from dashboard.shared.words import plain
 from gpovae_core.network.compare import compare_networks
 from gpovae_core.network.grn import GeneNetwork
+from gpovae_core.reporting.sentences import w_in_words
 
 
 def show(scene: Scene) -> None:
@@ -40,9 +42,10 @@ def show(scene: Scene) -> None:
         on_threshold=set_threshold,
         on_pin=lambda value: state.put(**{state.PINNED: value}),
     )
+    meant = f"{plain(w_in_words(scene.threshold))} " if scene.shown.measure == "W" else ""
     st.caption(
-        "There is no right threshold: a lower one shows more edges and more false ones. W is the "
-        "probability the model gives an edge, not a p value. Drag the line: the picture follows. Pin a "
+        "There is no right threshold: a lower one shows more edges and more false ones. "
+        f"{meant}Drag the line: the picture follows. Pin a "
         "threshold to see below what another one gains and loses."
     )
     download_table(

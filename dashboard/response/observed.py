@@ -54,14 +54,42 @@ def show(scene: Scene) -> None:
         "log2(counts per 10,000 + 1), the scale of the scores."
     )
     joined = pd.concat(tables, names=[keys.PERTURBATION]).reset_index(level=0)
-    columns = ["gene", "fold", "fold_low", "fold_high", "p", "adjusted", "control", "observed", "predicted"]
-    listed = joined.filter([keys.PERTURBATION, *columns]).sort_values(by="adjusted", kind="stable")
+    renamed = joined.rename(
+        columns={
+            "fold": keys.EFFECT,
+            "fold_se": keys.EFFECT_SE,
+            "fold_low": "effect_low",
+            "fold_high": "effect_high",
+            "adjusted": keys.P_ADJUSTED,
+            "cells": keys.CELLS,
+            "control": "log_expression_in_control",
+            "observed": "log_difference_observed",
+            "predicted": "log_difference_predicted",
+        }
+    )
+    columns = [
+        "gene",
+        keys.EFFECT,
+        keys.EFFECT_SE,
+        "effect_low",
+        "effect_high",
+        keys.P,
+        keys.P_ADJUSTED,
+        keys.CELLS,
+        "log_expression_in_control",
+        "log_difference_observed",
+        "log_difference_predicted",
+    ]
+    listed = renamed.filter([keys.PERTURBATION, *columns]).sort_values(by=keys.P_ADJUSTED, kind="stable")
     words = {
-        "fold": "log2 fold change",
-        "fold_low": "95 % from",
-        "fold_high": "to",
-        "control": "mean in control",
-        "adjusted": "adjusted p",
+        keys.EFFECT: "log2 fold change",
+        keys.EFFECT_SE: "± s.e.",
+        "effect_low": "95 % from",
+        "effect_high": "to",
+        "log_expression_in_control": "mean in control",
+        keys.P_ADJUSTED: "adjusted p",
+        "log_difference_observed": "log difference, observed",
+        "log_difference_predicted": "predicted",
     }
     show_table(
         listed.head(TABLE_ROWS).rename(columns=words),

@@ -96,7 +96,7 @@ def target_words(table: pd.DataFrame, perturbation: str) -> str:
     return " ".join(
         (
             f"Perturbed gene {plain(hit['gene'])}: observed {number(hit['observed'], 2)}, predicted "
-            f"{number(hit['predicted'], 2)} log2."
+            f"{number(hit['predicted'], 2)} (difference of log expression)."
         )
         for hit in targets
     )

@@ -8,6 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard.shared.answers import BADGES, MEANING
+from gpovae_core import keys
 
 
 def held_out_words(basis: str) -> str:
@@ -25,7 +26,7 @@ def held_out_words(basis: str) -> str:
 
 
 def number_columns(table: pd.DataFrame, words: dict[str, str]) -> dict[Any, Any]:
-    formats = {"p": "%.2g", "adjusted": "%.2g"}
+    formats = {keys.P: "%.2g", keys.P_ADJUSTED: "%.2g", keys.CELLS: "%d"}
     return {
         words.get(name, name): st.column_config.NumberColumn(format=formats.get(name, "%.3f"))
         for name in table.select_dtypes("number").columns

@@ -35,6 +35,10 @@ def heading(name: str, run: RunFolder) -> None:
             f"Made from {plain(source.imported)}. Without cells there are no predictions and no scores; the "
             "page Network shows it."
         )
+    effects = run.effects_report()
+    if effects is not None:
+        for line in sentences.effects_file_in_words(effects):
+            st.caption(plain(line))
     job_view.watch(run, whole=False)
 
 
@@ -48,11 +52,14 @@ def warnings(run: RunFolder) -> None:
 
 def scores(run: RunFolder) -> None:
     report = contents.evaluation(run)
+    if report is None and run.without_cells:
+        st.info(plain(run.without_cells))
+        return
     if report is None:
         st.info("This run has not been evaluated yet:")
         st.code(run_summary.command("gpovae", "evaluate", run.path), language="bash")
         return
-    st.markdown("##### Predicted effects, on held-out cells")
+    st.markdown(f"##### Predicted effects, on {report.held_out_words}")
     show_table(tables.prediction_table(report, "test", tables.MAIN_SCORES))
     st.caption(plain(sentences.effects_note(report, "test")))
     with st.expander(

@@ -20,17 +20,24 @@ Stamp = tuple[str, int, int]
 EXAMINED_BY = (
     "label_column",
     "control_label",
+    "pair_separator",
+    "unclear_labels",
+    "non_perturbed",
     "counts_layer",
     "symbol_column",
     "batch",
     "donor",
     "guide",
     "condition",
+    "conditions",
+    "condition_as_batch",
     "size_factor",
     "min_cells",
     "strong_knockdown_only",
     "knockdown_percentile",
     "target_sum",
+    "panel",
+    "panel_all_below",
 )
 """Settings that decide which cells and genes are used; the others act on those."""
 

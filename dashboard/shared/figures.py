@@ -15,6 +15,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from dashboard.shared import state
+from gpovae_core.data.write import no_formulas
 from gpovae_core.plots.theme import described
 
 FORMATS = {"png": "PNG", "svg": "SVG"}
@@ -77,10 +78,7 @@ def download_table(table: pd.DataFrame, label: str, name: str, key: str) -> None
     def content() -> bytes:
         safe = table.copy()
         for column in safe.select_dtypes(object):
-            safe[column] = [
-                f"'{v}" if isinstance(v, str) and v.startswith(("=", "+", "-", "@")) else v
-                for v in safe[column]
-            ]
+            safe[column] = no_formulas(safe[column])
         return safe.to_csv(index=False).encode()
 
     st.download_button(label, content, file_name=name, mime="text/csv", key=key, on_click="ignore")

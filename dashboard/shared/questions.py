@@ -18,7 +18,13 @@ PREDICTOR_FILES = ("cells.h5ad", "model.safetensors", "panel.json", "config.json
 MODEL_FILES = (*PREDICTOR_FILES, "network.safetensors")
 
 
-@of_run(*MODEL_FILES, kind="resource", entries=2, spinner="Getting the run ready for questions …")
+@of_run(
+    *MODEL_FILES,
+    "evaluation.json",
+    kind="resource",
+    entries=2,
+    spinner="Getting the run ready for questions …",
+)
 def respondent(run: RunFolder) -> Respondent:
     """The run ready for questions, shared between sessions. Raises RunError where it holds no cells."""
     import torch
@@ -28,7 +34,8 @@ def respondent(run: RunFolder) -> Respondent:
     # Answers take tenths of a second on one core; on several that a training also wants, threads wait for
     # each other.
     torch.set_num_threads(1)
-    return Respondent.of(run, contents.cells(run))
+    scores = contents.evaluation(run)
+    return Respondent.of(run, contents.cells(run), 1.0 if scores is None else scores.widening)
 
 
 def predictor(run: RunFolder) -> EffectPredictor | None:

@@ -45,7 +45,12 @@ LABELS = {
     "data.artifact_mads": "Cut-off in MADs",
     "data.artifact_criteria": "Quality criteria in use",
     "data.min_cells": "Least cells per perturbation",
+    "data.conditions": "Conditions to use",
+    "data.condition_as_batch": "Conditions are batches of one experiment",
+    "data.hold_out": "Held out for the scores",
     "data.size_factor": "Counts of the whole transcriptome",
+    "data.pair_separator": "What joins genes in a label",
+    "data.non_perturbed": "Cells called not perturbed",
     "network.perturbation": "What was done to the genes",
 }
 IN_SIGHT = (
@@ -237,9 +242,11 @@ def folded(leave_out: tuple[str, ...] = ()) -> None:
                     field(path, explained=True)
 
 
-def field(path: str, explained: bool = False, options: list[Any] | None = None) -> None:
-    """One setting as the widget that fits its type. options: values to choose from, where only the data know
-    them.
+def field(
+    path: str, explained: bool = False, words: dict[str, str] | None = None, open_ended: bool = False
+) -> None:
+    """One setting as the widget that fits its type. words: values to choose from -> how they are shown, where
+    only the data know them; open_ended: whether others may be typed.
     """
     section, _, name = path.partition(".")
     info: FieldInfo = type(getattr(base_settings(), section)).model_fields[name]
@@ -248,30 +255,57 @@ def field(path: str, explained: bool = False, options: list[Any] | None = None) 
     mark = " •" if path in changed() else ""
     now = draft()
     key = f"form_{now['preset']}_{now['published']}_{path}"
-    _widget(path, label + mark, info, value, key, options, None if explained else info.description)
+    _widget(path, label + mark, info, value, key, words, open_ended, None if explained else info.description)
     if explained and info.description:
         st.caption(EXPLAINED.get(path, info.description))
 
 
 def _widget(
-    path: str, label: str, info: FieldInfo, value: Any, key: str, options: list[Any] | None, tip: str | None
+    path: str,
+    label: str,
+    info: FieldInfo,
+    value: Any,
+    key: str,
+    words: dict[str, str] | None,
+    open_ended: bool,
+    tip: str | None,
 ) -> None:
     kind = info.annotation
     arguments: dict[str, Any] = {"key": key, "help": tip}
-    if options is not None:
-        choices = options if value is None or value in options else [value, *options]
-        _bind(key, value)
-        st.selectbox(
+    if words is not None and get_origin(kind) is tuple:
+        known = words
+        _bind(key, [one for one in value if one in known])
+        st.multiselect(
             label,
-            choices,
-            index=None,
-            placeholder="found by itself",
-            on_change=_store(path, key),
+            list(known),
+            format_func=lambda name: str(known.get(name, name)),
+            on_change=_store(path, key, tuple),
+            placeholder="all",
             **arguments,
         )
     elif get_origin(kind) is Literal:
+        shown = words or {}
         _bind(key, value)
-        st.selectbox(label, list(get_args(kind)), on_change=_store(path, key), **arguments)
+        st.selectbox(
+            label,
+            list(get_args(kind)),
+            format_func=lambda name: str(shown.get(name, name)),
+            on_change=_store(path, key),
+            **arguments,
+        )
+    elif words is not None:
+        shown = words
+        _bind(key, value)
+        st.selectbox(
+            label,
+            list(words) if value is None or value in words else [value, *words],
+            index=None,
+            placeholder="found by itself",
+            format_func=lambda name: str(shown.get(name, name)),
+            accept_new_options=open_ended,
+            on_change=_store(path, key),
+            **arguments,
+        )
     elif kind is bool:
         _bind(key, value)
         st.checkbox(label, on_change=_store(path, key), **arguments)

@@ -12,6 +12,7 @@ from dashboard.shared.words import plain
 from dashboard.train import cost
 from dashboard.train.at_work import at_work
 from gpovae_core.config import Settings
+from gpovae_core.data.validate import Examination
 from gpovae_core.errors import GpoVaeError, RunError
 from gpovae_core.runs import jobs
 from gpovae_core.runs.archive import check_run_name, free_name
@@ -21,6 +22,10 @@ NAME = "train_name"
 
 def show() -> None:
     st.subheader("A new run")
+    started = st.session_state.pop("sweep_started", None)
+    if started:
+        st.success(f"{plain(started)}: a run for each condition has been started.")
+        st.page_link("pages/experiments.py", label="Watch them on the page Experiments →")
     cloned = st.session_state.get("cloned_from")
     if cloned:
         st.caption(f"Starts from the settings of {plain(cloned)}; change what you like.")
@@ -45,6 +50,9 @@ def show() -> None:
         st.markdown("##### What it will take")
         cost.show(source, settings)
         start(name, source, settings)
+        found, _ = data_files.examination(data_files.stamp(source), settings.data)
+        if len(settings.data.conditions or found.summary["conditions"]) > 1:
+            each_condition(source, settings)
 
 
 def usable(name: str, source: Path) -> bool:
@@ -61,7 +69,23 @@ def usable(name: str, source: Path) -> bool:
         f"perturbations · {summary['control_cells']:,} controls · {summary['genes']:,} genes measured"
     )
     st.page_link("pages/data.py", label="Look at them, or choose others")
+    several = summary["conditions"]
+    if len(several) > 1:
+        conditions(found, list(several))
     return True
+
+
+def conditions(found: Examination, names: list[str]) -> None:
+    """What is to be done with the conditions of the screen: some, all as batches, or a run for each."""
+    st.markdown("##### Conditions")
+    for problem in found.problems:
+        if problem.code == "several-conditions":
+            st.warning(plain(problem.message))
+    left, right = st.columns(2)
+    with left:
+        settings_form.field("data.conditions", explained=True, words={name: name for name in names})
+    with right:
+        settings_form.field("data.condition_as_batch", explained=True)
 
 
 def start(name: str, source: Path, settings: Settings) -> None:
@@ -93,6 +117,40 @@ def start(name: str, source: Path, settings: Settings) -> None:
             *jobs.as_options(settings),
         )
         st.code(command(*words), language="bash")
+
+
+def each_condition(source: Path, settings: Settings) -> None:
+    """A run for each condition, as one job."""
+    st.button(
+        "Train each condition by itself",
+        key="train_each_condition",
+        on_click=submit_each,
+        args=(source, settings),
+    )
+    st.caption(
+        "A run for each condition (for each of those chosen above), all over one panel of genes, one after "
+        "the other. They stand on the page Experiments."
+    )
+
+
+def submit_each(source: Path, settings: Settings) -> None:
+    from gpovae_core.sweeps import folder as sweeping
+    from gpovae_core.sweeps.conditions import plan_of_conditions
+
+    root = listing.runs_folder()
+    try:
+        name = check_run_name(st.session_state[NAME])
+        if (root / name).exists():
+            raise RunError(f"There is already something called '{name}'. Choose another name.")
+        root.mkdir(parents=True, exist_ok=True)
+        made = sweeping.SweepFolder.create(root / name, plan_of_conditions(source, settings), source)
+        sweeping.launch(made)
+    except (GpoVaeError, OSError) as error:
+        st.session_state["job_problem"] = str(error)
+        return
+    st.session_state["named_for"] = None
+    st.session_state["sweep_started"] = name
+    state.put(**{state.SWEEP: name})
 
 
 def submit(source: Path, settings: Settings) -> None:

@@ -14,6 +14,9 @@ REFERENCES = {"test": "Held-out cells", "all": "All cells"}
 
 
 def show(run: RunFolder) -> None:
+    if run.without_cells:
+        st.info(plain(run.without_cells))
+        return
     question.new_scenario(run)
     if question.REFUSED in st.session_state:
         st.error(plain(st.session_state.pop(question.REFUSED)))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import streamlit as st
 
+from dashboard.shared import contents
 from dashboard.shared.answers import BADGES, MEANING
 from dashboard.shared.figures import chart, download_table
 from dashboard.shared.words import plain
@@ -16,6 +17,7 @@ from dashboard.whatif.scene import Answered
 from gpovae_core.methods.own_change import ASSUMED, READ, TYPICAL
 from gpovae_core.plots import whatif as figures
 from gpovae_core.questions.reach import GIVEN
+from gpovae_core.reporting.sentences import intervals_in_words
 from gpovae_core.runs.folder import RunFolder
 
 if TYPE_CHECKING:
@@ -34,7 +36,7 @@ def show(run: RunFolder, found: dict[str, Answered]) -> None:
                 type="tertiary",
             )
     chart(figures.scenarios({name: one.table for name, one in found.items()}), key="whatif_scenarios")
-    st.caption(in_words(found))
+    st.caption(plain(in_words(found, intervals_in_words(contents.evaluation(run)))))
     table = joined(found)
     download_table(table, "Download all predicted effects (CSV)", f"{run.name}_whatif.csv", "whatif_all")
 
@@ -55,21 +57,21 @@ def strength_words(answer: Answer) -> str:
     return "; ".join(parts) + "."
 
 
-def in_words(found: dict[str, Answered]) -> str:
-    """The figure for those who cannot see it, and what the intervals mean."""
+def in_words(found: dict[str, Answered], intervals: str) -> str:
+    """The figure for those who cannot see it, and what the intervals mean. intervals: that in words."""
     parts = []
     for name, one in found.items():
         rest = one.table.loc[~one.table["perturbed"] & one.table["effect"].notna()].head(3)
         strongest = ", ".join(
-            f"{plain(gene)} {effect:+.2f}" for gene, effect in zip(rest["gene"], rest["effect"], strict=True)
+            f"{gene} {effect:+.2f}" for gene, effect in zip(rest["gene"], rest["effect"], strict=True)
         )
-        parts.append(f"{plain(name)}: {strongest}")
+        parts.append(f"{name}: {strongest}")
     words = "; ".join(parts)
     return (
-        f"Strongest predicted effects beside the knocked-down genes: {words}. Intervals hold 95 % of the "
-        "model's own draws; where the network alone answers, 1.96 times its error on training "
-        "perturbations that were left out in turn. A gene that was never perturbed has no effect on itself "
-        "here: its fall is what you ask for. The unit is log2(counts per 10,000 + 1) against control."
+        f"Strongest predicted effects beside the knocked-down genes: {words}. {intervals} Where the network "
+        "alone answers, 1.96 times its error on training perturbations that were left out in turn. A gene "
+        "that was never perturbed has no effect on itself here: its fall is what you ask for. The unit is "
+        "log2(counts per 10,000 + 1) against control."
     )
 
 

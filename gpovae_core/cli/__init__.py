@@ -29,7 +29,9 @@ COMMANDS = (
     sweeps.sweep,
     questions.predict,
     networks.network,
+    networks.network_from_effects,
     networks.paths,
+    networks.enrich,
     runs.info,
     runs.import_,
     runs.export,
@@ -39,7 +41,7 @@ app = typer.Typer(
     no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False
 )
 for _command in COMMANDS:
-    app.command(_command.__name__.rstrip("_"))(_command)
+    app.command(_command.__name__.rstrip("_").replace("_", "-"))(_command)
 
 
 @app.callback()

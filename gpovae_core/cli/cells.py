@@ -11,6 +11,8 @@ import typer
 from gpovae_core.cli.shared import (
     Batch,
     Condition,
+    ConditionAsBatch,
+    Conditions,
     ControlLabel,
     Direction,
     Donor,
@@ -18,12 +20,15 @@ from gpovae_core.cli.shared import (
     Guide,
     Json,
     LabelColumn,
+    Sets,
     SizeFactor,
+    assign,
+    given_values,
     plain_assignment,
     progress_bar,
     show,
 )
-from gpovae_core.errors import DataError
+from gpovae_core.errors import DataError, SettingsError
 
 
 def simulate(
@@ -115,36 +120,61 @@ def validate(
     donor: Donor = None,
     guide: Guide = None,
     condition: Condition = None,
+    conditions: Conditions = None,
+    condition_as_batch: ConditionAsBatch = None,
     size_factor: SizeFactor = None,
     direction: Direction = None,
+    set_: Sets = None,
     as_json: Json = False,
 ) -> None:
     """Say what is wrong with a file, all at once, and what would be used of it. Exit code 2 where it cannot
     be used.
     """
     from gpovae_core.config import DataSettings, NetworkSettings, checked
+    from gpovae_core.data.effects_file import holds_effects, read_effects
     from gpovae_core.data.read import read_cells
     from gpovae_core.data.validate import examine
-    from gpovae_core.reporting.sentences import usable_in_words
-
-    settings = DataSettings(
-        label_column=label_column,
-        control_label=control_label,
-        batch=batch,
-        donor=donor,
-        guide=guide,
-        condition=condition,
-        size_factor=size_factor,
+    from gpovae_core.reporting.sentences import (
+        decisions_in_words,
+        effects_file_in_words,
+        usable_in_words,
     )
+
+    given: dict[str, dict[str, object]] = {
+        "data": given_values(
+            label_column=label_column,
+            control_label=control_label,
+            batch=batch,
+            donor=donor,
+            guide=guide,
+            condition=condition,
+            conditions=tuple(conditions) if conditions else None,
+            condition_as_batch=condition_as_batch,
+            size_factor=size_factor,
+        )
+    }
+    assign(given, set_)
+    if unread := sorted(set(given) - {"data"}):
+        raise SettingsError(
+            f"Settings of '{unread[0]}' have no part in reading a file; --set data.FIELD=VALUE."
+        )
+    settings = checked(DataSettings, given["data"], "These settings cannot be used")
     asked = {} if direction is None else {"perturbation": direction}
     told = checked(NetworkSettings, asked, "--direction cannot be used").perturbation
     try:
+        if holds_effects(file):
+            report = read_effects(file).report
+            words = [*effects_file_in_words(report), "A network without cells: gpovae network-from-effects."]
+            answer = {"ok": True, "problems": [], "effects": report.model_dump(mode="json")}
+            show(answer, as_json, "\n".join(words))
+            return
         examination = examine(read_cells(file), settings)
         ok, problems, summary = examination.ok, examination.problems, examination.summary
     except DataError as error:
         ok, problems, summary = False, error.problems, {}
     rows = [{"code": p.code, "message": p.message, "hint": p.hint, "severity": p.severity} for p in problems]
     lines = [f"{p.severity.capitalize()} [{p.code}]: {p}" for p in problems]
+    lines += decisions_in_words(summary.get("decisions", []))
     lines += usable_in_words(summary, told) if ok else []
     if told != "auto" and "design" in summary:
         summary = summary | {"design": summary["design"] | {"direction": told}}

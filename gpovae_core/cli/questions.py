@@ -29,7 +29,10 @@ def predict(
     out: Annotated[
         Path | None,
         typer.Option(
-            help="CSV to write: perturbation,gene,effect,sd; for combinations also the additive sum."
+            help=(
+                "CSV to write: perturbation,gene,effect,sd,low,high (95 % interval); for combinations also "
+                "the additive sum."
+            )
         ),
     ] = None,
     as_json: Json = False,
@@ -43,12 +46,16 @@ def predict(
     import numpy as np
     import pandas as pd
 
+    from gpovae_core.data.write import no_formulas
+    from gpovae_core.evaluation.stored import read_evaluation
     from gpovae_core.questions.whatif import Respondent
     from gpovae_core.runs.folder import RunFolder
 
     folder = RunFolder.open(run)
+    scores = read_evaluation(folder)
+    widening = 1.0 if scores is None else scores.widening
     with progress_bar() as progress:
-        answers = Respondent.of(folder).ask_all(
+        answers = Respondent.of(folder, widening=widening).ask_all(
             tuple(perturbation),
             dict(_parse_loss(text) for text in loss or []),
             progress,
@@ -56,10 +63,11 @@ def predict(
     table = pd.concat(
         [a.table.assign(perturbation=a.question.perturbation) for a in answers], ignore_index=True
     )
-    columns = ["perturbation", "gene", "effect", "sd"] + ["additive"] * ("additive" in table)
+    columns = ["perturbation", "gene", "effect", "sd", "low", "high"] + ["additive"] * ("additive" in table)
     table = table.reindex(columns=columns)
     if out is not None:
-        table.to_csv(out, index=False)
+        safe = {name: no_formulas(table[name]) for name in ("perturbation", "gene")}
+        table.assign(**safe).to_csv(out, index=False)
     effects = {
         a.question.perturbation: {
             gene: {"effect": float(e) if np.isfinite(e) else None, "sd": float(d)}

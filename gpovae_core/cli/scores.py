@@ -26,15 +26,31 @@ from gpovae_core.errors import SettingsError
 def evaluate(
     run: RunArgument,
     edges: Annotated[
-        Path | None, typer.Option(help="CSV with source,target[,weight] to score in place of W.")
+        Path | None,
+        typer.Option(
+            help=(
+                "Table with source,target[,weight], or a square .npy matrix with its genes in a .txt beside "
+                "it, to score in place of W."
+            )
+        ),
+    ] = None,
+    effects: Annotated[
+        Path | None,
+        typer.Option(
+            help=(
+                "CSV of another program's predicted effects (a perturbation a line, genes in the header; "
+                "log2(counts per 10,000 + 1) against control) to score in place of the model's."
+            )
+        ),
     ] = None,
     threshold: Threshold = None,
     reference: Annotated[
         list[Path] | None,
         typer.Option(
             help=(
-                "Table of known edges (source,target or gene1,gene2); repeatable. Without it, those in the "
-                "folder networks."
+                "Table of known edges: source,target or gene1,gene2, or TRRUST, CollecTRI, DoRothEA, "
+                "OmniPath, BioGRID, CORUM, STRING (with its file of names) as distributed; repeatable. "
+                "Without it, those in the folder networks."
             )
         ),
     ] = None,
@@ -43,13 +59,24 @@ def evaluate(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Score a run, or any other edge table against its held-out cells, with baselines and ceilings."""
+    """Score a run, or any other edge table or predicted effects against its held-out cells, with baselines
+    and ceilings.
+    """
     from gpovae_core.reporting.sentences import scores_in_words
     from gpovae_core.runs.folder import RunFolder
     from gpovae_core.workflow import score_run
 
+    if edges is not None and effects is not None:
+        raise SettingsError("Give --edges or --effects, not both: one answer is about one of them.")
     folder = RunFolder.open(run)
-    if edges is not None:
+    if effects is not None:
+        from gpovae_core.evaluation.effect_tables import read_effect_table
+        from gpovae_core.evaluation.evaluate import evaluate_effects
+
+        answer = evaluate_effects(
+            folder.cells(), read_effect_table(effects), folder.settings().evaluation, f"'{effects.name}'"
+        )
+    elif edges is not None:
         from gpovae_core.evaluation.edges import read_edge_table
         from gpovae_core.evaluation.evaluate import evaluate_edges
 

@@ -51,6 +51,19 @@ Condition = Annotated[
     str | None,
     typer.Option(help="Column of obs with the condition; found when not given, `none` switches it off."),
 ]
+Conditions = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--conditions", metavar="VALUE", help="Use the cells of this condition alone; repeatable for several."
+    ),
+]
+ConditionAsBatch = Annotated[
+    bool | None,
+    typer.Option(
+        "--condition-as-batch/",
+        help="Conditions are batches of one experiment: compare within each, one network for all.",
+    ),
+]
 SizeFactor = Annotated[
     str | None,
     typer.Option(
@@ -61,6 +74,12 @@ Direction = Annotated[
     str | None,
     typer.Option(
         help="What was done to the genes: auto (read off the data), knock-down, knock-out or activation."
+    ),
+]
+HoldOut = Annotated[
+    str | None,
+    typer.Option(
+        help="What the scores are measured on: cells (default), or whole guides, donors or batches."
     ),
 ]
 Preset = Annotated[

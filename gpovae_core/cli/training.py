@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from gpovae_core.cli.shared import (
     Batch,
     Condition,
+    ConditionAsBatch,
+    Conditions,
     ControlLabel,
     Device,
     Direction,
     Donor,
     FileArgument,
     Guide,
+    HoldOut,
     Json,
     LabelColumn,
     Preset,
@@ -28,6 +31,9 @@ from gpovae_core.cli.shared import (
     show,
 )
 from gpovae_core.errors import SettingsError
+
+if TYPE_CHECKING:
+    from gpovae_core.config import Settings
 
 
 def train(
@@ -55,8 +61,11 @@ def train(
     donor: Donor = None,
     guide: Guide = None,
     condition: Condition = None,
+    conditions: Conditions = None,
+    condition_as_batch: ConditionAsBatch = None,
     size_factor: SizeFactor = None,
     direction: Direction = None,
+    hold_out: HoldOut = None,
     set_: Sets = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue the run after its last finished epoch.")
@@ -65,6 +74,13 @@ def train(
         bool,
         typer.Option(
             "--wait", help="With --resume: first wait until no other run in the same folder trains."
+        ),
+    ] = False,
+    each_condition: Annotated[
+        bool,
+        typer.Option(
+            "--each-condition",
+            help="A run for each condition, all over one panel, in the folder --run, as a sweep.",
         ),
     ] = False,
     as_json: Json = False,
@@ -77,10 +93,25 @@ def train(
     from gpovae_core.workflow import resume_in_turn, resume_run, start_run
 
     given = settings_given(epochs, seed, device, label_column, control_label, set_)
-    design = given_values(batch=batch, donor=donor, guide=guide, condition=condition, size_factor=size_factor)
+    design = given_values(
+        batch=batch,
+        donor=donor,
+        guide=guide,
+        condition=condition,
+        conditions=conditions,
+        condition_as_batch=condition_as_batch,
+        size_factor=size_factor,
+        hold_out=hold_out,
+    )
     given["data"] = {**design, **given["data"]}
     given["network"] = {**given_values(perturbation=direction), **given.get("network", {})}
     given["training"] |= given_values(devices=devices, nodes=nodes, strategy=strategy)
+    if each_condition:
+        if resume:
+            raise SettingsError(f"--each-condition made a sweep; `gpovae sweep {run}` goes on with it.")
+        given["data"] = {**given_values(seed=seed), **given["data"]}
+        _each_condition(file, run, make_settings(preset, given, published), as_json)
+        return
     with progress_bar() as progress:
         if resume:
             fixed = [name for name, fields in given.items() if name != "training" and fields] + [
@@ -98,7 +129,7 @@ def train(
                 section, _, name = path.partition(".")
                 if name in given.get(section, {}):
                     typer.echo(f"Note: {path} has no effect here: {why}.", err=True)
-            folder = start_run(file, run, settings, progress)
+            folder = start_run(file, run, settings, progress, warn=_warn)
     if not is_first(folder.settings().training):
         return
     status = folder.status()
@@ -115,6 +146,23 @@ def train(
         f"Run {folder.path}: {status.state}, {status.message}."
         + ("" if scores is None else f"\n{scores_in_words(scores)}"),
     )
+
+
+def _each_condition(file: Path, folder: Path, settings: Settings, as_json: bool) -> None:
+    from gpovae_core.sweeps.conditions import plan_of_conditions
+    from gpovae_core.sweeps.folder import SweepFolder
+    from gpovae_core.sweeps.results import summary, summary_words
+    from gpovae_core.sweeps.work import work_together
+
+    with progress_bar() as progress:
+        opened = SweepFolder.create(folder, plan_of_conditions(file, settings, progress), file)
+        work_together(opened, 1, progress)
+    found = summary(opened)
+    show(found, as_json, summary_words(found))
+
+
+def _warn(text: str) -> None:
+    typer.echo(f"Warning: {text}", err=True)
 
 
 def estimate(

@@ -37,6 +37,10 @@ FEWEST_CONTROLS = 50
 FEWEST_FOR_SHIFT = 20
 """Cells of a perturbation in a batch whose median is taken for them; with fewer, that of all its cells."""
 _MANY_FAIL = 0.2
+RARE = 0.05
+"""Where controls have no spread at all, as many cells beyond their value are taken to be the few that are
+unlike the others (a red cell among cells without haemoglobin); more are an ordinary part of the cells.
+"""
 
 _GENES = {  # whole names: pseudogenes (RPL23P8, HBBP1) and kinases (RPS6KA1) of similar name stay out
     MITOCHONDRIAL: r"MT-.+",
@@ -141,8 +145,8 @@ class _Cells:
 
     @property
     def batch_codes(self) -> np.ndarray:
-        """(n_obs,) from 0 on."""
-        batch = self.batch
+        """(n_obs,) from 0 on, of the batches and conditions within which cut-offs are taken."""
+        batch = self.design.compared
         return np.zeros(len(self.labels), dtype=int) if batch is None else np.asarray(batch.cat.codes)
 
 
@@ -153,7 +157,9 @@ def _apply(
         return _skipped(name, "switched off in the settings"), None
     if name == DOUBLET:
         return _doublets(cells.counts, settings, cells.batch, progress)
-    values, source = criterion_values(name, cells.counts, cells.genes, cells.obs, cells.design)
+    values, source = criterion_values(
+        name, cells.counts, cells.genes, cells.obs, cells.design, settings.judge_targeted_counts
+    )
     if values is None:
         return _skipped(name, source), None
     counted_up = name in (UMI_COUNT, GENES_DETECTED)
@@ -162,6 +168,12 @@ def _apply(
         values, cells.labels, cells.batch_codes, settings.artifact_mads, direction, ratios=counted_up
     )
     cutoff, failing = float(np.median(judged.cutoffs)), judged.failing
+    if cutoff == np.median(values[judged.reference]) and failing.mean() > RARE:
+        return _skipped(
+            name,
+            f"{source}; " * bool(source) + "at least half of the cells have the same value "
+            f"({cutoff:.4g}), so nothing says how far from it is too far",
+        ), None
     meaning = _meaning(values[judged.reference], judged.cutoffs, direction, failing)
     note = "; ".join(part for part in (source, _spread(judged.cutoffs), meaning) if part)
     return ArtifactCriterion(
@@ -249,38 +261,44 @@ def criterion_values(
     genes: Sequence[str],
     obs: pd.DataFrame,
     design: Design | None = None,
+    judge_targeted: bool = False,
 ) -> tuple[np.ndarray | None, str]:
     """(values (n_obs,) of a criterion that has a cut-off, or None; where they come from, or why there are
     none).
 
     counts: (n_obs, n_vars) raw; obs: columns of the file, same rows; design: with the counts of the whole
-    transcriptome where the file has them. Doublets are called, not measured: not for them.
+    transcriptome where the file has them; judge_targeted: counts of a targeted panel are judged too. Doublets
+    are called, not measured: not for them.
     """
-    if name not in (UMI_COUNT, GENES_DETECTED):
-        return _percentages(name, counts, genes, obs)
     library = None if design is None else design.values.get(keys.SIZE_FACTOR)
+    if name not in (UMI_COUNT, GENES_DETECTED):
+        return _percentages(name, counts, genes, obs, whole=library is None)
     if name == UMI_COUNT and design is not None and library is not None:
         column = design.columns.size_factor
         return library.to_numpy(dtype=np.float64), f"taken from the column '{column}' of obs"
-    if len(genes) < WHOLE_TRANSCRIPTOME:
+    if len(genes) < WHOLE_TRANSCRIPTOME and not judge_targeted:
         what = "counts of these" if name == UMI_COUNT else "number of these that are seen"
         why = (
             f"only {len(genes):,} chosen genes were measured, and the {what} may change with what a "
             "perturbation does"
         )
         hint = "; a column with the counts of the whole transcriptome (size_factor) would serve"
-        return None, why + (hint if name == UMI_COUNT else "")
+        on = "; judge_targeted_counts judges them all the same"
+        return None, why + (hint if name == UMI_COUNT else "") + on
     if name == UMI_COUNT:
         return np.asarray(counts.sum(axis=1), dtype=np.float64).ravel(), ""
     return np.diff(counts.indptr).astype(np.float64), ""
 
 
 def _percentages(
-    name: str, counts: sparse.csr_matrix | StoredCounts, genes: Sequence[str], obs: pd.DataFrame
+    name: str, counts: sparse.csr_matrix | StoredCounts, genes: Sequence[str], obs: pd.DataFrame, whole: bool
 ) -> tuple[np.ndarray | None, str]:
+    """whole: whether the counts are those of the whole transcriptome, as far as is known; where they are
+    not, a column of obs that was measured over it goes before them.
+    """
     members = class_genes(genes, name)
     targeted = len(genes) < WHOLE_TRANSCRIPTOME
-    if members.any() and not targeted:
+    if members.any() and not targeted and (whole or _from_obs(name, obs)[0] is None):
         total = np.asarray(counts.sum(axis=1), dtype=np.float64).ravel()
         parts = [block[:, np.flatnonzero(members)].sum(axis=1) for _, block in row_blocks(counts)]
         part = np.asarray(np.concatenate(parts), dtype=np.float64).ravel()

@@ -4,7 +4,7 @@ gone through in blocks.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -18,8 +18,6 @@ from gpovae_core.data.store import BLOCK, HELD, CountsWriter, StoredCounts, cuts
 
 if TYPE_CHECKING:
     import pandas as pd
-
-_READ_FROM_UNS = ("control_label", "simulated")
 
 
 class FileMatrix:
@@ -100,6 +98,30 @@ class FileMatrix:
         return writer.opened()
 
 
+class ChangedMatrix(FileMatrix):
+    """Another matrix in a file with a change made to its rows whenever they are read."""
+
+    def __init__(
+        self,
+        source: FileMatrix,
+        change: Callable[[slice, sparse.csr_matrix], sparse.csr_matrix],
+        columns: int | None = None,
+    ) -> None:
+        """change: from rows and their block to the new block; columns: how many that has, where others."""
+        self._source, self._change = source, change
+        self.shape = (source.shape[0], source.shape[1] if columns is None else columns)
+        self.dtype = np.dtype(np.float32)
+        self.nnz = source.nnz
+
+    def values(self) -> Iterator[np.ndarray]:
+        for _, block in self.blocks():
+            yield block.data
+
+    def blocks(self) -> Iterator[tuple[slice, sparse.csr_matrix]]:
+        for rows, block in self._source.blocks():
+            yield rows, self._change(rows, block)
+
+
 @dataclass(frozen=True)
 class RawPart:
     """`raw` of a file: counts over genes of its own."""
@@ -120,6 +142,7 @@ class BackedCells:
     layers: Mapping[str, FileMatrix] = field(default_factory=dict)
     raw: RawPart | None = None
     uns: Mapping[str, Any] = field(default_factory=dict)
+    obsm: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def obs_names(self) -> pd.Index:
@@ -136,18 +159,17 @@ class BackedCells:
 
 def open_backed(root: Any) -> BackedCells:
     """root: the open h5py.File or zarr.Group of an AnnData that `must_stay_on_disk`."""
-    from anndata import io
+    from gpovae_core.data.parts import Parts
 
-    read_elem: Any = io.read_elem
-    layers = {name: FileMatrix(group) for name, group in _children(root, "layers") if _is_csr(group)}
+    parts = Parts(root)
+    layers = {name: FileMatrix(group) for name, group in children(root, "layers") if _is_csr(group)}
     raw = None
-    raw_counts = dict(_children(root, "raw")).get("X")
+    raw_counts = dict(children(root, "raw")).get("X")
     if raw_counts is not None and _is_csr(raw_counts):
-        raw = RawPart(FileMatrix(raw_counts), read_elem(root["raw"]["var"]))
-    uns = {name: read_elem(item) for name, item in _children(root, "uns") if name in _READ_FROM_UNS}
-    return BackedCells(
-        FileMatrix(root["X"]), read_elem(root["obs"]), read_elem(root["var"]), layers, raw, uns
-    )
+        raw = RawPart(FileMatrix(raw_counts), parts.table("raw/var"))
+    obs, var = parts.table("obs"), parts.table("var")
+    uns, obsm = parts.mapping("uns"), parts.mapping("obsm")
+    return BackedCells(FileMatrix(root["X"]), obs, var, layers, raw, parts.with_note(uns), obsm)
 
 
 def must_stay_on_disk(root: Any) -> bool:
@@ -156,13 +178,13 @@ def must_stay_on_disk(root: Any) -> bool:
         return False
     groups = [
         root["X"],
-        *(group for _, group in _children(root, "layers")),
-        *(group for name, group in _children(root, "raw") if name == "X"),
+        *(group for _, group in children(root, "layers")),
+        *(group for name, group in children(root, "raw") if name == "X"),
     ]
     return sum(int(group["data"].shape[0]) for group in groups if _is_csr(group)) > HELD
 
 
-def _children(root: Any, name: str) -> list[tuple[str, Any]]:
+def children(root: Any, name: str) -> list[tuple[str, Any]]:
     """What lies in a group; nothing where there is none, or an empty value in its place."""
     return (
         [(str(key), root[name][key]) for key in root[name]]

@@ -15,8 +15,9 @@ from pathlib import Path
 from gpovae_core import __version__
 from gpovae_core.config import DataSettings
 from gpovae_core.data.atomic import replacing
+from gpovae_core.data.readers import reader_of
 
-RECIPE = 1
+RECIPE = 2
 """Raise it when the preparation changes: older prepared cells are then not taken."""
 MOST_FILES, MOST_BYTES = 20, 20 * 2**30
 ABANDONED = 24 * 3600
@@ -31,12 +32,16 @@ def cache_folder() -> Path:
 
 
 def fingerprint(path: Path) -> str:
-    """SHA-256 of a file, or of all files below a folder with their names."""
+    """SHA-256 of a file, or of all files below a folder with their names; with what is read along with
+    it.
+    """
     digest = hashlib.sha256()
     files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+    reader = reader_of(path) if path.exists() else None
+    files += [] if reader is None else reader.beside(path)
     for file in files:
         if path.is_dir():
-            digest.update(str(file.relative_to(path)).encode())
+            digest.update(os.path.relpath(file, path).encode())
         with file.open("rb") as stream:
             while block := stream.read(1 << 20):
                 digest.update(block)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from gpovae_core.data.progress import Progress, tell
+from gpovae_core.data.room import check_room
 from gpovae_core.errors import GpoVaeError
 
 RECORD = "https://zenodo.org/api/records/13350497"
@@ -163,7 +164,9 @@ def fetch(listing: Listing, folder: Path, progress: Progress | None = None) -> P
     ):
         tell(progress, f"fetching {listing.name}", 1.0)
         return target
-    _check_room(listing, folder)
+    check_room(
+        listing.size - partial_bytes(folder, listing.name), folder, f"What is left of '{listing.name}'"
+    )
 
     def download(address: str, out: Any, _pooch: object) -> None:
         _continue(address, folder / (listing.name + PARTIAL), listing, progress).replace(out)
@@ -190,17 +193,6 @@ def partial_bytes(folder: Path, name: str) -> int:
     """Bytes of a download that is not whole yet; 0 where there is none."""
     part = folder / (name + PARTIAL)
     return part.stat().st_size if part.is_file() else 0
-
-
-def _check_room(listing: Listing, folder: Path) -> None:
-    import shutil
-
-    need, free = listing.size - partial_bytes(folder, listing.name), shutil.disk_usage(folder).free
-    if need > free:
-        raise FetchError(
-            f"'{listing.name}' needs {need / 1e9:,.1f} GB more in '{folder}', and {free / 1e9:,.1f} GB are "
-            "free there. Make room, or let GPOVAE_DATA_DIR name another folder."
-        )
 
 
 def _continue(address: str, part: Path, listing: Listing, progress: Progress | None) -> Path:

@@ -56,9 +56,14 @@ def quality(reading: Reading, settings: DataSettings) -> tuple[list[CriterionVie
         values = (
             None
             if criterion.name == DOUBLET
-            else criterion_values(criterion.name, reading.counts, reading.genes, reading.obs, reading.design)[
-                0
-            ]
+            else criterion_values(
+                criterion.name,
+                reading.counts,
+                reading.genes,
+                reading.obs,
+                reading.design,
+                settings.judge_targeted_counts,
+            )[0]
         )
         failing = (
             artifacts.by_criterion[criterion.name].to_numpy(dtype=bool)
@@ -76,7 +81,7 @@ def quality(reading: Reading, settings: DataSettings) -> tuple[list[CriterionVie
 
 def panel_of(reading: Reading, settings: DataSettings) -> Panel:
     """The panel that training would use, with the reason for each extended gene."""
-    training = (split_cells(reading.labels, settings) == keys.TRAIN).to_numpy()
+    training = (split_cells(reading.labels, settings, reading.design) == keys.TRAIN).to_numpy()
     return choose_panel(reading.counts, reading.genes, reading.labels, training, settings, reading.ids)
 
 

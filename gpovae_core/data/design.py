@@ -8,7 +8,7 @@ belongs to one perturbation, a condition has several perturbations. A name given
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gpovae_core import keys
-from gpovae_core.data.labels import column_of
+from gpovae_core.data.labels.text import column_of
 from gpovae_core.data.schema import DesignColumns
 from gpovae_core.data.wording import counted
 from gpovae_core.errors import Problem
@@ -42,6 +42,10 @@ WHOLE_LIBRARY = 1.1
 """A size factor is taken unasked where the median cell has so many times the counts that the file holds."""
 FEWER_THAN_HELD = 0.01
 """Share of the cells that may have fewer counts in the size factor than in the file."""
+RECOVERED_LIBRARY = "recovered_library_size"
+"""Column of obs for library sizes that normalised values tell (see data.recover)."""
+FEWEST_CONTROLS = 2
+"""Controls that a stratum needs: fewer show no spread."""
 _MISSING = {"", "nan", "<na>", "na", "n/a", "null"}
 
 NAMES = {
@@ -127,6 +131,7 @@ NAMES = {
         "n_umis",
         "umi_count",
         "umi_counts",
+        RECOVERED_LIBRARY,
     ),
 }
 """Part of the design -> usual names of its column, folded as `_folded` does, the first in the file is tried
@@ -152,6 +157,19 @@ class Design:
     others: dict[str, tuple[str, ...]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
+
+    @property
+    def compared(self) -> pd.Series | None:
+        """(n_obs,) categorical text: batch and condition of each cell, within which cells are compared; None
+        where neither is known.
+        """
+        import pandas as pd
+
+        batch, condition = self.values.get(keys.BATCH), self.values.get(keys.CONDITION)
+        if batch is None or condition is None:
+            return condition if batch is None else batch
+        text = batch.astype(str) + " / " + condition.astype(str)
+        return pd.Series(pd.Categorical(text), index=batch.index)
 
 
 @dataclass(frozen=True)
@@ -215,6 +233,9 @@ def find_design(
     values, others, notes, problems = {}, {}, [], []
     for part, judge in judges.items():
         if part in given:
+            if part == keys.CONDITION and settings.conditions and (obs.columns == given[part]).sum() == 1:
+                values[part], columns[part] = text_of(column_of(obs, given[part])), given[part]
+                continue
             if given[part] == OFF or (obs.columns == given[part]).sum() != 1:
                 continue
             judged = judge(column_of(obs, given[part]))
@@ -308,6 +329,50 @@ def _as_text(value: object) -> str:
         return str(int(value))
     text = str(value).strip()
     return keys.UNKNOWN if text.casefold() in _MISSING else text
+
+
+def strata(obs: Mapping[str, pd.Series] | pd.DataFrame, labels: np.ndarray) -> np.ndarray | None:
+    """(n_obs,) number of the stratum of every cell: its condition, batch and donor together, or where that
+    leaves fewer perturbed cells beside controls, its condition with the one of the others that leaves most,
+    or its condition alone. Batches and donors that hold one label each (`holds_one_label`) are no strata.
+    None where none is known.
+
+    obs: the columns keys.CONDITION, keys.BATCH and keys.DONOR, those there are; labels: (n_obs,) canonical.
+    Numbers follow the names of the values, not the order of the cells.
+    """
+    always = [value_numbers(obs[key]) for key in (keys.CONDITION,) if key in obs]
+    columns = [value_numbers(obs[key]) for key in (keys.BATCH, keys.DONOR) if key in obs]
+    columns = [number for number in columns if not holds_one_label(number, labels)]
+    control = labels == keys.CONTROL
+    tried = [[*always, *columns], *([*always, one] for one in columns), always]
+    crossed = [np.unique(np.stack(one), axis=1, return_inverse=True)[1].ravel() for one in tried if one]
+    if not crossed:
+        return None
+    return crossed[int(np.argmax([_beside_controls(one, control) for one in crossed]))]
+
+
+def holds_one_label(number: np.ndarray, labels: np.ndarray) -> bool:
+    """Whether every value of a column holds cells of one label only, and labels come in several: wells with a
+    guide each. Within them nothing can be compared, but what the wells of a label disagree on is known.
+    """
+    known = number >= 0
+    names, label = np.unique(labels[known].astype(str), return_inverse=True)
+    pairs = np.unique(np.stack([number[known], label.ravel()]), axis=1)
+    values = len(np.unique(number[known]))
+    return 2 * len(names) <= pairs.shape[1] == values
+
+
+def value_numbers(column: object) -> np.ndarray:
+    """(n_obs,) the values of a column as numbers in the order of their names, -1 where there is none."""
+    import pandas as pd
+
+    return np.asarray(pd.Categorical(pd.Series(column).astype("category")).codes, dtype=int)  # type: ignore[arg-type]
+
+
+def _beside_controls(stratum: np.ndarray, control: np.ndarray) -> int:
+    """How many perturbed cells stand in a stratum that has controls."""
+    controls = np.bincount(stratum[control] + 1, minlength=stratum.max(initial=-1) + 2)
+    return int((controls[stratum[~control] + 1] >= FEWEST_CONTROLS).sum())
 
 
 def _codes(values: pd.Series) -> np.ndarray:

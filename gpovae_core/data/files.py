@@ -35,7 +35,12 @@ def start_of(path: Path, size: int = 2048) -> bytes:
 
 def has_hdf5_signature(path: Path) -> bool:
     """The HDF5 signature may follow a user block of 512, 1024, ... bytes."""
-    return _HDF5 in start_of(path)
+    return has_hdf5_start(start_of(path))
+
+
+def has_hdf5_start(start: bytes) -> bool:
+    """The same of the first 2,048 bytes of a file."""
+    return _HDF5 in start
 
 
 def looks_like(path: Path) -> str:

@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import IO, NoReturn
 
 from gpovae_core.data.atomic import aside_of
+from gpovae_core.data.effects_file import PACKED, holds_effects
 from gpovae_core.data.readers import all_readers, forms_in_words, looks_like_cells
+from gpovae_core.data.room import copy_within
 from gpovae_core.errors import DataError, Problem
 
 DEEPEST, MOST_FILES = 5, 2000
@@ -63,11 +65,16 @@ def _walk(folder: Path, depth: int) -> Iterator[Path]:
     for path in children:
         if path.name.startswith(".") or not path.name.isprintable():
             continue
-        if looks_like_cells(path):
+        if looks_like_cells(path) or _may_hold_effects(path):
             if path.exists():
                 yield path
         elif path.is_dir() and not path.is_symlink() and depth > 0:
             yield from _walk(path, depth - 1)
+
+
+def _may_hold_effects(path: Path) -> bool:
+    """A table of effects in the place of cells, or a folder of such tables."""
+    return (path.is_dir() or path.name.casefold().endswith(PACKED)) and holds_effects(path)
 
 
 def inside(folder: Path, name: str) -> Path:
@@ -117,18 +124,16 @@ def save_upload(folder: Path, name: str, content: IO[bytes]) -> DataFile:
     is the same file.
     """
     wish = safe_name(name)
-    if not any(wish.casefold().endswith(ending) for ending in upload_endings()):
-        _refuse(
-            "unknown-file-type",
-            f"'{wish}' cannot be uploaded; expected {forms_in_words(files_only=True)}.",
-            "Write one with `adata.write_h5ad('cells.h5ad')`.",
-        )
+    of_cells = wish.casefold().endswith(tuple(upload_endings()))
+    if not of_cells and not wish.casefold().endswith(PACKED):
+        _cannot_be_uploaded(wish)
     folder.mkdir(parents=True, exist_ok=True)
     aside = aside_of(folder / wish)
     try:
         with aside.open("wb") as file:
-            while block := content.read(1 << 20):
-                file.write(block)
+            copy_within(content, file, folder, f"The upload '{wish}'")
+        if not of_cells and not holds_effects(aside, wish):
+            _cannot_be_uploaded(wish)
         target = _free(folder, wish, aside)
         aside.replace(target)
     except OSError as error:
@@ -145,8 +150,17 @@ def save_upload(folder: Path, name: str, content: IO[bytes]) -> DataFile:
     return DataFile(target.name, target.stat().st_size, target.stat().st_mtime)
 
 
+def _cannot_be_uploaded(name: str) -> NoReturn:
+    _refuse(
+        "unknown-file-type",
+        f"'{name}' cannot be uploaded; expected {forms_in_words(files_only=True)}.",
+        "Write one with `adata.write_h5ad('cells.h5ad')`. A table of effects (log fold changes with errors) "
+        f"may also be a {', '.join(PACKED)}.",
+    )
+
+
 def _free(folder: Path, wish: str, content: Path) -> Path:
-    ending = max(filter(wish.casefold().endswith, upload_endings()), key=len)
+    ending = max(filter(wish.casefold().endswith, (*upload_endings(), *PACKED)), key=len)
     stem, number, target = wish[: -len(ending)], 1, folder / wish
     while target.exists() and not _same(target, content):
         number += 1

@@ -14,6 +14,10 @@ COPIES = 4.0
 counts are made sparse first, which costs as much again."""
 IN_BLOCKS = 2 * 2**30
 """Preparing counts that stay on disk (data.store) takes about so much, however many there are."""
+PANEL_SQUARE, PANEL_EFFECTS = 64, 530
+"""The network stage takes so many bytes for each pair of panel genes, and for each pair of a perturbation and
+a panel gene: measured at 300 to 3,000 genes and 5 to 120 perturbations.
+"""
 SHARE = 0.5
 """Of the free memory, at most this goes into one file: the training and the browser need some too."""
 
@@ -77,6 +81,31 @@ def too_large(path: Path, free: int | None = None) -> Problem | None:
         message,
         (mend if dense else "") + "Or keep fewer cells or genes, or use a machine with more memory.",
     )
+
+
+def panel_too_large(genes: int, perturbations: int, free: int | None = None) -> Problem | None:
+    """Why a network over so many genes cannot be fitted on this machine, as a Problem, or None where it
+    can.
+
+    genes: of the panel; perturbations: of single genes.
+    """
+    free = free_memory() if free is None else free
+    need = PANEL_SQUARE * genes * genes + PANEL_EFFECTS * perturbations * genes
+    if need <= SHARE * free:
+        return None
+    message = (
+        f"A network over {genes:,} genes, {perturbations:,} of them perturbed, would need about "
+        f"{need / 2**30:,.1f} GB of memory; this machine has {free / 2**30:,.1f} GB free, of which at most "
+        f"{SHARE:.0%} are taken."
+    )
+    least = PANEL_SQUARE * perturbations**2 + PANEL_EFFECTS * perturbations**2
+    hint = (
+        "Set panel to 'wilcoxon', which takes the perturbed genes and those that change most, or use a "
+        "machine with more memory."
+        if least <= SHARE * free and genes > perturbations
+        else "Raise min_cells so that fewer perturbations are kept, or use a machine with more memory."
+    )
+    return Problem("panel-too-large", message, hint)
 
 
 def _stays_on_disk(path: Path) -> bool:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import zlib
 from collections import defaultdict
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gpovae_core import keys
+from gpovae_core.data.design import FEWEST_CONTROLS
 from gpovae_core.data.progress import Progress, tell
 from gpovae_core.data.store import shape_of
 
@@ -42,13 +44,16 @@ def pair_controls(
     splits: pd.Series,
     settings: DataSettings,
     progress: Progress | None = None,
+    stratum: np.ndarray | None = None,
 ) -> pd.Series:
-    """Cell id -> id of its matched control of the same split; "" for control cells. UNSEEN cells are matched
-    with TEST controls.
+    """Cell id -> id of its matched control of the same split and stratum; "" for control cells. UNSEEN cells
+    are matched with TEST controls. Cells of a stratum with fewer than FEWEST_CONTROLS controls in their split
+    are matched with all of the split.
 
     expression: (n_obs, m) log-normalised counts of the measured panel genes, all of them: on the perturbed
     genes alone the pairing would match away the very knock-down. Rows are those of `labels` (cell id ->
-    perturbation) and `splits`.
+    perturbation) and `splits`; stratum: (n_obs,) batch and donor of each row (data.design.strata), None where
+    they are not known.
     """
     import pandas as pd
 
@@ -72,10 +77,34 @@ def pair_controls(
                 else None
             )
         cells = order[members[part, name]]
-        seed = (settings.seed, zlib.crc32(f"{part} {name}".encode()))
-        result[cells] = ids[controls[_match_in_parts(expression, cells, controls, at_hand, settings, seed)]]
+        for number, own, beside_them in _within(cells, controls, stratum):
+            seed = (settings.seed, zlib.crc32(f"{part} {name}{number}".encode()))
+            base = controls[beside_them]
+            dense = at_hand if at_hand is None or len(base) == len(controls) else at_hand[beside_them]
+            result[own] = ids[base[_match_in_parts(expression, own, base, dense, settings, seed)]]
         tell(progress, "matching controls", (done + 1) / len(groups))
     return pd.Series(result, index=labels.index, name=keys.CONTROL_ID)
+
+
+def _within(
+    cells: np.ndarray, controls: np.ndarray, stratum: np.ndarray | None
+) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+    """(name of the part, cells, positions within `controls`): cells of one stratum with its controls, cells
+    of strata without enough of them with all.
+    """
+    everything = np.arange(len(controls))
+    if stratum is None or len(np.unique(stratum[np.concatenate([cells, controls])])) == 1:
+        yield "", cells, everything
+        return
+    alone = []
+    for value in np.unique(stratum[cells]):
+        own, base = cells[stratum[cells] == value], everything[stratum[controls] == value]
+        if len(base) >= FEWEST_CONTROLS:
+            yield f" {value}", own, base
+        else:
+            alone.append(own)
+    if alone:
+        yield "", np.concatenate(alone), everything
 
 
 def _members(names: np.ndarray, parts: np.ndarray) -> dict[tuple[str, str], np.ndarray]:

@@ -38,19 +38,26 @@ def choose_panel(
     perturbed = sorted(
         {gene for label in set(labels) - {keys.CONTROL} for gene in label.split(keys.PAIR_SEPARATOR)}
     )
-    if settings.panel == "all" or (settings.panel == "auto" and len(genes) < settings.panel_all_below):
+    if takes_all(len(genes), settings):
         why = "measured, never perturbed: every measured gene is in the panel"
         reasons = dict.fromkeys(sorted(set(genes) - set(perturbed)), why)
     else:
         reasons = extended_by_wilcoxon(counts, genes, labels, training, settings, set(perturbed), progress)
-    extended = sorted(reasons)
     present = set(genes)
+    asked = present & set(settings.panel_genes) - set(perturbed) - set(reasons)
+    reasons |= dict.fromkeys(sorted(asked), "asked for in the settings (panel_genes)")
+    extended = sorted(reasons)
     measured = tuple(gene for gene in (*perturbed, *extended) if gene in present)
     known = {gene: (ids or {})[gene] for gene in (*perturbed, *extended) if gene in (ids or {})}
     data = PanelData(
         perturbed=tuple(perturbed), extended=tuple(extended), measured=measured, reasons=reasons, ids=known
     )
     return Panel(data)
+
+
+def takes_all(measured: int, settings: DataSettings) -> bool:
+    """Whether the panel holds every measured gene."""
+    return settings.panel == "all" or (settings.panel == "auto" and measured < settings.panel_all_below)
 
 
 def extended_by_wilcoxon(

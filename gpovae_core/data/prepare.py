@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gpovae_core import keys
+from gpovae_core.data import conditions
 from gpovae_core.data.artifacts import Artifacts, artifact_labels
+from gpovae_core.data.design import strata
 from gpovae_core.data.expression import log_expression
 from gpovae_core.data.pairing import pair_controls
 from gpovae_core.data.panel import choose_panel
 from gpovae_core.data.progress import Progress, stretch, tell
 from gpovae_core.data.read import read_cells
 from gpovae_core.data.schema import DesignColumns, Panel, PreparationReport, PreparedCells
-from gpovae_core.data.splits import split_cells
+from gpovae_core.data.splits import split_by_cells, split_cells
 from gpovae_core.data.validate import Examination, Reading, examine
 from gpovae_core.data.wording import counted
 from gpovae_core.errors import DataError
@@ -37,7 +39,7 @@ def prepare(
     progress: Progress | None = None,
     scratch: Path | None = None,
 ) -> PreparedCells:
-    """Prepared cells of a file (.h5ad, .zarr) or an AnnData, which is not changed.
+    """Prepared cells of a file (any form of `data.readers`) or an AnnData, which is not changed.
 
     Counts of a file that are too large to be held (data.store) stay on disk, in memory of about 2 GB: in the
     file `scratch`, or in a temporary one where None, until `PreparedCells.write` takes that to its place.
@@ -60,7 +62,8 @@ def prepare(
 def _assemble(
     name: str, reading: Reading, examination: Examination, settings: DataSettings, progress: Progress | None
 ) -> PreparedCells:
-    splits = split_cells(reading.labels, settings)
+    splits = split_cells(reading.labels, settings, reading.design)
+    by_cells = split_by_cells(reading.labels, splits, settings, reading.design)
     tell(progress, "quality control", 0.2)
     artifacts = artifact_labels(
         reading.counts,
@@ -91,8 +94,9 @@ def _assemble(
         splits,
         settings,
         stretch(progress, 0.6, 1.0),
+        strata(reading.design.values, reading.labels.to_numpy(dtype=object)),
     )
-    report = _report(name, reading, examination, artifacts, panel, settings)
+    report = _report(name, reading, examination, artifacts, panel, settings, by_cells)
     tell(progress, "done", 1.0)
     obs = _annotations(reading, artifacts, splits, matched)
     return PreparedCells.of(reading.counts, obs, reading.genes, panel, report)
@@ -126,6 +130,7 @@ def _report(
     artifacts: Artifacts,
     panel: Panel,
     settings: DataSettings,
+    by_cells: tuple[str, ...],
 ) -> PreparationReport:
     summary = examination.summary
     warnings = [str(problem) for problem in examination.problems]
@@ -136,6 +141,7 @@ def _report(
         cells_kept=len(reading.labels),
         genes_measured=len(reading.genes),
         counts_from=summary["counts_from"],
+        counts_how=summary["counts_how"],
         label_column=summary["label_column"],
         control_label=summary["control_label"],
         perturbations=summary["perturbations"],
@@ -144,7 +150,11 @@ def _report(
         artifacts=int(artifacts.failed.sum()),
         criteria=artifacts.criteria,
         design=DesignColumns(**summary["design"]),
+        hold_out=settings.hold_out,
+        split_by_cells=by_cells,
         dropped=list(reading.dropped),
+        conditions=conditions.sizes(reading.design),
+        warnings=warnings,
         notes=[
             *summary["notes"],
             *warnings,

@@ -158,6 +158,7 @@ class PreparationReport(BaseModel):
     cells_kept: int
     genes_measured: int
     counts_from: str  # "X", "raw" or a layer's name
+    counts_how: str = ""  # what was done to the values, as in "recovered from log-normalised values"
     label_column: str
     control_label: str
     perturbations: dict[str, int]  # kept perturbation -> cells
@@ -166,7 +167,16 @@ class PreparationReport(BaseModel):
     artifacts: int = 0
     criteria: list[ArtifactCriterion] = Field(default_factory=list)
     design: DesignColumns | None = None  # None in reports from before it was read
+    hold_out: Literal["cells", "guides", "donors", "batches"] = "cells"
+    split_by_cells: tuple[str, ...] = ()
+    """Perturbations whose held-out cells have a guide, donor or batch in common with the training, though
+    whole ones are held out elsewhere.
+    """
     dropped: list[Dropped] = Field(default_factory=list)
+    conditions: dict[str, int] = Field(default_factory=dict)
+    """Conditions whose cells are used -> cells; empty where the file has none."""
+    warnings: list[str] = Field(default_factory=list)
+    """What a person should know before a training; part of the notes."""
     notes: list[str] = Field(default_factory=list)
 
 

@@ -1,4 +1,8 @@
-"""Which cells train, which stop the training, and which nobody has seen."""
+"""Which cells train, which stop the training, and which nobody has seen.
+
+Held out are cells drawn at random, or whole guides, donors or batches: what other cells of the same guide
+show is easier to foresee than what another guide of the same gene does.
+"""
 
 from __future__ import annotations
 
@@ -15,32 +19,153 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from gpovae_core.config import DataSettings
+    from gpovae_core.data.design import Design
+
+HELD_OUT_BY = {"guides": keys.GUIDE, "donors": keys.DONOR, "batches": keys.BATCH}
+"""Value of settings.hold_out -> the part of the design whose values are held out as a whole."""
+
+FEWEST_IN_GROUP = 5
+"""Cells of a perturbation that a guide, donor or batch needs to be learned from, or to be held out."""
 
 
-def split_cells(labels: pd.Series, settings: DataSettings) -> pd.Series:
+def split_cells(labels: pd.Series, settings: DataSettings, design: Design | None = None) -> pd.Series:
     """Cell id -> TRAIN, VALIDATION, TEST or UNSEEN; shares of settings.train_fraction and validation_fraction
     in every perturbation.
 
     labels: cell id -> canonical label. Drawn per perturbation over the sorted ids, so neither the order of
     the file nor the other perturbations matter. Cells of `settings.unseen` are UNSEEN, all of them (section 4
-    of the method: they must not train, stop the training, or stand in as controls). Raises SettingsError for
-    an unknown perturbation there.
+    of the method: they must not train, stop the training, or stand in as controls).
+
+    settings.hold_out: with "guides" the test cells of a perturbation are those of some of its guides, nearest
+    to the share that is left for the test, and its other guides are learned from; controls are split cell by
+    cell. With "donors" or "batches" the same donors or batches are held out of all perturbations, controls
+    included. Where a perturbation does not have both kinds, it is split cell by cell (`split_by_cells`), and
+    so, beside it, are controls. Raises SettingsError for an unknown perturbation in `unseen`, where the
+    design holds no such column, or where nothing can be held out.
     """
     import pandas as pd
 
     names = labels.to_numpy(dtype=object)
     ids = np.asarray(labels.index.astype(str))
     unseen = unseen_perturbations(settings.unseen, sorted(set(names)))
+    test = _in_held_out_groups(names, sorted(set(names) - unseen), settings, design)
+    whole = {name for name in set(names) if int(test[names == name].sum()) >= FEWEST_IN_GROUP}
+    if set(names) - unseen - {keys.CONTROL} - whole:
+        whole -= {keys.CONTROL}  # what is split cell by cell needs such controls too
     result = np.full(len(names), keys.UNSEEN, dtype=object)
     for name in sorted(set(names) - unseen):
         rows = np.flatnonzero(names == name)
         rows = rows[np.argsort(ids[rows], kind="stable")]
         shuffled = np.random.default_rng([settings.seed, zlib.crc32(name.encode())]).permutation(rows)
-        train, validation = split_sizes(len(rows), settings.train_fraction, settings.validation_fraction)
-        result[shuffled[:train]] = keys.TRAIN
-        result[shuffled[train : train + validation]] = keys.VALIDATION
-        result[shuffled[train + validation :]] = keys.TEST
+        result[shuffled] = keys.TEST
+        kept = shuffled[~test[shuffled]]
+        train, validation = split_sizes(len(kept), settings.train_fraction, settings.validation_fraction)
+        if name in whole:  # the held-out groups are the test, all other cells are learned from
+            share = settings.train_fraction / (settings.train_fraction + settings.validation_fraction)
+            train = min(max(round(share * len(kept)), 1), len(kept) - 1)
+            validation = len(kept) - train
+        result[kept[:train]] = keys.TRAIN
+        result[kept[train : train + validation]] = keys.VALIDATION
     return pd.Series(result, index=labels.index, name=keys.SPLIT)
+
+
+def split_by_cells(
+    labels: pd.Series, splits: pd.Series, settings: DataSettings, design: Design
+) -> tuple[str, ...]:
+    """Perturbations whose test cells have a guide, donor or batch in common with their training cells, though
+    settings.hold_out asks for whole ones; sorted.
+    """
+    if settings.hold_out == "cells":
+        return ()
+    group = _groups(settings, design)
+    names, parts = labels.to_numpy(dtype=object), splits.to_numpy(dtype=object)
+    found = []
+    for name in sorted(set(names[parts == keys.TEST]) - {keys.CONTROL}):
+        learned, held = (set(group[(names == name) & (parts == part)]) for part in (keys.TRAIN, keys.TEST))
+        if learned & held - {keys.UNKNOWN}:
+            found.append(name)
+    return tuple(found)
+
+
+def _groups(settings: DataSettings, design: Design | None) -> np.ndarray:
+    """(n_obs,) the guide, donor or batch of every cell. Raises SettingsError where none was found."""
+    part = HELD_OUT_BY[settings.hold_out]
+    if design is None or part not in design.values:
+        raise SettingsError(
+            f"data.hold_out is '{settings.hold_out}', but no column of obs is known to hold the {part} of "
+            f"every cell. Name it with data.{part}, or hold out cells."
+        )
+    return np.asarray(design.values[part].astype(str), dtype=object)
+
+
+def _in_held_out_groups(
+    names: np.ndarray, seen: Sequence[str], settings: DataSettings, design: Design | None
+) -> np.ndarray:
+    """(n_obs,) bool: cells of a guide, donor or batch that is held out. names: (n_obs,) perturbations; seen:
+    those that are learned from, the control among them.
+    """
+    held_out = np.zeros(len(names), dtype=bool)
+    if settings.hold_out == "cells":
+        return held_out
+    group = _groups(settings, design)
+    cells = {name: _sizes(group[names == name]) for name in seen}
+    wanted = 1.0 - settings.train_fraction - settings.validation_fraction
+    if settings.hold_out == "guides":
+        for name in set(seen) - {keys.CONTROL}:
+            own = {name: cells[name]}
+            rng = np.random.default_rng([settings.seed, zlib.crc32(f"guides {name}".encode())])
+            held_out |= (names == name) & np.isin(group, _nearest(own, list(cells[name]), wanted, rng))
+    else:
+        rng = np.random.default_rng([settings.seed, zlib.crc32(settings.hold_out.encode())])
+        beside_controls = [v for v, n in cells[keys.CONTROL].items() if n >= FEWEST_IN_GROUP]
+        held_out = np.isin(names, seen) & np.isin(group, _nearest(cells, beside_controls, wanted, rng))
+    if not any(held_out[names == name].sum() >= FEWEST_IN_GROUP for name in set(seen) - {keys.CONTROL}):
+        needs = "" if settings.hold_out == "guides" else ", and controls beside them on both sides"
+        raise SettingsError(
+            f"data.hold_out is '{settings.hold_out}', but none can be held out: a perturbation needs at "
+            f"least {FEWEST_IN_GROUP} cells in those that are held out and in those that are learned "
+            f"from{needs}. Hold out cells."
+        )
+    return held_out
+
+
+def _sizes(group: np.ndarray) -> dict[str, int]:
+    """Value -> cells, in the order of the names."""
+    values, n = np.unique(group.astype(str), return_counts=True)
+    return dict(zip(values.tolist(), n.tolist(), strict=True))
+
+
+def _nearest(
+    cells: dict[str, dict[str, int]], eligible: Sequence[str], wanted: float, rng: np.random.Generator
+) -> list[str]:
+    """Values to hold out, drawn one after the other as long as that brings their share of all cells nearer to
+    `wanted`; the smallest alone where none does. Whatever is held out, each perturbation of which cells are
+    held out keeps FEWEST_IN_GROUP. cells: perturbation -> value -> cells.
+    """
+
+    def size(values: Sequence[str]) -> int:
+        return sum(own.get(value, 0) for own in cells.values() for value in values)
+
+    def learnable(values: Sequence[str]) -> bool:
+        for own in cells.values():
+            held = sum(own.get(value, 0) for value in values)
+            if held and sum(own.values()) - held < FEWEST_IN_GROUP:
+                return False
+        return True
+
+    aim = wanted * sum(sum(own.values()) for own in cells.values())
+    order = [
+        value
+        for value in rng.permutation(np.array(sorted(eligible), dtype=object)).tolist()
+        if value != keys.UNKNOWN and size([value]) >= FEWEST_IN_GROUP
+    ]
+    chosen: list[str] = []
+    for value in order:
+        more = [*chosen, value]
+        if abs(size(more) - aim) < abs(size(chosen) - aim) and learnable(more):
+            chosen = more
+    smallest = sorted((value for value in order if learnable([value])), key=lambda value: size([value]))
+    return chosen or smallest[:1]
 
 
 def split_sizes(n: int, train: float, validation: float) -> tuple[int, int]:

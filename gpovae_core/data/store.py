@@ -22,6 +22,7 @@ import numpy as np
 from scipy import sparse
 
 from gpovae_core.data.cache import cache_folder
+from gpovae_core.data.room import check_room
 
 HELD = 2**26
 """Stored values of a matrix up to which it is held in memory (with their columns: 0.5 GB)."""
@@ -148,6 +149,7 @@ class CountsWriter:
     """An .h5ad file whose X is filled row by row, in any order."""
 
     def __init__(self, path: Path, lengths: np.ndarray, columns: int) -> None:
+        check_room(8 * int(lengths.sum()), path.parent, "Keeping the counts on disk")
         """lengths: (n_obs,) stored values of every row, known beforehand."""
         import h5py
 

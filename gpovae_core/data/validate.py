@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from gpovae_core import keys
-from gpovae_core.data.backed import FileMatrix
+from gpovae_core.data import conditions
+from gpovae_core.data.backed import BackedCells, FileMatrix
 from gpovae_core.data.counts import Counts, as_csr, find_counts
 from gpovae_core.data.decisions import Decision, Option
-from gpovae_core.data.design import Design, find_design, missing_columns
+from gpovae_core.data.design import OFF, RECOVERED_LIBRARY, WORDS, Design, find_design, missing_columns
 from gpovae_core.data.direction import own_changes, read_direction
 from gpovae_core.data.expression import log_expression
-from gpovae_core.data.genes import find_gene_names
-from gpovae_core.data.labels import Labels, column_of, find_label_column, read_labels
+from gpovae_core.data.features import NoGenes, only_genes
+from gpovae_core.data.genes import GeneNames, find_gene_names, restore_dates
+from gpovae_core.data.labels.columns import ColumnChoice, find_labels, label_words
+from gpovae_core.data.labels.names import Names
+from gpovae_core.data.labels.reading import Labels
+from gpovae_core.data.memory import panel_too_large
+from gpovae_core.data.panel import takes_all
 from gpovae_core.data.progress import Progress
 from gpovae_core.data.read import duplicate_cell_ids
 from gpovae_core.data.schema import Dropped
@@ -31,7 +37,6 @@ if TYPE_CHECKING:
     from scipy import sparse
 
     from gpovae_core.config import DataSettings
-    from gpovae_core.data.backed import BackedCells
     from gpovae_core.data.store import StoredCounts
 
 FEWEST_CELLS = 3  # one cell each for training, validation and test
@@ -80,6 +85,7 @@ class _Findings:
     notes: list[str] = field(default_factory=list)
     dropped: list[Dropped] = field(default_factory=list)
     decisions: list[Decision] = field(default_factory=list)
+    conditions: dict[str, int] = field(default_factory=dict)  # those of the file -> cells
 
     def add(self, problems: Iterable[Problem], notes: Iterable[str] = ()) -> None:
         self.problems.extend(problems)
@@ -108,6 +114,8 @@ def examine(
     file where None.
     """
     found = _Findings()
+    cells, no_genes = only_genes(cells)
+    found.notes += [*_reader_notes(cells.uns), *([no_genes.note] if no_genes.count else [])]
     repeated = duplicate_cell_ids(cells)
     found.add([repeated] if repeated else [])
     if cells.n_obs == 0 or cells.n_vars == 0:
@@ -118,27 +126,49 @@ def examine(
         return _examination(found, _basics(cells))
     counts = find_counts(cells, settings.counts_layer)
     found.add(counts.problems, counts.notes)
-    found.decisions.append(_counts_decision(counts, settings))
+    found.decisions.append(_counts_decision(counts))
+    if no_genes.count:
+        found.decisions.append(_features_decision(no_genes))
     var = cast("pd.DataFrame", cells.var) if counts.var is None else counts.var
     totals = (
         None if counts.matrix is None else np.asarray(counts.matrix.sum(axis=0), dtype=np.float64).ravel()
     )
     names = find_gene_names(var, settings.symbol_column, totals)
+    names, choice = _labels(cells, names, settings)
     found.add(names.problems, names.notes)
-    column, labels = _labels(cells, names.names, names.ids, settings, found)
+    found.decisions += [names.decision] if names.decision else []
+    column, labels = choice.column, choice.labels
+    found.add((*choice.problems, *labels.problems), (*choice.notes, *labels.notes))
+    found.decisions += [choice.decision] if choice.decision else []
+    found.decisions += labels.decisions
     found.add(missing_columns(cast("pd.DataFrame", cells.obs), settings))
 
     summary = _basics(cells) | {
         "genes": len(names.names),
         "counts_from": counts.source,
+        "counts_how": counts.how,
         "label_column": column or "",
     }
-    summary |= {"control_label": labels.control_label, "simulated": bool(cells.uns.get("simulated", False))}
+    summary |= {"control_label": labels.control_label, "simulated": is_simulated(cells.uns)}
     if labels.canonical is None or counts.matrix is None or not names.usable or repeated:
+        told = {part for part in WORDS if getattr(settings, part) is not None}
+        design = _design_decisions(Design(), settings, [str(name) for name in cells.obs.columns])
+        found.decisions += [decision for decision in design if decision.setting in told]
         return _examination(found, summary | {"notes": found.notes})
     store = _Store(scratch, progress)
-    reading = _select(cells, counts.matrix, names.names, names.ids, labels, settings, found, store, column)
+    reading = _select(
+        _with_library(cells, counts.library),
+        counts.matrix,
+        names.names,
+        names.ids,
+        labels,
+        settings,
+        found,
+        store,
+        column,
+    )
     summary |= _summarise(reading, found)
+    _check_panel(reading, settings, found)
     return _examination(found, summary, reading if found.ok else None)
 
 
@@ -147,16 +177,43 @@ def _examination(found: _Findings, summary: dict[str, Any], reading: Reading | N
     return Examination(tuple(found.problems), summary, reading, tuple(found.decisions))
 
 
-def _counts_decision(counts: Counts, settings: DataSettings) -> Decision:
+def _counts_decision(counts: Counts) -> Decision:
     taken = "" if counts.matrix is None else counts.source
-    why = "as chosen" if settings.counts_layer else "where raw counts were found" if taken else ""
+    how = f" ({counts.how})" if taken and counts.how else ""
     return Decision(
         setting="counts_layer",
         about="Counts",
-        taken=taken,
-        why=why,
-        options=tuple(Option(value=name, text=name) for name in counts.sources),
+        taken=f"{taken}{how}",
+        why=counts.why,
+        options=counts.options,
+        asked=counts.asked,
     )
+
+
+def _features_decision(no_genes: NoGenes) -> Decision:
+    told = f"column {no_genes.column} of var" if no_genes.column else "names"
+    return Decision(
+        setting="", about="Left out of the genes", taken=no_genes.in_words, why=f"told by the {told}"
+    )
+
+
+def is_simulated(uns: Mapping[str, Any]) -> bool:
+    """Whether cells carry the mark of this project's simulator: `simulated` is True, nothing like it."""
+    mark = uns.get("simulated")
+    return isinstance(mark, bool | np.bool_) and bool(mark)
+
+
+def _reader_notes(uns: Mapping[str, Any]) -> list[str]:
+    notes = uns.get(keys.READER_NOTES)
+    return [note for note in notes if isinstance(note, str)] if isinstance(notes, list) else []
+
+
+def _with_library(cells: AnnData | BackedCells, library: np.ndarray | None) -> AnnData | BackedCells:
+    """The cells with their recovered library sizes as a column of obs."""
+    if library is None:
+        return cells
+    obs = cast("pd.DataFrame", cells.obs).assign(**{RECOVERED_LIBRARY: library})
+    return BackedCells(cast("FileMatrix", cells.X), obs, cast("pd.DataFrame", cells.var))
 
 
 def _basics(cells: AnnData | BackedCells) -> dict[str, Any]:
@@ -164,27 +221,21 @@ def _basics(cells: AnnData | BackedCells) -> dict[str, Any]:
 
 
 def _labels(
-    cells: AnnData | BackedCells,
-    genes: Sequence[str],
-    ids: dict[str, str],
-    settings: DataSettings,
-    found: _Findings,
-) -> tuple[str | None, Labels]:
+    cells: AnnData | BackedCells, names: GeneNames, settings: DataSettings
+) -> tuple[GeneNames, ColumnChoice]:
+    """(names of the genes, labels of the cells): each helps to read the other."""
     hint = cells.uns.get("control_label")
     hint = str(hint) if isinstance(hint, str | np.str_) else None
     obs, var = cast("pd.DataFrame", cells.obs), cast("pd.DataFrame", cells.var)
-    column, problems, notes = find_label_column(
-        obs, set(genes), settings.label_column, settings.control_label or hint
-    )
-    if column is None and settings.label_column is None and find_label_column(var, set(cells.obs_names))[0]:
-        text = "The rows look like genes and the columns like cells: the labels are in var instead of obs."
-        problems = [Problem("transposed", text, "Write `adata.T` instead.")]
-    found.add(problems, notes)
-    if column is None:
-        return None, Labels(None)
-    labels = read_labels(column_of(obs, column), set(genes), settings.control_label, hint, ids)
-    found.add(labels.problems, labels.notes)
-    return column, labels
+    names = restore_dates(names, lambda: label_words(obs, settings.label_column))
+    choice = find_labels(obs, Names(names.names, names.ids), settings, hint)
+    if choice.column is None and settings.label_column is None:
+        turned = find_labels(var, Names(cells.obs_names.astype(str)), settings)
+        if turned.column is not None and turned.labels.targets & set(cells.obs_names.astype(str)):
+            text = "The rows look like genes, the columns like cells: the labels are in var, not in obs."
+            problem = Problem("transposed", text, "Write `adata.T` instead.")
+            choice = replace(choice, problems=(problem,), decision=None)
+    return names, choice
 
 
 @dataclass(frozen=True)
@@ -239,18 +290,50 @@ def _select(
     rows = np.flatnonzero(kept)
     rows = rows[np.argsort(cell_ids[rows].astype(str), kind="stable")]
     columns = np.argsort(np.array(genes), kind="stable")
+    rows, settings = _of_conditions(cells, canonical, rows, settings, label_column, found)
     stay = _strong_enough(matrix, rows, genes, canonical[rows], settings, found)
     stay &= _enough_cells(canonical[rows], stay, settings.min_cells, found)
     obs, cell_labels = _annotations(cells, canonical, rows[stay])
     totals = np.asarray(matrix.sum(axis=1), dtype=np.float64).ravel()[rows[stay]]
     design = find_design(obs, cell_labels.to_numpy(dtype=object), totals, settings, label_column)
     found.add(design.problems, design.notes)
+    found.decisions += _design_decisions(design, settings, [str(name) for name in obs.columns])
+    found.conditions = found.conditions or conditions.sizes(design)
+    found.add(conditions.together(design, settings))
+    decision = conditions.decision(found.conditions, settings)
+    found.decisions += [decision] if decision is not None else []
     counts = store.counts(matrix, rows[stay], columns, wanted=found.ok)
     measured = tuple(genes[i] for i in columns)
     if found.ok:
         design = _with_direction(design, counts, measured, cell_labels.to_numpy(dtype=object), totals)
     known = {gene: ids[gene] for gene in measured if gene in ids}
     return Reading(counts, measured, known, cell_labels, obs, tuple(found.dropped), design)
+
+
+def _of_conditions(
+    cells: AnnData | BackedCells,
+    canonical: np.ndarray,
+    rows: np.ndarray,
+    settings: DataSettings,
+    label_column: str | None,
+    found: _Findings,
+) -> tuple[np.ndarray, DataSettings]:
+    """The rows of the conditions that are asked for, and settings that name their column: what is left may no
+    longer show that it holds conditions.
+    """
+    if not settings.conditions:
+        return rows, settings
+    obs, labels = _annotations(cells, canonical, rows)
+    design = find_design(obs, labels.to_numpy(dtype=object), np.ones(len(obs)), settings, label_column)
+    found.conditions = conditions.sizes(design)
+    inside, problems = conditions.chosen_cells(design, settings)
+    found.add(problems)
+    if inside is None:
+        return rows, settings.model_copy(update={"conditions": ()})
+    for name, n in found.conditions.items():
+        if name not in settings.conditions:
+            found.dropped.append(Dropped(what="cells", name=name, count=n, reason="another condition"))
+    return rows[inside], settings.model_copy(update={"condition": design.columns.condition})
 
 
 def _with_direction(
@@ -263,7 +346,7 @@ def _with_direction(
     """The design with the direction that the targets' own expression tells. totals: (n_obs,) counts a cell in
     the file.
     """
-    batch, library = design.values.get(keys.BATCH), design.values.get(keys.SIZE_FACTOR)
+    batch, library = design.compared, design.values.get(keys.SIZE_FACTOR)
     changes = own_changes(
         counts,
         genes,
@@ -273,6 +356,27 @@ def _with_direction(
     )
     columns = design.columns.model_copy(update={"direction": read_direction(changes)})
     return replace(design, columns=columns)
+
+
+def _design_decisions(design: Design, settings: DataSettings, columns: list[str]) -> list[Decision]:
+    """A line for each part of the design, with the columns that could be it first."""
+    made = []
+    for part, words in WORDS.items():
+        taken, told = getattr(design.columns, part), getattr(settings, part)
+        likely = [name for name in (taken, *design.others.get(part, ())) if name]
+        rest = [name for name in columns if name not in likely]
+        options = [Option(value=name, text=f"column '{name}' of obs") for name in [*likely, *rest]]
+        why = "as chosen" if told else "by its name and what it holds" if taken else ""
+        made.append(
+            Decision(
+                setting=part,
+                about=words.capitalize(),
+                taken=f"column '{taken}' of obs" if taken else "none",
+                why=why,
+                options=(*options, Option(value=OFF, text="none")),
+            )
+        )
+    return made
 
 
 def _annotations(
@@ -376,9 +480,40 @@ def _enough_cells(labels: np.ndarray, kept: np.ndarray, min_cells: int, found: _
         text = f"Left out, because they have fewer than {least} cells: {shown}."
         found.warn("few-cells", text, "The limit is the setting min_cells.")
     left = sorted(set(counts) - set(small))
+    _one_gene_at_a_time(left, small, counts, found)
     if len(left) < FEWEST_PERTURBATIONS:
         _too_few_perturbations(left, len(small), least, found)
     return ~np.isin(labels.astype(str), list(small))
+
+
+def _one_gene_at_a_time(
+    left: list[str], small: Collection[str], counts: Mapping[str, int], found: _Findings
+) -> None:
+    """Warns of a screen of high MOI, and of one in which no gene is perturbed alone. left: perturbations with
+    enough cells, small: the others; counts: cells of each.
+    """
+    together = sum(counts[name] for name in small if keys.PAIR_SEPARATOR in name)
+    perturbed = sum(counts.values())
+    hint = (
+        "Edges need cells of one perturbed gene each: take the cells with a single guide, or a screen of low "
+        "MOI."
+    )
+    if 2 * together > perturbed:
+        found.warn(
+            "high-moi",
+            f"A high multiplicity of infection (MOI): {together:,} of {perturbed:,} perturbed cells carry "
+            "several genes in combinations that too few other cells carry; what such cells show belongs to "
+            "no one gene.",
+            hint,
+        )
+    elif left and all(keys.PAIR_SEPARATOR in name for name in left):
+        found.warn(
+            "no-gene-alone",
+            "Every perturbed cell carries several genes (a high multiplicity of infection, MOI, or a library "
+            "of pairs): no gene has an effect of its own, so the network stage (preset evidence) finds no "
+            "edge.",
+            hint,
+        )
 
 
 def _too_few_perturbations(left: list[str], small: int, least: int, found: _Findings) -> None:
@@ -399,6 +534,14 @@ def _listed(names: Sequence[str], most: int = 10) -> str:
     return ", ".join(names[:most]) + (f" and {len(names) - most:,} more" if len(names) > most else "")
 
 
+def _check_panel(reading: Reading, settings: DataSettings, found: _Findings) -> None:
+    """An error where the network would not fit into the memory, before anything is worked out."""
+    perturbed = _targets(reading.labels)
+    genes = set(reading.genes) | perturbed if takes_all(len(reading.genes), settings) else perturbed
+    huge = panel_too_large(len(genes), len(perturbed))
+    found.add([huge] if huge else [])
+
+
 def _summarise(reading: Reading, found: _Findings) -> dict[str, Any]:
     counts = {str(name): int(n) for name, n in reading.labels.value_counts().sort_index().items()}
     controls = counts.pop(keys.CONTROL, 0)
@@ -415,6 +558,7 @@ def _summarise(reading: Reading, found: _Findings) -> dict[str, Any]:
         "perturbations": counts,
         "unmeasured_targets": unmeasured,
         "design": reading.design.columns.model_dump(),
+        "conditions": found.conditions,
         "dropped": [entry.model_dump() for entry in found.dropped],
         "notes": list(found.notes),
     }

@@ -1,14 +1,25 @@
-"""Writing cells and effects to disk."""
+"""Writing cells and effects to disk, and names into tables that a spreadsheet may open."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gpovae_core.data.atomic import replacing
 
 if TYPE_CHECKING:
     from anndata import AnnData
+
+
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+
+
+def no_formulas(values: Iterable[Any]) -> list[Any]:
+    """Values of a column of a table: a text that a spreadsheet would run as a formula gets an apostrophe in
+    front.
+    """
+    return [f"'{v}" if isinstance(v, str) and v.startswith(FORMULA_STARTS) else v for v in values]
 
 
 def write_cells(cells: AnnData, path: Path) -> None:

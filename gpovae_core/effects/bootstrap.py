@@ -1,5 +1,5 @@
-"""Cells drawn again with replacement, within every perturbation and split: what another screen of the same
-size might have shown.
+"""Cells drawn again with replacement, within every perturbation, split, batch and donor: what another screen
+of the same size and design might have shown.
 """
 
 from __future__ import annotations
@@ -15,28 +15,31 @@ from gpovae_core.data.expression import log_expression
 from gpovae_core.data.pairing import pair_controls
 from gpovae_core.data.schema import PreparedCells
 from gpovae_core.data.store import rows_of
+from gpovae_core.effects.design import Design
 
 LEARNED_FROM = (keys.TRAIN, keys.VALIDATION)
 """Splits that are drawn again; held-out cells stay as they are, and stay held out."""
 
 
 def bootstrap_rows(prepared: PreparedCells, seed: int) -> np.ndarray:
-    """(n_obs,) rows of `prepared`: as many of each perturbation and split as there are, drawn with
-    replacement; held-out cells once each.
+    """(n_obs,) rows of `prepared`: as many of each perturbation, split and stratum (batch and donor) as there
+    are, drawn with replacement; held-out cells once each.
 
     The draw hangs on the cells' ids, on `seed`, and on nothing else: neither on the order of the file nor on
     other perturbations.
     """
     ids = prepared.cells.obs_names.to_numpy(dtype=str)
     splits = np.asarray(prepared.cells.obs[keys.SPLIT].astype(str), dtype=object)
+    stratum = Design.of(prepared).stratum
     rows = np.arange(len(ids))
     for split in LEARNED_FROM:
         for label in (keys.CONTROL, *prepared.perturbations):
             own = np.flatnonzero((splits == split) & (prepared.labels == label))
-            if len(own):
-                own = own[np.argsort(ids[own], kind="stable")]
-                rng = np.random.default_rng([seed, zlib.crc32(f"{split} {label}".encode())])
-                rows[own] = rng.choice(own, size=len(own))
+            own = own[np.argsort(ids[own], kind="stable")]
+            rng = np.random.default_rng([seed, zlib.crc32(f"{split} {label}".encode())])
+            for each in np.unique(stratum[own]):
+                inside = own[stratum[own] == each]
+                rows[inside] = rng.choice(inside, size=len(inside))
     return rows
 
 
@@ -52,6 +55,10 @@ def resample(prepared: PreparedCells, rows: np.ndarray, settings: DataSettings) 
     ]
     labels = pd.Series(prepared.labels[rows], index=obs.index)
     obs[keys.CONTROL_ID] = pair_controls(
-        expression, labels, obs[keys.SPLIT].astype(object), settings
+        expression,
+        labels,
+        obs[keys.SPLIT].astype(object),
+        settings,
+        stratum=Design.of(prepared).stratum[rows],
     ).to_numpy()
     return PreparedCells.of(counts, obs, list(prepared.cells.var_names), prepared.panel, prepared.report)

@@ -17,7 +17,9 @@ from scipy import stats
 from gpovae_core import keys
 from gpovae_core.data.expression import EFFECT_SCALE, log_expression
 from gpovae_core.data.schema import PreparedCells
+from gpovae_core.effects.averages import beside_controls
 from gpovae_core.effects.contrasts import PSEUDO_COUNT, ShareMoments, log_fold_change, share_moments
+from gpovae_core.effects.design import Design
 from gpovae_core.effects.pairs import pair_statistics
 
 FEWEST_CELLS = 2
@@ -63,14 +65,34 @@ def fold_changes(
     prepared: PreparedCells, perturbation: str, splits: tuple[str, ...] = keys.HELD_OUT
 ) -> tuple[np.ndarray, np.ndarray]:
     """Log2 fold change of the mean share of every measured gene, perturbed over control cells of `splits`,
-    and its standard error, both (G,); NaN where a group has fewer than FEWEST_CELLS cells.
+    and its standard error, both (G,); NaN where a group has fewer than FEWEST_CELLS cells. Cells are compared
+    with the controls of their own batch, donor and condition, as in `effects.averages`.
     """
     library, genes = prepared.library_size, np.arange(prepared.cells.n_vars)
-    treated, control = (
-        share_moments(prepared.counts, library, [np.flatnonzero(prepared.where(label, splits))], genes)
-        for label in (perturbation, keys.CONTROL)
+    stratum = Design.of(prepared).stratum
+    labels = np.where(prepared.where(splits=splits), prepared.labels, "")
+    kept = beside_controls(labels, stratum)
+    own, base = (np.flatnonzero(kept & (labels == label)) for label in (perturbation, keys.CONTROL))
+    treated = share_moments(prepared.counts, library, [own], genes)
+    held = np.unique(stratum[base])
+    controls = share_moments(prepared.counts, library, [base[stratum[base] == one] for one in held], genes)
+    weight = np.array([(stratum[own] == one).sum() for one in held], dtype=float)
+    return fold_of_moments(treated, weighted(controls, weight), float(np.median(library[library > 0])))
+
+
+def weighted(groups: ShareMoments, weight: np.ndarray) -> ShareMoments:
+    """One group in the place of several (r,): its mean is theirs, weighted; variance and cells are those with
+    which its mean scatters as the weighted mean does. weight: (r,), any scale; the single group as it is.
+    """
+    if len(weight) == 1 or not weight.sum():
+        rows = slice(0, 1)
+        return ShareMoments(groups.mean[rows], groups.variance[rows], groups.cells[rows])
+    share = (weight / weight.sum())[weight > 0]
+    mean, variance, cells = (part[weight > 0] for part in (groups.mean, groups.variance, groups.cells))
+    parts = share**2 / cells
+    return ShareMoments(
+        (share @ mean)[None], (parts @ variance / parts.sum())[None], np.array([1.0 / parts.sum()])
     )
-    return fold_of_moments(treated, control, float(np.median(library[library > 0])))
 
 
 def fold_of_moments(

@@ -25,7 +25,10 @@ from scipy import sparse
 from scipy.special import kl_div
 
 from gpovae_core import keys
-from gpovae_core.effects.design import FEWEST_CONTROLS, Design
+from gpovae_core.data.design import FEWEST_CONTROLS
+from gpovae_core.data.progress import Progress, tell
+from gpovae_core.effects.beside import beside_others, joined, parts
+from gpovae_core.effects.design import Design
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -46,6 +49,10 @@ Smyth 2004 moderates one): with two or three guides of a gene their mean squares
 effects were lost by that. On held-out guides of both real screens 1 to 4 predict better than 0;
 benchmarks/held_out_guides.py.
 """
+
+FEWEST_GUIDES = 6
+FEWEST_OF_GUIDE = 10
+"""Control guides, and training cells of each, that show what guides do by themselves."""
 
 _BLOCK = 20_000
 """Cells whose shares are held at a time."""
@@ -71,7 +78,8 @@ class Contrasts:
     sources: (p,) panel position of each perturbed gene; effect: (p, n) log fold change without `shift`, 0
     where nothing was measured; error: (p, n) its standard error (see `log_fold_change`), infinite where
     nothing was measured; shift: (p,) the common lift that was taken out; cells: (p,) perturbed cells that
-    could be compared, counts: (p, strata) the same by stratum; control_cells; control_share: (n,) mean share
+    could be compared, counts: (p, strata) the same by stratum, where pairs help (effects.beside) as many as
+    would have measured as well; control_cells; control_share: (n,) mean share
     in controls, 0 where not measured; alone: perturbations with cells and no controls in any of their strata,
     of which nothing can be said.
     """
@@ -106,7 +114,8 @@ def contrasts(
     prepared: PreparedCells, splits: tuple[str, ...] = (keys.TRAIN,), rows: np.ndarray | None = None
 ) -> Contrasts:
     """Every single-gene perturbation with at least two cells in `splits` that have controls beside them,
-    against those (at least two in a stratum, or nothing is known).
+    against those (at least two in a stratum, or nothing is known), and beside the genes that it shares cells
+    with (effects.beside).
 
     Only cells that pass quality control: what low-quality cells and doublets show is not the perturbation.
     rows: cells to take in the place of all, where a cell may come several times (effects.bootstrap).
@@ -117,24 +126,64 @@ def contrasts(
     cells = cells[passing[cells]]
     labels = prepared.labels[cells]
     present = [gene for gene in prepared.panel.data.perturbed if (labels == gene).sum() > 1]
-    place = {gene: row for row, gene in enumerate(present)}
+    alone = _against_controls(prepared, design, cells, labels, present)
+    beside = []
+    for others, pairs in beside_others(labels, {prepared.panel.genes[i] for i in alone.sources}).items():
+        own = np.flatnonzero(np.isin(labels, [others, *pairs.values()]))
+        named = labels[own].copy()
+        named[named == others] = keys.CONTROL
+        for gene, pair in pairs.items():
+            named[named == pair] = gene
+        found = _against_controls(prepared, design, cells[own], named, list(pairs))
+        held = [prepared.panel.index[gene] for gene in parts(others) if gene in prepared.panel.index]
+        found.error[:, held] = np.inf  # of the others only as much is left as they were knocked down
+        beside.append(found)
+    return _joined(alone, beside)
+
+
+def _joined(alone: Contrasts, beside: list[Contrasts]) -> Contrasts:
+    """The effects of genes `alone` with what they show beside others; counts grow as if their cells did."""
+    effect, error, counts = alone.effect.copy(), alone.error.copy(), alone.counts.copy()
+    for row, source in enumerate(alone.sources):
+        own = [(found, int(at)) for found in beside for at in np.flatnonzero(found.sources == source)]
+        if not own:
+            continue
+        effect[row], error[row] = joined(
+            alone.effect[row],
+            alone.error[row],
+            np.stack([found.effect[at] for found, at in own]),
+            np.stack([found.error[at] for found, at in own]),
+        )
+        known = np.isfinite(error[row])
+        gain = np.median((alone.error[row, known] / error[row, known]) ** 2) if known.any() else 1.0
+        counts[row] = np.round(counts[row] * gain)
+    return replace(alone, effect=effect, error=error, counts=counts)
+
+
+def _against_controls(
+    prepared: PreparedCells, design: Design, cells: np.ndarray, labels: np.ndarray, genes: list[str]
+) -> Contrasts:
+    """Each of `genes` that has controls beside it; labels: (cells,) a perturbed gene, or keys.CONTROL."""
+    place = {gene: row for row, gene in enumerate(genes)}
     group = np.array([place.get(label, -1) for label in labels], dtype=int)
-    treated = _chosen(group, len(present))
-    control = sparse.csr_matrix((labels == keys.CONTROL).astype(np.float64)[None, :])
-    compared = _compare(prepared, design, cells, treated, control)
+    treated, control = _chosen(group, len(genes)), labels == keys.CONTROL
+    reference = sparse.csr_matrix(control.astype(np.float64)[None, :])
+    compared = _compare(prepared, design, cells, treated, reference)
     known = compared.counts.sum(axis=1) > 1
-    names = [gene for gene, is_known in zip(present, known, strict=True) if is_known]
-    extra = _between(prepared, design, cells, group, compared)
+    names = [gene for gene, is_known in zip(genes, known, strict=True) if is_known]
+    extra = _between(prepared, design, cells, treated, reference, compared)
     own = np.array([prepared.panel.index[gene] for gene in names], dtype=int)
     found = _contrasts(prepared, design, own, compared.rows(known), extra[known])
     return replace(
         found,
         control_cells=int(control.sum()),
-        alone=tuple(gene for gene, is_known in zip(present, known, strict=True) if not is_known),
+        alone=tuple(gene for gene, is_known in zip(genes, known, strict=True) if not is_known),
     )
 
 
-def null_contrasts(prepared: PreparedCells, like: Contrasts, draws: int, seed: int) -> list[Contrasts]:
+def null_contrasts(
+    prepared: PreparedCells, like: Contrasts, draws: int, seed: int, progress: Progress | None = None
+) -> list[Contrasts]:
     """What `contrasts` finds where there is nothing: training controls in the place of every perturbation of
     `like`.
 
@@ -142,9 +191,7 @@ def null_contrasts(prepared: PreparedCells, like: Contrasts, draws: int, seed: i
     all) with all the others; drawn `draws` times.
     """
     design = Design.of(prepared)
-    pool = np.flatnonzero(prepared.where(keys.CONTROL, (keys.TRAIN,)) & prepared.passing & (design.size > 0))
-    # the same cells whatever their order in the file
-    pool = pool[np.argsort(prepared.cells.obs_names.to_numpy(dtype=str)[pool])]
+    pool = _control_pool(prepared, design)
     strata = np.unique(design.stratum)
     members = [np.flatnonzero(design.stratum[pool] == stratum) for stratum in strata]
     sizes = np.minimum(like.counts, [len(own) // 2 for own in members])
@@ -152,7 +199,8 @@ def null_contrasts(prepared: PreparedCells, like: Contrasts, draws: int, seed: i
         return []
     rng = np.random.default_rng(seed)
     found = []
-    for _ in range(draws):
+    for done in range(draws):
+        tell(progress, "controls in the place of perturbed cells", done / draws)
         chosen = np.zeros((len(sizes), len(pool)))
         for row, wanted in enumerate(sizes):
             for own, size in zip(members, wanted, strict=True):
@@ -161,6 +209,52 @@ def null_contrasts(prepared: PreparedCells, like: Contrasts, draws: int, seed: i
         compared = _compare(prepared, design, pool, sparse.csr_matrix(chosen), sparse.csr_matrix(1 - chosen))
         found.append(_contrasts(prepared, design, like.sources, compared, np.zeros((len(sizes), 1))))
     return found
+
+
+def guide_contrasts(prepared: PreparedCells, like: Contrasts, draws: int, seed: int) -> list[Contrasts]:
+    """What `contrasts` finds where there is nothing but what guides do by themselves: whole control guides in
+    the place of every perturbation of `like`, as many as it has guides (at most half of them), against the
+    cells of all others.
+
+    No more cells of every stratum than the perturbation has. Empty with fewer than FEWEST_GUIDES control
+    guides of at least FEWEST_OF_GUIDE training cells.
+    """
+    design = Design.of(prepared)
+    number = design.replicates.get(keys.GUIDE)
+    pool = _control_pool(prepared, design)
+    if number is None or not len(like.sources):
+        return []
+    guide, stratum = number[pool], np.unique(design.stratum, return_inverse=True)[1].ravel()[pool]
+    names, cells = np.unique(guide[guide >= 0], return_counts=True)
+    names = names[cells >= FEWEST_OF_GUIDE]
+    if len(names) < FEWEST_GUIDES:
+        return []
+    training = prepared.where(splits=(keys.TRAIN,)) & prepared.passing
+    rng = np.random.default_rng(seed)
+    found = []
+    for _ in range(draws):
+        treated, control = np.zeros((2, len(like.sources), len(pool)))
+        for row, source in enumerate(like.sources):
+            own = number[training & (prepared.labels == prepared.panel.genes[source])]
+            several = np.clip(len(np.unique(own[own >= 0])), 1, len(names) // 2)
+            drawn = np.isin(guide, rng.permutation(names)[:several])
+            control[row] = ~drawn
+            for part, size in enumerate(like.counts[row]):
+                there = rng.permutation(np.flatnonzero(drawn & (stratum == part)))
+                treated[row, there[:size]] = 1.0
+            if treated[row].sum() < FEWEST_OF_GUIDE:  # none of them in the batches of the perturbation
+                treated[row] = drawn
+        one, others = sparse.csr_matrix(treated), sparse.csr_matrix(control)
+        compared = _compare(prepared, design, pool, one, others)
+        extra = _between(prepared, design, pool, one, others, compared)
+        found.append(_contrasts(prepared, design, like.sources, compared, extra))
+    return found
+
+
+def _control_pool(prepared: PreparedCells, design: Design) -> np.ndarray:
+    """Rows of the training controls that pass, the same cells whatever their order in the file."""
+    pool = np.flatnonzero(prepared.where(keys.CONTROL, (keys.TRAIN,)) & prepared.passing & (design.size > 0))
+    return pool[np.argsort(prepared.cells.obs_names.to_numpy(dtype=str)[pool])]
 
 
 def share_moments(
@@ -313,7 +407,12 @@ def _compare(
 
 
 def _between(
-    prepared: PreparedCells, design: Design, cells: np.ndarray, group: np.ndarray, compared: _Compared
+    prepared: PreparedCells,
+    design: Design,
+    cells: np.ndarray,
+    treated: Any,
+    control: Any,
+    compared: _Compared,
 ) -> np.ndarray:
     """(r, m) variance of a perturbation's mean share that comes of its guides, or donors, disagreeing beyond
     the scatter of their cells; 0 where it has but one. The larger one where there are several kinds.
@@ -323,13 +422,13 @@ def _between(
     relative to the controls beside it, so that replicates of different batches can be compared.
     """
     extra = np.zeros(compared.treated.mean.shape)
+    row, cell = sparse.csr_matrix(treated).nonzero()
     for number in design.replicates.values():
-        codes = np.where((group >= 0) & (number[cells] >= 0), number[cells], -1)
-        used = codes >= 0
-        pairs, unit = np.unique(np.stack([group[used], codes[used]]), axis=1, return_inverse=True)
-        where = np.full(len(cells), -1)
-        where[used] = unit.ravel()
-        extra = np.maximum(extra, _disagreement(prepared, design, cells, where, pairs[0], compared))
+        used = number[cells[cell]] >= 0
+        pairs, unit = np.unique(np.stack([row[used], number[cells[cell[used]]]]), axis=1, return_inverse=True)
+        shape = (pairs.shape[1], len(cells))
+        units = sparse.csr_matrix((np.ones(used.sum()), (unit.ravel(), cell[used])), shape=shape)
+        extra = np.maximum(extra, _disagreement(prepared, design, cells, units, pairs[0], control, compared))
     return extra
 
 
@@ -337,26 +436,29 @@ def _disagreement(
     prepared: PreparedCells,
     design: Design,
     cells: np.ndarray,
-    unit: np.ndarray,
+    replicates: Any,
     group_of: np.ndarray,
+    control: Any,
     compared: _Compared,
 ) -> np.ndarray:
-    """See `_between`, for one kind of replicate. unit: (cells,) number of the replicate, -1 none; group_of:
-    (units,) the perturbation of each.
+    """See `_between`, for one kind of replicate. replicates: (units, cells) 0 or 1; group_of: (units,)
+    the perturbation of each.
     """
     units, (groups, m) = len(group_of), compared.treated.mean.shape
     seen, expected, size = np.zeros((units, m)), np.zeros((units, m)), np.zeros(units)
-    control = prepared.labels[cells] == keys.CONTROL
     for stratum in np.unique(design.stratum):
         own = np.flatnonzero(design.stratum[cells] == stratum)
-        if control[own].sum() < FEWEST_CONTROLS:
+        sides = [replicates[:, own], control[:, own]]
+        beside = np.broadcast_to(np.asarray(sides[1].sum(axis=1)).ravel(), groups)[group_of]
+        if not (beside >= FEWEST_CONTROLS).any():
             continue
-        sides = [_chosen(unit[own], units), sparse.csr_matrix(control[own].astype(np.float64)[None, :])]
         (first, _), (controls, _) = _sums_of(prepared, design, cells[own], sides)
         n = np.asarray(sides[0].sum(axis=1)).ravel()
-        seen += first
-        expected += n[:, None] * controls / control[own].sum()
-        size += n
+        known = beside >= FEWEST_CONTROLS
+        typical = np.broadcast_to(controls, (groups, m))[group_of] / np.maximum(beside, 1)[:, None]
+        seen += np.where(known[:, None], first, 0.0)
+        expected += np.where(known[:, None], n[:, None] * typical, 0.0)
+        size += np.where(known, n, 0)
     number = np.bincount(group_of[size > 0], minlength=groups)
     total = np.bincount(group_of, size, minlength=groups)
     squares = np.bincount(group_of, size**2, minlength=groups)

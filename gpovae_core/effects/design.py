@@ -10,19 +10,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
 from gpovae_core import keys
+from gpovae_core.data.design import holds_one_label, strata, value_numbers
 from gpovae_core.data.schema import PreparedCells
-
-FEWEST_CONTROLS = 2
-"""Controls that a stratum needs: fewer show no spread."""
 
 
 @dataclass(frozen=True)
 class Design:
     """stratum: (n_obs,) number of the stratum of every cell; replicates: for each kind of replicate (guide,
-    donor) a number for every cell, -1 where it is not known; size: (n_obs,) counts of a cell to take shares
-    of, of the whole transcriptome where the file gives them; whole: whether it does.
+    donor, batches that hold one label each) a number for every cell, -1 where it is not known; size: (n_obs,)
+    counts of a cell to take shares of, of the whole transcriptome where the file gives them; whole: whether
+    it does.
     """
 
     stratum: np.ndarray
@@ -33,36 +33,11 @@ class Design:
     @classmethod
     def of(cls, prepared: PreparedCells) -> Design:
         """As the columns of `prepared` say; one stratum where neither batch nor donor was found."""
-        obs = prepared.cells.obs
-        stratum = _strata(
-            [_numbers(obs[key]) for key in (keys.BATCH, keys.DONOR) if key in obs],
-            prepared.labels == keys.CONTROL,
-        )
+        obs, labels = pd.DataFrame(prepared.cells.obs), prepared.labels
+        stratum = strata(obs, labels)
         whole = keys.SIZE_FACTOR in obs
         size = np.asarray(obs[keys.SIZE_FACTOR if whole else keys.LIBRARY_SIZE], dtype=np.float64)
-        replicates = {key: _numbers(obs[key]) for key in (keys.GUIDE, keys.DONOR) if key in obs}
+        wells = keys.BATCH in obs and holds_one_label(value_numbers(obs[keys.BATCH]), labels)
+        repeated = (keys.GUIDE, keys.DONOR, *([keys.BATCH] if wells else []))
+        replicates = {key: value_numbers(obs[key]) for key in repeated if key in obs}
         return cls(np.zeros(len(obs), dtype=int) if stratum is None else stratum, replicates, size, whole)
-
-
-def _numbers(column: object) -> np.ndarray:
-    """(n_obs,) the values of a column as numbers, -1 where there is none."""
-    import pandas as pd
-
-    return np.asarray(pd.Categorical(pd.Series(column).astype("category")).codes, dtype=int)  # type: ignore[arg-type]
-
-
-def _strata(columns: list[np.ndarray], control: np.ndarray) -> np.ndarray | None:
-    """(n_obs,) what the columns say together; of the single columns the one that leaves most perturbed cells
-    beside controls, where all together leave fewer.
-    """
-    if not columns:
-        return None
-    crossed = np.unique(np.stack(columns), axis=1, return_inverse=True)[1].ravel()
-    beside = [_beside_controls(one, control) for one in (crossed, *columns)]
-    return (crossed, *columns)[int(np.argmax(beside))]
-
-
-def _beside_controls(stratum: np.ndarray, control: np.ndarray) -> int:
-    """How many perturbed cells stand in a stratum that has controls."""
-    controls = np.bincount(stratum[control] + 1, minlength=stratum.max(initial=-1) + 2)
-    return int((controls[stratum[~control] + 1] >= FEWEST_CONTROLS).sum())

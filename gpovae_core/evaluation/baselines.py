@@ -7,7 +7,7 @@ scored 0.64 to 0.81 and the data agreed with itself by 0.65 to 0.82 (MODEL.md se
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,8 @@ from gpovae_core import keys
 from gpovae_core.data.expression import log_expression
 from gpovae_core.data.schema import PreparedCells
 from gpovae_core.data.store import rows_of
+from gpovae_core.effects.averages import beside_controls
+from gpovae_core.effects.design import Design
 from gpovae_core.evaluation.response import mean, median
 
 Expression = sparse.csr_matrix | np.ndarray
@@ -234,16 +236,18 @@ def reliability(
 ) -> Reliability:
     """Split-half correlation and ceiling of the observed effects over the cells of `splits`.
 
-    halvings: random halvings, each stratified by perturbation, control cells halved too. expression:
-    `log_expression` of all cells where it is at hand. Perturbations with a single cell there cannot be halved
-    and do not enter.
+    halvings: random halvings, each stratified by perturbation, control cells halved too, within their batch
+    and donor. expression: `log_expression` of all cells where it is at hand. Perturbations with a single cell
+    there cannot be halved and do not enter.
     """
     kept = prepared.where(splits=splits)
     values = log_expression(prepared.counts, prepared.library_size) if expression is None else expression
-    labels = np.where(kept, prepared.labels, "")
+    labels, stratum = np.where(kept, prepared.labels, ""), Design.of(prepared).stratum
     targets = target_mask(prepared.perturbations, prepared.cells.var_names)
     whole, without = (
-        split_half_correlations(values, labels, prepared.perturbations, halvings, seed, left_out=left_out)
+        split_half_correlations(
+            values, labels, prepared.perturbations, halvings, seed, left_out=left_out, stratum=stratum
+        )
         for left_out in (None, targets)
     )
     split_half, ceiling, median_ceiling, each = _ceilings(*whole)
@@ -274,22 +278,18 @@ def noise_draws(
     perturbations: tuple[str, ...],
     draws: int,
     seed: int,
-    control: str = keys.CONTROL,
+    stratum: np.ndarray | None = None,
 ) -> np.ndarray:
     """(draws, perturbations, genes) draws of the sampling error of observed effects (log2 units), without any
     assumption on its shape.
 
     Half the difference of the effects in two random halves of the cells has the variance of the error of
     their mean, the common error of the shared controls included. Rows of NaN where there are fewer than two
-    cells. expression: natural logarithms, (cells, genes).
+    cells. expression: natural logarithms, (cells, genes); stratum: (cells,) as in `split_half_correlations`.
     """
-    rng = np.random.default_rng(seed)
     result = np.full((draws, len(perturbations), expression.shape[1]), np.nan)
-    base = _half_means(expression, labels, control, draws, rng)
-    for row, name in enumerate(perturbations):
-        own = _half_means(expression, labels, name, draws, rng) if base is not None else None
-        if own is not None and base is not None:
-            result[:, row] = ((own[0] - own[1]) - (base[0] - base[1])).T / 2
+    for row, (first, second) in _half_effects(expression, labels, perturbations, draws, seed, stratum):
+        result[:, row] = (first - second).T / 2
     return result / np.log(2)
 
 
@@ -320,51 +320,77 @@ def split_half_correlations(
     perturbations: tuple[str, ...],
     halvings: int,
     seed: int,
-    control: str = keys.CONTROL,
     left_out: np.ndarray | None = None,
+    stratum: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Pearson of the effects (mean - control mean) in two halves of the cells: pooled (halvings,), each
     (halvings, perturbations).
 
     expression: (cells, genes); cells with a label not named here are ignored; left_out: (perturbations,
-    genes) bool, effects that do not count. All halvings of a perturbation come from one product of its cells
-    with a (cells x halvings) matrix of halves, so every stored count is visited once.
+    genes) bool, effects that do not count; stratum: (cells,) batch and donor, None for one of all: a half is
+    compared with a half of the controls of its strata, as `effects.averages` compares. All halvings of a
+    perturbation come from one product of its cells with a (cells x halvings) matrix of halves, so every
+    stored count is visited once.
     """
-    rng = np.random.default_rng(seed)
     each = np.full((halvings, len(perturbations)), np.nan)
-    base = _half_means(expression, labels, control, halvings, rng)
-    if base is None:
-        return np.full(halvings, np.nan), each
     sums = np.zeros((5, halvings))
     entries = 0
-    for column, name in enumerate(perturbations):
-        own = _half_means(expression, labels, name, halvings, rng)
-        if own is not None:
-            first, second = own[0] - base[0], own[1] - base[1]
-            if left_out is not None:
-                first, second = first[~left_out[column]], second[~left_out[column]]
-            moments = _moments(first, second)
-            each[:, column] = _correlation(moments, len(first))
-            sums += moments
-            entries += len(first)
+    for column, (first, second) in _half_effects(expression, labels, perturbations, halvings, seed, stratum):
+        if left_out is not None:
+            first, second = first[~left_out[column]], second[~left_out[column]]
+        moments = _moments(first, second)
+        each[:, column] = _correlation(moments, len(first))
+        sums += moments
+        entries += len(first)
     return _correlation(sums, entries), each
 
 
-def _half_means(
-    expression: Expression, labels: np.ndarray, name: str, halvings: int, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray] | None:
-    """Mean expression in either half of the cells called `name`: two (genes, halvings); None with fewer than
-    two cells.
+def _half_effects(
+    expression: Expression,
+    labels: np.ndarray,
+    perturbations: tuple[str, ...],
+    halvings: int,
+    seed: int,
+    stratum: np.ndarray | None,
+) -> Iterator[tuple[int, tuple[np.ndarray, np.ndarray]]]:
+    """(place in `perturbations`, effects in either half of the cells, (genes, halvings) each), of those with
+    two cells that controls of their stratum stand beside.
     """
-    rows = np.flatnonzero(labels == name)
-    if len(rows) < 2:
-        return None
-    size = len(rows) // 2
-    in_first = (rng.random((len(rows), halvings)).argsort(axis=0) < size).astype(np.float64)
-    cells = expression[rows]
+    rng = np.random.default_rng(seed)
+    stratum = np.zeros(len(labels), dtype=int) if stratum is None else stratum
+    compared = beside_controls(labels, stratum)
+    held = np.unique(stratum[compared & (labels == keys.CONTROL)])
+    base = []
+    for one in held:
+        cells = np.flatnonzero(compared & (labels == keys.CONTROL) & (stratum == one))
+        halves = _halves(len(cells), halvings, rng)
+        if halves is None:
+            return
+        base.append(_means(expression, cells, halves))
+    for place, name in enumerate(perturbations):
+        cells = np.flatnonzero(compared & (labels == name))
+        halves = _halves(len(cells), halvings, rng) if base else None
+        if halves is None:
+            continue
+        found = list(_means(expression, cells, halves))
+        for one, of_controls in zip(held, base, strict=True):
+            inside = stratum[cells] == one
+            for side, own in enumerate((halves, ~halves)):
+                found[side] -= of_controls[side] * (own[inside].sum(axis=0) / own.sum(axis=0))
+        yield place, (found[0], found[1])
+
+
+def _halves(cells: int, halvings: int, rng: np.random.Generator) -> np.ndarray | None:
+    """(cells, halvings) bool: the first half; None with fewer than two cells."""
+    return None if cells < 2 else rng.random((cells, halvings)).argsort(axis=0) < cells // 2
+
+
+def _means(expression: Expression, rows: np.ndarray, first: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean expression in the cells of either half, (genes, halvings) each. first: of `_halves`."""
+    cells, size = expression[rows], len(rows) // 2
     total = np.asarray(cells.sum(axis=0), dtype=np.float64).reshape(-1, 1)
-    first = np.asarray(cells.T @ in_first)
-    return first / size, (total - first) / (len(rows) - size)
+    summed = np.asarray(cells.T @ first.astype(np.float64))
+    return summed / size, (total - summed) / (len(rows) - size)
 
 
 def _moments(x: np.ndarray, y: np.ndarray) -> np.ndarray:

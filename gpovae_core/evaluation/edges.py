@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 from typing import Any
 
@@ -11,43 +10,40 @@ import pandas as pd
 
 from gpovae_core import keys
 from gpovae_core.data.schema import Panel, unknown_gene
+from gpovae_core.data.text_tables import NotATable, open_table, plain_name
 from gpovae_core.errors import QueryError
+from gpovae_core.evaluation.adjacency import ENDING, read_adjacency
 
 EXPECTED = (
-    "Expected a CSV file with the columns source,target and, if there are any, weight; one edge a line."
+    "Expected a table (commas, tabs or semicolons, gzip or not) with the columns source,target and, if there "
+    "are any, weight; one edge a line."
 )
+MOST_BYTES = 1_000_000_000
 LISTED = 5
 """At most so many bad lines or names are spelled out in a message."""
 
 
 def read_edge_table(path: Path) -> pd.DataFrame:
-    """Edges of a CSV file (or tab-separated): columns source, target and, where the file has it, weight.
+    """Edges of a table, with any usual separator, packed with gzip or not: columns source, target and, where
+    the file has it, weight; or of a matrix, see `adjacency.read_adjacency`.
 
     Raises QueryError that says what is wrong: no such file, not text, not a table, or anything
     `check_edge_table` finds.
     """
     path = Path(path)
+    if path.suffix.casefold() == ENDING:
+        return read_adjacency(path)
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        table = open_table(path, MOST_BYTES, _names_ends)
+        header, numbered = list(table.header), list(table.rows)
     except FileNotFoundError:
         raise QueryError(f"There is no edge table '{path}'.") from None
     except OSError as error:
         raise QueryError(f"The edge table '{path}' cannot be read: {error.strerror or error}.") from error
-    except UnicodeDecodeError:
-        raise QueryError(f"'{path.name}' is not a text file. {EXPECTED}") from None
-    facts = next(
-        (i for i, line in enumerate(lines) if not line.startswith("#")), len(lines)
-    )  # "# run: ..." above an exported table
-    lines = lines[facts:]
-    if not lines:
-        raise QueryError(f"'{path.name}' is empty. {EXPECTED}")
-    # not pandas.read_csv: it takes a gene called NA for a missing value and cuts lines that are too long
-    try:
-        header, *rows = csv.reader(lines, delimiter="\t" if "\t" in lines[0] else ",")
-    except csv.Error as error:
-        raise QueryError(f"'{path.name}' is not a table that can be read ({error}). {EXPECTED}") from error
-    index = pd.Index([number for number, row in enumerate(rows, start=2 + facts) if row], name="line")
-    filled = [row for row in rows if row]
+    except NotATable as error:
+        raise QueryError(f"'{path.name}' {error}. {EXPECTED}") from error
+    index = pd.Index([number for number, _ in numbered], name="line")
+    filled = [row for _, row in numbered]
     uneven = np.array([len(row) != len(header) for row in filled], dtype=bool)
     _refuse(
         uneven,
@@ -55,8 +51,15 @@ def read_edge_table(path: Path) -> pd.DataFrame:
         f"'{path.name}' has lines with more or fewer than the {len(header)} fields of its first",
         EXPECTED,
     )
-    table = pd.DataFrame(filled, columns=pd.Index(header), index=index)
-    return check_edge_table(table, path.name)
+    found = pd.DataFrame(filled, columns=pd.Index(header), index=index)
+    if table.separator == ";":  # where it separates fields, a comma is the decimal point
+        weights = [name for name in header if plain_name(name) == keys.WEIGHT]
+        found[weights] = found[weights].map(lambda text: text.replace(",", "."))
+    return check_edge_table(found, path.name)
+
+
+def _names_ends(header: tuple[str, ...]) -> bool:
+    return {keys.SOURCE, keys.TARGET} <= {plain_name(name) for name in header}
 
 
 def check_edge_table(table: pd.DataFrame, name: str = "The edge table") -> pd.DataFrame:

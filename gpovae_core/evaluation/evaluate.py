@@ -16,6 +16,7 @@ from gpovae_core.data.progress import Progress, tell
 from gpovae_core.data.schema import PreparedCells
 from gpovae_core.effects.averages import average_effects
 from gpovae_core.evaluation.edges import check_edge_table, chosen_edges, edge_weights
+from gpovae_core.evaluation.effect_tables import of_this_run
 from gpovae_core.evaluation.held_out import held_out_pairs, sources_left_out
 from gpovae_core.evaluation.known import Known
 from gpovae_core.evaluation.listing import listed
@@ -29,7 +30,7 @@ from gpovae_core.evaluation.score_network import (
     score_run_network,
 )
 from gpovae_core.evaluation.scored import Scored
-from gpovae_core.evaluation.scores import Evaluation
+from gpovae_core.evaluation.scores import Evaluation, HeldOut
 from gpovae_core.evaluation.summary import lines
 from gpovae_core.methods.method import Inputs
 from gpovae_core.methods.registry import rank
@@ -72,11 +73,13 @@ def evaluate(
     )
     judges = Judges(pairs, inputs, rank(inputs), settings)
     found = Evaluation(
+        held_out=HeldOut(prepared.report.hold_out, prepared.report.split_by_cells),
         response=response,
         calibration=predicted.calibration,
         linear=predicted.linear,
         network=score_run_network(scored, judges, known, progress),
         notes=(
+            *_conditions(prepared),
             *_held_out_as_a_whole(prepared),
             *predicted.notes(),
             "The reference 'all' holds the cells that the model and the baselines were fitted to: its scores "
@@ -120,7 +123,50 @@ def evaluate_edges(
     network = score_network(Edges(adjacency, cut), judges)
     matched = score_matched({"as_measured": pairs}, judges, network.edges or 0)
     notes += [*sources_left_out(prepared, pairs), *judges.rankings.notes]
-    return defined(Evaluation(network=replace(network, matched=matched), notes=tuple(notes)))
+    held_out = HeldOut(prepared.report.hold_out, prepared.report.split_by_cells)
+    return defined(
+        Evaluation(held_out=held_out, network=replace(network, matched=matched), notes=tuple(notes))
+    )
+
+
+def _conditions(prepared: PreparedCells) -> list[str]:
+    found = prepared.report.conditions
+    if len(found) < 2:
+        return [f"Cells of the condition {listed(found)} alone."] if found else []
+    return [
+        f"Cells of {len(found)} conditions together ({listed(found)}): effects are means of what each shows "
+        "within itself."
+    ]
+
+
+def evaluate_effects(
+    prepared: PreparedCells, effects: pd.DataFrame, settings: EvaluationSettings, name: str = "the table"
+) -> Evaluation:
+    """Scores of effects that another program predicted, in place of the model's: response, calibration,
+    linear, notes and summary, with the same baselines and ceilings.
+
+    effects: (perturbations x genes), log2(counts per 10,000 + 1) against control; name: of it, in a note.
+    Perturbations that it lacks are not scored. Raises QueryError as `effect_tables.of_this_run` does.
+    """
+    seen = prepared.without_unseen()
+    table, left_out = of_this_run(effects, seen)
+    expression = log_expression(prepared.counts, prepared.library_size)
+    predicted = predictions(prepared, table, expression, settings.seed)
+    own = log_expression(seen.counts, seen.library_size) if prepared.unseen else expression
+    found = Evaluation(
+        response=score_effects(seen, own, predicted, settings),
+        calibration=predicted.calibration,
+        linear=predicted.linear,
+        notes=(
+            f"'This model' is {name}: what it was fitted to, nobody here knows. Scores count only if it has "
+            "not seen the cells that this run holds out.",
+            *left_out,
+            *_held_out_as_a_whole(prepared),
+            *predicted.notes(),
+        ),
+    )
+    found = defined(found)
+    return replace(found, summary=tuple(lines(found)))
 
 
 def _held_out_as_a_whole(prepared: PreparedCells) -> list[str]:

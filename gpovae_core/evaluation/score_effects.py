@@ -13,6 +13,7 @@ from gpovae_core.config import EvaluationSettings
 from gpovae_core.data.schema import PreparedCells
 from gpovae_core.effects.averages import EffectTable, average_effects
 from gpovae_core.effects.changes import adjusted, gene_tests
+from gpovae_core.effects.design import Design
 from gpovae_core.evaluation.baselines import (
     Reliability,
     attainable_scores,
@@ -180,7 +181,9 @@ def _draws(
     prepared: PreparedCells, expression: sparse.csr_matrix, splits: tuple[str, ...], seed: int
 ) -> np.ndarray:
     labels = np.where(prepared.where(splits=splits), prepared.labels, "")
-    return noise_draws(expression, labels, prepared.perturbations, NOISE_DRAWS, seed)
+    return noise_draws(
+        expression, labels, prepared.perturbations, NOISE_DRAWS, seed, Design.of(prepared).stratum
+    )
 
 
 def _against(

@@ -21,6 +21,8 @@ was a version hold the same keys as version 1, fewer of them. Version 1 calls `e
 the network `false_edge_rate`.
 """
 
+HELD_OUT_KINDS = ("cells", "guides", "donors", "batches")
+
 ByPrediction = Mapping[str, Number]
 """Key of a prediction, or "ceiling" -> a score."""
 
@@ -267,13 +269,76 @@ class Seeds:
 
 
 @dataclass(frozen=True)
+class Intervals:
+    """What the model's own standard deviation of an effect is multiplied by for a 95 % interval. factor:
+    calibrated on `pairs` effects in validation cells (evaluation.intervals); held, held_by_model: share of
+    `held_out_pairs` effects in held-out cells inside the interval with it and without.
+    """
+
+    factor: Number
+    pairs: Count
+    held: Number
+    held_by_model: Number
+    held_out_pairs: Count
+
+
+@dataclass(frozen=True)
+class ResponderShare:
+    """See effects.responders: share of the training cells of a perturbation, or of one of its guides, that
+    respond, with its 95 % interval; None where it cannot be told.
+    """
+
+    perturbation: str | None
+    guide: str | None
+    cells: Count
+    share: Number
+    low: Number
+    high: Number
+    separation: Number
+
+
+@dataclass(frozen=True)
+class StateShare:
+    """See effects.composition: share of the cells of a perturbation in the state between which and the others
+    it differs most from controls.
+    """
+
+    perturbation: str | None
+    cells: Count
+    share: Number
+    control_share: Number
+    z: Number
+    flagged: bool | None
+
+
+@dataclass(frozen=True)
+class States:
+    """separations: of every pair of states that controls show; none where they show no states."""
+
+    separations: tuple[Number, ...] | None
+    perturbations: tuple[StateShare, ...] | None
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """What no cell of the training has in common with the cells of the scores. kind: "cells", "guides",
+    "donors" or "batches" (data.hold_out); by_cells: perturbations of which single cells are held out all the
+    same.
+    """
+
+    kind: str | None
+    by_cells: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """All scores of a run, each beside what needs no model and what the data allow at best.
 
     summary: every score once more with baseline, ceiling and share; notes: in words, what was left out and
     why; unseen: perturbations held out as a whole, empty where there are none; alignment_null: of runs
     without a network stage; monte_carlo_error: standard error of the predicted effects by their draws, log2;
-    simulated: whether the cells are.
+    intervals, responders, states: see there;
+    held_out: which kind of cells the scores "test" are measured on; simulated: whether the cells are.
     """
 
     response: Part[Response] = None
@@ -282,18 +347,34 @@ class Evaluation:
     network: Part[Network] = None
     notes: Part[tuple[str, ...]] = None
     summary: Part[tuple[Line, ...]] = None
+    held_out: Part[HeldOut] = None
     unseen: Part[Unseen] = None
     health: Part[Health] = None
     alignment_null: Part[AlignmentNull] = None
     monte_carlo_error: Part[float] = None
     seeds: Part[Seeds] = None
     simulated: Part[bool] = None
+    intervals: Part[Intervals] = None
+    responders: Part[tuple[ResponderShare, ...]] = None
+    states: Part[States] = None
 
     def against(self, reference: str) -> EffectScores:
         """Scores of predicted effects against "test" or "all"; with nothing in them where they were not
         measured.
         """
         return (self.response or Response()).against(reference)
+
+    @property
+    def widening(self) -> float:
+        """What the model's own spread is multiplied by in intervals; 1 where that was not measured."""
+        factor = None if self.intervals is None else self.intervals.factor
+        return 1.0 if factor is None else factor
+
+    @property
+    def held_out_words(self) -> str:
+        """'held-out cells', 'held-out guides', ...: what the scores "test" are measured on, for reading."""
+        kind = self.held_out.kind if self.held_out is not None else None
+        return f"held-out {kind if kind in HELD_OUT_KINDS else 'cells'}"
 
     def to_json(self) -> dict[str, Any]:
         """What evaluation.json holds and `gpovae evaluate --json` prints."""

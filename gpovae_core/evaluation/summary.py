@@ -120,7 +120,9 @@ def lines(evaluation: Evaluation) -> list[Line]:
 def response_lines(evaluation: Evaluation, reference: str) -> list[Line]:
     """The scores of the predicted effects against "test" or "all"."""
     part = evaluation.against(reference)
-    amount = f"{_count(part.perturbations)} perturbations, {_count(part.cells)} cells"
+    whole = evaluation.held_out_words != "held-out cells" and reference == "test"
+    cells = f"cells of {evaluation.held_out_words}" if whole else "cells"
+    amount = f"{_count(part.perturbations)} perturbations, {_count(part.cells)} {cells}"
     compared = part.compared or {}
     found = []
     for key, (name, meaning) in RESPONSE.items():

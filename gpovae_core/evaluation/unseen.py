@@ -21,6 +21,7 @@ from gpovae_core.data.expression import log_expression
 from gpovae_core.data.progress import Progress, stretch, tell
 from gpovae_core.data.schema import PreparedCells
 from gpovae_core.effects.averages import average_effects
+from gpovae_core.effects.design import Design
 from gpovae_core.errors import QueryError
 from gpovae_core.evaluation.baselines import attainable, perturbation_mean, split_half_correlations
 from gpovae_core.evaluation.plain import defined
@@ -197,7 +198,10 @@ def _ceilings(
     kept = np.flatnonzero(prepared.where(splits=keys.HELD_OUT))
     others = np.setdiff1d(np.arange(prepared.cells.n_vars), own[1])
     expression = log_expression(prepared.counts[kept], prepared.library_size[kept])
-    halves = split_half_correlations(expression[:, others], prepared.labels[kept], names, _HALVINGS, seed)[1]
+    stratum = Design.of(prepared).stratum[kept]
+    halves = split_half_correlations(
+        expression[:, others], prepared.labels[kept], names, _HALVINGS, seed, stratum=stratum
+    )[1]
     return attainable(halves.mean(axis=0))
 
 

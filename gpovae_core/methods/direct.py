@@ -28,6 +28,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import expit
 
+from gpovae_core.data.progress import Progress, tell
 from gpovae_core.effects.shrinkage import EvidenceRule
 
 LOG_ODDS_LIMIT = 30.0
@@ -137,7 +138,12 @@ def felt(change: np.ndarray) -> np.ndarray:
 
 
 def direct_edges(
-    total: TotalEffects, n: int, least_effect: float, tolerance: Tolerance, unperturbed_prior: float
+    total: TotalEffects,
+    n: int,
+    least_effect: float,
+    tolerance: Tolerance,
+    unperturbed_prior: float,
+    progress: Progress | None = None,
 ) -> DirectEdges:
     """Fit W and S to total effects. Deterministic; cost per sweep: perturbations that reach a gene x n,
     summed over genes.
@@ -175,7 +181,8 @@ def direct_edges(
         weight = np.where(seen, 1 / (noise**2 + off**2), 0.0)
         ceiling[total.sources] = _most_odds(total, indirect * own[:, None], off * np.abs(own)[:, None])
         largest = 0.0
-        for m in order:
+        for done, m in enumerate(order):
+            tell(progress, "direct edges", (sweep + done / len(order)) / _SWEEPS)
             through = reached[m]
             x, w = design[through, m][:, None], weight[through]
             precision = (x**2 * w).sum(axis=0)

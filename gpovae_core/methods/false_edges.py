@@ -4,35 +4,58 @@ cells.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 from scipy.special import expit
 
 from gpovae_core.config import Settings
+from gpovae_core.data.progress import Progress
 from gpovae_core.data.schema import PreparedCells
-from gpovae_core.effects.contrasts import Contrasts, null_contrasts
+from gpovae_core.effects.contrasts import Contrasts, guide_contrasts, null_contrasts
 from gpovae_core.methods.direct import DirectEdges, TotalEffects, null_log_odds
 from gpovae_core.methods.fitted import NetworkFit
 
 NULL_THRESHOLDS = np.round(np.linspace(0.0, 0.99, 100), 2)
 
 
+def nulls_of(
+    prepared: PreparedCells, observed: Contrasts, settings: Settings, progress: Progress | None = None
+) -> list[list[Contrasts]]:
+    """Controls in the place of every perturbation, and, where there are enough control guides, whole guides:
+    cells drawn at random do not show what a guide does beside its target.
+    """
+    draws, seed = settings.network.null_draws, settings.training.seed
+    return [
+        null_contrasts(prepared, observed, draws, seed, progress),
+        guide_contrasts(prepared, observed, draws, seed),
+    ]
+
+
 def false_pairs(
-    prepared: PreparedCells, observed: Contrasts, total: TotalEffects, edges: DirectEdges, settings: Settings
+    nulls: Sequence[Sequence[Contrasts]],
+    observed: Contrasts,
+    total: TotalEffects,
+    edges: DirectEdges,
+    seed: int,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Thresholds, and for each the expected share of all pairs that have no effect and pass it all the same.
 
-    Controls stand in for every perturbation and are judged by the rule and the prior fitted to the real
-    effects (`null_log_odds`); a pair counts with the null share of its perturbation. NaN without controls.
+    nulls: for each of several, what is seen of every perturbation where it has no effect, some draws of it
+    (`nulls_of`), judged by the rule and the prior fitted to the real effects (`null_log_odds`); a pair counts
+    with the null share of its perturbation. At every threshold the larger share counts. NaN without draws.
     """
-    draws = null_contrasts(prepared, observed, settings.network.null_draws, settings.training.seed)
     counted = observed.counted
-    if not draws or not counted.any() or total.rule is None:
+    if not nulls or not nulls[0] or not counted.any() or total.rule is None:
         return NULL_THRESHOLDS, np.full(len(NULL_THRESHOLDS), np.nan)
     weight = np.broadcast_to(total.rule.null_share[:, None], counted.shape)[counted]
-    rng = np.random.default_rng(settings.training.seed)
-    odds = (null_log_odds(total, edges, null.effect, null.error, rng) for null in draws)
-    return NULL_THRESHOLDS, np.mean([_weighted_above(expit(each[counted]), weight) for each in odds], axis=0)
+    shares = []
+    for drawn in filter(None, nulls):
+        rng = np.random.default_rng(seed)
+        odds = (null_log_odds(total, edges, null.effect, null.error, rng) for null in drawn)
+        shares.append(np.mean([_weighted_above(expit(each[counted]), weight) for each in odds], axis=0))
+    return NULL_THRESHOLDS, np.max(shares, axis=0)
 
 
 def false_edge_rate(fit: NetworkFit, weights: np.ndarray, threshold: np.ndarray | float) -> np.ndarray:

@@ -23,20 +23,22 @@ class NetworkFit:
     """Arrays in panel order, n genes, row = source, column = target; natural logarithms.
 
     log_odds: (n, n) of W; strength: (n, n) S, change of the target per unit change of the source if the edge
-    is there; strength_sd: (n, n) its standard deviation, NaN where nothing was learned; influence: (n, n) T_K
-    of W * S; evidence: (n, n) probability that perturbing the row changes the column at all, NaN where that
-    was not measured; effect, effect_sd: (n, n) observed log fold change without the common shift, and
-    standard error, NaN where not measured; own_change: (n,) log fold change of a gene when it is perturbed,
-    as taken for its hops; own_source: (n,) how that is known, as places in own_change.SOURCES; shift: (n,)
-    common lift of all shares under each perturbation, NaN where none. null_threshold, null_share: (t,) share
-    of pairs with W above a threshold where there is no effect, by the same rule. knock_out: (1,) 1 where
-    own_change was assumed and not read off the targets.
+    is there; strength_sd: (n, n) its standard deviation, NaN where nothing was learned; influence, passing:
+    (n, n) T_K of W * S, and what genes in between pass on (methods.passing); evidence: (n, n) probability
+    that perturbing the row changes the column at all, NaN where that was not measured; effect, effect_sd: (n,
+    n) observed log fold change without the common shift, and standard error, NaN where not measured;
+    own_change: (n,) log fold change of a gene when it is perturbed, as taken for its hops; own_source: (n,)
+    how that is known, as places in own_change.SOURCES; shift: (n,) common lift of all shares under each
+    perturbation, NaN where none. null_threshold, null_share: (t,) share of pairs with W above a threshold
+    where there is no effect, by the same rule. knock_out: (1,) 1 where own_change was assumed and not read
+    off the targets.
     """
 
     log_odds: np.ndarray
     strength: np.ndarray
     strength_sd: np.ndarray
     influence: np.ndarray
+    passing: np.ndarray
     evidence: np.ndarray
     effect: np.ndarray
     effect_sd: np.ndarray
@@ -61,8 +63,11 @@ class NetworkFit:
     @classmethod
     def from_arrays(cls, arrays: dict[str, np.ndarray]) -> NetworkFit:
         """Out of what was stored. Runs of before `own_source` was kept get it from what it leaves behind: a
-        change that was read off its target is the effect on it.
+        change that was read off its target is the effect on it. Those of before `passing` was kept passed
+        every change on in proportion.
         """
+        if "passing" not in arrays:
+            arrays = arrays | {"passing": np.ones_like(arrays["influence"])}
         if "own_source" not in arrays:
             change, seen = arrays["own_change"], np.diag(arrays["effect"])
             read = np.isclose(change, seen, rtol=1e-5) & (arrays["knock_out"][0] == 0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from gpovae_core.methods.method import Inputs, Look, Method
-from gpovae_core.model.hops import hop_series, influence_over_hops
+from gpovae_core.model.hops import hop_series, influence_over_hops, influence_passed
 
 
 def reach(inputs: Inputs, hops: int) -> np.ndarray:
@@ -14,11 +14,12 @@ def reach(inputs: Inputs, hops: int) -> np.ndarray:
     """
     assert inputs.weights is not None
     rows, columns = inputs.places
-    n, fit = len(inputs.weights), inputs.fit
-    matrix = inputs.weights if fit is None else inputs.weights * fit.strength
-    scale = np.ones(len(rows)) if fit is None else np.abs(fit.own_change[rows])
-    series = hop_series("paper" if fit is None else "signed", n, hops)
-    return scale[:, None] * np.abs(influence_over_hops(matrix, series, matrix[rows]))[:, columns]
+    weights, fit = inputs.weights, inputs.fit
+    if fit is None:
+        series = hop_series("paper", len(weights), hops)
+        return influence_over_hops(weights, series, weights[rows])[:, columns]
+    reached = influence_passed(weights * fit.strength, fit.passing, hops, rows)
+    return np.abs(fit.own_change[rows, None] * reached)[:, columns]
 
 
 def score(inputs: Inputs) -> np.ndarray:

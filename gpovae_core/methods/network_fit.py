@@ -8,49 +8,101 @@ false-edge rate, and they are seeded.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
+from gpovae_core import keys
 from gpovae_core.config import Settings
+from gpovae_core.data.progress import Progress, stretch, tell
 from gpovae_core.data.schema import PreparedCells
 from gpovae_core.effects.contrasts import Contrasts, contrasts
 from gpovae_core.effects.shrinkage import Evidence, EvidenceRule, fit_evidence
+from gpovae_core.errors import QueryError
 from gpovae_core.methods.direct import DirectEdges, Tolerance, TotalEffects, direct_edges
-from gpovae_core.methods.false_edges import false_pairs
+from gpovae_core.methods.false_edges import false_pairs, nulls_of
 from gpovae_core.methods.fitted import NetworkFit
 from gpovae_core.methods.own_change import KNOCK_OUT, OwnChange, own_change
-from gpovae_core.model.hops import hop_series, influence_over_hops
+from gpovae_core.methods.passing import total as total_influence
 
 BOOTSTRAP_ERROR = float(np.sqrt(2))
 
 
-def fit_network(prepared: PreparedCells, settings: Settings) -> NetworkFit:
-    """W, S and T_K from the training cells."""
+def fit_network(prepared: PreparedCells, settings: Settings, progress: Progress | None = None) -> NetworkFit:
+    """W, S and T_K from the training cells. Raises QueryError where those perturb no gene alone."""
+    tell(progress, "effects of perturbations", 0.0)
     observed = contrasts(prepared)
+    if not (len(observed.sources) or observed.alone) and _several_at_a_time(prepared):
+        raise QueryError(
+            "No training cell has one perturbed gene alone (a high multiplicity of infection, MOI, or a "
+            "library of pairs), so no gene has an effect of its own to learn edges from. Take the cells with "
+            "a single guide, a screen of low MOI, or a preset that trains W with the autoencoder (released)."
+        )
+    rule = fit_evidence(
+        observed.effect,
+        observed.error,
+        observed.counted,
+        settings.network.least_effect,
+        stretch(progress, 0.1, 0.3),
+    )
+    return explain(prepared, observed, rule, settings, stretch(progress, 0.3, 1.0))
+
+
+def fit_effects(
+    n: int, observed: Contrasts, settings: Settings, draws: Sequence[Contrasts] = ()
+) -> NetworkFit:
+    """W, S and T_K from effects that somebody else estimated, over a panel of n genes; draws: what
+    is seen where there is no effect; without any the rate of false edges is unknown.
+    """
     rule = fit_evidence(observed.effect, observed.error, observed.counted, settings.network.least_effect)
-    return explain(prepared, observed, rule, settings)
+    return explain_effects(n, observed, rule, settings, [draws])
+
+
+def _several_at_a_time(prepared: PreparedCells) -> bool:
+    return any(keys.PAIR_SEPARATOR in name for name in prepared.perturbations)
 
 
 def explain(
-    prepared: PreparedCells, observed: Contrasts, rule: EvidenceRule, settings: Settings
+    prepared: PreparedCells,
+    observed: Contrasts,
+    rule: EvidenceRule,
+    settings: Settings,
+    progress: Progress | None = None,
 ) -> NetworkFit:
     """The network behind `observed`, as far as `rule` believes it."""
-    n = len(prepared.panel)
+    nulls = nulls_of(prepared, observed, settings, stretch(progress, 0.0, 0.4))
+    return explain_effects(len(prepared.panel), observed, rule, settings, nulls, stretch(progress, 0.4, 1.0))
+
+
+def explain_effects(
+    n: int,
+    observed: Contrasts,
+    rule: EvidenceRule,
+    settings: Settings,
+    nulls: Sequence[Sequence[Contrasts]],
+    progress: Progress | None = None,
+) -> NetworkFit:
+    """The same over a panel of n genes, wherever the effects come from. nulls: what is seen where there is no
+    effect, for the rate of false edges (`false_pairs`); without any that is unknown.
+    """
     belief = rule.judge(observed.effect, observed.error)
     own = own_change(observed, settings.network.perturbation, settings.network.complete_loss)
     everywhere = own.over(n, observed.sources, settings.network.complete_loss)
     total = _total(observed, rule, belief, own)
-    edges = _direct(total, n, settings)
-    thresholds, null = false_pairs(prepared, observed, total, edges, settings)
+    edges = _direct(total, n, settings, progress)
+    thresholds, null = false_pairs(nulls, observed, total, edges, settings.training.seed)
+    tell(progress, "what follows over several hops", 0.95)
     known = observed.counted
+    influence, passing = total_influence(
+        edges.probabilities * edges.strength, everywhere.change, settings.loss.hops
+    )
     return NetworkFit(
         log_odds=edges.log_odds,
         strength=edges.strength,
         strength_sd=edges.deviation,
-        influence=influence_over_hops(
-            edges.probabilities * edges.strength, hop_series("signed", n, settings.loss.hops)
-        ),
+        influence=influence,
+        passing=passing,
         evidence=_whole(n, observed, belief.probability, known),
         effect=_whole(n, observed, observed.effect, np.isfinite(observed.error)),
         effect_sd=_whole(n, observed, observed.error, np.isfinite(observed.error)),
@@ -90,10 +142,10 @@ def _total(observed: Contrasts, rule: EvidenceRule, belief: Evidence, own: OwnCh
     )
 
 
-def _direct(total: TotalEffects, n: int, settings: Settings) -> DirectEdges:
+def _direct(total: TotalEffects, n: int, settings: Settings, progress: Progress | None = None) -> DirectEdges:
     network = settings.network
     tolerance = Tolerance(network.hop_tolerance, network.turned_tolerance)
-    return direct_edges(total, n, network.least_effect, tolerance, network.unperturbed_prior)
+    return direct_edges(total, n, network.least_effect, tolerance, network.unperturbed_prior, progress)
 
 
 def _whole(n: int, observed: Contrasts, values: np.ndarray, known: np.ndarray) -> np.ndarray:

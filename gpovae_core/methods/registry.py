@@ -17,11 +17,14 @@ from gpovae_core.registry import one_of_each_file
 MACHINERY = (
     "direct",
     "expected",
+    "extras",
     "false_edges",
     "fitted",
     "method",
+    "moments",
     "network_fit",
     "own_change",
+    "passing",
     "registry",
 )
 """What finds W and S, and this file: no methods of their own."""

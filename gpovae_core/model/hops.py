@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
+import numpy as np
+
 Influence = Literal["paper", "released", "signed"]
 Matrix = TypeVar("Matrix")  # numpy array or torch tensor
 
@@ -35,9 +37,9 @@ def hop_series(kind: Influence, n: int, hops: int) -> HopSeries:
         n^(k-2) for a dense W and cannot be trained from W = 0.5 on large panels; both agree at k = 2, and
         here every hop is bounded by 1/k.
     released: A + sum_{k=1..K} A^(k+1) / n^k on the logits A, K + 1 terms, as the authors' code has it.
-    signed: B + B^2 + ... + B^K of the signed strengths B = W * S (preset `evidence`): the total effect in a
-    linear network. Not divided
-        by anything: a hop that is weakened by the number of genes explains nothing in a sparse network.
+    signed: B + B^2 + ... + B^K of the signed strengths B = W * S: the total effect in a linear network. Not
+        divided by anything: a hop that is weakened by the number of genes explains nothing in a sparse
+        network. For signed strengths without an own change (`influence_passed` elsewhere).
     """
     if kind == "signed":
         return HopSeries(step=1.0, weights=(1.0,) * hops)
@@ -67,3 +69,22 @@ def influence_over_hops(matrix: Matrix, series: HopSeries, rows: Matrix | None =
         walk = walk @ further
         total = total + (walk if weight == 1 else walk * weight)
     return total
+
+
+def influence_passed(
+    matrix: np.ndarray, passing: np.ndarray, hops: int, sources: np.ndarray | None = None
+) -> np.ndarray:
+    """T_K where genes pass on more or less of their change, (r, n); (n, n) where `sources` (r,) is None.
+
+    The sum over all walks of 1 to `hops` edges of the product of their entries of `matrix`, every edge out of
+    gene m but the first times passing[source, m] (see methods.passing). 0 for the source itself: its change
+    is what its perturbation makes it.
+    """
+    chosen = np.arange(len(matrix)) if sources is None else sources
+    factor, walk = passing[chosen], matrix[chosen]
+    reached = walk.copy()
+    for _ in range(hops - 1):
+        walk = (walk * factor) @ matrix
+        reached += walk
+    reached[np.arange(len(chosen)), chosen] = 0.0
+    return reached

@@ -71,7 +71,8 @@ class LossInputs:
     the first term asks.
 
     measured: (m,) panel positions of the columns of `batch.effects`. kl_scale: weight of the divergences
-    from the priors, which grows to 1 during the warm-up.
+    from the priors, which grows to 1 during the warm-up. step_cells: cells that a whole step takes, over all
+    processes; those of the batch where None.
     """
 
     model: GpoVae
@@ -81,6 +82,7 @@ class LossInputs:
     measured: Tensor
     settings: LossSettings
     kl_scale: float = 1.0
+    step_cells: int | None = None
 
     @cached_property
     def cell_weight(self) -> Tensor:

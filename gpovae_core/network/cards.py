@@ -8,6 +8,7 @@ from urllib.parse import quote
 import numpy as np
 import pandas as pd
 
+from gpovae_core import keys
 from gpovae_core.network.grn import GeneNetwork
 
 _SPECIES = {
@@ -20,10 +21,10 @@ _SPECIES = {
 
 @dataclass(frozen=True)
 class GeneCard:
-    """targets, regulators: edges out and in above the threshold; as_source, as_target: gene and effect (log2
-    difference), the strongest measured ones of knocking this gene down, and of other genes' knock-downs on
-    it; own: of its knock-down on itself, None where not measured; links: site -> address, none for simulated
-    genes.
+    """targets, regulators: edges out and in above the threshold; as_source, as_target: gene, effect and
+    effect_se, the strongest measured ones of knocking this gene down, and of other genes' knock-downs on it;
+    own, own_se: of its knock-down on itself, None where not measured; unit: of these, in words (the log2 fold
+    change of `network.measured`, where the run has it); links: site -> address, none for simulated genes.
     """
 
     gene: str
@@ -35,6 +36,8 @@ class GeneCard:
     regulators: int
     self_loop: float
     own: float | None
+    own_se: float | None
+    unit: str
     as_source: pd.DataFrame
     as_target: pd.DataFrame
     links: dict[str, str]
@@ -48,7 +51,8 @@ def gene_card(network: GeneNetwork, gene: str, threshold: float, most: int = 5) 
     place = network.panel.position(gene)
     gene = network.panel.genes[place]
     out, into = network.weights[place] > threshold, network.weights[:, place] > threshold
-    own = network.effects[place, place]
+    effects, errors, unit = measured_effects(network)
+    own, own_se = effects[place, place], errors[place, place]
     return GeneCard(
         gene=gene,
         identifier=network.panel.data.ids.get(gene, ""),
@@ -59,16 +63,35 @@ def gene_card(network: GeneNetwork, gene: str, threshold: float, most: int = 5) 
         regulators=int(into.sum() - into[place]),
         self_loop=float(network.weights[place, place]),
         own=float(own) if np.isfinite(own) else None,
-        as_source=_strongest(network, network.effects[place], place, most),
-        as_target=_strongest(network, network.effects[:, place], place, most),
+        own_se=float(own_se) if np.isfinite(own_se) else None,
+        unit=unit,
+        as_source=_strongest(network, effects[place], errors[place], place, most),
+        as_target=_strongest(network, effects[:, place], errors[:, place], place, most),
         links={} if network.simulated else gene_links(gene, network.panel.data.ids.get(gene, "")),
     )
 
 
-def _strongest(network: GeneNetwork, effects: np.ndarray, itself: int, most: int) -> pd.DataFrame:
+FOLD_CHANGE = "log2 fold change of mean shares, training cells"
+LOG_DIFFERENCE = "difference of mean log2(counts per 10,000 + 1), which is no fold change; training cells"
+
+
+def measured_effects(network: GeneNetwork) -> tuple[np.ndarray, np.ndarray, str]:
+    """(n, n) effects, (n, n) their standard errors, and their unit."""
+    found = network.measured
+    if found is not None and np.isfinite(found.effect).any():
+        return found.effect, found.effect_se, FOLD_CHANGE
+    return network.effects, np.full(network.effects.shape, np.nan), LOG_DIFFERENCE
+
+
+def _strongest(
+    network: GeneNetwork, effects: np.ndarray, errors: np.ndarray, itself: int, most: int
+) -> pd.DataFrame:
     known = np.flatnonzero(np.isfinite(effects) & (np.arange(len(effects)) != itself))
-    best = known[np.argsort(-np.abs(effects[known]), kind="stable")][:most]
-    return pd.DataFrame({"gene": [network.panel.genes[i] for i in best], "effect": effects[best]})
+    # by the least that their interval allows: few counts give large changes that mean nothing
+    least = np.abs(effects[known]) - keys.NORMAL_95 * np.nan_to_num(errors[known])
+    best = known[np.argsort(-least, kind="stable")][:most]
+    genes = [network.panel.genes[i] for i in best]
+    return pd.DataFrame({"gene": genes, "effect": effects[best], "effect_se": errors[best]})
 
 
 def gene_links(gene: str, identifier: str = "") -> dict[str, str]:

@@ -18,6 +18,7 @@ import json
 import random
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from math import isfinite
@@ -29,6 +30,7 @@ import pandas as pd
 
 from gpovae_core import __version__, keys
 from gpovae_core.data.atomic import replacing
+from gpovae_core.data.write import no_formulas
 from gpovae_core.errors import QueryError
 from gpovae_core.network.grn import SIGN_WORDS, GeneNetwork
 
@@ -41,7 +43,6 @@ MOST_DRAWN = 5000
 MOST_IN_GRAPH = 200_000
 """Edges in a graph file at most: a quarter of a gigabyte of XML opens nowhere. Tables have no such limit."""
 
-_FORMULA_STARTS = ("=", "+", "-", "@")
 _LINE_AND_DIRECTION = {"\u2028", "\u2029", *map(chr, range(0x202A, 0x202F)), *map(chr, range(0x2066, 0x206A))}
 _LONGEST_LABEL = 40
 
@@ -264,7 +265,7 @@ def _csv(content: _Content) -> bytes:
                 np.array([content.places[gene] for gene in table[end]]).reshape(-1, 2).T
             )
     for column in (keys.SOURCE, keys.TARGET):
-        table[column] = [f"'{name}" if name.startswith(_FORMULA_STARTS) else name for name in table[column]]
+        table[column] = no_formulas(table[column])
     head = "".join(f"# {name}: {value}\n" for name, value in content.facts.items()) if content.of_view else ""
     return (head + table.to_csv(index=False, lineterminator="\n", quoting=_quoting(content))).encode()
 
@@ -339,7 +340,7 @@ def _gexf(content: _Content) -> bytes:
 
 def _cx2(content: _Content) -> bytes:
     place = {name: i for i, (name, _, _) in enumerate(content.genes)}
-    targets = content.edges[keys.SOURCE].value_counts()
+    targets = Counter(content.edges[keys.SOURCE])
     nodes = [
         {
             "id": place[name],
@@ -348,7 +349,7 @@ def _cx2(content: _Content) -> bytes:
                 "name": name,
                 "perturbed": perturbed,
                 "measured": measured,
-                "targets": int(targets.get(name, 0)),
+                "targets": targets[name],
             },
         }
         for name, perturbed, measured in content.genes
@@ -379,7 +380,7 @@ def _cx2(content: _Content) -> bytes:
         "networkAttributes": [attributes],
         "nodes": nodes,
         "edges": edges,
-        "visualProperties": [_cx2_style(content, int(targets.max()) if len(targets) else 1)],
+        "visualProperties": [_cx2_style(content, max(targets.values(), default=1))],
     }
     document = [
         {"CXVersion": "2.0", "hasFragments": False},

@@ -20,7 +20,7 @@ import pandas as pd
 from gpovae_core import keys
 from gpovae_core.data.schema import Panel
 from gpovae_core.errors import QueryError, RunError
-from gpovae_core.model.hops import HopSeries, hop_series, influence_over_hops
+from gpovae_core.model.hops import HopSeries, hop_series, influence_over_hops, influence_passed
 from gpovae_core.network.detours import genes_of_detours, open_detours
 from gpovae_core.network.measured import MeasuredPairs
 
@@ -72,11 +72,12 @@ class GeneNetwork:
 
     strength: (n, n) S, signed effect of an edge per unit of its source's own change, None where the model has
     none; strength_sd: (n, n) its standard deviation, NaN where nothing was learned; influence_matrix: (n, n)
-    T_K as stored with the run, None where it is to be computed; direct_evidence: (n,) bool, was the gene
-    perturbed in cells that trained, so that they speak for or against its outgoing edges (None: the perturbed
-    genes of the panel). measure: what the weights are, "T" and "E" only in what `influence_network` and
-    `expected_network` give; measured: what was measured of the pairs, None where nothing was. ensemble: how
-    often each edge comes back and how much its W scatters, None where the run has none. detours:
+    T_K as stored with the run, None where it is to be computed; passing: (n, n) what every gene passes on of
+    its change, by perturbed gene (methods.passing), None where in proportion; direct_evidence: (n,) bool, was
+    the gene perturbed in cells that trained, so that they speak for or against its outgoing edges (None: the
+    perturbed genes of the panel). measure: what the weights are, "T" and "E" only in what `influence_network`
+    and `expected_network` give; measured: what was measured of the pairs, None where nothing was. ensemble:
+    how often each edge comes back and how much its W scatters, None where the run has none. detours:
     `open_detours` of the network that this one is a part of; None where it is no part.
 
     Raises QueryError where the matrices do not fit the panel or hold impossible values.
@@ -92,6 +93,7 @@ class GeneNetwork:
     strength: np.ndarray | None = None
     strength_sd: np.ndarray | None = None
     influence_matrix: np.ndarray | None = None
+    passing: np.ndarray | None = field(default=None, repr=False)
     direct_evidence: np.ndarray | None = None
     measure: Measure = "W"
     measured: MeasuredPairs | None = field(default=None, repr=False)
@@ -120,6 +122,7 @@ class GeneNetwork:
             "effects": np.float64,
             "strength": np.float64,
             "influence_matrix": np.float64,
+            "passing": np.float64,
         }
         for what, kind in kinds.items():
             given = getattr(self, what)
@@ -167,6 +170,7 @@ class GeneNetwork:
             strength=stored.get("strength"),
             strength_sd=stored.get("strength_sd"),
             influence_matrix=stored.get("influence"),
+            passing=stored.get("passing"),
             direct_evidence=panel.is_perturbed & ~np.isin(panel.genes, settings.data.unseen),
             measured=MeasuredPairs.of(panel, stored.get("effect"), stored.get("effect_sd"), table),
             ensemble=_readable_ensemble(run),
@@ -446,24 +450,31 @@ class GeneNetwork:
         return views[direction]()
 
     def walks(self, hops: int) -> tuple[np.ndarray, HopSeries]:
-        """The matrix whose powers make up T_K, (n, n), and their coefficients.
+        """The matrix whose walks make up T_K, (n, n), and the coefficients of their lengths; see `passed_on`.
 
-        With a strength matrix, W * S, every power counted once: the signed effect that arrives. Without one
-        the series `paper` on the probabilities W, whatever the preset of the run: what the `released` loss
-        accumulates are logits, which may be negative and are no probabilities. See model.hops.hop_series.
+        With a strength matrix, W * S, walks of every length counted once: the signed effect that arrives.
+        Without one the series `paper` on the probabilities W, whatever the preset of the run: what the
+        `released` loss accumulates are logits, which may be negative and are no probabilities. See
+        model.hops.hop_series.
         """
         check_hops(hops)
         if self.strength is not None:
             return self.weights * self.strength, hop_series("signed", len(self), hops)
         return self.weights, hop_series("paper", len(self), hops)
 
+    def passed_on(self, source: int) -> np.ndarray:
+        """(n,) factor of every gene on what it passes on, after the first step of a walk from `source`."""
+        return np.ones(len(self)) if self.passing is None else self.passing[source]
+
     def influence(self, hops: int, genes: Sequence[str] | None = None) -> np.ndarray:
         """T_K for K = `hops`, computed: (r, n), one row per gene of `genes`; (n, n) in panel order where
         None. See `walks`.
         """
         matrix, series = self.walks(hops)
-        rows = None if genes is None else matrix[[self.panel.position(gene) for gene in genes]]
-        return influence_over_hops(matrix, series, rows)
+        sources = None if genes is None else np.array([self.panel.position(gene) for gene in genes])
+        if self.passing is not None:
+            return influence_passed(matrix, self.passing, hops, sources)
+        return influence_over_hops(matrix, series, None if sources is None else matrix[sources])
 
     def influence_network(self, hops: int) -> GeneNetwork:
         """The same genes joined by T_K instead of W: weights are its sizes, signs its signs where it has any.
@@ -480,6 +491,7 @@ class GeneNetwork:
             strength=None,
             strength_sd=None,
             influence_matrix=None,
+            passing=None,
             measure="T",
             ensemble=None,
             detours=None,
@@ -562,7 +574,7 @@ def _check_matrix(what: str, matrix: np.ndarray, n: int, most: float = 1.0) -> N
                 f"weights must lie between 0 and {most:g}; got {matrix.min():.4g} to {matrix.max():.4g}. "
                 "Are these logits?"
             )
-    if what in ("strength", "influence_matrix") and not np.isfinite(matrix).all():
+    if what in ("strength", "influence_matrix", "passing") and not np.isfinite(matrix).all():
         raise QueryError(f"{what} holds values that are not numbers; expected one number per pair of genes.")
     if what == "signs" and not np.isin(matrix, (-1, 0, 1)).all():
         raise QueryError("signs must be -1, 0 or 1.")

@@ -18,8 +18,10 @@ from scipy import sparse
 from gpovae_core import keys
 from gpovae_core.data.expression import EFFECT_SCALE, log_expression
 from gpovae_core.data.schema import PreparedCells
-from gpovae_core.effects.changes import fold_of_moments
+from gpovae_core.effects.averages import beside_controls
+from gpovae_core.effects.changes import fold_of_moments, weighted
 from gpovae_core.effects.contrasts import ShareMoments
+from gpovae_core.effects.design import Design
 from gpovae_core.effects.pairs import PairStatistics, pair_statistics
 from gpovae_core.network.grn import GeneNetwork
 from gpovae_core.network.paths import PathTrace, TracedPath, trace_paths
@@ -34,13 +36,15 @@ class HeldOutCells:
     column.
 
     labels: (h,) perturbation of every cell; expression: (h, m) CSC; columns: gene -> column; library_size:
-    counts of a usual cell.
+    counts of a usual cell; stratum: (h,) batch, donor and condition (effects.design), within which the effect
+    of an edge is measured.
     """
 
     labels: np.ndarray
     expression: sparse.csc_matrix
     columns: dict[str, int]
     library_size: float
+    stratum: np.ndarray
 
     @classmethod
     def of(cls, cells: PreparedCells) -> HeldOutCells:
@@ -49,7 +53,9 @@ class HeldOutCells:
         genes = [str(gene) for gene in cells.cells.var_names[cells.panel_columns]]
         library = cells.library_size
         usual = float(np.median(library[library > 0]))
-        return cls(cells.labels[here], expression.tocsc(), {gene: i for i, gene in enumerate(genes)}, usual)
+        columns = {gene: i for i, gene in enumerate(genes)}
+        stratum = Design.of(cells).stratum[here]
+        return cls(cells.labels[here], expression.tocsc(), columns, usual, stratum)
 
     @property
     def size(self) -> int:
@@ -203,8 +209,20 @@ def _why_not_measured(network: GeneNetwork, i: int, j: int, cells: HeldOutCells 
     if not network.panel.is_measured[j]:
         return f"{genes[j]} was not measured, so no cell shows an effect on it."
     if cells is None:
-        return "This run holds no cells, so the distributions cannot be shown."
+        return f"This run holds no cells, so the distributions cannot be shown.{_stated(network, i, j)}"
     return ""
+
+
+def _stated(network: GeneNetwork, i: int, j: int) -> str:
+    """What the effects say that a run without cells was made from."""
+    if network.measured is None or not np.isfinite(network.measured.effect_se[i, j]):
+        return ""
+    effect, error = float(network.measured.effect[i, j]), float(network.measured.effect_se[i, j])
+    reach = keys.NORMAL_95 * error
+    return (
+        f" The effects it was made from say: log2 fold change {effect:+.2f} (95 % interval "
+        f"{effect - reach:+.2f} to {effect + reach:+.2f})."
+    )
 
 
 def _measured(
@@ -220,7 +238,7 @@ def _measured(
         )
     if len(control) == 0:
         return None, "No control cell was held out."
-    found = fold_of_moments(_moments(treated), _moments(control), cells.library_size)
+    found = fold_of_moments(*_within_strata(cells, values, source), cells.library_size)
     fold, error = (float(x[0]) for x in found)
     labels = np.array([source] * len(treated) + [keys.CONTROL] * len(control), dtype=object)
     test = pair_statistics(np.concatenate([treated, control])[:, None], labels, [source], [target])
@@ -241,11 +259,26 @@ def _measured(
     )
 
 
-def _moments(expression: np.ndarray) -> ShareMoments:
-    """Of the shares behind log(1 + 1e4 x / l) of one gene."""
-    shares = np.expm1(expression) / EFFECT_SCALE
-    variance = shares.var(ddof=1) if len(shares) > 1 else 0.0
-    return ShareMoments(np.array([[shares.mean()]]), np.array([[variance]]), np.array([len(shares)]))
+def _within_strata(
+    cells: HeldOutCells, expression: np.ndarray, source: str
+) -> tuple[ShareMoments, ShareMoments]:
+    """Moments of the perturbed cells that have controls of their stratum, and of these controls, weighted as
+    the perturbed cells lie. expression: (h,) log(1 + 1e4 x / l) of one gene.
+    """
+    kept = beside_controls(cells.labels, cells.stratum)
+    own, base = (kept & (cells.labels == label) for label in (source, keys.CONTROL))
+    held = np.unique(cells.stratum[base])
+    controls = [base & (cells.stratum == one) for one in held]
+    weight = np.array([(cells.stratum[own] == one).sum() for one in held], dtype=float)
+    return _moments(expression, [own]), weighted(_moments(expression, controls), weight)
+
+
+def _moments(expression: np.ndarray, groups: Sequence[np.ndarray]) -> ShareMoments:
+    """Of the shares behind log(1 + 1e4 x / l) of one gene, in groups of cells, (h,) bool each."""
+    shares = [np.expm1(expression[group]) / EFFECT_SCALE for group in groups]
+    mean = [one.mean() if len(one) else np.nan for one in shares]
+    variance = [one.var(ddof=1) if len(one) > 1 else 0.0 for one in shares]
+    return ShareMoments(np.array([mean]).T, np.array([variance]).T, np.array([len(one) for one in shares]))
 
 
 def _adjusted(pairs: PairStatistics | None, source: str, target: str) -> float | None:

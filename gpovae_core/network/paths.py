@@ -115,7 +115,9 @@ def trace_paths(
         raise QueryError(f"top must be 1 or more, got {top}.")
     starts, end = _places(network, [sources] if isinstance(sources, str) else list(sources), target)
     matrix, series = network.walks(hops)
-    by_hops = _influence_by_hops(matrix, starts, end, series)
+    by_hops = np.sum(
+        [_influence_by_hops(matrix, start, end, series, network.passed_on(start)) for start in starts], axis=0
+    )
     total = float(by_hops.sum())
     found = _best_paths(_edge_lengths(network.weights, threshold), network, starts, end, hops, top)
     paths = tuple(_traced(network, places, matrix, series, total) for places in found)
@@ -147,14 +149,18 @@ def _places(network: GeneNetwork, sources: list[str], target: str) -> tuple[list
     return starts, end
 
 
-def _influence_by_hops(weights: np.ndarray, starts: list[int], end: int, series: HopSeries) -> np.ndarray:
-    """(K,) c_k times the sum over all walks of k edges from the starts to the end; sums to T_K."""
-    walk, into_end = weights[starts].sum(axis=0), weights[:, end]
+def _influence_by_hops(
+    weights: np.ndarray, start: int, end: int, series: HopSeries, passed: np.ndarray
+) -> np.ndarray:
+    """(K,) c_k times the sum over all walks of k edges from start to end; sums to T_K. passed: (n,) factor on
+    every edge of a walk but its first, by where it starts.
+    """
+    walk, into_end = weights[start], passed * weights[:, end]
     parts = [walk[end]]
     for hop in range(1, len(series.weights)):
         parts.append(walk @ into_end * series.step)
         if hop + 1 < len(series.weights):
-            walk = (walk @ weights) * series.step
+            walk = ((walk * passed) @ weights) * series.step
     return np.array(parts) * series.weights
 
 
@@ -171,7 +177,8 @@ def _traced(
     steps = (list(places[:-1]), list(places[1:]))
     weights = network.weights[steps]
     probability = float(np.prod(weights))
-    share = float(np.prod(matrix[steps])) * series.coefficient(len(weights)) / total if total else 0.0
+    carried = float(np.prod(matrix[steps]) * np.prod(network.passed_on(places[0])[list(places[1:-1])]))
+    share = carried * series.coefficient(len(weights)) / total if total else 0.0
     genes = tuple(network.panel.genes[place] for place in places)
     return TracedPath(genes, tuple(weights.tolist()), probability, share, int(np.prod(network.signs[steps])))
 

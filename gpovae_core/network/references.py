@@ -1,54 +1,133 @@
-"""Networks that somebody else found: read from plain tables, and asked whether they know an edge.
+"""Networks that somebody else found: read from tables as they are distributed, and asked whether they know an
+edge.
 
-Directed tables have the columns source and target (TRRUST, CollecTRI, `gpovae network`); undirected ones
-gene1 and gene2 (members of one complex, as in CORUM). A column sign (words or numbers) is kept as it stands,
-gzip is understood. Gene symbols are compared without regard to upper and lower case. Nothing but text is read
-from a file.
+Understood are TRRUST, CollecTRI and DoRothEA (also as decoupler writes them), OmniPath, RegNetwork and what
+else names a source and a target (or tf and target); and, without a direction, BioGRID (tab2, tab3), STRING
+(links with a file of names, and the export of its pages), CORUM (its own table, or pairs) and what else names
+gene1 and gene2. Any usual separator, gzip, and lines of remarks above. Signs stay as they stand, in words or
+numbers. Gene symbols are compared without regard to upper and lower case. Nothing but text is read from a
+file.
 """
 
 from __future__ import annotations
 
-import csv
-import gzip
-import io
 import os
-import zlib
+import re
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import combinations
 from pathlib import Path
+from typing import NoReturn
 
 from gpovae_core import keys
+from gpovae_core.data.text_tables import NotATable, TextTable, open_table, plain_name, stem_of
 from gpovae_core.errors import QueryError
 
-SUFFIXES = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".txt.gz")
+SUFFIXES = tuple(f"{ending}{packed}" for ending in (".csv", ".tsv", ".tab", ".txt") for packed in ("", ".gz"))
 EXPECTED = (
-    "Expected a table (CSV or tab-separated) with the columns source and target, or gene1 and gene2 for "
-    "pairs without a direction."
+    "Expected a table with the columns source and target (or tf and target), or gene1 and gene2 for pairs "
+    "without a direction; or one of TRRUST, CollecTRI, DoRothEA, OmniPath, BioGRID, STRING or CORUM as it is "
+    "distributed."
 )
-MOST_BYTES = 200_000_000
-"""More than any curated network needs, and little enough to read."""
+MOST_BYTES = 2_000_000_000
+"""Of text, which is read line by line: all links of STRING for man have 600 MB."""
+MOST_PAIRS = 5_000_000
+"""More than any curated network lists, and as much as is held in memory."""
+STRING_CONFIDENCE = 400
+"""Links of STRING with a smaller combined score (of 1,000) are left out, as its own pages do: its files list
+every pair down to 150, which is nearly every pair of well-studied genes.
+"""
+
+SOURCES = (
+    "source_genesymbol",
+    "source_gene_symbol",
+    "source_symbol",
+    "regulator_symbol",
+    "tf_symbol",
+    keys.SOURCE,
+    "tf",
+    "regulator",
+    "transcription_factor",
+    "tf_name",
+    "source_gene",
+    "from",
+)
+TARGETS = (
+    "target_genesymbol",
+    "target_gene_symbol",
+    "target_symbol",
+    keys.TARGET,
+    "target_gene",
+    "targetgene",
+    "target_name",
+    "gene_symbol",
+    "gene",
+    "to",
+)
+PAIRS = (
+    ("gene1", "gene2"),
+    ("gene_1", "gene_2"),
+    ("gene_a", "gene_b"),
+    ("official_symbol_interactor_a", "official_symbol_interactor_b"),
+    ("official_symbol_a", "official_symbol_b"),
+    ("symbol_a", "symbol_b"),
+    ("node1", "node2"),
+    ("preferredname_a", "preferredname_b"),
+    ("protein1", "protein2"),
+)
+MEMBERS = ("subunits_gene_name", "subunits_gene_names", "subunits_genes")
+"""Columns with all genes of a complex, separated by semicolons: CORUM 1 to 5."""
+COMPLEXES = ("complexname", "complex_name", "complex")
+SIGNS = (keys.SIGN, "mor", "mode_of_regulation", "regulation", "effect", "mode")
+"""Columns that say whether an edge activates, in words or numbers."""
+STIMULATES = ("consensus_stimulation", "is_stimulation")
+INHIBITS = ("consensus_inhibition", "is_inhibition")
+NOTES = ("complex", "experimental_system_type")
+OF_DECOUPLER = {"resources", "references", "sign_decision", "pmid", "confidence"}
+"""Columns beside which a weight is a sign, whatever its values."""
 
 _ACTIVATING = ("activat", "upregul", "positive", "stimul")
 _REPRESSING = ("repress", "downregul", "negative", "inhibit")
-_NOTES = (keys.SIGN, "complex", "effect", "mode")
+_TRRUST_SIGNS = {"activation", "repression", "unknown"}
+_PROTEIN = re.compile(r"\d+\.[\w.-]+")
+_PROTEIN_ID = ("string_protein_id", "protein_external_id")
+_YES = {"1", "true", "t", "yes", "1.0"}
 
 
 @dataclass(frozen=True)
 class ReferenceNetwork:
     """name: as shown; directed: whether an edge runs one way; known: folded pair -> what the table notes on
-    it (signs, complexes).
+    it (signs, complexes); remarks: in words, what was left out in reading it.
     """
 
     name: str
     directed: bool
     known: dict[tuple[str, str], tuple[str, ...]]
+    remarks: tuple[str, ...] = ()
 
     @property
     def genes(self) -> frozenset[str]:
         """Folded symbols of every gene of the table."""
         return frozenset(gene for pair in self.known for gene in pair)
+
+    def without_overlap(self, genes: Collection[str]) -> str:
+        """In words that no edge of the table lies between two of `genes`; "" where one does."""
+        own = {gene.casefold() for gene in genes}
+        if any(a in own and b in own for a, b in self.known):
+            return ""
+        shared = len(self.genes & own)
+        if shared:
+            return (
+                f"{self.name} knows {shared:,} of the {len(own):,} genes of the panel and no edge between "
+                "two of them: it says nothing of this network."
+            )
+        theirs, ours = ", ".join(sorted(self.genes)[:3]), ", ".join(sorted(genes)[:3])
+        return (
+            f"{self.name} shares no gene with the panel, so it says nothing of this network: it names genes "
+            f"like {theirs}, the panel names them like {ours}. Are both symbols, and of the same species?"
+        )
 
     def knows(self, source: str, target: str) -> Known:
         """What the table says on source -> target."""
@@ -112,81 +191,320 @@ def read_references(folder: Path) -> tuple[list[ReferenceNetwork], list[str]]:
     """Every table of a folder, by name, and in words what could not be read; nothing where there is no such
     folder.
     """
-    networks, faults = [], []
     files = (
-        sorted(path for path in Path(folder).iterdir() if path.name.endswith(SUFFIXES))
+        sorted(path for path in Path(folder).iterdir() if path.name.casefold().endswith(SUFFIXES))
         if Path(folder).is_dir()
         else []
     )
-    for path in files:
+    networks, faults = [], []
+    names, tables = _split(files, faults)
+    for path in tables:
         try:
-            networks.append(read_reference(path.read_bytes(), path.name))
-        except OSError as error:
-            faults.append(f"'{path.name}' cannot be read: {error.strerror or error}.")
-        except QueryError as error:
-            faults.append(str(error))
+            networks.append(read_reference(path, path.name, names))
+        except (OSError, QueryError) as error:
+            faults.append(_in_words(path, error))
     return networks, faults
 
 
-def read_reference(content: bytes, file_name: str) -> ReferenceNetwork:
-    """The network in the bytes of a file. Raises QueryError that says what is wrong with it."""
-    lines = io.StringIO(_text(content, file_name), newline="")
-    start, first = 0, lines.readline()
-    while first.startswith("#"):  # facts above a table, as this project's own exports have them
-        start, first = lines.tell(), lines.readline()
-    lines.seek(start)
-    rows = csv.reader(lines, delimiter="\t" if "\t" in first else ",")
-    try:
-        header = [name.strip().casefold() for name in next(rows, [])]
-        ends, directed = _ends(header, file_name)
-        notes = next((header.index(name) for name in _NOTES if name in header), None)
-        known = _pairs(rows, ends, directed, notes)
-    except csv.Error as error:
-        raise QueryError(f"'{file_name}' is not a table that can be read ({error}). {EXPECTED}") from error
-    if not known:
-        raise QueryError(f"'{file_name}' lists no edges. {EXPECTED}")
-    return ReferenceNetwork(_shown_name(file_name), directed, known)
-
-
-def _text(content: bytes, file_name: str) -> str:
-    try:
-        if file_name.endswith(".gz"):
-            with gzip.GzipFile(fileobj=io.BytesIO(content)) as file:
-                content = file.read(MOST_BYTES + 1)
-        if len(content) > MOST_BYTES:
-            raise QueryError(
-                f"'{file_name}' holds more than {MOST_BYTES // 1_000_000} MB of text: leave out what is not "
-                "needed."
-            )
-        return content.decode("utf-8-sig")
-    except (OSError, EOFError, UnicodeDecodeError, zlib.error):
-        raise QueryError(f"'{file_name}' is not a text file. {EXPECTED}") from None
-
-
-def _ends(header: list[str], file_name: str) -> tuple[tuple[int, int], bool]:
-    """Columns of the two genes, and whether they have a direction."""
-    for names, directed in (((keys.SOURCE, keys.TARGET), True), (("gene1", "gene2"), False)):
-        if all(name in header for name in names):
-            return (header.index(names[0]), header.index(names[1])), directed
-    raise QueryError(f"'{file_name}' has the columns {', '.join(header)[:200] or 'none'}. {EXPECTED}")
-
-
-def _pairs(
-    rows: Iterable[list[str]], ends: tuple[int, int], directed: bool, notes: int | None
-) -> dict[tuple[str, str], tuple[str, ...]]:
-    """Folded pairs with the different notes on each, in the order of the file; lines too short to name two
-    genes are passed over.
+def read_reference_files(files: Sequence[Path]) -> list[ReferenceNetwork]:
+    """The networks of these files, among which may be a file with the names of STRING's proteins; else one
+    that lies beside a file of links. Raises QueryError for the first that cannot be read.
     """
-    found: dict[tuple[str, str], dict[str, None]] = {}
-    for row in rows:
-        if len(row) <= max(ends):
+    faults: list[str] = []
+    names, tables = _split([Path(file) for file in files], faults)
+    if faults:
+        raise QueryError(faults[0])
+    found = []
+    for path in tables:
+        beside = [one for one in path.parent.glob("*.protein.*") if one.is_file()] if not names else []
+        try:
+            found.append(read_reference(path, path.name, names or _split(beside, [])[0]))
+        except OSError as error:
+            raise QueryError(_in_words(path, error)) from error
+    return found
+
+
+def read_protein_names(content: bytes | Path, file_name: str) -> dict[str, str] | None:
+    """STRING's protein -> gene symbol, from its protein.info or protein.aliases; None for any other file."""
+    try:
+        table = open_table(content, MOST_BYTES, _names_proteins)
+        header = [plain_name(name) for name in table.header]
+        if not _names_proteins(table.header):
+            return None
+        named = header.index("preferred_name") if "preferred_name" in header else header.index("alias")
+        kind = header.index("source") if "source" in header and "alias" in header else None
+        best: dict[str, tuple[int, str]] = {}
+        for _, row in table.rows:
+            if len(row) <= named:
+                continue
+            rank = 0 if kind is None or len(row) <= kind else _rank_of_alias(row[kind])
+            if row[0] not in best or rank < best[row[0]][0]:
+                best[row[0]] = rank, row[named].strip()
+    except NotATable as error:
+        raise QueryError(f"'{file_name}' {error}. {EXPECTED}") from error
+    return {protein: name for protein, (_, name) in best.items()}
+
+
+def _names_proteins(header: Sequence[str]) -> bool:
+    names = [plain_name(name) for name in header]
+    return bool(names) and names[0] in _PROTEIN_ID and bool({"preferred_name", "alias"} & set(names))
+
+
+def _rank_of_alias(source: str) -> int:
+    """Which of several names of a protein is its gene's symbol, the least first."""
+    words = source.casefold()
+    of_symbols = ("hgnc_symbol", "hugo", "hgnc", "gene_name", "uniprot_gn_name", "uniprot_gn")
+    return next((i for i, part in enumerate(of_symbols) if part in words and "id" not in words.split("_")), 9)
+
+
+def _split(files: Sequence[Path], faults: list[str]) -> tuple[dict[str, str], list[Path]]:
+    """(names of STRING's proteins, the other files); what cannot be looked into stays among those."""
+    names: dict[str, str] = {}
+    tables = []
+    for path in files:
+        try:
+            found = read_protein_names(path, path.name) if "protein" in path.name.casefold() else None
+        except (OSError, QueryError) as error:
+            faults.append(_in_words(path, error))
             continue
-        key = _folded(row[ends[0]].strip(), row[ends[1]].strip(), directed)
+        if found is None:
+            tables.append(path)
+        else:
+            names |= found
+    return names, tables
+
+
+def _in_words(path: Path, error: Exception) -> str:
+    if isinstance(error, OSError):
+        return f"'{path.name}' cannot be read: {error.strerror or error}."
+    return str(error)
+
+
+def read_reference(
+    content: bytes | Path, file_name: str, proteins: Mapping[str, str] | None = None
+) -> ReferenceNetwork:
+    """The network in the bytes of a file, or in a file. proteins: names of STRING's proteins, where its links
+    are to be read (`read_protein_names`). Raises QueryError that says what is wrong with it.
+    """
+    try:
+        table = open_table(content, MOST_BYTES, _is_known)
+        header = tuple(plain_name(name) for name in table.header)
+        form = _form(table.header)
+        if form is None and _is_bare_trrust(table.header):
+            form = Form(True, 0, 1, sign=2)
+            table = replace(table, rows=_with_first(table))
+        if form is None:
+            listed = ", ".join(table.header)[:200] or "none"
+            if _names_proteins(table.header):
+                raise QueryError(
+                    f"'{file_name}' names the proteins of STRING and lists no edges: give it together with "
+                    "the file of links."
+                )
+            raise QueryError(f"'{file_name}' has the columns {listed}. {EXPECTED}")
+        remarks = _Remarks()
+        known = _collect(_edges(table, form, proteins, remarks, file_name), form, header, file_name)
+    except NotATable as error:
+        if str(error) == "is empty":
+            raise QueryError(f"'{file_name}' has the columns none: it is empty. {EXPECTED}") from error
+        raise QueryError(f"'{file_name}' {error}. {EXPECTED}") from error
+    if not known:
+        why = f" ({' '.join(remarks.words())})" if remarks.words() else ""
+        raise QueryError(f"'{file_name}' lists no edges{why}. {EXPECTED}")
+    return ReferenceNetwork(_shown_name(file_name), form.directed, known, remarks.words())
+
+
+@dataclass(frozen=True)
+class Form:
+    """Where a table holds what: places of its columns. directed: whether an edge runs one way; first, second:
+    the genes; members: all genes of a complex, in the place of the two; sign: in words or numbers, weighed:
+    a column whose sign may be that of the edge; up, down: whether the edge activates, or represses; one_way:
+    whether the direction is known; score: confidence of a link, score_of_1000.
+    """
+
+    directed: bool
+    first: int
+    second: int
+    members: int | None = None
+    sign: int | None = None
+    weighed: int | None = None
+    note: int | None = None
+    up: int | None = None
+    down: int | None = None
+    one_way: int | None = None
+    score: int | None = None
+
+
+def _form(names: Sequence[str]) -> Form | None:
+    """How a table with these columns is read; None for none that is known."""
+    header = [plain_name(name) for name in names]
+
+    def at(*wanted: str) -> int | None:
+        return next((header.index(name) for name in wanted if name in header), None)
+
+    members = at(*MEMBERS)
+    if members is not None:
+        return Form(False, members, members, members=members, note=at(*COMPLEXES))
+    for a, b in PAIRS:
+        if a in header and b in header:
+            score = at("combined_score") if a == "protein1" else None
+            return Form(False, header.index(a), header.index(b), note=at(*NOTES), score=score)
+    first, second = at(*SOURCES), at(*TARGETS)
+    if first is None or second is None:
+        return None
+    return Form(
+        True,
+        first,
+        second,
+        sign=at(*SIGNS),
+        weighed=at(keys.WEIGHT),
+        note=at(*NOTES),
+        up=at(*STIMULATES),
+        down=at(*INHIBITS),
+        one_way=at("is_directed"),
+    )
+
+
+def _is_known(names: Sequence[str]) -> bool:
+    return _form(names) is not None or _names_proteins(names)
+
+
+def _is_bare_trrust(first_row: Sequence[str]) -> bool:
+    """TRRUST is distributed without a line of names: TF, target, mode, references."""
+    return len(first_row) >= 3 and first_row[2].casefold() in _TRRUST_SIGNS
+
+
+def _with_first(table: TextTable) -> Iterator[tuple[int, list[str]]]:
+    yield 1, list(table.header)
+    yield from table.rows
+
+
+@dataclass
+class _Remarks:
+    """What is left out in reading, counted."""
+
+    weak: int = 0
+    undirected: int = 0
+    unnamed: set[str] = field(default_factory=set)
+
+    def words(self) -> tuple[str, ...]:
+        found = []
+        if self.weak:
+            found.append(f"{self.weak:,} links with a combined score below {STRING_CONFIDENCE} are left out.")
+        if self.undirected:
+            found.append(f"{self.undirected:,} interactions without a direction are left out.")
+        if self.unnamed:
+            found.append(
+                f"{len(self.unnamed):,} proteins have no name in the file of names (e.g. "
+                f"{', '.join(sorted(self.unnamed)[:2])}); their links are left out."
+            )
+        return tuple(found)
+
+
+def _edges(
+    table: TextTable, form: Form, proteins: Mapping[str, str] | None, remarks: _Remarks, file_name: str
+) -> Iterator[tuple[str, str, str]]:
+    """(source, target, note) of every edge in the order of the file; lines too short to name two genes are
+    passed over.
+    """
+    needed = max(form.first, form.second)
+    for _, row in table.rows:
+        if len(row) <= needed:
+            continue
+        note = _note(row, form)
+        if form.members is not None:
+            genes = dict.fromkeys(gene.strip() for gene in re.split("[;,]", row[form.members]))
+            yield from ((a, b, note) for a, b in combinations(genes, 2))
+            continue
+        a, b = row[form.first].strip(), row[form.second].strip()
+        if form.one_way is not None and len(row) > form.one_way and not _yes(row[form.one_way]):
+            remarks.undirected += 1
+            continue
+        if form.score is not None and len(row) > form.score and _number(row[form.score]) < STRING_CONFIDENCE:
+            remarks.weak += 1
+            continue
+        if form.score is not None and _PROTEIN.fullmatch(a) and _PROTEIN.fullmatch(b):
+            if not proteins:
+                _no_names(file_name, a)
+            remarks.unnamed |= {one for one in (a, b) if one not in proteins}
+            a, b = proteins.get(a, ""), proteins.get(b, "")
+        for one in _members(a, row):
+            for other in _members(b, row):
+                yield one, other, note
+
+
+def _no_names(file_name: str, protein: str) -> NoReturn:
+    species = protein.partition(".")[0]
+    raise QueryError(
+        f"'{file_name}' names proteins of STRING ({protein}) and not genes. Give the file with their names "
+        f"too, or put it beside it: {species}.protein.info or {species}.protein.aliases of the same version."
+    )
+
+
+def _members(gene: str, row: list[str]) -> list[str]:
+    """OmniPath names a complex by the symbols of its genes, joined by underscores, beside COMPLEX:ids."""
+    if "_" in gene and any(cell.startswith("COMPLEX:") for cell in row[:2]):
+        return gene.split("_")
+    return [gene]
+
+
+def _note(row: list[str], form: Form) -> str:
+    """What the table says on an edge: its sign, else a complex or a kind of experiment."""
+
+    def cell(place: int | None) -> str:
+        return "" if place is None or len(row) <= place else row[place].strip()
+
+    if form.sign is not None:
+        return cell(form.sign)
+    if form.up is not None and form.down is not None:
+        up, down = _yes(cell(form.up)), _yes(cell(form.down))
+        return "+1" if up and not down else "-1" if down and not up else ""
+    return cell(form.weighed) if form.weighed is not None else cell(form.note)
+
+
+def _collect(
+    edges: Iterable[tuple[str, str, str]], form: Form, header: Sequence[str], file_name: str
+) -> dict[tuple[str, str], tuple[str, ...]]:
+    """Folded pairs with the different notes on each, in the order of the file."""
+    found: dict[tuple[str, str], dict[str, None]] = {}
+    for source, target, note in edges:
+        key = _folded(source, target, form.directed)
         if not all(key):
             continue
-        note = row[notes].strip() if notes is not None and len(row) > notes else ""
         found.setdefault(key, {})[note] = None
-    return {pair: tuple(noted) for pair, noted in found.items()}
+        if len(found) > MOST_PAIRS:
+            raise QueryError(
+                f"'{file_name}' lists more than {MOST_PAIRS:,} pairs: leave out what is not needed, for "
+                "instance all but the most certain ones."
+            )
+    if form.sign is None and form.up is None and form.weighed is not None:
+        meant = _meaning_of_weights({note for notes in found.values() for note in notes}, set(header))
+        return {pair: tuple(dict.fromkeys(map(meant, notes))) for pair, notes in found.items()}
+    return {pair: tuple(notes) for pair, notes in found.items()}
+
+
+def _meaning_of_weights(values: set[str], header: set[str]) -> Callable[[str], str]:
+    """Weights of both signs, or beside what decoupler writes, are signs; others, such as probabilities, say
+    none.
+    """
+    numbers = [_number(value) for value in values]
+    signed = any(number < 0 for number in numbers) or bool(header & OF_DECOUPLER)
+
+    def meant(value: str) -> str:
+        number = _number(value)
+        return "" if not signed else "+1" if number > 0 else "-1" if number < 0 else ""
+
+    return meant
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return float("nan")
+
+
+def _yes(text: str) -> bool:
+    return text.strip().casefold() in _YES
 
 
 def _folded(source: str, target: str, directed: bool) -> tuple[str, str]:
@@ -195,12 +513,23 @@ def _folded(source: str, target: str, directed: bool) -> tuple[str, str]:
     return (a, b) if directed or a <= b else (b, a)
 
 
-_WELL_KNOWN = {"trrust": "TRRUST", "collectri": "CollecTRI", "corum": "CORUM"}
+_WELL_KNOWN = {
+    "trrust": "TRRUST",
+    "collectri": "CollecTRI",
+    "corum": "CORUM",
+    "allcomplexes": "CORUM",
+    "corecomplexes": "CORUM",
+    "dorothea": "DoRothEA",
+    "omnipath": "OmniPath",
+    "biogrid": "BioGRID",
+    "string": "STRING",
+    "protein.links": "STRING",
+    "protein.physical": "STRING",
+}
 
 
 def _shown_name(file_name: str) -> str:
     """'TRRUST' for trrust_v2_human.tsv; other files by their name without ending."""
-    stem = next(
-        (file_name[: -len(suffix)] for suffix in reversed(SUFFIXES) if file_name.endswith(suffix)), file_name
-    )
-    return next((name for start, name in _WELL_KNOWN.items() if stem.casefold().startswith(start)), stem)
+    stem = stem_of(file_name)
+    bare = re.sub(r"^\d+\.", "", stem).casefold()  # STRING puts the species first: 9606.protein.links
+    return next((name for start, name in _WELL_KNOWN.items() if bare.startswith(start)), stem)

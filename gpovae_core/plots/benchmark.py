@@ -25,11 +25,11 @@ MEASURES = {
 EDGES_AXIS = "Number of edges (strongest first, log scale)"
 
 
-def share_bars(lines: Sequence[Line]) -> go.Figure:
+def share_bars(lines: Sequence[Line], held_out: str = "held-out cells") -> go.Figure:
     """What model and strongest simple method reach between baseline (0 %) and ceiling (100 %), one row per
-    score that has both.
+    score that has both. held_out: what they are measured on, in words.
     """
-    title = "Share of the achievable, held-out cells"
+    title = f"Share of the achievable, {held_out}"
     shown = [line for line in lines if line.share is not None][::-1]
     if not shown:
         return theme.empty(title, "No score has both a baseline and a ceiling.")

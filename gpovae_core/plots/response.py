@@ -137,7 +137,7 @@ def same_direction(table: pd.DataFrame, prediction: str = "predicted") -> Direct
     return DirectionOfChange(float(right.mean()) if len(both) else float("nan"), len(both))
 
 
-TESTED = ("fold", "fold_low", "fold_high", "p", "adjusted", "control")
+TESTED = ("fold", "fold_se", "cells", "fold_low", "fold_high", "p", "adjusted", "control")
 """What a test of every gene adds to a response table."""
 
 

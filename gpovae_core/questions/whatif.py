@@ -48,8 +48,9 @@ class Answer:
     """What the run expects. Effects on log2(1 + 1e4 x / l) against control.
 
     strengths: gene -> how much of it was taken away, and how that is known. table: one row per measured gene,
-    strongest first: gene, effect, sd, low, high (95 %: of the model's draws, or where the network alone
-    speaks of its errors on left-out training perturbations), additive (sum of the effects of the genes alone;
+    strongest first: gene, effect, sd (over the model's draws, or where the network alone speaks of its
+    errors on left-out training perturbations), low, high (1.96 of these on either side, the model's own
+    multiplied by the run's factor, evaluation.intervals), additive (sum of the effects of the genes alone;
     combinations only), perturbed. Effects of an untrained gene on itself are NaN: its fall is what was asked
     for. interaction: predicted departures from additivity, None for single genes and where the genes could
     only be added up. by_network: genes answered by the network alone. monte_carlo_error: see
@@ -77,12 +78,16 @@ class Respondent:
         settings: Settings,
         fit: NetworkFit | None,
         ready: Callable[[], EffectPredictor],
+        widening: float = 1.0,
     ) -> None:
-        """fit: None where the run had no network stage; ready: gives the model made ready for questions."""
+        """fit: None where the run had no network stage; ready: gives the model made ready for questions;
+        widening: what the model's own spread is multiplied by in intervals (evaluation.intervals).
+        """
         self.prepared, self.settings, self.fit, self._ready = prepared, settings, fit, ready
+        self.widening = widening
 
     @classmethod
-    def of(cls, run: RunFolder, prepared: PreparedCells | None = None) -> Respondent:
+    def of(cls, run: RunFolder, prepared: PreparedCells | None = None, widening: float = 1.0) -> Respondent:
         """A run folder; prepared: its cells, where they were read already. Raises RunError without cells."""
         from gpovae_core.runs.model import load_model
 
@@ -92,6 +97,7 @@ class Respondent:
             settings,
             NetworkFit.from_arrays(arrays) if arrays else None,
             lambda: EffectPredictor(load_model(run), cells, settings.inference),
+            widening,
         )
 
     @cached_property
@@ -116,6 +122,7 @@ class Respondent:
         reach, genes, by_network = self.reach, self.prepared.cells.var_names, self.by_network(asked)
         alone = pd.DataFrame(0.0, index=pd.Index(asked.genes), columns=genes)
         together, variance, error, interaction = np.zeros(len(genes)), np.zeros(len(genes)), 0.0, None
+        of_model = variance
         if by_model := reach.spoken_for(asked.genes):
             one = np.stack([reach.panel.dosage(gene) for gene in by_model])
             single = [reach.dose(gene, asked.loss[gene]) for gene in by_model]
@@ -128,10 +135,8 @@ class Respondent:
                 dosage, (*by_model, "together") if len(by_model) > 1 else by_model
             )
             alone.loc[list(by_model)] = found.mean.iloc[: len(by_model)].to_numpy()
-            together, variance = (
-                found.mean.to_numpy()[-1].astype(float),
-                found.deviation.to_numpy()[-1].astype(float) ** 2,
-            )
+            together = found.mean.to_numpy()[-1].astype(float)
+            variance = of_model = found.deviation.to_numpy()[-1].astype(float) ** 2
             error = found.monte_carlo_error
             if len(by_model) > 1 and not by_network:
                 interaction = _departures(self.predictor, asked, dosage)
@@ -140,7 +145,8 @@ class Respondent:
             alone.loc[gene] = dose * self.network_alone.effect(gene)
             together = together + alone.loc[gene].to_numpy()
             variance = variance + (dose * self.network_alone.weights.deviation) ** 2
-        table = _table(asked, genes, together, np.sqrt(variance), alone)
+        width = np.sqrt(variance + (self.widening**2 - 1) * of_model)
+        table = _table(asked, genes, together, np.sqrt(variance), width, alone)
         strengths = {gene: reach.strength(gene, loss) for gene, loss in asked.loss.items()}
         return Answer(asked, reach.basis(asked.genes), strengths, table, interaction, by_network, error)
 
@@ -206,12 +212,17 @@ def _departures(predictor: EffectPredictor, asked: Question, dosage: np.ndarray)
 
 
 def _table(
-    asked: Question, genes: pd.Index, together: np.ndarray, sd: np.ndarray, alone: pd.DataFrame
+    asked: Question,
+    genes: pd.Index,
+    together: np.ndarray,
+    sd: np.ndarray,
+    width: np.ndarray,
+    alone: pd.DataFrame,
 ) -> pd.DataFrame:
     table = pd.DataFrame({"gene": genes.astype(str), "effect": together, "sd": sd})
     table = table.assign(
-        low=table["effect"] - keys.NORMAL_95 * table["sd"],
-        high=table["effect"] + keys.NORMAL_95 * table["sd"],
+        low=table["effect"] - keys.NORMAL_95 * width,
+        high=table["effect"] + keys.NORMAL_95 * width,
     )
     if len(asked.genes) > 1:
         table = table.assign(additive=alone.to_numpy(dtype=float).sum(axis=0))

@@ -20,6 +20,7 @@ import plotly.graph_objects as go
 
 from gpovae_core import __version__
 from gpovae_core.config import Settings, changed_from_preset
+from gpovae_core.data.effects_file import EffectReport
 from gpovae_core.data.schema import PreparationReport
 from gpovae_core.errors import QueryError, RunError
 from gpovae_core.evaluation.network_scores import Matched, Network
@@ -28,8 +29,15 @@ from gpovae_core.evaluation.stored import read_evaluation
 from gpovae_core.evaluation.summary import lines
 from gpovae_core.plots import benchmark
 from gpovae_core.reporting import tables
-from gpovae_core.reporting.paragraph import all_settings, methods
-from gpovae_core.reporting.sentences import CURVES_IN_WORDS, FALSE_IN_WORDS, SHARE_IN_WORDS, verdicts
+from gpovae_core.reporting.paragraph import all_settings, methods, methods_of_effects
+from gpovae_core.reporting.sentences import (
+    CURVES_IN_WORDS,
+    FALSE_IN_WORDS,
+    SHARE_IN_WORDS,
+    effects_file_in_words,
+    held_out_in_words,
+    verdicts,
+)
 from gpovae_core.reporting.words import number
 from gpovae_core.runs.folder import RunFolder
 
@@ -39,7 +47,9 @@ SEEDS = ("data.seed", "training.seed", "inference.seed", "evaluation.seed")
 
 @dataclass(frozen=True)
 class RunReport:
-    """What a report says of one run. null: what `gpovae null` stored, empty where it was not asked."""
+    """What a report says of one run. null: what `gpovae null` stored, empty where it was not asked; effects:
+    how its table of effects was read, None where it was made from cells.
+    """
 
     name: str
     data: str
@@ -50,12 +60,16 @@ class RunReport:
     preparation: PreparationReport | None
     epochs: int
     best_epoch: int | None
+    effects: EffectReport | None = None
 
     @classmethod
     def of(cls, run: RunFolder) -> RunReport:
-        """Raises RunError where the run was not evaluated."""
+        """Raises RunError where the run was not evaluated, unless it was made from effects and cannot be."""
         evaluation = read_evaluation(run)
-        if evaluation is None:
+        effects = run.effects_report()
+        if evaluation is None and run.without_cells and effects is None:
+            raise RunError(run.without_cells)
+        if evaluation is None and effects is None:
             raise RunError(
                 f"Run '{run.name}' has not been evaluated: there is nothing to report. Run `gpovae evaluate "
                 f"{run.path}` first."
@@ -66,7 +80,8 @@ class RunReport:
             data=PurePath(source.path).name,
             simulated=source.simulated,
             settings=run.settings(),
-            evaluation=evaluation,
+            evaluation=evaluation or Evaluation(),
+            effects=effects,
             null=run.null(),
             preparation=run.report() if run.has("cells.h5ad") else None,
             epochs=status.epoch,
@@ -92,6 +107,8 @@ class RunReport:
         return self.matched is not None and self.evaluation.against("test").discrimination is not None
 
     def methods(self) -> str:
+        if self.effects is not None:
+            return methods_of_effects(self.settings, self.effects)
         return methods(self.settings, self.preparation, self.evaluation, self.epochs, self.best_epoch)
 
     def false_edges(self) -> pd.DataFrame:
@@ -113,6 +130,7 @@ class RunReport:
             "verdicts": verdicts(self.evaluation),
             "methods": self.methods(),
             "settings": all_settings(self.settings),
+            "effects": self.effects.model_dump(mode="json") if self.effects else None,
             "preparation": self.preparation.model_dump(mode="json") if self.preparation else None,
             "evaluation": self.evaluation.to_json(),
             "null": self.null,
@@ -291,18 +309,24 @@ def _one_run(report: RunReport, figures: _Figures, heading: bool) -> list[str]:
         f"{report.epochs:,} epochs",
         f"seeds: {report.seeds()}",
     ]
+    if report.effects is not None:
+        facts = [f"data {report.data}", "made from a table of effects, without cells"]
     facts.append(f"gpovae {__version__}")
     parts = [f"<h2>{html.escape(report.name)}</h2>"] if heading else []
     parts.append(f"<p>{html.escape(' · '.join(facts))}</p>")
     if report.simulated:
         parts.append(f"<p><b>{SIMULATED}</b></p>")
+    parts.append(f"<p>Held out: {html.escape(held_out_in_words(report.evaluation))}</p>")
     parts += [f"<p>{html.escape(sentence)}</p>" for sentence in verdicts(report.evaluation)]
-    parts += [
-        figures(benchmark.share_bars(report.lines)),
-        "<h3>Every score</h3>",
-        _table(tables.score_table(report.lines)),
-    ]
-    parts.append(_note(SHARE_IN_WORDS))
+    if report.effects is not None:
+        parts += [_note(line) for line in effects_file_in_words(report.effects)]
+    else:
+        parts += [
+            figures(benchmark.share_bars(report.lines, report.evaluation.held_out_words)),
+            "<h3>Every score</h3>",
+            _table(tables.score_table(report.lines)),
+            _note(SHARE_IN_WORDS),
+        ]
     if report.network is not None and report.matched is not None:
         own = report.network.edges
         parts.append("<h3>At equal numbers of edges</h3>")
@@ -321,7 +345,9 @@ def _one_run(report: RunReport, figures: _Figures, heading: bool) -> list[str]:
         "By path length": tables.hop_table(report.network),
         "Known networks": tables.reference_table(report.network),
         "The true network": tables.truth_table(report.network),
-        "Predicted effects, every method, held-out cells": tables.prediction_table(report.evaluation, "test"),
+        f"Predicted effects, every method, {report.evaluation.held_out_words}": (
+            tables.prediction_table(report.evaluation, "test")
+        ),
         "Predicted effects, every method, all cells (flatters: training cells included)": (
             tables.prediction_table(report.evaluation, "all")
         ),

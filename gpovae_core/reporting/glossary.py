@@ -168,7 +168,8 @@ TERMS = (
     Term(
         "influence (T_K)",
         "Everything that a change of gene i changes in gene j, added up over paths of up to K edges.",
-        "With B = W times S it is B + B² + … + Bᴷ, walks that pass a gene twice included; the presets paper "
+        "With B = W times S it adds up B along every walk of up to K edges; a gene in between that changes "
+        "less than under its own perturbation passes on a little more than in proportion. The presets paper "
         "and released follow the published formulas, which weigh longer walks down. Its values are no "
         "probabilities.",
         ("influence", "influences", "T_K", "T", "all influence"),
@@ -211,9 +212,11 @@ TERMS = (
         "held-out cells",
         "Cells set aside before the training (neither fitted nor used to stop it), on which all scores are "
         "taken.",
-        "They are drawn at random within each perturbation, so every perturbation was seen in other cells. "
-        "Where whole perturbations are held out, none of their cells is trained on; that is a harder "
-        "question.",
+        "By default they are drawn at random within each perturbation, so every perturbation was seen in "
+        "other cells of the same guides and batches. `data.hold_out` holds out whole guides, donors or "
+        "batches instead, a harder question, and the scores say so. "
+        "Where whole perturbations are held out, none of their cells is trained on; that is "
+        "harder still.",
         ("held-out", "held out", "test cells"),
         ("baseline", "ceiling"),
     ),

@@ -7,11 +7,13 @@ from typing import Any
 
 from gpovae_core import __version__, keys
 from gpovae_core.config import Settings
+from gpovae_core.data.effects_file import EffectReport
 from gpovae_core.data.schema import DesignColumns, PreparationReport
 from gpovae_core.evaluation.network_scores import Network
 from gpovae_core.evaluation.predictions import PREDICTIONS
 from gpovae_core.evaluation.scores import Evaluation
 from gpovae_core.methods import registry
+from gpovae_core.reporting.sentences import NULL_WORDS
 
 PAPER = "Baek et al., Bioinformatics 2025, arXiv 2501.18973"
 DESIGN_WORDS = {
@@ -42,11 +44,38 @@ def methods(
     """
     parts = [
         _cells(preparation),
-        _split(settings),
+        _split(settings, preparation),
         _training(settings, epochs, best_epoch),
         _scoring(settings, evaluation),
     ]
     return "\n\n".join(part for part in parts if part)
+
+
+def methods_of_effects(settings: Settings, report: EffectReport) -> str:
+    """The same for a run that was made from a table of effects."""
+    base = "log2" if report.unit == "log2" else "natural logarithm"
+    unmeasured = (
+        f" {len(report.unmeasured):,} of the perturbed genes are not among the measured ones."
+        if report.unmeasured
+        else ""
+    )
+    null = (
+        f"The share of false edges was estimated from {NULL_WORDS.get(report.null, report.null)}, "
+        f"{settings.network.null_draws} times, judged as the effects were (seed {settings.training.seed})."
+        if report.null
+        else "The share of false edges is unknown, as there are no controls that could state it."
+    )
+    return (
+        f"The network was fitted with gpovae {__version__} to a table of effects, without cells: "
+        f"{report.source}, log fold changes ({base}, {report.effect_from}) of {report.perturbations:,} "
+        f"perturbations over {report.genes:,} genes, with errors from {report.error_from}; {report.pairs:,} "
+        f"pairs were measured.{unmeasured} The panel of {report.panel:,} genes holds the perturbed genes and "
+        "those with the largest effect over its standard error under any perturbation. The "
+        "effects were taken as they are and judged by adaptive shrinkage; edges follow from a spike-and-slab "
+        f"regression over hops (least effect {settings.network.least_effect:g}, natural logarithm; what was "
+        f"done to the genes: {settings.network.perturbation}). {null} No autoencoder was trained, and "
+        "nothing was scored on held-out cells."
+    )
 
 
 def all_settings(settings: Settings) -> dict[str, Any]:
@@ -84,9 +113,20 @@ def _cells(preparation: PreparationReport | None) -> str:
         f"{kind} were read from {preparation.source}: {preparation.cells_kept:,} of "
         f"{preparation.cells_read:,} cells were kept, among them {preparation.control_cells:,} controls "
         f"('{preparation.control_label}'), with {len(preparation.perturbations):,} perturbations and "
-        f"{preparation.genes_measured:,} measured genes; raw counts from "
-        f"{preparation.counts_from}.{_design(preparation.design)}{quality}{left_out}"
+        f"{preparation.genes_measured:,} measured genes; "
+        f"{_counts(preparation)}.{_design(preparation.design)}{quality}{left_out}"
     )
+
+
+def _counts(preparation: PreparationReport) -> str:
+    """Where the counts come from, and how where they had to be recovered."""
+    source, how = preparation.counts_from, preparation.counts_how
+    if how.startswith("recovered"):
+        return (
+            f"raw counts were {how} in {source}: undone, the values of every cell are whole multiples of one "
+            "step, which was taken as one count"
+        )
+    return f"raw counts from {source}{f', {how}' if how else ''}"
 
 
 def _design(design: DesignColumns | None) -> str:
@@ -104,13 +144,25 @@ def _design(design: DesignColumns | None) -> str:
     return f"{columns} The targets' own expression shows {DIRECTIONS[design.direction]}."
 
 
-def _split(settings: Settings) -> str:
+def _split(settings: Settings, preparation: PreparationReport | None) -> str:
     seeds = ", ".join(
         f"{name} {getattr(settings, name).seed}" for name in ("data", "training", "inference", "evaluation")
     )
+    kind = settings.data.hold_out
+    whole = {"guides": "whole guides of each perturbation"}.get(kind, f"all cells of some {kind}")
+    alone = (
+        f" Split cell by cell, for want of other {kind}: {_listed(preparation.split_by_cells)}."
+        if preparation is not None and preparation.split_by_cells
+        else ""
+    )
+    how = (
+        "Cells were split at random within each perturbation into training, validation and test cells."
+        if kind == "cells"
+        else f"Test cells are {whole}; the others were split at random into training and validation "
+        f"cells.{alone}"
+    )
     return (
-        "Cells were split at random within each perturbation into training, validation and test cells. "
-        "Weights were fitted on training cells, the early stop and every choice that was tuned used "
+        f"{how} Weights were fitted on training cells, the early stop and every choice that was tuned used "
         f"validation cells, and all scores are on held-out cells unless stated otherwise. Seeds: {seeds}."
     )
 
@@ -129,7 +181,8 @@ def _training(settings: Settings, epochs: int, best_epoch: int | None) -> str:
         network = (
             f"The network W was trained with the autoencoder, its influence over {settings.loss.hops} hops "
             f"aligned with the observed effects ({settings.loss.influence} formulas, weight "
-            f"{settings.loss.alignment:g}, sparsity {settings.loss.sparsity:g})"
+            f"{settings.loss.alignment:g}, sparsity {settings.loss.sparsity:g}, both norms as "
+            f"{settings.loss.norms}s)"
         )
     return (
         f"A GPO-VAE ({PAPER}) was trained with gpovae {__version__}, preset '{settings.preset}'. {network}. "

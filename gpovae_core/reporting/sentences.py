@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import math
+import shlex
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from gpovae_core.data.decisions import Decision
+from gpovae_core.data.effects_file import EffectReport
+from gpovae_core.evaluation.listing import listed
 from gpovae_core.evaluation.network_scores import Network
 from gpovae_core.evaluation.predictions import PREDICTIONS, TITLES, UNSEEN
 from gpovae_core.evaluation.scores import EffectScores, Evaluation, UnseenProtocol
 from gpovae_core.evaluation.summary import RESPONSE, lines
 from gpovae_core.methods import registry
 from gpovae_core.reporting.tables import MAIN_SCORES, UNSEEN_PARTS, UNSEEN_SCORES
-from gpovae_core.reporting.words import count, number, percent
+from gpovae_core.reporting.words import count, number, percent, share
 
 SHARE_IN_WORDS = (
     "Share of the achievable: 0 % at the baseline, 100 % at the ceiling. The ceiling of predicted effects "
@@ -28,9 +33,9 @@ FALSE_IN_WORDS = (
     "False: perturbing the source does not change the target at all, judged by control cells in the place "
     "of perturbed ones. Whether an effect is direct, controls cannot tell."
 )
-GROUPS = {
-    "response": "Predicted effects on held-out cells",
-    "network": "Network against held-out cells",
+GROUPS = {  # {}: held-out cells, guides, ...
+    "response": "Predicted effects on {}",
+    "network": "Network against {}",
     "references": "Known networks",
     "truth": "The true network",
 }
@@ -42,16 +47,132 @@ def scores_in_words(evaluation: Evaluation) -> str:
     """All scores for reading, line by line: every number beside its baselines, its ceiling and its edge
     count.
     """
-    found = []
-    for reference, words in (("test", "held-out cells"), ("all", "all cells, the model's own included")):
+    found = [f"Held out: {held_out_in_words(evaluation)}"]
+    held_out = evaluation.held_out_words
+    for reference, words in (("test", held_out), ("all", "all cells, the model's own included")):
         found += _effect_lines(evaluation.against(reference), words)
     if evaluation.network is not None:
         found += _network_lines(evaluation.network)
+    found.append(intervals_in_words(evaluation))
     health = evaluation.health
     if health is not None:
         found.append(f"Latent dimensions in use: {count(health.active_latent)} of {count(health.latent)}")
         found += [f"Warning: {text}" for text in health.warnings or ()]
     return "\n".join([*found, *verdicts(evaluation), *(f"Note: {text}" for text in evaluation.notes or ())])
+
+
+W_IN_WORLDS = (
+    (0.5, 0.8, 0.43),
+    (0.8, 0.95, 0.51),
+    (0.95, 0.99, 0.68),
+    (0.99, 0.9999, 0.85),
+    (0.9999, 1.0, 0.89),
+)
+"""From, to, and the share of edges with such a W that were direct, in the worlds of other simulators
+together: docs/results.md, "What W has meant".
+"""
+
+
+def w_in_words(weight: float) -> str:
+    """What a W of about this has meant where the truth is known. weight: W of an edge, or a threshold."""
+    low, high, direct = next(
+        (one for one in W_IN_WORLDS if one[0] <= weight < one[1]),
+        W_IN_WORLDS[-1] if weight >= W_IN_WORLDS[-1][0] else (0.0, 0.0, 0.0),
+    )
+    if not high:
+        return "What a W below 0.5 means was not measured where the truth is known."
+    return (
+        f"W is no probability: of edges with W from {low:g} to {high:g}, {100 * direct:.0f} % were direct in "
+        "simulated worlds whose truth is known (other simulators than ours; docs/results.md); nearly all "
+        "others had a path."
+    )
+
+
+def intervals_in_words(evaluation: Evaluation | None) -> str:
+    """What the intervals around predicted effects are, and how many effects they held."""
+    found = None if evaluation is None else evaluation.intervals
+    if found is None or found.factor is None:
+        return (
+            "Intervals are the model's own spread, 1.96 standard deviations over its draws. They were not "
+            "calibrated for this run, and hold fewer measured effects than 95 %."
+        )
+    words = (
+        f"Intervals: 1.96 standard deviations over the model's own draws, times {found.factor:.1f}, the "
+        f"factor with which they hold at least 95 % of {count(found.pairs)} effects in validation cells (the "
+        "strongest predicted ones of each perturbation; the error of the measurement added)"
+    )
+    if found.held is None:
+        return f"{words}."
+    return (
+        f"{words}. In held-out cells they hold {share(found.held)} of {count(found.held_out_pairs)}; the "
+        f"model's own spread alone holds {share(found.held_by_model)}."
+    )
+
+
+def responders_in_words(evaluation: Evaluation | None, perturbation: str) -> str:
+    """Share of the cells of a perturbation, and of its guides, that respond; "" where it was not measured."""
+    rows = [
+        one for one in (evaluation.responders or () if evaluation else ()) if one.perturbation == perturbation
+    ]
+    whole = next((one for one in rows if one.guide is None), None)
+    if whole is None:
+        return ""
+    if whole.share is None:
+        return (
+            "Responding cells: cannot be told, its cells are not apart enough from controls along its own "
+            "effect."
+        )
+    words = (
+        f"Responding cells: {share(whole.share)} of {count(whole.cells)} training cells (95 % "
+        f"interval {share(whole.low)} to {share(whole.high)})"
+    )
+    guides = [
+        f"{one.guide} {share(one.share)}" for one in rows if one.guide is not None and one.share is not None
+    ]
+    return f"{words}; by guide: {', '.join(guides)}." if guides else f"{words}."
+
+
+def states_in_words(evaluation: Evaluation | None, perturbation: str) -> str:
+    """Whether a perturbation moves cells between states; "" where it does not, as far as can be seen."""
+    states = None if evaluation is None else evaluation.states
+    rows = () if states is None else states.perturbations or ()
+    found = next((one for one in rows if one.perturbation == perturbation and one.flagged), None)
+    if found is None:
+        return ""
+    return (
+        f"Moves cells between states: {share(found.share)} of its cells are in the second of two states "
+        f"that controls show, of controls {share(found.control_share)} (z {number(found.z, 1)}). Every "
+        "gene that differs between the states changes by that alone: its edges may be no more."
+    )
+
+
+_HELD_OUT = {
+    "cells": (
+        "cells drawn at random from every perturbation. Other cells of the same guides and batches were "
+        "learned from, so the scores say nothing of another guide of the same gene, or another donor."
+    ),
+    "guides": (
+        "whole guides. Other guides of the same perturbations were learned from; controls were drawn cell by "
+        "cell."
+    ),
+    "donors": "all cells of some donors, controls among them. Other donors were learned from.",
+    "batches": "all cells of some batches, controls among them. Other batches were learned from.",
+}
+
+
+def held_out_in_words(evaluation: Evaluation) -> str:
+    """Which kind of held-out the scores are measured on, for reading."""
+    found = evaluation.held_out
+    kind = "cells" if found is None or found.kind not in _HELD_OUT else found.kind
+    if kind == "cells":
+        return _HELD_OUT[kind]
+    words = (
+        f"{_HELD_OUT[kind]} The ceilings know the noise between cells, not what {kind} disagree on, and can "
+        "lie higher than anything could reach."
+    )
+    if found is not None and found.by_cells:
+        words += f" Split cell by cell, for want of other {kind}: {listed(found.by_cells)}."
+    return words
 
 
 def _effect_lines(scores: EffectScores, words: str) -> list[str]:
@@ -114,7 +235,10 @@ def verdicts(evaluation: Evaluation) -> list[str]:
         if not judged:
             continue
         lost, won = ([line.name for line in judged if line.beats is beats] for beats in (False, True))
-        words = f"{title}: better than the best method without a model on {len(won)} of {len(judged)} scores"
+        words = (
+            f"{title.format(evaluation.held_out_words)}: better than the best method without a model on "
+            f"{len(won)} of {len(judged)} scores"
+        )
         if won and lost:  # the shorter list says it all
             words += f": {'; '.join(won)}" if len(won) <= len(lost) else f", all but: {'; '.join(lost)}"
         sentences.append(f"{words}.")
@@ -128,7 +252,8 @@ def effects_note(evaluation: Evaluation, reference: str) -> str:
     told = [one.sentence for one in PREDICTIONS if one.key in shown and one.key != "model"]
     return " ".join(
         [
-            f"{count(part.perturbations)} perturbations, {count(part.cells)} cells.",
+            f"{count(part.perturbations)} perturbations, {count(part.cells)} cells"
+            + (f" of {evaluation.held_out_words}." if reference == "test" else "."),
             *told,
             "Below a baseline the model adds nothing to a plain mean; at the ceiling nothing is left to gain "
             "with these data.",
@@ -228,35 +353,81 @@ def unseen_verdict(found: UnseenProtocol) -> str:
     )
 
 
-PARTS = {
-    "batch": "Batch",
-    "donor": "Donor",
-    "guide": "Guide",
-    "condition": "Condition",
-    "size_factor": "Counts of the whole transcriptome",
+def decisions_in_words(decisions: Sequence[Mapping[str, Any]]) -> list[str]:
+    """A line for each decision on the way through a file, with the options where it waits for a person.
+
+    decisions: as in the summary of an examination of a file.
+    """
+    told = []
+    for values in decisions:
+        decision = Decision.model_validate(values)
+        told.append(f"{'To choose: ' if decision.asked else ''}{decision.line}")
+        if decision.asked and decision.setting:
+            for option in decision.options:
+                told.append(
+                    f"  --set {shlex.quote(f'data.{decision.setting}={option.value}')}  {option.text}"
+                )
+    return told
+
+
+def direction_in_words(found: str | None, told: str = "auto") -> str:
+    """What was done to the genes. found: what their own expression says; told: the direction that the
+    settings name (`network.perturbation`).
+    """
+    if told != "auto":
+        also = "" if found in (None, told) else f"; the targets' own expression says {found}"
+        return f"{told}, as told{also}."
+    if found is None:
+        return "not known, no target is measured well enough to tell."
+    return f"{found}, by the targets' own expression."
+
+
+NULL_WORDS = {
+    "controls": "the control rows of the table, each value over its error",
+    "normal": "noise of exactly the stated errors",
 }
 
 
-def design_in_words(design: dict[str, str | None], told: str = "auto") -> list[str]:
-    """The design of a screen, a line for each part of it. design: of the summary of an examination of a file;
-    told: the direction that the settings name (`network.perturbation`).
-    """
+def false_rate_of_effects(report: EffectReport) -> str:
+    """Where the share of false edges of a network from effects comes from."""
+    if not report.null:
+        return "Share of false edges: unknown, as the table holds no controls and no null was stated."
+    return f"Share of false edges: estimated from {NULL_WORDS.get(report.null, report.null)}."
+
+
+def effects_file_in_words(report: EffectReport) -> list[str]:
+    """How a table of effects was read, line by line."""
+    base = "log2 fold changes" if report.unit == "log2" else "natural logarithms of fold changes"
+    measured = report.perturbations - len(report.unmeasured)
     lines = [
-        f"{words}: none." if design[part] is None else f"{words}: column '{design[part]}' of obs."
-        for part, words in PARTS.items()
+        f"{report.source} is {report.form} of effects, without cells: {report.perturbations:,} perturbations "
+        f"and {report.genes:,} genes; {report.pairs:,} pairs with an effect and an error, {report.missing:,} "
+        "without.",
+        f"Perturbed genes: {report.perturbation_from}. Measured genes: {report.gene_from}.",
+        f"Effects: {report.effect_from}, read as {base} (by {report.unit_from}). Errors: "
+        f"{report.error_from}.",
+        f"Own change: of {measured:,} perturbed genes that are measured, {report.own_down:,} fall and "
+        f"{report.own_up:,} rise by more than two standard errors.",
     ]
-    found = design["direction"]
-    if told != "auto":
-        also = "" if found in (None, told) else f"; the targets' own expression says {found}"
-        return [*lines, f"Direction: {told}, as told{also}."]
-    if found is None:
-        return [*lines, "Direction: not known, no target is measured well enough to tell."]
-    return [*lines, f"Direction: {found}, by the targets' own expression."]
+    if report.unmeasured:
+        lines.append(
+            f"Perturbed but not measured ({len(report.unmeasured):,}): {', '.join(report.unmeasured[:12])}"
+            f"{' …' if len(report.unmeasured) > 12 else ''}. They start edges, none can be seen to end "
+            "there, and their own change is taken to be as that of the others."
+        )
+    if report.null_rows:
+        lines.append(
+            f"Control rows ({len(report.null_rows):,}): {', '.join(report.null_rows[:5])}. They are no "
+            "perturbations; they tell what is seen without an effect."
+        )
+    if report.panel:
+        lines.append(false_rate_of_effects(report))
+    return [*lines, *(f"Note: {note}" for note in report.notes)]
 
 
 def usable_in_words(summary: dict[str, Any], told: str = "auto") -> list[str]:
     """What would be used of a file, line by line. summary: of `data.validate.Examination`; told: as in
-    `design_in_words`.
+    `direction_in_words`.
     """
     sizes = summary["perturbations"]
     listed = ", ".join(
@@ -268,11 +439,11 @@ def usable_in_words(summary: dict[str, Any], told: str = "auto") -> list[str]:
     ]
     return [
         f"Cells: {summary['cells_kept']:,} of {summary['cells']:,}; genes: {summary['genes']:,}; counts "
-        f"from {summary['counts_from']}.",
+        f"from {summary['counts_from']}{f' ({how})' if (how := summary.get('counts_how')) else ''}.",
         f"Labels from '{summary['label_column']}'; control '{summary['control_label']}' with "
         f"{summary['control_cells']:,} cells.",
         f"Perturbations ({len(sizes)}) with their cells: {listed}.",
-        *design_in_words(summary["design"], told),
+        f"Direction: {direction_in_words(summary['design']['direction'], told)}",
         *dropped,
         *(f"Note: {note}" for note in summary["notes"]),
     ]

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import time
 import zipfile
+import zlib
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO, NoReturn
 
 from gpovae_core.data.atomic import replacing
+from gpovae_core.data.room import check_room
+from gpovae_core.data.zips import ZipLimits, open_zip, unpack
 from gpovae_core.errors import GpoVaeError, RunError
 from gpovae_core.runs.ensemble import at_work
 from gpovae_core.runs.folder import CONFIG, RunFolder
@@ -23,8 +25,8 @@ _PART = re.compile(r"[a-z][a-z0-9_]*\.(json|jsonl|txt|h5ad|safetensors|csv)")
 paths.
 """
 COMPRESSED = (".h5ad", ".safetensors", ".ckpt")
-LARGEST_RUN = 64 * 2**30
-"""Bytes of an unpacked run; more is refused before anything is written."""
+LIMITS = ZipLimits(entries=1000, unpacked=64 * 10**9)
+"""Of an exported run; beyond them it is refused before anything is written."""
 TRASH = ".trash"
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._+-]{0,79}")
@@ -150,9 +152,10 @@ def _file_name(path: str) -> str:
 
 
 def import_archive(file: Path, path: Path) -> RunFolder:
-    """Unpack an exported run to `path`, which must be new. Only files that a run has are taken, to where they
-    belong, wherever the archive wants them; a run that was busy when it was exported comes back as
-    stopped."""
+    """Unpack an exported run to `path`, which must be new. An archive that holds anything but the files of a
+    run, each where a run has it, is refused, as is one beyond LIMITS or the room there is. A run that was
+    busy when it was exported comes back as stopped.
+    """
     path = Path(path)
     if path.exists():
         raise RunError(f"'{path}' already exists. Choose another name.")
@@ -165,7 +168,7 @@ def import_archive(file: Path, path: Path) -> RunFolder:
             run.write_source(source.model_copy(update={"path": _file_name(source.path)}))
             if status.busy:
                 run.write_status(state="stopped", message="it was being worked on when it was exported")
-        except zipfile.BadZipFile as error:
+        except (zipfile.BadZipFile, NotImplementedError, EOFError, zlib.error) as error:
             _refuse(file, f"it is damaged ({error})", error)
         except RunError as error:
             words = str(error).replace(aside.name, path.name).replace(str(aside), str(path))
@@ -174,45 +177,36 @@ def import_archive(file: Path, path: Path) -> RunFolder:
 
 
 def _unpack(file: Path, into: Path) -> None:
-    with zipfile.ZipFile(file) as archive:
-        chosen = {name: info for info in archive.infolist() for name in (_known(info.filename),) if name}
+    with open_zip(file, LIMITS) as archive:
+        chosen: dict[str, zipfile.ZipInfo] = {}
+        for info in archive.infolist():
+            name = _known(file, info)
+            if name in chosen:
+                _refuse(file, f"it holds '{name}' twice")
+            if name:
+                chosen[name] = info
         if not {CONFIG, "status.json"} <= set(chosen):
             _refuse(file, "a run needs at least config.json and status.json")
         size = sum(info.file_size for info in chosen.values())
-        free = shutil.disk_usage(into.parent).free
-        if size > min(LARGEST_RUN, free):
-            _refuse(
-                file,
-                f"unpacked it would take {size / 2**30:,.1f} GB; {free / 2**30:,.1f} GB are free, "
-                f"{LARGEST_RUN / 2**30:.0f} allowed",
-            )
+        check_room(size, into.parent, f"The run in '{file.name}'")
         (into / "checkpoints").mkdir(parents=True)
         for name, info in chosen.items():
-            _copy(file, archive, info, into / name)
+            unpack(archive, info, into / name)
 
 
-def _copy(file: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo, target: Path) -> None:
-    """One member, never more than it said it would be."""
-    left = info.file_size
-    with archive.open(info) as stream, target.open("wb") as out:
-        while block := stream.read(1 << 20):
-            left -= len(block)
-            if left < 0:
-                _refuse(file, f"'{info.filename[:60]}' is larger than the archive says")
-            out.write(block)
-
-
-def _known(member: str) -> str | None:
-    """The part of a run that a member is (`NAME/config.json` or `config.json` -> `config.json`), or None."""
-    below = member.partition("/")[2] or member
-    return next(
-        (
-            name
-            for name in (member, below)
-            if name == TO_RESUME or (_PART.fullmatch(name) and name not in STAYS)
-        ),
-        None,
-    )
+def _known(file: Path, member: zipfile.ZipInfo) -> str | None:
+    """The part of a run that a member is (`NAME/config.json` or `config.json` -> `config.json`); None for the
+    folders that parts lie in. Raises RunError for anything else.
+    """
+    name = member.filename
+    folder, _, below = name.partition("/")
+    if folder not in ("", ".", ".."):
+        if member.is_dir() and below in ("", "checkpoints/"):
+            return None
+        for part in (name, below):
+            if part == TO_RESUME or (_PART.fullmatch(part) and part not in STAYS):
+                return part
+    _refuse(file, f"'{name[:80]}' is no part of a run. Remove it, or export the run again")
 
 
 def _refuse(file: Path, why: str, cause: BaseException | None = None) -> NoReturn:

@@ -15,6 +15,7 @@ Files, by name:
 - evaluation.json: scores with baselines and ceilings
 - unseen.json: how well the network alone predicts perturbations held out as a whole, where that was measured
 - checkpoints/: what is needed to resume
+- effects.json: how a table of effects was read, where the run was made from one and has no cells
 - worker.txt: what the background process printed, where one worked here
 """
 
@@ -36,6 +37,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from gpovae_core import __version__
 from gpovae_core.config import Settings, parse_settings
 from gpovae_core.data.atomic import READABLE, replacing, write_text
+from gpovae_core.data.effects_file import EffectReport
 from gpovae_core.data.schema import Panel, PanelData, PreparationReport, PreparedCells, read_report
 from gpovae_core.errors import RunError
 from gpovae_core.runs import processes
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 CONFIG = "config.json"
+EFFECTS_REPORT = "effects.json"
 MASK_LOGITS = "guide.mask_logits"
 """Name of the tensor of logits A in model.safetensors, shape (n, n); W = sigmoid(A)."""
 
@@ -300,10 +303,33 @@ class RunFolder(JobFolder):
     def write_panel(self, prepared: PreparedCells) -> None:
         write_text(self.path / "panel.json", prepared.panel.data.model_dump_json(indent=2))
 
+    def effects_report(self) -> EffectReport | None:
+        """How its table of effects was read; None for a run that was not made from one."""
+        if not self.has(EFFECTS_REPORT):
+            return None
+        try:
+            return EffectReport.model_validate(self._json(EFFECTS_REPORT))
+        except ValidationError as error:
+            raise RunError(f"Run '{self.name}': {EFFECTS_REPORT} is damaged ({error}).") from error
+
+    @property
+    def without_cells(self) -> str:
+        """Why there are no cells and never will be, in words; "" for a run that has some or is to prepare
+        them.
+        """
+        made_from = "" if self.has("cells.h5ad") else self.source().imported
+        if not made_from:
+            return ""
+        return (
+            f"Run '{self.name}' was made from {made_from} and holds no cells: predictions, the evidence of "
+            "single edges in cells, and scores need them. Its network is on the page Network."
+        )
+
     def cells(self) -> PreparedCells:
         if not self.has("cells.h5ad"):
             raise RunError(
-                f"Run '{self.name}' holds no cells: predictions, edge evidence and evaluation need them."
+                self.without_cells
+                or f"Run '{self.name}' holds no cells: predictions, edge evidence and evaluation need them."
             )
         with self._readable("cells.h5ad"):
             return PreparedCells.read(self.path / "cells.h5ad")
@@ -391,6 +417,8 @@ class RunFolder(JobFolder):
         import anndata
 
         if not self.has("effects.h5ad"):
+            if self.without_cells:
+                raise RunError(self.without_cells)
             raise RunError(f"Run '{self.name}' has no effects yet. Run `gpovae evaluate {self.path}` first.")
         with self._readable("effects.h5ad"):
             return anndata.read_h5ad(self.path / "effects.h5ad")

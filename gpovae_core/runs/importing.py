@@ -19,6 +19,7 @@ import numpy as np
 from gpovae_core.config import Settings, make_settings
 from gpovae_core.data.atomic import write_text
 from gpovae_core.data.schema import PanelData
+from gpovae_core.data.zips import ZipLimits, open_zip
 from gpovae_core.errors import RunError
 from gpovae_core.runs.archive import import_archive
 from gpovae_core.runs.folder import CONFIG, MASK_LOGITS, DataSource, RunFolder
@@ -28,6 +29,8 @@ Values = Literal["auto", "probabilities", "logits"]
 MOST_GENES = 10_000
 LARGEST_TABLE = 2 * 2**30
 """Bytes of a matrix, as text or unpacked."""
+ANY_ZIP = ZipLimits(entries=20_000, unpacked=64 * 10**9, ratio=None)
+"""Of an archive of which it is not known yet what it holds: a checkpoint has an entry for every tensor."""
 LONGEST_NAME = 200
 CERTAIN = 1e-7
 """Probabilities of exactly 0 and 1 have no finite logit: they are taken for this far from it."""
@@ -91,7 +94,7 @@ def what_is(file: Path) -> Literal["archive", "checkpoint", "npz", "text"]:
         _refuse(file, "it is empty (0 bytes)")
     if start.startswith(b"PK\x03\x04"):
         try:
-            with zipfile.ZipFile(file) as archive:
+            with open_zip(file, ANY_ZIP) as archive:
                 members = archive.namelist()
         except zipfile.BadZipFile as error:
             _refuse(file, f"it begins like a zip archive but is cut off or damaged ({error})", error)
@@ -429,13 +432,7 @@ def _unpacked(file: Path) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """(the one square matrix, every array by name) of an archive; of a scipy.sparse one the matrix alone."""
     from scipy import sparse
 
-    with zipfile.ZipFile(file) as archive:
-        size = sum(info.file_size for info in archive.infolist())
-        if size > LARGEST_TABLE:
-            _refuse(
-                file,
-                f"unpacked it has {size / 2**30:,.1f} GB; at most {LARGEST_TABLE / 2**30:.0f} GB are read",
-            )
+    open_zip(file, ZipLimits(entries=1000, unpacked=LARGEST_TABLE, ratio=None)).close()
     try:
         with np.load(file, allow_pickle=False) as arrays:
             if {"format", "shape", "data"} <= set(arrays.files):

@@ -72,6 +72,8 @@ def measure_run(run: RunFolder, top: int) -> Values:
     """
     scores = read_evaluation(run)
     if scores is None:
+        if run.without_cells:
+            raise RunError(run.without_cells)
         raise RunError(f"Run '{run.name}' has no scores yet. Score it: gpovae evaluate {run.path}")
     values: Values = dict.fromkeys(MEASURES)
     values |= _held_out(scores) | _network(scores) | _unseen(scores) | _at_equal_edges(run, top)

@@ -66,6 +66,8 @@ def fit(
     def doing(words: str) -> None:
         if first:
             run.write_status(state="training", pid=os.getpid(), message=words)
+            if words:
+                tell(progress, words, 0.0)
 
     doing("measuring the training cells")
     constants = training_constants(prepared)
@@ -104,7 +106,7 @@ def _give_network(
         fitted = NetworkFit.from_arrays(arrays)
     else:
         doing("fitting the network")
-        fitted = fit_network(prepared, settings).as_kept()
+        fitted = fit_network(prepared, settings, _by_percent("fitting the network", doing)).as_kept()
         run.write_network(fitted.arrays())
         edges = int((fitted.log_odds > 0).sum())
         run.log(
@@ -113,6 +115,20 @@ def _give_network(
         )
     influence = torch.as_tensor(measured_influence(fitted, prepared), dtype=torch.float32)
     model.set_network(torch.as_tensor(fitted.log_odds, dtype=torch.float32), influence)
+
+
+def _by_percent(words: str, doing: Callable[[str], None]) -> Progress:
+    """Progress that is told where a stage or its percent changes: a status is a file, and costs a write."""
+    said = ""
+
+    def told(stage: str, share: float) -> None:
+        nonlocal said
+        text = f"{words}: {stage} ({share:.0%})"
+        if text != said:
+            said = text
+            doing(text)
+
+    return told
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,7 @@ class GpoVaeTask(lightning.LightningModule):
             torch.as_tensor(constants.log_std, dtype=torch.float32),
         )
         self.weights = PlateWeights.from_constants(constants, settings.loss.balance_artifacts)
+        self.step_cells = min(settings.training.batch_size, constants.training_cells)
         self.register_buffer(
             "measured", torch.from_numpy(prepared.panel.is_measured.nonzero()[0]), persistent=False
         )
@@ -124,7 +125,9 @@ class GpoVaeTask(lightning.LightningModule):
     def _terms(self, batch: Batch, inference: Inference, kl_scale: float = 1.0) -> LossTerms:
         measured, settings = self.get_buffer("measured"), self.settings.loss
         return loss_terms(
-            LossInputs(self.model, batch, inference, self.weights, measured, settings, kl_scale)
+            LossInputs(
+                self.model, batch, inference, self.weights, measured, settings, kl_scale, self.step_cells
+            )
         )
 
     def _diagnostics(self, batch: Batch, inference: Inference, total: Tensor) -> dict[str, Tensor]:

@@ -164,6 +164,28 @@ def test_equal_values_are_explained() -> None:
     assert "every cell with any fails" in criterion.note
 
 
+def test_a_criterion_without_any_spread_does_not_judge_an_ordinary_part_of_the_cells() -> None:
+    """Every eighth cell has a ribosomal count, the others none: that is no damage."""
+    counts, genes = _transcriptome()
+    n = counts.shape[0]
+    keep = [i for i, gene in enumerate(genes) if not gene.startswith("RP")]
+    some = np.where(np.arange(n) % 8 == 0, 0.5, 0.0)
+    result = _labels(counts[:, keep], [genes[i] for i in keep], p_ribo=some)
+    (criterion,) = [one for one in result.criteria if one.name == RIBOSOMAL]
+    assert not criterion.used
+    assert "same value" in criterion.note
+
+
+def test_counts_of_a_targeted_panel_are_judged_where_that_is_asked_for() -> None:
+    counts, genes = _transcriptome()
+    few = counts[:, :100]
+    for asked in (False, True):
+        settings = NO_DOUBLETS.model_copy(update={"judge_targeted_counts": asked})
+        result = _labels(few, genes[:100], settings)
+        used = {one.name for one in result.criteria if one.used}
+        assert ({UMI_COUNT, GENES_DETECTED} <= used) == asked
+
+
 def test_missing_genes_skip_a_criterion_with_a_note() -> None:
     counts, genes = _transcriptome()
     result = _labels(counts[:, 6:], genes[6:])

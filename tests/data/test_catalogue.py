@@ -16,6 +16,7 @@ import pytest
 
 from gpovae_core.data import catalogue
 from gpovae_core.data.catalogue import FetchError, fetch, find, look_up, partial_bytes
+from gpovae_core.data.room import RoomError
 
 CONTENT = np.random.default_rng(0).bytes(900_000)
 NORMAN = "NormanWeissman2019_filtered.h5ad"
@@ -153,7 +154,7 @@ def test_offline_is_said(tmp_path):
 
 def test_no_room_is_said_before_anything_is_fetched(tmp_path):
     huge = catalogue.Listing(find("norman"), NORMAN, "http://localhost:9/x", 10**18, "md5:" + "0" * 32)
-    with pytest.raises(FetchError, match="are free there"):
+    with pytest.raises(RoomError, match=r"takes 1,000,000,000\.0 GB, and there is room"):
         fetch(huge, tmp_path)
 
 

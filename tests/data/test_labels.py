@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gpovae_core import keys
-from gpovae_core.data.labels import control_kind, find_label_column, read_labels
+from gpovae_core.config import DataSettings
+from gpovae_core.data.labels.controls import control_kind
+from gpovae_core.data.labels.names import Names
+from gpovae_core.data.labels.reading import Labels, read_labels
 
 GENES = (
     "STAT1",
@@ -32,14 +36,26 @@ def _column(*labels: Any, name: str = "perturbation") -> pd.Series:
     return pd.Series(list(labels), index=[f"c{i}" for i in range(len(labels))], name=name, dtype=object)
 
 
+def _labels(
+    *labels: Any,
+    genes: Sequence[str] = GENES,
+    hint: str | None = None,
+    ids: dict[str, str] | None = None,
+    control: str | None = None,
+    **settings: Any,
+) -> Labels:
+    chosen = DataSettings(control_label=control, **settings)
+    return read_labels(_column(*labels), Names(genes, ids), chosen, hint)
+
+
 def _read(*labels: Any, **options: Any) -> list[str | None]:
-    result = read_labels(_column(*labels), GENES, **options)
+    result = _labels(*labels, **options)
     assert result.canonical is not None, result.problems
     return [None if label is None or label != label else label for label in result.canonical]
 
 
 def _codes(*labels: Any, **options: Any) -> list[str]:
-    return [problem.code for problem in read_labels(_column(*labels), GENES, **options).problems]
+    return [problem.code for problem in _labels(*labels, **options).problems]
 
 
 @pytest.mark.parametrize(
@@ -132,7 +148,7 @@ def test_labels_become_canonical(labels: tuple[Any, ...], expected: tuple[str | 
 
 
 def test_what_is_left_out_is_listed_with_its_reason() -> None:
-    result = read_labels(_column("NT", np.nan, "AHR+", "unassigned", "unassigned", "AHR"), GENES)
+    result = _labels("NT", np.nan, "AHR+", "unassigned", "unassigned", "AHR")
     assert result.left_out == {
         "no label": {"": 1},
         "malformed label": {"AHR+": 1},
@@ -141,13 +157,13 @@ def test_what_is_left_out_is_listed_with_its_reason() -> None:
 
 
 def test_numbered_controls_of_one_kind_are_merged_and_said_so() -> None:
-    result = read_labels(_column("non-targeting_001", "non-targeting_002", "non-targeting_002", "AHR"), GENES)
+    result = _labels("non-targeting_001", "non-targeting_002", "non-targeting_002", "AHR")
     assert result.control_label == "non-targeting_002"
     assert any("2 control labels of one kind" in note for note in result.notes)
 
 
 def test_different_kinds_of_control_are_listed_with_counts_and_not_guessed() -> None:
-    result = read_labels(_column("NT_1", "NT_2", "safe-targeting", "AHR"), GENES)
+    result = _labels("NT_1", "NT_2", "safe-targeting", "AHR")
     (problem,) = result.problems
     assert problem.code == "control-ambiguous"
     assert "NT_1 (2 cells, 2 labels)" in problem.message
@@ -168,7 +184,12 @@ def test_a_chosen_control_leaves_the_other_kind_out(option: str) -> None:
         (("NT", "AHR"), {"control": "LacZ"}, "control-not-found"),
         (("control", "NT", "AHR"), {}, "control-ambiguous"),
         ((np.nan, "", None), {}, "labels-missing"),
-        (("NT", "FOOg1", "FOOg2", "BARg1", "BARg2"), {}, "guide-level-labels"),
+        (("NT", "FOO-1", "FOO-2", "BAR-1", "BAR-2"), {}, "guide-level-labels"),
+        (("NT", "1", "2", "3"), {}, "labels-are-numbers"),
+        (("NT", "5-Oct", "AHR"), {}, "labels-are-dates"),
+        (("NT", "AHR_day7", "FEV"), {}, "labels-near-genes"),
+        (("NT", "AHR-FEV", "FEV"), {}, "labels-near-genes"),
+        (("NT", "KLF5_SPI1"), {}, "labels-near-genes"),
         (("NT", "foo", "FOO"), {}, "labels-alike"),
     ],
 )
@@ -182,7 +203,7 @@ def test_gene_families_are_not_taken_for_guides() -> None:
 
 
 def test_a_perturbed_gene_with_a_plus_in_its_name_is_an_error() -> None:
-    result = read_labels(_column("NT", "HLA+A", "AHR"), (*GENES, "HLA+A"))
+    result = _labels("NT", "HLA+A", "AHR", genes=(*GENES, "HLA+A"))
     assert [problem.code for problem in result.problems] == ["plus-in-gene-name"]
 
 
@@ -205,65 +226,133 @@ def test_the_order_of_the_guides_does_not_matter(parts: list[str]) -> None:
     assert first == second == (keys.PAIR_SEPARATOR.join(sorted(set(parts) - {"ctrl"})) or keys.CONTROL)
 
 
-def _obs(**columns: list[Any]) -> pd.DataFrame:
-    return pd.DataFrame(columns)
+@pytest.mark.parametrize("joint", [*"_-|;,&/: +~.", "__", " + ", "||", " and "])
+@pytest.mark.parametrize("target", ["AHR", "NOVEL"])
+@pytest.mark.parametrize(
+    "control", ["NegCtrl0", "non-targeting", "NTC_3", "ctrl", "Scramble2", "safe harbor"]
+)
+def test_a_target_beside_a_control_guide_is_a_perturbation(joint: str, target: str, control: str) -> None:
+    labels = (f"{target}{joint}{control}", f"{control}{joint}{target}", f"{control}{joint}{control}")
+    assert _read(control, *labels) == ["control", target, target, "control"]
+
+
+@pytest.mark.parametrize("label", ["HS2_NTC", "P53_NTC", "NTC_day7", "A20-NTC"])
+def test_a_control_label_with_anything_else_in_it_is_no_control(label: str) -> None:
+    assert _read("NTC", label, "AHR")[1] != keys.CONTROL
+
+
+@pytest.mark.parametrize("joint", ["+", "_", "|", ";", ",", "/"])
+@pytest.mark.parametrize("name", ["LacZ", "GFP", "AAVS1", "luciferase"])
+def test_a_told_control_without_a_usual_name_stands_beside_genes_too(joint: str, name: str) -> None:
+    both = f"{name}{joint}{name}"
+    labels = (both, f"AHR{joint}{name}", f"{name}{joint}NOVEL", f"{name}-2", f"sg{name}_1")
+    expected = ["control", "AHR", "NOVEL", "control", "control"]
+    assert _read(*labels, control=name) == expected
+    assert _read(*labels, control=both) == expected
 
 
 @pytest.mark.parametrize(
-    ("obs", "expected"),
-    [
-        pytest.param(_obs(perturbation=["NT", "AHR"]), "perturbation", id="known name"),
-        pytest.param(
-            _obs(Condition=["ctrl", "AHR+ctrl"], batch=["a", "b"]), "Condition", id="known name, other case"
-        ),
-        pytest.param(
-            _obs(gene=["x", "y"], target=["NT", "AHR"]), "target", id="the known name that has a control"
-        ),
-        pytest.param(_obs(guide=["NT_1", "AHR"], element=["q", "r"]), "guide", id="by content"),
-        pytest.param(_obs(gene=["NT", "AHR"], target=["NT", "AHR"]), "gene", id="two that agree"),
-        pytest.param(
-            _obs(perturbation=["NT", "AHR"], gene=["NT", "FEV"]),
-            "perturbation",
-            id="the scPerturb convention wins",
-        ),
-        pytest.param(
-            _obs(gene=["p", "q"], cells=[1, 2]),
-            "gene",
-            id="one known name without control: the control is the problem",
-        ),
-    ],
+    ("missing", "control"), [("None", "None"), (None, "None"), (np.nan, "nan"), ("NA", "na"), ("", "none")]
 )
-def test_the_label_column_is_found(obs: pd.DataFrame, expected: str) -> None:
-    column, problems, _ = find_label_column(obs, GENES)
-    assert column == expected
-    assert problems == []
+def test_controls_without_a_label_are_accepted_when_told(missing: Any, control: str) -> None:
+    assert _read(missing, missing, "AHR", control=control) == ["control", "control", "AHR"]
+    problem = _labels(missing, missing, "AHR").problems[0]
+    assert problem.code == "control-not-found"
+    assert "2 cells without a label" in problem.hint
+
+
+def test_of_texts_for_missing_labels_only_the_told_one_is_the_control() -> None:
+    assert _read("None", "nan", "AHR", control="None") == ["control", None, "AHR"]
+
+
+def test_bytes_are_decoded_however_they_come() -> None:
+    assert _read(b"NT", "b'AHR'", 'b"FEV"', b"STAT1") == ["control", "AHR", "FEV", "STAT1"]
+
+
+def test_a_gene_called_control_is_no_target() -> None:
+    genes = (*GENES, "control")
+    assert _read("control", "AHR", "control+FEV", genes=genes) == ["control", "AHR", "FEV"]
+    assert _codes("control", "NT", "AHR", genes=genes) == ["control-ambiguous"]
+    assert _read("control", "NT", "AHR", genes=genes, control="NT") == [None, "control", "AHR"]
+
+
+def test_numbers_are_never_looked_up_as_ids() -> None:
+    ids = {"AHR": "196", "STAT1": "6772"}
+    assert _codes("NT", "196", "6772", ids=ids) == ["labels-are-numbers"]
+    assert _read("NT", "196", "6772", ids=ids, unclear_labels="as written") == ["control", "196", "6772"]
+
+
+def test_a_combination_with_unmeasured_genes_is_one() -> None:
+    labels = ("ctrl", "STAT1_NOVEL", "NOVEL_KLF5", "KLF5")
+    assert _read(*labels) == ["control", "NOVEL+STAT1", "KLF5+NOVEL", "KLF5"]
+    assert _read(*labels, pair_separator="none")[1:] == ["STAT1_NOVEL", "NOVEL_KLF5", "KLF5"]
+    (decision,) = [d for d in _labels(*labels).decisions if d.setting == "pair_separator"]
+    assert "'NOVEL_KLF5' as KLF5+NOVEL" in decision.why
+
+
+def test_a_word_beside_most_genes_may_be_a_condition_and_is_asked_about() -> None:
+    labels = ("NT", *(f"{gene}_IFNG" for gene in ("STAT1", "JAK2", "AHR", "FEV")))
+    result = _labels(*labels)
+    assert [problem.code for problem in result.problems] == ["labels-near-genes"]
+    assert next(d for d in result.decisions if d.setting == "unclear_labels").asked
+    assert _read(*labels, unclear_labels="nearest") == ["control", "STAT1", "JAK2", "AHR", "FEV"]
 
 
 @pytest.mark.parametrize(
-    ("obs", "wanted", "code", "words"),
-    [
-        (
-            _obs(target=["NT", "AHR"], gene=["NT", "FEV"]),
-            None,
-            "label-column-ambiguous",
-            ["'gene' (NT, FEV)", "'target'"],
-        ),
-        (_obs(a=["NT", "AHR"], b=["NT", "FEV"]), None, "label-column-ambiguous", ["'a'", "'b'"]),
-        (
-            _obs(tissue=["blood", "liver"], n=[1, 2]),
-            None,
-            "label-column-missing",
-            ["'tissue' (blood, liver)"],
-        ),
-        (_obs(n=[1, 2]), None, "label-column-missing", ["No column of obs holds text"]),
-        (_obs(perturbation=["NT", "AHR"]), "guide", "label-column-missing", ["'guide'", "perturbation"]),
-    ],
+    ("choice", "expected"), [("nearest", "AHR"), ("leave out", None), ("as written", "AHR_day7")]
 )
-def test_candidates_for_the_label_column_are_listed(
-    obs: pd.DataFrame, wanted: str | None, code: str, words: list[str]
-) -> None:
-    column, (problem,), _ = find_label_column(obs, GENES, wanted)
-    assert column is None
-    assert problem.code == code
-    for word in words:
-        assert word in problem.message
+def test_unclear_labels_are_read_as_chosen(choice: str, expected: str | None) -> None:
+    result = _labels("NT", "AHR_day7", "FEV", unclear_labels=choice)
+    assert result.canonical is not None
+    assert result.canonical.tolist() == ["control", expected, "FEV"]
+    assert not any(problem.severity == "error" for problem in result.problems)
+    assert not any(decision.asked for decision in result.decisions)
+
+
+def test_a_few_cells_with_unclear_labels_are_left_out_and_said() -> None:
+    result = _labels(*["NT"] * 300, *["AHR"] * 300, "AHR_day7")
+    (problem,) = result.problems
+    assert problem.severity == "warning"
+    assert "'AHR_day7' (AHR?) (1 cell). They are left out." in problem.message
+
+
+@pytest.mark.parametrize("joint", ["|", ";", "_", "-", ":", " ", ","])
+def test_a_sequence_beside_a_target_is_that_of_its_guide(joint: str) -> None:
+    sequence = "ACGTTGCATGCATGCATGCA"
+    labels = (f"AHR{joint}{sequence}", f"{sequence}{joint}NOVEL", f"NT{joint}{sequence}")
+    assert _read(*labels) == ["AHR", "NOVEL", "control"]
+
+
+def test_measured_genes_are_never_guides() -> None:
+    genes = ("NKX2-1", "NKX2-2", "NKX6-1", "NKX6-2", "HLA-A", "KRT8", "KRT18")
+    assert _read("NT", *genes, genes=genes) == ["control", *genes]
+    assert _codes("NT", *genes, genes=genes) == []
+
+
+def test_numbers_behind_all_genes_are_those_of_guides_also_where_a_gene_is_not_measured() -> None:
+    assert _read("NT", "STAT1-1|STAT1-2", "JAK2-1|JAK2-3", "NOVEL-1|NOVEL-2", "NKX2-1-2") == [
+        "control",
+        "STAT1",
+        "JAK2",
+        "NOVEL",
+        "NKX2-1",
+    ]
+    assert _read("NT", "STAT1", "JAK2", "AHR", "NKX2-2")[-1] == "NKX2-2"
+
+
+def test_cells_that_mixscape_calls_not_perturbed_are_kept_or_left_out_as_chosen() -> None:
+    labels = ("NT", "AHR KO", "AHR NP", "FEV KD", "FEV_NP")
+    assert _read(*labels) == ["control", "AHR", "AHR", "FEV", "FEV"]
+    assert any("Mixscape calls not perturbed" in note for note in _labels(*labels).notes)
+    assert _read(*labels, non_perturbed="leave out") == ["control", "AHR", None, "FEV", None]
+    assert _codes(*labels, non_perturbed="leave out") == ["not-perturbed"]
+
+
+def test_the_control_is_a_decision_with_what_else_could_be_taken() -> None:
+    (taken,) = _labels("NT_1", "NT_2", "NT_2", "AHR").decisions
+    assert taken.setting == "control_label"
+    assert taken.taken == "NT_2"
+    assert not taken.asked
+    (asked,) = _labels("NT", "safe-targeting", "AHR").decisions
+    assert asked.asked
+    assert {"NT", "safe-targeting", "AHR"} <= {option.value for option in asked.options}

@@ -151,3 +151,24 @@ def test_large_groups_are_taken_in_parts(monkeypatch: pytest.MonkeyPatch, limit:
     matched = pair_controls(expression, labels, splits, DataSettings())
     assert max(b * c for b, c in shapes) <= limit
     assert (labels[matched[labels != keys.CONTROL].to_numpy()] == keys.CONTROL).all()
+
+
+def test_controls_come_from_the_batch_of_the_cell():
+    """Genes differ by batch far more than by anything else; without the batch A, of one batch, is matched
+    with whatever is near.
+    """
+    rng = np.random.default_rng(0)
+    labels = pd.Series(
+        np.repeat(np.array([keys.CONTROL, "A", "B"], dtype=object), [60, 40, 40]),
+        index=[f"c{i:03d}" for i in range(140)],
+    )
+    splits = pd.Series(keys.TRAIN, index=labels.index, dtype=object)
+    batch = np.where(np.arange(140) < 60, np.arange(140) % 2, 0)
+    batch[100:] = 2  # B stands in a batch without controls
+    expression = sparse.csr_matrix(np.abs(rng.normal(3, 1, (140, 10))))
+    matched = pair_controls(expression, labels, splits, DataSettings(), stratum=batch)
+    of = dict(zip(labels.index, batch, strict=True))
+    assert {of[control] for control in matched[labels == "A"]} == {0}
+    assert {of[control] for control in matched[labels == "B"]} == {0, 1}
+    one = pair_controls(expression, labels, splits, DataSettings(), stratum=np.zeros(140, dtype=int))
+    pd.testing.assert_series_equal(one, pair_controls(expression, labels, splits, DataSettings()))

@@ -144,7 +144,7 @@ def test_the_source_is_not_changed() -> None:
 
 def test_all_errors_are_raised_together_and_warnings_are_not() -> None:
     cells = _rich_cells()
-    cells.X = log_expression(cells.X)
+    cells.X = log_expression(cells.X).multiply(np.linspace(1.0, 2.0, cells.n_vars)).tocsr()
     with pytest.raises(DataError) as raised:
         prepare(cells, DataSettings(control_label="LacZ"))
     assert {problem.code for problem in raised.value.problems} == {"not-raw-counts", "control-not-found"}

@@ -111,16 +111,20 @@ def test_a_reader_in_one_file_makes_its_form_readable_and_listed(tmp_path, toy_r
     with pytest.raises(DataError) as raised:
         read_cells(folder / "notes.csv")
     assert str(raised.value).startswith(
-        "'notes.csv' is a '.csv' file; expected a .h5ad file, a .zarr folder, a table of toy cells or a "
-        "folder of toy counts."
+        "'notes.csv' is a '.csv' file; expected a .h5ad file, a .zarr folder, a .h5mu file, a 10x .h5 "
+        "file, a 10x folder (matrix.mtx), a .h5ad.gz file, a zipped zarr store (.zarr.zip), a table of toy "
+        "cells or a folder of toy counts."
     )
 
 
 def test_what_is_one_file_can_be_uploaded_and_keeps_its_whole_ending(tmp_path, toy_readers):
-    assert upload_endings() == [".h5ad", ".toy.csv"]
+    forms = [".h5ad", ".h5mu", ".h5", ".h5ad.gz", ".h5mu.gz", ".h5.gz", ".zarr.zip"]
+    assert upload_endings() == [*forms, ".toy.csv"]
     names = [save_upload(tmp_path, "x.toy.csv", io.BytesIO(bytes([n]))).name for n in (1, 2, 1)]
     assert names == ["x.toy.csv", "x_2.toy.csv", "x.toy.csv"]
-    with pytest.raises(DataError, match=r"expected a \.h5ad file or a table of toy cells\."):
+    effects = b"perturbation,gene,log2fc,se\nA,B,1,1\n"
+    assert save_upload(tmp_path, "effects.csv", io.BytesIO(effects)).name == "effects.csv"
+    with pytest.raises(DataError, match=r"expected a \.h5ad file, .* or a table of toy cells\."):
         save_upload(tmp_path, "x.csv", io.BytesIO(b""))
 
 
@@ -148,8 +152,8 @@ def test_hdf5_that_says_what_else_it_is_is_no_anndata(tmp_path):
     small_cells().write_h5ad(path)
     with h5py.File(path, "r+") as file:
         file.attrs["encoding-type"] = "MuData"
-    assert reader_of(path) is None
-    with pytest.raises(DataError, match=r"expected a \.h5ad file or a \.zarr folder"):
+    assert not any(reader.recognises(path) for reader in all_readers())
+    with pytest.raises(DataError, match=r"'cells\.h5mu' holds no modalities"):
         read_cells(path)
 
 
@@ -165,6 +169,6 @@ def test_readers_have_keys_and_an_order_of_their_own_and_are_listed_without_heav
     for field in ("key", "title", "order"):
         assert len({getattr(reader, field) for reader in all_readers()}) == len(all_readers()), field
     assert all(isinstance(reader, Reader) for reader in all_readers())
-    assert forms_in_words() == "a .h5ad file or a .zarr folder"
+    assert forms_in_words().startswith("a .h5ad file, a .zarr folder, ")
     listed = "from gpovae_core.data.readers import forms_in_words; forms_in_words()"
     assert loaded_by(listed, (*HEAVY, "numpy", "scipy", "pandas", "h5py", "zarr", "pydantic")) == set()

@@ -32,6 +32,12 @@ def _log_normalise(cells: AnnData) -> None:
     cells.X = log_expression(cells.X).astype(np.float32)
 
 
+def _scale_by_gene(cells: AnnData) -> None:
+    """Logarithms divided by the spread of their gene: no cell has a step any more."""
+    expression = log_expression(cells.X)
+    cells.X = sparse.csr_matrix(expression.toarray() / expression.toarray().std(axis=0)).astype(np.float32)
+
+
 def _set(values: np.ndarray, at: int, value: float) -> None:
     values[at] = value
 
@@ -95,7 +101,9 @@ def _drop_label(cells: AnnData) -> None:
 
 
 TABLE = [
-    ("log-normalised X", _log_normalise, {}, "not-raw-counts", "looks log-normalised"),
+    ("X scaled by gene", _scale_by_gene, {}, "not-raw-counts", "looks log-normalised"),
+    ("cells that failed", _scale_by_gene, {}, "not-raw-counts", "in 100% of the cells"),
+    ("zeros and ones", _values(lambda x: x.clip(0, 1, out=x)), {}, "counts-binary", "zeros and ones"),
     ("scaled X", _values(lambda x: _set(x, 3, -1.5)), {}, "counts-negative", "-1.5"),
     ("NaN in X", _values(lambda x: _set(x, 3, np.nan)), {}, "counts-not-finite", "NaN"),
     ("infinite X", _values(lambda x: _set(x, 3, np.inf)), {}, "counts-not-finite", "infinite"),
@@ -132,10 +140,10 @@ TABLE = [
     ("few controls", _few("non-targeting", 12), {}, "too-few-controls", "12 control cells; at least 40"),
     (
         "labels of guides",
-        _obs(perturbation=["NT", *(f"A{i % 3}g{i % 2}" for i in range(239))]),
+        _obs(perturbation=["NT", *(f"AA{i % 3}-{i % 2}" for i in range(239))]),
         {},
         "guide-level-labels",
-        "A0g",
+        "'AA0-0' (AA0?)",
     ),
 ]
 
@@ -202,7 +210,7 @@ def test_a_clean_file_has_no_problems_and_a_summary_that_json_can_carry() -> Non
 
 def test_all_problems_come_at_once() -> None:
     cells = small_cells()
-    _log_normalise(cells)
+    _scale_by_gene(cells)
     cells.obs["perturbation"] = cells.obs["perturbation"].astype(str).replace("non-targeting", "LacZ")
     cells.var_names = ["GENE05", *cells.var_names[1:]]
     codes = {problem.code for problem in examine(cells, DataSettings()).problems}
@@ -281,16 +289,48 @@ def test_ensembl_ids_give_way_to_symbols_and_are_kept_beside_them() -> None:
     cells = small_cells()
     cells.var["gene_symbol"] = [*cells.var_names[:28], "GENE00", ""]
     cells.var_names = [f"ENSG{i:011d}" for i in range(cells.n_vars)]
-    totals = np.asarray(cells.X.sum(axis=0)).ravel()
+    cells.X = cells.X @ sparse.diags(np.where(np.arange(cells.n_vars) == 28, 9.0, 1.0))
     reading = examine(cells, DataSettings()).reading
     assert reading is not None
-    keeper, other = (0, 28) if totals[0] >= totals[28] else (28, 0)
-    assert reading.ids["GENE00"] == f"ENSG{keeper:011d}"
-    assert {f"ENSG{other:011d}", "ENSG00000000029"} <= set(reading.genes)
+    assert reading.ids["GENE00"] == "ENSG00000000000", "the lowest id, although another has more counts"
+    assert {"ENSG00000000028", "ENSG00000000029"} <= set(reading.genes)
     assert reading.counts.sum() == cells.X.sum()
     again = examine(shuffled(cells), DataSettings()).reading
     assert again is not None
     assert again.ids == reading.ids
+
+
+def test_raw_without_columns_gets_the_symbols_of_var() -> None:
+    cells = small_cells()
+    cells.var["feature_name"] = list(cells.var_names)
+    cells.var_names = [f"ENSG{i:011d}" for i in range(cells.n_vars)]
+    cells.raw = AnnData(cells.X.copy(), obs=cells.obs, var=pd.DataFrame(index=cells.var_names))
+    _log_normalise(cells)
+    examination = examine(cells, DataSettings(counts_layer="raw"))
+    assert examination.reading is not None
+    assert set(examination.reading.genes) == set(GENES)
+    assert not any("no column" in problem.message for problem in examination.problems)
+
+
+def test_every_decision_has_a_setting_that_the_examination_is_kept_by() -> None:
+    from dashboard.shared.data_files import EXAMINED_BY
+
+    cells = small_cells()
+    cells.var["gene_symbol"] = list(cells.var_names)
+    decisions = examine(cells, DataSettings()).decisions
+    made = {decision.setting for decision in decisions}
+    assert made >= {"counts_layer", "symbol_column", "label_column", "control_label", "batch", "guide"}
+    assert made <= set(EXAMINED_BY)
+    for decision in decisions:
+        for option in decision.options:
+            assert DataSettings(**{decision.setting: option.value})
+
+
+def test_a_design_column_that_is_told_can_be_changed_also_where_labels_are_not_read() -> None:
+    cells = small_cells()
+    _drop_label(cells)
+    decisions = examine(cells, DataSettings(batch="rack")).decisions
+    assert "batch" in {decision.setting for decision in decisions}
 
 
 def test_symbols_in_the_index_keep_the_ids_of_a_column() -> None:
@@ -328,3 +368,29 @@ def test_csr_is_a_copy_without_stored_zeros() -> None:
     result = as_csr(source)
     assert result.indices.tolist() == [0, 2]
     assert source.data.tolist() == [1.0, 0.0, 2.0]
+
+
+def _together(cells: AnnData, combinations: int, genes: int) -> AnnData:
+    """Every perturbed cell with `genes` genes, in one of `combinations`."""
+    rng = np.random.default_rng(0)
+    sets = ["+".join(sorted(rng.choice(GENES, genes, replace=False))) for _ in range(combinations)]
+    labels = cells.obs["perturbation"].astype(str).to_numpy(dtype=object)
+    perturbed = np.flatnonzero(labels != "non-targeting")
+    labels[perturbed] = [sets[place % combinations] for place in range(len(perturbed))]
+    cells.obs["perturbation"] = labels
+    return cells
+
+
+def test_cells_with_many_genes_each_are_told_with_the_word_moi() -> None:
+    """As many combinations as cells: none can be compared, and that is said beside the refusal."""
+    found = examine(_together(small_cells(), 1000, 6), DataSettings())
+    codes = {problem.code: problem.message for problem in found.problems}
+    assert "MOI" in codes["high-moi"]
+    assert "no-perturbations" in codes
+    assert "MOI" not in " ".join(p.message for p in examine(small_cells(), DataSettings()).problems)
+
+
+def test_a_library_of_pairs_is_told_that_no_gene_stands_alone() -> None:
+    found = examine(_together(small_cells(), 3, 2), DataSettings(min_cells=2))
+    assert found.ok
+    assert [problem.code for problem in found.problems if "MOI" in problem.message] == ["no-gene-alone"]

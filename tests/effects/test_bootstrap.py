@@ -11,6 +11,7 @@ from gpovae_core import keys
 from gpovae_core.data.schema import PreparedCells
 from gpovae_core.effects.bootstrap import bootstrap_rows, resample
 from gpovae_core.effects.contrasts import contrasts
+from tests.effects.test_design import confounded
 from tests.toy import tiny_settings, toy_cells
 
 
@@ -60,3 +61,15 @@ def test_drawn_cells_scatter_around_the_observed_effect_by_its_standard_error():
     counted = observed.counted & (observed.control_share > np.median(observed.control_share))[None, :]
     scatter = np.std([d.effect for d in drawn], axis=0)[counted] / observed.error[counted]
     assert np.median(scatter) == pytest.approx(1.0, abs=0.12)
+
+
+def test_cells_are_drawn_within_their_batch_and_matched_with_controls_of_it():
+    prepared = confounded(0.5)
+    obs = prepared.cells.obs
+    obs[keys.BATCH] = obs[keys.BATCH].astype("category")
+    rows = bootstrap_rows(prepared, 0)
+    assert obs[keys.BATCH].astype(str).tolist() == obs[keys.BATCH].iloc[rows].astype(str).tolist()
+    drawn = resample(prepared, rows, tiny_settings().data).cells.obs
+    paired = drawn[drawn[keys.PERTURBATION] != keys.CONTROL]
+    batches = drawn.loc[paired[keys.CONTROL_ID], keys.BATCH].astype(str).tolist()
+    assert batches == paired[keys.BATCH].astype(str).tolist()

@@ -7,21 +7,26 @@ import pytest
 from scipy import stats
 
 from gpovae_core import keys
+from gpovae_core.data.schema import PreparedCells
 from gpovae_core.effects.changes import (
     adjusted,
     changed_genes,
     expression_of,
+    fold_changes,
     fold_of_moments,
     gene_tests,
     log2_expression,
     observed_changes,
+    weighted,
 )
 from gpovae_core.effects.contrasts import ShareMoments
+from tests.effects.test_design import confounded
 from tests.toy import toy_cells
 
 
 def test_every_gene_is_tested_and_measured_by_itself():
-    prepared = toy_cells()
+    prepared = PreparedCells(toy_cells().cells.copy(), toy_cells().panel, toy_cells().report)
+    del prepared.cells.obs[keys.BATCH]
     name = prepared.perturbations[1]
     table = observed_changes(prepared, name, keys.SPLITS)
     usual = np.median(prepared.library_size[prepared.library_size > 0])
@@ -94,3 +99,23 @@ def test_one_cell_has_no_interval():
 
 def test_a_cell_without_counts_is_zero():
     assert log2_expression(np.array([0.0, 3.0]), np.array([0.0, 1e4])).tolist() == [0.0, 2.0]
+
+
+def test_fold_changes_are_measured_within_batches():
+    """No gene responds; C comes from batch 2 alone, controls from both."""
+    prepared = confounded(0.5)
+    fold, error = fold_changes(prepared, "C", keys.SPLITS)
+    inside = np.flatnonzero(prepared.cells.obs[keys.BATCH] == "2")
+    alone = PreparedCells(prepared.cells[inside].copy(), prepared.panel, prepared.report)
+    del alone.cells.obs[keys.BATCH]
+    expected = fold_changes(alone, "C", keys.SPLITS)
+    np.testing.assert_allclose(fold, expected[0], atol=1e-3)
+    np.testing.assert_allclose(error, expected[1], rtol=0.01)
+    assert np.abs(fold / error).max() < 4.5
+
+
+def test_a_weighted_group_scatters_as_the_weighted_mean():
+    groups = ShareMoments(np.array([[1.0], [3.0]]), np.array([[2.0], [4.0]]), np.array([10, 20]))
+    found = weighted(groups, np.array([30.0, 10.0]))
+    assert found.mean[0, 0] == 0.75 * 1 + 0.25 * 3
+    assert found.variance[0, 0] / found.cells[0] == pytest.approx(0.75**2 * 2 / 10 + 0.25**2 * 4 / 20)

@@ -5,15 +5,22 @@ what each is there for.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
-from scipy import sparse
+from anndata import read_h5ad
+from scipy import sparse, stats
+from scipy.special import expit
 
 from gpovae_core import keys
+from gpovae_core.config import make_settings
 from gpovae_core.data.schema import PreparedCells
-from gpovae_core.effects.contrasts import contrasts, null_contrasts
+from gpovae_core.effects.contrasts import Contrasts, contrasts, guide_contrasts, null_contrasts
 from gpovae_core.effects.design import Design
+from gpovae_core.methods.false_edges import false_edge_rate
+from gpovae_core.methods.network_fit import fit_network
+from tests.conftest import shared_folder
 from tests.effects.test_contrasts import build, dense_shares, overdispersed, screen
 
 
@@ -189,3 +196,142 @@ def test_shares_of_the_whole_transcriptome_know_no_lift() -> None:
     whole = prepared.library_size[rng.permutation(prepared.cells.n_obs)] * 20
     found = contrasts(with_columns(prepared, size_factor=whole))
     assert (found.shift == 0).all()
+
+
+# Control guides as a null -----------------------------------------------------------------------------------
+
+
+def guided(spread: float, control_guides: int, seed: int = 0) -> PreparedCells:
+    """No effects: 20 perturbations of one guide each, controls of several guides; every guide changes every
+    gene a little in a way of its own.
+    """
+    rng = np.random.default_rng(seed)
+    perturbed = tuple(f"P{i:02d}" for i in range(20))
+    names = [f"G{i:02d}" for i in range(40)] + list(perturbed)
+    sizes = [100] * control_guides + [60] * 20
+    guide = np.repeat(np.arange(len(sizes)), sizes)
+    labels = np.repeat(np.array([keys.CONTROL] * control_guides + list(perturbed), dtype=object), sizes)
+    own = rng.lognormal(0.0, spread, (len(sizes), len(names)))
+    mean = rng.gamma(3.0, 10.0, len(names)) * own[guide]
+    prepared = build(overdispersed(mean, rng), labels, names, perturbed)
+    return with_columns(prepared, guide=np.array([f"g{i}" for i in guide], dtype=object))
+
+
+def spread_of(found: list[Contrasts]) -> float:
+    return float(np.std(np.concatenate([(one.effect / one.error)[one.counted] for one in found])))
+
+
+@pytest.mark.parametrize("spread", [0.0, 0.2])
+def test_control_guides_show_what_guides_do_by_themselves(spread: float) -> None:
+    """z of perturbations that do nothing: as of control guides, wider than of controls at random."""
+    prepared = guided(spread, 10)
+    observed = contrasts(prepared)
+    by_cells = spread_of(null_contrasts(prepared, observed, 4, 0))
+    by_guides = spread_of(guide_contrasts(prepared, observed, 4, 0))
+    assert by_cells == pytest.approx(1.0, abs=0.1)
+    assert by_guides == pytest.approx(spread_of([observed]), rel=0.15)
+    assert (by_guides > 1.4 * by_cells) == (spread > 0)
+
+
+def test_fewer_than_six_control_guides_or_tiny_ones_are_no_null() -> None:
+    prepared = guided(0.2, 5)
+    assert guide_contrasts(prepared, contrasts(prepared), 2, 0) == []
+    prepared = guided(0.2, 8)
+    few = np.asarray(prepared.cells.obs["guide"], dtype=object)
+    few[(few == "g0") | (few == "g1") | (few == "g2")] = [f"tiny{i}" for i in range(300)]
+    prepared = with_columns(prepared, guide=few)
+    assert guide_contrasts(prepared, contrasts(prepared), 2, 0) == []
+    plain = guided(0.2, 8)
+    del plain.cells.obs["guide"]
+    assert guide_contrasts(plain, contrasts(plain), 2, 0) == []
+
+
+def test_control_guides_come_in_the_strata_and_with_the_cells_of_the_perturbation() -> None:
+    prepared = guided(0.0, 8)
+    batch = np.where(np.arange(prepared.cells.n_obs) % 2, "1", "2").astype(object)
+    batch[prepared.labels == "P00"] = "1"
+    prepared = with_columns(prepared, batch=batch)
+    observed = contrasts(prepared)
+    for null in guide_contrasts(prepared, observed, 2, 0):
+        assert null.counts[0].tolist()[1] == 0
+        assert (null.counts <= observed.counts).all()
+        assert np.isfinite(null.error[null.counted]).all()
+        np.testing.assert_array_equal(null.sources, observed.sources)
+    again = guide_contrasts(prepared, observed, 2, 0)
+    np.testing.assert_array_equal(again[1].effect, guide_contrasts(prepared, observed, 2, 0)[1].effect)
+
+
+def test_the_rate_of_false_edges_knows_the_larger_of_both_nulls() -> None:
+    """Edges out of perturbations that do nothing but what their one guide does: all are false."""
+    settings = make_settings("evidence", {})
+    prepared = guided(0.2, 10)
+    told = fit_network(prepared, settings)
+    without = prepared.cells.copy()
+    without.obs["guide"] = np.where(prepared.labels == keys.CONTROL, "c", without.obs["guide"].astype(str))
+    blind = fit_network(PreparedCells(without, prepared.panel, prepared.report), settings)
+    np.testing.assert_array_equal(told.log_odds, blind.log_odds)
+    weights = expit(told.log_odds)
+    edges = ((weights > 0.5) & np.isfinite(told.evidence)).sum()
+    assert edges > 10
+    rate, unknowing = (false_edge_rate(fit, weights, 0.5)[0] for fit in (told, blind))
+    assert unknowing < 0.2 < 0.5 < rate
+    assert (told.null_share >= blind.null_share).all()
+
+
+# Wells that hold one guide each -----------------------------------------------------------------------------
+
+
+def in_wells(spread: float, seed: int = 0) -> PreparedCells:
+    """No effects: A, B, C and controls in wells of their own, which differ from each other gene by gene."""
+    rng = np.random.default_rng(seed)
+    names = [f"G{i:02d}" for i in range(40)] + ["A", "B", "C"]
+    wells = {keys.CONTROL: 40, "A": 4, "B": 8, "C": 8}
+    labels = np.repeat(np.array(list(wells), dtype=object), [25 * number for number in wells.values()])
+    well = np.arange(len(labels)) // 25
+    mean = rng.gamma(3.0, 10.0, len(names)) * rng.lognormal(0.0, spread, (well.max() + 1, len(names)))[well]
+    prepared = build(overdispersed(mean, rng), labels, names, ("A", "B", "C"))
+    return with_columns(prepared, batch=np.array([f"w{i}" for i in well], dtype=object))
+
+
+def test_wells_of_one_guide_each_are_replicates_and_no_strata() -> None:
+    prepared = in_wells(0.3)
+    design = Design.of(prepared)
+    assert set(design.stratum) == {0}
+    assert len(np.unique(design.replicates[keys.BATCH])) == 60
+    z = {}
+    for name, batch in (("wells", prepared.cells.obs["batch"]), ("nothing", np.full(1500, "1"))):
+        observed = contrasts(with_columns(prepared, batch=np.asarray(batch, dtype=object)))
+        assert observed.alone == ()
+        z[name] = (observed.effect / observed.error)[observed.counted]
+    assert np.std(z["wells"]) < 0.65 * np.std(z["nothing"])
+    assert (np.abs(z["wells"]) > 4).sum() <= 3 < 10 < (np.abs(z["nothing"]) > 4).sum()
+
+
+def test_a_batch_that_holds_two_labels_stays_a_stratum() -> None:
+    prepared = in_wells(0.0)
+    batch = np.asarray(prepared.cells.obs["batch"], dtype=object)
+    batch[:4] = "w45"  # four controls in a well of A
+    design = Design.of(with_columns(prepared, batch=batch))
+    assert keys.BATCH not in design.replicates
+    assert len(set(design.stratum)) == 60
+
+
+@pytest.mark.real
+def test_a_knock_out_whose_wells_are_deeper_changes_nothing() -> None:
+    """NFATC1 of Datlinger et al. beside all other cells: a test of normalised counts finds 75 genes."""
+    cells = read_h5ad(shared_folder("data") / "datlinger2021_jurkat.h5ad")
+    shown: Any = cells.X
+    cells = cells[:, np.asarray((shown > 0).sum(axis=0)).ravel() > 100].copy()
+    found: Any = cells.X
+    hit = (cells.obs["perturbation"] == "NFATC1").to_numpy()
+    for condition in ("stimulated", "unstimulated"):
+        chosen = (cells.obs["condition"] == condition).to_numpy()
+        names = [*map(str, cells.var_names), "NFATC1"]
+        counts = np.column_stack([found[chosen].toarray(), np.zeros(chosen.sum())])
+        labels = np.where(hit[chosen], "NFATC1", keys.CONTROL).astype(object)
+        prepared = build(counts, labels, names, ("NFATC1",))
+        prepared = with_columns(prepared, guide=cells.obs["well"].astype(str).to_numpy(object)[chosen])
+        observed = contrasts(prepared)
+        z = (observed.effect / observed.error)[observed.counted]
+        assert len(z) > 200
+        assert (stats.false_discovery_control(2 * stats.norm.sf(np.abs(z))) < 0.05).sum() <= 3

@@ -7,9 +7,12 @@ from scipy import sparse
 
 from gpovae_core import keys
 from gpovae_core.data.expression import log_expression
+from gpovae_core.data.schema import PreparedCells
 from gpovae_core.effects.averages import average_effects
+from gpovae_core.effects.design import Design
 from gpovae_core.evaluation import baselines
 from gpovae_core.evaluation.response import pearson, r2
+from tests.effects.test_design import confounded
 from tests.evaluation.conftest import build_screen
 
 
@@ -212,3 +215,38 @@ def test_the_ceiling_without_own_genes_is_lower_where_they_are_most_of_it(screen
     found = baselines.reliability(screen, keys.SPLITS)
     assert found.ceiling_without_own < found.ceiling
     assert found.median_ceiling_without_own < found.median_ceiling
+
+
+def test_a_batch_is_no_effect_of_the_perturbations_in_it():
+    """No gene responds to anything, and perturbations come from one batch each: neither effects nor what
+    halves agree on may show the batch.
+    """
+    prepared = confounded(0.5)
+    plain = PreparedCells(prepared.cells.copy(), prepared.panel, prepared.report)
+    del plain.cells.obs[keys.BATCH]
+    assert np.abs(_z(plain)).max() > 20
+    assert baselines.reliability(plain, keys.SPLITS, 20, 0).split_half > 0.9
+    assert np.abs(_z(prepared)).max() < 4.5
+    assert abs(baselines.reliability(prepared, keys.SPLITS, 20, 0).split_half) < 0.5
+
+
+def _z(screen: PreparedCells) -> np.ndarray:
+    table = average_effects(screen, keys.SPLITS)
+    return (table.mean / table.standard_error).to_numpy()
+
+
+def test_drawn_noise_is_as_large_as_the_errors_within_batches():
+    prepared = confounded(0.5)
+    values = log_expression(prepared.counts, prepared.library_size)
+    stratum = Design.of(prepared).stratum
+    noise = baselines.noise_draws(values, prepared.labels, prepared.perturbations, 60, 0, stratum)
+    errors = average_effects(prepared, keys.SPLITS).standard_error.to_numpy()
+    assert np.median(noise.std(axis=0) / errors) == pytest.approx(1.0, abs=0.1)
+
+
+def test_effects_of_a_batch_are_measured_against_its_controls():
+    prepared = confounded(0.5)
+    table = average_effects(prepared, keys.SPLITS, ("C",))
+    inside = np.flatnonzero(prepared.cells.obs[keys.BATCH] == "2")
+    alone = PreparedCells(prepared.cells[inside].copy(), prepared.panel, prepared.report)
+    np.testing.assert_allclose(table.mean.loc["C"], average_effects(alone, keys.SPLITS, ("C",)).mean.loc["C"])

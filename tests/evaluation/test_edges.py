@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import gzip
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -31,6 +33,21 @@ def test_reads_names_weights_and_leaves_other_columns(tmp_path):
 )
 def test_tabs_a_byte_order_mark_and_capitals_do_not_matter(tmp_path, text):
     assert read(tmp_path, text).values.tolist() == [["STAT1", "IRF1"]]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "source;target;weight\nSTAT1;IRF1;0,5\n",
+        "source|target|weight\nSTAT1|IRF1|0.5\n",
+        "# run: x\n# note: a, b\nsource\ttarget\tweight\nSTAT1\tIRF1\t0.5\n",
+        "#source\ttarget\tweight\nSTAT1\tIRF1\t0.5\n",
+    ],
+)
+def test_any_separator_packed_or_not(tmp_path, text):
+    expected = [["STAT1", "IRF1", 0.5]]
+    assert read(tmp_path, text).values.tolist() == expected
+    assert read(tmp_path, gzip.compress(text.encode())).values.tolist() == expected
 
 
 def test_a_gene_called_na_is_a_gene(tmp_path):

@@ -61,7 +61,8 @@ def report(screen):
 
 
 def test_the_report_has_the_names_that_scripts_rely_on(report):
-    assert list(report) == ["schema", "response", "calibration", "linear", "network", "notes", "summary"]
+    parts = ["response", "calibration", "linear", "network", "notes", "summary", "held_out"]
+    assert list(report) == ["schema", *parts]
     assert set(report["response"]) == {"test", "all"}
     for section in report["response"].values():
         predictions = {"model", "calibrated", "train_mean", "perturbation_mean", "own_only", "no_effect"}

@@ -17,9 +17,10 @@ from gpovae_core.data.schema import PreparedCells
 from gpovae_core.data.simulate import SimulationSettings, simulate
 from gpovae_core.effects.contrasts import Contrasts, contrasts, null_contrasts
 from gpovae_core.effects.shrinkage import fit_evidence
+from gpovae_core.errors import QueryError
 from gpovae_core.methods.direct import DirectEdges, Tolerance, TotalEffects, direct_edges, felt
 from gpovae_core.methods.expected import measured_influence
-from gpovae_core.methods.false_edges import NULL_THRESHOLDS, false_edge_rate, false_pairs
+from gpovae_core.methods.false_edges import NULL_THRESHOLDS, false_edge_rate, false_pairs, nulls_of
 from gpovae_core.methods.fitted import NetworkFit
 from gpovae_core.methods.network_fit import fit_network
 from gpovae_core.methods.own_change import (
@@ -31,7 +32,7 @@ from gpovae_core.methods.own_change import (
     TYPICAL,
     own_change,
 )
-from gpovae_core.model.hops import hop_series, influence_over_hops
+from gpovae_core.methods.passing import total
 
 SIZE = {
     "genes": 24,
@@ -110,7 +111,16 @@ def test_shapes_and_what_is_not_a_number(changes: dict[str, object]) -> None:
     panel, n = prepared.panel, len(prepared.panel)
     pairs = panel.is_perturbed[:, None] & panel.is_measured[None, :]
     itself = np.eye(n, dtype=bool)
-    for name in ("log_odds", "strength", "strength_sd", "influence", "evidence", "effect", "effect_sd"):
+    for name in (
+        "log_odds",
+        "strength",
+        "strength_sd",
+        "influence",
+        "passing",
+        "evidence",
+        "effect",
+        "effect_sd",
+    ):
         assert getattr(fit, name).shape == (n, n), name
     np.testing.assert_array_equal(np.isfinite(fit.evidence), pairs & ~itself)
     np.testing.assert_array_equal(np.isfinite(fit.effect), pairs)
@@ -143,12 +153,9 @@ def test_w_exceeds_the_evidence_only_where_the_paths_predict_an_effect(changes: 
 
 def test_influence_is_that_of_w_times_s() -> None:
     fit = fitted()
-    hops = evidence().loss.hops
-    np.testing.assert_allclose(
-        fit.influence,
-        influence_over_hops(weights(fit) * fit.strength, hop_series("signed", len(fit.log_odds), hops)),
-        atol=1e-12,
-    )
+    found, passed = total(weights(fit) * fit.strength, fit.own_change, evidence().loss.hops)
+    np.testing.assert_allclose(fit.influence, found, atol=1e-12)
+    np.testing.assert_allclose(fit.passing, passed)
     np.testing.assert_allclose(fit.expected_change(), np.diag(fit.own_change) @ fit.influence)
 
 
@@ -231,6 +238,19 @@ def test_influence_on_every_measured_gene_with_the_knock_down_itself() -> None:
                 assert change[i, names.index(target)] == pytest.approx(expected, abs=1e-12), (gene, target)
 
 
+def test_without_a_gene_perturbed_alone_there_is_no_network_and_moi_is_named() -> None:
+    prepared = cells()[0]
+    together = prepared.cells.copy()
+    names = prepared.panel.data.perturbed
+    partner = {name: names[(at + 1) % len(names)] for at, name in enumerate(names)}
+    together.obs[keys.PERTURBATION] = [
+        label if label == keys.CONTROL else keys.PAIR_SEPARATOR.join(sorted((label, partner[label])))
+        for label in prepared.labels
+    ]
+    with pytest.raises(QueryError, match="MOI"):
+        fit_network(PreparedCells(together, prepared.panel, prepared.report), evidence())
+
+
 # The rate of false edges ------------------------------------------------------------------------------------
 
 
@@ -271,19 +291,18 @@ def test_controls_in_the_place_of_perturbations_pass_seldom_and_less_often_than_
     edges = direct(
         total, n, settings, Tolerance(settings.network.hop_tolerance, settings.network.turned_tolerance)
     )
-    thresholds, share = false_pairs(prepared, observed, total, edges, settings)
+    draws = null_contrasts(prepared, observed, 4, 0)
+    nulls = nulls_of(prepared, observed, settings)
+    thresholds, share = false_pairs(nulls, observed, total, edges, 0)
     counted = observed.counted
     weight = np.broadcast_to(rule.null_share[:, None], counted.shape)[counted]
     assert share[0] == pytest.approx(weight.mean())
     assert share[thresholds == 0.5][0] < 0.01
-    judged = [
-        rule.judge(null.effect, null.error).probability[counted]
-        for null in null_contrasts(prepared, observed, 4, 0)
-    ]
+    judged = [rule.judge(null.effect, null.error).probability[counted] for null in draws]
     by_evidence = np.mean([[(weight * (values > t)).mean() for t in thresholds] for values in judged], axis=0)
     assert (share <= by_evidence + 1e-12).all()
     assert share[thresholds == 0.05][0] > 0  # there is something to count
-    assert (false_pairs(prepared, observed, total, edges, settings)[1] == share).all()
+    assert (false_pairs(nulls, observed, total, edges, 0)[1] == share).all()
     np.testing.assert_array_equal(fit_network(prepared, settings).null_share, share)
 
 
@@ -353,7 +372,7 @@ def test_how_a_change_is_known_is_stored_and_read_off_runs_that_did_not_store_it
     assert set(fit.own.source[fit.own_change == np.diag(fit.effect)]) == {READ}
     for known in (fit, fitted(silent_share=1.0)):
         stored = {name: values.astype(np.float32).astype(float) for name, values in known.arrays().items()}
-        older = {name: values for name, values in stored.items() if name != "own_source"}
+        older = {name: values for name, values in stored.items() if name not in ("own_source", "passing")}
         seen = np.diag(older["effect"])  # such runs took all that was seen, however far it fell
         older["own_change"] = np.where(
             known.own.source == READ, np.minimum(seen, older["own_change"]), older["own_change"]
@@ -362,6 +381,7 @@ def test_how_a_change_is_known_is_stored_and_read_off_runs_that_did_not_store_it
             again = NetworkFit.from_arrays(arrays).own
             assert again.source.tolist() == known.own.source.tolist()
             assert again.kind.tolist() == known.own.kind.tolist()
+        assert (NetworkFit.from_arrays(older).passing == 1).all()  # such runs passed on in proportion
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import itertools
 import math
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -17,6 +19,7 @@ from torch.distributions import Normal as TorchNormal
 from gpovae_core.config import LossSettings, ModelSettings
 from gpovae_core.data.batches import Batch, SparseCounts, TrainingConstants
 from gpovae_core.model import likelihood
+from gpovae_core.model.hops import literal_paper_series
 from gpovae_core.model.layers import (
     BlockLinear,
     Normal,
@@ -34,7 +37,9 @@ from gpovae_core.model.loss import (
     loss_terms,
     row_weights,
 )
+from gpovae_core.model.losses import alignment
 from gpovae_core.model.losses.alignment import misfit
+from gpovae_core.model.losses.sparsity import sparsity
 from gpovae_core.model.module import GpoVae, GuideNoise, Inference
 from tests.conftest import shared_folder
 from tests.model.reference import kl_as_released, kl_by_torch
@@ -374,18 +379,55 @@ def test_alignment_against_full_powers(kind):
     torch.testing.assert_close(misfit(matrix, batch, measured, settings), expected)
 
 
-def test_alignment_fixture():
-    fixture = {k: torch.as_tensor(v) for k, v in np.load(shared_folder("fixtures") / "khop.npz").items()}
-    batch = make_batch([one_hot()], [0], [0])
+def fixture_batch(fixture: dict[str, torch.Tensor]) -> Batch:
+    """The 24 cells of khop.npz, each a group of its own."""
     values = {
         "dosage": fixture["D"],
         "group": torch.arange(24),
         "effects": fixture["deltaX"],
         "rows": torch.arange(8)[fixture["D"].any(0)],
     }
-    batch = Batch(**{**batch.__dict__, **values})
+    return Batch(**{**make_batch([one_hot()], [0], [0]).__dict__, **values})
+
+
+def test_alignment_fixture():
+    fixture = {k: torch.as_tensor(v) for k, v in np.load(shared_folder("fixtures") / "khop.npz").items()}
+    batch = fixture_batch(fixture)
     ours = 100 * misfit(fixture["A_logits"], batch, torch.arange(8), LossSettings(effect_offset=0.5, hops=5))
     torch.testing.assert_close(ours, fixture["grn_loss_code_logits"].reshape(()))
+
+
+def test_the_published_norms_are_sums_over_the_batch(monkeypatch):
+    """J = ||D T_K - dX||_1 + ||W||_1 with the literal T_K, on the matrix that the fixture takes for W."""
+    fixture = {k: torch.as_tensor(v) for k, v in np.load(shared_folder("fixtures") / "khop.npz").items()}
+    batch, w = fixture_batch(fixture), fixture["A_logits"]
+    monkeypatch.setattr(alignment, "hop_series", lambda kind, n, hops: literal_paper_series(n, hops))
+    settings = LossSettings(influence="paper", hops=5, norms="sum", alignment=1.0, sparsity=1.0)
+    aligned = 24 * misfit(w, batch, torch.arange(8), settings)
+    torch.testing.assert_close(aligned, fixture["J_paper_l1_align"].reshape(()))
+    model = SimpleNamespace(guide=SimpleNamespace(given=False), edge_probabilities=w.abs)
+    given = LossInputs(cast(Any, model), batch, cast(Any, None), WEIGHTS, torch.arange(8), settings)
+    torch.testing.assert_close(24 * sparsity(given), fixture["J_paper_l1_W"].reshape(()))
+    torch.testing.assert_close(aligned + 24 * sparsity(given), fixture["J_paper_logits_sum"].reshape(()))
+
+
+def test_sums_are_the_means_times_genes_and_entries():
+    model, batch = make_model(), make_batch(*BATCH)
+    inference, measured = infer(model, batch), torch.tensor([0, 1, 3, 5])
+    batch = Batch(**{**batch.__dict__, "effects": batch.effects[:, measured]})
+
+    def terms(norms: str, step_cells: int | None = None) -> dict[str, torch.Tensor]:
+        settings = LossSettings(influence="paper", norms=norms, alignment=0.3, sparsity=0.7)
+        given = LossInputs(model, batch, inference, WEIGHTS, measured, settings, 1.0, step_cells)
+        return loss_terms(given).detached()
+
+    mean, total = terms("mean"), terms("sum")
+    torch.testing.assert_close(total["alignment"], 4 * mean["alignment"])
+    torch.testing.assert_close(total["sparsity"], N**2 * mean["sparsity"] / len(batch.group))
+    # a last batch of 6 cells, or one of several processes, of a step of 48: W costs an eighth
+    torch.testing.assert_close(terms("sum", 48)["sparsity"], total["sparsity"] / 8)
+    torch.testing.assert_close(terms("sum", 48)["alignment"], total["alignment"])
+    torch.testing.assert_close(terms("mean", 48)["sparsity"], mean["sparsity"])
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ ones.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from urllib.parse import parse_qs, urlparse
 
 import numpy as np
@@ -13,6 +14,7 @@ from gpovae_core.data.schema import Panel, PanelData
 from gpovae_core.errors import QueryError
 from gpovae_core.network.cards import gene_card, gene_links
 from gpovae_core.network.grn import GeneNetwork
+from gpovae_core.network.measured import MeasuredPairs
 from tests.fake_run import HOSTILE
 
 PANEL = Panel(
@@ -100,3 +102,16 @@ def test_a_name_cannot_leave_its_place_in_an_address(gene: str) -> None:
 def test_an_unknown_gene_is_refused() -> None:
     with pytest.raises(QueryError, match="not in the panel"):
         gene_card(network(), "NOPE", 0.5)
+
+
+def test_effects_are_the_fold_changes_that_were_measured_and_a_large_one_of_few_counts_is_not_the_strongest():
+    net = network()
+    effect, error = np.full((4, 4), np.nan), np.full((4, 4), np.nan)
+    effect[1], error[1] = [-4.0, -2.3, np.nan, 1.0], [2.5, 0.2, np.nan, 0.1]
+    measured = MeasuredPairs(effect, error, np.full(4, 50.0), error * np.nan, error * np.nan)
+    card = gene_card(replace(net, measured=measured), "B", 0.5)
+    assert card.as_source["gene"].tolist() == ["D", "A"]
+    assert card.as_source["effect_se"].tolist() == [0.1, 2.5]
+    assert (card.own, card.own_se) == (-2.3, 0.2)
+    assert card.unit.startswith("log2 fold change")
+    assert gene_card(net, "B", 0.5).unit.startswith("difference of mean log2")

@@ -80,7 +80,7 @@ def test_signs_in_words(note: str, sign: int) -> None:
         (b"source,target\n", "header.csv", "lists no edges"),
         (b"source,target\nA\n,B\n", "holes.csv", "lists no edges"),
         (b"\x89PNG\xff\xfe", "picture.csv", "not a text file"),
-        (b"not gzip", "torn.tsv.gz", "not a text file"),
+        (b"\x1f\x8bnot gzip", "torn.tsv.gz", "not a text file"),
         (gzip.compress(TRRUST, mtime=0)[:-20], "cut.tsv.gz", "not a text file"),
         (b"source,target\n" + b"A" * 200_000 + b",B\n", "wide.csv", "not a table"),
     ],
@@ -124,3 +124,156 @@ def test_the_published_networks() -> None:
     assert by_name["CollecTRI"].knows("MYC", "TERT").sign == 1
     assert by_name["CORUM"].knows("HDAC4", "BCL6").found
     assert not by_name["CORUM"].directed
+
+
+# As they are distributed ------------------------------------------------------------------------------------
+
+BIOGRID = (
+    "#BioGRID Interaction ID\tEntrez Gene Interactor A\tEntrez Gene Interactor B\tBioGRID ID Interactor A\t"
+    "BioGRID ID Interactor B\tSystematic Name Interactor A\tSystematic Name Interactor B\t"
+    "Official Symbol Interactor A\tOfficial Symbol Interactor B\tSynonyms Interactor A\t"
+    "Synonyms Interactor B\tExperimental System\tExperimental System Type\tAuthor\tPublication Source\t"
+    "Organism ID Interactor A\tOrganism ID Interactor B\tThroughput\tScore\n"
+    "103\t6416\t2318\t112315\t108607\t-\t-\tMAP2K4\tFLNC\tJNKK|MEK4\tABP-280|ABPA\tTwo-hybrid\tphysical\t"
+    "Marti A (1997)\tPUBMED:9006895\t9606\t9606\tLow Throughput\t-\n"
+    "117\t84665\t88\t124185\t106603\t-\t-\tMYPN\tACTN2\tCMD1DD\tCMD1AA\tTwo-hybrid\tphysical\tBang (2001)\t"
+    "PUBMED:11309420\t9606\t9606\tLow Throughput\t-\n"
+)
+CORUM = (
+    "ComplexID\tComplexName\tOrganism\tSynonyms\tCell line\tsubunits(UniProt IDs)\tsubunits(Entrez IDs)\t"
+    "Protein complex purification method\tsubunits(Gene name)\n"
+    "1\tBCL6-HDAC4 complex\tHuman\tNone\tNone\tP41182;P56524\t604;9759\tMI:0007\tBCL6;HDAC4\n"
+    "3\tthree\tHuman\tNone\tNone\tA;B;C\t1;2;3\tMI:0007\tSMAD2;SMAD3;SMAD4\n"
+)
+CORUM_5 = (
+    "complex_id\tcomplex_name\torganism\tsynonyms\tcell_line\tsubunits_uniprot_id\tsubunits_gene_name\n"
+    "1\tBCL6-HDAC4 complex\tHuman\tNone\tNone\tP41182;P56524\tBCL6;HDAC4\n"
+)
+OMNIPATH = (
+    "source\ttarget\tsource_genesymbol\ttarget_genesymbol\tis_directed\tis_stimulation\tis_inhibition\t"
+    "consensus_direction\tconsensus_stimulation\tconsensus_inhibition\n"
+    "P0DP23\tP48995\tCALM1\tTRPC1\t1\t0\t1\t1\t0\t1\n"
+    "Q13976\tQ13507\tPRKG1\tTRPC3\tTrue\tTrue\tFalse\tTrue\tTrue\tFalse\n"
+    "P1\tP2\tAAA\tBBB\t0\t0\t0\t0\t0\t0\n"
+    "COMPLEX:P01_P02\tP9\tFOS_JUN\tMMP1\t1\t1\t0\t1\t1\t0\n"
+)
+WEB = (
+    "#node1\tnode2\tnode1_string_id\tnode2_string_id\tneighborhood_on_chromosome\tgene_fusion\t"
+    "phylogenetic_cooccurrence\thomology\tcoexpression\texperimentally_determined_interaction\t"
+    "database_annotated\tautomated_textmining\tcombined_score\n"
+    "JAK2\tSTAT1\t9606.ENSP00000371067\t9606.ENSP00000354394\t0\t0\t0\t0\t0.1\t0.3\t0.9\t0.9\t0.21\n"
+)
+LINKS = (
+    "protein1 protein2 combined_score\n"
+    "9606.ENSP00000371067 9606.ENSP00000354394 999\n9606.ENSP00000371067 9606.ENSP00000000233 173\n"
+    "9606.ENSP00000354394 9606.ENSP00000999999 800\n"
+)
+ALIASES = (
+    "#string_protein_id\talias\tsource\n"
+    "9606.ENSP00000371067\tP-JAK\tUniProt_DE\n9606.ENSP00000371067\tJAK2\tEnsembl_HGNC_symbol\n"
+    "9606.ENSP00000354394\tSTAT1\tEnsembl_HGNC_symbol\n9606.ENSP00000354394\t6772\tEnsembl_EntrezGene\n"
+)
+INFO = (
+    "#string_protein_id\tpreferred_name\tprotein_size\tannotation\n"
+    "9606.ENSP00000371067\tJAK2\t1132\tTyrosine-protein kinase\n"
+    '9606.ENSP00000354394\tSTAT1\t750\tSignal transducer; binds, "quoted\n'
+)
+
+
+def form(text: str, name: str, source: str, target: str, **options):
+    table = read_reference(text.encode(), name, **options)
+    packed = read_reference(gzip.compress(text.encode()), f"{name}.gz", **options)
+    assert packed.known == table.known
+    return table, table.knows(source, target)
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "edge", "sign"),
+    [
+        ("AATF\tBAX\tRepression\t22909821\nA\tB\tUnknown\t1\n", "trrust_rawdata.human.tsv", "AATF BAX", -1),
+        (
+            "source,target,weight,resources,references,sign_decision\nMYC,TERT,1.0,ExTRI,1,default\n"
+            "SPI1,BGLAP,-1.0,ExTRI,1,PMID\n",
+            "collectri.csv",
+            "SPI1 BGLAP",
+            -1,
+        ),
+        ("source,target,weight,PMID\nMYC,TERT,1,10022128\n", "collectri.csv", "MYC TERT", 1),
+        ("tf\tconfidence\ttarget\tmor\nADNP\tD\tATF7IP\t-1\n", "dorothea_hs.tsv", "ADNP ATF7IP", -1),
+        (
+            "source,confidence,target,weight\nMYC,A,TERT,1.0\nMYC,B,CDKN1A,-0.5\n",
+            "dorothea.csv",
+            "MYC CDKN1A",
+            -1,
+        ),
+        (OMNIPATH, "omnipath_webservice_interactions.tsv", "CALM1 TRPC1", -1),
+        (OMNIPATH, "omnipath.tsv", "PRKG1 TRPC3", 1),
+        (OMNIPATH, "omnipath.tsv", "JUN MMP1", 1),
+        ("TF;target gene;sign\nSTAT1;IRF1;+\n", "mine.csv", "STAT1 IRF1", 1),
+        ("# from somewhere\n# 2024\nsource|target\nSTAT1|IRF1\n", "mine.txt", "STAT1 IRF1", 0),
+        ("source target\nZBTB33 AAMP\n", "encode.txt", "ZBTB33 AAMP", 0),
+        ("source,target,weight\nA,B,0.4\nC,D,1\n", "probabilities.csv", "A B", 0),
+    ],
+)
+def test_directed_forms(text: str, name: str, edge: str, sign: int) -> None:
+    source, target = edge.split()
+    table, known = form(text, name, source, target)
+    assert table.directed
+    assert known.found
+    assert known.sign == sign
+    assert not table.knows(target, source).found
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "shown", "edge"),
+    [
+        (BIOGRID, "BIOGRID-ORGANISM-Homo_sapiens-4.4.tab3.txt", "BioGRID", "FLNC MAP2K4"),
+        (CORUM, "allComplexes.txt", "CORUM", "SMAD4 SMAD2"),
+        (CORUM_5, "corum_humanComplexes.txt", "CORUM", "HDAC4 BCL6"),
+        (WEB, "string_interactions.tsv", "STRING", "STAT1 JAK2"),
+        ("Gene A;Gene B\nSTAT1;JAK2\n", "mine.csv", "mine", "JAK2 STAT1"),
+    ],
+)
+def test_forms_without_direction(text: str, name: str, shown: str, edge: str) -> None:
+    table, known = form(text, name, *edge.split())
+    assert (table.name, table.directed) == (shown, False)
+    assert known.found
+
+
+def test_interactions_without_a_direction_are_no_edges_of_a_directed_table() -> None:
+    table = read_reference(OMNIPATH.encode(), "omnipath.tsv")
+    assert not table.knows("AAA", "BBB").found
+    assert table.remarks == ("1 interactions without a direction are left out.",)
+
+
+@pytest.mark.parametrize("names", [ALIASES, INFO])
+def test_links_of_string_with_their_names(names: str, tmp_path: Path) -> None:
+    with pytest.raises(QueryError, match=r"names proteins of STRING .*protein\.info"):
+        read_reference(LINKS.encode(), "9606.protein.links.v12.0.txt")
+    with pytest.raises(QueryError, match="lists no edges: give it together"):
+        read_reference(names.encode(), "9606.protein.info.v12.0.txt")
+    (tmp_path / "9606.protein.links.v12.0.txt.gz").write_bytes(gzip.compress(LINKS.encode()))
+    (tmp_path / "9606.protein.info.v12.0.txt").write_text(names)
+    found, faults = read_references(tmp_path)
+    assert faults == []
+    [beside] = references.read_reference_files([tmp_path / "9606.protein.links.v12.0.txt.gz"])
+    [both] = references.read_reference_files(sorted(tmp_path.iterdir()))
+    for table in (*found, beside, both):
+        assert (table.name, set(table.known)) == ("STRING", {("jak2", "stat1")})
+        assert "1 links with a combined score below 400" in table.remarks[0]
+        assert "9606.ENSP00000999999" in table.remarks[1]
+
+
+def test_a_table_without_overlap_says_so() -> None:
+    table = read_reference(TRRUST, "trrust.tsv")
+    assert table.without_overlap(["STAT1", "irf1"]) == ""
+    assert "no edge between two" in table.without_overlap(["STAT1", "MYC"])
+    words = table.without_overlap(["ENSG00000115415", "ENSG00000125347"])
+    assert "shares no gene" in words
+    assert "ENSG00000115415" in words
+
+
+@pytest.mark.parametrize("line", ["", "source", "a,b,c\n1,2,3\n"])
+def test_other_tables_are_refused_with_their_columns(line: str) -> None:
+    with pytest.raises(QueryError, match="has the columns"):
+        read_reference(line.encode(), "x.csv")

@@ -68,18 +68,45 @@ def test_the_design_is_shown_and_changed_on_the_page(open_app: Opener, data: Pat
         next(box for box in app.selectbox if box.label.removesuffix(" •") == label).set_value(value).run()
 
     app = open_app("data", data="cells.h5ad")
-    assert "Batch: column 'lane' of obs." in shown()
-    assert "Donor: none." in shown()
-    assert "Direction: knock-down" in shown()
+    assert "**Batch**: column 'lane' of obs" in shown()
+    assert "**Donor**: none" in shown()
+    assert "**Direction**: knock-down" in shown()
     choose("Batch", "rack")
-    assert "Batch: column 'rack' of obs." in shown()
+    assert "**Batch**: column 'rack' of obs" in shown()
     choose("Batch", "none")
-    assert "Batch: none." in shown()
+    assert "**Batch**: none" in shown()
     choose("What was done to the genes", "activation")
-    assert "Direction: activation, as told; the targets' own expression says knock-down." in shown()
+    assert "**Direction**: activation, as told; the targets' own expression says knock-down." in shown()
     choose("Guide", "perturbation")
     assert not app.exception
     assert "cannot be used as the guide" in "\n".join(str(error.value) for error in app.error)
+
+
+def test_what_has_to_be_chosen_is_asked_and_answered_on_the_page(open_app: Opener, data: Path) -> None:
+    cells = small_cells()
+    cells.obs["target"] = cells.obs["perturbation"].astype(str).replace({"GENE03": "GENE11"})
+    cells.write_h5ad(data / "cells.h5ad")
+    app = open_app("data", data="cells.h5ad")
+    assert "Your choice" in words(app)
+    assert "several columns name genes and differ" in words(app)
+    box = next(box for box in app.selectbox if box.label == "Label column")
+    assert {option.partition(" ")[0] for option in box.options} >= {"perturbation", "target"}
+    app = box.set_value("perturbation").run()
+    assert not app.error
+    assert "Your choice" not in words(app)
+    assert "as chosen" in words(app)
+
+
+def test_a_control_is_chosen_on_the_page(open_app: Opener, data: Path) -> None:
+    cells = small_cells()
+    cells.obs["perturbation"] = cells.obs["perturbation"].astype(str).replace({"non-targeting": "LacZ<b>"})
+    cells.write_h5ad(data / "cells.h5ad")
+    app = open_app("data", data="cells.h5ad")
+    assert app.error
+    box = next(box for box in app.selectbox if box.label == "Control label")
+    app = box.set_value("LacZ<b>").run()
+    assert not app.error
+    assert not app.exception
 
 
 def test_settings_change_the_report_at_once(open_app: Opener, data: Path) -> None:

@@ -44,6 +44,8 @@ def with_p_values(effects: anndata.AnnData, name: str) -> pd.DataFrame:
     tests = pd.DataFrame(
         {
             "fold": np.where(np.arange(len(genes)) % 2 == 0, 1.5, -0.5),
+            "fold_se": 0.5,
+            "cells": 20,
             "fold_low": -1.0,
             "fold_high": 1.0,
             "p": p,

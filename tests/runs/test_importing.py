@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import zipfile
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+from gpovae_core.data.room import RoomError
 from gpovae_core.errors import GpoVaeError, RunError
 from gpovae_core.network.grn import GeneNetwork
 from gpovae_core.runs import archive
@@ -249,23 +251,54 @@ def test_a_run_comes_back_from_its_file_as_it_was(run, tmp_path):
         assert not [name for name in packed.namelist() if "worker" in name]
 
 
-def test_an_archive_cannot_write_where_it_wants(run, tmp_path):
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../../evil.txt",
+        "../config.json",
+        "/config.json",
+        "/tmp/gpovae-evil.txt",
+        "one/../../evil.json",
+        "one/run.sh",
+        "one/checkpoints/other.ckpt",
+        "one/.lock",
+        "one/inner.zip",
+        "C:\\evil.json",
+        "config.json",
+    ],
+)
+def test_an_archive_with_what_no_run_has_is_refused_by_name(run, tmp_path, name):
     archive.export_run(run, tmp_path / "one.zip")
     with zipfile.ZipFile(tmp_path / "one.zip", "a") as packed:
-        for name in (
-            "../../evil.txt",
-            "/tmp/gpovae-evil.txt",
-            "one/../../evil.json",
-            "one/run.sh",
-            "one/checkpoints/other.ckpt",
-            "one/.lock",
-        ):
-            packed.writestr(name, "evil")
-    back = import_file(tmp_path / "one.zip", tmp_path / "runs" / "two")
+        packed.writestr(name, "evil")
+    with pytest.raises(RunError, match=re.escape(f"'{name}'")):
+        import_file(tmp_path / "one.zip", tmp_path / "runs" / "two")
     names = {p.name for p in tmp_path.rglob("*")} | {p.name for p in tmp_path.parent.glob("*")}
-    assert not names & {"evil.txt", "evil.json", "run.sh", "other.ckpt"}
+    assert not names & {"evil.txt", "evil.json", "run.sh", "other.ckpt", "two"}
     assert not Path("/tmp/gpovae-evil.txt").exists()
-    back.edge_probabilities()
+
+
+def test_an_archive_packed_again_with_its_folders_is_still_a_run(run, tmp_path):
+    archive.export_run(run, tmp_path / "one.zip", resumable=True)
+    with zipfile.ZipFile(tmp_path / "one.zip") as old, zipfile.ZipFile(tmp_path / "two.zip", "w") as new:
+        new.writestr("one/", "")
+        new.writestr("one/checkpoints/", "")
+        for name in old.namelist():
+            new.writestr(name, old.read(name))
+    import_file(tmp_path / "two.zip", tmp_path / "a" / "b" / "two").edge_probabilities()
+
+
+def test_a_run_that_would_fill_the_disk_is_refused_before_anything_is_written(run, tmp_path, monkeypatch):
+    archive.export_run(run, tmp_path / "one.zip")
+    with zipfile.ZipFile(tmp_path / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as new:
+        for name in ("config.json", "status.json"):
+            new.writestr(name, b" " * 30_000_000)
+    with pytest.raises(RoomError, match="more than 100 times"):
+        import_file(tmp_path / "bomb.zip", tmp_path / "runs" / "two")
+    monkeypatch.setenv("GPOVAE_KEEP_FREE_GB", "1e9")
+    with pytest.raises(RoomError, match="kept free"):
+        import_file(tmp_path / "one.zip", tmp_path / "runs" / "two")
+    assert sorted(p.name for p in (tmp_path / "runs").iterdir()) == ["one"]
 
 
 @pytest.mark.parametrize("damage", ["config", "status", "future", "cut"])

@@ -26,6 +26,7 @@ from gpovae_core.runs.folder import DataSource, RunFolder
 from gpovae_core.runs.model import load_model
 from gpovae_core.training.fit import fit
 from gpovae_core.training.health import health
+from gpovae_core.training.task import GpoVaeTask
 from tests.toy import tiny_options, tiny_settings, toy_cells, write_toy
 
 
@@ -52,13 +53,32 @@ def test_loss_falls_and_w_moves(tmp_path, preset):
     np.testing.assert_allclose(metrics[terms].sum(axis=1), metrics["train_loss"], rtol=1e-4)
 
 
+@pytest.mark.parametrize(("batch_size", "counted"), [(64, 64), (10**6, None)])
+def test_the_published_sparsity_is_counted_over_a_whole_step(batch_size, counted):
+    """A last batch of three cells must not make an edge dearer: sum of W / cells of a step, whatever is in
+    it.
+    """
+    settings = tiny_settings("paper", training={"batch_size": batch_size})
+    prepared = toy_cells()
+    constants = training_constants(prepared)
+    task = GpoVaeTask(settings, prepared, constants)
+    task._generator = torch.Generator()
+    cells = CellBatches(prepared, (keys.TRAIN,), counterfactual_profiles(prepared, 5, 0))
+    batch = cells.__getitems__([0, 1, 2])
+    found = task._terms(batch, task._infer(batch)).detached()["sparsity"]
+    n = len(prepared.panel)
+    step = counted or constants.training_cells
+    assert float(found) == pytest.approx(settings.loss.sparsity * 0.5 * n**2 / step, rel=1e-5)
+
+
 @pytest.mark.parametrize("preset", ["evidence", "released", "paper"])
 def test_settings_that_are_called_idle_change_nothing(tmp_path, preset):
     plain = tiny_settings(preset, training={"epochs": 2})
-    changes: dict[str, dict[str, float]] = {}
+    changes: dict[str, dict[str, object]] = {}
+    valid: dict[str, object] = {"null_draws": 2, "effect_offset": 0.4, "norms": "sum"}
     for path in idle_settings(plain):
         section, _, name = path.partition(".")
-        changes.setdefault(section, {})[name] = {"null_draws": 2, "effect_offset": 0.4}.get(name, 0.37)
+        changes.setdefault(section, {})[name] = valid.get(name, 0.37)
     other = tiny_settings(preset, **{"training": {"epochs": 2}, **changes})
     assert other != plain
     runs = [train(tmp_path / name, settings) for name, settings in (("plain", plain), ("other", other))]

@@ -31,7 +31,8 @@ class Reader:
     none. order: where it stands in lists, smallest first, and who is asked first where names do not decide.
     recognises: whether an existing path has this form by its content; cheap, and never raises. read: its
     cells, counts left in the file where they are too large to be held; raises DataError that says what is
-    wrong, also where the path only has the name. folder: such cells are a folder, not a file.
+    wrong, also where the path only has the name. folder: such cells are a folder, not a file. beside: files
+    of other names that are read along with what lies at a path.
     """
 
     key: str
@@ -41,6 +42,7 @@ class Reader:
     recognises: Callable[[Path], bool]
     read: Callable[[Path], AnnData | BackedCells]
     folder: bool = False
+    beside: Callable[[Path], list[Path]] = lambda path: []
 
     def ending_of(self, name: str) -> str | None:
         """The ending of this form that a name has, as it is written there; None where it has none."""

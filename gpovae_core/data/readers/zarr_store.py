@@ -25,7 +25,7 @@ def read(path: Path) -> AnnData | BackedCells:
     import anndata
     import zarr
 
-    from gpovae_core.data.backed import must_stay_on_disk, open_backed
+    from gpovae_core.data.parts import read_root
 
     if not _is_store(path):
         kind = "an ordinary folder" if path.is_dir() else "a file"
@@ -43,7 +43,7 @@ def read(path: Path) -> AnnData | BackedCells:
         )
     try:
         root = zarr.open_group(path, mode="r")
-        return open_backed(root) if must_stay_on_disk(root) else anndata.read_zarr(path)
+        return read_root(root, lambda: anndata.read_zarr(path))
     except Exception as error:
         refuse(
             "not-anndata",

@@ -26,15 +26,18 @@ def alignment(given: LossInputs) -> Tensor:
 
 
 def misfit(matrix: Tensor, batch: Batch, measured: Tensor, settings: LossSettings) -> Tensor:
-    """Mean over cells and measured panel genes of abs(D T_K - (dX - c)); control cells count, with D T_K = 0.
+    """Mean over cells of the mean (loss.norms) or the sum over measured panel genes of
+    abs(D T_K - (dX - c)); control cells count, with D T_K = 0.
 
-    matrix: W for `paper`, the logits A for `released`; measured: (m,) panel positions of the columns of dX.
+    The publication's norm ||D T_K - dX||_1 over a batch of B cells is B times this with the sum. matrix: W
+    for `paper`, the logits A for `released`; measured: (m,) panel positions of the columns of dX.
     """
     series = hop_series(settings.influence, matrix.shape[0], settings.hops)
     rows = batch.dosage.index_select(1, batch.rows) @ matrix.index_select(0, batch.rows)
     reached = influence_over_hops(matrix, series, rows).index_select(1, measured)
     offset = settings.effect_offset if settings.influence == "released" else 0.0
-    return (reached[batch.group] - (batch.effects - offset)).abs().mean()
+    mean = (reached[batch.group] - (batch.effects - offset)).abs().mean()
+    return mean * len(measured) if settings.norms == "sum" else mean
 
 
 TERM = LossTerm("alignment", "Alignment with observed effects", NATS, 6, alignment)

@@ -13,10 +13,18 @@ if TYPE_CHECKING:
 
 
 def sparsity(given: LossInputs) -> Tensor:
-    """Mean of W, times loss.sparsity. A W that was given has met this already."""
+    """Mean of W, or its sum over the cells of a step (loss.norms), times loss.sparsity. A W that was given
+    has met this already.
+
+    The publication adds ||W||_1 to the loss of a whole batch. The cells of a step are as many for a smaller
+    last batch and for each of several processes, so that the weight does not hang on how cells are dealt out.
+    """
     if given.model.guide.given:
         return given.batch.library_size.new_zeros(())
-    return given.settings.sparsity * given.edge_probabilities.mean()
+    w, settings = given.edge_probabilities, given.settings
+    if settings.norms == "mean":
+        return settings.sparsity * w.mean()
+    return settings.sparsity * w.sum() / (given.step_cells or len(given.batch.group))
 
 
 TERM = LossTerm("sparsity", "Sparsity of W", NATS, 7, sparsity)

@@ -1,0 +1,395 @@
+"""From a column of labels as laboratories write them to `control`, a gene, or genes joined by '+' in sorted
+order.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from gpovae_core import keys
+from gpovae_core.config import DataSettings
+from gpovae_core.data.decisions import Decision, Option
+from gpovae_core.data.labels import affixes, dates
+from gpovae_core.data.labels.choose_control import Chosen, choose_control
+from gpovae_core.data.labels.controls import CHOSEN, control_kind, without_control
+from gpovae_core.data.labels.names import Found, Names
+from gpovae_core.data.labels.remarks import remarks
+from gpovae_core.data.labels.text import JOINTS, label_text, tidy
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from gpovae_core.errors import Problem
+
+NO_SINGLE_GUIDE = {
+    *(
+        "unassigned",
+        "unknown",
+        "ambiguous",
+        "multiplet",
+        "multiple",
+        "doublet",
+        "negative",
+        "undetermined",
+        "*",
+    ),
+    *(
+        "no guide",
+        "no_guide",
+        "no-guide",
+        "noguide",
+        "no sgrna",
+        "no_sgrna",
+        "multi",
+        "mixed",
+        "not assigned",
+    ),
+}
+UNCLEAR_SHARE = 0.01
+"""Share of the labelled cells whose labels may be unclear before a person is asked."""
+_OUTSIDE = " []{}()'\""
+
+
+@dataclass
+class Parsed:
+    """What one label says. controls: kinds of control among its parts; found: its other parts; reason: why it
+    is left out, "" where it is not; unclear: (what it may mean, why it is not clear) where that has to be
+    decided.
+    """
+
+    controls: list[str] = field(default_factory=list)
+    found: list[Found] = field(default_factory=list)
+    reason: str = ""
+    unclear: tuple[tuple[str, ...], str] | None = None
+
+    @property
+    def genes(self) -> list[str]:
+        return sorted({gene for found in self.found for gene in found.genes})
+
+
+@dataclass(frozen=True)
+class Labels:
+    """canonical: cell id -> CONTROL, a gene, or genes joined by '+'; None where the cell is left out (then
+    `left_out` says why).
+
+    left_out: reason -> {label as written: cells}. control_label: as written in the file (the most frequent
+    where merged). targets: the genes that are named, measured or not.
+    """
+
+    canonical: pd.Series | None
+    control_label: str = ""
+    left_out: dict[str, dict[str, int]] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    decisions: list[Decision] = field(default_factory=list)
+    targets: frozenset[str] = frozenset()
+
+
+def read_labels(
+    column: pd.Series, names: Names, settings: DataSettings | None = None, hint: str | None = None
+) -> Labels:
+    """Canonical labels of every cell.
+
+    names: the measured genes; settings: control_label, pair_separator, unclear_labels and non_perturbed are
+    looked at; hint: uns["control_label"] of the file.
+    """
+    settings = settings or DataSettings()
+    text = label_text(column, settings.control_label)
+    counts = {str(name): int(n) for name, n in text.value_counts().items() if name}
+    missing = int((text == "").sum())
+    chosen = choose_control(counts, names, settings.control_label, hint, str(column.name), missing)
+    if not counts or chosen.problem is not None:
+        found = [chosen.problem] if chosen.problem else []
+        return Labels(None, chosen.label, problems=found, decisions=[chosen.decision])
+    parser = _Parser(names, chosen, settings.pair_separator)
+    parsed = {name: parser.parse(name) for name in counts}
+    judge_together(parsed, names)
+    canonical: dict[str, str | None] = {"": None}
+    reasons = {"": "no label"}
+    unclear = {name: one.unclear for name, one in parsed.items() if one.unclear}
+    for name, one in parsed.items():
+        canonical[name], reasons[name] = _canonical(name, one, chosen, settings)
+    left_out: dict[str, dict[str, int]] = {}
+    for name, n in {**counts, "": missing}.items():
+        if canonical[name] is None and n:
+            left_out.setdefault(reasons[name], {})[name] = n
+    cells = sum(counts[name] for name in unclear)
+    asked = settings.unclear_labels == "ask" and cells > UNCLEAR_SHARE * sum(counts.values())
+    problems, notes = remarks(counts, canonical, reasons, parsed, asked)
+    decisions = [chosen.decision, *_decisions(parsed, counts, settings, asked)]
+    targets = frozenset(
+        gene
+        for label in canonical.values()
+        if label and label != keys.CONTROL
+        for gene in label.split(keys.PAIR_SEPARATOR)
+    )
+    return Labels(text.map(canonical), chosen.label, left_out, problems, notes, decisions, targets)
+
+
+class _Parser:
+    """Reads one label at a time."""
+
+    def __init__(self, names: Names, chosen: Chosen, pair_separator: str | None) -> None:
+        self.names, self.chosen, self.separator = names, chosen, pair_separator
+
+    def parse(self, label: str) -> Parsed:
+        if label == self.chosen.label:
+            return Parsed(controls=[self.chosen.kind])
+        text = tidy(label).strip(_OUTSIDE)
+        if text.casefold() in NO_SINGLE_GUIDE:
+            return Parsed(reason="no single perturbation assigned")
+        halves = text.split("__")
+        if len(halves) == 2 and halves[0] == halves[1]:  # AHR_FEV__AHR_FEV: both barcodes of one cell
+            return self.parse(halves[0])
+        if text in self.names.targets:
+            plus = keys.PAIR_SEPARATOR in text
+            how = "" if text == label.strip(_OUTSIDE) else "spelling"
+            return Parsed(reason="gene name with '+'") if plus else Parsed(found=[Found((text,), how=how)])
+        if affixes.WILD_TYPE.search(text):
+            return Parsed(unclear=((keys.CONTROL,), "near"))
+        parts = self._parts(affixes.without_genotype(text))
+        if not parts or not all(parts):
+            return Parsed(reason="malformed label")
+        result = Parsed()
+        for part in parts:
+            self._read_part(part, len(parts) > 1, result)
+        if text != label.strip(_OUTSIDE):
+            result.found = [replace(found, how=found.how or "spelling") for found in result.found]
+        return result
+
+    def _parts(self, text: str) -> list[str]:
+        if self.separator == "none":
+            parts = text.split(keys.PAIR_SEPARATOR)
+        elif self.separator and self._one_gene(text):
+            parts = [text]
+        elif self.separator:
+            parts = re.split(rf"\s*(?:{re.escape(self.separator)}|\+)\s*", text)
+        elif keys.PAIR_SEPARATOR in text:
+            parts = JOINTS.split(text)
+        else:
+            parts = JOINTS.split(text.strip(" |;,&/~"))
+        return [part.strip(_OUTSIDE) for part in parts]
+
+    def _one_gene(self, text: str) -> bool:
+        """Whether a text names a single measured gene, whatever stands in it: HLA-A_g1 where '-' joins."""
+        found = self.names.find(text)
+        return len(found.genes) == 1 and not found.guess
+
+    def _read_part(self, part: str, in_company: bool, into: Parsed) -> None:
+        if part in self.names.targets:
+            into.found.append(Found((part,)))
+            return
+        if kind := control_kind(part):
+            into.controls.append(kind)
+            return
+        kind, rest = without_control(part, chosen=self.chosen.words)
+        if kind is None:
+            if in_company and affixes.is_guide(part):
+                return
+            into.found.append(found := self._find(part))
+            number = all(map(affixes.is_plain_number, affixes.tokens_of(part)))
+            if not found.genes or (in_company and number):
+                into.unclear = into.unclear or (found.near, _why(part))
+            return
+        into.controls.append(kind)
+        for piece in rest:
+            into.found.append(found := self._find(piece))
+            stranger = found.guess and not all(map(self.names.looks_like_gene, found.guess))
+            if not found.genes or stranger:
+                into.unclear = into.unclear or (found.near or (keys.CONTROL,), "near")
+
+    def _find(self, part: str) -> Found:
+        found = self.names.find(part)
+        if self.separator and len(found.genes) > 1:  # what joins genes is told: here it does not stand
+            return Found((part,), guess=(part,))
+        return found
+
+
+def _why(part: str) -> str:
+    return "number" if affixes.is_number(part) else "date" if dates.date_in(part) else "near"
+
+
+def judge_together(parsed: Mapping[str, Parsed], names: Names) -> None:
+    """What one label cannot tell and all together can: whether '_' joins genes in this file, whether a word
+    beside all genes is a gene, and whether a number belongs to the name of a gene that is not measured.
+    """
+    _judge_crossed(parsed, names)
+    joined = any(found.joint == "_" for one in parsed.values() for found in one.found if not one.unclear)
+    numbered = _numbers_are_guides(parsed)
+    for one in parsed.values():
+        for i, found in enumerate(one.found):
+            if found.joint == "?" and not joined:
+                one.unclear = one.unclear or ((keys.PAIR_SEPARATOR.join(found.genes),), "pair")
+            stem = _numbered_stem(found, names)
+            if stem and numbered:
+                one.found[i] = replace(found, genes=(stem,), guess=(stem,), how="guide")
+    if not numbered:
+        _judge_repeated(parsed, names)
+
+
+def _judge_crossed(parsed: Mapping[str, Parsed], names: Names) -> None:
+    """A word that is no measured gene and stands on the same side of most genes (STAT1_IFNG, JAK2_IFNG, ...)
+    may be a condition.
+    """
+    measured = {gene for one in parsed.values() for gene in one.genes if gene in names.genes}
+    partners: dict[str, set[str]] = {}
+    sides: dict[str, set[bool]] = {}
+    for label, one in parsed.items():
+        for found in one.found:
+            for word in found.guess if found.joint == "_" or one.controls else ():
+                partners.setdefault(word, set()).update(set(found.genes) - {word})
+                sides.setdefault(word, set()).add(tidy(label).endswith(word))
+    crossed = {
+        word
+        for word, genes in partners.items()
+        if len(genes & measured) >= 3 and len(genes & measured) > len(measured) / 2 and len(sides[word]) == 1
+    }
+    for one in parsed.values():
+        for found in one.found:
+            if crossed & set(found.guess):
+                near = tuple(gene for gene in found.genes if gene in names.genes)
+                one.unclear = one.unclear or (near or (keys.CONTROL,), "near")
+
+
+_NUMBERED = re.compile(r"(.+?)[-_. ]\d{1,4}")
+
+
+def _numbered_stem(found: Found, names: Names) -> str | None:
+    if len(found.guess) != 1 or found.guess != found.genes:
+        return None
+    match = _NUMBERED.fullmatch(found.guess[0])
+    return match[1] if match and names.looks_like_gene(match[1]) else None
+
+
+def _numbers_are_guides(parsed: Mapping[str, Parsed]) -> bool:
+    """Whether nearly every measured gene of the file is written with a number behind it."""
+    plain, numbered = set(), set()
+    for label, one in parsed.items():
+        for part, found in zip(JOINTS.split(tidy(label)), one.found, strict=False):
+            if len(found.genes) == 1 and not found.guess:
+                (numbered if found.how == "guide" and _NUMBERED.fullmatch(part) else plain).add(part)
+    return len(numbered) >= 2 and len(plain) <= len(numbered) / 10
+
+
+def _judge_repeated(parsed: Mapping[str, Parsed], names: Names) -> None:
+    """Names that are not measured and differ by a number alone (FOO_1, FOO_2, BAR_1, BAR_2) may be guides:
+    every gene would fall into several perturbations.
+    """
+    singles = {
+        label: one.found[0] for label, one in parsed.items() if len(one.found) == 1 and not one.unclear
+    }
+    stems: dict[str, set[str]] = {}
+    for found in singles.values():
+        stem = _numbered_stem(found, names)
+        if stem:
+            stems.setdefault(stem, set()).add(found.genes[0])
+    repeated = {name for group in stems.values() if len(group) > 1 for name in group}
+    targets = {found.genes for found in singles.values()}
+    if len(repeated) <= len(targets) / 2:
+        return
+    for label, found in singles.items():
+        if found.genes[0] in repeated:
+            parsed[label].unclear = ((str(_numbered_stem(found, names)),), "guide")
+
+
+def _canonical(name: str, one: Parsed, chosen: Chosen, settings: DataSettings) -> tuple[str | None, str]:
+    """(canonical label or None, why it is left out)."""
+    if one.reason:
+        return None, one.reason
+    if one.unclear:
+        near = one.unclear[0]
+        if settings.unclear_labels == "nearest" and len(near) == 1:
+            return near[0], ""
+        written = one.genes or [tidy(name)]
+        if settings.unclear_labels == "as written" and not any(
+            keys.PAIR_SEPARATOR in gene for gene in written
+        ):
+            return keys.PAIR_SEPARATOR.join(written), ""
+        return None, "unclear label"
+    if settings.non_perturbed == "leave out" and any(found.kind == "NP" for found in one.found):
+        return None, "not perturbed, as Mixscape has it"
+    if one.genes:
+        return keys.PAIR_SEPARATOR.join(one.genes), ""
+    if not one.controls:
+        return None, "malformed label"
+    same = all(kind in {chosen.kind, CHOSEN} for kind in one.controls)
+    return (keys.CONTROL, "") if same else (None, "another kind of control")
+
+
+def _decisions(
+    parsed: Mapping[str, Parsed], counts: Mapping[str, int], settings: DataSettings, asked: bool
+) -> list[Decision]:
+    """Those that only some files need: combinations, unclear labels, cells without a response."""
+    made = []
+    joints = {"_", "?", " ", ":"}
+    guessed = sorted(name for name, one in parsed.items() if any(f.joint in joints for f in one.found))
+    if guessed or settings.pair_separator:
+        made.append(_pairs(guessed, parsed, settings))
+    unclear = sorted(name for name, one in parsed.items() if one.unclear)
+    if unclear:
+        taken = {"ask": "" if asked else "left out", "nearest": "taken for the nearest gene"}
+        made.append(
+            Decision(
+                setting="unclear_labels",
+                about="Unclear labels",
+                taken=taken.get(settings.unclear_labels, settings.unclear_labels),
+                why=f"{_listed(unclear)} in {sum(counts[name] for name in unclear):,} cells",
+                options=_UNCLEAR
+                if any(one.unclear and one.unclear[0] for one in parsed.values())
+                else _UNCLEAR[1:],
+                asked=asked,
+            )
+        )
+    escaped = sorted(name for name, one in parsed.items() if any(found.kind == "NP" for found in one.found))
+    if escaped:
+        keep = settings.non_perturbed == "keep"
+        why = (
+            "choosing cells by their response makes effects larger than they are"
+            if keep
+            else "as chosen: effects of the rest are those of cells that respond"
+        )
+        made.append(
+            Decision(
+                setting="non_perturbed",
+                about="Cells that Mixscape calls not perturbed (NP)",
+                taken="kept" if keep else "left out",
+                why=why,
+                options=_NON_PERTURBED,
+            )
+        )
+    return made
+
+
+_UNCLEAR = (
+    Option(value="nearest", text="take the nearest gene"),
+    Option(value="leave out", text="leave these cells out"),
+    Option(value="as written", text="targets of their own, not measured"),
+)
+_NON_PERTURBED = (
+    Option(value="keep", text="keep them with their gene"),
+    Option(value="leave out", text="leave them out"),
+)
+
+
+def _pairs(guessed: Sequence[str], parsed: Mapping[str, Parsed], settings: DataSettings) -> Decision:
+    shown = [f"'{name}' as {keys.PAIR_SEPARATOR.join(parsed[name].genes)}" for name in guessed[:2]]
+    told = settings.pair_separator
+    return Decision(
+        setting="pair_separator",
+        about="Combinations",
+        taken=f"genes joined by '{told}'" if told else "read out of the labels",
+        why="as chosen" if told else ", ".join(shown),
+        options=(
+            Option(value="_", text="'_' joins genes"),
+            Option(value="-", text="'-' joins genes"),
+            Option(value=" ", text="a space joins genes"),
+            Option(value="none", text="only '+' joins genes"),
+        ),
+    )
+
+
+def _listed(labels: Sequence[str], most: int = 3) -> str:
+    return ", ".join(f"'{label}'" for label in labels[:most]) + (" ..." if len(labels) > most else "")

@@ -1,0 +1,84 @@
+"""Room on the disk: what an import, an upload, a download or a conversion may write.
+
+Sizes are checked twice, as they are declared before anything is written, and as they come. A margin stays
+free for runs that are being trained: a full disk would stop them.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import IO
+
+from gpovae_core.errors import GpoVaeError
+
+KEEP_FREE = "GPOVAE_KEEP_FREE_GB"
+"""Environment variable: gigabytes (10^9 bytes) of every disk that are never filled; 1 where it is not set."""
+BLOCK = 1 << 20
+
+
+class RoomError(GpoVaeError):
+    """More than there is room for, or than is allowed."""
+
+
+def in_words(size: float) -> str:
+    """Bytes as a person reads them: '3.2 GB', '14 MB', '800 bytes'."""
+    for unit, name in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if size >= unit:
+            return f"{size / unit:,.1f} {name}"
+    return f"{size:,.0f} bytes"
+
+
+def kept_free() -> int:
+    """Bytes of a disk that stay free. Raises RoomError where the environment does not name a number."""
+    told = os.environ.get(KEEP_FREE, "1")
+    try:
+        gigabytes = float(told)
+    except ValueError:
+        gigabytes = float("nan")
+    if not 0 <= gigabytes < float("inf"):
+        raise RoomError(f"{KEEP_FREE} is '{told[:40]}'; expected gigabytes to keep free, such as 1 or 0.5.")
+    return int(gigabytes * 1e9)
+
+
+def room_in(folder: Path) -> int:
+    """Bytes that may be written to the disk of a folder, which need not be there yet."""
+    there = folder.resolve()
+    while not there.exists():
+        there = there.parent
+    return max(0, shutil.disk_usage(there).free - kept_free())
+
+
+def check_room(need: int, folder: Path, what: str, most: int | None = None) -> None:
+    """Raise RoomError where `need` bytes are more than `most`, or than may be written in `folder`.
+
+    what: subject of the sentence: "The run in 'a.zip'".
+    """
+    if most is not None and need > most:
+        raise RoomError(f"{what} takes {in_words(need)}; at most {in_words(most)} are taken.")
+    room = room_in(folder)
+    if need > room:
+        raise RoomError(
+            f"{what} takes {in_words(need)}, and there is room for {in_words(room)} in '{folder}' "
+            f"({in_words(kept_free())} of the disk are kept free for what is running). Make room there, or "
+            f"set {KEEP_FREE}."
+        )
+
+
+def copy_within(
+    source: IO[bytes], target: IO[bytes], folder: Path, what: str, most: int | None = None
+) -> int:
+    """Copy a stream of unknown length and return its bytes. Raises RoomError as soon as it is more than
+    `most`, or than there is room for in `folder`; what was written until then is the caller's to remove.
+    """
+    written, since, room = 0, 0, room_in(folder)
+    while block := source.read(BLOCK):
+        written, since = written + len(block), since + len(block)
+        if since >= 64 * BLOCK:  # others write to the disk too
+            since, room = 0, written + room_in(folder)
+        if written > min(room, most if most is not None else written):
+            check_room(written, folder, what, most)
+            raise RoomError(f"{what} does not fit into '{folder}' any more. Make room there.")
+        target.write(block)
+    return written
