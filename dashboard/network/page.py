@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import streamlit as st
 
 from dashboard.network import (
@@ -44,6 +46,9 @@ DEPENDS = {
 """What each part shows something of; where nothing of it has changed, a click in the workbench need not draw
 it anew.
 """
+TABS = "network_part"
+"""Key of the tabs in the session: the name of the open one."""
+_SHOWN = "gpovae_part_shown"
 _DRAWN = "gpovae_part_drawn"
 REAL_CELLS = (
     "Demo of real cells: knock-outs in stimulated THP-1 cells, ECCITE-seq of Papalexi et al., Nature "
@@ -90,30 +95,27 @@ def more(scene: Scene) -> None:
     if part is None:
         return
     state.put(**{state.PART: part})
+    st.session_state[TABS] = st.session_state[_SHOWN] = part
     with st.container(key="network_more"):
-        st.segmented_control(
-            "More",
-            list(PARTS),
-            label_visibility="collapsed",
-            width="stretch",
-            **state.bound(state.PART, after=closed),
-        )
-        with shell.errors_in_words():
-            PARTS[part](scene)
+        st.button("Close", key="network_close", type="tertiary", on_click=close)
+        shell.tabs(TABS, {name: partial(show_part, scene) for name, show_part in PARTS.items()})
 
 
 def open_part() -> str | None:
-    """The part that was asked for; Paths where a link or another page asks for some."""
+    """The part that was asked for: by its tab, the menu, a link; Paths where another page asks for some."""
+    tab = st.session_state.get(TABS)
+    if tab in PARTS and tab != st.session_state.get(_SHOWN):
+        state.put(**{state.PART: tab})
     part = state.get(state.PART)
     if part is None and state.get(state.PATH_SOURCE) and state.get(state.PATH_TARGET):
         return "Paths"
     return part if part in PARTS else None
 
 
-def closed() -> None:
-    """With the last part closed, nobody asks for paths any more."""
-    if state.get(state.PART) is None:
-        state.put(**{state.PATH_SOURCE: None, state.PATH_TARGET: None})
+def close() -> None:
+    """With its part closed nobody asks for paths any more."""
+    st.session_state.pop(_SHOWN, None)
+    state.put(**dict.fromkeys((state.PART, state.PATH_SOURCE, state.PATH_TARGET)))
 
 
 def trust(scene: Scene) -> None:

@@ -13,7 +13,6 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard.network.page import PARTS as NETWORK_PARTS
 from dashboard.response.page import PARTS as RESPONSE_PARTS
-from dashboard.shared import state
 from gpovae_core.reporting.glossary import terms_in
 from tests.app_words import Opener
 from tests.conftest import PROJECT
@@ -21,7 +20,7 @@ from tests.pages.test_benchmark_page import PARTS as BENCHMARK_PARTS
 
 PARTS = {
     "runs": ("run_part", ("Scores", "Training", "Health", "Data", "Settings")),
-    "network": (state.PART, tuple(NETWORK_PARTS)),
+    "network": ("network_part", tuple(NETWORK_PARTS)),
     "response": ("response_part", tuple(RESPONSE_PARTS)),
     "benchmark": ("benchmark_part", BENCHMARK_PARTS),
 }
@@ -65,10 +64,7 @@ def test_every_word_has_its_meaning_on_hover(open_app: Opener, page: str, tmp_pa
     key, parts = PARTS[page]
     seen = set()
     for part in parts:
-        if key == state.PART:
-            app.session_state["gpovae_state"] = {**app.session_state["gpovae_state"], key: part}
-        else:
-            app.session_state[key] = part
+        app.session_state[key] = part
         app.run()
         assert unexplained(app) == set(), part
         seen |= {title for title, said in titles(app) if said}
