@@ -11,6 +11,7 @@ import { PALETTES, Picture } from "./picture.js";
 // The charts of thresholds below and this screen tell each other of a drag.
 const THRESHOLD_EVENT = "gpovae-threshold";
 const MAP_AT_MOST = 300; // edges; more are shown as a matrix, unless somebody asks for the map
+const TALLEST = 1100; // pixels: in a higher window what is opened below is seen, too
 const PATIENCE = 180; // milliseconds between two messages to Python while something is moved
 const VIEWS = [
   ["whole", "Map", "Regulators in the middle, their targets folded into groups"],
@@ -622,7 +623,7 @@ class Workbench {
   resize(quiet = false) {
     if (!this.root.classList.contains("fills")) {
       const top = this.root.getBoundingClientRect().top + this.scrolled();
-      const room = Math.max(600, window.innerHeight - top - 6);
+      const room = Math.max(600, Math.min(TALLEST, window.innerHeight - top - 6));
       this.root.style.setProperty("--room", `${room}px`);
     }
     const box = this.find(".canvas").getBoundingClientRect();

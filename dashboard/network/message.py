@@ -175,7 +175,8 @@ def stops(
     """
     here = round(default / network.top * STEPS)
     edges = int(counts[here])
-    few = next((k for k in range(here, STEPS + 1) if counts[k] <= max(1, edges // 3)), STEPS)
+    some = [k for k in range(here, STEPS + 1) if counts[k]] or [here]
+    few = next((k for k in some if counts[k] <= max(1, edges // 3)), some[-1])
     many = next((k for k in range(here, -1, -1) if counts[k] >= 3 * max(1, edges)), 0)
     why = ["a third of the edges of the default", "three times the edges of the default"]
     rate = [math.nan if share is None else share for share in false_rate or []]

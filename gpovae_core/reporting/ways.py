@@ -6,6 +6,8 @@ from gpovae_core.network.paths import PathTrace
 
 MAIN = 0.02
 """Least share of the influence that a gene between must carry to be named."""
+SAME = 0.05
+"""Shares of two genes that differ by no more are one way over both."""
 NAMED = 2
 """Genes between that are named at most."""
 _PARTS = (
@@ -36,7 +38,7 @@ def ways_in_words(trace: PathTrace) -> str:
         if direct >= 0.5:
             return f"{source} changes {target} {_almost(direct)} directly."
         return f"{source} changes {target} over many weak ways; {_percent(direct)} of it directly."
-    ways = [f"{part_in_words(share)} through {gene}" for gene, share in named]
+    ways = _in_a_row(trace, named) or [f"{part_in_words(share)} through {gene}" for gene, share in named]
     if direct < MAIN:
         return f"{source} changes {target} not directly, but {_and(ways)}."
     return f"{source} changes {target} {part_in_words(direct)} directly, {_and(ways)}."
@@ -49,6 +51,18 @@ def through(trace: PathTrace) -> dict[str, float]:
         for gene in path.genes[1:-1]:
             found[gene] = found.get(gene, 0.0) + path.share
     return dict(sorted(found.items(), key=lambda item: -abs(item[1])))
+
+
+def _in_a_row(trace: PathTrace, named: list[tuple[str, float]]) -> list[str]:
+    """One way over two genes where they carry the same part, one behind the other on the best path; else
+    empty.
+    """
+    between = next((path.genes[1:-1] for path in trace.paths if path.hops > 1), ())
+    genes = sorted((gene for gene, _ in named if gene in between), key=between.index)
+    shares = [share for _, share in named]
+    if len(genes) < 2 or max(shares) - min(shares) > SAME:
+        return []
+    return [f"{part_in_words(min(shares))} through {genes[0]} and then {genes[1]}"]
 
 
 def part_in_words(share: float) -> str:

@@ -149,6 +149,14 @@ def test_stops_are_numbers_of_edges_where_it_is_not(rate):
         assert stop["edges"] == net.count_edges([stop["at"]])[0]
 
 
+def test_the_strict_stop_leaves_edges_where_there_are_any():
+    genes = tuple("ABCD")
+    weights = np.where(np.eye(4, dtype=bool), 0.0, 0.97)
+    net = GeneNetwork.from_weights(Panel(PanelData(perturbed=genes, extended=(), measured=genes)), weights)
+    stops = {stop["name"]: stop["edges"] for stop in network_message(net, 0.5)["stops"]}
+    assert stops["strict"] == stops["default"] == 12
+
+
 @pytest.mark.parametrize("weights", [np.zeros((3, 3)), np.ones((3, 3)), np.zeros((1, 1))])
 def test_flat_networks_have_stops_too(weights):
     genes = tuple(f"G{i}" for i in range(len(weights)))

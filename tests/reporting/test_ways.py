@@ -37,6 +37,11 @@ def trace(direct: float, *ways: tuple[str, float], influence: float = 0.4) -> Pa
             trace(0.3, ("B C", 0.4), ("B", 0.3)),
             "A changes Z 30 % directly, 70 % through B and 40 % through C.",
         ),
+        (trace(0.01, ("B C", 0.98)), "A changes Z not directly, but 98 % through B and then C."),
+        (
+            trace(0.0, ("B", 0.5), ("C", 0.5)),
+            "A changes Z not directly, but half through B and half through C.",
+        ),
         (trace(0.0, influence=0.0), "Nothing leads from A to Z within 5 hops."),
     ],
 )
