@@ -664,6 +664,12 @@ export class Card {
         : make("p", { class: "quiet", text: `No edge among the strongest: ${measure} is low.` }),
       this.paths(evidence),
       make("dl", {}, ...facts),
+      evidence?.offer
+        ? make("button", {
+            text: `Test all pairs (about ${Math.round(evidence.offer)} s, once)`,
+            click: () => this.on.ask("tests"),
+          })
+        : null,
       this.violins(evidence, a, b),
       ...this.words(evidence),
     ];
