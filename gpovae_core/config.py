@@ -82,6 +82,32 @@ class DataSettings(_Settings):
         default=None,
         description="Column of var with gene symbols when its index holds none; found when not given.",
     )
+    guides: str | None = Field(
+        default=None,
+        description=(
+            "File with the guide UMIs of the cells (.csv, .tsv, .mtx, .h5, .h5ad): labels are then made from "
+            "it. Not needed where the file of cells holds them."
+        ),
+    )
+    guide_targets: str | None = Field(
+        default=None,
+        description=(
+            "Table with the target of every guide (.csv, .tsv); read from the file or the guides' names when "
+            "not given."
+        ),
+    )
+    guide_rule: Literal["mixture", "threshold"] = Field(
+        default="mixture",
+        description=(
+            "How guides are called from their UMIs: by a Poisson-Gaussian mixture for each guide, or from a "
+            "number of UMIs on."
+        ),
+    )
+    guide_umis: Count = Field(default=3, description="Least UMIs of a guide that is called, by either rule.")
+    guide_share: Fraction = Field(
+        default=0.05,
+        description="Rule 'threshold': least share of a cell's guide UMIs with which a guide is called.",
+    )
     batch: str | None = Field(
         default=None,
         description=(

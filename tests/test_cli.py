@@ -35,6 +35,8 @@ from gpovae_core.methods.expected import predicted_by_network
 from gpovae_core.methods.fitted import NetworkFit
 from gpovae_core.runs.folder import RunFolder
 from tests.conftest import PROJECT
+from tests.data.small import PERTURBED, small_cells
+from tests.data.test_guides import guide_umis
 from tests.toy import tiny_options, toy_simulation, write_toy
 
 COMMANDS = sorted(
@@ -184,6 +186,31 @@ def test_validate_tells_the_design_and_takes_it_from_options(gpovae, tmp_path):
         assert said in out + err
 
 
+def test_labels_are_made_from_guides_in_a_file_of_their_own(gpovae, tmp_path):
+    cells = small_cells()
+    umis = guide_umis(cells)
+    library = pd.DataFrame({"sgRNA": umis.columns, "gene": [name.rsplit("_", 1)[0] for name in umis]})
+    umis.columns = library["sgRNA"] = [f"guide_{i}" for i in range(umis.shape[1])]
+    umis.to_csv(tmp_path / "umis.tsv", sep="\t")
+    library.to_csv(tmp_path / "library.csv", index=False)
+    bare = anndata.AnnData(cells.X, obs=cells.obs[[]].copy(), var=cells.var)
+    bare.write_h5ad(tmp_path / "cells.h5ad")
+    files = (tmp_path / "cells.h5ad", "--guides", tmp_path / "umis.tsv")
+    code, out, _ = gpovae("validate", *files, "--json")
+    assert code == 2
+    assert "guide-targets-missing" in {problem["code"] for problem in json.loads(out)["problems"]}
+    code, out, _ = gpovae("validate", *files, "--guide-targets", tmp_path / "library.csv", "--json")
+    summary = json.loads(out)["summary"]
+    assert code == 0
+    assert summary["label_column"] == "guide calls"
+    assert set(summary["perturbations"]) == set(PERTURBED)
+    assert summary["guide_calls"]["one targeted gene"] > 170
+    assert {"Labels", "Guide calls"} <= {decision["about"] for decision in summary["decisions"]}
+    code, _, err = gpovae("validate", *files, "--guide-rule", "guess")
+    assert code == 2
+    assert "guide_rule" in err
+
+
 @pytest.mark.parametrize("content", [b"", b"\x89PNG\r\n\x1a\n and more", None])
 def test_validate_bad(gpovae, tmp_path, content):
     path = tmp_path / "cells.h5ad"
@@ -198,7 +225,7 @@ def test_validate_bad(gpovae, tmp_path, content):
 
 def test_validate_says_everything_at_once(gpovae, tmp_path):
     adata = toy_simulation().adata.copy()
-    adata.X = adata.X.log1p()
+    adata.X = adata.X.sqrt()
     adata.obs = adata.obs[["batch"]]
     path = tmp_path / "bad.h5ad"
     adata.write_h5ad(path)
@@ -433,7 +460,7 @@ def test_predict(gpovae, run, tmp_path):
     answer = json.loads(text)
     assert answer["not_in_training"] == [extended, "+".join(sorted(pair.split("+")))]
     table = pd.read_csv(out)
-    assert list(table.columns) == ["perturbation", "gene", "effect", "sd", "additive"]
+    assert list(table.columns) == ["perturbation", "gene", "effect", "sd", "low", "high", "additive"]
     assert answer["rests_on"][known] == "seen"
     assert answer["rests_on"][extended] == "extended"
     (interaction,) = answer["interactions"].values()
@@ -526,9 +553,9 @@ def test_the_design_is_told_by_options_and_kept_with_the_run(run):
 
 def test_bad_data_ends_with_the_reasons_and_leaves_no_run(gpovae, tmp_path):
     adata = toy_simulation().adata.copy()
-    adata.X = adata.X.log1p()
-    adata.write_h5ad(tmp_path / "logs.h5ad")
-    code, _, err = gpovae("train", tmp_path / "logs.h5ad", "--run", tmp_path / "run")
+    adata.X = adata.X.sqrt()
+    adata.write_h5ad(tmp_path / "roots.h5ad")
+    code, _, err = gpovae("train", tmp_path / "roots.h5ad", "--run", tmp_path / "run")
     assert code == 2
     assert "raw counts" in err
     assert not (tmp_path / "run").exists()

@@ -29,6 +29,8 @@ OF_ONE_FILE = (
     "panel_genes",
     "hold_out",
     "size_factor",
+    "guides",
+    "guide_targets",
 )
 """Settings that say how one file is read: another has other columns and labels."""
 

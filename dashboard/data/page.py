@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard.data import choice, contents, decisions, effects, verdict
+from dashboard.data import choice, contents, decisions, effects, guides, verdict
 from dashboard.data.choice import megabytes
 from dashboard.shared import data_files, settings_form, shell, state
 from dashboard.shared.words import plain
@@ -25,17 +25,19 @@ def report(name: str) -> None:
     if holds_effects(path):
         effects.show(path)
         return
-    stamped = data_files.stamp(path)
+    settings = settings_form.draft_settings().data
+    stamped = data_files.stamp(path, settings)
     with st.spinner(
-        f"Reading {plain(name)} ({megabytes(stamped[2])}) and looking through its cells …", show_time=True
+        f"Reading {plain(name)} ({megabytes(path.stat().st_size)}) and looking through its cells …",
+        show_time=True,
     ):
-        settings = settings_form.draft_settings().data
         found, columns = data_files.examination(stamped, settings)
     st.subheader(plain(name))
     if found.summary.get("simulated"):
         st.markdown(shell.SIMULATED)
     verdict.verdict(found)
     decisions.questions(found, columns)
+    guides.show(found)
     verdict.problems(found)
     if found.ok:
         verdict.numbers(found)

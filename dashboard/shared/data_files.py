@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,11 @@ EXAMINED_BY = (
     "non_perturbed",
     "counts_layer",
     "symbol_column",
+    "guides",
+    "guide_targets",
+    "guide_rule",
+    "guide_umis",
+    "guide_share",
     "batch",
     "donor",
     "guide",
@@ -47,9 +53,20 @@ def path_of(name: str) -> Path:
     return inside(data_folder(), name)
 
 
-def stamp(path: Path) -> Stamp:
-    stat = path.stat()
-    return str(path), stat.st_mtime_ns, stat.st_size
+def stamp(path: Path, settings: DataSettings | None = None) -> Stamp:
+    """A file as it is now, with the files of guides that `settings` name beside it. Raises DataError for one
+    of these outside the data folder.
+    """
+    files = [path, *(beside(settings) if settings is not None else ())]
+    stats = [file.stat() for file in files]
+    return str(path), sum(stat.st_mtime_ns for stat in stats), sum(stat.st_size for stat in stats)
+
+
+def beside(settings: DataSettings) -> list[Path]:
+    """The files of guides that settings name. Raises DataError for one that is not in the data folder."""
+    named = [name for name in (settings.guides, settings.guide_targets) if name is not None]
+    root = data_folder().resolve()
+    return [inside(root, os.path.relpath(Path(name).resolve(), root)) for name in named]
 
 
 @st.cache_resource(max_entries=1, ttl=3600, show_spinner=False)

@@ -58,7 +58,8 @@ def show() -> None:
 def usable(name: str, source: Path) -> bool:
     """One line about the cells, or what is wrong with them."""
     with st.spinner(f"Looking through {plain(name)} …", show_time=True):
-        found, _ = data_files.examination(data_files.stamp(source), settings_form.draft_settings().data)
+        settings = settings_form.draft_settings().data
+        found, _ = data_files.examination(data_files.stamp(source, settings), settings)
     if not found.ok:
         st.error(f"{plain(name)} cannot be used as it is. The page Data says why, and what to do.")
         st.page_link("pages/data.py", label="Go to Data →")

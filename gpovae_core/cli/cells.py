@@ -18,12 +18,16 @@ from gpovae_core.cli.shared import (
     Donor,
     FileArgument,
     Guide,
+    GuideRule,
+    Guides,
+    GuideTargets,
     Json,
     LabelColumn,
     Sets,
     SizeFactor,
     assign,
     given_values,
+    guide_values,
     plain_assignment,
     progress_bar,
     show,
@@ -116,6 +120,9 @@ def validate(
     file: FileArgument,
     label_column: LabelColumn = None,
     control_label: ControlLabel = None,
+    guides: Guides = None,
+    guide_targets: GuideTargets = None,
+    guide_rule: GuideRule = None,
     batch: Batch = None,
     donor: Donor = None,
     guide: Guide = None,
@@ -140,19 +147,18 @@ def validate(
         usable_in_words,
     )
 
-    given: dict[str, dict[str, object]] = {
-        "data": given_values(
-            label_column=label_column,
-            control_label=control_label,
-            batch=batch,
-            donor=donor,
-            guide=guide,
-            condition=condition,
-            conditions=tuple(conditions) if conditions else None,
-            condition_as_batch=condition_as_batch,
-            size_factor=size_factor,
-        )
-    }
+    told = given_values(
+        label_column=label_column,
+        control_label=control_label,
+        batch=batch,
+        donor=donor,
+        guide=guide,
+        condition=condition,
+        conditions=tuple(conditions) if conditions else None,
+        condition_as_batch=condition_as_batch,
+        size_factor=size_factor,
+    )
+    given: dict[str, dict[str, object]] = {"data": guide_values(guides, guide_targets, guide_rule) | told}
     assign(given, set_)
     if unread := sorted(set(given) - {"data"}):
         raise SettingsError(

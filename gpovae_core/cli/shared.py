@@ -70,6 +70,24 @@ SizeFactor = Annotated[
         help="Column of obs with counts of the whole transcriptome; found when not given, `none` for none."
     ),
 ]
+Guides = Annotated[
+    str | None,
+    typer.Option(
+        "--guides",
+        metavar="FILE",
+        help="Guide UMIs of the cells in a file of their own (.csv, .tsv, .mtx, .h5, .h5ad).",
+    ),
+]
+GuideTargets = Annotated[
+    str | None,
+    typer.Option(
+        "--guide-targets", metavar="FILE", help="Table with the target of every guide (.csv, .tsv)."
+    ),
+]
+GuideRule = Annotated[
+    str | None,
+    typer.Option(help="How guides are called from their UMIs: mixture (default) or threshold."),
+]
 Direction = Annotated[
     str | None,
     typer.Option(
@@ -101,6 +119,15 @@ Sets = Annotated[
 def given_values(**values: object) -> dict[str, object]:
     """Those that were given, that is, are not None."""
     return {name: value for name, value in values.items() if value is not None}
+
+
+def guide_values(guides: str | None, guide_targets: str | None, guide_rule: str | None) -> dict[str, object]:
+    """Settings of the guide calls that were given; files by their whole path, since a run may be continued
+    from elsewhere.
+    """
+    files = {"guides": guides, "guide_targets": guide_targets}
+    whole = {name: str(Path(path).resolve()) for name, path in files.items() if path is not None}
+    return {**whole, **given_values(guide_rule=guide_rule)}
 
 
 def settings_given(

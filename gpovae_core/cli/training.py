@@ -18,6 +18,9 @@ from gpovae_core.cli.shared import (
     Donor,
     FileArgument,
     Guide,
+    GuideRule,
+    Guides,
+    GuideTargets,
     HoldOut,
     Json,
     LabelColumn,
@@ -26,6 +29,7 @@ from gpovae_core.cli.shared import (
     Sets,
     SizeFactor,
     given_values,
+    guide_values,
     progress_bar,
     settings_given,
     show,
@@ -57,6 +61,9 @@ def train(
     ] = None,
     label_column: LabelColumn = None,
     control_label: ControlLabel = None,
+    guides: Guides = None,
+    guide_targets: GuideTargets = None,
+    guide_rule: GuideRule = None,
     batch: Batch = None,
     donor: Donor = None,
     guide: Guide = None,
@@ -103,7 +110,8 @@ def train(
         size_factor=size_factor,
         hold_out=hold_out,
     )
-    given["data"] = {**design, **given["data"]}
+    of_guides = guide_values(guides, guide_targets, guide_rule)
+    given["data"] = {**of_guides, **design, **given["data"]}
     given["network"] = {**given_values(perturbation=direction), **given.get("network", {})}
     given["training"] |= given_values(devices=devices, nodes=nodes, strategy=strategy)
     if each_condition:

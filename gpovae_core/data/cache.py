@@ -50,7 +50,11 @@ def fingerprint(path: Path) -> str:
 
 def prepared_path(sha256: str, settings: DataSettings) -> Path:
     """Where cells of this content, prepared with these settings, are kept."""
-    recipe = json.dumps([RECIPE, __version__, sha256, settings.model_dump(mode="json")], sort_keys=True)
+    chosen = settings.model_dump(mode="json")
+    for name in ("guides", "guide_targets"):  # what these files hold, not what they are called
+        beside = Path(chosen[name]) if chosen[name] else None
+        chosen[name] = fingerprint(beside) if beside is not None and beside.exists() else chosen[name]
+    recipe = json.dumps([RECIPE, __version__, sha256, chosen], sort_keys=True)
     return cache_folder() / "prepared" / f"{hashlib.sha256(recipe.encode()).hexdigest()[:32]}.h5ad"
 
 

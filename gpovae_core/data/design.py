@@ -86,6 +86,8 @@ NAMES = {
         "participant",
     ),
     keys.GUIDE: (
+        "guide_calls",  # made from guide UMIs, see data.made_labels
+        "genetic_perturbation_id",
         "guide",
         "guide_id",
         "guide_name",
@@ -116,6 +118,8 @@ NAMES = {
         "time",
         "dose",
         "cell_line",
+        "experimental_condition",
+        "disease",
     ),
     keys.SIZE_FACTOR: (
         "total_umis_full_transcriptome",
@@ -426,7 +430,7 @@ def _judge_guide(column: pd.Series, labels: np.ndarray) -> _Judged:
 
     values = text_of(column)
     known = np.asarray(values != keys.UNKNOWN)
-    if known.mean() < 0.5:
+    if not known.any() or known.mean() < 0.5:
         return _Judged(None, "it is empty for more than half of the cells")
     perturbation = np.unique(labels.astype(str), return_inverse=True)[1]
     table = _table(_codes(values)[known], perturbation[known])

@@ -31,6 +31,38 @@ MOST_TARGETS = 200
 """Perturbations that are looked at, those with the most cells: a screen has one direction, or two."""
 
 
+_STATED: dict[str, Direction] = {
+    "crispr activation screen": "activation",
+    "crispr interference screen": "knock-down",
+    "crispr knockout mutant": "knock-out",
+    "crispr knockout screen": "knock-out",
+    "crispra": "activation",
+    "crispri": "knock-down",
+    "crisprn": "knock-out",
+    "crisprko": "knock-out",
+    "crispr-ko": "knock-out",
+}
+"""What collections of screens write, in lower case -> what it does."""
+_STATED_IN = (
+    "genetic_perturbation_strategy",  # CELLxGENE
+    "perturbation_type_label",  # Perturbation Catalogue
+    "perturbation_type",  # scPerturb
+)
+
+
+def stated_direction(obs: pd.DataFrame) -> Direction | None:
+    """What was done to the genes as a column of obs states it, "mixed" where it states several things; None
+    where nothing is known to be stated.
+    """
+    for name in _STATED_IN:
+        if (obs.columns == name).sum() == 1:
+            values = {str(value).strip().casefold() for value in obs[name].unique()}
+            found: set[Direction] = {_STATED[value] for value in values if value in _STATED}
+            if found:
+                return "mixed" if len(found) > 1 else found.pop()
+    return None
+
+
 def own_changes(
     counts: sparse.csr_matrix | StoredCounts,
     genes: Sequence[str],

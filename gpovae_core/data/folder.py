@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, NoReturn
@@ -55,6 +55,27 @@ def list_files(folder: Path) -> list[DataFile]:
         if len(found) >= MOST_FILES:
             break
     return sorted(found, key=lambda file: file.name.casefold())
+
+
+def list_beside(folder: Path, endings: Sequence[str]) -> list[str]:
+    """Names of files below the folder with one of these endings, which a file of cells may need beside it;
+    those that lead out of it are passed over.
+    """
+    root, found = folder.resolve(), []
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+        if hidden or not name.isprintable() or name.count("/") > DEEPEST:
+            continue
+        if (
+            name.casefold().endswith(tuple(endings))
+            and path.resolve().is_relative_to(root)
+            and path.is_file()
+        ):
+            found.append(name)
+        if len(found) >= MOST_FILES:
+            break
+    return sorted(found, key=str.casefold)
 
 
 def _walk(folder: Path, depth: int) -> Iterator[Path]:
@@ -119,22 +140,27 @@ def upload_endings() -> list[str]:
     return [ending for reader in all_readers() if not reader.folder for ending in reader.endings]
 
 
-def save_upload(folder: Path, name: str, content: IO[bytes]) -> DataFile:
+def save_upload(
+    folder: Path, name: str, content: IO[bytes], endings: Sequence[str] | None = None
+) -> DataFile:
     """Keep an uploaded file in the data folder: never over another one; the same content under the same name
-    is the same file.
+    is the same file. endings: that it may have, those of cells where None.
     """
     wish = safe_name(name)
+    able = [*upload_endings(), *PACKED] if endings is None else list(endings)
     of_cells = wish.casefold().endswith(tuple(upload_endings()))
-    if not of_cells and not wish.casefold().endswith(PACKED):
-        _cannot_be_uploaded(wish)
+    if not wish.casefold().endswith(tuple(able)):
+        if endings is None:
+            _cannot_be_uploaded(wish)
+        _refuse("unknown-file-type", f"'{wish}' cannot be uploaded here.", f"Expected is {', '.join(able)}.")
     folder.mkdir(parents=True, exist_ok=True)
     aside = aside_of(folder / wish)
     try:
         with aside.open("wb") as file:
             copy_within(content, file, folder, f"The upload '{wish}'")
-        if not of_cells and not holds_effects(aside, wish):
+        if endings is None and not of_cells and not holds_effects(aside, wish):
             _cannot_be_uploaded(wish)
-        target = _free(folder, wish, aside)
+        target = _free(folder, wish, aside, able)
         aside.replace(target)
     except OSError as error:
         message = f"'{wish}' could not be saved in '{folder}' ({error.strerror or error})."
@@ -159,8 +185,8 @@ def _cannot_be_uploaded(name: str) -> NoReturn:
     )
 
 
-def _free(folder: Path, wish: str, content: Path) -> Path:
-    ending = max(filter(wish.casefold().endswith, (*upload_endings(), *PACKED)), key=len)
+def _free(folder: Path, wish: str, content: Path, endings: Sequence[str]) -> Path:
+    ending = max(filter(wish.casefold().endswith, endings), key=len)
     stem, number, target = wish[: -len(ending)], 1, folder / wish
     while target.exists() and not _same(target, content):
         number += 1

@@ -14,13 +14,15 @@ from gpovae_core.data.backed import BackedCells, FileMatrix
 from gpovae_core.data.counts import Counts, as_csr, find_counts
 from gpovae_core.data.decisions import Decision, Option
 from gpovae_core.data.design import OFF, RECOVERED_LIBRARY, WORDS, Design, find_design, missing_columns
-from gpovae_core.data.direction import own_changes, read_direction
+from gpovae_core.data.direction import own_changes, read_direction, stated_direction
 from gpovae_core.data.expression import log_expression
 from gpovae_core.data.features import NoGenes, only_genes
 from gpovae_core.data.genes import GeneNames, find_gene_names, restore_dates
+from gpovae_core.data.guide_targets import TargetReader
 from gpovae_core.data.labels.columns import ColumnChoice, find_labels, label_words
 from gpovae_core.data.labels.names import Names
 from gpovae_core.data.labels.reading import Labels
+from gpovae_core.data.made_labels import MadeLabels, infections, make_labels, not_used, parts_of_labels
 from gpovae_core.data.memory import panel_too_large
 from gpovae_core.data.panel import takes_all
 from gpovae_core.data.progress import Progress
@@ -137,10 +139,7 @@ def examine(
     names, choice = _labels(cells, names, settings)
     found.add(names.problems, names.notes)
     found.decisions += [names.decision] if names.decision else []
-    column, labels = choice.column, choice.labels
-    found.add((*choice.problems, *labels.problems), (*choice.notes, *labels.notes))
-    found.decisions += [choice.decision] if choice.decision else []
-    found.decisions += labels.decisions
+    column, labels, made = _labels_read_or_made(cells, names, choice, settings, found)
     found.add(missing_columns(cast("pd.DataFrame", cells.obs), settings))
 
     summary = _basics(cells) | {
@@ -149,6 +148,8 @@ def examine(
         "counts_how": counts.how,
         "label_column": column or "",
     }
+    if made is not None:
+        summary |= {"guide_calls": made.counts}
     summary |= {"control_label": labels.control_label, "simulated": is_simulated(cells.uns)}
     if labels.canonical is None or counts.matrix is None or not names.usable or repeated:
         told = {part for part in WORDS if getattr(settings, part) is not None}
@@ -165,7 +166,7 @@ def examine(
         settings,
         found,
         store,
-        column,
+        made or column,
     )
     summary |= _summarise(reading, found)
     _check_panel(reading, settings, found)
@@ -228,6 +229,9 @@ def _labels(
     hint = str(hint) if isinstance(hint, str | np.str_) else None
     obs, var = cast("pd.DataFrame", cells.obs), cast("pd.DataFrame", cells.var)
     names = restore_dates(names, lambda: label_words(obs, settings.label_column))
+    if settings.label_column is None:
+        targets = TargetReader(names.names, names.ids, settings.control_label)
+        obs = obs.drop(columns=parts_of_labels(obs, targets))
     choice = find_labels(obs, Names(names.names, names.ids), settings, hint)
     if choice.column is None and settings.label_column is None:
         turned = find_labels(var, Names(cells.obs_names.astype(str)), settings)
@@ -236,6 +240,32 @@ def _labels(
             problem = Problem("transposed", text, "Write `adata.T` instead.")
             choice = replace(choice, problems=(problem,), decision=None)
     return names, choice
+
+
+def _labels_read_or_made(
+    cells: AnnData | BackedCells,
+    names: GeneNames,
+    choice: ColumnChoice,
+    settings: DataSettings,
+    found: _Findings,
+) -> tuple[str | None, Labels, MadeLabels | None]:
+    """(name of the labels, labels, how they were made where that is no column of obs)."""
+    targets = TargetReader(names.names, names.ids, settings.control_label)
+    least = max(settings.min_cells, FEWEST_CELLS)
+    asked = any(problem.code == "label-column-ambiguous" for problem in choice.problems)
+    made = make_labels(cells, targets, settings, least, unless=choice.column is not None or asked)
+    if made is not None:
+        found.add(made.labels.problems, made.labels.notes)
+        found.decisions += made.decisions
+        return made.name, made.labels, made
+    labels = choice.labels
+    found.add((*choice.problems, *labels.problems), (*choice.notes, *labels.notes))
+    found.decisions += [choice.decision] if choice.decision else []
+    found.decisions += labels.decisions
+    if labels.canonical is not None and choice.column is not None:
+        found.add(infections(labels, least))
+        found.decisions += not_used(cells, targets, choice.column)
+    return choice.column, labels, None
 
 
 @dataclass(frozen=True)
@@ -271,9 +301,11 @@ def _select(
     settings: DataSettings,
     found: _Findings,
     store: _Store,
-    label_column: str | None,
+    source: MadeLabels | str | None,
 ) -> Reading:
-    """The cells that stay, sorted; every one that does not goes into found.dropped with its reason."""
+    """The cells that stay, sorted; every one that does not goes into found.dropped with its reason. source:
+    what the labels were made from, or the column of obs that holds them.
+    """
     assert labels.canonical is not None
     for reason, names in labels.left_out.items():
         found.dropped += [
@@ -290,12 +322,15 @@ def _select(
     rows = np.flatnonzero(kept)
     rows = rows[np.argsort(cell_ids[rows].astype(str), kind="stable")]
     columns = np.argsort(np.array(genes), kind="stable")
-    rows, settings = _of_conditions(cells, canonical, rows, settings, label_column, found)
+    made, column = (source, None) if isinstance(source, MadeLabels) else (None, source)
+    rows, settings = _of_conditions(cells, canonical, rows, settings, column, found)
     stay = _strong_enough(matrix, rows, genes, canonical[rows], settings, found)
     stay &= _enough_cells(canonical[rows], stay, settings.min_cells, found)
     obs, cell_labels = _annotations(cells, canonical, rows[stay])
+    if made is not None and made.guides is not None:
+        obs[made.guides.name] = made.guides.to_numpy()[rows[stay]]
     totals = np.asarray(matrix.sum(axis=1), dtype=np.float64).ravel()[rows[stay]]
-    design = find_design(obs, cell_labels.to_numpy(dtype=object), totals, settings, label_column)
+    design = find_design(obs, cell_labels.to_numpy(dtype=object), totals, settings, column)
     found.add(design.problems, design.notes)
     found.decisions += _design_decisions(design, settings, [str(name) for name in obs.columns])
     found.conditions = found.conditions or conditions.sizes(design)
@@ -306,6 +341,7 @@ def _select(
     measured = tuple(genes[i] for i in columns)
     if found.ok:
         design = _with_direction(design, counts, measured, cell_labels.to_numpy(dtype=object), totals)
+        design = _as_stated(design, obs, found)
     known = {gene: ids[gene] for gene in measured if gene in ids}
     return Reading(counts, measured, known, cell_labels, obs, tuple(found.dropped), design)
 
@@ -377,6 +413,21 @@ def _design_decisions(design: Design, settings: DataSettings, columns: list[str]
             )
         )
     return made
+
+
+def _as_stated(design: Design, obs: pd.DataFrame, found: _Findings) -> Design:
+    """The design with the direction that obs states, and a warning where the expression says another."""
+    stated, read = stated_direction(obs), design.columns.direction
+    if stated is None:
+        return design
+    known = read is not None and "mixed" not in (read, stated)
+    if known and (read == "activation") != (stated == "activation"):
+        found.warn(
+            "direction-contradicted",
+            f"The file states {stated}, but the targets' own expression says {read}.",
+            "Check the labels, or say what was done (network.perturbation).",
+        )
+    return replace(design, columns=design.columns.model_copy(update={"direction": stated}))
 
 
 def _annotations(

@@ -224,7 +224,7 @@ def test_a_batch_is_no_effect_of_the_perturbations_in_it():
     prepared = confounded(0.5)
     plain = PreparedCells(prepared.cells.copy(), prepared.panel, prepared.report)
     del plain.cells.obs[keys.BATCH]
-    assert np.abs(_z(plain)).max() > 20
+    assert np.abs(_z(plain)).max() > 8
     assert baselines.reliability(plain, keys.SPLITS, 20, 0).split_half > 0.9
     assert np.abs(_z(prepared)).max() < 4.5
     assert abs(baselines.reliability(prepared, keys.SPLITS, 20, 0).split_half) < 0.5

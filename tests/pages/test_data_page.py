@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from anndata import AnnData
 
 from gpovae_core.errors import DataError
 from tests.app_words import Opener, words
 from tests.data.small import small_cells
+from tests.data.test_guides import guide_umis
 from tests.pages.broken_files import BROKEN
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -156,3 +158,50 @@ def test_an_upload_gets_a_safe_name_and_overwrites_nothing(data: Path, sent: str
     assert sorted(p.name for p in data.iterdir()) == sorted([kept, other.name])
     with pytest.raises(DataError, match="cannot be uploaded"):
         save_upload(data, "cells.pkl", io.BytesIO(b"x"))
+
+
+def test_guides_of_another_file_and_their_targets_are_chosen_on_the_page(
+    open_app: Opener, data: Path
+) -> None:
+    cells = small_cells()
+    umis = guide_umis(cells)
+    targets = [name.rsplit("_", 1)[0] for name in umis]
+    umis.columns = [f"guide_{i}" for i in range(umis.shape[1])]
+    AnnData(cells.X, obs=cells.obs[[]].copy(), var=cells.var).write_h5ad(data / "cells.h5ad")
+    umis.to_csv(data / "umis.csv")
+    (data / "library.csv").write_text(
+        "guide,target\n" + "".join(f"guide_{i},{target}\n" for i, target in enumerate(targets))
+    )
+    app = open_app("data", data="cells.h5ad")
+    assert "No column of obs is recognised" in words(app)
+
+    def choose(label: str, name: str) -> None:
+        box = next(box for box in app.selectbox if box.label == label)
+        box.set_value(next(option for option in box.options if option.endswith(name))).run()
+        assert not app.exception
+
+    choose("Guide UMIs in another file", "umis.csv")
+    assert "Nothing says which genes" in words(app)
+    choose("Table of what guides target", "library.csv")
+    assert "This file can be used" in words(app)
+    app = app.switch_page("pages/train.py").run()
+    assert not app.exception
+    assert [button for button in app.button if button.label == "Start training"]
+
+
+def test_a_file_of_guides_outside_the_data_folder_is_not_opened(
+    open_app: Opener, data: Path, tmp_path: Path
+) -> None:
+    small_cells().write_h5ad(data / "cells.h5ad")
+    (tmp_path / "secret.csv").write_text("a,b\n")
+    app = open_app("data", data="cells.h5ad")
+    draft = {
+        "preset": "evidence",
+        "published": None,
+        "changes": {"data": {"guides": str(tmp_path / "secret.csv")}},
+    }
+    app.session_state["gpovae_state"]["draft"] = draft
+    app.run()
+    assert not app.exception
+    shown = "\n".join(str(error.value) for error in app.error).replace("\\", "")
+    assert "leads out of the data folder" in shown, shown
