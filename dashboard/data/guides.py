@@ -35,7 +35,9 @@ _HELPED = {
 
 
 def show(found: Examination) -> None:
-    """Where guides are read from, and the rule they are called by; open where this may solve a problem."""
+    """Where guides are read from, and the numbers of the rule they are called by, which is a decision of its
+    own (dashboard.data.decisions); open where this may solve a problem.
+    """
     needed = bool(_HELPED & {problem.code for problem in found.problems})
     with st.expander("Guides and their targets", expanded=needed):
         left, right = st.columns(2)
@@ -44,7 +46,7 @@ def show(found: Examination) -> None:
                 _choose(part)
                 _send(part)
         if "guide_calls" in found.summary or settings_form.value_of("data.guides"):
-            for path, place in zip(("guide_rule", "guide_umis", "guide_share"), st.columns(3), strict=True):
+            for path, place in zip(("guide_umis", "guide_share"), st.columns(2), strict=True):
                 with place:
                     settings_form.field(f"data.{path}", explained=True)
 

@@ -126,12 +126,9 @@ def not_used(cells: AnnData | BackedCells, reader: TargetReader, column: str) ->
     found = offered(cells, reader, column)
     if not found:
         return []
+    words = " and ".join(option.text for option in found)
     why = f"because '{column}' of obs is read"
-    return [
-        Decision(
-            setting="label_column", about="Other labels", taken="not used", why=why, options=tuple(found)
-        )
-    ]
+    return [Decision(setting="", about="Other labels", taken=f"{words}: not used", why=why)]
 
 
 def infections(labels: Labels, min_cells: int) -> list[Problem]:

@@ -22,7 +22,14 @@ from gpovae_core.data.guide_targets import TargetReader
 from gpovae_core.data.labels.columns import ColumnChoice, find_labels, label_words
 from gpovae_core.data.labels.names import Names
 from gpovae_core.data.labels.reading import Labels
-from gpovae_core.data.made_labels import MadeLabels, infections, make_labels, not_used, parts_of_labels
+from gpovae_core.data.made_labels import (
+    MadeLabels,
+    infections,
+    make_labels,
+    not_used,
+    offered,
+    parts_of_labels,
+)
 from gpovae_core.data.memory import panel_too_large
 from gpovae_core.data.panel import takes_all
 from gpovae_core.data.progress import Progress
@@ -260,7 +267,10 @@ def _labels_read_or_made(
         return made.name, made.labels, made
     labels = choice.labels
     found.add((*choice.problems, *labels.problems), (*choice.notes, *labels.notes))
-    found.decisions += [choice.decision] if choice.decision else []
+    if choice.decision:
+        more = offered(cells, targets, choice.column)
+        options = (*choice.decision.options, *more)
+        found.decisions.append(choice.decision.model_copy(update={"options": options}))
     found.decisions += labels.decisions
     if labels.canonical is not None and choice.column is not None:
         found.add(infections(labels, least))

@@ -204,7 +204,6 @@ def test_guides_within_the_file_of_cells(put: Any, rule: Any, tmp_path: Path) ->
 
 
 def test_features_that_var_calls_guides() -> None:
-    pytest.importorskip("gpovae_core.data.features")
     cells = small_cells()
     umis = guide_umis(cells)
     var = pd.DataFrame(
@@ -325,8 +324,10 @@ def test_a_column_of_labels_is_read_unless_the_guides_are_asked_for() -> None:
     cells.obsm[keys.GUIDE_UMIS] = guide_umis(cells)
     found = examine(cells, DataSettings())
     assert found.summary["label_column"] == "perturbation"
-    (offered,) = [d for d in found.decisions if d.about == "Other labels"]
-    assert [option.value for option in offered.options] == ["guide calls"]
+    (unused,) = [decision for decision in found.decisions if decision.about == "Other labels"]
+    assert "not used" in unused.taken
+    (taken,) = [decision for decision in found.decisions if decision.setting == "label_column"]
+    assert "guide calls" in [option.value for option in taken.options]
     assert examine(cells, DataSettings(label_column="guide calls")).summary["label_column"] == "guide calls"
 
 
