@@ -373,8 +373,8 @@ def _not_whole(found: Recovered) -> str:
     share = found.failed / max(1, found.cells)
     return (
         f"Counts cannot be recovered from it: in {share:.0%} of the cells looked at ({found.failed:,} of "
-        f"{found.cells:,}) the values are no whole multiples of one step, as after regression, scaling by "
-        "gene, imputation or integration."
+        f"{found.cells:,}) the values are no whole multiples of a step that is the cell's own, as after "
+        "regression, scaling by gene, imputation, integration, or a division of all by one number."
     )
 
 

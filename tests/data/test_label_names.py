@@ -148,3 +148,28 @@ def test_a_date_is_a_gene_only_where_one_fits(
     genes: tuple[str, ...], label: str, found: tuple[str, ...]
 ) -> None:
     assert Names(genes).find(label).genes == found
+
+
+@pytest.mark.parametrize(
+    ("label", "gene"),
+    [
+        *(("HLAA", "HLA-A"), ("NKX21", "NKX2-1"), ("\u0394STAT1", "STAT1"), ("STAT1sh2", "STAT1")),
+        *(("STAT1_ENSG00000115415", "STAT1"), ("1234_TP53_P1P2_ENSG00000999999", "TP53")),
+        *(("OLDNAME_ENSG00000115415.3", "STAT1"), ("FEV_ENSG00000999999", "FEV")),
+    ],
+)
+def test_separators_left_out_and_ids_beside_a_gene(label: str, gene: str) -> None:
+    assert NAMES.find(label).genes == (gene,)
+
+
+@pytest.mark.parametrize(
+    ("label", "near"),
+    [
+        *(("dSTAT1", ("STAT1",)), ("STAT1i", ("STAT1",)), ("hHLA-A", ("HLA-A",))),
+        ("JAK2_ENSG00000115415", ("JAK2", "STAT1")),
+    ],
+)
+def test_letters_written_onto_a_gene_and_the_id_of_another_are_not_clear(
+    label: str, near: tuple[str, ...]
+) -> None:
+    assert (NAMES.find(label).genes, NAMES.find(label).near) == ((), near)

@@ -357,3 +357,47 @@ def test_the_control_is_a_decision_with_what_else_could_be_taken() -> None:
     (asked,) = _labels("NT", "safe-targeting", "AHR").decisions
     assert asked.asked
     assert {"NT", "safe-targeting", "AHR"} <= {option.value for option in asked.options}
+
+
+@pytest.mark.parametrize(
+    "form",
+    ["{}_P1", "{}-A", "{} #1", "{}:2", "{}_d7", "K562_{}", "{}ko", "{}-1-KO", "si{}#2", "{}_+_123.4-P1"],
+)
+def test_what_stands_beside_all_measured_genes_is_no_part_of_one_that_is_not(form: str) -> None:
+    genes = ("STAT1", "JAK2", "NKX2-1", "NOVEL3")
+    labels = [form.format(gene) for gene in genes]
+    assert _read("NT", *labels) == ["control", *genes]
+    assert _read("NT", "STAT1", "JAK2", "AHR", "NOVEL-A")[-1] == "NOVEL-A"
+
+
+@pytest.mark.parametrize("form", ["guide{}", "sg{}", "P{}", "A0{}", "clone_{}", "drug{}"])
+def test_codes_are_no_genes(form: str) -> None:
+    codes = [form.format(i) for i in range(1, 5)]
+    (code,) = _codes("NT", *codes)
+    assert code in ("labels-are-numbers", "labels-not-genes")
+    assert _read("NT", *codes, unclear_labels="as written")[1:] == codes
+
+
+def test_sequences_of_guides_and_drugs_are_no_genes() -> None:
+    assert _codes("NT", "ACGTTGCATGCATGCATGCA", "CCGTTGCATGCATGCATGCA") == ["labels-are-numbers"]
+    assert _codes("NT", "dexamethasone", "tofacitinib", "jq1") == ["labels-not-genes"]
+
+
+def test_targets_that_are_all_near_to_measured_genes_are_asked_about() -> None:
+    assert _codes("NT", "STAT", "JAK", "NKX2") == ["labels-near-genes"]
+    assert _codes("NT", "Stat1i", "Jak2i", genes=("Stat1", "Jak2", "Ahr")) == ["labels-near-genes"]
+    assert _read("NT", "GATA4", "RUNX1", "KLF5") == ["control", "GATA4", "RUNX1", "KLF5"]
+
+
+def test_the_id_of_a_gene_beside_it_is_no_second_gene() -> None:
+    assert _read("NT", "STAT1|ENSG00000115415", "ENSG00000096968.3;JAK2") == ["control", "STAT1", "JAK2"]
+    assert _read("NT", "STAT1+ENSG00000999999")[1] == "ENSG00000999999+STAT1"
+
+
+@pytest.mark.parametrize("control", ["NO-TARGET", "no target", "NonTargetingControl"])
+def test_words_of_guides_may_name_a_control(control: str) -> None:
+    assert _read(control, "STAT1") == ["control", "STAT1"]
+
+
+def test_a_measured_gene_is_no_control_because_a_file_says_so() -> None:
+    assert _read("NT", "STAT1", "JAK2", hint="JAK2") == ["control", "STAT1", "JAK2"]

@@ -30,9 +30,15 @@ _AFFIX = re.compile(
 _NUMBERED_LETTER = re.compile(r"[a-z]\d{1,4}|[ABDEG-SU-Z]\d{1,4}")
 """A1, s2, P1, K562; C2, F8 and TXN2 may be genes."""
 _TOKEN = re.compile(r"[^\W_]+")
-_BEFORE = re.compile(r"(?:sgRNA|gRNA|shRNA|siRNA|crRNA|sg|sh|si|cr|g|mi|ko|kd|KO|KD|CRISPRi|CRISPRa|anti)")
-_AFTER = re.compile(r"(.+?)(?:(?:sgRNA|gRNA|guide|sg|g)\d+|KO|KD|OE|ko|kd|oe)")
+_BEFORE = re.compile(
+    r"(?:\u0394|\u2206|sgRNA|gRNA|shRNA|siRNA|crRNA|sg|sh|si|cr|g|mi|ko|kd|KO|KD|CRISPRi|CRISPRa|anti)"
+)
+_AFTER = re.compile(r"(.+?)(?:(?:sgRNA|gRNA|shRNA|siRNA|guide|sg|sh|si|g)\d+|KO|KD|OE|ko|kd|oe)")
 _GENOTYPE = re.compile(r"[\s_]*\(?(?:-/-|\+/-|-/\+)\)?$")
+_CODE = re.compile(
+    r"(?i:(?:guides?|sg|sgrnas?|grnas?|crrnas?|shrnas?|sirnas?|oligo|targets?|genes?|clone|pert|perturbation)"
+    r"[\W_]*\d+|[acgtun]{8,})"
+)
 _STRAND = re.compile(r"([_\s])[+-][_\s](?=\d)")
 WILD_TYPE = re.compile(r"\+/\+")
 
@@ -62,6 +68,11 @@ def is_numbered_letter(token: str) -> bool:
 def is_number(text: str) -> bool:
     """Whether a label is a number and nothing else."""
     return re.fullmatch(r"[+-]?\d+(?:[.,]\d+)?(?:[eE][+-]?\d+)?", text) is not None
+
+
+def is_code(text: str) -> bool:
+    """Whether a label is the number or the sequence of a guide and nothing else: guide3, sg-12."""
+    return _CODE.fullmatch(text) is not None
 
 
 def is_plain_number(token: str) -> bool:

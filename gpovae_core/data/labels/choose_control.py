@@ -47,6 +47,8 @@ def choose_control(
         )
         return Chosen("", "", _decision("", "no labels", {}, counts, missing), problem)
     kinds = _kinds(counts, names)
+    if hint is not None and hint.strip() in names.targets and kinds:  # other programs write there as well
+        hint = None
     for given, why in ((control, "as chosen"), (hint, "named by the file itself")):
         if given is not None and str(given).strip() in counts:
             label = str(given).strip()
@@ -73,7 +75,8 @@ def _kinds(counts: Mapping[str, int], names: Names) -> dict[str, dict[str, int]]
     """Kind of control -> {label: cells} of the labels all of whose parts are controls of this kind."""
     kinds: dict[str, dict[str, int]] = {}
     for label, n in counts.items():
-        parts = [part for part in JOINTS.split(tidy(label)) if part and not is_guide(part)]
+        parts = [part for part in JOINTS.split(tidy(label)) if part]
+        parts = [part for part in parts if control_kind(part) or not is_guide(part)]
         found = {control_kind(part) for part in parts}
         if len(found) == 1 and None not in found:
             kinds.setdefault(str(found.pop()), {})[label] = n

@@ -9,7 +9,7 @@ from gpovae_core.data.labels.affixes import is_affix, tokens_of
 from gpovae_core.data.labels.text import tidy
 
 _PHRASES = {
-    "non-targeting": r"no[nt]?[\W_]*target(?:ing|ed|s)?|nt[cg]|nt(?!\d)",
+    "non-targeting": r"no[nt]?[\W_]*target(?:ing|ed|s)?(?:controls?|ctrls?)?|nt[cg]|nt(?!\d)",
     "negative control": r"neg(?:ative)?[\W_]*(?:ctrl|control|ctl)s?",
     "safe-targeting": r"safe[\W_]*(?:target(?:ing|ed)?|harbou?r)",
     "scrambled": r"scrambled?|scr(?!\d)",

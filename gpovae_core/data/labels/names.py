@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 
 from gpovae_core.data.labels import affixes, dates
@@ -12,6 +13,8 @@ from gpovae_core.data.labels.text import tidy
 
 ENSEMBL = re.compile(r"(ENS[A-Z]*G\d{6,})(\.\d+)?", re.IGNORECASE)
 """An Ensembl gene id; its version, which says nothing about which gene it is, as the second group."""
+
+_INSIDE = re.compile(rf"(?<![^\W_]){ENSEMBL.pattern}(?![^\W_])", re.IGNORECASE)
 
 _RELATED = re.compile(r"AS\d*|DT|IT\d+|OT\d+|HG|PS\d*")
 """Behind a hyphen they name another gene: ZNF503-AS2 is not ZNF503."""
@@ -71,11 +74,15 @@ class Names:
                 self._by_id.setdefault(match[1].upper(), set()).add(gene)
         self._by_fold: dict[str, set[str]] = {}
         self._by_letters: dict[str, set[str]] = {}
+        self._without_separators: dict[str, set[str]] = {}
         self._by_date: dict[tuple[int, int], set[str]] = {}
         for gene in self.genes:
             folded = tidy(gene).casefold()
             self._by_fold.setdefault(folded, set()).add(gene)
-            self._by_letters.setdefault(_letters(folded), set()).add(gene)
+            letters = _letters(folded)
+            self._by_letters.setdefault(letters, set()).add(gene)
+            if "-" in letters:
+                self._without_separators.setdefault(letters.replace("-", ""), set()).add(gene)
             date = dates.date_in(gene)
             if date:
                 self._by_date.setdefault(date, set()).add(gene)
@@ -109,7 +116,8 @@ class Names:
         if match:
             return self._by_id.get(match[1].upper(), set()), "id"
         folded = text.casefold()
-        for table, key in ((self._by_fold, folded), (self._by_letters, _letters(folded))):
+        tables = (self._by_fold, self._by_letters, self._without_separators)
+        for table, key in zip(tables, (folded, _letters(folded), folded), strict=True):
             if key in table:
                 return table[key], "spelling"
         if from_date := self._spelled(dates.genes_of_date(text)):
@@ -126,11 +134,13 @@ class Names:
         genes, how = self.whole(part)
         if genes:
             return Found(tuple(genes), how=how) if len(genes) == 1 else Found(near=tuple(sorted(genes)))
-        if affixes.is_number(part) or dates.date_in(part):
+        if affixes.is_number(part) or affixes.is_code(part) or dates.date_in(part):
             return Found()
         words = _Words(part)
         if len(words.tokens) > _MOST_TOKENS:
             return Found((part,), guess=(part,))
+        if described := self._beside_id(part):
+            return described
         spans = self._spans(words)
         inside = {i for first, last, _, _ in spans for i in range(first, last)}
         rest = [i for i in range(len(words.tokens)) if i not in inside]
@@ -142,6 +152,48 @@ class Names:
         if named:
             return self._with_strangers(words, spans, other, part)
         return self._unmeasured(words, part)
+
+    def _beside_id(self, part: str) -> Found | None:
+        """A gene with its own Ensembl id beside it (STAT1_P1P2_ENSG00000115415): the id is no other gene.
+
+        None where a part is not written so.
+        """
+        ids = list(_INSIDE.finditer(part))
+        if len(ids) != 1:
+            return None
+        rest = f"{part[: ids[0].start()]} {part[ids[0].end() :]}".strip(" _-.:|,")
+        rest = re.sub(r"[\s_]* [\s_]*", "_", rest)
+        if all(map(affixes.is_affix, affixes.tokens_of(rest))):
+            return None
+        named, by_id = self.find(rest), self.whole(ids[0][0])[0]
+        if len(by_id) > 1 or not named.genes:
+            return None
+        if by_id and named.genes != (*by_id,) and not named.guess:
+            return Found(near=(*sorted({*by_id, *named.genes}),))
+        if by_id:
+            return Found((*by_id,), how="guide", kind=named.kind)
+        return Found(named.genes, how="guide", guess=named.guess, joint=named.joint, kind=named.kind)
+
+    def near_to(self, name: str, cut: bool = False) -> set[str]:
+        """Measured genes that a name which is none may mean: with up to four characters written onto them
+        (dSTAT1, STAT1i); cut: or with up to two missing at the end.
+        """
+        found = set()
+        for before in range(5):
+            for after in range(5 - before):
+                core = name[before : len(name) - after]
+                if (before or after) and len(core) >= 3 and affixes.tokens_of(core) and core[0].isalnum():
+                    found |= self._by_fold.get(core.casefold(), set())
+        return found | self._by_beginning.get(name.casefold(), set()) if cut else found
+
+    @cached_property
+    def _by_beginning(self) -> dict[str, set[str]]:
+        """All but the last one or two characters of a gene, folded -> genes."""
+        found: dict[str, set[str]] = {}
+        for gene in self.genes:
+            for length in range(max(3, len(gene) - 2), len(gene)):
+                found.setdefault(gene[:length].casefold(), set()).add(gene)
+        return found
 
     def _spans(self, words: _Words) -> list[tuple[int, int, str, bool]]:
         """(first token, after the last, gene, spelled exactly) of every measured gene in a label, the longest
@@ -228,6 +280,10 @@ class Names:
         elif bare and re.search(r"(?:sg|g|guide|sgRNA)\d+$", core):
             core = bare[0]
         core = re.sub(r"_\d+$", "", core) if core != part else core
+        if core == part and not self.looks_like_gene(part) and not part[:1].isdigit():
+            near = self.near_to(part)
+            if len(near) == 1:
+                return Found(near=(*near,))
         if core != part and not self.looks_like_gene(core) and "_" not in core:
             return Found((part,), guess=(part,))
         pieces = [piece for piece in re.split(r"_+", core) if piece]

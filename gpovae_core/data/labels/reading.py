@@ -15,7 +15,7 @@ from gpovae_core.data.decisions import Decision, Option
 from gpovae_core.data.labels import affixes, dates
 from gpovae_core.data.labels.choose_control import Chosen, choose_control
 from gpovae_core.data.labels.controls import CHOSEN, control_kind, without_control
-from gpovae_core.data.labels.names import Found, Names
+from gpovae_core.data.labels.names import ENSEMBL, Found, Names
 from gpovae_core.data.labels.remarks import remarks
 from gpovae_core.data.labels.text import JOINTS, label_text, tidy
 
@@ -50,6 +50,8 @@ NO_SINGLE_GUIDE = {
 }
 UNCLEAR_SHARE = 0.01
 """Share of the labelled cells whose labels may be unclear before a person is asked."""
+MOSTLY = 0.9
+"""Share of the targets of a file that have to be near to a measured gene to say so of all."""
 _OUTSIDE = " []{}()'\""
 
 
@@ -171,7 +173,19 @@ class _Parser:
             parts = JOINTS.split(text)
         else:
             parts = JOINTS.split(text.strip(" |;,&/~"))
-        return [part.strip(_OUTSIDE) for part in parts]
+        return self._without_own_id([part.strip(_OUTSIDE) for part in parts], text)
+
+    def _without_own_id(self, parts: list[str], text: str) -> list[str]:
+        """STAT1 for STAT1|ENSG00000115415: the id of the gene beside it, and where that is not known no other
+        gene either. A '+' joins genes, whatever they are called.
+        """
+        ids = [part for part in parts if ENSEMBL.fullmatch(part)]
+        if len(ids) != 1 or keys.PAIR_SEPARATOR in text:
+            return parts
+        rest = [part for part in parts if part not in ids]
+        named = {gene for part in rest for gene in self.names.find(part).genes}
+        own = self.names.whole(ids[0])[0] <= named and any(map(self.names.looks_like_gene, named))
+        return rest if own else parts
 
     def _one_gene(self, text: str) -> bool:
         """Whether a text names a single measured gene, whatever stands in it: HLA-A_g1 where '-' joins."""
@@ -209,7 +223,8 @@ class _Parser:
 
 
 def _why(part: str) -> str:
-    return "number" if affixes.is_number(part) else "date" if dates.date_in(part) else "near"
+    code = affixes.is_number(part) or affixes.is_code(part)
+    return "number" if code else "date" if dates.date_in(part) else "near"
 
 
 def judge_together(parsed: Mapping[str, Parsed], names: Names) -> None:
@@ -217,6 +232,7 @@ def judge_together(parsed: Mapping[str, Parsed], names: Names) -> None:
     beside all genes is a gene, and whether a number belongs to the name of a gene that is not measured.
     """
     _judge_crossed(parsed, names)
+    _judge_wrapped(parsed, names)
     joined = any(found.joint == "_" for one in parsed.values() for found in one.found if not one.unclear)
     numbered = _numbers_are_guides(parsed)
     for one in parsed.values():
@@ -228,6 +244,73 @@ def judge_together(parsed: Mapping[str, Parsed], names: Names) -> None:
                 one.found[i] = replace(found, genes=(stem,), guess=(stem,), how="guide")
     if not numbered:
         _judge_repeated(parsed, names)
+    _judge_unmeasured(parsed, names)
+
+
+_VARIES = re.compile(r"[ACGTN]{8,}|\d+|(?<![A-Za-z0-9])[A-Z](?![A-Za-z0-9])")
+
+
+def _judge_wrapped(parsed: Mapping[str, Parsed], names: Names) -> None:
+    """Where next to every measured gene is written with something beside it (STAT1_P1, STAT1-A), the same is
+    no part of the name of a gene that is not measured (FEV_P1).
+    """
+    genes_in: dict[tuple[str, str], set[str]] = {}
+    plain = wrapped = 0
+    singles = [
+        (part, one, i)
+        for label, one in parsed.items()
+        if not one.unclear
+        for parts in [JOINTS.split(affixes.without_genotype(tidy(label)))]
+        for i, part in enumerate(parts)
+        if len(one.found) == len(parts) and len(one.found[i].genes) == 1
+    ]
+    for part, one, i in singles:
+        gene = one.found[i].genes[0]
+        if one.found[i].guess:
+            continue
+        at = part.find(gene) if one.found[i].how == "guide" else -1
+        plain, wrapped = plain + (at < 0), wrapped + (at >= 0)
+        if at >= 0:
+            beside = (part[:at], part[at + len(gene) :])
+            genes_in.setdefault(beside, set()).add(gene)
+    if plain > wrapped / 10 or len(set().union(*genes_in.values())) < 2:
+        return
+    forms = {f"{_form(before)}(.+?){_form(after)}" for before, after in genes_in}
+    patterns = [re.compile(form) for form in sorted(forms, key=lambda form: (-len(form), form))]
+    for part, one, i in singles:
+        found = one.found[i]
+        matches = (pattern.fullmatch(part) for pattern in patterns if found.guess)
+        name = next((match[1] for match in matches if match and names.looks_like_gene(match[1])), None)
+        if name is not None and name != found.genes[0]:
+            one.found[i] = replace(found, genes=(name,), guess=(name,), how="guide")
+
+
+def _form(beside: str) -> str:
+    """What stands beside a gene as a pattern: numbers, single letters and sequences may differ."""
+    pattern, last = "", 0
+    for match in _VARIES.finditer(beside):
+        any_of = "[A-Z]" if len(match[0]) == 1 and match[0].isalpha() else r"\d+"
+        any_of = "[ACGTN]{8,}" if len(match[0]) >= 8 and match[0].isalpha() else any_of
+        pattern, last = f"{pattern}{re.escape(beside[last : match.start()])}{any_of}", match.end()
+    return pattern + re.escape(beside[last:])
+
+
+def _judge_unmeasured(parsed: Mapping[str, Parsed], names: Names) -> None:
+    """A file in which no target is measured: its labels are unclear where nearly all have a measured gene
+    near to them, or do not look like names of genes at all (codes, wells, drugs).
+    """
+    targets = {gene for one in parsed.values() for gene in one.genes}
+    if len(targets) < 2 or targets & names.genes or any(one.unclear for one in parsed.values()):
+        return
+    near = {target: names.near_to(target, cut=True) for target in targets}
+    nearly = sum(bool(found) for found in near.values()) >= MOSTLY * len(targets)
+    genes = sum(all(map(names.looks_like_gene, re.split("_+", target))) for target in targets)
+    if not nearly and genes >= len(targets) / 2:
+        return
+    for one in parsed.values():
+        if one.genes:
+            mean = sorted({gene for target in one.genes for gene in near[target]}) if nearly else []
+            one.unclear = ((*mean,), "near" if mean else "none")
 
 
 def _judge_crossed(parsed: Mapping[str, Parsed], names: Names) -> None:

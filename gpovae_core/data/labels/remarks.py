@@ -80,8 +80,14 @@ def _notes(
 _NOT_CLEAR = {
     "number": (
         "labels-are-numbers",
-        "Labels are numbers, not genes",
+        "Labels are codes or numbers, not genes",
         "Choose the column that names the gene, or translate the codes. Or set unclear_labels: 'as written' "
+        "takes them for targets that are not measured, 'leave out' leaves these cells out.",
+    ),
+    "none": (
+        "labels-not-genes",
+        "No label names a measured gene, and most do not look like names of genes",
+        "Choose the column that names the gene, or translate the labels. Or set unclear_labels: 'as written' "
         "takes them for targets that are not measured, 'leave out' leaves these cells out.",
     ),
     "date": (
