@@ -4,8 +4,8 @@ with effects as logarithms, roots or shares, by W and by the sparse inverse.
     python benchmarks/scales.py [--seed 0]
 
 The worlds are the files in ../shared/data/worlds (or GPOVAE_DATA_DIR/worlds), as in worlds.py. Scales of a
-log fold change x, whose slope at 0 is 1: logarithm x, root 2 (exp(x/2) - 1), share exp(x) - 1; errors by their
-slope. One row a world: area under precision and recall over measured pairs.
+log fold change x, whose slope at 0 is 1: logarithm x, root 2 (exp(x/2) - 1), share exp(x) - 1; errors by
+their slope. One row a world: area under precision and recall over measured pairs.
 
 W as it is feels the share that is lost of a source and the logarithm of a rise, and answers in logarithms; `W
 root` takes the root of both, by putting transformed effects in the place of the measured ones.
