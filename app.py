@@ -6,20 +6,17 @@ from dashboard.shared import shell
 
 st.set_page_config(page_title="GPO-VAE", page_icon="🧬", layout="wide")
 page = st.navigation(
-    {
-        "Project": [
-            st.Page("pages/runs.py", title="Runs", default=True),
-            st.Page("pages/data.py", title="Data"),
-            st.Page("pages/train.py", title="Train"),
-            st.Page("pages/experiments.py", title="Experiments"),
-        ],
-        "Explore": [
-            st.Page("pages/network.py", title="Network"),
-            st.Page("pages/response.py", title="Response"),
-            st.Page("pages/whatif.py", title="What if"),
-            st.Page("pages/benchmark.py", title="Benchmark"),
-        ],
-    }
+    [
+        st.Page("pages/runs.py", title="Runs", default=True),
+        st.Page("pages/data.py", title="Data"),
+        st.Page("pages/train.py", title="Train"),
+        st.Page("pages/network.py", title="Network"),
+        st.Page("pages/response.py", title="Response"),
+        st.Page("pages/whatif.py", title="What if"),
+        st.Page("pages/benchmark.py", title="Benchmark"),
+        st.Page("pages/experiments.py", title="Experiments"),
+    ],
+    position="top",
 )
 shell.frame()
 with shell.errors_in_words():

@@ -41,8 +41,8 @@ WAIT = 60_000  # milliseconds
 
 @dataclass(frozen=True)
 class Shot:
-    """page: its name in the sidebar; at: parameters of the address; clicks: selectors; height: of the window,
-    in pixels.
+    """page: its name in the navigation; at: parameters of the address; clicks: selectors; height: of the
+    window, in pixels.
     """
 
     page: str
@@ -53,26 +53,14 @@ class Shot:
 
 DEMO: dict[str, str | tuple[str, ...]] = {"run": "demo"}
 SHOTS = {
-    "explorer-whole": Shot("Network", DEMO),
-    "explorer-around": Shot("Network", DEMO | {"gene": "SIM012", "view": "ego"}),
+    "explorer-whole": Shot("Network", DEMO, height=900),
+    "explorer-matrix": Shot("Network", DEMO | {"view": "matrix"}, height=900),
+    "explorer-around": Shot("Network", DEMO | {"gene": "SIM012"}, height=900),
     "explorer-edge": Shot(
-        "Network",
-        DEMO
-        | {
-            "gene": "SIM012",
-            "view": "ego",
-            "edge_from": "SIM012",
-            "edge_to": "SIM005",
-            "from": "SIM012",
-            "to": "SIM017",
-        },
-        height=1500,
+        "Network", DEMO | {"gene": "SIM012", "edge_from": "SIM012", "edge_to": "SIM017"}, height=900
     ),
-    "explorer-influence": Shot("Network", DEMO | {"measure": "T"}),
-    "explorer-communities": Shot("Network", DEMO | {"view": "communities"}),
-    "explorer-thresholds": Shot(
-        "Network", DEMO | {"pinned": "0.9"}, ("role=tab[name='Which threshold?']",), height=2000
-    ),
+    "explorer-influence": Shot("Network", DEMO | {"measure": "T"}, height=900),
+    "explorer-thresholds": Shot("Network", DEMO | {"pinned": "0.9", "part": "Which threshold?"}, height=2300),
     "response-predicted": Shot("Response", DEMO | {"gene": "SIM006"}, height=1500),
     "response-changed": Shot(
         "Response", DEMO | {"gene": "SIM006"}, ("role=tab[name='Which genes changed']",), height=1500
@@ -86,7 +74,7 @@ SHOTS = {
     "whatif": Shot("What if", DEMO, ("button:has-text('Try SIM003')",), height=1250),
     "response-all": Shot("Response", DEMO, ("role=tab[name='All perturbations']",), height=1750),
     "benchmark": Shot("Benchmark", DEMO, height=1500),
-    "explorer-sure": Shot("Network", DEMO, ("role=tab[name='How sure?']",), height=1700),
+    "explorer-sure": Shot("Network", DEMO | {"part": "How sure?"}, height=1500),
     "data": Shot("Data", {"data": "screen.h5ad"}, height=1200),
     "train": Shot("Train", {"data": "screen.h5ad"}, height=1300),
 }
@@ -121,7 +109,7 @@ def take(shots: dict[str, Shot], folder: Path) -> list[str]:
                 listen(page, address, f"{name}-{scheme}", complaints)
                 page.goto(f"{address}/?{urlencode(shot.at, doseq=True)}")
                 settle(page)  # a page that is left before it has been drawn forgets its address
-                for selector in (f"[data-testid=stSidebarNav] >> text={shot.page}", *shot.clicks):
+                for selector in (f"role=link[name='{shot.page}']", *shot.clicks):
                     page.locator(selector).first.click()
                     settle(page)
                 page.screenshot(path=folder / f"{name}-{scheme}.png")
@@ -147,7 +135,7 @@ def settle(page: Any) -> None:
     """Wait until the script of the page has been at rest for two looks, and what the browser draws has been
     drawn.
     """
-    page.wait_for_selector('[data-testid="stSidebarNav"]')
+    page.wait_for_selector('[data-testid="stTopNavLink"]')
     for _ in range(2):
         page.wait_for_timeout(1500)
         page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]')

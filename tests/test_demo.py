@@ -11,7 +11,7 @@ import pytest
 from gpovae_core.network.grn import GeneNetwork
 from gpovae_core.network.paths import trace_paths
 from gpovae_core.questions.predicted import treatment_effects
-from gpovae_core.runs.folder import RunFolder
+from gpovae_core.runs.folder import RunFolder, is_run
 from gpovae_core.runs.model import load_model
 from tests.conftest import PROJECT
 
@@ -32,7 +32,7 @@ def test_it_says_that_it_is_simulated(run):
 
 def test_it_is_small_and_holds_no_foreign_paths(run):
     files = [path for path in DEMO.rglob("*") if path.is_file()]
-    assert sum(path.stat().st_size for path in files) < 4e6
+    assert sum(path.stat().st_size for path in files) < 8e6
     assert run.source().path == "simulated.h5ad"
     for path in files:
         if path.suffix in {".json", ".jsonl", ".txt", ".csv"}:
@@ -61,3 +61,18 @@ def test_a_path_can_be_traced(run):
     edge = GeneNetwork.from_run(run).edges(0.5).iloc[0]
     trace = trace_paths(GeneNetwork.from_run(run), edge["source"], edge["target"], hops=3, top=3)
     assert trace.paths[0].genes == (edge["source"], edge["target"])
+
+
+REAL = DEMO / "papalexi"
+
+
+@pytest.mark.skipif(not is_run(REAL), reason="the demo of real cells was not built: make demo")
+def test_the_demo_of_real_cells_is_whole_and_says_where_it_comes_from() -> None:
+    run = RunFolder.open(REAL)
+    assert not run.source().simulated
+    assert run.source().path == "papalexi2021_thp1_585.h5ad"
+    network = GeneNetwork.from_run(run)
+    assert network.ensemble is not None
+    assert {"JAK2", "STAT1", "UBE2L6"} <= set(network.panel.genes)
+    assert run.evaluation()["network"]["false_edges"]
+    assert not (run.path / "checkpoints").exists()

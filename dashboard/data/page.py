@@ -37,12 +37,12 @@ def report(name: str) -> None:
         st.markdown(shell.SIMULATED)
     verdict.verdict(found)
     decisions.questions(found, columns)
-    guides.show(found)
     verdict.problems(found)
     if found.ok:
         verdict.numbers(found)
     st.markdown("##### How this file is read")
     decisions.show(found, columns)
+    guides.show(found)
     if "design" in found.summary:
         verdict.direction(found)
     with st.container(width=320):

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 import streamlit as st
 
-from dashboard.network.drawing import Picture, layout, picture
+from dashboard.network.message import network_message
+from dashboard.network.places import layout
+from dashboard.network.references import all_references
+from dashboard.network.scene import default_threshold
+from dashboard.network.slider import false_edge_rate
 from dashboard.shared import contents
-from dashboard.shared.cached import Stamp, of_run, stamp
+from dashboard.shared.cached import of_run, stamp
 from dashboard.shared.networks import NETWORK_FILES, Shown, network, shown_network
 from gpovae_core.errors import RunError
 from gpovae_core.network.communities import communities
 from gpovae_core.network.curves import ThresholdCurves, threshold_curves
-from gpovae_core.network.references import ReferenceNetwork, networks_folder, read_references
 from gpovae_core.reporting.tables import false_edge_table
 from gpovae_core.runs.folder import RunFolder
 
@@ -35,7 +37,7 @@ def version(run: RunFolder) -> str:
     return f"{run.path}|{stamp(run, *NETWORK_FILES)}"
 
 
-# The picture ------------------------------------------------------------------------------------------------
+# The network ------------------------------------------------------------------------------------------------
 
 
 @of_run(*NETWORK_FILES, kind="resource", entries=4, spinner="Laying out the network …")
@@ -44,18 +46,24 @@ def places(run: RunFolder) -> np.ndarray:
     return layout(network(run))
 
 
-@of_run(*NETWORK_FILES, kind="resource", entries=8, spinner="Sorting the edges …")
-def network_picture(run: RunFolder, which: Shown, self_loops: bool = False) -> Picture:
-    """Layout and strongest edges of what is looked at."""
+@of_run(
+    *NETWORK_FILES, "evaluation.json", "null.json", kind="resource", entries=8, spinner="Sorting the edges …"
+)
+def network_data(
+    run: RunFolder, which: Shown, self_loops: bool, references: tuple[str, ...]
+) -> dict[str, Any]:
+    """What the workbench is sent of a network; references: names of the tables that are asked."""
     shown, whole = shown_network(run, which), shown_network(run, Shown(which.measure, True, which.often))
-    with_rare = shown_network(run, Shown(which.measure, which.blind)) if which.often else None
-    return picture(
+    on_w = shown_network(run, Shown("W", which.blind))
+    found = network(run)
+    return network_message(
         shown,
-        places(run),
-        self_loops,
-        None if which.blind or shown is whole else whole,
-        which.often,
-        with_rare,
+        default_threshold(run, on_w, shown),
+        loops=self_loops,
+        whole=None if which.blind or shown is whole else whole,
+        with_rare=shown_network(run, Shown(which.measure, which.blind)) if which.often else None,
+        false_rate=None if which.often else false_edge_rate(false_edges(run), shown),
+        references=[ref for ref in all_references(found.simulated) if ref.name in references],
     )
 
 
@@ -101,6 +109,16 @@ def pairs(run: RunFolder) -> PairStatistics | None:
     return tested_pairs(run)
 
 
+def pairs_at_hand(run: RunFolder) -> PairStatistics | None:
+    """`pairs`, where somebody has asked for them already: a click does not wait for them."""
+    return pairs(run) if str(run.path) in st.session_state.get(ASKED, ()) else None
+
+
+def held_out_here(run: RunFolder) -> bool:
+    """Whether the run holds cells at all."""
+    return run.has("cells.h5ad")
+
+
 def ask_for_pairs(run: RunFolder) -> None:
     """From now on `pairs` computes them for this run, however long that takes."""
     st.session_state[ASKED] = {*st.session_state.get(ASKED, ()), str(run.path)}
@@ -111,7 +129,7 @@ def pairs_wait(run: RunFolder) -> float | None:
     asked.
     """
     cells = held_out(run)
-    if cells is None or pairs(run) is not None:
+    if cells is None or cells.size <= PAIRS_AT_ONCE or str(run.path) in st.session_state.get(ASKED, ()):
         return None
     return cells.size / PAIRS_AT_ONCE * 15
 
@@ -149,21 +167,3 @@ def false_edges(run: RunFolder) -> pd.DataFrame | None:
         scores = None
     table = false_edge_table(None if scores is None else scores.network, null(run))
     return None if table.empty else table
-
-
-# Reference networks -----------------------------------------------------------------------------------------
-
-
-@st.cache_resource(max_entries=2, show_spinner="Reading the reference networks …")
-def _references(folder: str, stamped: Stamp) -> tuple[list[ReferenceNetwork], list[str]]:
-    return read_references(Path(folder))
-
-
-def references() -> tuple[list[ReferenceNetwork], list[str]]:
-    """Reference networks of the folder, and in words what could not be read there."""
-    folder = networks_folder()
-    files = sorted(folder.iterdir()) if folder.is_dir() else []
-    stamped = tuple(
-        (file.name, file.stat().st_mtime_ns, file.stat().st_size) for file in files if file.is_file()
-    )
-    return _references(str(folder), stamped)

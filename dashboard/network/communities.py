@@ -7,7 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard.network import cached
-from dashboard.network.drawing import MOST_EDGES
+from dashboard.network.message import MOST_EDGES
 from dashboard.network.scene import Scene
 from dashboard.shared import state
 from dashboard.shared.figures import download_table
@@ -23,14 +23,15 @@ def show(scene: Scene) -> None:
         return
     st.caption(
         f"Genes joined more among themselves than with the rest (Louvain on the strongest {MOST_EDGES:,} "
-        "edges at most, direction ignored). Choose one to see it alone; the picture is coloured by "
-        "community under Show: Communities."
+        "edges at most, direction ignored). Tick one: its genes stand out in "
+        "the picture."
     )
     key = f"communities_{scene.shown.measure}_{scene.threshold}"
 
     def look() -> None:
         rows = st.session_state[key].selection.rows
-        state.put(**{state.COMMUNITY: rows[0] if rows else None, state.VIEW: state.COMMUNITIES})
+        ends = dict.fromkeys((state.FOCUS, state.EDGE_SOURCE, state.EDGE_TARGET, state.BUNDLE))
+        state.put(**ends, **{state.COMMUNITY: rows[0] if rows else None})
 
     show_table(
         pd.DataFrame(

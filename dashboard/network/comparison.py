@@ -5,10 +5,11 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
+from dashboard.network import cached
 from dashboard.network.scene import TABLE_ROWS, Scene
 from dashboard.shared import listing, networks, state
 from dashboard.shared.figures import chart, download_table
-from dashboard.shared.glossary import show_table
+from dashboard.shared.glossary import meaning, show_table
 from dashboard.shared.networks import Shown
 from dashboard.shared.words import number, plain
 from gpovae_core.network.compare import NetworkComparison, compare_networks, equal_edges
@@ -22,7 +23,12 @@ def show(scene: Scene) -> None:
         return
     left, right = st.columns([2, 3])
     left.selectbox(
-        "Compare with run", others, index=None, placeholder="Choose a run", **state.bound(state.COMPARED)
+        "Compare with run",
+        others,
+        index=None,
+        placeholder="Choose a run",
+        help=meaning("run"),
+        **state.bound(state.COMPARED),
     )
     equal = right.radio(
         "At",
@@ -68,7 +74,7 @@ def comparison(scene: Scene, found: NetworkComparison, a: str, b: str, key: str)
             f"with both signs known, {agree:,} agree in sign."
         )
     picture, table = st.columns([3, 2])
-    places = dict(zip(scene.shown.panel.genes, scene.picture.positions, strict=True))
+    places = dict(zip(scene.shown.panel.genes, cached.places(scene.run), strict=True))
     chart(
         figures.comparison_picture(found, places),
         key=f"comparison_{key}",

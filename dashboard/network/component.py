@@ -1,8 +1,9 @@
-"""The network picture and the chart of thresholds as Streamlit components (assets/network)."""
+"""The workbench and the charts of thresholds as Streamlit components (assets/network)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -11,106 +12,85 @@ from typing import Any
 import streamlit as st
 from streamlit.components.v2 import component
 
-KEY = "network_picture"
+KEY = "workbench"
 THRESHOLDS_KEY = "threshold_chart"
 _ASSETS = Path(__file__).resolve().parents[2] / "assets" / "network"
+_MODULES = {
+    "workbench": ("files", "model", "pens", "layout", "picture", "panels", "workbench"),
+    "thresholds": ("thresholds",),
+}
+"""Scripts of each component, what is imported before what imports it."""
+_IMPORT = re.compile(r"^import\s[^;]*;\n", re.MULTILINE)
+_EXPORT = re.compile(r"^export (?!default)", re.MULTILINE)
 
 
 @cache
 def _component(name: str) -> Any:
-    def text(suffix: str) -> str:
-        return (_ASSETS / f"{name}.{suffix}").read_text(encoding="utf-8")
+    def text(file: str) -> str:
+        return (_ASSETS / file).read_text(encoding="utf-8")
 
-    return component(f"gpovae_{name}", html=text("html"), css=text("css"), js=text("js"))
+    return component(
+        f"gpovae_{name}",
+        html=text(f"{name}.html"),
+        css=text(f"{name}.css"),
+        js=one_script([text(f"{module}.js") for module in _MODULES[name]]),
+    )
+
+
+def one_script(modules: Sequence[str]) -> str:
+    """Modules as one, as Streamlit takes a single script: what they import from each other stands above.
+
+    Names at the top of a module are its own only as long as no other uses them; Biome finds one that is
+    declared nowhere, and the browser refuses one that is declared twice.
+    """
+    whole = [_EXPORT.sub("", _IMPORT.sub("", module)) for module in modules]
+    return "\n".join(whole)
 
 
 @dataclass(frozen=True)
 class Answers:
-    """What the page does when something happens in the picture; each is called before the next script run.
+    """What the page does when something happens on the workbench; each is called before the next script run.
 
-    gene: clicked; aimed: shift-clicked; edge: source and target of one clicked; threshold: released; loops,
-    blind: edges to the gene itself, and edges without direct evidence, shown or hidden; step: -1 to undo, 1
-    to redo; reset: back to the start.
+    sight: all that is looked at has changed; asked: one thing that only Python can do, by its name, with what
+    it takes.
     """
 
-    gene: Callable[[str], None]
-    aimed: Callable[[str], None]
-    edge: Callable[[str, str], None]
-    threshold: Callable[[float], None]
-    loops: Callable[[bool], None]
-    blind: Callable[[bool], None]
-    step: Callable[[int], None]
-    reset: Callable[[], None]
+    sight: Callable[[dict[str, Any]], None]
+    asked: Callable[[str, Any], None]
 
 
 _HELD = "gpovae_graph_in_browser"
 
 
 def graph_in_browser() -> str | None:
-    """Version of the graph that the picture on the screen was sent last; None where there is no picture on
-    the screen yet.
+    """Version of the network that the workbench on the screen was sent last; None where there is no workbench
+    on the screen yet.
     """
     return st.session_state.get(_HELD) if KEY in st.session_state else None
 
 
-def network_picture(data: dict[str, Any], answers: Answers) -> None:
-    """Show the picture. What the browser says is checked here: anything of another shape is passed over."""
+def workbench(data: dict[str, Any], answers: Answers) -> None:
+    """Show the workbench. What the browser says is checked by those who are told."""
     st.session_state[_HELD] = data["version"]
 
     def event(name: str) -> Any:
-        return st.session_state[KEY].get(name)
+        said = st.session_state[KEY].get(name)
+        return said.to_dict() if hasattr(said, "to_dict") else said
 
-    def clicked() -> None:
-        if isinstance(gene := event("clicked"), str):
-            answers.gene(gene)
+    def sight() -> None:
+        if isinstance(said := event("sight"), dict):
+            answers.sight(said)
 
-    def aimed() -> None:
-        if isinstance(gene := event("aimed"), str):
-            answers.aimed(gene)
-
-    def edge() -> None:
-        ends = event("edge")
-        if isinstance(ends, list | tuple) and len(ends) == 2 and all(isinstance(end, str) for end in ends):
-            answers.edge(*ends)
-
-    def released() -> None:
-        value = event("released")
-        if (
-            isinstance(value, int | float)
-            and not isinstance(value, bool)
-            and 0.0 <= value <= data["view"]["scale"]
-        ):
-            answers.threshold(float(value))
-
-    def loops() -> None:
-        if isinstance(shown := event("loops"), bool):
-            answers.loops(shown)
-
-    def blind() -> None:
-        if isinstance(shown := event("blind"), bool):
-            answers.blind(shown)
-
-    def stepped() -> None:
-        wanted = event("stepped")
-        by = wanted.get("by") if hasattr(wanted, "get") else None
-        if by in (-1, 1):
-            answers.step(int(by))
+    def asked() -> None:
+        said = event("asked")
+        if isinstance(said, dict) and isinstance(what := said.get("what"), str):
+            answers.asked(what, said.get("value"))
 
     def missing() -> None:
         st.session_state.pop(_HELD, None)
 
-    _component("network")(
-        key=KEY,
-        data=data,
-        on_clicked_change=clicked,
-        on_aimed_change=aimed,
-        on_edge_change=edge,
-        on_released_change=released,
-        on_loops_change=loops,
-        on_blind_change=blind,
-        on_stepped_change=stepped,
-        on_reset_change=answers.reset,
-        on_missing_change=missing,
+    _component("workbench")(
+        key=KEY, data=data, on_sight_change=sight, on_asked_change=asked, on_missing_change=missing
     )
 
 

@@ -119,7 +119,7 @@ def form(run: RunFolder) -> None:
             else "In this run W comes from calibrated effects, without training: a member takes seconds."
         )
     )
-    if run.path == listing.DEMO_PATH:
+    if listing.is_demo(run):
         st.caption("The demo run comes with its ensemble; for another, train a run of your own.")
         return
     left, middle, right = st.columns([1, 1, 1], vertical_alignment="bottom")

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import isfinite
+from typing import Any
 
+import numpy as np
 import streamlit as st
 
 from dashboard.network import cached, references
-from dashboard.network.drawing import MOST_EDGES, ego_edges
+from dashboard.network.cached import places
+from dashboard.network.message import MOST_EDGES
 from dashboard.network.scene import Scene, ego_hops
 from dashboard.shared import state
 from gpovae_core import keys
@@ -34,7 +38,8 @@ def show(scene: Scene) -> None:
     )
     st.caption(
         "Run, threshold, focus, places of the genes and all settings travel inside the file (SIF holds "
-        "names only). PNG and SVG of the picture: the buttons above it."
+        "names only). PNG and SVG of the picture: the buttons above it. The table on the first screen has "
+        "its own: what it lists, as CSV or for Cytoscape."
     )
     references.show(scene.network.panel.genes)
 
@@ -46,26 +51,62 @@ def _with_tests(scene: Scene) -> Scene:
 
 
 def export_view(scene: Scene, all_of_them: bool) -> View:
-    focus: str | None = state.get(state.FOCUS)
-    ego = state.get(state.VIEW) == state.EGO
-    facts: dict[str, str | float | bool] = {
-        "view": "all edges" if all_of_them else state.get(state.VIEW),
-        "measure": scene.shown.measure,
-    }
+    focus, loops = state.get(state.FOCUS), state.get(state.LOOPS)
+    facts = _facts(scene, "all edges" if all_of_them else state.get(state.VIEW) or "whole")
+    if all_of_them:
+        found = scene.shown.edges(scene.threshold, loops) if loops else None
+    elif focus is not None:
+        hops, direction = ego_hops(scene.shown), state.get(state.DIRECTION)
+        facts |= {"hops": float(hops), "around": direction}
+        found = scene.shown.neighbourhood(focus, hops, direction, scene.threshold, loops).edges
+        ends = {"out": found[keys.SOURCE] == focus, "in": found[keys.TARGET] == focus}
+        if hops == 1:
+            found = found.loc[ends.get(direction, ends["out"] | ends["in"])].reset_index(drop=True)
+    else:
+        found = scene.shown.edges(scene.threshold, loops, top=MOST_EDGES).head(MOST_EDGES)
+    return View(found, places(scene.run).astype(float), facts)
+
+
+def _facts(scene: Scene, view: str) -> dict[str, str | float | bool]:
+    facts: dict[str, str | float | bool] = {"view": view, "measure": scene.shown.measure}
     if scene.which.often:
         facts["found_again_in_at_least"] = scene.which.often
-    if focus is not None:
+    if (focus := state.get(state.FOCUS)) is not None:
         facts["focus"] = focus
-    if ego and focus is not None and not all_of_them:
-        facts |= {"hops": float(ego_hops(scene.shown)), "around": state.get(state.DIRECTION)}
-    if all_of_them:
-        found = (
-            scene.shown.edges(scene.threshold, scene.picture.self_loops) if scene.picture.self_loops else None
-        )
-    elif ego and focus is not None:
-        hops, direction = ego_hops(scene.shown), state.get(state.DIRECTION)
-        found = ego_edges(scene.shown, focus, hops, direction, scene.threshold, scene.picture.self_loops)[0]
-        found = found.loc[found[keys.WEIGHT] > scene.threshold]
-    else:
-        found = scene.shown.edges(scene.threshold, scene.picture.self_loops, top=MOST_EDGES).head(MOST_EDGES)
-    return View(found, scene.picture.positions, facts)
+    return facts
+
+
+def chosen_file(scene: Scene, wanted: dict[str, Any]) -> tuple[str, str, bytes] | None:
+    """Name, MIME type and content of the file that the table of the workbench asks for; None where what is
+    asked makes no sense.
+
+    wanted: format, edges (pairs of gene numbers, in order) and places (gene number, x, y) of the picture.
+    """
+    form, pairs = wanted.get("format"), numbers(wanted.get("edges"), 2)
+    if form not in FORMATS or len(pairs) == 0:
+        return None
+    scene = _with_tests(scene)
+    n, genes = len(scene.shown), np.array(scene.shown.panel.genes, dtype=object)
+    pairs = pairs[((pairs >= 0) & (pairs < n)).all(axis=1)].astype(int)
+    table = scene.shown.edges(0.0, True, top=MOST_EDGES).set_index([keys.SOURCE, keys.TARGET])
+    order = [pair for pair in map(tuple, genes[pairs]) if pair in table.index]
+    spots = places(scene.run).astype(float)
+    for gene, x, y in numbers(wanted.get("places"), 3):
+        if 0 <= gene < n:
+            spots[int(gene)] = x, y
+    view = View(table.loc[order].reset_index(), spots, _facts(scene, "the table"))
+    name = f"{scene.run.name}_{scene.shown.measure}{scene.threshold:g}{FORMATS[form].suffix}"
+    return name, FORMATS[form].mime, export_bytes(scene.shown, scene.threshold, form, view)
+
+
+def numbers(given: Any, width: int) -> np.ndarray:
+    """(k, width) finite numbers out of what a browser sent; rows of another shape are passed over."""
+    rows = given if isinstance(given, list | tuple) else ()
+    kept = [
+        row
+        for row in rows
+        if isinstance(row, list | tuple)
+        and len(row) == width
+        and all(isinstance(value, int | float) and isfinite(value) for value in row)
+    ]
+    return np.array(kept, dtype=float).reshape(-1, width)

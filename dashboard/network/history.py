@@ -17,6 +17,7 @@ REMEMBERED = (
     state.VIEW,
     state.EDGE_SOURCE,
     state.EDGE_TARGET,
+    state.BUNDLE,
 )
 MOST = 100
 _STORE = "gpovae_history"

@@ -18,14 +18,14 @@ def show(scene: Scene) -> None:
     gene = state.get(state.FOCUS)
     if gene is None:
         st.info(
-            "Choose a gene above or click one in the picture: here stands what it regulates and what "
+            "Choose a gene in the workbench: here stands what it regulates and what "
             "regulates it, over several hops."
         )
         return
     hops = ego_hops(scene.shown)
     st.caption(
-        f"Within {hops} hop{'s' if hops > 1 else ''} over edges with {scene.above}. Hops is set above the "
-        "picture."
+        f"Within {hops} hop{'s' if hops > 1 else ''} over edges with {scene.above}. Hops is set in the "
+        "menu View."
     )
     for column, direction, title in zip(
         st.columns(2), ("out", "in"), ("regulates", "is regulated by"), strict=True

@@ -1,34 +1,30 @@
-"""The page Network: the learned network at a threshold, the gene or edge chosen in it, and the questions
-below the picture.
-"""
+"""The page Network: the workbench on the first screen, and below it the rarer questions, one at a time."""
 
 from __future__ import annotations
+
+from functools import partial
 
 import streamlit as st
 
 from dashboard.network import (
     communities,
     comparison,
-    controls,
-    edges,
     ensemble,
     exports,
     history,
-    inspector,
     neighbours,
     paths,
     picture,
     thresholds,
 )
 from dashboard.network.scene import Scene, scene_of
-from dashboard.shared import contents, shell, state
+from dashboard.shared import contents, listing, shell, state
 from dashboard.shared.words import plain
 from gpovae_core.reporting.sentences import false_rate_of_effects, null_in_words
 from gpovae_core.runs.folder import RunFolder
 
 PARTS = {
     "Paths": paths.show,
-    "Edges": edges.show,
     "Regulates, regulated by": neighbours.show,
     "Which threshold?": thresholds.show,
     "How sure?": ensemble.show,
@@ -40,7 +36,6 @@ _CUT = (state.RUN, state.MEASURE, state.THRESHOLD, state.INFLUENCE, state.LOOPS,
 _SIGHT = (*_CUT, state.FOCUS, state.VIEW, state.HOPS, state.DIRECTION, state.COMMUNITY)
 DEPENDS = {
     "Paths": (*_CUT, state.PATH_SOURCE, state.PATH_TARGET, state.PATH_HOPS, state.PATH_ROW),
-    "Edges": _SIGHT,
     "Regulates, regulated by": _SIGHT,
     "Which threshold?": (*_CUT, state.PATH_HOPS, state.PINNED),
     "How sure?": _CUT,
@@ -48,37 +43,79 @@ DEPENDS = {
     "Compare runs": (*_CUT, state.COMPARED),
     "Export and references": _SIGHT,
 }
-"""What each tab shows something of; where nothing of it has changed, a click in the picture need not draw the
-tab anew.
+"""What each part shows something of; where nothing of it has changed, a click in the workbench need not draw
+it anew.
 """
-_DRAWN = "gpovae_tab_drawn"
+TABS = "network_part"
+"""Key of the tabs in the session: the name of the open one."""
+_SHOWN = "gpovae_part_shown"
+_DRAWN = "gpovae_part_drawn"
+REAL_CELLS = (
+    "Demo of real cells: knock-outs in stimulated THP-1 cells, ECCITE-seq of Papalexi et al., Nature "
+    "Genetics 53 (2021), 322-331; counts as in Katsevich-Lab's sceptreIGVF and sceptredata (MIT licence)."
+)
+WIDE = """<style>
+[data-testid=stMainBlockContainer]{padding:3.9rem .75rem 1rem;max-width:none}
+[data-testid=stMainBlockContainer]>div>[data-testid=stVerticalBlock]{gap:.4rem}
+@media(min-width:760px){[data-testid=stSidebar],[data-testid=stExpandSidebarButton]{display:none}}
+</style>"""
+"""The workbench takes the whole window: the run is chosen in its bar, not in a sidebar."""
 
 
 def show(run: RunFolder) -> None:
+    st.html(WIDE)
     scene = scene_of(run)  # a run that cannot be read says so here, once
     up_to_date()
     explorer(run)
+    more(scene)
+    if scene.network.simulated:
+        st.markdown(shell.SIMULATED)
+    elif run.path == listing.DEMOS[listing.REAL_DEMO]:
+        st.caption(REAL_CELLS)
     with shell.errors_in_words():
         trust(scene)
-    shell.tabs(state.NETWORK_PART, {name: lambda part=part: part(scene) for name, part in PARTS.items()})
 
 
 @st.fragment
 def explorer(run: RunFolder) -> None:
-    """The picture with what stands around it. A click runs this part alone, the whole page where the open tab
-    depends on the change.
+    """The workbench. A choice in it runs this part alone, the whole page where another run was chosen or the
+    open part depends on the change.
     """
     if outdated():
         st.rerun()
     state.sync_url()
     scene = scene_of(run)
     history.record()
-    controls.show(scene.network)
-    left, right = st.columns([7, 3])
-    with right, shell.errors_in_words():  # first: the browser paints the picture last, and that takes longest
-        inspector.show(scene)
-    with left:
-        picture.show(scene)
+    picture.show(scene, list(PARTS))
+
+
+def more(scene: Scene) -> None:
+    """The part that was asked for, and a way to the others."""
+    part = open_part()
+    if part is None:
+        return
+    state.put(**{state.PART: part})
+    st.session_state[TABS] = st.session_state[_SHOWN] = part
+    with st.container(key="network_more"):
+        st.button("Close", key="network_close", type="tertiary", on_click=close)
+        shell.tabs(TABS, {name: partial(show_part, scene) for name, show_part in PARTS.items()})
+
+
+def open_part() -> str | None:
+    """The part that was asked for: by its tab, the menu, a link; Paths where another page asks for some."""
+    tab = st.session_state.get(TABS)
+    if tab in PARTS and tab != st.session_state.get(_SHOWN):
+        state.put(**{state.PART: tab})
+    part = state.get(state.PART)
+    if part is None and state.get(state.PATH_SOURCE) and state.get(state.PATH_TARGET):
+        return "Paths"
+    return part if part in PARTS else None
+
+
+def close() -> None:
+    """With its part closed nobody asks for paths any more."""
+    st.session_state.pop(_SHOWN, None)
+    state.put(**dict.fromkeys((state.PART, state.PATH_SOURCE, state.PATH_TARGET)))
 
 
 def trust(scene: Scene) -> None:
@@ -101,15 +138,15 @@ def trust(scene: Scene) -> None:
 
 
 def _inputs() -> tuple[object, ...]:
-    part = st.session_state.get(state.NETWORK_PART) or next(iter(PARTS))
-    return part, *(state.get(name) for name in DEPENDS[part])
+    part = open_part()
+    return state.get(state.RUN), part, *(state.get(name) for name in (DEPENDS[part] if part else ()))
 
 
 def up_to_date() -> None:
-    """The open tab is being drawn from what the session holds now."""
+    """The open part is being drawn from what the session holds now."""
     st.session_state[_DRAWN] = _inputs()
 
 
 def outdated() -> bool:
-    """Whether the tab on the screen was drawn from something else than what the session holds now."""
+    """Whether the part on the screen was drawn from something else than what the session holds now."""
     return st.session_state.get(_DRAWN) != _inputs()

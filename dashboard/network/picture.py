@@ -1,69 +1,224 @@
-"""The picture of the network, and what a click in it does."""
+"""The workbench: what the browser is sent for it, and what the page does when somebody chooses something
+there.
+"""
 
 from __future__ import annotations
 
+import base64
+import time
+from functools import partial
+from typing import Any
+
+import numpy as np
 import streamlit as st
 
-from dashboard.network import cached, history, paths
-from dashboard.network.component import Answers, graph_in_browser, network_picture
-from dashboard.network.drawing import Sight, message
-from dashboard.network.edge import chosen_edge
-from dashboard.network.scene import Scene, ego_hops, set_threshold
-from dashboard.network.slider import false_edge_rate
-from dashboard.shared import state
-from gpovae_core.network.paths import PathTrace
+from dashboard.network import cached, evidence, history, paths
+from dashboard.network.component import Answers, graph_in_browser, workbench
+from dashboard.network.exports import chosen_file
+from dashboard.network.message import Sight, adjusted_of
+from dashboard.network.references import all_references
+from dashboard.network.scene import Scene, chosen_edge, set_threshold
+from dashboard.shared import listing, shell, state
+from gpovae_core.errors import GpoVaeError
+
+_SEQ = "gpovae_sight"
+"""Key in the session: number of the browser's last message, so that it knows which answers are late."""
+_TESTS = "gpovae_tests_in_browser"
+_FILE = "gpovae_file"
+_LEAVE = "gpovae_leave"
 
 
-def show(scene: Scene) -> None:
-    found, shown = scene.trace, scene.shown
-    grouped = state.get(state.VIEW) == state.COMMUNITIES
+def show(scene: Scene, parts: list[str]) -> None:
+    if st.session_state.pop(_LEAVE, False):
+        st.switch_page("pages/response.py")
+    workbench(_message(scene, parts), _answers(scene))
+
+
+def _message(scene: Scene, parts: list[str]) -> dict[str, Any]:
+    loops = state.get(state.LOOPS)
+    references = all_references(scene.network.simulated)
+    names = tuple(reference.name for reference in references)
+    graph = cached.network_data(scene.run, scene.which, loops, names)
+    version = f"{cached.version(scene.run)}|{scene.which}|{loops}|{names}"
+    known = version == graph_in_browser()
+    runs = listing.all_runs()
+    message = {
+        "version": version,
+        "open": state.get(state.RUN),
+        "runs": [
+            {"name": name, "label": f"{name} (simulated)" if shell.is_simulated(run) else name}
+            for name, run in runs.items()
+        ],
+        "parts": parts,
+        "view": _sight(scene).message(),
+        "evidence": _evidence(scene),
+        "file": st.session_state.pop(_FILE, None),
+        "tests": _tests(scene, graph, version, known),
+        "tests_ready": cached.held_out_here(scene.run) and cached.pairs_wait(scene.run) is None,
+    }
+    later = {"stops", "digits", "hidden", "rare", "has_ensemble"}
+    return message | {name: value for name, value in graph.items() if name in later or not known}
+
+
+def _tests(scene: Scene, graph: dict[str, Any], version: str, known: bool) -> list[float | None] | None:
+    """Adjusted p of the edges, once for each network in the browser, as soon as the pairs are tested."""
+    pairs = cached.pairs_at_hand(scene.run)
+    if pairs is None or (known and st.session_state.get(_TESTS) == version):
+        return None
+    st.session_state[_TESTS] = version
+    return adjusted_of(graph["edges"], scene.shown.with_tests(pairs))
+
+
+def _sight(scene: Scene) -> Sight:
     undo, redo = history.possible()
-    sight = Sight(
-        mode=state.get(state.VIEW),
-        focus=state.get(state.FOCUS),
-        hops=ego_hops(shown),
-        direction=state.get(state.DIRECTION),
+    community = state.get(state.COMMUNITY)
+    mark = None
+    if community is not None:
+        members = cached.network_communities(scene.run, scene.which, scene.threshold)
+        mark = tuple(np.array(scene.shown.panel.genes, dtype=object)[members == community])
+    traced = paths.lit_path(scene.trace) if state.get(state.PART) in (None, "Paths") else ()
+    return Sight(
         threshold=scene.threshold,
-        goal=state.get(state.PATH_TARGET),
-        path=paths.lit_path(found),
-        paths=tuple(path.genes for path in found.paths) if found else (),
-        edge=chosen_edge(shown),
-        members=cached.network_communities(scene.run, scene.which, scene.threshold) if grouped else None,
-        highlight=state.get(state.COMMUNITY) if grouped else None,
+        gene=state.get(state.FOCUS),
+        edge_from=state.get(state.EDGE_SOURCE),
+        edge_to=state.get(state.EDGE_TARGET),
+        view=state.get(state.VIEW),
+        bundle=state.get(state.BUNDLE),
+        hops=state.get(state.HOPS),
+        direction=state.get(state.DIRECTION),
+        row=state.get(state.PATH_ROW),
+        mark=mark,
+        path=traced,
+        measure=scene.shown.measure,
+        often=scene.which.often,
+        shares=state.SHARES,
+        loops=state.get(state.LOOPS),
+        blind=scene.which.blind,
+        part=state.get(state.PART),
         undo=undo,
         redo=redo,
-        false_rate=None if scene.which.often else false_edge_rate(cached.false_edges(scene.run), shown),
-    )
-    network_picture(
-        message(scene.picture, shown, cached.version(scene.run), sight, graph_in_browser()), answers(found)
+        seq=st.session_state.get(_SEQ, 0),
     )
 
 
-def answers(found: PathTrace | None) -> Answers:
-    def edge(source: str, target: str) -> None:
-        paths.pick_path(found, source, target)
-        state.put(**{state.EDGE_SOURCE: source, state.EDGE_TARGET: target})
-
-    return Answers(
-        gene=lambda gene: state.put(**{state.FOCUS: gene, state.EDGE_SOURCE: None, state.EDGE_TARGET: None}),
-        aimed=aim,
-        edge=edge,
-        threshold=set_threshold,
-        loops=lambda shown: state.put(**{state.LOOPS: shown or None}),
-        blind=lambda shown: state.put(**{state.BLIND: shown or None}),
-        step=history.step,
-        reset=lambda: state.put(
-            **dict.fromkeys(
-                (*history.REMEMBERED, state.HOPS, state.DIRECTION, state.COMMUNITY, state.LOOPS, state.BLIND)
-            )
-        ),
-    )
+def _evidence(scene: Scene) -> dict[str, Any] | None:
+    """What the card says beyond the browser's own knowledge; in words what keeps it from saying more."""
+    ends, focus = chosen_edge(scene.shown), state.get(state.FOCUS)
+    try:
+        if ends is not None:
+            return evidence.of_pair(scene.run, *ends)
+        return None if focus is None else evidence.of_gene(scene.run, scene.shown, focus, scene.threshold)
+    except GpoVaeError as error:
+        return {
+            "of": list(ends or (focus,)),
+            "sections": [{"title": "", "lines": [str(error)], "kind": "doubt"}],
+        }
 
 
-def aim(gene: str) -> None:
-    """A shift-click: this gene is the target; the chosen gene is the source where none is named yet."""
-    focus = state.get(state.FOCUS)
-    if not state.get(state.PATH_SOURCE) and focus is not None and focus != gene:
-        state.put(**{state.PATH_SOURCE: (focus,)})
-    state.put(**{state.PATH_TARGET: gene, state.PATH_ROW: None})
-    st.session_state[state.NETWORK_PART] = "Paths"
+# What the browser says --------------------------------------------------------------------------------------
+
+_TEXTS = (state.FOCUS, state.EDGE_SOURCE, state.EDGE_TARGET, state.VIEW, state.DIRECTION, state.HOPS)
+
+
+def _answers(scene: Scene) -> Answers:
+    return Answers(sight=partial(take_sight, scene), asked=partial(ask, scene))
+
+
+def take_sight(scene: Scene, said: dict[str, Any]) -> None:
+    """Keep what is looked at. Whatever has another shape than it should is passed over."""
+    state.heard()
+    index = scene.shown.panel.index
+    values: dict[str, Any] = {state.COMMUNITY: None}
+    for name in _TEXTS:
+        value = said.get(name)
+        values[name] = None if value is None else state.parse(name, str(value))
+    for name in (state.FOCUS, state.EDGE_SOURCE, state.EDGE_TARGET):
+        if values[name] not in index:
+            values[name] = None
+    bundle = said.get("bundle")
+    genes = bundle if isinstance(bundle, list | tuple) else ()
+    values[state.BUNDLE] = tuple(gene for gene in genes if isinstance(gene, str) and gene in index) or None
+    row = said.get("row")
+    values[state.PATH_ROW] = row if isinstance(row, int) and row > 0 else None
+    state.put(**values)
+    if values[state.EDGE_SOURCE] and values[state.EDGE_TARGET]:
+        paths.pick_path(scene.trace, values[state.EDGE_SOURCE], values[state.EDGE_TARGET])
+    threshold = said.get("threshold")
+    if (
+        isinstance(threshold, int | float)
+        and 0.0 <= threshold <= scene.shown.top
+        and threshold != scene.threshold
+    ):
+        set_threshold(float(threshold))
+    if isinstance(seq := said.get("seq"), int):
+        st.session_state[_SEQ] = seq
+
+
+def ask(scene: Scene, what: str, value: Any) -> None:
+    """Do what the browser cannot."""
+    state.heard()
+    if what == "tests":
+        cached.ask_for_pairs(scene.run)
+    elif what == "step" and value in (-1, 1):
+        history.step(int(value))
+    elif what == "reset":
+        _reset()
+    elif what == "run" and value in list(listing.all_runs()):
+        shell.choose_run(value)
+    elif what == "part" and isinstance(value, str):
+        state.put(**{state.PART: value})
+    elif what == "set" and isinstance(value, dict):
+        _set(value)
+    elif what == "file" and isinstance(value, dict):
+        _make_file(scene, value)
+    elif what == "paths":
+        _all_paths(scene)
+    elif what in ("response", "along"):
+        _to_response(scene, along=what == "along")
+
+
+def _reset() -> None:
+    names = (*history.REMEMBERED, state.HOPS, state.DIRECTION, state.COMMUNITY, state.LOOPS, state.BLIND)
+    state.put(**dict.fromkeys((*names, state.PATH_ROW)))
+
+
+def _set(values: dict[str, Any]) -> None:
+    """The rare settings in the menu View."""
+    if values.get(state.MEASURE) in ("W", "T"):
+        state.put(**{state.MEASURE: values[state.MEASURE]})
+    for name in (state.LOOPS, state.BLIND):
+        if isinstance(values.get(name), bool):
+            state.put(**{name: values[name] or None})
+    if values.get(state.OFTEN) in state.SHARES:
+        state.put(**{state.OFTEN: float(values[state.OFTEN]) or None})
+
+
+def _make_file(scene: Scene, wanted: dict[str, Any]) -> None:
+    made = chosen_file(scene, wanted)
+    if made is not None:
+        name, mime, content = made
+        st.session_state[_FILE] = {
+            "name": name,
+            "mime": mime,
+            "content": base64.b64encode(content).decode(),
+            "at": time.time(),
+        }
+
+
+def _all_paths(scene: Scene) -> None:
+    ends = chosen_edge(scene.shown)
+    if ends is not None:
+        values = {state.PATH_SOURCE: (ends[0],), state.PATH_TARGET: ends[1], state.PART: "Paths"}
+        state.put(**values, **{state.PATH_ROW: None})
+
+
+def _to_response(scene: Scene, along: bool) -> None:
+    """To the page Response: of the chosen gene, or along the way from source to target that is lit."""
+    ends = chosen_edge(scene.shown)
+    if along and ends is not None:
+        ways = evidence.of_pair(scene.run, *ends)["paths"]
+        if ways:
+            row = min(state.get(state.PATH_ROW), len(ways) - 1)
+            state.put(**{state.PATH: tuple(ways[row]["genes"]), state.PERTURBATIONS: None})
+            st.session_state[state.RESPONSE_PART] = "Along a path"
+    st.session_state[_LEAVE] = True

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import streamlit as st
 
-from dashboard.network import cached
+from dashboard.shared.cached import Stamp
 from dashboard.shared.words import plain
 from gpovae_core.errors import QueryError
 from gpovae_core.network.references import (
@@ -12,6 +14,7 @@ from gpovae_core.network.references import (
     networks_folder,
     read_protein_names,
     read_reference,
+    read_references,
 )
 
 UPLOADED = "gpovae_references"
@@ -19,17 +22,32 @@ PROTEINS = "gpovae_reference_proteins"
 """Names of STRING's proteins, where a file of them was loaded in this session."""
 
 
+@st.cache_resource(max_entries=2, show_spinner="Reading the reference networks …")
+def _read(folder: str, stamped: Stamp) -> tuple[list[ReferenceNetwork], list[str]]:
+    return read_references(Path(folder))
+
+
+def in_folder() -> tuple[list[ReferenceNetwork], list[str]]:
+    """Reference networks of the folder, and in words what could not be read there."""
+    folder = networks_folder()
+    files = sorted(folder.iterdir()) if folder.is_dir() else []
+    stamped = tuple(
+        (file.name, file.stat().st_mtime_ns, file.stat().st_size) for file in files if file.is_file()
+    )
+    return _read(str(folder), stamped)
+
+
 def all_references(simulated: bool) -> list[ReferenceNetwork]:
     """Those of the folder, then those loaded in this session; made-up genes are looked up in the latter
     only.
     """
-    return [*([] if simulated else cached.references()[0]), *st.session_state.get(UPLOADED, {}).values()]
+    return [*([] if simulated else in_folder()[0]), *st.session_state.get(UPLOADED, {}).values()]
 
 
 def show(genes: tuple[str, ...]) -> None:
     """Which there are, what they know of `genes`, and a place to load more for this session."""
     st.markdown("##### Reference networks")
-    found, faults = cached.references()
+    found, faults = in_folder()
     mine = st.session_state.setdefault(UPLOADED, {})
     file = st.file_uploader(
         "Load a table of known edges",

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dashboard.network import cached
-from dashboard.network.drawing import Picture
 from dashboard.network.slider import on_step
 from dashboard.shared import networks, shell, state
 from dashboard.shared.networks import Shown
@@ -18,15 +16,14 @@ TABLE_ROWS = 5000
 
 @dataclass(frozen=True)
 class Scene:
-    """The run, its W, which network of it is looked at, that network (W or T) with its picture, the threshold
-    on it, and the paths that were asked for.
+    """The run, its W, which network of it is looked at, that network (W or T), the threshold on it, and the
+    paths that were asked for.
     """
 
     run: RunFolder
     network: GeneNetwork
     which: Shown
     shown: GeneNetwork
-    picture: Picture
     threshold: float
     trace: PathTrace | None
 
@@ -57,8 +54,7 @@ def scene_of(run: RunFolder) -> Scene:
         if shown.measure == "W"
         else on_step(state.get(state.THRESHOLD) or run.settings().evaluation.threshold)
     )
-    drawn = cached.network_picture(run, which, state.get(state.LOOPS))
-    return Scene(run, network, which, shown, drawn, threshold, trace(run, on_w))
+    return Scene(run, network, which, shown, threshold, trace(run, on_w))
 
 
 def known_genes_only(network: GeneNetwork) -> None:
@@ -109,3 +105,9 @@ def default_threshold(run: RunFolder, network: GeneNetwork, shown: GeneNetwork) 
 def ego_hops(shown: GeneNetwork) -> int:
     """T already adds up all hops: around a gene its own pairs are shown, once."""
     return state.get(state.HOPS) if shown.measure == "W" else 1
+
+
+def chosen_edge(network: GeneNetwork) -> tuple[str, str] | None:
+    """Source and target of the chosen edge, None where there is none or a gene is not in this run."""
+    ends = state.get(state.EDGE_SOURCE), state.get(state.EDGE_TARGET)
+    return ends if all(gene in network.panel.index for gene in ends) else None

@@ -74,7 +74,7 @@ def gene_bar(scene: Scene) -> None:
         words = f"Paths from {plain(' and '.join(usable))} to {plain(scene.gene)} in Network"
         if right.button(words, key="to_paths"):
             state.put(**{state.PATH_SOURCE: usable, state.PATH_TARGET: scene.gene, state.PATH_ROW: None})
-            st.session_state[state.NETWORK_PART] = "Paths"
+            state.put(**{state.PART: "Paths"})
             st.switch_page("pages/network.py")
     with st.container():
         st.caption(" · ".join(_effect_words(scene, name) for name in scene.chosen))

@@ -19,7 +19,7 @@ LARGEST_DOWNLOAD = 500 * 2**20
 
 def show(run: RunFolder) -> None:
     """Rename, export and delete one run. The demo run is part of the program and stays as it is."""
-    if run.path.resolve() == listing.DEMO_PATH.resolve():
+    if listing.is_demo(run):
         st.caption(
             "The demo run belongs to the program: it cannot be renamed or deleted. It can be exported."
         )

@@ -15,7 +15,7 @@ def show() -> None:
     runs = listing.all_runs()
     if runs:
         table.show(runs)
-    if not [name for name in runs if name != listing.DEMO]:
+    if not [name for name in runs if name not in listing.DEMOS]:
         table.no_runs()
     with st.expander("Import a run, a checkpoint or a matrix"):
         importing.show()

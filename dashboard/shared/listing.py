@@ -12,8 +12,10 @@ from gpovae_core.runs.folder import RunFolder, find_runs, is_run
 if TYPE_CHECKING:
     from gpovae_core.sweeps.folder import SweepFolder
 
-DEMO = "demo"
-DEMO_PATH = Path(__file__).resolve().parents[2] / "assets" / "demo" / "run"
+_SHIPPED = Path(__file__).resolve().parents[2] / "assets" / "demo"
+REAL_DEMO, DEMO = "papalexi2021-demo", "demo"
+DEMOS = {REAL_DEMO: _SHIPPED / "papalexi", DEMO: _SHIPPED / "run"}
+"""Name -> folder of the runs that come with the program: real cells, then simulated ones."""
 
 
 def runs_folder() -> Path:
@@ -22,11 +24,22 @@ def runs_folder() -> Path:
 
 
 def all_runs() -> dict[str, RunFolder]:
-    """Name -> run: those in the runs folder, newest first, then the demo run."""
+    """Name -> run: those in the runs folder, newest first, then the demo runs."""
     runs = {run.name: run for run in find_runs(runs_folder())}
-    if is_run(DEMO_PATH):
-        runs.setdefault(DEMO, RunFolder(DEMO_PATH))
+    for name, path in DEMOS.items():
+        if is_run(path):
+            runs.setdefault(name, RunFolder(path))
     return runs
+
+
+def is_demo(run: RunFolder) -> bool:
+    """Whether a run came with the program."""
+    return run.path.resolve() in {path.resolve() for path in DEMOS.values()}
+
+
+def newest() -> str | None:
+    """Name of the newest run that has a network; of the demo where there is no other."""
+    return next((name for name, run in all_runs().items() if run.has("model.safetensors")), None)
 
 
 def open_run(name: str) -> RunFolder:

@@ -31,8 +31,8 @@ def errors_in_words() -> Iterator[None]:
         st.error(plain(error))
 
 
-def title(name: str, caption: str = "") -> None:
-    """Title of a page; the first call in every page.
+def begin() -> None:
+    """The first call in every page.
 
     Streamlit runs a file in pages/ on its own when a fresh server is first asked for that page by its
     address, because it learns of st.navigation only by running app.py once. Then tell it, and start over
@@ -41,6 +41,11 @@ def title(name: str, caption: str = "") -> None:
     if PagesManager.uses_pages_directory:
         PagesManager.uses_pages_directory = False
         st.rerun()
+
+
+def title(name: str, caption: str = "") -> None:
+    """Title of a page; begins it."""
+    begin()
     st.title(name)
     if caption:
         st.caption(caption)
@@ -108,6 +113,18 @@ def is_simulated(run: RunFolder) -> bool:
         return run.source().simulated
     except GpoVaeError:
         return False
+
+
+def opened_or_newest() -> RunFolder | None:
+    """The open run; where none is, the newest that has a network is opened, else the demo. None, with what to
+    do next, where there is no run at all.
+    """
+    name = state.get(state.RUN) or listing.newest()
+    if name is None:
+        return opened_run()
+    choose_run(name)
+    state.sync_url()
+    return listing.open_run(name)
 
 
 def opened_run() -> RunFolder | None:

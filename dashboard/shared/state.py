@@ -33,6 +33,8 @@ BLIND = "blind"  # show edges out of genes that were never perturbed
 PINNED = "pinned"
 COMPARED = "with"  # the run that the open one is compared with
 COMMUNITY = "community"  # session only: the one looked at
+BUNDLE = "bundle"  # the regulators whose shared targets are opened in the picture
+PART = "part"  # which of the rarer questions is open below the picture
 REFERENCE = "cells"
 DATA = "data"  # the chosen file of cells, by its name below the data folder
 SWEEP = "sweep"
@@ -44,12 +46,11 @@ FIGURE_FORMAT = "figures"  # session only: what the camera of a figure saves
 SCENARIOS = "scenarios"  # session only: run -> what-if questions, see dashboard/whatif/scenarios.py
 PERTURBATIONS = "perturbations"  # session only: lists of genes do not belong in the URL
 
-WHOLE, EGO, COMMUNITIES = "whole", "ego", "communities"
+WHOLE, MATRIX, EGO = "whole", "matrix", "ego"
 DIRECTIONS = ("out", "in", "both")
 MAX_HOPS = 5
-NETWORK_PART = "network_part"
 RESPONSE_PART = "response_part"
-"""Keys of the tabs of these pages in the session: the name of the open one."""
+"""Key of the tabs of that page in the session: the name of the open one."""
 SHARES = (0.0, 0.5, 0.8, 0.9, 0.95, 1.0)
 """Choices for OFTEN."""
 
@@ -94,7 +95,7 @@ _IN_URL: dict[str, Callable[[str], Any]] = {
     RUN: _text,
     THRESHOLD: _threshold,
     FOCUS: _text,
-    VIEW: _one_of(WHOLE, EGO, COMMUNITIES),
+    VIEW: _one_of(WHOLE, MATRIX, EGO),
     MEASURE: _one_of("W", "T"),
     INFLUENCE: _amount,
     EDGE_SOURCE: _text,
@@ -111,15 +112,16 @@ _IN_URL: dict[str, Callable[[str], Any]] = {
     PATH_HOPS: _hops,
     REFERENCE: _one_of("test", "all"),
     PATH: _text,
+    BUNDLE: _text,
+    PART: _text,
     DATA: _text,
     SWEEP: _text,
 }
-_LISTS = (PATH_SOURCE, PATH)
+_LISTS = (PATH_SOURCE, PATH, BUNDLE)
 """Values that are tuples of names, written to the URL as one parameter each."""
 _DEFAULTS: dict[str, Any] = {
-    VIEW: WHOLE,
-    HOPS: 2,
-    DIRECTION: "both",
+    HOPS: 1,
+    DIRECTION: "out",
     PATH_SOURCE: (),
     PATH_HOPS: MAX_HOPS,
     PATH_ROW: 0,
@@ -129,10 +131,12 @@ _DEFAULTS: dict[str, Any] = {
     OFTEN: 0.0,
     REFERENCE: "test",
     PATH: (),
+    BUNDLE: (),
     FIGURE_FORMAT: "png",
 }
 _STORE = "gpovae_state"
 _WRITTEN = "gpovae_url"
+_HEARD = "gpovae_heard"
 
 
 def _store() -> dict[str, Any]:
@@ -153,15 +157,33 @@ def put(**values: Any) -> None:
             _store()[name] = value
 
 
+def parse(name: str, text: str) -> Any:
+    """What a text of the address means for `name`; None where it means nothing."""
+    return _IN_URL[name](text)
+
+
+def heard() -> None:
+    """A person has just chosen something on the page. Call in its callback: the address that comes with the
+    same message may be older than what the last one changed, so this once the session wins.
+    """
+    st.session_state[_HEARD] = True
+
+
 def sync_url() -> None:
     """Take what the URL newly says, then write the session's values to it. Call once, first, in every script
     run.
     """
     written = st.session_state.get(_WRITTEN, {})
-    for name, parse in _IN_URL.items():
-        texts = st.query_params.get_all(name)
-        if texts and texts != written.get(name):
-            put(**{name: tuple(filter(None, map(parse, texts))) if name in _LISTS else parse(texts[-1])})
+    found = {name: texts for name in _IN_URL if (texts := st.query_params.get_all(name))}
+    if st.session_state.pop(_HEARD, False):
+        found = {}
+    if found and found != written:
+        for name in written.keys() - found.keys():  # the back button went to where it was not chosen yet
+            put(**{name: None})
+    for name, texts in found.items():
+        if texts != written.get(name):
+            parsed = [parse(name, text) for text in texts]
+            put(**{name: tuple(filter(None, parsed)) if name in _LISTS else parsed[-1]})
     wanted = {
         name: _as_texts(value)
         for name in _IN_URL
@@ -186,6 +208,7 @@ def bound(name: str, after: Callable[[], None] | None = None) -> dict[str, Any]:
     st.session_state[key] = list(get(name)) if name in _LISTS else get(name)
 
     def store() -> None:
+        heard()
         value = st.session_state[key]
         put(**{name: tuple(value) if name in _LISTS else value})
         if after is not None:

@@ -11,6 +11,9 @@ from gpovae_core.config import Settings
 from gpovae_core.data.memory import free_memory
 from gpovae_core.runs import jobs
 
+EARLY_STOPS = (65, 437)
+"""Epochs after which training stopped by itself, least and most of those in docs/results.md."""
+
 
 def show(source: Path, settings: Settings) -> None:
     """Time per epoch, memory and device, measured here on a few steps; measured by itself the first time."""
@@ -39,16 +42,19 @@ def show(source: Path, settings: Settings) -> None:
         )
         return
     probe, epochs = known.probe, settings.training.epochs
+    typical = [ago(min(n, epochs) * probe.seconds_per_epoch) for n in EARLY_STOPS]
     device = "the processor (CPU)" if probe.device == "cpu" else probe.device
     st.markdown(
-        f"**{probe.seconds_per_epoch:.1f} s per epoch** on **{plain(device)}** · "
-        f"**{probe.peak_bytes / 1e9:.1f} GB of memory** ({free_memory() / 1e9:.1f} GB free) · at most "
-        f"{ago(epochs * probe.seconds_per_epoch)} for {epochs:,} epochs"
+        f"**{' to '.join(dict.fromkeys(typical))}** as a rule, at most "
+        f"{ago(epochs * probe.seconds_per_epoch)} · {probe.seconds_per_epoch:.1f} s per epoch on "
+        f"**{plain(device)}** · **{probe.peak_bytes / 1e9:.1f} GB of memory** "
+        f"({free_memory() / 1e9:.1f} GB free)"
     )
     st.caption(
         f"Measured here on a few of {probe.steps_per_epoch:,} steps: {probe.cells:,} training cells, "
-        f"{probe.panel:,} genes in the network, {probe.parameters:,} weights. The early stop usually comes "
-        "long before the last epoch; scoring follows. Other work on this machine makes it slower."
+        f"{probe.panel:,} genes in the network, {probe.parameters:,} weights. The early stop came after "
+        f"{EARLY_STOPS[0]} to {EARLY_STOPS[1]} of {epochs:,} epochs in the runs of docs/results.md; scoring "
+        "follows. Other work on this machine makes it slower."
     )
     if probe.peak_bytes > 0.8 * free_memory():
         st.warning(

@@ -41,15 +41,16 @@ def show() -> None:
         source = data_files.path_of(name)
         if not usable(name, source):
             return
+        top = st.container()
         st.markdown("##### Settings")
         settings_form.preset_choice()
         settings_form.in_sight()
         st.caption("Everything else, with what it means:")
         settings_form.folded()
         settings = settings_form.draft_settings()
-        st.markdown("##### What it will take")
-        cost.show(source, settings)
-        start(name, source, settings)
+        with top:  # what most people want needs no scrolling past the settings that made it
+            cost.show(source, settings)
+            start(name, source, settings)
         found, _ = data_files.examination(data_files.stamp(source), settings.data)
         if len(settings.data.conditions or found.summary["conditions"]) > 1:
             each_condition(source, settings)

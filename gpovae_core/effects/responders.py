@@ -6,7 +6,7 @@ and the controls, and the other half is placed on it. On that line controls are 
 normal with their mean and spread, and responders are the other. What they share of the cells, and where they
 lie, is found by expectation maximisation; guides share the second component, not its share.
 
-Told, and used nowhere: weighing effects by it was tried on simulated escape and made networks worse.
+Told, and used nowhere: that weighing effects by it makes networks better has not been shown.
 """
 
 from __future__ import annotations

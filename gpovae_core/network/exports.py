@@ -18,6 +18,7 @@ import json
 import random
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from math import isfinite
@@ -48,8 +49,11 @@ _LONGEST_LABEL = 40
 SIGN_COLOURS = {1: "#0072B2", -1: "#D55E00", 0: "#888888"}
 """Okabe and Ito's palette; in the picture repression also ends in a bar and an unknown sign is dashed."""
 
+GENE_COLOURS = {True: "#3F4A5A", False: "#7D8896"}
+"""Perturbed and other genes where colours say the sign of edges alone, as in the workbench."""
+
 NODE_COLOURS = {True: "#E69F00", False: "#56B4E9"}
-"""Perturbed and extended genes; the picture also draws them as dots and diamonds."""
+"""Perturbed and extended genes on the web page, which also draws them as dots and diamonds."""
 
 
 @dataclass(frozen=True)
@@ -336,11 +340,17 @@ def _gexf(content: _Content) -> bytes:
 
 def _cx2(content: _Content) -> bytes:
     place = {name: i for i, (name, _, _) in enumerate(content.genes)}
+    targets = Counter(content.edges[keys.SOURCE])
     nodes = [
         {
             "id": place[name],
             **_cx2_place(content, name),
-            "v": {"name": name, "perturbed": perturbed, "measured": measured},
+            "v": {
+                "name": name,
+                "perturbed": perturbed,
+                "measured": measured,
+                "targets": targets[name],
+            },
         }
         for name, perturbed, measured in content.genes
     ]
@@ -352,7 +362,12 @@ def _cx2(content: _Content) -> bytes:
     attributes = {"name": content.title, **content.facts}
     declarations = {
         "networkAttributes": {name: {"d": _cx2_type(value)} for name, value in attributes.items()},
-        "nodes": {"name": {"d": "string"}, "perturbed": {"d": "boolean"}, "measured": {"d": "boolean"}},
+        "nodes": {
+            "name": {"d": "string"},
+            "perturbed": {"d": "boolean"},
+            "measured": {"d": "boolean"},
+            "targets": {"d": "integer"},
+        },
         "edges": {
             "weight": {"d": "double"},
             "sign": {"d": "integer"},
@@ -365,6 +380,7 @@ def _cx2(content: _Content) -> bytes:
         "networkAttributes": [attributes],
         "nodes": nodes,
         "edges": edges,
+        "visualProperties": [_cx2_style(content, max(targets.values(), default=1))],
     }
     document = [
         {"CXVersion": "2.0", "hasFragments": False},
@@ -373,6 +389,57 @@ def _cx2(content: _Content) -> bytes:
         {"status": [{"success": True, "error": ""}]},
     ]
     return json.dumps(document, allow_nan=False).encode()
+
+
+def _cx2_style(content: _Content, most: int) -> dict[str, Any]:
+    """A visual style like the picture: neutral genes, regulators as large as they have targets, colour and
+    arrow by sign, faint where an edge rarely comes back (else where its weight is low). most: targets of the
+    largest.
+    """
+
+    def by_value(attribute: str, kind: str, values: dict[Any, Any]) -> dict[str, Any]:
+        pairs = [{"v": value, "vp": shown} for value, shown in values.items()]
+        return {"type": "DISCRETE", "definition": {"attribute": attribute, "type": kind, "map": pairs}}
+
+    def by_size(attribute: str, kind: str, top: float, low: float, high: float) -> dict[str, Any]:
+        span = {"min": 0, "max": top, "minVPValue": low, "maxVPValue": high}
+        whole = span | {"includeMin": True, "includeMax": True}
+        return {"type": "CONTINUOUS", "definition": {"attribute": attribute, "type": kind, "map": [whole]}}
+
+    sure = keys.FREQUENCY if keys.FREQUENCY in content.edges else keys.WEIGHT
+    largest = float(content.edges[sure].max()) if len(content.edges) else 0.0
+    top = 1.0 if sure == keys.FREQUENCY or content.measure == "W" or largest <= 0.0 else largest
+    size = by_size("targets", "integer", max(1, most), 16, 70)
+    return {
+        "default": {
+            "network": {"NETWORK_BACKGROUND_COLOR": "#FFFFFF"},
+            "node": {
+                "NODE_SHAPE": "ellipse",
+                "NODE_BACKGROUND_COLOR": GENE_COLOURS[False],
+                "NODE_BORDER_WIDTH": 0,
+                "NODE_LABEL_FONT_SIZE": 12,
+                "NODE_LABEL_COLOR": "#1B1B1B",
+            },
+            "edge": {
+                "EDGE_LINE_COLOR": SIGN_COLOURS[0],
+                "EDGE_WIDTH": 2,
+                "EDGE_TARGET_ARROW_SHAPE": "none",
+                "EDGE_TARGET_ARROW_COLOR": SIGN_COLOURS[0],
+            },
+        },
+        "nodeMapping": {
+            "NODE_LABEL": {"type": "PASSTHROUGH", "definition": {"attribute": "name", "type": "string"}},
+            "NODE_BACKGROUND_COLOR": by_value("perturbed", "boolean", GENE_COLOURS),
+            "NODE_WIDTH": size,
+            "NODE_HEIGHT": size,
+        },
+        "edgeMapping": {
+            "EDGE_LINE_COLOR": by_value("sign", "integer", SIGN_COLOURS),
+            "EDGE_TARGET_ARROW_COLOR": by_value("sign", "integer", SIGN_COLOURS),
+            "EDGE_TARGET_ARROW_SHAPE": by_value("sign", "integer", {1: "triangle", -1: "tee", 0: "none"}),
+            "EDGE_OPACITY": by_size(sure, "double", top, 0.25, 1.0),
+        },
+    }
 
 
 def _cx2_place(content: _Content, name: str) -> dict[str, float]:

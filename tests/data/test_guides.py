@@ -204,7 +204,6 @@ def test_guides_within_the_file_of_cells(put: Any, rule: Any, tmp_path: Path) ->
 
 
 def test_features_that_var_calls_guides() -> None:
-    pytest.importorskip("gpovae_core.data.features")
     cells = small_cells()
     umis = guide_umis(cells)
     var = pd.DataFrame(

@@ -24,7 +24,7 @@ from gpovae_core.data.schema import Panel, PanelData
 from gpovae_core.errors import QueryError
 from gpovae_core.evaluation.edges import read_edge_table
 from gpovae_core.network import exports
-from gpovae_core.network.exports import FORMATS, View, export_bytes, visible, write_edges
+from gpovae_core.network.exports import FORMATS, SIGN_COLOURS, View, export_bytes, visible, write_edges
 from gpovae_core.network.grn import SIGN_WORDS, GeneNetwork
 from gpovae_core.network.references import read_reference
 
@@ -417,3 +417,21 @@ def test_the_page_in_a_browser(network: GeneNetwork, tmp_path: Path) -> None:
     assert said == []
     assert dialogs == []
     assert "<img src=x onerror=alert(1)>" in cells
+
+
+def test_cx2_comes_with_a_style_whose_attributes_are_there(network: GeneNetwork) -> None:
+    for threshold in (0.5, 1.0):
+        document = json.loads(export_bytes(network, threshold, "cx2"))
+        parts = {name: part for block in document for name, part in block.items()}
+        declared = parts["attributeDeclarations"][0]
+        style = parts["visualProperties"][0]
+        for kind, aspect in (("nodeMapping", "nodes"), ("edgeMapping", "edges")):
+            for name, mapping in style[kind].items():
+                told = mapping["definition"]
+                assert declared[aspect][told["attribute"]]["d"] == told["type"], name
+        colours = style["edgeMapping"]["EDGE_LINE_COLOR"]["definition"]["map"]
+        assert {entry["v"]: entry["vp"] for entry in colours} == SIGN_COLOURS
+        degrees = network.degrees(threshold).set_index("gene")["targets"]
+        for node in parts["nodes"]:
+            if node["v"]["name"] in degrees.index:
+                assert node["v"]["targets"] == degrees[node["v"]["name"]]

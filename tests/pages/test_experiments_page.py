@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -50,7 +51,11 @@ def test_without_sweeps_the_page_says_what_to_do(open_app: Opener, tmp_path: Pat
     assert not app.exception
 
 
-def test_edges_can_be_held_to_those_that_come_back(open_app: Opener, tmp_path: Path) -> None:
+def test_edges_can_be_held_to_those_that_come_back(
+    open_app: Opener, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[dict[str, Any]] = []
+    monkeypatch.setattr("dashboard.network.picture.workbench", lambda data, _: seen.append(data))
     shutil.copytree(PROJECT / "assets" / "demo" / "run", tmp_path / "sure")
     whole = GeneNetwork.from_run(RunFolder(tmp_path / "sure"))
     assert whole.ensemble is not None
@@ -64,7 +69,10 @@ def test_edges_can_be_held_to_those_that_come_back(open_app: Opener, tmp_path: P
     app.session_state["network_part"] = "How sure?"
     app.run()
     assert not app.exception
-    assert "networks (W above 0.5)" in words(app).replace("\\", "")
+    assert "networks (W above 0.5)" in str(seen[-1]["evidence"])
+    shown = seen[0]["edges"].query("weight > 0.5")
+    assert len(shown) == len(kept)
+    assert (shown["frequency"] >= 95).all()
     (tmp_path / "sure" / FILE).write_bytes(b"torn")
     app.run()
     assert not app.exception

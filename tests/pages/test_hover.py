@@ -89,14 +89,6 @@ def test_what_if_explains_its_words(open_app: Opener, tmp_path: Path) -> None:
     assert tables
 
 
-def test_the_effect_of_an_edge_says_which_way_it_goes(open_app: Opener, tmp_path: Path) -> None:
-    app = open_app("network", folder=tmp_path, run="demo")
-    app.session_state["network_part"] = "Edges"
-    said = dict(titles(app.run()))["Effect"]
-    assert said is not None
-    assert said.startswith("Activates: the target falls when the source is knocked down.")
-
-
 def test_tables_are_drawn_in_one_place_only() -> None:
     sources = [*(PROJECT / "dashboard").rglob("*.py"), *(PROJECT / "pages").glob("*.py")]
     drawing = [path.name for path in sources if ".dataframe" in path.read_text()]

@@ -1,28 +1,26 @@
-"""What the picture is sent: the edges around a gene, nearest and strongest first where there are too many."""
+"""What the workbench is sent, and what it may say back."""
 
 from __future__ import annotations
+
+import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from dashboard.network.drawing import (
-    LAYOUT_EDGES,
-    MARGIN,
-    MOST_AROUND,
-    MOST_EDGES,
-    Sight,
-    ego_edges,
-    layout,
-    message,
-    picture,
-    shaping_edges,
-)
+from dashboard.network.component import one_script
+from dashboard.network.evidence import pair_message
+from dashboard.network.message import MOST_EDGES, UNKNOWN, Sight, adjusted_of, changed, network_message
 from dashboard.network.panels import threshold_message
+from dashboard.network.places import LAYOUT_EDGES, shaping_edges
 from dashboard.network.slider import digits, false_edge_rate, on_step, step_below
 from gpovae_core.data.schema import Panel, PanelData
 from gpovae_core.network.curves import STEPS, threshold_curves
 from gpovae_core.network.grn import GeneNetwork
+from gpovae_core.network.inspection import inspect_edge
+from gpovae_core.network.measured import MeasuredPairs
+from gpovae_core.network.references import ReferenceNetwork
 
 
 def network(n: int, seed: int = 0) -> GeneNetwork:
@@ -31,27 +29,6 @@ def network(n: int, seed: int = 0) -> GeneNetwork:
         Panel(PanelData(perturbed=genes, extended=(), measured=genes)),
         np.random.default_rng(seed).random((n, n)),
     )
-
-
-def test_few_edges_all_come_with_a_margin_below_the_threshold():
-    net = network(8)
-    edges, floor, around = ego_edges(net, "G000", 2, "both", 0.5)
-    assert floor == pytest.approx(0.5 - MARGIN)
-    assert edges["weight"].min() > floor
-    assert around == (edges["weight"] > 0.5).sum()
-
-
-def test_many_edges_are_cut_to_the_nearest_and_strongest():
-    net = network(100)
-    edges, floor, around = ego_edges(net, "G007", 2, "out", 0.5)
-    assert len(edges) == MOST_AROUND
-    assert floor == 0.5
-    assert around > MOST_AROUND
-    assert edges["weight"].is_monotonic_decreasing
-    own = {f"G{i:03d}" for i in np.flatnonzero(net.weights[7] > 0.5) if i != 7}
-    assert own <= set(edges.loc[edges["source"] == "G007", "target"])  # none of the gene's own edges is cut
-    others = edges[(edges["source"] != "G007") & (edges["target"] != "G007")]
-    assert others["weight"].min() > 0.9  # of the rest only the strongest
 
 
 def test_every_gene_has_edges_that_shape_the_layout():
@@ -88,30 +65,16 @@ def test_a_step_below_still_shows_the_edge(top):
         assert weight - below <= top / STEPS * 1.0001
 
 
-def whole(**more):
-    return Sight("whole", None, 2, "both", 0.5, **more)
-
-
-def test_the_graph_travels_once():
-    net = network(20)
-    shown = picture(net, layout(net))
-    first = message(shown, net, "run", whole())
-    again = message(shown, net, "run", whole(), first["version"])
-    assert {"genes", "edges", "counts", "facts"} <= set(first)
-    assert not {"genes", "edges", "counts", "facts"} & set(again)
-    assert again["view"] == first["view"]
-    other = message(shown, net, "run", Sight("ego", "G003", 2, "both", 0.5), first["version"])
-    assert "edges" in other
-
-
 def test_what_the_browser_counts_is_what_the_network_has():
     net = network(30)
-    for self_loops in (False, True):
-        shown = picture(net, layout(net), self_loops)
+    for loops in (False, True):
+        sent = network_message(net, 0.5, loops=loops)
         for step in (0, 50, 120, STEPS):
-            assert shown.counts[step] == len(net.edges(step / STEPS, self_loops))
-        assert len(shown.edges) == min(MOST_EDGES, 30 * (30 if self_loops else 29))
-        assert (shown.edges["source"] == shown.edges["target"]).any() == self_loops
+            assert sent["counts"][step] == len(net.edges(step / STEPS, loops))
+        edges = sent["edges"]
+        assert len(edges) == min(MOST_EDGES, 30 * (30 if loops else 29))
+        assert (edges["source"] == edges["target"]).any() == loops
+        assert edges["weight"].is_monotonic_decreasing
 
 
 def test_edges_without_direct_evidence_are_counted():
@@ -119,35 +82,132 @@ def test_edges_without_direct_evidence_are_counted():
     net = GeneNetwork.from_weights(
         Panel(PanelData(perturbed=genes[:2], extended=genes[2:], measured=genes)), np.full((6, 6), 0.7)
     )
-    shown = picture(net, layout(net))
-    assert (shown.counts[100], shown.indirect[100]) == (30, 20)
-    assert picture(net, layout(net), self_loops=True).indirect[100] == 24
+    sent = network_message(net.with_evidence(), 0.5, whole=net)
+    assert (sent["counts"][100], sent["hidden"][100]) == (10, 20)
+    assert network_message(net.with_evidence(), 0.5, whole=net, loops=True)["hidden"][100] == 24
+    assert network_message(net, 0.5)["hidden"] is None
 
 
-def test_paths_edge_and_communities_are_sent_by_number():
-    net = network(5)
-    paths = (("G000", "G002", "G001"), ("G000", "G002", "G003", "G001"))
-    view = message(
-        picture(net, layout(net)),
-        net,
-        "run",
-        whole(
-            path=paths[0],
-            paths=paths,
-            edge=("G004", "G000"),
-            goal="G001",
-            members=np.array([0, 0, 1, -1, 1]),
-            highlight=1,
-        ),
-    )["view"]
-    assert view["path"] == [[0, 2], [2, 1]]
-    assert view["paths"] == [[0, 2], [2, 1], [2, 3], [3, 1]]
-    assert (view["edge"], view["goal"], view["members"], view["highlight"]) == (
-        [4, 0],
-        1,
-        [0, 0, 1, -1, 1],
-        1,
+def test_what_is_not_known_of_an_edge_is_said_to_be_unknown():
+    edges = network_message(network(5), 0.5)["edges"]
+    assert set(edges["frequency"]) == set(edges["detours"]) == {UNKNOWN}
+    assert edges["effect"].isna().all()
+    assert set(edges["known"]) == {""}
+
+
+def test_reference_networks_that_know_an_edge_are_named():
+    known = [
+        ReferenceNetwork("A", True, {("g000", "g001"): ("",)}),
+        ReferenceNetwork("B", False, {("g000", "g001"): ("",)}),
+    ]
+    edges = network_message(network(4), 0.5, references=known)["edges"]
+    names = dict(zip(zip(edges["source"], edges["target"], strict=True), edges["known"], strict=True))
+    assert (names[0, 1], names[1, 0], names[0, 2]) == ("A, B", "B", "")
+
+
+def with_effects(effect: np.ndarray, error: float) -> GeneNetwork:
+    net = network(len(effect))
+    measured = replace(
+        MeasuredPairs.nothing(len(effect)),
+        effect=effect,
+        effect_se=np.full(effect.shape, error),
+        cells=np.full(len(effect), 60.0),
     )
+    return replace(net, measured=measured)
+
+
+def test_genes_that_a_perturbation_changes_are_counted_without_itself():
+    effect = np.zeros((6, 6))
+    effect[0, :4] = 3.0
+    net = with_effects(effect, 0.2)
+    assert changed(net).tolist() == [3, 0, 0, 0, 0, 0]
+    assert network_message(net, 0.5)["genes"]["cells"].tolist() == [60] * 6
+    assert set(changed(network(3))) == {UNKNOWN}
+
+
+def names_and_steps(sent: list[dict]) -> dict[str, int]:
+    return {stop["name"]: round(stop["at"] * STEPS) for stop in sent}
+
+
+def test_stops_follow_the_share_of_false_edges_where_it_is_known():
+    net = network(40)
+    rate = [0.6 - 0.003 * step for step in range(STEPS + 1)]
+    found = names_and_steps(network_message(net, 0.5, false_rate=rate)["stops"])
+    assert rate[found["strict"]] <= 0.01 < rate[found["strict"] - 1]
+    assert found["default"] == 100
+    far = [0.5 if step < 40 else 0.25 for step in range(STEPS + 1)]
+    assert names_and_steps(network_message(net, 0.5, false_rate=far)["stops"])["generous"] == 40
+
+
+@pytest.mark.parametrize("rate", [None, [None] * (STEPS + 1), [0.9] * (STEPS + 1)])
+def test_stops_are_numbers_of_edges_where_it_is_not(rate):
+    net = network(40)
+    stops = {stop["name"]: stop for stop in network_message(net, 0.8, false_rate=rate)["stops"]}
+    assert stops["strict"]["edges"] <= stops["default"]["edges"] / 3
+    assert stops["generous"]["edges"] >= 3 * stops["default"]["edges"]
+    for stop in stops.values():
+        assert stop["edges"] == net.count_edges([stop["at"]])[0]
+
+
+def test_the_strict_stop_leaves_edges_where_there_are_any():
+    genes = tuple("ABCD")
+    weights = np.where(np.eye(4, dtype=bool), 0.0, 0.97)
+    net = GeneNetwork.from_weights(Panel(PanelData(perturbed=genes, extended=(), measured=genes)), weights)
+    stops = {stop["name"]: stop["edges"] for stop in network_message(net, 0.5)["stops"]}
+    assert stops["strict"] == stops["default"] == 12
+
+
+@pytest.mark.parametrize("weights", [np.zeros((3, 3)), np.ones((3, 3)), np.zeros((1, 1))])
+def test_flat_networks_have_stops_too(weights):
+    genes = tuple(f"G{i}" for i in range(len(weights)))
+    net = GeneNetwork.from_weights(Panel(PanelData(perturbed=genes, extended=(), measured=genes)), weights)
+    assert len(network_message(net, 0.5)["stops"]) == 3
+
+
+def test_tests_come_in_the_order_of_the_edges():
+    net = network(4)
+    adjusted = np.arange(16.0).reshape(4, 4) / 16
+    adjusted[0, 1] = np.nan
+    tested = replace(net, measured=replace(MeasuredPairs.nothing(4), p_adjusted=adjusted))
+    edges = network_message(net, 0.5)["edges"]
+    sent = adjusted_of(edges, tested)
+    for source, target, p in zip(edges["source"], edges["target"], sent, strict=True):
+        assert p == (None if (source, target) == (0, 1) else adjusted[source, target])
+    assert set(adjusted_of(edges, net)) == {None}
+
+
+def test_a_sight_can_be_sent_as_json():
+    said = Sight(0.5, gene="A", bundle=("A", "B"), mark=("C",)).message()
+    assert json.loads(json.dumps(said))["bundle"] == ["A", "B"]
+
+
+def test_a_pair_is_answered_in_a_sentence_with_its_ways():
+    n = 4
+    weights = np.zeros((n, n))
+    weights[0, 1] = weights[1, 2] = 0.9
+    weights[0, 2] = 0.3
+    genes = tuple("ABCD")
+    net = GeneNetwork.from_weights(Panel(PanelData(perturbed=genes, extended=(), measured=genes)), weights)
+    said = pair_message(inspect_edge(net, "A", "C"), net)
+    assert said["of"] == ["A", "C"]
+    assert "through B" in said["answer"]
+    assert [path["genes"] for path in said["paths"]] == [["A", "B", "C"], ["A", "C"]] or [
+        path["genes"] for path in said["paths"]
+    ] == [["A", "C"], ["A", "B", "C"]]
+    assert said["cells"] is None
+    assert said["sections"][0]["kind"] == "doubt"
+
+
+def test_modules_become_one_script_without_imports():
+    one = one_script(
+        [
+            "export const a = 1;\n",
+            'import { a } from "./a.js";\n\nexport default function f() {\n  return a;\n}\n',
+        ]
+    )
+    assert "import" not in one
+    assert "export const" not in one
+    assert "export default function" in one
 
 
 def test_the_chart_has_what_is_known():

@@ -1,0 +1,811 @@
+// What stands around the picture: perturbations, card, table, and the curve of thresholds. Names from the
+// data only ever become textContent.
+
+import { regulatorNames } from "./layout.js";
+import { isKnown, SIGN_WORDS, STEPS } from "./model.js";
+
+const SVG = "http://www.w3.org/2000/svg";
+export const count = (number) => number.toLocaleString("en");
+export const percent = (share) => {
+  const value = 100 * share;
+  return `${value > 0 && value < 1 ? "<1" : Math.round(value)} %`;
+};
+const fixed = (value, digits = 2) => (isKnown(value) ? value.toFixed(digits) : "");
+const signed = (value) => (isKnown(value) ? `${value > 0 ? "+" : ""}${value.toFixed(2)}` : "");
+export const small = (p) =>
+  !isKnown(p) ? "" : p < 1e-15 ? "<1e-15" : p < 0.001 ? p.toExponential(0) : p.toPrecision(2);
+const of = (pair) => pair && `${count(pair[0])} of ${count(pair[1])}`;
+const plural = (number, word) => `${count(number)} ${word}${number === 1 ? "" : "s"}`;
+
+/** An element: make("button", {class: "x", text: "name", click: f, title: "…"}, ...children). */
+export function make(tag, { text, click, ...rest } = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(rest))
+    if (value !== undefined && value !== false) element.setAttribute(name, value === true ? "" : value);
+  if (text !== undefined) element.textContent = text;
+  if (click) element.addEventListener("click", click);
+  if (tag === "button") element.type = "button";
+  element.append(...children.filter((child) => child !== null && child !== undefined));
+  return element;
+}
+
+function shape(tag, attributes, parent) {
+  const element = document.createElementNS(SVG, tag);
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+  parent.append(element);
+  return element;
+}
+
+/** A long list of which only the rows in sight are there. row(k) gives the element of the k-th. */
+export class LongList {
+  constructor(scroller, tall, row) {
+    Object.assign(this, { scroller, tall, row, length: 0 });
+    this.inner = make("div", { class: "long", role: "presentation" });
+    scroller.replaceChildren(this.inner);
+    scroller.addEventListener("scroll", () => this.paint());
+  }
+
+  set(length) {
+    this.length = length;
+    this.inner.style.height = `${length * this.tall}px`;
+    this.paint();
+  }
+
+  paint() {
+    const { scrollTop, clientHeight } = this.scroller;
+    const first = Math.max(0, Math.floor(scrollTop / this.tall) - 2);
+    const last = Math.min(this.length, Math.ceil((scrollTop + (clientHeight || 400)) / this.tall) + 2);
+    const rows = [];
+    for (let k = first; k < last; k++) {
+      const row = this.row(k);
+      row.style.transform = `translateY(${k * this.tall}px)`;
+      rows.push(row);
+    }
+    const had = this.inner.contains(this.inner.getRootNode().activeElement);
+    this.inner.replaceChildren(...rows);
+    if (had) this.inner.querySelector('[tabindex="0"]')?.focus({ preventScroll: true });
+  }
+
+  reveal(k) {
+    const { scrollTop, clientHeight } = this.scroller;
+    if (k * this.tall < scrollTop) this.scroller.scrollTop = k * this.tall;
+    else if ((k + 1) * this.tall > scrollTop + clientHeight)
+      this.scroller.scrollTop = (k + 1) * this.tall - clientHeight;
+  }
+}
+
+// ------------------------------------------------------------------------------------------------ threshold
+
+/** Edges and share of false edges against the threshold, with a line to drag and three stops. */
+export class ThresholdCurve {
+  constructor(root, on) {
+    Object.assign(this, { root, on });
+    this.svg = root.querySelector("svg");
+    this.exact = root.querySelector(".exact");
+    this.words = root.querySelector(".now");
+    this.stops = root.querySelector(".stops");
+    const drag = (event) => {
+      const box = this.svg.getBoundingClientRect();
+      this.on.drag(this.value(Math.round(((event.clientX - box.left) / box.width) * STEPS)));
+    };
+    this.svg.addEventListener("pointerdown", (event) => {
+      this.svg.setPointerCapture(event.pointerId);
+      drag(event);
+    });
+    this.svg.addEventListener(
+      "pointermove",
+      (event) => this.svg.hasPointerCapture(event.pointerId) && drag(event),
+    );
+    this.svg.addEventListener("pointerup", () => this.on.release());
+    this.svg.addEventListener("keydown", (event) => this.key(event));
+    this.exact.addEventListener("change", () => {
+      const value = Number(this.exact.value);
+      if (this.exact.value !== "" && value >= 0 && value <= this.scale) {
+        this.on.drag(value);
+        this.on.release();
+      } else this.move(this.now);
+    });
+  }
+
+  value(step) {
+    return Math.max(0, Math.min(1, step / STEPS)) * this.scale;
+  }
+
+  take({ counts, falseShare, scale, measure, stops, digits }) {
+    Object.assign(this, { counts, falseShare, scale, measure, digits });
+    this.svg.replaceChildren();
+    this.width = this.svg.clientWidth || 250;
+    this.height = this.svg.clientHeight || 42;
+    this.svg.setAttribute("viewBox", `0 0 ${this.width} ${this.height}`);
+    const x = (step) => (step / STEPS) * this.width;
+    const most = Math.log10(Math.max(10, counts[0]));
+    const line = (values, y) =>
+      values
+        .map((value, step) => (value === null ? "" : `${x(step).toFixed(1)} ${y(value).toFixed(1)}`))
+        .filter(Boolean)
+        .join("L");
+    const low = this.height - 2;
+    const edges = line(counts, (value) => low - (Math.log10(Math.max(1, value)) / most) * (low - 3));
+    shape("path", { class: "area", d: `M0 ${low}L${edges}L${this.width} ${low}Z` }, this.svg);
+    shape("path", { class: "edges", d: `M${edges}` }, this.svg);
+    if (falseShare?.some((one) => one !== null))
+      shape(
+        "path",
+        { class: "false", d: `M${line(falseShare, (value) => low - value * (low - 3))}` },
+        this.svg,
+      );
+    this.line = shape("line", { class: "line", y1: 0, y2: this.height }, this.svg);
+    this.grip = shape("circle", { class: "grip", cy: 5, r: 4.5 }, this.svg);
+    this.stopButtons = stops.map((stop) =>
+      make(
+        "button",
+        {
+          class: "stop",
+          title: stop.why,
+          click: () => {
+            this.on.drag(stop.at);
+            this.on.release();
+          },
+        },
+        make("span", { text: stop.name }),
+        make("b", { text: ` ${count(stop.edges)}` }),
+      ),
+    );
+    this.stopValues = stops.map((stop) => stop.at);
+    this.stops.replaceChildren(...this.stopButtons);
+    this.exact.step = this.scale / STEPS;
+    this.exact.max = this.scale;
+    this.svg.setAttribute("aria-valuemin", 0);
+    this.svg.setAttribute("aria-valuemax", scale);
+  }
+
+  move(threshold) {
+    this.now = threshold;
+    const step = Math.round((threshold / this.scale) * STEPS);
+    const at = Math.max(3, Math.min(this.width - 3, (step / STEPS) * this.width));
+    this.line.setAttribute("x1", at);
+    this.line.setAttribute("x2", at);
+    this.grip.setAttribute("cx", at);
+    const share = this.falseShare?.[step];
+    const wrong = share === null || share === undefined ? "" : `, ${percent(share)} expected false`;
+    const words = `${count(this.counts[step])} edges${wrong}`;
+    this.words.textContent = words;
+    this.words.dataset.count = this.counts[step];
+    this.exact.value = threshold.toFixed(this.digits);
+    this.svg.setAttribute("aria-valuenow", threshold);
+    this.svg.setAttribute(
+      "aria-valuetext",
+      `${this.measure} above ${threshold.toFixed(this.digits)}: ${words}`,
+    );
+    this.stopValues.forEach((value, k) => {
+      this.stopButtons[k].setAttribute(
+        "aria-pressed",
+        String(Math.abs(value - threshold) < this.scale / STEPS / 2),
+      );
+    });
+  }
+
+  key(event) {
+    const by = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1, PageDown: -10, PageUp: 10 }[
+      event.key
+    ];
+    if (!by) return;
+    event.preventDefault();
+    this.on.drag(this.value(Math.round((this.now / this.scale) * STEPS) + by));
+    this.on.release();
+  }
+}
+
+// ------------------------------------------------------------------------------------------- perturbations
+
+/** The perturbed genes, most measured response first; faint where cells are few. */
+export class Perturbations {
+  constructor(scroller, on) {
+    this.on = on;
+    this.list = new LongList(scroller, 38, (k) => this.row(k));
+    scroller.addEventListener("keydown", (event) => {
+      const by = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+      if (!by) return;
+      event.preventDefault();
+      const now = this.graph.ranked.indexOf(this.focus);
+      const next = Math.max(0, Math.min(this.graph.ranked.length - 1, now + by));
+      this.on.gene(this.graph.ranked[next]);
+      this.list.reveal(next);
+    });
+    this.scroller = scroller;
+  }
+
+  show(graph, edges, focus) {
+    this.graph = graph;
+    this.focus = focus;
+    this.targets = new Map();
+    this.again = new Map();
+    for (const e of edges) {
+      const gene = graph.source[e];
+      if (graph.target[e] === gene) continue;
+      this.targets.set(gene, (this.targets.get(gene) || 0) + 1);
+      if (graph.again[e] >= 0) this.again.set(gene, (this.again.get(gene) || 0) + graph.again[e]);
+    }
+    this.list.set(graph.ranked.length);
+  }
+
+  under(gene, few) {
+    const { cells, response } = this.graph;
+    const words = [];
+    if (response[gene] >= 0 && !few) words.push(`${count(response[gene])} changed`);
+    if (cells[gene] >= 0)
+      words.push(few ? `only ${count(cells[gene])} cells` : `${count(cells[gene])} cells`);
+    return words.join(", ");
+  }
+
+  row(k) {
+    const { graph } = this;
+    const gene = graph.ranked[k];
+    const targets = this.targets.get(gene) || 0;
+    const cells = graph.cells[gene];
+    const few = cells >= 0 && cells < graph.few;
+    const again = this.again.has(gene) ? this.again.get(gene) / targets : null;
+    const why = few ? `only ${plural(cells, "training cell")}: too few to tell small effects from noise` : "";
+    const facts = [
+      plural(targets, "target"),
+      cells >= 0 ? plural(cells, "cell") : "",
+      graph.response[gene] >= 0 ? `${plural(graph.response[gene], "gene")} changed` : "",
+      again === null ? "" : `edges come back in ${Math.round(again)} %`,
+      why,
+    ].filter(Boolean);
+    const bar = make("span", { class: "bar", "aria-hidden": "true" }, make("i"));
+    bar.firstChild.style.width = `${again ?? 0}%`;
+    if (again === null) bar.style.visibility = "hidden";
+    return make(
+      "button",
+      {
+        class: `gene${few ? " few" : ""}${targets ? "" : " none"}`,
+        title: facts.join("\n"),
+        "aria-pressed": String(gene === this.focus),
+        "aria-label": `${graph.names[gene]}: ${facts.join(", ")}`,
+        tabindex: gene === this.focus || (this.focus === null && k === 0) ? 0 : -1,
+        click: () => this.on.gene(gene),
+      },
+      make("span", { class: "name", text: graph.names[gene] }),
+      make("b", { text: count(targets) }),
+      make("span", {
+        class: "cells",
+        text: this.under(gene, few),
+      }),
+      bar,
+    );
+  }
+}
+
+// ------------------------------------------------------------------------------------------------ table
+
+const COLUMNS = [
+  ["Source", "", (g, e) => g.names[g.source[e]], (g, e) => g.names[g.source[e]].toLowerCase()],
+  ["Target", "", (g, e) => g.names[g.target[e]], (g, e) => g.names[g.target[e]].toLowerCase()],
+  ["W", "num", (g, e) => fixed(g.weight[e], 3), (g, e) => -g.weight[e]],
+  ["Sign", "", (g, e) => SIGN_WORDS[g.sign[e]], (g, e) => -g.sign[e]],
+  ["Effect", "num", (g, e) => signed(g.effect[e]), (g, e) => -Math.abs(g.effect[e])],
+  ["95 % interval", "num", (g, e) => interval(g, e), (g, e) => g.error[e]],
+  ["p (held out)", "num", (g, e) => small(g.adjusted[e]), (g, e) => g.adjusted[e]],
+  [
+    "Cells",
+    "num",
+    (g, e) => (g.cells[g.source[e]] >= 0 ? count(g.cells[g.source[e]]) : ""),
+    (g, e) => -g.cells[g.source[e]],
+  ],
+  ["Comes back", "num", (g, e) => (g.again[e] >= 0 ? `${g.again[e]} %` : ""), (g, e) => -g.again[e]],
+  ["Detours", "num", (g, e) => (g.detours[e] >= 0 ? count(g.detours[e]) : ""), (g, e) => g.detours[e]],
+  ["Known in", "", (g, e) => g.known[e], (g, e) => (g.known[e] ? g.known[e] : "\uffff")],
+];
+const MEANS = {
+  W: "How well a direct effect explains what was measured, from 0 to 1; no probability",
+  T: "Size of everything that a change of the source changes, over several hops",
+  Effect: "log2 fold change of the target in training cells with the source perturbed",
+  "95 % interval": "of that log2 fold change",
+  "p (held out)": "Mann-Whitney in cells that were not trained on, after Benjamini-Hochberg over all pairs",
+  Cells: "training cells with the source perturbed",
+  "Comes back": "share of the networks, found from other draws of the cells, that have this edge",
+  Detours: "genes that nobody perturbed over which this edge may run",
+  "Known in": "reference networks that list it",
+};
+
+function interval(g, e) {
+  if (!(g.error[e] > 0)) return "";
+  return `${signed(g.effect[e] - 1.96 * g.error[e])} to ${signed(g.effect[e] + 1.96 * g.error[e])}`;
+}
+
+export class EdgeTable {
+  constructor(head, scroller, on) {
+    Object.assign(this, { head, on, sorted: [2, 1], edges: [] });
+    this.list = new LongList(scroller, 24, (k) => this.row(k));
+    scroller.addEventListener("scroll", () => (head.scrollLeft = scroller.scrollLeft));
+    scroller.addEventListener("keydown", (event) => {
+      const by = { ArrowDown: 1, ArrowUp: -1, PageDown: 8, PageUp: -8 }[event.key];
+      if (!by || !this.edges.length) return;
+      event.preventDefault();
+      const now = this.edges.indexOf(this.chosen);
+      const next = Math.max(0, Math.min(this.edges.length - 1, now + by));
+      this.on.edge(this.edges[next]);
+      this.list.reveal(next);
+    });
+  }
+
+  show(graph, edges, chosen) {
+    const same = this.graph === graph && this.given === edges;
+    Object.assign(this, { graph, given: edges, chosen });
+    if (!same) this.sort();
+    this.drawHead();
+    this.list.set(this.edges.length);
+    if (chosen >= 0 && this.revealed !== chosen) this.list.reveal(this.edges.indexOf(chosen));
+    this.revealed = chosen;
+  }
+
+  sort() {
+    const [k, way] = this.sorted;
+    const key = COLUMNS[k][3];
+    const worth = new Map(this.given.map((e) => [e, key(this.graph, e)]));
+    const missing = (value) => typeof value === "number" && !isKnown(value);
+    this.edges = [...this.given].sort((a, b) => {
+      const [x, y] = [worth.get(a), worth.get(b)];
+      if (missing(x) || missing(y)) return missing(x) - missing(y) || a - b;
+      return (x < y ? -way : x > y ? way : 0) || a - b;
+    });
+  }
+
+  drawHead() {
+    const { measure } = this.graph.facts;
+    const name = (k) => (k === 2 ? measure : COLUMNS[k][0]);
+    this.head.replaceChildren(
+      ...COLUMNS.map(([, kind], k) =>
+        make("button", {
+          class: `cell ${kind}`,
+          role: "columnheader",
+          title: MEANS[name(k)],
+          "aria-sort": this.sorted[0] === k ? (this.sorted[1] > 0 ? "ascending" : "descending") : undefined,
+          text: name(k) + (this.sorted[0] === k ? (this.sorted[1] > 0 ? " ↓" : " ↑") : ""),
+          click: () => {
+            this.sorted = [k, this.sorted[0] === k ? -this.sorted[1] : 1];
+            this.sort();
+            this.drawHead();
+            this.list.paint();
+          },
+        }),
+      ),
+    );
+  }
+
+  row(k) {
+    const { graph } = this;
+    const e = this.edges[k];
+    const row = make("div", {
+      class: `row sign${graph.sign[e]}`,
+      role: "row",
+      "aria-selected": String(e === this.chosen),
+      tabindex: e === this.chosen || (this.chosen < 0 && k === 0) ? 0 : -1,
+      click: () => this.on.edge(e),
+    });
+    row.addEventListener("keydown", (event) => event.key === "Enter" && this.on.edge(e));
+    for (const [name, kind, words] of COLUMNS) {
+      const cell = make("span", { class: `cell ${kind}`, role: "cell", text: words(graph, e) });
+      if (name === "Source" || name === "Target") cell.title = cell.textContent;
+      row.append(cell);
+    }
+    return row;
+  }
+}
+
+// ------------------------------------------------------------------------------------------------ card
+
+/** The card: overview, gene, bundle or pair. Python's evidence is put in when it arrives. */
+export class Card {
+  constructor(root, on) {
+    Object.assign(this, { root, on });
+  }
+
+  /** scene: as for the picture, with folded; evidence: Python's for what is chosen, else null. */
+  show(scene, evidence) {
+    const { graph, focus, edge, open } = scene;
+    const parts = edge
+      ? this.pair(scene, edge, evidence)
+      : open && scene.bundle
+        ? this.bundle(scene, scene.bundle)
+        : focus !== null
+          ? this.gene(scene, focus, evidence)
+          : this.overview(scene);
+    const top = this.shown === this.what(scene) ? this.root.scrollTop : 0;
+    this.shown = this.what(scene);
+    this.root.replaceChildren(...parts.filter(Boolean));
+    this.root.scrollTop = top;
+    this.graph = graph;
+  }
+
+  what({ focus, edge, open }) {
+    return JSON.stringify([focus, edge, open]);
+  }
+
+  geneButton(graph, gene, words) {
+    return make("button", {
+      class: "link",
+      text: words ?? graph.names[gene],
+      click: () => this.on.gene(gene),
+    });
+  }
+
+  overview(scene) {
+    const { graph, edges, folded } = scene;
+    const known = graph.perturbed.filter(Boolean).length;
+    const hubs = folded.regulators.slice(0, 5);
+    const size = (gene) => folded.targets.get(gene).length;
+    if (!edges.length)
+      return [
+        make("h3", { text: "No edges at this threshold" }),
+        make("p", { text: "Lower the threshold: take default or generous above." }),
+      ];
+    const names = hubs.slice(0, 3).map((gene) => `${graph.names[gene]} (${count(size(gene))})`);
+    const most = hubs.length ? size(hubs[0]) : 1;
+    const groups = folded.bundles.filter((bundle) => bundle.genes.length > 1).slice(0, 5);
+    return [
+      make("h3", { text: "What this network says" }),
+      make("p", {
+        text:
+          `${plural(edges.length, "edge")} from ${count(folded.regulators.length)} of ` +
+          `${count(known)} perturbed genes. ` +
+          `${names.join(", ")} regulate${names.length === 1 ? "s" : ""} most.`,
+      }),
+      make("h4", { text: "Regulate most" }),
+      make(
+        "div",
+        { class: "hubs" },
+        ...hubs.map((gene) => {
+          const bar = make("span", { class: "bar", "aria-hidden": "true" }, make("i"));
+          bar.firstChild.style.width = `${(100 * size(gene)) / most}%`;
+          return make(
+            "button",
+            {
+              class: "hub",
+              click: () => this.on.gene(gene),
+              title: `${graph.names[gene]}: ${plural(size(gene), "target")}`,
+            },
+            make("span", { class: "name", text: graph.names[gene] }),
+            bar,
+            make("b", { text: count(size(gene)) }),
+          );
+        }),
+      ),
+      groups.length ? make("h4", { text: "Groups of targets, by the regulators they share" }) : null,
+      make(
+        "div",
+        { class: "groups" },
+        ...groups.map((bundle) =>
+          make("button", {
+            class: "link group",
+            text: `${regulatorNames(graph, bundle.regulators)}: ${count(bundle.genes.length)} genes`,
+            click: () => this.on.bundle(bundle.key),
+          }),
+        ),
+      ),
+      make("h4", { text: "How sure" }),
+      ...this.trust(scene),
+    ];
+  }
+
+  trust({ graph, edges, falseShare }) {
+    const found = graph.trust(edges);
+    const tile = (value, words, title) =>
+      make(
+        "div",
+        { class: "tile", title },
+        make("b", { text: value ?? "not known" }),
+        make("span", { text: words }),
+      );
+    return [
+      make(
+        "div",
+        { class: "tiles" },
+        tile(
+          falseShare === null || falseShare === undefined ? null : percent(falseShare),
+          "expected false: no effect at all",
+          "Estimated from controls relabelled as perturbed",
+        ),
+        tile(
+          of(found.held),
+          "significant in held-out cells",
+          "Mann-Whitney, adjusted p below 0.05, cells not trained on",
+        ),
+        tile(
+          of(found.again),
+          "come back in half of an ensemble",
+          "Networks found again from other draws of the cells",
+        ),
+        tile(
+          of(found.indirect),
+          "may run over a gene nobody perturbed",
+          "Open detours: not told from direct edges",
+        ),
+      ),
+      make("p", { class: "doubt", text: doubt(found, falseShare) }),
+    ];
+  }
+
+  gene({ graph, edges }, gene, evidence) {
+    const shown = new Set(edges);
+    const out = graph.out[gene].filter((e) => shown.has(e) && graph.target[e] !== gene);
+    const into = graph.in[gene].filter((e) => shown.has(e) && graph.source[e] !== gene);
+    const name = graph.names[gene];
+    const signedBy = (sign) => count(out.filter((e) => graph.sign[e] === sign).length);
+    const cells = graph.cells[gene];
+    const first = graph.perturbed[gene]
+      ? `${name} regulates ${plural(out.length, "gene")} here` +
+        (out.length ? `: activates ${signedBy(1)}, represses ${signedBy(-1)}.` : ".")
+      : `${name} was never perturbed: no cell speaks for edges out of it.`;
+    const found = graph.trust(out);
+    const sure = [
+      found.held && `${count(found.held[0])} of ${count(found.held[1])} are significant in held-out cells`,
+      found.again && `${count(found.again[0])} come back in half of an ensemble`,
+      found.indirect && `${count(found.indirect[0])} may be indirect`,
+    ].filter(Boolean);
+    return [
+      make("h3", { text: name }),
+      make("p", { text: first }),
+      out.length && sure.length ? make("p", { text: `Of its edges ${sure.join(", ")}.` }) : null,
+      cells >= 0
+        ? make("p", {
+            class: cells < graph.few ? "doubt" : "quiet",
+            text:
+              `${plural(cells, "training cell")}` +
+              (graph.response[gene] >= 0
+                ? `; ${plural(graph.response[gene], "gene")} of the panel changed clearly.`
+                : ".") +
+              (cells < graph.few ? " So few cells show large effects only." : ""),
+          })
+        : null,
+      make(
+        "p",
+        { class: "actions" },
+        make("button", { text: "Show around it", click: () => this.on.around(gene) }),
+        graph.perturbed[gene]
+          ? make("button", { text: "Its response", click: () => this.on.ask("response") })
+          : null,
+      ),
+      this.edgeList(graph, out, "Strongest targets", (e) => graph.target[e]),
+      this.edgeList(graph, into, "Regulated by", (e) => graph.source[e]),
+      ...this.words(evidence),
+    ];
+  }
+
+  edgeList(graph, edges, title, other) {
+    const { measure } = graph.facts;
+    if (!edges.length) return null;
+    return make(
+      "div",
+      {},
+      make(
+        "h4",
+        { text: title },
+        make("span", { class: "heads", text: measure }),
+        make("span", { class: "heads", text: "effect" }), // floated to the right: the last stands first
+      ),
+      make(
+        "div",
+        { class: "edges" },
+        ...edges
+          .slice(0, 6)
+          .map((e) =>
+            make(
+              "button",
+              { class: `edge sign${graph.sign[e]}`, click: () => this.on.edge(e) },
+              make("span", { class: "name", text: graph.names[other(e)] }),
+              make("span", { text: signed(graph.effect[e]) }),
+              make("span", { text: fixed(graph.weight[e]) }),
+            ),
+          ),
+      ),
+      edges.length > 6
+        ? make("p", { class: "quiet", text: `and ${count(edges.length - 6)} more in the table below` })
+        : null,
+    );
+  }
+
+  bundle({ graph }, bundle) {
+    const who = bundle.regulators.map((gene) => graph.names[gene]).join(", ");
+    const alone = bundle.regulators.length === 1 ? "alone" : "together, and by nobody else here";
+    const found = graph.trust(bundle.edges);
+    return [
+      make("h3", { text: `${who}: ${plural(bundle.genes.length, "gene")}` }),
+      make("p", { text: `Regulated by ${who} ${alone}.` }),
+      found.again
+        ? make("p", {
+            text: `${of(found.again)} of its edges come back in half of an ensemble.`,
+          })
+        : null,
+      make("h4", { text: "Genes" }),
+      make("p", { class: "names" }, ...bundle.genes.flatMap((gene) => [this.geneButton(graph, gene), " "])),
+      make("h4", { text: "Regulators" }),
+      make(
+        "p",
+        { class: "names" },
+        ...bundle.regulators.flatMap((gene) => [this.geneButton(graph, gene), " "]),
+      ),
+    ];
+  }
+
+  pair({ graph, measure, edges }, [source, target], evidence) {
+    const e = graph.edgeOf(source, target);
+    const [a, b] = [graph.names[source], graph.names[target]];
+    const facts = [];
+    const fact = (words, value, title) =>
+      value && facts.push(make("dt", { text: words, title }), make("dd", { text: value }));
+    if (e >= 0) {
+      fact(
+        measure,
+        `${fixed(graph.weight[e], 3)}, ${SIGN_WORDS[graph.sign[e]]}` +
+          (e < edges.length ? "" : " (below the threshold)"),
+      );
+      fact("Effect", effectWords(graph, e), "log2 fold change in training cells, with its 95 % interval");
+      fact("Adjusted p", small(graph.adjusted[e]), MEANS["p (held out)"]);
+      fact("Cells", graph.cells[source] >= 0 ? `${count(graph.cells[source])} with ${a} perturbed` : "");
+      fact("Comes back", graph.again[e] >= 0 ? `in ${graph.again[e]} % of the ensemble` : "");
+      fact(
+        "Detours",
+        graph.detours[e] >= 0
+          ? graph.detours[e]
+            ? `${count(graph.detours[e])} cannot be excluded`
+            : "none open"
+          : "",
+      );
+      fact("Known in", graph.known[e] || "");
+    }
+    return [
+      make("h3", {}, this.geneButton(graph, source), " → ", this.geneButton(graph, target)),
+      make("p", { class: "answer", text: evidence?.answer ?? (evidence ? "" : "Tracing the ways …") }),
+      e >= 0 ? make("p", { class: "verdict", text: e < edges.length ? verdict(graph, e) : "" }) : null,
+      e >= 0 || evidence
+        ? null
+        : make("p", { class: "quiet", text: `No edge among the strongest: ${measure} is low.` }),
+      this.paths(evidence),
+      make("dl", {}, ...facts),
+      evidence?.offer
+        ? make("button", {
+            text: `Test all pairs (about ${Math.round(evidence.offer)} s, once)`,
+            click: () => this.on.ask("tests"),
+          })
+        : null,
+      this.violins(evidence, a, b),
+      ...this.words(evidence),
+    ];
+  }
+
+  violins(evidence, source, target) {
+    const space = make("div", { class: "violins" });
+    if (!evidence) return space;
+    if (!evidence.cells) return null;
+    const svg = shape("svg", { viewBox: "0 0 280 124", role: "img" }, space);
+    svg.setAttribute("aria-label", `Expression of ${target} with and without ${source} perturbed`);
+    const x = (value) => 74 + (value / (evidence.cells.top || 1)) * 198;
+    evidence.cells.groups.forEach((group, k) => {
+      const y = 28 + k * 44;
+      const tall = Math.max(...group.density, 1e-9);
+      const step = evidence.cells.top / (group.density.length - 1);
+      const side = (way) =>
+        group.density.map((d, i) => `${x(i * step).toFixed(1)} ${(y + (way * d * 17) / tall).toFixed(1)}`);
+      shape(
+        "path",
+        { class: `violin v${k}`, d: `M${side(-1).join("L")}L${side(1).reverse().join("L")}Z` },
+        svg,
+      );
+      shape("line", { class: "mean", x1: x(group.mean), x2: x(group.mean), y1: y - 18, y2: y + 18 }, svg);
+      for (const [words, up] of [
+        [group.name, -1],
+        [`${count(group.cells)} cells`, 12],
+      ])
+        shape("text", { x: 68, y: y + up, "text-anchor": "end" }, svg).textContent = words;
+    });
+    shape("text", { x: 74, y: 104 }, svg).textContent = "0";
+    shape("text", { x: 272, y: 104, "text-anchor": "end" }, svg).textContent = fixed(evidence.cells.top, 1);
+    shape("text", { x: 173, y: 118, "text-anchor": "middle" }, svg).textContent =
+      `${target.slice(0, 24)}, log counts, held-out cells`;
+    return space;
+  }
+
+  words(evidence) {
+    if (!evidence) return [];
+    const parts = (evidence.sections || []).map(({ title, lines, kind }) =>
+      make(
+        "div",
+        { class: kind || "" },
+        title ? make("h4", { text: title }) : null,
+        ...lines.map((line) => make("p", { class: kind === "doubt" ? "doubt" : "quiet", text: line })),
+      ),
+    );
+    if (evidence.links?.length)
+      parts.push(
+        make(
+          "p",
+          { class: "actions" },
+          ...evidence.links.map(([site, address]) =>
+            make("a", { href: address, target: "_blank", rel: "noopener noreferrer", text: site }),
+          ),
+        ),
+      );
+    return parts;
+  }
+
+  paths(evidence) {
+    if (!evidence?.paths?.length) return null;
+    return make(
+      "div",
+      {},
+      make("h4", { text: "Ways, by their share of the influence" }),
+      make(
+        "div",
+        { class: "ways" },
+        ...evidence.paths.map((path, k) =>
+          make(
+            "button",
+            { class: "way", "aria-pressed": String(k === evidence.lit), click: () => this.on.path(k) },
+            make("span", { text: path.genes.join(" → ") }),
+            make("b", { text: path.share }),
+          ),
+        ),
+      ),
+      make("p", { class: "quiet", text: evidence.remainder }),
+      make(
+        "p",
+        { class: "actions" },
+        make("button", { text: "Effects along this path", click: () => this.on.ask("along") }),
+        make("button", { text: "All paths", click: () => this.on.ask("paths") }),
+      ),
+    );
+  }
+}
+
+function effectWords(graph, e) {
+  if (!isKnown(graph.effect[e])) return "";
+  const fold = `x ${(2 ** graph.effect[e]).toFixed(2)} (log2 ${signed(graph.effect[e])}`;
+  return graph.error[e] > 0 ? `${fold}, ${interval(graph, e)})` : `${fold})`;
+}
+
+/** One line that says whether to believe an edge. */
+function verdict(graph, e) {
+  const held = graph.adjusted[e];
+  const again = graph.again[e];
+  if (!graph.perturbed[graph.source[e]])
+    return "Nothing measured speaks for it: the source was never perturbed.";
+  if (held >= 0.05 && again >= 0 && again < 50)
+    return "Do not rest on it: held-out cells do not confirm it, and it rarely comes back.";
+  if (held >= 0.05) return "Held-out cells do not confirm it.";
+  if (again >= 0 && again < 50)
+    return "It hangs on which cells were measured: it comes back in under half of an ensemble.";
+  if (held < 0.05 && again >= 80) return "Well supported: confirmed in held-out cells, and it comes back.";
+  if (held < 0.05) return "Confirmed in held-out cells.";
+  return "";
+}
+
+/** What not to believe of a network, in one sentence: its weakest side. */
+function doubt(found, falseShare) {
+  const share = (pair) => (pair?.[1] ? pair[0] / pair[1] : null);
+  const open = share(found.indirect);
+  const held = share(found.held);
+  const again = share(found.again);
+  const weak = [
+    [
+      open ?? 0,
+      `Do not read an arrow as direct: ${of(found.indirect)} may run over a gene that nobody perturbed.`,
+    ],
+    [
+      held === null ? 0 : 1 - held,
+      `Do not count on single edges: only ${of(found.held)} are significant in held-out cells.`,
+    ],
+    [
+      again === null ? 0 : 1 - again,
+      `Do not count on single edges: only ${of(found.again)} come back in half of an ensemble.`,
+    ],
+    [
+      falseShare ?? 0,
+      `Do not count edges: ${percent(falseShare ?? 0)} are expected to join genes without any effect.`,
+    ],
+  ].sort((a, b) => b[0] - a[0])[0];
+  return weak[0] > 0
+    ? weak[1]
+    : "What these numbers cannot show: an effect that is direct in the cell, and not only in the model.";
+}

@@ -1,0 +1,186 @@
+// Two pens with the same strokes: one paints a canvas, one writes SVG. What is drawn is said once, in
+// picture.js.
+
+export class CanvasPen {
+  constructor(context, font) {
+    this.context = context;
+    this.font = font;
+  }
+
+  /** A curve from (x1, y1) over the control point (cx, cy) to (x2, y2). */
+  curve(x1, y1, cx, cy, x2, y2, color, width, alpha, dash) {
+    const c = this.context;
+    c.globalAlpha = alpha;
+    c.strokeStyle = color;
+    c.lineWidth = width;
+    c.setLineDash(dash || []);
+    c.beginPath();
+    c.moveTo(x1, y1);
+    c.quadraticCurveTo(cx, cy, x2, y2);
+    c.stroke();
+  }
+
+  /** A line through points, filled where asked. */
+  path(points, color, width, alpha, filled) {
+    const c = this.context;
+    c.globalAlpha = alpha;
+    c.setLineDash([]);
+    c.beginPath();
+    for (const [k, [x, y]] of points.entries()) k ? c.lineTo(x, y) : c.moveTo(x, y);
+    if (filled) {
+      c.closePath();
+      c.fillStyle = color;
+      c.fill();
+    } else {
+      c.strokeStyle = color;
+      c.lineWidth = width;
+      c.stroke();
+    }
+  }
+
+  circle(x, y, r, fill, stroke, width, alpha) {
+    const c = this.context;
+    c.globalAlpha = alpha;
+    c.setLineDash([]);
+    c.beginPath();
+    c.arc(x, y, r, 0, 2 * Math.PI);
+    if (fill) {
+      c.fillStyle = fill;
+      c.fill();
+    }
+    if (stroke) {
+      c.strokeStyle = stroke;
+      c.lineWidth = width;
+      c.stroke();
+    }
+  }
+
+  rect(x, y, w, h, fill, stroke, width, alpha) {
+    const c = this.context;
+    c.globalAlpha = alpha;
+    c.setLineDash([]);
+    if (fill) {
+      c.fillStyle = fill;
+      c.fillRect(x, y, w, h);
+    }
+    if (stroke) {
+      c.strokeStyle = stroke;
+      c.lineWidth = width;
+      c.strokeRect(x, y, w, h);
+    }
+  }
+
+  /** One line of text; anchor: start, middle, end; turn: degrees; halo: colour around it, or "". */
+  text(words, x, y, { size = 12, anchor = "start", color, halo = "", bold = false, turn = 0, alpha = 1 }) {
+    const c = this.context;
+    c.save();
+    c.globalAlpha = alpha;
+    c.setLineDash([]);
+    c.font = `${bold ? "600 " : ""}${size}px ${this.font}`;
+    c.textAlign = anchor === "middle" ? "center" : anchor;
+    c.textBaseline = "alphabetic";
+    c.translate(x, y);
+    if (turn) c.rotate((turn * Math.PI) / 180);
+    if (halo) {
+      c.strokeStyle = halo;
+      c.lineWidth = 3;
+      c.lineJoin = "round";
+      c.strokeText(words, 0, 0);
+    }
+    c.fillStyle = color;
+    c.fillText(words, 0, 0);
+    c.restore();
+  }
+
+  width(words, size, bold) {
+    this.context.font = `${bold ? "600 " : ""}${size}px ${this.font}`;
+    return this.context.measureText(words).width;
+  }
+}
+
+export class SvgPen {
+  constructor(measuring, written) {
+    this.measuring = measuring;
+    this.written = written;
+    this.parts = [];
+  }
+
+  add(tag, attributes, inside = "") {
+    const words = Object.entries(attributes)
+      .filter(([, value]) => value !== undefined && value !== "")
+      .map(([name, value]) => ` ${name}="${typeof value === "number" ? +value.toFixed(2) : value}"`)
+      .join("");
+    this.parts.push(inside ? `<${tag}${words}>${inside}</${tag}>` : `<${tag}${words}/>`);
+  }
+
+  curve(x1, y1, cx, cy, x2, y2, color, width, alpha, dash) {
+    const f = (value) => value.toFixed(1);
+    this.add("path", {
+      d: `M${f(x1)} ${f(y1)}Q${f(cx)} ${f(cy)} ${f(x2)} ${f(y2)}`,
+      fill: "none",
+      stroke: color,
+      "stroke-width": width,
+      "stroke-opacity": alpha,
+      "stroke-dasharray": dash?.length ? dash.join(" ") : "",
+    });
+  }
+
+  path(points, color, width, alpha, filled) {
+    const d = `M${points.map(([x, y]) => `${x.toFixed(1)} ${y.toFixed(1)}`).join("L")}${filled ? "Z" : ""}`;
+    this.add(
+      "path",
+      filled
+        ? { d, fill: color, "fill-opacity": alpha }
+        : { d, fill: "none", stroke: color, "stroke-width": width, "stroke-opacity": alpha },
+    );
+  }
+
+  circle(x, y, r, fill, stroke, width, alpha) {
+    this.add("circle", {
+      cx: x,
+      cy: y,
+      r,
+      fill: fill || "none",
+      stroke: stroke || "",
+      "stroke-width": stroke ? width : "",
+      opacity: alpha,
+    });
+  }
+
+  rect(x, y, w, h, fill, stroke, width, alpha) {
+    this.add("rect", {
+      x,
+      y,
+      width: w,
+      height: h,
+      fill: fill || "none",
+      stroke: stroke || "",
+      "stroke-width": stroke ? width : "",
+      opacity: alpha,
+    });
+  }
+
+  text(words, x, y, { size = 12, anchor = "start", color, halo = "", bold = false, turn = 0, alpha = 1 }) {
+    this.add(
+      "text",
+      {
+        x,
+        y,
+        "font-size": size,
+        "font-weight": bold ? 600 : "",
+        "text-anchor": anchor,
+        fill: color,
+        opacity: alpha,
+        transform: turn ? `rotate(${turn} ${x.toFixed(1)} ${y.toFixed(1)})` : "",
+        ...(halo
+          ? { stroke: halo, "stroke-width": 3, "stroke-linejoin": "round", "paint-order": "stroke" }
+          : {}),
+      },
+      this.written(words),
+    );
+  }
+
+  width(words, size, bold) {
+    return this.measuring.width(words, size, bold);
+  }
+}

@@ -1,0 +1,258 @@
+"""What needs cells, paths or tables: the evidence of the chosen gene or pair, in plain words for the card."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from dashboard.network import cached
+from dashboard.network.ensemble import edge_in_words
+from dashboard.network.references import all_references
+from dashboard.shared import contents, networks
+from gpovae_core.network.cards import GeneCard, gene_card
+from gpovae_core.network.grn import GeneNetwork
+from gpovae_core.network.inspection import EdgeInspection, Measured, inspect_edge
+from gpovae_core.network.paths import PathTrace
+from gpovae_core.network.references import Known, networks_folder
+from gpovae_core.reporting.sentences import responders_in_words, states_in_words, w_in_words
+from gpovae_core.reporting.ways import ways_in_words
+from gpovae_core.runs.folder import RunFolder
+
+DETOURS_NAMED = 5
+BINS = 40
+"""Points at which the distribution of expression is drawn."""
+WAYS = 4
+"""Paths named in the card at most, ..."""
+LEAST = 0.005
+"""... and the least share of the influence of one beside the most probable."""
+
+
+def of_gene(run: RunFolder, network: GeneNetwork, gene: str, threshold: float) -> dict[str, Any]:
+    """What the card adds to the edges of a gene; network: what is shown."""
+    card = gene_card(network, gene, threshold)
+    sections = [_section("", words)] if (words := _what_it_is(card)) else []
+    scores = contents.evaluation(run)
+    for words in (states_in_words(scores, card.gene), responders_in_words(scores, card.gene)):
+        if words:
+            sections.append(_section("", words))
+    if card.own is not None:
+        error = "" if card.own_se is None else f" ± {card.own_se:.2f}"
+        own = f"Its own expression when it is perturbed: {card.own:+.2f}{error} ({card.unit})."
+        sections.append(_section("", own))
+    for title, effects in (
+        ("Strongest measured effects of perturbing it", card.as_source),
+        ("Perturbations that change it most", card.as_target),
+    ):
+        if not effects.empty:
+            sections.append(_section(title, f"{_effects_in_words(effects)} ({card.unit})."))
+    if network.simulated:
+        sections.append(_section("", "A simulated gene: there is nothing to read about it elsewhere."))
+    return {"of": [gene], "sections": sections, "links": [list(link) for link in card.links.items()]}
+
+
+def _section(title: str, *lines: str, kind: str = "") -> dict[str, Any]:
+    return {"title": title, "lines": list(lines), "kind": kind}
+
+
+def _what_it_is(card: GeneCard) -> str:
+    words = [card.identifier] if card.identifier else []
+    if not card.perturbed:
+        words.append(
+            "Never perturbed, or held out with all its cells: nothing measured speaks for its edges."
+        )
+    if card.reason:
+        words.append(f"In the panel because: {card.reason}.")
+    if not card.measured:
+        words.append("Not measured, so nothing is known of effects on it.")
+    return " ".join(words)
+
+
+def _effects_in_words(effects: pd.DataFrame) -> str:
+    """Gene, effect and its standard error where that is known."""
+    rows = zip(effects["gene"], effects["effect"], effects["effect_se"], strict=True)
+    return ", ".join(
+        f"{gene} {effect:+.2f}" + (f" ± {error:.2f}" if math.isfinite(error) else "")
+        for gene, effect, error in rows
+    )
+
+
+def of_pair(run: RunFolder, source: str, target: str) -> dict[str, Any]:
+    """Everything known of source -> target. Tests of all pairs are used where they are there already."""
+    network = networks.network(run)
+    found = inspect_edge(
+        network,
+        source,
+        target,
+        cached.held_out(run),
+        cached.pairs_at_hand(run),
+        all_references(network.simulated),
+        run.settings().loss.shown_hops,
+    )
+    return pair_message(found, network, cached.pairs_wait(run))
+
+
+def pair_message(found: EdgeInspection, network: GeneNetwork, wait: float | None = None) -> dict[str, Any]:
+    """The card's part of an inspected edge. wait: seconds that testing all pairs would take, where it has to
+    be asked for.
+    """
+    told = [_standing(found), w_in_words(found.weight), *_ensemble_in_words(found, network)]
+    sections = [_section("", *told)]
+    if found.measured is None:
+        sections.insert(0, _section("", found.why_not, kind="doubt"))
+    else:
+        sections.append(_section("In held-out cells", _effect_in_words(found, found.measured)))
+        sections.append(_section("", _tests_in_words(found.measured)))
+    if found.against_paths:
+        sections.append(_section("", _against_in_words(found), kind="doubt"))
+    if found.open_detours is not None:
+        sections.append(_section("Direct, or through other genes?", _detours_in_words(found)))
+    sections.append(_section("Known elsewhere?", *_known_elsewhere(found.known, network.simulated)))
+    return {
+        "of": [found.source, found.target],
+        "answer": _answer(found),
+        "cells": None if found.measured is None else distributions(found),
+        "sections": sections,
+        "offer": wait,
+        **_ways(found.trace),
+    }
+
+
+def _answer(found: EdgeInspection) -> str:
+    if found.trace is None:
+        return "An edge from a gene to itself."
+    return ways_in_words(found.trace)
+
+
+def _ways(trace: PathTrace | None) -> dict[str, Any]:
+    if trace is None or not trace.paths:
+        return {"paths": [], "remainder": ""}
+    listed = [path for k, path in enumerate(trace.paths) if k == 0 or abs(path.share) >= LEAST][:WAYS]
+    rest = 1.0 - sum(path.share for path in listed)
+    return {
+        "paths": [{"genes": list(path.genes), "share": _share(path.share)} for path in listed],
+        "remainder": f"The remaining {_share(rest)}: other ways, and walks that pass a gene more than once.",
+    }
+
+
+def _share(share: float) -> str:
+    """In percent; where effects of both signs cancel a share may be below 0 or above 1."""
+    return f"{100 * share:.0f} %"
+
+
+def distributions(found: EdgeInspection) -> dict[str, Any]:
+    """Expression of the target in control cells and in perturbed ones, as densities from 0 to top."""
+    assert found.measured is not None
+    groups = {"control": found.measured.control, f"{found.source} perturbed": found.measured.perturbed}
+    top = max(float(np.max(values)) for values in groups.values()) or 1.0
+    return {
+        "top": top,
+        "groups": [
+            {
+                "name": name if len(name) <= 11 else "perturbed",
+                "cells": len(values),
+                "mean": float(values.mean()),
+                "density": _density(values, top),
+            }
+            for name, values in groups.items()
+        ],
+    }
+
+
+def _density(values: np.ndarray, top: float) -> list[float]:
+    """(BINS,) share of the cells around each of BINS points from 0 to top, smoothed over their neighbours."""
+    shares = np.histogram(values, bins=BINS, range=(0.0, top))[0] / len(values)
+    kernel = np.array([1.0, 2.0, 3.0, 2.0, 1.0]) / 9.0
+    return np.convolve(shares, kernel, mode="same").round(5).tolist()
+
+
+def _standing(found: EdgeInspection) -> str:
+    kind = "a perturbed source" if found.perturbed else "a source never perturbed, or held out"
+    words = [f"Rank {found.rank:,} of {found.of:,} pairs with {kind} (W = {found.weight:.3f})"]
+    if found.strength is not None:
+        words.append(f"strength S = {found.strength:+.3f}")
+    if math.isfinite(found.influence):
+        words.append(f"influence over all paths T = {found.influence:.3g}")
+    return "; ".join(words) + "."
+
+
+def _ensemble_in_words(found: EdgeInspection, network: GeneNetwork) -> list[str]:
+    if network.ensemble is None:
+        return []
+    index = network.panel.index
+    return [edge_in_words(network.ensemble, index[found.source], index[found.target])]
+
+
+def _effect_in_words(found: EdgeInspection, measured: Measured) -> str:
+    if found.source == found.target:
+        start = f"With {found.source} perturbed, its own expression is"
+    else:
+        start = f"With {found.source} perturbed, {found.target} is"
+    if not math.isfinite(measured.fold):
+        return f"{start} not seen in enough cells for an effect."
+    interval = ""
+    if math.isfinite(measured.low):
+        sure = " The interval includes 0: no clear effect." if measured.low <= 0 <= measured.high else ""
+        interval = f" (95 % interval {measured.low:+.2f} to {measured.high:+.2f}).{sure}"
+    return f"{start} x {2**measured.fold:.2f}, log2 fold change {measured.fold:+.2f}{interval or '.'}"
+
+
+def _tests_in_words(measured: Measured) -> str:
+    adjusted = "not computed yet" if measured.adjusted is None else p_value(measured.adjusted)
+    return (
+        f"{len(measured.perturbed):,} perturbed cells, {len(measured.control):,} control cells. Mann-Whitney "
+        f"p {p_value(measured.p)}, adjusted over all pairs {adjusted}. Wasserstein distance "
+        f"{measured.wasserstein:.3f}."
+    )
+
+
+def p_value(p: float) -> str:
+    return "below 1e-15" if p < 1e-15 else f"{p:.2g}"
+
+
+def _against_in_words(found: EdgeInspection) -> str:
+    return (
+        "The edge and the paths work against each other, so that little is left of either: T = "
+        f"{found.influence:+.3g}. The edge is inferred from an effect of {found.source} that the paths "
+        "predict and the cells hardly show."
+    )
+
+
+def _detours_in_words(found: EdgeInspection) -> str:
+    source, target, genes = found.source, found.target, found.open_detours or ()
+    if not genes:
+        return (
+            f"Of the genes never perturbed {source} changes none more than {target}: no sign of a detour "
+            "over one of them."
+        )
+    more = f" and {len(genes) - DETOURS_NAMED:,} more" if len(genes) > DETOURS_NAMED else ""
+    named = ", ".join(genes[:DETOURS_NAMED])
+    return f"Not excluded: a detour over {named}{more}, never perturbed and changed more than {target}."
+
+
+def _known_elsewhere(known: tuple[Known, ...], simulated: bool) -> list[str]:
+    if known:
+        return [*map(_known_in_words, known), "Absence proves nothing: these tables hold what was studied."]
+    if simulated:
+        return [
+            "A simulated gene is in no reference network. Load one of your own: More, Export and references."
+        ]
+    return [
+        f"No reference network is loaded. Put tables such as TRRUST or CollecTRI into the folder "
+        f"{networks_folder()}, or load one under More, Export and references."
+    ]
+
+
+def _known_in_words(entry: Known) -> str:
+    if entry.found:
+        notes = ", ".join(entry.notes[:3]) + (" …" if len(entry.notes) > 3 else "")
+        return f"{entry.reference}: yes" + (f" ({notes})" if notes else "")
+    if entry.reverse:
+        return f"{entry.reference}: only the other way round"
+    return (
+        f"{entry.reference}: no, among {entry.listed:,} it lists for this source"
+        if entry.listed
+        else f"{entry.reference}: says nothing about this source"
+    )

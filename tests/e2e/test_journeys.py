@@ -1,0 +1,157 @@
+"""Three questions to a screen of real cells, asked as a biologist would, each within so many clicks and
+seconds (../shared/design has where these come from). The run is the demo of real cells.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dashboard.shared import listing
+from gpovae_core.runs.folder import is_run
+from tests.conftest import PROJECT
+from tests.e2e.conftest import _wait_for, free_port
+from tests.e2e.visit import Visit
+
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not is_run(listing.DEMOS[listing.REAL_DEMO]), reason="needs the demo of real cells: make demo"
+    ),
+]
+SLOW = float(os.environ.get("GPOVAE_SLOW", "6"))
+"""How many times longer than on an idle machine an answer may take."""
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of the app without any run of one's own."""
+    folder, port = tmp_path_factory.mktemp("none"), free_port()
+    log = (tmp_path_factory.mktemp("log") / "streamlit.txt").open("w")
+    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.headless=true"]
+    process = subprocess.Popen(
+        [*command, f"--server.port={port}"],
+        cwd=PROJECT,
+        env={**os.environ, "GPOVAE_RUNS_DIR": str(folder)},
+        stdout=log,
+        stderr=log,
+    )
+    try:
+        _wait_for(f"http://localhost:{port}/_stcore/health", process, Path(log.name))
+        yield f"http://localhost:{port}"
+    finally:
+        process.terminate()
+        process.wait(timeout=20)
+        log.close()
+
+
+@pytest.fixture
+def visit(browser: Any, alone: str) -> Iterator[Visit]:
+    one = Visit(browser, alone)
+    one.page.goto(alone)
+    one.settle()
+    one.to("Network")
+    one.ready()
+    one.until("bench.graph.tested")
+    one.settle()
+    yield one
+    assert one.page.evaluate("document.querySelector('[data-testid=stMain]').scrollTop") == 0, "it scrolled"
+    one.page.close()
+    assert one.complaints == []
+
+
+class Clock:
+    """Seconds since it was made, against what was promised."""
+
+    def __init__(self, promised: float) -> None:
+        self.promised, self.started = promised, time.perf_counter()
+
+    def stop(self) -> None:
+        taken = time.perf_counter() - self.started
+        assert taken <= self.promised * SLOW, f"took {taken:.1f} s, promised {self.promised:g} s"
+
+
+def test_the_page_opens_on_the_real_cells_and_answers_in_ten_seconds(visit: Visit) -> None:
+    assert visit.url()["run"] == [listing.REAL_DEMO]
+    hubs = visit.page.locator(".explorer .hub .name").all_inner_texts()
+    assert {"JAK2", "STAT1"} <= set(hubs)
+    drawn = visit.ask("picture.layout.nodes.map((node) => node.label)")
+    assert set(hubs) <= set(drawn), "the largest regulators are named in the picture"
+    assert any("genes" in label for label in drawn), "and so are groups of targets"
+    assert visit.overlaps() == []
+    assert "expected false" in visit.card()
+
+
+def test_what_does_stat1_control_here(visit: Visit) -> None:
+    clock = Clock(3.0)
+    visit.search("stat1")  # one: into the search
+    visit.until("picture.layout.kind === 'ego'")
+    assert visit.card().startswith("STAT1")
+    own = visit.ask("bench.table.given.map((e) => bench.graph.names[bench.graph.source[e]])")
+    assert set(own) == {"STAT1"}
+    visit.page.locator(".explorer .rows .row").first.click()  # two: an edge
+    visit.until("bench.card.root.querySelector('.violin') !== null")
+    clock.stop()
+    said = visit.card()
+    for part in ("Effect", "Adjusted p", "Cells", "Comes back", "Known elsewhere?", "In held-out cells"):
+        assert part in said
+    table = visit.save("CSV").read_text()
+    assert "# focus: STAT1" in table
+
+
+def test_does_jak2_act_on_ube2l6_directly_or_through_stat1(visit: Visit) -> None:
+    clock = Clock(2.0)
+    visit.search("JAK2 -> UBE2L6")
+    visit.until("bench.card.root.querySelector('.answer')?.textContent.startsWith('JAK2 changes UBE2L6')")
+    clock.stop()
+    assert "through STAT1" in visit.page.locator(".explorer .answer").inner_text()
+    lit = visit.ask("bench.scene.lit.map((pair) => pair.map((gene) => bench.graph.names[gene]))")
+    assert lit == [["JAK2", "STAT1"], ["STAT1", "UBE2L6"]]
+    long = visit.ask(
+        "(() => { const [a, b] = bench.scene.lit[0].map((gene) => picture.placeOf(gene));"
+        " return Math.hypot(a.x - b.x, a.y - b.y); })()"
+    )
+    assert long > 120, "the lit way can be seen"
+    shares = [int(words.split()[0]) for words in visit.page.locator(".way b").all_inner_texts()]
+    rest = int(visit.card().split("The remaining ")[1].split(" %")[0])
+    assert sum(shares) + rest == pytest.approx(100, abs=3)
+    visit.page.get_by_role("button", name="Effects along this path").click()
+    visit.page.get_by_text("JAK2 → STAT1 → UBE2L6").first.wait_for()
+    visit.to("Network")
+    visit.ready()
+
+
+def test_which_threshold_should_i_take(visit: Visit) -> None:
+    svg = visit.page.locator(".explorer .threshold svg")
+    assert svg.locator(".edges").count() == 1  # nothing to click: both curves are there
+    assert svg.locator(".false").count() == 1
+    box = svg.bounding_box()
+    times = visit.page.locator(".explorer").evaluate(
+        """async (root) => {
+          const times = [];
+          for (let k = 0; k < 9; k++) {
+            const started = performance.now();
+            root.bench.drag(0.45 + 0.04 * k);
+            await new Promise((resolve) => requestAnimationFrame(resolve));
+            await new Promise((resolve) => setTimeout(resolve));
+            times.push(performance.now() - started);
+          }
+          root.bench.release();
+          return times.sort((a, b) => a - b);
+        }"""
+    )
+    assert times[4] <= 100 * SLOW
+    before = visit.page.locator(".explorer .now").inner_text()
+    visit.page.mouse.click(box["x"] + 0.35 * box["width"], box["y"] + 20)
+    assert visit.page.locator(".explorer .now").inner_text() != before
+    stops = {name.split()[0]: int(name.split()[1]) for name in visit.page.locator(".stop").all_inner_texts()}
+    assert stops["strict"] < stops["default"] < stops["generous"]
+    visit.settle()
