@@ -190,6 +190,7 @@ def test_two_people_do_not_see_each_others_choice(browser: Any, server: str) -> 
     for page, run in zip(pages, ("plain", "hostile"), strict=True):
         go(page, "Network")
         assert f"run={run}" in page.url
+        go(page, "Response")
         assert page.get_by_role("combobox", name="Open run", exact=True).input_value().startswith(run)
     for context in contexts:
         context.close()
