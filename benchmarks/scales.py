@@ -8,7 +8,8 @@ log fold change x, whose slope at 0 is 1: logarithm x, root 2 (exp(x/2) - 1), sh
 their slope. One row a world: area under precision and recall over measured pairs.
 
 W as it is feels the share that is lost of a source and the logarithm of a rise, and answers in logarithms; `W
-root` takes the root of both, by putting transformed effects in the place of the measured ones.
+root` takes the root of both, by putting transformed effects in the place of the measured ones, and `same
+evidence` does so only where paths are explained, with errors over which every effect is as large as before.
 """
 
 from __future__ import annotations
@@ -87,6 +88,30 @@ def on_roots(prepared: PreparedCells, settings: Settings) -> np.ndarray:
         return network_fit.fit_network(prepared, settings).log_odds
 
 
+def same_evidence(prepared: PreparedCells, settings: Settings) -> np.ndarray:
+    """(n, n) log odds of W on the scale of roots, with errors that leave every effect as evident as it is."""
+    value, _ = SCALES["root"]
+    whole = network_fit._total  # pyright: ignore[reportPrivateUsage]
+
+    def on_its_scale(x: np.ndarray) -> np.ndarray:
+        return value(np.minimum(np.nan_to_num(x), LARGEST))
+
+    def total(*parts: Any) -> direct.TotalEffects:
+        found = whole(*parts)
+        some = np.where(found.effect == 0, 1.0, np.nan_to_num(found.effect))
+        ratio = np.where(found.effect == 0, 1.0, on_its_scale(some) / some)
+        return replace(
+            found,
+            effect=on_its_scale(found.effect),
+            error=found.error * ratio,
+            believed=on_its_scale(found.believed),
+            own=on_its_scale(found.own),
+        )
+
+    with patch.object(network_fit, "_total", total), patch.object(direct, "felt", lambda change: change):
+        return network_fit.fit_network(prepared, settings).log_odds
+
+
 def one(world: worlds.World, seed: int, settings: Settings) -> dict[str, float | None]:
     screen = world.draw(seed)
     prepared = worlds.prepared_cells(screen.cells, settings, design=True)
@@ -94,7 +119,11 @@ def one(world: worlds.World, seed: int, settings: Settings) -> dict[str, float |
     edge = worlds.true_edges(screen.edges, panel)[0] != 0
     pairs = np.isfinite(fit.evidence) & panel.is_perturbed[:, None] & panel.is_measured[None, :]
     pairs &= ~np.eye(len(panel), dtype=bool)
-    found = {"W": fit.log_odds, "W root": on_roots(prepared, settings)}
+    found = {
+        "W": fit.log_odds,
+        "W root": on_roots(prepared, settings),
+        "W root, same evidence": same_evidence(prepared, settings),
+    }
     for scale in SCALES:
         observed = on_scale(contrasts(prepared), scale)
         found[f"inverse {scale}"] = inverse(observed, panel.is_measured, len(panel))
