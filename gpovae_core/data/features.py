@@ -34,7 +34,13 @@ _KINDS = (
     (SPIKE_INS, re.compile(r"spike|ercc")),
 )
 _TAGGED = (
-    (PROTEINS, re.compile(r"totalseq|^adt[-_]|[-_]adt$", re.I)),
+    (
+        PROTEINS,
+        re.compile(
+            r"totalseq|[-_.]total[-_.]?[abcd]$|^(adt|ab|prot|protein|antibody|anti)[-_]|[-_](adt|prot|antibody)$",
+            re.I,
+        ),
+    ),
     (TAGS, re.compile(r"^(hto|cmo|hashtag)[-_ ]?\d+|^hto[-_]", re.I)),
     (SPIKE_INS, re.compile(r"^ercc-\d{5}$", re.I)),
 )

@@ -69,6 +69,7 @@ def test_features_of_another_type_are_no_genes(column: str, gene: str, kind: str
         ["GENE03_ACGTACGTACGTACGTACGT"],
         ["GENE03-1", "GENE11-2", "non-targeting-1"],
         ["CD3_TotalSeqB", "ADT_CD4"],
+        ["CD3-TotalA", "prot_CD4", "AB_CD19", "anti-CD8"],
         ["Hashtag1", "HTO-2", "ERCC-00012"],
     ],
 )
