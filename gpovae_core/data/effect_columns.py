@@ -241,6 +241,12 @@ class EffectColumns:
     unit: Unit | None = None
 
 
+EITHER_WAY = ({"gene", "target"}, {"gene", "target_gene"})
+"""Pairs of names of which either may be the perturbed gene: a gene and what it targets, or what a guide
+targets and a gene.
+"""
+
+
 def effect_of(names: Sequence[str]) -> str | None:
     """The column or layer that holds the effects, as it is written; None without one."""
     return first_of(names, (*LOG2, *NATURAL, *UNKNOWN[:-1]))

@@ -443,11 +443,17 @@ def _from_table(path: Path, columns: EffectColumns) -> _Raw:
     i, j = _best_pair(
         [(name, long.text[name][0]) for name in rows], [(name, long.text[name][0]) for name in genes]
     )
+    pair = (rows[i], genes[j])
+    told = columns.perturbation is not None or columns.gene is not None
+    if not told and {known.plain_name(name) for name in pair} in known.EITHER_WAY:
+        # fewer genes are perturbed than measured
+        first, second = (len(long.text[name][0]) for name in pair)
+        pair = (pair[1], pair[0]) if first > second else pair
     return _raw_of_long(
         "a table",
         path.name,
         long,
-        (rows[i], genes[j]),
+        pair,
         effect,
         source,
         columns,

@@ -136,6 +136,17 @@ def test_perturbation_and_gene_are_told_apart_by_what_they_hold(tmp_path: Path) 
     check(tmp_path / "u.csv")
 
 
+@pytest.mark.parametrize("perturbed", ["gene", "target"])
+def test_of_a_gene_and_a_target_the_one_with_fewer_names_was_perturbed(
+    perturbed: str, tmp_path: Path
+) -> None:
+    measured = {"gene": "target", "target": "gene"}[perturbed]
+    table = pairs(log2fc=LOG2, se=SE).rename(columns={"perturbation": "p", "gene": "g"})
+    table.rename(columns={"p": perturbed, "g": measured}).to_csv(tmp_path / "t.csv", index=False)
+    found = check(tmp_path / "t.csv")
+    assert (found.report.perturbation_from, found.report.gene_from) == (perturbed, measured)
+
+
 def test_european_tables_and_tables_of_r(tmp_path: Path) -> None:
     table = pairs(log2fc=LOG2, se=SE)
     table.to_csv(tmp_path / "t.csv", sep=";", decimal=",", index=False)
