@@ -18,6 +18,8 @@ from gpovae_core.runs import jobs
 from gpovae_core.runs.archive import check_run_name, free_name
 
 NAME = "train_name"
+CONDITION_FIELDS = ("data.conditions", "data.condition_as_batch")
+"""Chosen beside what is said of the conditions, where there are several."""
 
 
 def show() -> None:
@@ -46,21 +48,26 @@ def show() -> None:
         settings_form.preset_choice()
         settings_form.in_sight()
         st.caption("Everything else, with what it means:")
-        settings_form.folded()
+        several = len(_examined(source).summary["conditions"]) > 1
+        settings_form.folded(leave_out=CONDITION_FIELDS if several else ())
         settings = settings_form.draft_settings()
         with top:  # what most people want needs no scrolling past the settings that made it
             cost.show(source, settings)
             start(name, source, settings)
-        found, _ = data_files.examination(data_files.stamp(source), settings.data)
-        if len(settings.data.conditions or found.summary["conditions"]) > 1:
+        if len(settings.data.conditions or _examined(source).summary["conditions"]) > 1:
             each_condition(source, settings)
+
+
+def _examined(source: Path) -> Examination:
+    """The file as the settings so far read it."""
+    settings = settings_form.draft_settings().data
+    return data_files.examination(data_files.stamp(source, settings), settings)[0]
 
 
 def usable(name: str, source: Path) -> bool:
     """One line about the cells, or what is wrong with them."""
     with st.spinner(f"Looking through {plain(name)} …", show_time=True):
-        settings = settings_form.draft_settings().data
-        found, _ = data_files.examination(data_files.stamp(source, settings), settings)
+        found = _examined(source)
     if not found.ok:
         st.error(f"{plain(name)} cannot be used as it is. The page Data says why, and what to do.")
         st.page_link("pages/data.py", label="Go to Data →")
@@ -85,9 +92,9 @@ def conditions(found: Examination, names: list[str]) -> None:
             st.warning(plain(problem.message))
     left, right = st.columns(2)
     with left:
-        settings_form.field("data.conditions", explained=True, words={name: name for name in names})
+        settings_form.field(CONDITION_FIELDS[0], explained=True, words={name: name for name in names})
     with right:
-        settings_form.field("data.condition_as_batch", explained=True)
+        settings_form.field(CONDITION_FIELDS[1], explained=True)
 
 
 def start(name: str, source: Path, settings: Settings) -> None:

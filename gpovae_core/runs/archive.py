@@ -168,6 +168,7 @@ def import_archive(file: Path, path: Path) -> RunFolder:
             run.write_source(source.model_copy(update={"path": _file_name(source.path)}))
             if status.busy:
                 run.write_status(state="stopped", message="it was being worked on when it was exported")
+        # NotImplementedError: how zipfile answers a packing it does not know
         except (zipfile.BadZipFile, NotImplementedError, EOFError, zlib.error) as error:
             _refuse(file, f"it is damaged ({error})", error)
         except RunError as error:

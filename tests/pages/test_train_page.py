@@ -13,6 +13,7 @@ from dashboard.shared import settings_form
 from gpovae_core.config import PRESETS, Settings, idle_settings, make_settings
 from gpovae_core.runs import jobs
 from gpovae_core.runs.folder import RunFolder
+from gpovae_core.sweeps import folder as sweeping
 from tests.app_words import Opener, words
 from tests.data.small import small_cells
 from tests.fake_run import make_fake_run
@@ -174,3 +175,26 @@ def test_two_people_see_the_same_runs_and_not_each_others_choice(open_app: Opene
     assert [box.options for box in first.selectbox if box.label == "Open run"] == [
         box.options for box in second.selectbox if box.label == "Open run"
     ]
+
+
+def test_conditions_are_chosen_or_trained_one_by_one(
+    open_app: Opener, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    launched: list[str] = []
+    monkeypatch.setattr(sweeping, "launch", lambda made: launched.append(made.path.name))
+    cells = small_cells(per_label=120)
+    cells.obs["condition"] = ["stimulated", "rest"] * (cells.n_obs // 2)
+    cells.write_h5ad(place / "data" / "two.h5ad")
+    app = open_app("train", folder=place / "runs", data="two.h5ad")
+    assert not app.exception
+    assert "Cells of 2 conditions are taken together" in words(app)
+    app = labelled(app)["Conditions to use"].set_value(["rest"]).run()
+    assert not app.exception
+    app = next(button for button in app.button if button.key == "train_start").click().run()
+    assert not app.exception
+    assert RunFolder.open(place / "runs" / "two").settings().data.conditions == ("rest",)
+
+    app = open_app("train", folder=place / "runs", data="two.h5ad")
+    app = next(button for button in app.button if button.key == "train_each_condition").click().run()
+    assert not app.exception
+    assert launched == ["two 2"]
