@@ -78,7 +78,7 @@ def evaluation_or_nothing(run: RunFolder) -> Evaluation | None:
 
 
 def no_runs() -> None:
-    st.info("No runs here yet. Choose your cells, then train a first run.")
+    st.info("No runs of your own yet. Choose your cells, then train a first run.")
     st.page_link("pages/data.py", label="**Choose cells on the page Data →**")
     st.markdown(f"This page looks in `{listing.runs_folder().resolve()}`. In a terminal:")
     st.code("gpovae train my_screen.h5ad --run runs/first", language="bash")

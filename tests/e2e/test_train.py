@@ -120,7 +120,7 @@ def until(condition: Any, seconds: float = 90.0) -> None:
 
 def test_from_a_file_to_a_network_without_a_terminal(browser: Any, place: Place, tmp_path: Path) -> None:
     page, complaints = visit(browser, place)
-    page.get_by_text("No runs here yet").first.wait_for()
+    page.get_by_text("No runs of your own yet").first.wait_for()
     go(page, "Data")
     page.get_by_role("tab", name="Upload").click()
     page.locator('input[type="file"]').set_input_files(write_toy(tmp_path))
