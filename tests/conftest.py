@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,15 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Prepared cells are kept between runs: not those of the tests, and not beside the user's own.
 os.environ["GPOVAE_CACHE_DIR"] = tempfile.mkdtemp(prefix="gpovae-test-cache-")
 
+CHROMIUM = "/usr/bin/chromium"
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+]
 PROJECT = Path(__file__).resolve().parent.parent
 
 
@@ -29,3 +39,15 @@ def shared_folder(kind: str) -> Path:
             f"needs the folder '{kind}' of real inputs: set GPOVAE_DATA_DIR to the folder with the data sets"
         )
     return folder
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[object]:
+    """One browser for every test that needs one: Playwright allows one of its loops in a process."""
+    if not Path(CHROMIUM).exists():
+        pytest.skip(f"needs a browser at {CHROMIUM} (Debian: apt-get install chromium)")
+    sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright")
+    with sync_api.sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield started
+        started.close()

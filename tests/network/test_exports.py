@@ -386,31 +386,23 @@ def test_layout_is_repeatable_and_compact() -> None:
 
 
 @pytest.mark.e2e
-def test_the_page_in_a_browser(network: GeneNetwork, tmp_path: Path) -> None:
-    sync_api = pytest.importorskip("playwright.sync_api")
-    browser_path = Path("/usr/bin/chromium")
-    if not browser_path.exists():
-        pytest.skip("needs Chromium (apt-get install chromium)")
+def test_the_page_in_a_browser(network: GeneNetwork, tmp_path: Path, browser) -> None:
     path = write_edges(network, 0.5, tmp_path / "toy.html")
     asked, said, dialogs = [], [], []
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=str(browser_path), args=["--no-sandbox", "--disable-gpu"]
-        )
-        page = browser.new_page()
-        page.on("request", lambda request: asked.append(request.url))
-        page.on("console", lambda message: said.append(message.text))
-        page.on("pageerror", lambda error: said.append(str(error)))
-        page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
-        page.goto(path.as_uri())
-        page.wait_for_selector("#mynetwork canvas")
-        counts = page.evaluate("[nodes.length, edges.length]")
-        # The hover text of every edge, shown by the picture's own popup.
-        for place in itertools.product(range(100, 900, 80), range(200, 600, 60)):
-            page.mouse.move(*place)
-        page.click("text=Edges as a table")
-        cells = page.locator("td").all_inner_texts()
-        browser.close()
+    page = browser.new_page()
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
+    page.goto(path.as_uri())
+    page.wait_for_selector("#mynetwork canvas")
+    counts = page.evaluate("[nodes.length, edges.length]")
+    # The hover text of every edge, shown by the picture's own popup.
+    for place in itertools.product(range(100, 900, 80), range(200, 600, 60)):
+        page.mouse.move(*place)
+    page.click("text=Edges as a table")
+    cells = page.locator("td").all_inner_texts()
+    page.close()
     edges = network.edges(0.5)
     assert counts == [len(set(edges[keys.SOURCE]) | set(edges[keys.TARGET])), len(edges)]
     assert asked == [path.as_uri()]
