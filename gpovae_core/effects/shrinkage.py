@@ -5,7 +5,9 @@ Each observed effect is its true effect plus normal noise of its standard error.
 mixture: with the null share of its perturbation from N(0, least_effect^2), i.e. nothing that matters,
 otherwise from a mixture of wider normals that all perturbations share (Stephens 2017, "False discovery rates:
 a new deal", with a null share per row and a null of a width). All weights are fitted by expectation
-maximisation, so a screen without effects teaches the rule to believe none.
+maximisation, so a screen without effects teaches the rule to believe none. How far the null shares of rows
+may differ is learned from the rows as well: a panel of few genes says little about one row, and where rows
+are alike the others know better.
 """
 
 from __future__ import annotations
@@ -14,21 +16,27 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import logsumexp
 
-from gpovae_core.data.progress import Progress, tell
+from gpovae_core.data.progress import Progress, stretch, tell
 
 SLAB = np.geomspace(0.1, 3.2, 11)
 """Standard deviations of the wider normals, natural log fold change: from a change of a tenth to one of
 25-fold.
 """
 
-PRIOR_PAIRS = 10.0
-"""The null share of a row starts out as that of all rows, with the weight of so many pairs."""
+PRIOR_PAIRS = (10.0, 3.0, 30.0, 100.0, 300.0, 1000.0, 3000.0)
+"""The null share of a row starts out as that of all rows, with the weight of so many pairs: the first to
+begin with, then of all the one that makes what rows show most probable, few where they differ as hubs do.
+"""
 
 NULL_SHARES = (0.8, 0.999)
 """Least and largest null share. A pair that was measured too badly to say anything keeps its prior: with a
 low null share, as strong perturbations have, it would pass for an effect on the strength of the other genes
 alone."""
+
+_SHARES = 1 - np.geomspace(1 - NULL_SHARES[1], 1 - NULL_SHARES[0], 20)
+"""Null shares at which rows are looked at to tell how much they differ; even in the log of what is left."""
 
 _ROUNDS = 100  # of three passes over the pairs
 _SETTLED = 1e-6
@@ -113,16 +121,23 @@ def fit_evidence(
     if not len(rows):
         return EvidenceRule(np.full(p, NULL_SHARES[1]), slab, least_effect)
     rounds = _Rounds(effect[rows, columns], error[rows, columns], rows, p, least_effect)
-    now = np.concatenate([np.full(p, NULL_SHARES[0]), slab])
-    nearest = 1.0
+    start = np.concatenate([np.full(p, NULL_SHARES[0]), slab])
+    alike = _settled(rounds, start, stretch(progress, 0.0, 0.6))
+    rounds.prior_pairs = rounds.most_probable_pairs(alike)
+    now = _settled(rounds, alike, stretch(progress, 0.6, 1.0))
+    return EvidenceRule(now[:p].copy(), now[p:].copy(), least_effect)
+
+
+def _settled(rounds: _Rounds, now: np.ndarray, progress: Progress | None) -> np.ndarray:
+    """The point at which rounds from `now` end."""
+    p, nearest = rounds.p, 1.0
     for _ in range(_ROUNDS):
         one, _ = rounds.next(now)
         two, likelihood = rounds.next(one)
         step, turn = one - now, two - 2 * one + now
         moved = float(np.abs(step).max())
         if moved <= _SETTLED:
-            now = two
-            break
+            return two
         length = max(1.0, float(np.linalg.norm(step) / max(np.linalg.norm(turn), 1e-300)))
         ahead = now + 2 * length * step + length**2 * turn
         ahead[p:] = np.maximum(ahead[p:], _AT_ONCE * two[p:])  # a weight of zero could never rise again
@@ -130,7 +145,7 @@ def fit_evidence(
         now = after if reached >= likelihood - _SLACK else two
         nearest = min(nearest, moved)
         tell(progress, "weighing the effects", float(np.log(nearest) / np.log(_SETTLED)))
-    return EvidenceRule(now[:p].copy(), now[p:].copy(), least_effect)
+    return now
 
 
 class _Rounds:
@@ -144,6 +159,7 @@ class _Rounds:
     ) -> None:
         """effect, error: (pairs,) sorted by `rows` (pairs,), the perturbation of each."""
         self.rows, self.p = rows, p
+        self.prior_pairs = PRIOR_PAIRS[0]
         self.pairs = np.bincount(rows, minlength=p)
         self.density = np.empty((len(SLAB) + 1, len(rows)))  # each up to a factor of its pair
         self.factors = 0.0
@@ -166,8 +182,30 @@ class _Rounds:
             present += slab * (density[1:] @ ((1.0 - here) / joint))
             likelihood += float(np.log(joint).sum())
         whole = null.sum() / self.pairs.sum()
-        shares = (null + PRIOR_PAIRS * whole) / (self.pairs + PRIOR_PAIRS)
+        shares = (null + self.prior_pairs * whole) / (self.pairs + self.prior_pairs)
         return self.allowed(np.concatenate([shares, present])), likelihood
+
+    def most_probable_pairs(self, point: np.ndarray) -> float:
+        """Of PRIOR_PAIRS the number with the largest likelihood of all rows, each integrated over its null
+        share: a beta distribution of so many pairs, cut to NULL_SHARES, around the mean that suits it best;
+        slab weights as in `point`.
+        """
+        slab = point[self.p :]
+        rows = np.zeros((self.p, len(_SHARES)))
+        for part in _parts(len(self.rows)):
+            absent, present = self.density[0, part], slab @ self.density[1:, part]
+            for place, share in enumerate(_SHARES):
+                joint = np.log(share * absent + (1 - share) * present)
+                rows[:, place] += np.bincount(self.rows[part], joint, minlength=self.p)
+        left = np.log(1 - _SHARES)
+
+        def fit(pairs: float) -> float:
+            a, b = (pairs * mean[:, None] for mean in (_SHARES, 1 - _SHARES))
+            log_prior = (a - 1) * np.log(_SHARES) + b * left  # per unit of `left`
+            log_prior -= logsumexp(log_prior, axis=1, keepdims=True)
+            return float(logsumexp(rows + log_prior[:, None], axis=2).sum(axis=1).max())
+
+        return max(PRIOR_PAIRS, key=fit)
 
     def allowed(self, point: np.ndarray) -> np.ndarray:
         """The point within the limits of null shares, the slab's weights above zero (a weight of zero could

@@ -15,15 +15,8 @@ from scipy import stats
 from scipy.special import expit, logit
 
 from gpovae_core.effects.shrinkage import EvidenceRule, fit_evidence
-from gpovae_core.methods.direct import (
-    ROW_PRIOR,
-    DirectEdges,
-    Tolerance,
-    TotalEffects,
-    direct_edges,
-    felt,
-    null_log_odds,
-)
+from gpovae_core.methods.direct import ROW_PRIOR, DirectEdges, direct_edges, null_log_odds
+from gpovae_core.methods.explained import Tolerance, TotalEffects, felt
 from gpovae_core.model.hops import hop_series, influence_over_hops
 
 LEAST, TOLERANCE, UNPERTURBED = 0.05, Tolerance(0.1, 0.2), 1e-6
@@ -683,7 +676,7 @@ def test_an_explanation_that_takes_its_own_weight_away_settles(
     """
     total, ends = random_screen(seed), []
     for sweeps in (199, 200):
-        monkeypatch.setattr("gpovae_core.methods.direct._SWEEPS", sweeps)
+        monkeypatch.setattr("gpovae_core.methods.ascent._SWEEPS", sweeps)
         ends.append(fit(total, 12, tolerance=Tolerance(0.3, 0.5)).probabilities)
     np.testing.assert_allclose(*ends, atol=0.02)
 

@@ -18,8 +18,9 @@ from gpovae_core.data.simulate import SimulationSettings, simulate
 from gpovae_core.effects.contrasts import Contrasts, contrasts, null_contrasts
 from gpovae_core.effects.shrinkage import fit_evidence
 from gpovae_core.errors import QueryError
-from gpovae_core.methods.direct import DirectEdges, Tolerance, TotalEffects, direct_edges, felt
+from gpovae_core.methods.direct import DirectEdges, direct_edges
 from gpovae_core.methods.expected import measured_influence
+from gpovae_core.methods.explained import Tolerance, TotalEffects, felt
 from gpovae_core.methods.false_edges import NULL_THRESHOLDS, false_edge_rate, false_pairs, nulls_of
 from gpovae_core.methods.fitted import NetworkFit
 from gpovae_core.methods.network_fit import fit_network
