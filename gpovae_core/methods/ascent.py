@@ -5,6 +5,9 @@ for direct leaves nothing for a path to explain, and the edge over which the pat
 the ascent sets out twice. Once from every effect as a direct edge; once from no edge, and the genes that many
 perturbations reach come first, so that what lies downstream may explain before it is explained. Both ends are
 weighed, target by target, by how probable they make the effects.
+
+Paths run over edges as far as all perturbations together speak for them. W says more than that an explanation
+needs an edge: it is held to what the cells of its own source show (`most_odds`).
 """
 
 from __future__ import annotations
@@ -106,16 +109,6 @@ def mixed(ends: Sequence[Optimum]) -> Optimum:
     return Optimum(np.clip(whole, -LOG_ODDS_LIMIT, LOG_ODDS_LIMIT), centre, around, logsumexp(bounds, axis=0))
 
 
-def with_others(most: np.ndarray, odds: np.ndarray, alone: np.ndarray) -> np.ndarray:
-    """Log odds of edges, held to what there is to be explained.
-
-    most: log odds that perturbing the source changes the target at all, or that a change is missing; odds,
-    alone: of the edge by all perturbations, and by that of its source alone. Its own cells may hardly show
-    an effect that others cannot do without: what they add is added.
-    """
-    return np.minimum(odds, most + np.maximum(odds - alone, 0.0))
-
-
 def ascend(
     regressions: Regressions, edge: np.ndarray, order: np.ndarray, progress: Progress | None = None
 ) -> Optimum:
@@ -153,8 +146,6 @@ class _Ascent:
         self.log_odds, self.mean = np.full(edge.shape, -LOG_ODDS_LIMIT), np.zeros(edge.shape)
         self.variance = np.full(edge.shape, np.nan)
         self.predicted, self.off = regressions.design @ edge, np.zeros(regressions.response.shape)
-        self.row = np.full(len(edge), -1)
-        self.row[regressions.total.sources] = np.arange(len(regressions.own))
 
     def keep(self, targets: np.ndarray) -> None:
         """Go on with `targets`, bool, alone."""
@@ -166,25 +157,26 @@ class _Ascent:
         """Every gene once; by how much B moved at most, for each target. reached: genes with the rows of the
         perturbations that reach them.
         """
-        weight, most = self._weighed(number)
+        weight = self._weight(number)
         largest = np.zeros(len(self.columns))
         for gene, rows in reached:
-            largest = np.maximum(largest, self._update(gene, rows, weight, most))
+            largest = np.maximum(largest, self._update(gene, rows, weight))
         return largest
 
-    def _weighed(self, number: int) -> tuple[np.ndarray, np.ndarray]:
-        """(p, targets) weights of the effects, and log odds of what there is to be explained."""
-        given = self.given
-        indirect = np.where(self.seen, self.predicted - self.edge[given.total.sources], 0.0)
-        turned = np.where(self.seen, given.against @ self.edge, 0.0)
-        now = np.hypot(given.tolerance.along * (indirect - turned), given.tolerance.against * turned)
+    def _indirect(self) -> np.ndarray:
+        """(p, targets) what paths explain."""
+        return np.where(self.seen, self.predicted - self.edge[self.given.total.sources], 0.0)
+
+    def _weight(self, number: int) -> np.ndarray:
+        """(p, targets) weights of the effects."""
+        tolerance, indirect = self.given.tolerance, self._indirect()
+        turned = np.where(self.seen, self.given.against @ self.edge, 0.0)
+        now = np.hypot(tolerance.along * (indirect - turned), tolerance.against * turned)
         later = number - _FREE_SWEEPS
         self.off = now if later < 0 else self.off + (now - self.off) / (later + 2)
-        size = np.abs(given.own)[:, None]
-        most = most_odds(given.total, self.columns, indirect * given.own[:, None], self.off * size)
-        return np.where(self.seen, 1 / (self.noise2 + self.off**2), 0.0), most
+        return np.where(self.seen, 1 / (self.noise2 + self.off**2), 0.0)
 
-    def _update(self, gene: int, rows: np.ndarray, weight: np.ndarray, most: np.ndarray) -> np.ndarray:
+    def _update(self, gene: int, rows: np.ndarray, weight: np.ndarray) -> np.ndarray:
         prior = self.given.prior
         x, w = self.given.design[rows, gene][:, None], weight[rows]
         precision = (x**2 * w).sum(axis=0)
@@ -193,11 +185,6 @@ class _Ascent:
         error2 = 1 / np.where(possible, precision, 1.0)
         estimate = (x * w * rest).sum(axis=0) * error2
         odds = prior.posterior(gene, estimate, error2)
-        row = self.row[gene]
-        if row >= 0:
-            own, place = weight[row], np.searchsorted(rows, row)
-            alone = prior.posterior(gene, rest[place], 1 / np.where(own > 0, own, 1.0))
-            odds = with_others(most[row], odds, alone)
         odds = np.where(possible, np.clip(odds, -LOG_ODDS_LIMIT, LOG_ODDS_LIMIT), -LOG_ODDS_LIMIT)
         strength = np.where(possible, estimate * prior.slab / (prior.slab + error2), 0.0)
         new = expit(odds) * strength
@@ -209,10 +196,15 @@ class _Ascent:
 
     def write(self, end: Optimum, targets: np.ndarray) -> None:
         """Put `targets`, bool, into `end` as they stand."""
-        columns = self.columns[targets]
+        columns, total = self.columns[targets], self.given.total
         end.bound[columns] = self._bound()[targets]
         for name in ("log_odds", "mean", "variance"):
             getattr(end, name)[:, columns] = getattr(self, name)[:, targets]
+        own = self.given.own[:, None]
+        through, off = (part[:, targets] * own for part in (self._indirect(), self.off))
+        most = np.maximum(most_odds(total, columns, through, np.abs(off)), -LOG_ODDS_LIMIT)
+        held = np.ix_(total.sources, columns)
+        end.log_odds[held] = np.minimum(end.log_odds[held], most)
 
     def _bound(self) -> np.ndarray:
         """(targets,) expected log likelihood minus the divergence of edges and strengths from their priors.

@@ -18,7 +18,8 @@ anything (a target that a lost regulator hardly changes, since it stood near its
 the regulator rises); a gene that was never perturbed has a far
 smaller prior, as nothing else binds its edges; and where the source was perturbed, W never exceeds the
 probability that there is an effect, or that one is missing which the paths predict (in an incoherent
-feed-forward loop the direct edge and the path cancel, and no effect is seen at all).
+feed-forward loop the direct edge and the path cancel, and no effect is seen at all). Paths do run over edges
+that only other perturbations speak for (methods.ascent).
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ import numpy as np
 from scipy.special import expit
 
 from gpovae_core.data.progress import Progress
-from gpovae_core.methods.ascent import LOG_ODDS_LIMIT, Regressions, best, with_others
+from gpovae_core.methods.ascent import LOG_ODDS_LIMIT, Regressions, best
 from gpovae_core.methods.explained import EdgePrior, Tolerance, TotalEffects, felt, logit
 
 FEWEST_ODDS = 0.05
@@ -72,6 +73,17 @@ def direct_edges(
     progress: Progress | None = None,
 ) -> DirectEdges:
     """Fit W and S to total effects. Deterministic."""
+    given = regressions(total, n, least_effect, tolerance, unperturbed_prior)
+    found = best(given, progress)
+    unit = _over_panel(given.own / total.own, total.sources, n)
+    scale = unit[:, None]
+    return DirectEdges(found.log_odds, found.mean * scale, np.sqrt(found.variance) * scale, given.prior, unit)
+
+
+def regressions(
+    total: TotalEffects, n: int, least_effect: float, tolerance: Tolerance, unperturbed_prior: float
+) -> Regressions:
+    """What is regressed on what, for every target."""
     rows = np.arange(len(total.sources))
     seen, own = total.seen, felt(total.own)
     response = np.where(seen, total.effect, 0.0) / own[:, None]
@@ -83,10 +95,7 @@ def direct_edges(
     against = np.where(reaching * _direction(total, n) < 0, design, 0.0)
     against[rows, total.sources] = 0.0
     prior = _prior(total, n, own, response, least_effect, unperturbed_prior)
-    found = best(Regressions(total, own, response, noise, design, against, prior, tolerance), progress)
-    unit = _over_panel(own / total.own, total.sources, n)
-    scale = unit[:, None]
-    return DirectEdges(found.log_odds, found.mean * scale, np.sqrt(found.variance) * scale, prior, unit)
+    return Regressions(total, own, response, noise, design, against, prior, tolerance)
 
 
 def _over_panel(values: np.ndarray, sources: np.ndarray, n: int) -> np.ndarray:
@@ -120,10 +129,9 @@ def null_log_odds(
     drawn = np.where(seen, (own / error) ** 2, 0.0)
     error2 = 1 / np.where(seen, drawn + others, 1.0)
     estimate = (drawn * effect / own + np.sqrt(others) * rng.standard_normal(effect.shape)) * error2
-    odds = with_others(
-        logit(total.rule.judge(effect, error).probability),
+    odds = np.minimum(
         edges.prior.posterior(sources[:, None], estimate, error2),
-        edges.prior.posterior(sources[:, None], effect / own, 1 / np.where(seen, drawn, 1.0)),
+        logit(total.rule.judge(effect, error).probability),
     )
     return np.where(seen, np.clip(odds, -LOG_ODDS_LIMIT, LOG_ODDS_LIMIT), -LOG_ODDS_LIMIT)
 
