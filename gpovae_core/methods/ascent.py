@@ -16,7 +16,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import expit, log_expit, logsumexp, softmax
+from scipy import sparse
+from scipy.special import expit, log_expit, softmax
 
 from gpovae_core.data.progress import Progress, tell
 from gpovae_core.methods.explained import EdgePrior, Tolerance, TotalEffects, logit
@@ -102,11 +103,14 @@ def mixed(ends: Sequence[Optimum]) -> Optimum:
         np.array([getattr(end, name) for end in ends]) for name in ("log_odds", "mean", "variance")
     )
     there = log_share + log_expit(log_odds)
-    whole = logsumexp(there, axis=0) - logsumexp(log_share + log_expit(-log_odds), axis=0)
-    share = softmax(there, axis=0)
+    either = np.logaddexp.reduce(there, axis=0)
+    whole = either - np.logaddexp.reduce(log_share + log_expit(-log_odds), axis=0)
+    share = np.exp(there - either)
     centre = (share * mean).sum(axis=0)
     around = (share * (variance + (mean - centre) ** 2)).sum(axis=0)
-    return Optimum(np.clip(whole, -LOG_ODDS_LIMIT, LOG_ODDS_LIMIT), centre, around, logsumexp(bounds, axis=0))
+    return Optimum(
+        np.clip(whole, -LOG_ODDS_LIMIT, LOG_ODDS_LIMIT), centre, around, np.logaddexp.reduce(bounds, axis=0)
+    )
 
 
 def ascend(
@@ -139,13 +143,16 @@ class _Ascent:
 
     def __init__(self, regressions: Regressions, edge: np.ndarray) -> None:
         self.given = regressions
+        self.design, self.against = (
+            sparse.csr_array(part) for part in (regressions.design, regressions.against)
+        )
         self.columns = np.arange(len(edge))
         self.seen = np.isfinite(regressions.noise)
         self.response, self.noise2 = regressions.response, regressions.noise**2
         self.edge = edge.copy()
         self.log_odds, self.mean = np.full(edge.shape, -LOG_ODDS_LIMIT), np.zeros(edge.shape)
         self.variance = np.full(edge.shape, np.nan)
-        self.predicted, self.off = regressions.design @ edge, np.zeros(regressions.response.shape)
+        self.predicted, self.off = self.design @ edge, np.zeros(regressions.response.shape)
 
     def keep(self, targets: np.ndarray) -> None:
         """Go on with `targets`, bool, alone."""
@@ -170,7 +177,7 @@ class _Ascent:
     def _weight(self, number: int) -> np.ndarray:
         """(p, targets) weights of the effects."""
         tolerance, indirect = self.given.tolerance, self._indirect()
-        turned = np.where(self.seen, self.given.against @ self.edge, 0.0)
+        turned = np.where(self.seen, self.against @ self.edge, 0.0)
         now = np.hypot(tolerance.along * (indirect - turned), tolerance.against * turned)
         later = number - _FREE_SWEEPS
         self.off = now if later < 0 else self.off + (now - self.off) / (later + 2)
@@ -196,34 +203,35 @@ class _Ascent:
 
     def write(self, end: Optimum, targets: np.ndarray) -> None:
         """Put `targets`, bool, into `end` as they stand."""
-        columns, total = self.columns[targets], self.given.total
-        end.bound[columns] = self._bound()[targets]
+        if not targets.any():
+            return
+        columns, total, own = self.columns[targets], self.given.total, self.given.own[:, None]
+        end.bound[columns] = self._bound(targets)
         for name in ("log_odds", "mean", "variance"):
             getattr(end, name)[:, columns] = getattr(self, name)[:, targets]
-        own = self.given.own[:, None]
         through, off = (part[:, targets] * own for part in (self._indirect(), self.off))
         most = np.maximum(most_odds(total, columns, through, np.abs(off)), -LOG_ODDS_LIMIT)
         held = np.ix_(total.sources, columns)
         end.log_odds[held] = np.minimum(end.log_odds[held], most)
 
-    def _bound(self) -> np.ndarray:
-        """(targets,) expected log likelihood minus the divergence of edges and strengths from their priors.
-        A direct effect of the least size is part of the error.
+    def _bound(self, targets: np.ndarray) -> np.ndarray:
+        """(k,) of `targets`, bool: expected log likelihood minus the divergence of edges and strengths from
+        their priors. A direct effect of the least size is part of the error.
         """
-        given, prior = self.given, self.given.prior
-        there, variance = expit(self.log_odds), np.nan_to_num(self.variance, nan=prior.slab)
-        spread = there * (self.mean**2 + variance) - self.edge**2
-        error2 = np.where(
-            self.seen, self.noise2 + self.off**2 + prior.least[given.total.sources][:, None], 1.0
-        )
-        missed = (self.response - given.design @ self.edge) ** 2 + given.design**2 @ spread
-        likelihood = np.where(self.seen, -0.5 * (np.log(error2) + missed / error2), 0.0).sum(axis=0)
-        before = prior.log_odds[:, None]
-        divergence = there * (log_expit(self.log_odds) - log_expit(before))
-        divergence += (1 - there) * (log_expit(-self.log_odds) - log_expit(-before))
-        ratio = variance / prior.slab
-        divergence += 0.5 * there * (ratio - np.log(ratio) - 1 + self.mean**2 / prior.slab)
-        return likelihood - np.where(np.isnan(self.variance), 0.0, divergence).sum(axis=0)
+        prior, rows = self.given.prior, self.given.total.sources
+        response, noise2, seen, predicted, off = (getattr(self, name)[:, targets] for name in self.over_rows)
+        edge, log_odds, mean, variance = (getattr(self, name)[:, targets] for name in self.over_genes)
+        learned, variance = ~np.isnan(variance), np.nan_to_num(variance, nan=prior.slab)
+        there = expit(log_odds)
+        error2 = np.where(seen, noise2 + off**2 + prior.least[rows][:, None], 1.0)
+        spread = self.design**2 @ (there * (mean**2 + variance) - edge**2)
+        missed = (response - predicted) ** 2 + spread
+        likelihood = np.where(seen, -0.5 * (np.log(error2) + missed / error2), 0.0).sum(axis=0)
+        before, ratio = prior.log_odds[:, None], variance / prior.slab
+        divergence = there * (log_expit(log_odds) - log_expit(before))
+        divergence += (1 - there) * (log_expit(-log_odds) - log_expit(-before))
+        divergence += 0.5 * there * (ratio - np.log(ratio) - 1 + mean**2 / prior.slab)
+        return likelihood - np.where(learned, divergence, 0.0).sum(axis=0)
 
 
 def most_odds(total: TotalEffects, columns: np.ndarray, through: np.ndarray, off: np.ndarray) -> np.ndarray:
