@@ -25,9 +25,9 @@ SLAB = np.geomspace(0.1, 3.2, 11)
 25-fold.
 """
 
-PRIOR_PAIRS = (10.0, 3.0, 30.0, 100.0, 300.0, 1000.0, 3000.0)
-"""The null share of a row starts out as that of all rows, with the weight of so many pairs: the first to
-begin with, then of all the one that makes what rows show most probable, few where they differ as hubs do.
+PRIOR_PAIRS = (10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0)
+"""The null share of a row starts out as that of all rows, with the weight of so many pairs: of these with the
+one that makes what the rows show most probable, few where rows differ as hubs do.
 """
 
 NULL_SHARES = (0.8, 0.999)
