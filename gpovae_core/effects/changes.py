@@ -1,9 +1,9 @@
 """Which genes changed, by how much and how surely: every measured gene in perturbed against control cells.
 
 The effect is the log2 fold change of the gene's mean share of a cell's counts (`effects.contrasts`), with its
-standard error; p is Mann and Whitney's test of the normalised counts (`effects.rank_test`), one test for
-pages and scores. Adjusted p: Benjamini-Hochberg over the genes of one perturbation. A gene that too few cells
-show is not tested.
+standard error; p is the rank test of the shares within batch, donor, condition and depth
+(`effects.rank_test`, `effects.design.Exchangeable`), one test for pages and scores. Adjusted p:
+Benjamini-Hochberg over the genes of one perturbation. A gene that too few cells show is not tested.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from gpovae_core.data.expression import EFFECT_SCALE, log_expression
 from gpovae_core.data.schema import PreparedCells
 from gpovae_core.effects.averages import beside_controls
 from gpovae_core.effects.contrasts import PSEUDO_COUNT, ShareMoments, log_fold_change, share_moments
-from gpovae_core.effects.design import Design
-from gpovae_core.effects.pairs import pair_statistics
+from gpovae_core.effects.design import Design, Exchangeable
+from gpovae_core.effects.pairs import rank_tests
 
 FEWEST_CELLS = 2
 """Cells that a group needs for a test."""
@@ -112,27 +112,27 @@ def gene_tests(
     perturbations: tuple[str, ...] | None = None,
     expression: Any = None,
 ) -> pd.DataFrame:
-    """(perturbations x measured genes) p of Mann and Whitney's test over the cells of `splits`; NaN as in
+    """(perturbations x measured genes) p of the rank test over the cells of `splits`; NaN as in
     `observed_changes`. expression: `log_expression` of all cells where it is at hand.
     """
     names = prepared.perturbations if perturbations is None else perturbations
-    wanted = np.isin(prepared.labels.astype(str), [*names, keys.CONTROL])
-    rows = np.flatnonzero(prepared.where(splits=splits) & wanted)
-    labels, genes = prepared.labels[rows], [str(gene) for gene in prepared.cells.var_names]
+    among = Exchangeable.of(prepared, splits)
+    kept = np.flatnonzero(prepared.where(splits=splits))
+    chosen = np.flatnonzero(np.isin(prepared.labels[kept].astype(str), [*names, keys.CONTROL]))
+    among, rows = among.at(chosen), kept[chosen]
+    labels, genes = prepared.labels[rows], prepared.cells.n_vars
     if expression is None:
         values: Any = log_expression(prepared.counts[rows], prepared.library_size[rows])
     else:
         values = expression
-    parts = []
-    for start in range(0, len(genes), _GENES_AT_ONCE):
-        columns = np.arange(start, min(start + _GENES_AT_ONCE, len(genes)))
-        chosen = values[:, columns]
-        own = chosen if expression is None else chosen[rows]
-        found = pair_statistics(own, labels, names, [genes[i] for i in columns])
-        tested = found.testable & (found.source_cells >= FEWEST_CELLS)[:, None]
-        tested &= found.control_cells >= FEWEST_CELLS
-        parts.append(np.where(tested, found.p, np.nan))
-    p = np.concatenate(parts, axis=1) if parts else np.zeros((len(names), 0))
+    enough = np.array([(labels == name).sum() >= FEWEST_CELLS for name in names], dtype=bool)
+    enough &= (labels == keys.CONTROL).sum() >= FEWEST_CELLS
+    parts = [np.zeros((len(names), 0))]
+    for start in range(0, genes, _GENES_AT_ONCE):
+        columns = values[:, np.arange(start, min(start + _GENES_AT_ONCE, genes))]
+        found = rank_tests(columns if expression is None else columns[rows], labels, names, among=among)
+        parts.append(np.where(found.testable & enough[:, None], found.p, np.nan))
+    p = np.concatenate(parts, axis=1)
     return pd.DataFrame(p, index=pd.Index(names, name=keys.PERTURBATION), columns=prepared.cells.var_names)
 
 

@@ -2,7 +2,7 @@
 it.
 
 Expression is log(1 + 1e4 x / l), natural logarithm, as in the network scores (evaluation.network). The effect
-is the log2 fold change of mean shares with its 95 % interval, p that of Mann and Whitney's test: the same
+is the log2 fold change of mean shares with its 95 % interval, p that of the rank test within strata: the same
 functions as on the page Response and in the scores, on the cells of this one edge.
 """
 
@@ -21,7 +21,7 @@ from gpovae_core.data.schema import PreparedCells
 from gpovae_core.effects.averages import beside_controls
 from gpovae_core.effects.changes import fold_of_moments, weighted
 from gpovae_core.effects.contrasts import ShareMoments
-from gpovae_core.effects.design import Design
+from gpovae_core.effects.design import Design, Exchangeable
 from gpovae_core.effects.pairs import PairStatistics, pair_statistics
 from gpovae_core.network.grn import GeneNetwork
 from gpovae_core.network.paths import PathTrace, TracedPath, trace_paths
@@ -37,7 +37,7 @@ class HeldOutCells:
 
     labels: (h,) perturbation of every cell; expression: (h, m) CSC; columns: gene -> column; library_size:
     counts of a usual cell; stratum: (h,) batch, donor and condition (effects.design), within which the effect
-    of an edge is measured.
+    of an edge is measured; among: of the same cells, within what they are ranked.
     """
 
     labels: np.ndarray
@@ -45,6 +45,7 @@ class HeldOutCells:
     columns: dict[str, int]
     library_size: float
     stratum: np.ndarray
+    among: Exchangeable
 
     @classmethod
     def of(cls, cells: PreparedCells) -> HeldOutCells:
@@ -55,7 +56,8 @@ class HeldOutCells:
         usual = float(np.median(library[library > 0]))
         columns = {gene: i for i, gene in enumerate(genes)}
         stratum = Design.of(cells).stratum[here]
-        return cls(cells.labels[here], expression.tocsc(), columns, usual, stratum)
+        among = Exchangeable.of(cells, keys.HELD_OUT)
+        return cls(cells.labels[here], expression.tocsc(), columns, usual, stratum, among)
 
     @property
     def size(self) -> int:
@@ -240,8 +242,7 @@ def _measured(
         return None, "No control cell was held out."
     found = fold_of_moments(*_within_strata(cells, values, source), cells.library_size)
     fold, error = (float(x[0]) for x in found)
-    labels = np.array([source] * len(treated) + [keys.CONTROL] * len(control), dtype=object)
-    test = pair_statistics(np.concatenate([treated, control])[:, None], labels, [source], [target])
+    test = pair_statistics(values[:, None], cells.labels, [source], [target], among=cells.among)
     reach = keys.NORMAL_95 * error
     return (
         Measured(
