@@ -28,7 +28,8 @@ from gpovae_core import keys
 from gpovae_core.data.design import FEWEST_CONTROLS
 from gpovae_core.data.progress import Progress, tell
 from gpovae_core.effects.beside import beside_others, joined, parts
-from gpovae_core.effects.design import Design
+from gpovae_core.effects.design import MOST_DEPTHS, Design, by_depth
+from gpovae_core.effects.draws import drawn_like
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -188,7 +189,7 @@ def null_contrasts(
     `like`.
 
     Each row compares as many controls of every stratum as the perturbation has cells there (at most half of
-    all) with all the others; drawn `draws` times.
+    all), as deep as these, with all the others; drawn `draws` times.
     """
     design = Design.of(prepared)
     pool = _control_pool(prepared, design)
@@ -197,6 +198,11 @@ def null_contrasts(
     sizes = np.minimum(like.counts, [len(own) // 2 for own in members])
     if len(pool) < 4 or not len(sizes) or sizes.sum() == 0:
         return []
+    cells = np.flatnonzero(prepared.where(splits=(keys.TRAIN,)) & prepared.passing & (design.size > 0))
+    labels, kind = prepared.labels[cells], np.full(len(design.size), -1)
+    kind[cells] = by_depth(design.size[cells], design.stratum[cells], labels == keys.CONTROL)
+    genes = prepared.panel.genes
+    perturbed = [np.sort(kind[cells[labels == genes[source]]]) for source in like.sources]
     rng = np.random.default_rng(seed)
     found = []
     for done in range(draws):
@@ -205,7 +211,10 @@ def null_contrasts(
         for row, wanted in enumerate(sizes):
             for own, size in zip(members, wanted, strict=True):
                 if size:
-                    chosen[row, own[rng.permutation(len(own))[:size]]] = 1.0
+                    here = kind[pool[own]]
+                    alike = perturbed[row][perturbed[row] // MOST_DEPTHS == here[0] // MOST_DEPTHS]
+                    depths = rng.choice(alike if len(alike) else here, size)
+                    chosen[row, own[drawn_like(rng, depths, here)]] = 1.0
         compared = _compare(prepared, design, pool, sparse.csr_matrix(chosen), sparse.csr_matrix(1 - chosen))
         found.append(_contrasts(prepared, design, like.sources, compared, np.zeros((len(sizes), 1))))
     return found

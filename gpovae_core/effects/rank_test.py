@@ -10,9 +10,9 @@ is decided by how many of these few the group happens to hold, which is skewed, 
 perturbed "change" genes at p = 1e-6. Here the number of cells that show the gene is taken as it is
 distributed, and only the ranks among those that do are taken for normal; a single one lies anywhere among
 them. In one stratum the number is hypergeometric (cells drawn without replacement), over several a sum
-of such numbers, which is worked out where it is small and else taken for the binomial number of the same mean and
-variance. A cell that shows the gene lies, in any stratum, half of the cells above one that does not, so that
-no more than the sum has to be known.
+of such numbers, which is worked out where it is small and else taken for the binomial number of the same
+mean and variance. A cell that shows the gene lies, in any stratum, half of the cells above one that does not,
+so that no more than the sum has to be known.
 Where no cell is at zero this is the usual test. `benchmarks/null_tests.py` shows how often it errs where
 there is nothing to find.
 """
@@ -55,8 +55,8 @@ class RankSums:
     step: between neighbouring sums; both, size, shown: cells of both groups, of the smaller one, and of both
     that show the gene; expected, scatter: mean and variance of how many of the smaller group show it; none:
     chance that none does; within, less: of k that show it the ranks scatter with variance k within - k^2
-    less; single: whether there is but one stratum; strata: (q, t) size, shown and both of every stratum, first:
-    (r,) where those of each sum begin.
+    less; single: whether there is but one stratum; strata: (q, t) size, shown and both of every stratum,
+    first: (r,) where those of each sum begin.
     """
 
     excess: np.ndarray
@@ -84,10 +84,10 @@ class RankSums:
         silent: np.ndarray,
         first: np.ndarray | None = None,
     ) -> RankSums:
-        """u: (q, t) Mann and Whitney's U of one group, m cells, in a stratum; n: cells of the other; ties: sum
-        of t^3 - t over the t-fold values of both together; silent: cells of both at the least value, 0 where
-        that is not to be told apart. All broadcast. first: (r,) where the strata of each sum begin among the
-        q; None: each is one by itself.
+        """u: (q, t) Mann and Whitney's U of one group, m cells, in a stratum; n: cells of the other; ties:
+        sum of t^3 - t over the t-fold values of both together; silent: cells of both at the least value, 0
+        where that is not to be told apart. All broadcast. first: (r,) where the strata of each sum begin
+        among the q; None: each is one by itself.
         """
         u, m, n, ties, silent = (
             np.atleast_2d(x)
@@ -178,8 +178,8 @@ class RankSums:
 
     def _conditional_p(self, chance: np.ndarray) -> np.ndarray:
         """(k,) of sums (k, 1): the mean over h, the cells of the smaller group that show the gene, of how
-        often the rank sum then lies as far out. Given h it has mean (h - its expectation) / 2; h = 1 is spread
-        evenly. chance: (k, h) of 0, 1, ...
+        often the rank sum then lies as far out. Given h it has mean (h - its expectation) / 2; h = 1 is
+        spread evenly. chance: (k, h) of 0, 1, ...
         """
         h = np.arange(chance.shape[1])[None, :]
         spread = np.sqrt(np.maximum(h * self.within - h**2 * self.less, 0.0)) / self.step

@@ -138,7 +138,7 @@ def _block(plan: _Plan, matrix: Any, signed: bool) -> tuple[RankSums, np.ndarray
 
 
 def _tie_sums(ordered: np.ndarray, several: int, blocks: int) -> np.ndarray:
-    """(blocks,) sum of t^3 - t over the t-fold codes of every block; ordered: block times several plus code."""
+    """(blocks,) sum of t^3 - t over the t-fold codes of every block; ordered: block times several + code."""
     run, times = np.unique(ordered, return_counts=True)
     return np.bincount(run // several, _cubes(times.astype(np.float64)), minlength=blocks)
 

@@ -24,8 +24,9 @@ DRAWS = 5
 
 def null_differences(inputs: Inputs, seed: int, draws: int = DRAWS) -> list[np.ndarray]:
     """`draws` rankings (s, t) by the size of the mean difference, as the method of that name makes them, with
-    as many training controls as a source has training cells (at most half of all), of the same batches, donors
-    and conditions and as deep, in their place, against the others. An empty list with fewer than four controls.
+    as many training controls as a source has training cells (at most half of all), of the same batches,
+    donors and conditions and as deep, in their place, against the others. An empty list with fewer than four
+    controls.
     """
     prepared = inputs.prepared
     training = np.flatnonzero(prepared.where(splits=(keys.TRAIN,)))
