@@ -14,7 +14,7 @@ from gpovae_core.data.backed import BackedCells, FileMatrix
 from gpovae_core.data.counts import Counts, as_csr, find_counts
 from gpovae_core.data.decisions import Decision, Option
 from gpovae_core.data.design import OFF, RECOVERED_LIBRARY, WORDS, Design, find_design, missing_columns
-from gpovae_core.data.direction import own_changes, read_direction, stated_direction
+from gpovae_core.data.direction import both_directions, own_changes, read_direction, stated_direction
 from gpovae_core.data.expression import log_expression
 from gpovae_core.data.features import NoGenes, only_genes
 from gpovae_core.data.genes import GeneNames, find_gene_names, restore_dates
@@ -360,6 +360,7 @@ def _select(
     totals = np.asarray(matrix.sum(axis=1), dtype=np.float64).ravel()[rows[stay]]
     design = find_design(obs, cell_labels.to_numpy(dtype=object), totals, settings, column)
     found.add(design.problems, design.notes)
+    found.add(both_directions(obs, cell_labels.to_numpy(dtype=object), column))
     found.decisions += _design_decisions(design, settings, [str(name) for name in obs.columns])
     found.conditions = found.conditions or conditions.sizes(design)
     found.add(conditions.together(design, settings))
