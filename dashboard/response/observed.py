@@ -25,7 +25,7 @@ def show(scene: Scene) -> None:
     for name in scene.chosen:
         table = tables[name] = scene.table(name)
         sure = response.changed(table, scene.level)
-        up, tested = int((sure["fold"] > 0).sum()), int(table["p"].notna().sum())
+        up, tested = int((sure["observed"] > 0).sum()), int(table["p"].notna().sum())
         st.subheader(plain(name))
         left, right = st.columns(2)
         with left:
@@ -48,48 +48,50 @@ def show(scene: Scene) -> None:
                 lambda gene: choose_gene(scene.run, gene),
             )
     st.caption(
-        "Fold change of the gene's mean share of all counts, log2, with its 95 % interval; Mann and "
-        f"Whitney's test of the normalised counts; {scene.cells}, perturbed against control; adjusted after "
-        "Benjamini-Hochberg over the genes of one perturbation. Observed and predicted: differences of mean "
-        "log2(counts per 10,000 + 1), the scale of the scores."
+        "log2 fold change of the gene's mean share of a cell's counts, without the common lift, with its "
+        "95 % interval; shrunk: what is to be believed of it; p of the rank test of shares within batch, "
+        f"donor, condition and depth; {scene.cells}, perturbed against control; adjusted after "
+        "Benjamini-Hochberg over the genes of one perturbation."
     )
     joined = pd.concat(tables, names=[keys.PERTURBATION]).reset_index(level=0)
     renamed = joined.rename(
         columns={
-            "fold": keys.EFFECT,
-            "fold_se": keys.EFFECT_SE,
-            "fold_low": "effect_low",
-            "fold_high": "effect_high",
+            "gene": keys.TARGET,
+            keys.PERTURBATION: keys.SOURCE,
+            "observed": keys.EFFECT,
+            "observed_se": keys.EFFECT_SE,
+            "low": "effect_low",
+            "high": "effect_high",
+            "shrunk": "effect_shrunk",
+            "predicted": "effect_predicted",
             "adjusted": keys.P_ADJUSTED,
             "cells": keys.CELLS,
             "control": "log_expression_in_control",
-            "observed": "log_difference_observed",
-            "predicted": "log_difference_predicted",
         }
     )
     columns = [
-        "gene",
+        keys.TARGET,
         keys.EFFECT,
         keys.EFFECT_SE,
         "effect_low",
         "effect_high",
+        "effect_shrunk",
         keys.P,
         keys.P_ADJUSTED,
         keys.CELLS,
+        "effect_predicted",
         "log_expression_in_control",
-        "log_difference_observed",
-        "log_difference_predicted",
     ]
-    listed = renamed.filter([keys.PERTURBATION, *columns]).sort_values(by=keys.P_ADJUSTED, kind="stable")
+    listed = renamed.filter([keys.SOURCE, *columns]).sort_values(by=keys.P_ADJUSTED, kind="stable")
     words = {
         keys.EFFECT: "log2 fold change",
         keys.EFFECT_SE: "± s.e.",
         "effect_low": "95 % from",
         "effect_high": "to",
         "log_expression_in_control": "mean in control",
+        "effect_shrunk": "shrunk",
         keys.P_ADJUSTED: "adjusted p",
-        "log_difference_observed": "log difference, observed",
-        "log_difference_predicted": "predicted",
+        "effect_predicted": "predicted",
     }
     show_table(
         listed.head(TABLE_ROWS).rename(columns=words),

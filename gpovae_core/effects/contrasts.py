@@ -27,6 +27,7 @@ from scipy.special import kl_div
 from gpovae_core import keys
 from gpovae_core.data.design import FEWEST_CONTROLS
 from gpovae_core.data.progress import Progress, tell
+from gpovae_core.data.schema import Panel, PanelData
 from gpovae_core.effects.beside import beside_others, joined, parts
 from gpovae_core.effects.design import MOST_DEPTHS, Design, by_depth
 from gpovae_core.effects.draws import drawn_like
@@ -180,6 +181,45 @@ def _against_controls(
         control_cells=int(control.sum()),
         alone=tuple(gene for gene, is_known in zip(genes, known, strict=True) if not is_known),
     )
+
+
+def label_contrasts(
+    prepared: PreparedCells, names: tuple[str, ...], splits: tuple[str, ...]
+) -> tuple[Contrasts, np.ndarray]:
+    """Every one of `names`, combinations too, against controls over all measured genes, not those of the
+    panel alone; and (G,) the columns of these contrasts in the order of the genes. All cells of `splits`
+    with counts; rows without two cells beside controls have infinite errors throughout.
+    """
+    genes = [str(gene) for gene in prepared.cells.var_names]
+    perturbed = prepared.panel.data.perturbed
+    others = tuple(gene for gene in genes if gene not in set(perturbed))
+    panel = Panel(PanelData(perturbed=perturbed, extended=others, measured=tuple(genes)))
+    wide = replace(prepared, panel=panel)
+    design = Design.of(wide)
+    cells = np.flatnonzero(prepared.where(splits=splits) & (design.size > 0))
+    place = {name: row for row, name in enumerate(names)}
+    labels = prepared.labels[cells]
+    group = np.array([place.get(label, -1) for label in labels], dtype=int)
+    treated, control = _chosen(group, len(names)), labels == keys.CONTROL
+    reference = sparse.csr_matrix(control.astype(np.float64)[None, :])
+    compared = _compare(wide, design, cells, treated, reference)
+    known = compared.counts.sum(axis=1) > 1
+    extra = _between(wide, design, cells, treated, reference, compared)
+    own = np.array([panel.index[parts(name)[0]] for name in names], dtype=int)
+    found = _contrasts(wide, design, own[known], compared.rows(known), extra[known])
+    n = len(panel)
+    effect, error = np.zeros((len(names), n)), np.full((len(names), n), np.inf)
+    shift, counts = np.zeros(len(names)), np.zeros(compared.counts.shape, dtype=int)
+    effect[known], error[known], shift[known], counts[known] = (
+        found.effect,
+        found.error,
+        found.shift,
+        found.counts,
+    )
+    whole = Contrasts(
+        own, effect, error, shift, counts.sum(axis=1), int(control.sum()), found.control_share, counts
+    )
+    return whole, np.array([panel.index[gene] for gene in genes], dtype=int)
 
 
 def null_contrasts(
