@@ -12,8 +12,8 @@ from gpovae_core.reporting.sentences import responders_in_words, states_in_words
 from gpovae_core.runs.folder import RunFolder
 
 UNIT = (
-    "Effect: mean of log2(counts per 10,000 + 1) in perturbed cells minus the same in control cells, a mean "
-    "of logarithms, which is no fold change of the mean."
+    "Effect: log2 fold change of the gene's mean share of a cell's counts, perturbed over control, without "
+    "the common lift of all shares; -1 is half, 1 twice as much."
 )
 EXPLAINED = {
     "test": (
