@@ -109,10 +109,10 @@ def heatmap(scene: Scene) -> None:
     chart_with_words(
         response.effect_heatmap(layers["observed"], layers["predicted"]),
         "heatmap",
-        f"Observed effects ({scene.cells}; what is to be believed of them) and predicted ones, log2 fold "
-        f"changes of mean shares, in the same order, both clustered by the "
-        f"observed: the {genes:,} strongest of {scene.effects.n_vars:,} genes under the {rows:,} strongest "
-        f"of {len(layers['observed']):,} perturbations. Red: up, blue: down. "
+        f"Observed ({scene.cells}) and predicted effects in the same order, log2 fold changes of mean "
+        "shares, of the observed ones what is to be believed of them; both clustered by the observed: the "
+        f"{genes:,} strongest of {scene.effects.n_vars:,} genes under the {rows:,} strongest of "
+        f"{len(layers['observed']):,} perturbations. Red: up, blue: down. "
         f"{heat_words(layers['observed'], layers['predicted'])}",
         scene.file("heatmap"),
         lambda gene: choose_gene(scene.run, gene),
