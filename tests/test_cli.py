@@ -30,7 +30,7 @@ from gpovae_core.cli import (
     sweeps,
     training,
 )
-from gpovae_core.evaluation.held_out import held_out_pairs
+from gpovae_core.evaluation.held_out import pairs_as_shown
 from gpovae_core.methods.expected import predicted_by_network
 from gpovae_core.methods.fitted import NetworkFit
 from gpovae_core.runs.folder import RunFolder
@@ -400,7 +400,7 @@ def test_network_csv_and_graphml_agree(gpovae, run, tmp_path):
         for r in rows
         if r["strength_low"]
     )
-    pairs, arrays = held_out_pairs(RunFolder.open(run).cells()), RunFolder.open(run).network_arrays()
+    pairs, arrays = pairs_as_shown(RunFolder.open(run).cells()), RunFolder.open(run).network_arrays()
     w, index = RunFolder.open(run).edge_probabilities(), RunFolder.open(run).panel().index
     tested = [row for row in rows if row["p"]]
     assert tested
@@ -460,15 +460,18 @@ def test_predict(gpovae, run, tmp_path):
     answer = json.loads(text)
     assert answer["not_in_training"] == [extended, "+".join(sorted(pair.split("+")))]
     table = pd.read_csv(out)
-    assert list(table.columns) == ["perturbation", "gene", "effect", "sd", "low", "high", "additive"]
+    assert list(table.columns) == [
+        *["perturbation", "gene", "effect", "sd", "low", "high", "additive", "log_difference"]
+    ]
     assert answer["rests_on"][known] == "seen"
     assert answer["rests_on"][extended] == "extended"
     (interaction,) = answer["interactions"].values()
     assert set(interaction) == {"coefficients", "non_additive"}
     stored = RunFolder.open(run).effects()
-    ours = table[table["perturbation"] == known].set_index("gene")["effect"]
-    theirs = stored[known].to_df("predicted").iloc[0]
-    np.testing.assert_allclose(ours.loc[theirs.index], theirs, atol=1e-5)
+    ours = table[table["perturbation"] == known].set_index("gene")
+    for column, layer in (("effect", "predicted_fold"), ("log_difference", "predicted")):
+        theirs = stored[known].to_df(layer).iloc[0]
+        np.testing.assert_allclose(ours.loc[theirs.index, column], theirs, atol=1e-5)
 
 
 def test_predict_at_another_strength(gpovae, run):
