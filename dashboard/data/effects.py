@@ -16,8 +16,9 @@ from dashboard.shared.glossary import show_table
 from dashboard.shared.run_summary import command
 from dashboard.shared.words import plain
 from gpovae_core.config import NetworkSettings
-from gpovae_core.data.effect_columns import EffectColumns
-from gpovae_core.data.effects_file import MeasuredEffects, read_effects
+from gpovae_core.data.effect_tables.known import EffectColumns
+from gpovae_core.data.effect_tables.read import read_effects
+from gpovae_core.data.effect_tables.report import MeasuredEffects
 from gpovae_core.errors import GpoVaeError, RunError
 from gpovae_core.reporting.sentences import effects_file_in_words
 from gpovae_core.runs import processes

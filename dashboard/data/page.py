@@ -8,7 +8,7 @@ from dashboard.data import choice, contents, decisions, effects, guides, verdict
 from dashboard.data.choice import megabytes
 from dashboard.shared import data_files, settings_form, shell, state
 from dashboard.shared.words import plain
-from gpovae_core.data.effects_file import holds_effects
+from gpovae_core.data.effect_tables.read import holds_effects
 
 
 def show() -> None:

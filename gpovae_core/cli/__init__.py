@@ -12,7 +12,7 @@ from typing import NoReturn
 
 import typer
 
-from gpovae_core.cli import cells, networks, questions, runs, scores, sweeps, training
+from gpovae_core.cli import cells, effects, networks, questions, runs, scores, sweeps, training
 from gpovae_core.errors import GpoVaeError
 
 COMMANDS = (
@@ -29,7 +29,7 @@ COMMANDS = (
     sweeps.sweep,
     questions.predict,
     networks.network,
-    networks.network_from_effects,
+    effects.network_from_effects,
     networks.paths,
     networks.enrich,
     runs.info,

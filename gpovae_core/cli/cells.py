@@ -138,7 +138,7 @@ def validate(
     be used.
     """
     from gpovae_core.config import DataSettings, NetworkSettings, checked
-    from gpovae_core.data.effects_file import holds_effects, read_effects
+    from gpovae_core.data.effect_tables.read import holds_effects, read_effects
     from gpovae_core.data.read import read_cells
     from gpovae_core.data.validate import examine
     from gpovae_core.reporting.sentences import (

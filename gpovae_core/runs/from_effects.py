@@ -17,8 +17,9 @@ import pandas as pd
 
 from gpovae_core.config import Settings, make_settings
 from gpovae_core.data.atomic import write_text
-from gpovae_core.data.effect_columns import EffectColumns
-from gpovae_core.data.effects_file import MeasuredEffects, read_effects
+from gpovae_core.data.effect_tables.known import EffectColumns
+from gpovae_core.data.effect_tables.read import read_effects
+from gpovae_core.data.effect_tables.report import MeasuredEffects
 from gpovae_core.data.progress import Progress, tell
 from gpovae_core.data.schema import Panel, PanelData
 from gpovae_core.effects.contrasts import Contrasts

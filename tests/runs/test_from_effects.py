@@ -12,7 +12,8 @@ import pandas as pd
 import pytest
 
 from gpovae_core.config import make_settings
-from gpovae_core.data.effects_file import MeasuredEffects, read_effects
+from gpovae_core.data.effect_tables.read import read_effects
+from gpovae_core.data.effect_tables.report import MeasuredEffects
 from gpovae_core.errors import DataError, GpoVaeError, RunError, SettingsError
 from gpovae_core.methods.fitted import NetworkFit
 from gpovae_core.network.grn import GeneNetwork

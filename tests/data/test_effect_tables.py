@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 from scipy.stats import norm
 
-from gpovae_core.data.effect_columns import EffectColumns
-from gpovae_core.data.effects_file import holds_effects, read_effects
+from gpovae_core.data.effect_tables.known import EffectColumns
+from gpovae_core.data.effect_tables.read import holds_effects, read_effects
 from gpovae_core.errors import DataError
 
 TARGETS = ["IRF1", "JAK2", "SPI1", "STAT1"]
