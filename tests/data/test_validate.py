@@ -12,9 +12,10 @@ from scipy import sparse
 
 from gpovae_core import keys
 from gpovae_core.config import DataSettings
-from gpovae_core.data.counts import as_csr
+from gpovae_core.data.enough import strong_knockdown
 from gpovae_core.data.expression import log_expression
-from gpovae_core.data.validate import examine, strong_knockdown
+from gpovae_core.data.like_counts import as_csr
+from gpovae_core.data.validate import examine
 from tests.data.small import GENES, PERTURBED, shuffled, small_cells
 
 Change = Callable[[AnnData], AnnData | None]
@@ -414,3 +415,12 @@ def test_genes_with_a_word_beside_their_names_are_no_unmeasured_targets(form: st
     examination = examine(cells, DataSettings())
     assert not examination.ok
     assert any(one.code == "labels-near-genes" for one in examination.problems)
+
+
+def test_how_many_perturbations_there_are_is_not_said_before_labels_are_decided() -> None:
+    cells = small_cells()
+    cells.obs["perturbation"] = [
+        label if label == "non-targeting" else f"{label}x" for label in cells.obs["perturbation"]
+    ]
+    found = examine(cells, DataSettings())
+    assert [problem.code for problem in found.problems] == ["labels-near-genes"]

@@ -115,7 +115,7 @@ def _add_guides(cells: AnnData | BackedCells, group: Any) -> None:
 
 def _counts_of(parts: Any) -> Any:
     """X of the guides, or their layer of counts where X was normalised."""
-    from gpovae_core.data.counts import fault
+    from gpovae_core.data.like_counts import fault
 
     x = parts.item("X")
     if x is not None and (problem := fault(x, "X")) is not None and problem.code != "counts-binary":
