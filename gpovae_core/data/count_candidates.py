@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from scipy import sparse
 
-from gpovae_core.data.backed import FileMatrix
+from gpovae_core.data.backed import FileMatrix, SummedMatrix
 from gpovae_core.data.decisions import Option
 from gpovae_core.data.genes import described_genes
 from gpovae_core.data.like_counts import almost_whole, fault, rounded, some_cells, unlike_counts
@@ -178,13 +178,15 @@ def options_of(candidates: list[Candidate]) -> tuple[Option, ...]:
 
 
 def summed(candidates: list[Candidate], wanted: str) -> Candidate | None:
-    """The sum of layers joined by '+'; None where one of them is not there, or they stay in the file."""
+    """The sum of layers joined by '+'; None where one of them is not there."""
     by_name = {one.name: one for one in candidates if one.name != "raw"}
     parts = [by_name.get(name.strip()) for name in wanted.split(SUM)]
-    if len(parts) < 2 or any(part is None or isinstance(part.matrix, FileMatrix) for part in parts):
+    if len(parts) < 2 or any(part is None or part.matrix is None for part in parts):
         return None
-    total: Any = None
-    for part in parts:
-        matrix = sparse.csr_matrix(cast("Candidate", part).matrix, dtype=np.float64)
-        total = matrix if total is None else total + matrix
-    return Candidate(wanted, total, cast("Candidate", parts[0]).var)
+    found = cast("list[Candidate]", parts)
+    if any(isinstance(part.matrix, FileMatrix) for part in found):
+        return Candidate(wanted, SummedMatrix([part.matrix for part in found]), found[0].var)
+    total: Any = sparse.csr_matrix(found[0].matrix, dtype=np.float64)
+    for part in found[1:]:
+        total = total + sparse.csr_matrix(part.matrix, dtype=np.float64)
+    return Candidate(wanted, total, found[0].var)
