@@ -19,6 +19,7 @@ OF_ONE_FILE = (
     "non_perturbed",
     "counts_layer",
     "symbol_column",
+    "other_features",
     "unseen",
     "batch",
     "donor",

@@ -12,6 +12,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard.shared import data_files, listing, shell, state
+from dashboard.shared.controls import on_page
 from dashboard.shared.glossary import show_table
 from dashboard.shared.run_summary import command
 from dashboard.shared.words import plain
@@ -49,7 +50,7 @@ def show(path: Path) -> None:
             found = _effects(stamped, columns)
         st.success("This file can be used.")
         for line in effects_file_in_words(found.report):
-            st.caption(plain(line))
+            st.caption(plain(on_page(line)))
         own_changes(found)
         network(path, columns)
 
@@ -129,7 +130,7 @@ def network(path: Path, columns: EffectColumns) -> None:
         return
     done()
     if (problem := st.session_state.pop(PROBLEM, None)) is not None:
-        st.error(plain(problem))
+        st.error(plain(on_page(problem)))
     if st.session_state.get("effects_named_for") != path.name:
         st.session_state["effects_named_for"] = path.name
         st.session_state[NAME] = free_name(folder, path.name.split(".")[0])

@@ -47,6 +47,8 @@ def report(name: str) -> None:
         verdict.direction(found)
     with st.container(width=320):
         settings_form.field("data.min_cells", explained=True)
+        if any(problem.code == "panel-too-large" for problem in found.problems):
+            settings_form.field("data.panel", explained=True)
     if not found.ok:
         return
     st.page_link("pages/train.py", label="**Train on these cells →**")

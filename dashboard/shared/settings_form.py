@@ -50,6 +50,7 @@ LABELS = {
     "data.hold_out": "Held out for the scores",
     "data.size_factor": "Counts of the whole transcriptome",
     "data.pair_separator": "What joins genes in a label",
+    "data.other_features": "Columns that no gene has",
     "data.non_perturbed": "Cells called not perturbed",
     "network.perturbation": "What was done to the genes",
 }

@@ -9,6 +9,7 @@ import streamlit as st
 from streamlit.runtime.pages_manager import PagesManager
 
 from dashboard.shared import listing, state
+from dashboard.shared.controls import on_page
 from dashboard.shared.glossary import meaning
 from dashboard.shared.words import plain
 from gpovae_core.errors import GpoVaeError
@@ -28,7 +29,7 @@ def errors_in_words() -> Iterator[None]:
     try:
         yield
     except GpoVaeError as error:
-        st.error(plain(error))
+        st.error(plain(on_page(str(error))))
 
 
 def begin() -> None:

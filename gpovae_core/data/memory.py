@@ -103,7 +103,7 @@ def panel_too_large(genes: int, perturbations: int, free: int | None = None) -> 
     )
     least = PANEL_SQUARE * perturbations**2 + PANEL_EFFECTS * perturbations**2
     hint = (
-        "Set panel to 'wilcoxon', which takes the perturbed genes and those that change most, or use a "
+        "Set data.panel to 'wilcoxon', which takes the perturbed genes and those that change most, or use a "
         "machine with more memory."
         if least <= SHARE * free and genes > perturbations
         else "Raise min_cells so that fewer perturbations are kept, or use a machine with more memory."

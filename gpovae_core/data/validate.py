@@ -11,12 +11,12 @@ import numpy as np
 from gpovae_core import keys
 from gpovae_core.data.backed import BackedCells, FileMatrix
 from gpovae_core.data.counts import Counts, find_counts
-from gpovae_core.data.decisions import Decision
+from gpovae_core.data.decisions import Decision, Option
 from gpovae_core.data.design import RECOVERED_LIBRARY, WORDS, Design, missing_columns
 from gpovae_core.data.enough import FEWEST_CELLS
 from gpovae_core.data.features import NoGenes, only_genes
 from gpovae_core.data.findings import Findings, listed, targets_of
-from gpovae_core.data.genes import GeneNames, find_gene_names, restore_dates
+from gpovae_core.data.genes import GeneNames, find_gene_names, restore_dates, symbols_decision
 from gpovae_core.data.guide_targets import TargetReader
 from gpovae_core.data.labels.columns import ColumnChoice, find_labels, label_words
 from gpovae_core.data.labels.names import Names
@@ -73,8 +73,10 @@ def examine(
     file where None.
     """
     found = Findings()
-    cells, no_genes = only_genes(cells)
-    found.notes += [*_reader_notes(cells.uns), *([no_genes.note] if no_genes.count else [])]
+    genes_alone, no_genes = only_genes(cells)
+    cells = genes_alone if settings.other_features == "leave out" else cells
+    found.notes += _reader_notes(cells.uns)
+    found.notes += [no_genes.note] if no_genes.count and cells is genes_alone else []
     repeated = duplicate_cell_ids(cells)
     found.add([repeated] if repeated else [])
     if cells.n_obs == 0 or cells.n_vars == 0:
@@ -87,7 +89,7 @@ def examine(
     found.add(counts.problems, counts.notes)
     found.decisions.append(_counts_decision(counts))
     if no_genes.count:
-        found.decisions.append(_features_decision(no_genes))
+        found.decisions.append(_features_decision(no_genes, settings))
     var = cast("pd.DataFrame", cells.var) if counts.var is None else counts.var
     totals = (
         None if counts.matrix is None else np.asarray(counts.matrix.sum(axis=0), dtype=np.float64).ravel()
@@ -95,8 +97,9 @@ def examine(
     names = find_gene_names(var, settings.symbol_column, totals)
     names, choice = _labels(cells, names, settings)
     found.add(names.problems, names.notes)
-    found.decisions += [names.decision] if names.decision else []
-    found.add(_named_elsewhere(var, names, choice.labels.targets, settings))
+    elsewhere = _named_elsewhere(var, names, choice.labels.targets, settings)
+    found.add(elsewhere[0])
+    found.decisions += [one for one in (elsewhere[1] or names.decision,) if one]
     column, labels, made = _labels_read_or_made(cells, names, choice, settings, found)
     found.add(missing_columns(cast("pd.DataFrame", cells.obs), settings))
     summary = _basics(cells) | {
@@ -152,10 +155,18 @@ def _counts_decision(counts: Counts) -> Decision:
     )
 
 
-def _features_decision(no_genes: NoGenes) -> Decision:
+def _features_decision(no_genes: NoGenes, settings: DataSettings) -> Decision:
     told = f"column {no_genes.column} of var" if no_genes.column else "names"
+    kept = settings.other_features == "keep"
     return Decision(
-        setting="", about="Left out of the genes", taken=no_genes.in_words, why=f"told by the {told}"
+        setting="other_features",
+        about="Kept as genes" if kept else "Left out of the genes",
+        taken=no_genes.in_words,
+        why="as chosen" if kept else f"told by the {told}",
+        options=(
+            Option(value="leave out", text="leave them out of genes and library sizes"),
+            Option(value="keep", text="keep them as genes"),
+        ),
     )
 
 
@@ -205,19 +216,27 @@ def _labels(
 
 def _named_elsewhere(
     var: pd.DataFrame, names: GeneNames, targets: Collection[str], settings: DataSettings
-) -> list[Problem]:
-    """That no target is among the names of the genes, and a column of var holds them."""
+) -> tuple[list[Problem], Decision | None]:
+    """That no target is among the names of the genes, and a column of var holds them: the problem, and what
+    has to be decided.
+    """
     known = not targets or not set(targets).isdisjoint(names.names)
     if known or not names.usable or settings.symbol_column is not None:
-        return []
+        return [], None
     for column in map(str, var.columns[~var.columns.duplicated()]):
         if len(set(targets) & set(var[column].astype(str))) >= len(targets) / 2:
             message = (
                 f"No perturbed gene is among the names of the genes ({', '.join(sorted(names.names)[:3])}, "
                 f"...), but the column '{column}' of var holds them ({', '.join(sorted(targets)[:3])}, ...)."
             )
-            return [Problem("symbols-in-a-column", message, f"Set symbol_column to '{column}'.")]
-    return []
+            options = [
+                column,
+                *(option.value for option in (names.decision.options if names.decision else ())),
+            ]
+            why = "no perturbed gene is among the names that were taken"
+            decision = symbols_decision("", why, list(dict.fromkeys(options)), asked=True)
+            return [Problem("symbols-in-a-column", message, f"Set symbol_column to '{column}'.")], decision
+    return [], None
 
 
 def _labels_read_or_made(

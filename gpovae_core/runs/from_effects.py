@@ -71,7 +71,7 @@ def network_from_effects(
             f"Effects become a network by the preset evidence; '{settings.preset}' trains W on cells."
         )
     if panel_extra < 0:
-        raise SettingsError(f"--panel-extra takes a number of genes, 0 or more; got {panel_extra}.")
+        raise SettingsError(f"effects.panel_extra takes a number of genes, 0 or more; got {panel_extra}.")
     tell(progress, "reading the effects", 0.0)
     found = read_effects(file, columns)
     chosen = _null_of(found, null)
@@ -103,7 +103,7 @@ def choose_panel(found: MeasuredEffects, extra: int) -> Panel:
                     "panel-too-large",
                     f"The network would span {total:,} genes, {len(perturbed):,} perturbed ones and "
                     f"{len(chosen):,} more; at most {MOST_GENES:,} can be fitted.",
-                    f"Ask for fewer: --panel-extra {max(MOST_GENES - len(perturbed), 0)}.",
+                    f"Set effects.panel_extra to {max(MOST_GENES - len(perturbed), 0)} or fewer.",
                 )
             ]
         )
@@ -179,7 +179,8 @@ def _null_of(found: MeasuredEffects, null: Null) -> Null:
                     "no-control-rows",
                     f"'{found.report.source}' has no row that names a control (non-targeting, NTC, ...), so "
                     "controls cannot be the null.",
-                    "Add effects of non-targeting guides against the other controls, or say --null normal.",
+                    "Add effects of non-targeting guides against the other controls, or set effects.null to "
+                    "normal.",
                 )
             ]
         )

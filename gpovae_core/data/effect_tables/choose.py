@@ -48,7 +48,7 @@ def error_source(names: Sequence[str], wanted: str | None, file: str) -> Source:
         f"'{file}' has effects but nothing that says how sure each is: no standard errors, no intervals, no "
         f"statistic and no p values (found: {', '.join(names)[:300] or 'nothing'}).{more}",
         "Write them with the effects: lfcSE or stat of DESeq2, t or P.Value of limma, F or PValue of edgeR; "
-        "or name their column with --error-column.",
+        "or name their column by effects.error_column.",
     )
 
 
@@ -73,13 +73,13 @@ def unit_of(effect: str, names: Sequence[str], stated: Unit | None, file: str) -
         return "ln", f"its name, {effect}", []
     if name in known.LOG2 and not (name in known.OFTEN_LOG2 and of_mast):
         often = name in known.OFTEN_LOG2
-        note = f"{effect} is read as log2, as edgeR, limma and glmGamPoi write it; if not: --unit ln."
+        note = f"{effect} is read as log2, as edgeR, limma and glmGamPoi write it; otherwise state the unit."
         return "log2", f"its name, {effect}", [note] if often else []
     refuse(
         "unknown-unit",
         f"'{file}' does not say whether '{effect}' holds log2 fold changes or natural logarithms"
         + (" (MAST's are on the scale of what it was given)." if of_mast else "."),
-        "State it: --unit log2 or --unit ln; or call the column log2fc or ln_fc.",
+        "Set effects.unit to log2 or ln; or call the column log2fc or ln_fc.",
     )
 
 

@@ -39,7 +39,7 @@ def standard_errors(
                 refuse(
                     "bad-p-values",
                     f"'{name}' holds values outside 0 to 1, so they are no p values.",
-                    "Give the column of p values, or of standard errors with --error-column.",
+                    "Give the column of p values, or of standard errors by effects.error_column.",
                 )
             z = norm.isf(p / 2)
             error, words = np.abs(effect) / z, f"effects over the normal quantiles of the p values, {name}"

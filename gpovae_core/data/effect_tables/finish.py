@@ -102,7 +102,7 @@ def _check_values(raw: Raw, name: str) -> None:
         refuse(
             "negative-errors",
             f"'{name}': {int((raw.error < 0).sum()):,} standard errors are negative ({raw.error_from}).",
-            "Give the column with standard errors (--error-column).",
+            "Give the column with standard errors (effects.error_column).",
         )
     finite = raw.effect[np.isfinite(raw.effect)]
     if len(finite) >= 20 and finite.min() >= 0 and finite.max() > 0:

@@ -50,7 +50,7 @@ def from_anndata(path: Path, columns: EffectColumns) -> Raw:
         refuse(
             "no-effects",
             f"'{path.name}' has no layer of effects; its layers are {', '.join(layers) or 'none'}.",
-            "Call one log2fc (or name it with --effect-column) and one se.",
+            "Call one log2fc (or name it by effects.effect_column) and one se.",
         )
     source = error_source(layers, columns.error, path.name)
     unit, why, notes = unit_of(effect, names, columns.unit, path.name)

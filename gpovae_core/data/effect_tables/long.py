@@ -59,8 +59,8 @@ def read_long(path: Path, columns: EffectColumns, needs_label: bool) -> tuple[Lo
             f"'{path.name}' has no column of log fold changes; its columns are {', '.join(names)[:300]}.",
             f"'{linear}' is not a logarithm: write log2 of it as log2fc, with its standard error."
             if linear
-            else "Call it log2fc, or name it with --effect-column. (A matrix of effects has no errors beside "
-            "them: write it as a long table, one row for each pair, or as an AnnData with layers.)",
+            else "Call it log2fc, or name it by effects.effect_column. (A matrix of effects has no errors "
+            "beside them: write it as a long table, one row for each pair, or as an AnnData with layers.)",
         )
     source = error_source(names, columns.error, path.name)
     wanted = (*known.PERTURBATIONS, *known.GENES, "row_names")

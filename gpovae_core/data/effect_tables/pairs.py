@@ -55,12 +55,12 @@ def candidates(long: Long, wanted: Sequence[str], given: str | None, file: str) 
 
 def _no_column(long: Long, wanted: Sequence[str], file: str) -> NoReturn:
     what = "perturbed gene" if wanted is known.PERTURBATIONS else "measured gene"
-    option = "--perturbation-column" if wanted is known.PERTURBATIONS else "--gene-column"
+    option = f"effects.{'perturbation' if wanted is known.PERTURBATIONS else 'gene'}_column"
     refuse(
         f"no-{what.replace(' ', '-')}",
         f"'{file}' has no column that names the {what} of a row; its columns are "
         f"{', '.join(long.names)[:300]}.",
-        f"Call it {wanted[0]}, or name it with {option}; tables of one perturbation each go into one "
+        f"Call it {wanted[0]}, or name it by {option}; tables of one perturbation each go into one "
         "folder, named after the perturbation.",
     )
 
@@ -132,7 +132,7 @@ def _check_once(name: str, long: Long, ends: tuple[str, str], files: list[str]) 
             f"'{name}' lists {len(again):,} pairs of a perturbation and a gene more than once: {listed} "
             f"({_where(files, long.lines, first)}).",
             "Keep one row for each pair: choose one contrast, combine the guides of a gene, or name the "
-            "column that tells the rows apart with --perturbation-column or --gene-column.",
+            "column that tells the rows apart by effects.perturbation_column or effects.gene_column.",
         )
 
 

@@ -144,7 +144,7 @@ def check_measured(kept: list[str], raw: Raw, name: str) -> list[str]:
             "targets-not-measured",
             f"'{name}': none of the {len(kept):,} perturbed genes ({some(kept)}) is among the "
             f"{len(genes):,} measured ones ({some(raw.genes)}).",
-            "Name both alike, as gene symbols or as Ensembl ids (--perturbation-column, --gene-column choose "
-            "the columns).",
+            "Name both alike, as gene symbols or as Ensembl ids (effects.perturbation_column and "
+            "effects.gene_column choose the columns).",
         )
     return missing
