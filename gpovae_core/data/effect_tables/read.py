@@ -9,8 +9,12 @@ Everything decided is said in the report; what cannot be decided is refused, wit
 
 from __future__ import annotations
 
+import gzip
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 from gpovae_core.data.effect_tables import known
 from gpovae_core.data.effect_tables.finish import finished
@@ -20,8 +24,12 @@ from gpovae_core.data.effect_tables.layers import from_anndata, is_store
 from gpovae_core.data.effect_tables.long import MOST_BYTES, PARQUET, parquet_columns
 from gpovae_core.data.effect_tables.pairs import from_table
 from gpovae_core.data.effect_tables.report import MeasuredEffects
-from gpovae_core.data.files import has_hdf5_signature, refuse, start_of
+from gpovae_core.data.files import has_hdf5_signature, has_hdf5_start, refuse, start_of
+from gpovae_core.data.room import copy_within
+from gpovae_core.data.store import scratch_folder
 from gpovae_core.data.text_tables import open_table
+
+_GZIP = b"\x1f\x8b"
 
 
 def holds_effects(path: Path, name: str | None = None) -> bool:
@@ -43,6 +51,9 @@ def holds_effects(path: Path, name: str | None = None) -> bool:
                 return known.looks_like_effects(list(layers))
         if start_of(path, 4) == PARQUET:
             return known.looks_like_effects(parquet_columns(path))
+        if (name or path.name).casefold().endswith(".parquet.gz"):
+            with _unpacked(path) as plain:
+                return known.looks_like_effects(parquet_columns(plain))
         if not (name or path.name).casefold().endswith(PACKED):
             return False
         return known.looks_like_effects(open_table(path, MOST_BYTES).header)
@@ -64,10 +75,34 @@ def read_effects(path: Path, columns: EffectColumns | None = None) -> MeasuredEf
     path, columns = Path(path), columns or EffectColumns()
     if not path.exists():
         refuse("file-missing", f"There is no file '{path}'.", "Check the name and the folder it is in.")
-    if path.is_dir() and not is_store(path):
-        raw = from_folder(path, columns)
-    elif path.is_dir() or has_hdf5_signature(path):
-        raw = from_anndata(path, columns)
-    else:
-        raw = from_table(path, columns)
+    with _unpacked(path) as plain:
+        if plain.is_dir() and not is_store(plain):
+            raw = from_folder(plain, columns)
+        elif plain.is_dir() or has_hdf5_signature(plain):
+            raw = from_anndata(plain, columns)
+        else:
+            raw = from_table(plain, columns)
     return finished(raw, path.name)
+
+
+@contextmanager
+def _unpacked(path: Path) -> Iterator[Path]:
+    """The file itself; where gzip holds an .h5ad or a parquet file, what is in it, for as long as it is read.
+    Tables of text are read as they are.
+    """
+    if path.is_dir() or start_of(path, 2) != _GZIP:
+        yield path
+        return
+    try:
+        with gzip.open(path) as packed:
+            start = packed.read(2048)
+    except (OSError, EOFError, zlib.error) as error:
+        refuse("file-damaged", f"'{path.name}' cannot be unpacked ({error}).", "Copy it again.", error)
+    if not (start.startswith(PARQUET) or has_hdf5_start(start)):
+        yield path
+        return
+    with scratch_folder() as folder:
+        plain = folder / path.name.removesuffix(".gz")
+        with gzip.open(path) as packed, plain.open("wb") as out:
+            copy_within(cast("IO[bytes]", packed), out, folder, f"What is packed in '{path.name}'")
+        yield plain

@@ -298,15 +298,17 @@ class Names:
         """Names that are not measured, with what may join genes between them (FEV_KLF5, FEV:KLF5), also with
         guides of each (FEV_g1_KLF5_g2); None where there are no two.
         """
+        joint = _JOINING.search(part)
+        if joint is None:
+            return None
         pieces = [_without_guides(piece) for piece in _JOINING.split(part)]
         pieces = [piece for piece in pieces if piece]
-        joint = next(iter(_JOINING.findall(part)), "")
         if len(pieces) < 2 or not all(map(self.looks_like_gene, pieces)):
             return None
         genes = tuple(sorted(set(pieces)))
         if len(genes) == 1:
             return Found(genes, guess=genes, how="guide", kind=kind)
-        return Found(genes, guess=genes, joint=f"?{joint[0]}", kind=kind)
+        return Found(genes, guess=genes, joint=f"?{joint[0][0]}", kind=kind)
 
 
 class _Words:

@@ -38,7 +38,7 @@ def read(path: Path) -> AnnData | BackedCells:
 
     root = hdf5.opened(path, "a .h5ad file")
     _check_parts(path, sorted(root))
-    hdf5.must_fit(path, must_stay_on_disk(root))
+    hdf5.must_fit(path, lambda: must_stay_on_disk(root))
     try:
         return read_root(root, lambda: anndata.read_h5ad(path))
     except Exception as error:  # whatever a damaged or foreign file makes h5py and anndata raise

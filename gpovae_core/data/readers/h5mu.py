@@ -40,7 +40,7 @@ def read(path: Path) -> AnnData | BackedCells:
         refuse("not-mudata", f"'{path.name}' holds no modalities (mod); found {found}.", MAKE_ONE)
     names = sorted(root["mod"])
     chosen = _genes_among(path, names)
-    hdf5.must_fit(path, must_stay_on_disk(root["mod"][chosen]))
+    hdf5.must_fit(path, lambda: must_stay_on_disk(root["mod"][chosen]))
     try:
         cells = read_root(root["mod"][chosen])
         _join_tables(cells, root, names, chosen)

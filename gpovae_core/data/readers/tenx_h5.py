@@ -54,10 +54,9 @@ def read(path: Path) -> AnnData | BackedCells:
         hint = "Write the one you mean: `scanpy.read_10x_h5(file, genome=...).write_h5ad('cells.h5ad')`."
         refuse("several-genomes", message, hint)
     group = file[matrices[0]]
-    stays = too_many(int(group["data"].shape[0]))
-    hdf5.must_fit(path, stays)
+    hdf5.must_fit(path, lambda: too_many(int(group["data"].shape[0])))
     try:
-        cells = _cells(group, stays)
+        cells = _cells(group, too_many(int(group["data"].shape[0])))
     except Exception as error:
         refuse(
             "not-10x", f"'{path.name}' cannot be read as 10x counts ({first_line(error)}).", MAKE_ONE, error
