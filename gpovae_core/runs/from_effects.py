@@ -20,7 +20,7 @@ from gpovae_core.data.atomic import write_text
 from gpovae_core.data.effect_tables.known import EffectColumns
 from gpovae_core.data.effect_tables.read import read_effects
 from gpovae_core.data.effect_tables.report import MeasuredEffects
-from gpovae_core.data.progress import Progress, tell
+from gpovae_core.data.progress import Progress, stretch, tell
 from gpovae_core.data.schema import Panel, PanelData
 from gpovae_core.effects.contrasts import Contrasts
 from gpovae_core.errors import DataError, Problem, SettingsError
@@ -79,7 +79,8 @@ def network_from_effects(
     tell(progress, "fitting the network", 0.1)
     observed = contrasts_of(found, panel)
     draws = null_draws(found, observed, panel, chosen, settings)
-    fit = fit_effects(len(panel), observed, settings, draws).as_kept()
+    doing = stretch(progress, 0.1, 0.95, "fitting the network: {}")
+    fit = fit_effects(len(panel), observed, settings, draws, doing).as_kept()
     tell(progress, "writing the run", 0.95)
     return _write(Path(path), Path(file), found, panel, fit, settings, chosen)
 

@@ -114,7 +114,7 @@ def test_mast_needs_its_unit_and_keeps_the_rows_of_the_fold_change(tmp_path: Pat
     hurdle = table.assign(component="H", coef=np.nan).assign(**{"Pr(>Chisq)": 0.5})
     path = tmp_path / "mast.csv"
     pd.concat([table, discrete, hurdle]).to_csv(path, index=False)
-    with pytest.raises(DataError, match="Set effects.unit to log2 or ln"):
+    with pytest.raises(DataError, match=r"Set effects\.unit to log2 or ln"):
         read_effects(path)
     check(path, EffectColumns(unit="log2"))
 
@@ -266,7 +266,7 @@ def test_what_cannot_be_read_is_refused_in_words(tmp_path: Path) -> None:
     assert "no standard errors" in refused(good.drop(columns="se"), tmp_path)
     adjusted = good.drop(columns="se").assign(padj=0.1)
     assert "adjusted p value does not give back" in refused(adjusted, tmp_path)
-    assert "--unit log2 or --unit ln" in refused(good.rename(columns={"log2fc": "beta"}), tmp_path)
+    assert "Set effects.unit to log2 or ln" in refused(good.rename(columns={"log2fc": "beta"}), tmp_path)
     assert "is not a logarithm" in refused(good.rename(columns={"log2fc": "fold_change"}), tmp_path)
     assert "no effect in log2fc is negative" in refused(good.assign(log2fc=np.exp2(good.log2fc)), tmp_path)
     assert "standard errors are negative" in refused(good.assign(se=-good.se), tmp_path)
