@@ -150,23 +150,20 @@ def columns_of_text(
     values: list[dict[str, int]] = [{} for _ in text]
     codes, found = [array("q") for _ in text], [array("d") for _ in numbers]
     lines, bad = array("q"), [[] for _ in numbers]
-    shift = 0
     try:
         for line, row in rows:
-            if not lines and len(row) == len(names) + 1:
-                shift = 1  # R writes no name above the names of its rows
-            if len(row) != len(names) + shift:
+            if len(row) != len(names):
                 refuse(
                     "uneven-table",
-                    f"'{path.name}', line {line:,}: {len(row)} fields, but {len(names) + shift} expected.",
+                    f"'{path.name}', line {line:,}: {len(row)} fields, but {len(names)} expected.",
                     "Write all lines alike.",
                 )
             lines.append(line)
             for place, known_values, column in zip(places[0], values, codes, strict=True):
-                name = row[place + shift].strip()
+                name = row[place].strip()
                 column.append(known_values.setdefault(name, len(known_values)))
             for place, column, odd in zip(places[1], found, bad, strict=True):
-                cell = row[place + shift]
+                cell = row[place]
                 try:
                     column.append(float(cell))
                 except ValueError:
