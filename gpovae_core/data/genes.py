@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,7 @@ _SYMBOL_COLUMNS = (
     "feature_name",
     "gene_short_name",
     "hgnc_symbol",
+    "external_gene_name",  # Ensembl's BioMart
     "genesymbol",
     "genename",
     "name",
@@ -201,7 +203,7 @@ def _repeated(names: Sequence[str]) -> list[str]:
 
 def _symbol_columns(var: pd.DataFrame) -> list[str]:
     """Columns of var that hold symbols, by their usual names in the order of these."""
-    by_name = {str(column).casefold(): str(column) for column in var.columns}
+    by_name = {re.sub(r"[\s.\-]+", "_", str(column)).casefold(): str(column) for column in var.columns}
     found = [by_name[wish] for wish in _SYMBOL_COLUMNS if wish in by_name]
     return [name for name in found if (var.columns == name).sum() == 1 and _holds_names(_text(var[name]))]
 

@@ -99,7 +99,9 @@ def examine(
     found.add(names.problems, names.notes)
     elsewhere = _named_elsewhere(var, names, choice.labels.targets, settings)
     found.add(elsewhere[0])
-    found.decisions += [one for one in (elsewhere[1] or names.decision,) if one]
+    if elsewhere[1] is None or elsewhere[1].setting != "symbol_column":
+        found.decisions += [names.decision] if names.decision else []
+    found.decisions += [elsewhere[1]] if elsewhere[1] else []
     column, labels, made = _labels_read_or_made(cells, names, choice, settings, found)
     found.add(missing_columns(cast("pd.DataFrame", cells.obs), settings))
     summary = _basics(cells) | {
@@ -217,8 +219,8 @@ def _labels(
 def _named_elsewhere(
     var: pd.DataFrame, names: GeneNames, targets: Collection[str], settings: DataSettings
 ) -> tuple[list[Problem], Decision | None]:
-    """That no target is among the names of the genes, and a column of var holds them: the problem, and what
-    has to be decided.
+    """That no target is among the names of the genes, and a column of var holds them, or they are named in
+    another way: the problem, and what has to be decided.
     """
     known = not targets or not set(targets).isdisjoint(names.names)
     if known or not names.usable or settings.symbol_column is not None:
@@ -236,7 +238,24 @@ def _named_elsewhere(
             why = "no perturbed gene is among the names that were taken"
             decision = symbols_decision("", why, list(dict.fromkeys(options)), asked=True)
             return [Problem("symbols-in-a-column", message, f"Set symbol_column to '{column}'.")], decision
-    return [], None
+    written = settings.unclear_labels == "as written"
+    if written or not Names(names.names, names.ids).named_otherwise(targets):
+        return [], None
+    message = (
+        f"No perturbed gene can be found among the measured ones: one are Ensembl ids, the other symbols "
+        f"({', '.join(sorted(targets)[:3])}, ...; {', '.join(sorted(names.names)[:3])}, ...)."
+    )
+    hint = (
+        "Put the other names of the genes into a column of var ('gene_ids' for ids, 'gene_symbol' for "
+        "symbols), or choose another column of labels. Or set unclear_labels: 'as written' takes them for "
+        "targets that are not measured."
+    )
+    option = Option(value="as written", text="targets of their own, not measured")
+    why = "ids on one side and symbols on the other"
+    asked = Decision(
+        setting="unclear_labels", about="Unclear labels", taken="", why=why, options=(option,), asked=True
+    )
+    return [Problem("targets-named-otherwise", message, hint)], asked
 
 
 def _labels_read_or_made(

@@ -129,6 +129,14 @@ class Names:
     def _spelled(self, symbols: Collection[str]) -> set[str]:
         return {gene for symbol in symbols for gene in self._by_fold.get(symbol.casefold(), ())}
 
+    def named_otherwise(self, targets: Collection[str]) -> bool:
+        """Whether targets, none of which is measured, are Ensembl ids and the measured genes are not, or the
+        other way round.
+        """
+        ids = [ENSEMBL.fullmatch(target) is not None for target in targets]
+        of_genes = [ENSEMBL.fullmatch(gene) is not None for gene in self.genes]
+        return (all(ids) and not self._by_id) or (not any(ids) and bool(of_genes) and all(of_genes))
+
     def find(self, part: str) -> Found:
         """What one part of a label names; controls are no business of this."""
         genes, how = self.whole(part)
