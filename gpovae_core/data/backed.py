@@ -142,7 +142,7 @@ class SummedMatrix(FileMatrix):
 
     def __init__(self, parts: Sequence[FileMatrix | sparse.csr_matrix]) -> None:
         self._parts = parts
-        self.shape = parts[0].shape
+        self.shape = tuple(int(n) for n in parts[0].shape or ())
         self.dtype = np.dtype(np.float32)
         self.nnz = sum(part.nnz for part in parts)
 

@@ -376,3 +376,15 @@ def test_markers_of_a_cluster_or_a_coefficient_are_those_of_its_gene(tmp_path: P
     found = read_effects(path)
     assert found.perturbations == ("AHR", "MYC")
     assert found.report.perturbation_from == column
+
+
+def test_columns_that_are_told_are_taken(tmp_path: Path) -> None:
+    path = tmp_path / "effects.csv"
+    WRITE_PACKED.rename(columns={"perturbation": "left", "gene": "right"}).to_csv(path, index=False)
+    with pytest.raises(DataError, match=r"name it by effects\.perturbation_column"):
+        read_effects(path)
+    found = read_effects(path, EffectColumns(perturbation="left", gene="right"))
+    assert found.perturbations == ("AHR", "MYC")
+    assert found.genes == ("AHR", "MYC", "JUN")
+    with pytest.raises(DataError, match="no column or layer 'middle'"):
+        read_effects(path, EffectColumns(perturbation="middle"))

@@ -9,7 +9,7 @@ from typing import NoReturn
 import numpy as np
 
 from gpovae_core.data.effect_tables import known
-from gpovae_core.data.effect_tables.choose import Source, best_pair, unit_of
+from gpovae_core.data.effect_tables.choose import Source, best_pair, given, unit_of
 from gpovae_core.data.effect_tables.errors import standard_errors
 from gpovae_core.data.effect_tables.known import EffectColumns, all_of
 from gpovae_core.data.effect_tables.long import MISSING, Long, read_long
@@ -44,9 +44,9 @@ def from_table(path: Path, columns: EffectColumns) -> Raw:
     )
 
 
-def candidates(long: Long, wanted: Sequence[str], given: str | None, file: str) -> list[str]:
-    if given is not None:
-        return [given(long.names, given, file)]
+def candidates(long: Long, wanted: Sequence[str], told: str | None, file: str) -> list[str]:
+    if told is not None:
+        return [given(long.names, told, file)]
     found = [name for name in all_of(long.names, wanted) if name in long.text]
     if not found:
         _no_column(long, wanted, file)
