@@ -4,6 +4,8 @@ gives.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, get_args
 
@@ -20,7 +22,7 @@ from gpovae_core.config import NetworkSettings
 from gpovae_core.data.effect_tables.known import EffectColumns
 from gpovae_core.data.effect_tables.read import read_effects
 from gpovae_core.data.effect_tables.report import MeasuredEffects
-from gpovae_core.errors import GpoVaeError, RunError
+from gpovae_core.errors import DataError, GpoVaeError, RunError
 from gpovae_core.reporting.sentences import effects_file_in_words
 from gpovae_core.runs import processes
 from gpovae_core.runs.archive import check_run_name, free_name
@@ -36,15 +38,16 @@ NULLS = {
 }
 MOST_ROWS = 2000
 NAME, STARTED, PROBLEM = "effects_run_name", "effects_started", "effects_problem"
+UNREAD = "effects_unread"
 
 
 def show(path: Path) -> None:
     """What is in the table, as it is read, and a network from it."""
     st.subheader(plain(path.name))
     st.markdown("A table of **effects**: no cells are in it, and none are needed for a network.")
-    with st.expander("How this file is read"):
+    with st.expander("How this file is read", expanded=st.session_state.get(UNREAD) == path.name):
         columns = told()
-    with shell.errors_in_words():
+    with shell.errors_in_words(), opened_where_refused(path.name):
         stamped = data_files.stamp(path) if path.is_file() else (str(path), path.stat().st_mtime_ns, 0)
         with st.spinner("Reading the effects …", show_time=True):
             found = _effects(stamped, columns)
@@ -53,6 +56,18 @@ def show(path: Path) -> None:
             st.caption(plain(on_page(line)))
         own_changes(found)
         network(path, columns)
+
+
+@contextmanager
+def opened_where_refused(name: str) -> Iterator[None]:
+    """Show what can be told of the columns where the table cannot be read without."""
+    try:
+        yield
+    except DataError:
+        if st.session_state.get(UNREAD) != name:
+            st.session_state[UNREAD] = name
+            st.rerun()
+        raise
 
 
 def told() -> EffectColumns:

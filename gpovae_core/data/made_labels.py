@@ -128,7 +128,10 @@ def not_used(cells: AnnData | BackedCells, reader: TargetReader, column: str) ->
         return []
     words = " and ".join(option.text for option in found)
     why = f"because '{column}' of obs is read"
-    return [Decision(setting="", about="Other labels", taken=f"{words}: not used", why=why)]
+    taken = f"{words}: not used"
+    return [
+        Decision(setting="label_column", about="Other labels", taken=taken, why=why, options=tuple(found))
+    ]
 
 
 def infections(labels: Labels, min_cells: int) -> list[Problem]:

@@ -96,11 +96,11 @@ def examine(
     )
     names = find_gene_names(var, settings.symbol_column, totals)
     names, choice = _labels(cells, names, settings)
-    found.add(names.problems, names.notes)
     elsewhere = _named_elsewhere(var, names, choice.labels.targets, settings)
-    found.add(elsewhere[0])
-    if elsewhere[1] is None or elsewhere[1].setting != "symbol_column":
-        found.decisions += [names.decision] if names.decision else []
+    in_a_column = elsewhere[1] is not None and elsewhere[1].setting == "symbol_column"
+    found.add([one for one in names.problems if not (in_a_column and one.code == "ensembl-ids-only")])
+    found.add(elsewhere[0], names.notes)
+    found.decisions += [names.decision] if names.decision and not in_a_column else []
     found.decisions += [elsewhere[1]] if elsewhere[1] else []
     column, labels, made = _labels_read_or_made(cells, names, choice, settings, found)
     found.add(missing_columns(cast("pd.DataFrame", cells.obs), settings))

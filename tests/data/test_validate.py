@@ -459,6 +459,8 @@ def test_symbols_in_a_column_of_another_name_are_asked_about_and_chosen() -> Non
     cells.var["my names"] = list(GENES)
     cells.var_names = [f"ENSG{i:011d}" for i in range(len(GENES))]
     found = examine(cells, DataSettings())
+    assert [problem.code for problem in found.problems][:1] == ["symbols-in-a-column"]
+    assert "ensembl-ids-only" not in [problem.code for problem in found.problems]
     (asked,) = [decision for decision in found.decisions if decision.asked]
     assert asked.setting == "symbol_column"
     assert [option.value for option in asked.options] == ["my names"]

@@ -101,6 +101,18 @@ def test_columns_that_no_gene_has_are_left_out_or_kept_on_the_page(open_app: Ope
     assert "Kept as genes" in words(app)
 
 
+def test_labels_that_were_not_used_can_be_taken_on_the_page(open_app: Opener, data: Path) -> None:
+    cells = small_cells()
+    cells.obsm["guides"] = guide_umis(cells)
+    cells.write_h5ad(data / "cells.h5ad")
+    app = open_app("data", data="cells.h5ad")
+    assert "Other labels" in words(app)
+    (take,) = [button for button in app.button if button.label.startswith("Take guide calls")]
+    app = take.click().run()
+    assert not app.exception
+    assert "Guide calls" in words(app)
+
+
 def test_what_has_to_be_chosen_is_asked_and_answered_on_the_page(open_app: Opener, data: Path) -> None:
     cells = small_cells()
     cells.obs["target"] = cells.obs["perturbation"].astype(str).replace({"GENE03": "GENE11"})
