@@ -45,6 +45,10 @@ if TYPE_CHECKING:
     from gpovae_core.config import DataSettings
 
 
+_BY_GENES = ("labels-near-genes", "labels-not-genes")
+"""Problems with labels that follow from the names of the measured genes."""
+
+
 @dataclass(frozen=True)
 class Examination:
     """problems: errors and warnings; summary: plain values for JSON; reading: what can be used, None where an
@@ -216,6 +220,13 @@ def _labels(
     return names, choice
 
 
+def _without_genes(labels: Labels) -> Labels:
+    """Labels without what is said of them by the names of genes, where these cannot be used."""
+    problems = [problem for problem in labels.problems if problem.code not in _BY_GENES]
+    decisions = [decision for decision in labels.decisions if decision.setting != "unclear_labels"]
+    return replace(labels, problems=problems, decisions=decisions)
+
+
 def _named_elsewhere(
     var: pd.DataFrame, names: GeneNames, targets: Collection[str], settings: DataSettings
 ) -> tuple[list[Problem], Decision | None]:
@@ -274,7 +285,7 @@ def _labels_read_or_made(
         found.add(made.labels.problems, made.labels.notes)
         found.decisions += made.decisions
         return made.name, made.labels, made
-    labels = choice.labels
+    labels = choice.labels if names.usable else _without_genes(choice.labels)
     found.add((*choice.problems, *labels.problems), (*choice.notes, *labels.notes))
     if choice.decision:
         more = offered(cells, targets, choice.column)

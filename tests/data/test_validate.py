@@ -465,3 +465,17 @@ def test_symbols_in_a_column_of_another_name_are_asked_about_and_chosen() -> Non
     assert asked.setting == "symbol_column"
     assert [option.value for option in asked.options] == ["my names"]
     assert examine(cells, DataSettings(symbol_column="my names")).ok
+
+
+@pytest.mark.parametrize("names", [[str(i) for i in range(len(GENES))], ["A", *GENES[1:-1], "A"]])
+def test_genes_without_usable_names_say_nothing_of_labels(names: list[str]) -> None:
+    cells = small_cells(
+        genes=[f"STAT{i}" for i in range(len(GENES))], labels=("NT", "STAT1", "STAT2", "STAT3")
+    )
+    cells.var_names = names
+    cells.var["gene_symbol"] = [f"STAT{i}" for i in range(len(GENES))]
+    found = examine(cells, DataSettings())
+    codes = [problem.code for problem in found.problems if problem.severity == "error"]
+    assert codes in (["gene-names-missing"], ["duplicate-gene-names"])
+    assert [decision.setting for decision in found.decisions if decision.asked] == ["symbol_column"]
+    assert examine(cells, DataSettings(symbol_column="gene_symbol")).ok
