@@ -229,7 +229,8 @@ def done() -> None:
     name = st.session_state.get("effects_done")
     if name is not None and name == state.get(state.RUN):
         st.success(f"The network of {plain(name)} is there.")
-        st.page_link("pages/network.py", label="**Open the network →**")
+        if st.button("Open its network", type="primary", key="effects_network"):
+            st.switch_page("pages/network.py")
 
 
 def _record(name: str) -> Path:

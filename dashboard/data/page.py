@@ -51,7 +51,8 @@ def report(name: str) -> None:
             settings_form.field("data.panel", explained=True)
     if not found.ok:
         return
-    st.page_link("pages/train.py", label="**Train on these cells →**")
+    if st.button("Train on these cells", type="primary", key="data_train"):
+        st.switch_page("pages/train.py")
     shell.tabs(
         "data_part",
         {
