@@ -13,8 +13,8 @@ from gpovae_core.plots import response
 from gpovae_core.reporting.sentences import responders_in_words, states_in_words
 
 UNIT = (
-    "Effect: mean of log2(counts per 10,000 + 1) in perturbed cells minus the same in control cells, a mean "
-    "of logarithms, which is no fold change of the mean."
+    "Effect: log2 fold change of the gene's mean share of a cell's counts, perturbed over control, without "
+    "the common lift of all shares; -1 is half, 1 twice as much."
 )
 EXPLAINED = {
     "test": (
@@ -69,10 +69,10 @@ def _changes(table: pd.DataFrame, level: float) -> str:
         named = _strongest(others.dropna(subset=["observed"]), "observed")
         return f"was not tested gene by gene here; largest observed effects: {named}." if named else ""
     sure = response.changed(table, level)
-    up = int((sure["fold"] > 0).sum())
+    up = int((sure["observed"] > 0).sum())
     words = f"changes **{len(sure):,} of {tested:,} genes** ({up:,} up, {len(sure) - up:,} down)"
     largest = sure.loc[~sure["target"]]
-    named = _strongest(largest.sort_values("p", kind="stable"), "fold")
+    named = _strongest(largest.sort_values("p", kind="stable"), "observed")
     return f"{words}, most clearly {named} (log2 fold change)." if named else f"{words}."
 
 

@@ -98,12 +98,8 @@ def chosen_gene_words(scene: Scene) -> None:
 def _effect_words(scene: Scene, perturbation: str) -> str:
     table = scene.table(perturbation)
     row = table.iloc[int(np.flatnonzero(table["gene"] == scene.gene)[0])]
-    fold, low, high, adjusted = (float(row[name]) for name in ("fold", "fold_low", "fold_high", "adjusted"))
+    fold, low, high, adjusted = (float(row[name]) for name in ("observed", "low", "high", "adjusted"))
     interval = f"log2 fold change {number(fold, 2)} ({number(low, 2)} to {number(high, 2)})"
     sure = f", adjusted p {adjusted:.2g}" if np.isfinite(adjusted) else ", not tested"
-    tested = f"{interval}{sure}; " if np.isfinite(low) else ""
-    return (
-        f"{plain(scene.gene)} under {plain(perturbation)}: {tested}"
-        f"difference of log expression: observed {number(row['observed'], 2)}, predicted "
-        f"{number(row['predicted'], 2)}"
-    )
+    tested = f"observed {interval}{sure}, {scene.cells}; " if np.isfinite(low) else ""
+    return f"{plain(scene.gene)} under {plain(perturbation)}: {tested}predicted {number(row['predicted'], 2)}"

@@ -14,36 +14,38 @@ from gpovae_core import keys
 from gpovae_core.plots import response
 
 HOW_TESTED = (
-    "Fold change of the gene's mean share of all counts, log2, with its 95 % interval; Mann and "
-    "Whitney's test of the normalised counts; {cells}, perturbed against control; adjusted after "
-    "Benjamini-Hochberg over the genes of one perturbation. Observed and predicted: differences of mean "
-    "log2(counts per 10,000 + 1), the scale of the scores."
+    "log2 fold change of the gene's mean share of a cell's counts, without the common lift, with its "
+    "95 % interval; shrunk: what is to be believed of it; p of the rank test of shares within batch, "
+    "donor, condition and depth; {cells}, perturbed against control; adjusted after Benjamini-Hochberg over "
+    "the genes of one perturbation."
 )
 FILE_NAMES = {
-    "fold": keys.EFFECT,
-    "fold_se": keys.EFFECT_SE,
-    "fold_low": "effect_low",
-    "fold_high": "effect_high",
+    keys.PERTURBATION: keys.SOURCE,
+    "gene": keys.TARGET,
+    "observed": keys.EFFECT,
+    "observed_se": keys.EFFECT_SE,
+    "low": "effect_low",
+    "high": "effect_high",
+    "shrunk": "effect_shrunk",
+    "predicted": "effect_predicted",
     "adjusted": keys.P_ADJUSTED,
     "cells": keys.CELLS,
     "control": "log_expression_in_control",
-    "observed": "log_difference_observed",
-    "predicted": "log_difference_predicted",
 }
 """Column of a response table -> its name in the downloaded file."""
 COLUMNS = (
-    keys.PERTURBATION,
-    "gene",
+    keys.SOURCE,
+    keys.TARGET,
     keys.EFFECT,
     keys.EFFECT_SE,
     "effect_low",
     "effect_high",
+    "effect_shrunk",
     keys.P,
     keys.P_ADJUSTED,
     keys.CELLS,
+    "effect_predicted",
     "log_expression_in_control",
-    "log_difference_observed",
-    "log_difference_predicted",
 )
 TITLES = {
     keys.EFFECT: "log2 fold change",
@@ -51,9 +53,9 @@ TITLES = {
     "effect_low": "95 % from",
     "effect_high": "to",
     "log_expression_in_control": "mean in control",
+    "effect_shrunk": "shrunk",
     keys.P_ADJUSTED: "adjusted p",
-    "log_difference_observed": "log difference, observed",
-    "log_difference_predicted": "predicted",
+    "effect_predicted": "predicted",
 }
 """Column of the file -> its title on the page."""
 
@@ -87,7 +89,7 @@ def show(scene: Scene) -> None:
 def figures(scene: Scene, name: str, table: pd.DataFrame) -> None:
     """Which genes changed, by how sure that is and by how much they are expressed."""
     sure = response.changed(table, scene.level)
-    up, tested = int((sure["fold"] > 0).sum()), int(table["p"].notna().sum())
+    up, tested = int((sure["observed"] > 0).sum()), int(table["p"].notna().sum())
     left, right = st.columns(2)
     with left:
         chart_with_words(

@@ -103,7 +103,8 @@ def path_table(scene: Scene, source: str) -> pd.DataFrame | None:
     st.caption(f"{BADGES[answer.basis]} {MEANING[answer.basis]}")
     words = {"effect": "predicted", "sd": "predicted_sd", "perturbed": "target"}
     table = answer.table.rename(columns=words).drop(columns=["low", "high"])
-    return response.with_tests(table.assign(observed=np.nan, observed_se=np.nan, train_mean=np.nan), None)
+    unknown = ("observed", "observed_se", "shrunk", "train_mean")
+    return response.with_tests(table.assign(**dict.fromkeys(unknown, np.nan)), None)
 
 
 def path_words(table: pd.DataFrame, genes: tuple[str, ...]) -> str:
@@ -113,7 +114,7 @@ def path_words(table: pd.DataFrame, genes: tuple[str, ...]) -> str:
         for gene, row in rows.iterrows()
     ]
     return (
-        f"Effect of perturbing {plain(genes[0])}, observed then predicted, in log2: "
+        f"Effect of perturbing {plain(genes[0])}, observed then predicted, log2 fold change of mean shares: "
         + "; ".join(parts)
         + ". If the effect travels this "
         "way, it is there at every gene of the path; one gene without it speaks for another way."

@@ -19,8 +19,9 @@ from gpovae_core.reporting.tables import held_out_table
 CEILING_HELP = (
     "Beside the model stand the training mean (the mean effect in the training cells, without any model) "
     "and the ceiling (what a perfect prediction would reach against a measurement with so few cells; for "
-    "R² that of rho squared). Changed genes are picked by the same noisy measurement, so no ceiling is "
-    "known for them."
+    "R² that of rho squared). These scores are of differences of mean log2(counts per 10,000 + 1), the scale "
+    "that the model is scored on; charts and files hold log2 fold changes of mean shares. Changed genes are "
+    "picked by the same noisy measurement, so no ceiling is known for them."
 )
 
 
@@ -41,6 +42,15 @@ def show(scene: Scene) -> None:
             st.caption(f"{number(scene.count(name))} cells ({scene.cells}). {CEILING_HELP}")
             st.caption(target_words(table, name))
     joined = pd.concat(tables, names=[keys.PERTURBATION]).reset_index(level=0)
+    joined = joined.rename(
+        columns={
+            keys.PERTURBATION: keys.SOURCE,
+            "gene": keys.TARGET,
+            "observed": keys.EFFECT,
+            "observed_se": keys.EFFECT_SE,
+            "adjusted": keys.P_ADJUSTED,
+        }
+    )
     download_table(joined, "Download these effects (CSV)", f"{scene.file('effects')}.csv", "download_effects")
 
 
@@ -109,7 +119,7 @@ def target_words(table: pd.DataFrame, perturbation: str) -> str:
     return " ".join(
         (
             f"Perturbed gene {plain(hit['gene'])}: observed {number(hit['observed'], 2)}, predicted "
-            f"{number(hit['predicted'], 2)} (difference of log expression)."
+            f"{number(hit['predicted'], 2)} (log2 fold change of mean shares)."
         )
         for hit in targets
     )
@@ -120,7 +130,8 @@ def scatter_words(table: pd.DataFrame, perturbation: str) -> str:
     return (
         f"Predicted against observed effect of {plain(perturbation)} on {found.genes:,} genes: rho "
         f"{number(found.rho)}, R² {number(found.r2)} (training mean {number(baseline.rho)}, "
-        f"{number(baseline.r2)}). On the dotted line both are equal."
+        f"{number(baseline.r2)}), both of differences of mean logarithms, as scores are. On the dotted line "
+        "both are equal."
     )
 
 

@@ -118,8 +118,8 @@ def in_words(found: dict[str, Answered], intervals: str) -> str:
     return (
         f"Strongest predicted effects beside the knocked-down genes: {words}. {intervals} Where the network "
         "alone answers, 1.96 times its error on training perturbations that were left out in turn. A gene "
-        "that was never perturbed has no effect on itself here: its fall is what you ask for. The unit is "
-        "log2(counts per 10,000 + 1) against control."
+        "that was never perturbed has no effect on itself here: its fall is what you ask for. Effects are "
+        "log2 fold changes of mean shares against control, without the common lift."
     )
 
 

@@ -13,7 +13,7 @@ from gpovae_core.data import conditions
 from gpovae_core.data.backed import BackedCells, FileMatrix
 from gpovae_core.data.decisions import Decision, Option
 from gpovae_core.data.design import OFF, WORDS, Design, find_design
-from gpovae_core.data.direction import own_changes, read_direction, stated_direction
+from gpovae_core.data.direction import both_directions, own_changes, read_direction, stated_direction
 from gpovae_core.data.enough import enough_cells, strong_enough
 from gpovae_core.data.findings import Findings
 from gpovae_core.data.labels.reading import Labels
@@ -117,6 +117,7 @@ def select(
     totals = np.asarray(matrix.sum(axis=1), dtype=np.float64).ravel()[rows[stay]]
     design = find_design(obs, cell_labels.to_numpy(dtype=object), totals, settings, column)
     found.add(design.problems, design.notes)
+    found.add(both_directions(obs, cell_labels.to_numpy(dtype=object), column))
     found.decisions += design_decisions(design, settings, [str(name) for name in obs.columns])
     found.conditions = found.conditions or conditions.sizes(design)
     found.add(conditions.together(design, settings))

@@ -37,8 +37,8 @@ CYCLE = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, GREY)
 _TAG = re.compile(r"</?(?:b|i|br|sub|sup|span)\b[^>]*>")
 """Tags of plotly's own; those of names are escaped and stay."""
 
-EFFECT_UNIT = "log2 difference to control"
-"""Of log2(counts per 10,000 + 1), averaged over cells; the page spells it out."""
+EFFECT_UNIT = "log2 fold change of mean shares"
+"""Perturbed over control, without the common lift: every effect that people read is in it."""
 
 
 def shorten(name: object, longest: int = 40) -> str:
