@@ -49,8 +49,10 @@ def show(scene: Scene) -> None:
     )
 
     def ticked() -> None:
+        state.heard()
         rows = st.session_state["all_perturbations"].selection.rows[:MOST]
-        state.put(**{state.PERTURBATIONS: [str(summary["Perturbation"].iloc[row]) for row in rows] or None})
+        names = tuple(str(summary["Perturbation"].iloc[row]) for row in rows)
+        state.put(**{state.PERTURBATIONS: names or None})
 
     three = st.column_config.NumberColumn(format="%.3f")
     formats: dict[Any, Any] = dict.fromkeys(

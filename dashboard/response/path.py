@@ -26,7 +26,8 @@ def show(scene: Scene) -> None:
             "No path is pinned. On the page Network, tab Paths, tick a path and press *Effects along the "
             "lit path*."
         )
-        st.page_link("pages/network.py", label="Go to Network")
+        if st.button("Go to Network", key="path_network"):
+            st.switch_page("pages/network.py")
         return
     unknown = [gene for gene in genes if gene not in scene.run.panel().index]
     if unknown:

@@ -30,36 +30,17 @@ def show(scene: Scene) -> None:
     if not tables:
         st.info("Choose at least one perturbation above.")
         return
-    summary = per_perturbation(scene)
-    ceilings = dict(zip(summary["Perturbation"], summary["Ceiling"].astype(float), strict=True))
-    apart = scores_of(scene).unseen
-    unseen = held_out_table(apart and apart.per_perturbation)
-    ceilings |= dict(zip(unseen["Perturbation"], unseen["Ceiling"].astype(float), strict=True))
+    ceilings = _ceilings(scene)
     for name, table in tables.items():
-        st.subheader(plain(name))
+        if len(tables) > 1:
+            st.subheader(plain(name))
         if name in scene.held_out:
             st.markdown(held_out_words(scene.held_out[name]))
-        scores, words = st.columns([3, 2])
-        show_table(agreement_table(table, ceilings.get(name, np.nan), scene.level), place=scores)
-        words.caption(f"{number(scene.count(name))} cells ({scene.cells}). {CEILING_HELP}")
-        words.caption(target_words(table, name))
-        left, right = st.columns(2)
-        with left:
-            chart_with_words(
-                response.response_scatter(table, name, selected=scene.gene),
-                f"scatter_{name}",
-                scatter_words(table, name),
-                scene.file(name, "predicted_observed"),
-                lambda gene: choose_gene(scene.run, gene),
-            )
-        with right:
-            chart_with_words(
-                response.ranked_bars(table, name, selected=scene.gene),
-                f"bars_{name}",
-                bar_words(table, name),
-                scene.file(name, "strongest"),
-                lambda gene: choose_gene(scene.run, gene),
-            )
+        figures(scene, name, table)
+        with st.expander(f"Scores of {plain(name)}, beside baseline and ceiling"):
+            show_table(agreement_table(table, ceilings.get(name, np.nan), scene.level))
+            st.caption(f"{number(scene.count(name))} cells ({scene.cells}). {CEILING_HELP}")
+            st.caption(target_words(table, name))
     joined = pd.concat(tables, names=[keys.PERTURBATION]).reset_index(level=0)
     joined = joined.rename(
         columns={
@@ -71,6 +52,38 @@ def show(scene: Scene) -> None:
         }
     )
     download_table(joined, "Download these effects (CSV)", f"{scene.file('effects')}.csv", "download_effects")
+
+
+def _ceilings(scene: Scene) -> dict[str, float]:
+    """Perturbation -> the rho that a perfect prediction could reach."""
+    summary = per_perturbation(scene)
+    apart = scores_of(scene).unseen
+    unseen = held_out_table(apart and apart.per_perturbation)
+    return {
+        name: ceiling
+        for table in (summary, unseen)
+        for name, ceiling in zip(table["Perturbation"], table["Ceiling"].astype(float), strict=True)
+    }
+
+
+def figures(scene: Scene, name: str, table: pd.DataFrame) -> None:
+    left, right = st.columns(2)
+    with left:
+        chart_with_words(
+            response.response_scatter(table, name, selected=scene.gene),
+            f"scatter_{name}",
+            scatter_words(table, name),
+            scene.file(name, "predicted_observed"),
+            lambda gene: choose_gene(scene.run, gene),
+        )
+    with right:
+        chart_with_words(
+            response.ranked_bars(table, name, selected=scene.gene),
+            f"bars_{name}",
+            bar_words(table, name),
+            scene.file(name, "strongest"),
+            lambda gene: choose_gene(scene.run, gene),
+        )
 
 
 def agreement_table(table: pd.DataFrame, ceiling: float, level: float) -> pd.DataFrame:

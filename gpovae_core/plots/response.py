@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 Reference = Literal["test", "all"]
 LAYER: dict[str, str] = {"test": keys.OBSERVED_TEST, "all": keys.OBSERVED_ALL}
-SCATTER_WIDTH, SCATTER_HEIGHT = 560, 520
+SCATTER_WIDTH, SCATTER_HEIGHT = 560, 470
 """Pixels the labels are laid out for; a wider figure only moves them apart."""
 FOLD_AXIS = f"Effect ({theme.EFFECT_UNIT})"
 EXPRESSION_AXIS = "Expression (log2(counts per 10,000 + 1))"
@@ -98,21 +98,22 @@ def agreement(table: pd.DataFrame, prediction: str = "predicted") -> Agreement:
     )
 
 
-def strongest_perturbation(effects: AnnData, reference: Reference = "test") -> str | None:
-    """The perturbation whose observed effects stand out most from their noise; None where nothing was
-    observed.
+def clearest(effects: AnnData, reference: Reference = "test") -> list[str]:
+    """Perturbations, those first whose observed effects are best told from their noise; without those that
+    were not observed.
 
-    Mean squared effect over standard error: by the effects alone the perturbation with the fewest cells would
-    win.
+    Squared effects beyond the noise over squared standard errors, both summed over the genes, so that many
+    cells and a strong response both count. Gene by gene, genes that few cells show, and whose error is
+    therefore too small, would decide, and with them the perturbation with the fewest cells.
     """
     observed = np.asarray(effects.layers[LAYER[reference]], dtype=float)
     error = np.asarray(effects.layers[keys.standard_error(LAYER[reference])], dtype=float)
-    # in the space of the scores, where every gene has a bounded effect
-    ratio = np.divide(observed, error, out=np.zeros_like(observed), where=np.isfinite(observed) & (error > 0))
-    known = np.isfinite(observed).all(axis=1)
-    if not known.any() or observed.shape[1] == 0:
-        return None
-    return str(effects.obs_names[int(np.argmax(np.where(known, (ratio**2).mean(axis=1), -1.0)))])
+    known = np.isfinite(observed).all(axis=1) & (observed.shape[1] > 0)
+    noise = (np.nan_to_num(error) ** 2).sum(axis=1)
+    signal = (np.nan_to_num(observed) ** 2).sum(axis=1) - noise
+    told = np.divide(signal, noise, out=np.full_like(noise, -1.0), where=noise > 0)
+    order = np.argsort(-told, kind="stable")
+    return [str(effects.obs_names[row]) for row in order if known[row]]
 
 
 def effect_sizes(effects: AnnData, reference: Reference = "test") -> pd.Series:
@@ -343,14 +344,13 @@ class _Points:
         return figure.update_yaxes(range=list(self.y_range), zeroline=True)
 
     def _trace(self, table: pd.DataFrame, color: str, symbol: str, size: int, name: str) -> dict[str, object]:
-        opacity = 0.7 if size == 6 else 1.0
         return {
             "x": table[self.x],
             "y": table[self.y],
             "mode": "markers",
-            "marker": {"color": color, "symbol": symbol, "size": size, "opacity": opacity}
+            "marker": {"color": color, "symbol": symbol, "size": size, "opacity": 1.0}
             | ({"line": {"width": 3}} if size == 15 else {}),
-            "unselected": {"marker": {"opacity": opacity}},
+            "unselected": {"marker": {"opacity": 1.0}},
             "name": name,
             "text": theme.texts(list(table["gene"])),
             "customdata": list(table["gene"]),

@@ -7,7 +7,7 @@ from typing import Any
 
 from gpovae_core import __version__, keys
 from gpovae_core.config import Settings
-from gpovae_core.data.effects_file import EffectReport
+from gpovae_core.data.effect_tables.report import EffectReport
 from gpovae_core.data.schema import DesignColumns, PreparationReport
 from gpovae_core.evaluation.network_scores import Network
 from gpovae_core.evaluation.predictions import PREDICTIONS

@@ -150,15 +150,24 @@ def test_agreement_equals_scipy(effects: anndata.AnnData) -> None:
     assert found.genes == len(table) - 1
 
 
-def test_the_strongest_perturbation(effects: anndata.AnnData) -> None:
+def test_the_clearest_perturbations_come_first(effects: anndata.AnnData) -> None:
     error = keys.standard_error(keys.OBSERVED_TEST)
     clear = effects.copy()
     clear.layers[error] = np.full(effects.shape, 1.0)
     clear.layers[error][2] = 0.01  # the same effects, measured more exactly
-    assert response.strongest_perturbation(clear) == effects.obs_names[2]
-    without = effects.copy()
-    without.layers[keys.OBSERVED_TEST] = np.full(effects.shape, np.nan)
-    assert response.strongest_perturbation(without) is None
+    assert response.clearest(clear)[0] == effects.obs_names[2]
+    clear.layers[keys.OBSERVED_TEST][2] = np.nan
+    assert set(response.clearest(clear)) == set(effects.obs_names) - {effects.obs_names[2]}
+
+
+def test_a_gene_that_few_cells_show_makes_no_perturbation_clear(effects: anndata.AnnData) -> None:
+    error = keys.standard_error(keys.OBSERVED_TEST)
+    clear = effects.copy()
+    clear.layers[keys.OBSERVED_TEST] = np.zeros(effects.shape)
+    clear.layers[error] = np.full(effects.shape, 0.3)
+    clear.layers[keys.OBSERVED_TEST][1, :5] = 2.0  # a response
+    clear.layers[keys.OBSERVED_TEST][3, 0], clear.layers[error][3, 0] = 0.1, 1e-6  # one cell, by chance
+    assert response.clearest(clear)[0] == effects.obs_names[1]
 
 
 def test_scatter_draws_every_gene_and_the_target_apart(effects: anndata.AnnData) -> None:
