@@ -30,7 +30,7 @@ from gpovae_core.cli import (
     sweeps,
     training,
 )
-from gpovae_core.evaluation.held_out import pairs_as_shown
+from gpovae_core.evaluation.held_out import held_out_pairs
 from gpovae_core.methods.expected import predicted_by_network
 from gpovae_core.methods.fitted import NetworkFit
 from gpovae_core.runs.folder import RunFolder
@@ -400,7 +400,7 @@ def test_network_csv_and_graphml_agree(gpovae, run, tmp_path):
         for r in rows
         if r["strength_low"]
     )
-    pairs, arrays = pairs_as_shown(RunFolder.open(run).cells()), RunFolder.open(run).network_arrays()
+    pairs, arrays = held_out_pairs(RunFolder.open(run).cells()), RunFolder.open(run).network_arrays()
     w, index = RunFolder.open(run).edge_probabilities(), RunFolder.open(run).panel().index
     tested = [row for row in rows if row["p"]]
     assert tested

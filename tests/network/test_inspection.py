@@ -13,7 +13,7 @@ from gpovae_core.data.expression import log_expression
 from gpovae_core.data.schema import PreparedCells
 from gpovae_core.effects.changes import observed_changes
 from gpovae_core.errors import QueryError
-from gpovae_core.evaluation.held_out import pairs_as_shown
+from gpovae_core.evaluation.held_out import held_out_pairs
 from gpovae_core.network.grn import GeneNetwork
 from gpovae_core.network.inspection import HeldOutCells, inspect_edge
 from gpovae_core.network.references import read_reference
@@ -34,7 +34,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[GeneNetwork, Prepared
 
 def test_the_numbers_are_those_of_scipy(run: tuple[GeneNetwork, PreparedCells]) -> None:
     network, cells = run
-    pairs = pairs_as_shown(cells)
+    pairs = held_out_pairs(cells)
     found = inspect_edge(network, "PERT0001", "PERT0003", HeldOutCells.of(cells), pairs).measured
     values = (
         log_expression(cells.counts, cells.library_size)[:, [cells.cells.var_names.get_loc("PERT0003")]]
@@ -213,7 +213,7 @@ def test_the_project_has_real_cells_to_show(tmp_path: Path) -> None:
         strongest["source"],
         strongest["target"],
         HeldOutCells.of(demo.cells()),
-        pairs_as_shown(demo.cells()),
+        held_out_pairs(demo.cells()),
     )
     assert found.measured is not None
     assert found.measured.adjusted is not None

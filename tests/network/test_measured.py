@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from gpovae_core import keys
-from gpovae_core.evaluation.held_out import pairs_as_shown
+from gpovae_core.evaluation.held_out import held_out_pairs
 from gpovae_core.network.grn import GeneNetwork
 from gpovae_core.runs.folder import RunFolder
 from tests.conftest import PROJECT
@@ -32,7 +32,7 @@ def test_an_edge_carries_its_effect_its_error_and_its_cells(demo: RunFolder) -> 
 
 
 def test_held_out_tests_fill_the_columns_of_p(demo: RunFolder) -> None:
-    network, pairs = GeneNetwork.from_run(demo), pairs_as_shown(demo.cells())
+    network, pairs = GeneNetwork.from_run(demo), held_out_pairs(demo.cells())
     table = network.with_tests(pairs).edges(0.5)
     known = pd.DataFrame(pairs.p, index=list(pairs.sources), columns=list(pairs.targets))
     adjusted = pd.DataFrame(pairs.adjusted, index=list(pairs.sources), columns=list(pairs.targets))
