@@ -6,7 +6,7 @@ Only what is stored is sorted: cells at zero are one run of equal values, counte
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from scipy import sparse
@@ -35,7 +35,7 @@ def ranked(values: Any, group: np.ndarray, stratum: np.ndarray, sources: int) ->
     matrix = sparse.csc_matrix(values, dtype=np.float64)
     matrix.sum_duplicates()
     cells = np.flatnonzero(group >= -1)
-    t = matrix.shape[1]
+    _, t = cast("tuple[int, int]", matrix.shape)
     u, p = np.full((2, sources, t), np.nan)
     testable = np.zeros((sources, t), dtype=bool)
     plan = _Plan.of(group, stratum, cells)
