@@ -165,7 +165,7 @@ class EffectPredictor:
             self._noise = guide_noise(
                 model, samples, 1, self.settings.seed
             )  # for one gene, the usual question
-            self._control = self._mean_logs(None)
+            self._control = self._mean_logs(self._log_means(None))
 
     def effects(self, perturbations: tuple[str, ...], progress: Progress | None = None) -> PredictedEffects:
         """Expected effects of panel genes, or several joined by '+'. Raises QueryError for a gene outside the
@@ -202,26 +202,39 @@ class EffectPredictor:
         """Effect under every draw of the guide, averaged over its cells: (G, S), cells of its own for each
         draw, and (G, R), the same cells for all. dosage: (n,) row of D."""
         with torch.inference_mode():
-            own, shared = (
-                given - base for given, base in zip(self._mean_logs(dosage), self._control, strict=True)
-            )
-        return own.numpy(), shared.numpy()
+            return self._effects_of(self._log_means(dosage))
 
     def share_changes(self, dosage: np.ndarray) -> np.ndarray:
         """(G, S) log2 fold change of every gene's mean share against control, under every draw of the guide
         in cells of its own: the scale on which effects that act independently add up. dosage: (n,) row of
         D."""
         with torch.inference_mode():
-            return (self._log_mean_shares(dosage) - self._control_shares).numpy()
+            return self._changes_of(self._log_means(dosage))
+
+    def draws(self, dosage: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Both of `draws_of_effect`, and `share_changes`, with the decoder asked once."""
+        with torch.inference_mode():
+            log_means = self._log_means(dosage)
+            changes = self._changes_of(log_means)
+            return *self._effects_of(log_means), changes
+
+    def _effects_of(self, log_means: Tensor) -> tuple[np.ndarray, np.ndarray]:
+        own, shared = (
+            given - base for given, base in zip(self._mean_logs(log_means), self._control, strict=True)
+        )
+        return own.numpy(), shared.numpy()
+
+    def _changes_of(self, log_means: Tensor) -> np.ndarray:
+        return (self._log_mean_shares(log_means) - self._control_shares).numpy()
 
     @cached_property
     def _control_shares(self) -> Tensor:
-        return self._log_mean_shares(None)
+        return self._log_mean_shares(self._log_means(None))
 
-    def _log_mean_shares(self, dosage: np.ndarray | None) -> Tensor:
+    def _log_mean_shares(self, log_means: Tensor) -> Tensor:
         """(G, S) log2 of the mean share over the cells of each draw of the guide."""
         own = self._arms[0]
-        shares = self._log_means(dosage)[:, : len(own.level)].sub_(own.library.log()).exp_()
+        shares = log_means[:, : len(own.level)].sub(own.library.log()).exp_()
         return shares.unflatten(1, (own.samples, own.cells)).mean(dim=2).log2_()
 
     def draw_counts(
@@ -271,11 +284,10 @@ class EffectPredictor:
             total += logits[genes].exp().sum(dim=0)
         return logits.add_(self._library.log() - total.log())
 
-    def _mean_logs(self, dosage: np.ndarray | None) -> list[Tensor]:
+    def _mean_logs(self, log_means: Tensor) -> list[Tensor]:
         """(G, samples) for each arm: expected log2(1 + 1e4 x / l), mean over the cells of each draw of the
-        guide.
+        guide. log_means: (G, D), overwritten.
         """
-        log_means = self._log_means(dosage)
         means = [torch.empty(len(log_means), arm.samples) for arm in self._arms]
         for genes in _chunks(len(log_means)):
             values = self._expected(log_means[genes], self._level, genes)
