@@ -6,7 +6,7 @@ import streamlit as st
 
 from dashboard.shared import state
 from dashboard.shared.words import plain
-from dashboard.whatif import details, how_good, question, scenarios, side_by_side
+from dashboard.whatif import details, how_good, question, ranking, scenarios, side_by_side
 from dashboard.whatif.scene import answered
 from gpovae_core.runs.folder import RunFolder
 
@@ -30,6 +30,7 @@ def show(run: RunFolder) -> None:
     )
     with right:
         question.keep_in_a_file(run)
+    ranking.show(run)
     if not scenarios.of_run(run.name):
         question.examples(run)
     found = answered(run)

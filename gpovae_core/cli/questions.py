@@ -104,7 +104,9 @@ def pairs(
     run: RunArgument,
     pair: Annotated[
         list[str] | None,
-        typer.Option(help="A pair, as JAK2+STAT1, whose place is told and for which the model is asked; repeatable."),
+        typer.Option(
+            help="A pair, as JAK2+STAT1, whose place is told and for which the model is asked; repeatable."
+        ),
     ] = None,
     by: Annotated[str, typer.Option(help="Sort by size, departure (from the sum of the genes) or trust.")] = (
         "size"

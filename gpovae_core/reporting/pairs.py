@@ -33,7 +33,7 @@ def answer_in_words(found: PairRanking) -> str:
     first = found.pairs.iloc[0]
     words = (
         f"{first['first']} + {first['second']} is expected to change most: {_size(first)}, where the sum of "
-        f"its genes alone is {first['additive']:.2f}. Trust: {first['trust']}."
+        f"its genes alone is {first['additive']:.2f}. {_rests_on(first)}"
     )
     trusted = found.pairs.loc[found.pairs["trust"].isin(["measured together", "good"])]
     if first["trust"] not in ("measured together", "good") and len(trusted):
@@ -52,6 +52,19 @@ def answer_in_words(found: PairRanking) -> str:
     return words
 
 
+def _rests_on(row: pd.Series) -> str:
+    """What the answer about a pair rests on; whether it was measured is always said."""
+    if row["trust"] == "measured together":
+        return "Cells with both knocked down trained the model."
+    if row["trust"] == "unknown":
+        return "No held-out cell tells how well its genes alone are predicted; together they were never measured."
+    how = {"good": "well", "fair": "fairly", "poor": "poorly"}[row["trust"]]
+    return (
+        f"Its less certain gene alone is predicted {how} (rho {row['agreement']:.2f} in held-out cells, at "
+        f"least {row['cells']:,} training cells each); together they were never measured."
+    )
+
+
 def _size(row: pd.Series) -> str:
     if not np.isfinite(row["low"]):
         return f"size {row['size']:.2f}, by the sum"
@@ -65,7 +78,9 @@ def how_ranked(found: PairRanking) -> str:
         "log2(counts per 10,000 + 1) against control."
     )
     if found.asked < found.possible:
-        listed = "" if len(found.pairs) == found.possible else f" The {len(found.pairs):,} largest are listed."
+        listed = (
+            "" if len(found.pairs) == found.possible else f" The {len(found.pairs):,} largest are listed."
+        )
         return (
             f"{words} All {found.possible:,} pairs are ranked by the sum of their single effects; the model "
             f"itself was asked for {found.asked:,}: half of them the largest sums, half the pairs whose "

@@ -92,9 +92,7 @@ def ranking(**options: Any) -> PairRanking:
 def test_the_model_says_of_every_pair_what_it_says_when_it_is_asked_alone() -> None:
     found = ranking()
     trained = [
-        gene
-        for gene, seen in zip(toy_cells().panel.genes, respondent().reach.trained, strict=True)
-        if seen
+        gene for gene, seen in zip(toy_cells().panel.genes, respondent().reach.trained, strict=True) if seen
     ]
     assert found.possible == found.asked == len(found.pairs) == len(list(combinations(trained, 2)))
     genes = toy_cells().cells.var_names
@@ -235,9 +233,7 @@ def test_combinations_with_held_out_cells_tell_how_such_predictions_did() -> Non
     random = np.random.default_rng(1)
     first, second, noise = random.normal(size=(3, len(genes)))
     trained = [
-        gene
-        for gene, seen in zip(toy_cells().panel.genes, respondent().reach.trained, strict=True)
-        if seen
+        gene for gene, seen in zip(toy_cells().panel.genes, respondent().reach.trained, strict=True) if seen
     ]
     singles = {gene: (random.normal(size=len(genes)), noise) for gene in trained}
     singles |= {a: (first, noise), b: (second, noise)}
