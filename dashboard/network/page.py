@@ -67,6 +67,7 @@ def show(run: RunFolder) -> None:
     scene = scene_of(run)  # a run that cannot be read says so here, once
     up_to_date()
     explorer(run)
+    ensemble.under_way(run)
     more(scene)
     if scene.network.simulated:
         st.markdown(shell.SIMULATED)

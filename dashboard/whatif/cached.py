@@ -43,7 +43,7 @@ def unseen(run: RunFolder) -> UnseenProtocol | None:
     spinner="Ranking all pairs, once per run …",
 )
 def ranking(run: RunFolder, asked: tuple[tuple[str, str], ...]) -> PairRanking:
-    """All pairs and genes of a run, ranked; asked: pairs for which the model is asked whatever their place."""
+    """All pairs and genes of a run, ranked. asked: pairs for which the model is asked in any case."""
     from gpovae_core.questions.pairs import rank_pairs
 
     run.mask_logits()  # says in words what is wrong with the weights, if anything is

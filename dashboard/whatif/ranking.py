@@ -78,10 +78,9 @@ def asked_pairs(run: RunFolder) -> tuple[tuple[str, str], ...]:
     found = []
     for scenario in scenarios.of_run(run.name):
         genes = scenario.asked.genes
-        places = [reach.panel.index.get(gene) for gene in genes]
-        if len(genes) == 2 and None not in places and scenario.asked.as_in_the_screen:
-            if all(reach.trained[place] for place in places if place is not None):
-                found.append((genes[0], genes[1]))
+        known = all(gene in reach.panel.index and reach.trained[reach.panel.index[gene]] for gene in genes)
+        if len(genes) == 2 and known and scenario.asked.as_in_the_screen:
+            found.append((genes[0], genes[1]))
     return tuple(found)
 
 

@@ -1,5 +1,5 @@
-"""What a ranking of pairs says, in words: which pair first, how it was ranked, how far to trust it, and what is
-refused.
+"""What a ranking of pairs says, in words: which pair first, how it was ranked, how far to trust it, and what
+is refused.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ TRUST_WORDS = {
     "measured together": "cells with both knocked down trained the model",
     "good": "both single predictions agree with held-out cells",
     "fair": "the weaker single prediction agrees with held-out cells to some degree",
-    "poor": f"the weaker gene has fewer than {FEW_CELLS} training cells, or its prediction hardly agrees with "
-    "held-out cells",
+    "poor": f"the weaker gene has fewer than {FEW_CELLS} training cells, or its prediction hardly agrees "
+    "with held-out cells",
     "unknown": "no held-out cells speak for one of the genes",
 }
 """What each trust of `questions.pairs` means."""
@@ -57,7 +57,10 @@ def _rests_on(row: pd.Series) -> str:
     if row["trust"] == "measured together":
         return "Cells with both knocked down trained the model."
     if row["trust"] == "unknown":
-        return "No held-out cell tells how well its genes alone are predicted; together they were never measured."
+        return (
+            "No held-out cell tells how well its genes alone are predicted; together they were never "
+            "measured."
+        )
     how = {"good": "well", "fair": "fairly", "poor": "poorly"}[row["trust"]]
     return (
         f"Its less certain gene alone is predicted {how} (rho {row['agreement']:.2f} in held-out cells, at "
