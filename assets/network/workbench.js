@@ -2,10 +2,11 @@
 // table and picture answer here. Python hears of every choice (it writes the address, and sends back what
 // needs cells: distributions and paths).
 
+import { count, make, percent } from "./elements.js";
 import { download, pngOf } from "./files.js";
 import { reach } from "./layout.js";
 import { fold, Graph, SIGN_WORDS, STEPS } from "./model.js";
-import { Card, count, EdgeTable, make, Perturbations, percent, ThresholdCurve } from "./panels.js";
+import { Card, EdgeTable, Perturbations, ThresholdCurve } from "./panels.js";
 import { PALETTES, Picture } from "./picture.js";
 
 // The charts of thresholds below and this screen tell each other of a drag.
