@@ -31,6 +31,7 @@ COMMANDS = (
     questions.pairs,
     networks.network,
     networks.network_from_effects,
+    networks.figure,
     networks.paths,
     networks.enrich,
     runs.info,
