@@ -662,8 +662,10 @@ export class Picture {
       Object.assign(this, { size: { width, height }, pen: recording, scene: { ...scene, look } });
       Object.assign(this, { zoom: { k: 1, x: 0, y: 0 }, opened: null, cursor: -1 });
       this.layout = this.place(this.scene);
+      const { kind, y, rows, rh } = this.layout;
+      if (kind === "matrix") this.size.height = Math.min(height, Math.ceil(y + rows.length * rh + 4));
       this.drawWith(recording);
-      return { width, height, strokes: recording.strokes };
+      return { ...this.size, strokes: recording.strokes };
     } finally {
       Object.assign(this, { size, pen, zoom, layout, opened, cursor, scene });
     }

@@ -223,8 +223,8 @@ class Workbench {
     return COLUMNS_MM.map(([mm, words]) =>
       make(
         "div",
-        { class: "setting" },
-        make("span", { text: `${mm} mm, ${words}` }),
+        { class: "setting", title: `${mm} mm: ${words} of a page` },
+        make("span", { text: `${mm} mm` }),
         ...["pdf", "svg", "png"].map((format) =>
           make("button", {
             text: format.toUpperCase(),
