@@ -71,7 +71,7 @@ export class Picture {
 
   place(scene, order) {
     const { graph, edges } = scene;
-    const common = { ...this.size, measure: this.measure };
+    const common = { ...this.size, measure: this.measure, whole: scene.onPaper };
     if (scene.view === "matrix") return matrixLayout(graph, edges, common);
     if (scene.view === "ego") {
       const also = [...new Set(scene.lit.flat())];
@@ -330,7 +330,7 @@ export class Picture {
       if (!onscreen(x, y)) continue;
       const size = Number.isNaN(graph.effect[e]) ? 0.35 : Math.min(1, Math.abs(graph.effect[e]) / STRONG);
       const faint = marked && !(marked.has(graph.source[e]) && marked.has(graph.target[e]));
-      const gap = cell.w > 8 ? 1 : 0.4;
+      const gap = cell.w > 8 ? 1 : Math.min(0.4, cell.w / 5);
       const color = palette[graph.sign[e]];
       pen.rect(x, y, cell.w - gap, cell.h - 1, color, "", 0, (0.18 + 0.82 * size) * (faint ? 0.25 : 1));
       if (graph.replicated(e) && cell.w >= 5)
@@ -659,7 +659,11 @@ export class Picture {
     const recording = new StrokePen(pen);
     const look = { ...scene.look, ...PAPER, palette: PALETTES.light };
     try {
-      Object.assign(this, { size: { width, height }, pen: recording, scene: { ...scene, look } });
+      Object.assign(this, {
+        size: { width, height },
+        pen: recording,
+        scene: { ...scene, look, onPaper: true },
+      });
       Object.assign(this, { zoom: { k: 1, x: 0, y: 0 }, opened: null, cursor: -1 });
       this.layout = this.place(this.scene);
       const { kind, y, rows, rh } = this.layout;

@@ -133,7 +133,7 @@ def sheet_bytes(
     from matplotlib.figure import Figure
 
     across = millimetres * POINTS
-    lines = _wrapped(caption, across)
+    lines = wrapped(caption, across)
     columns = max(1, int(across // 165))
     rows = -(-len(legend) // columns)
     letters = CAPTION * 1.35
@@ -153,7 +153,7 @@ def sheet_bytes(
                 4 / across, y / tall, line, fontsize=CAPTION, color=INK, va="center", parse_math=False
             )
         out = io.BytesIO()
-        figure.savefig(out, format=form, dpi=DPI, metadata=_metadata(form, caption, facts))
+        figure.savefig(out, format=form, dpi=DPI, metadata=metadata(form, caption, facts))
     return out.getvalue()
 
 
@@ -168,7 +168,7 @@ def check(form: str, millimetres: float) -> None:
         )
 
 
-def _wrapped(caption: str, across: float) -> list[str]:
+def wrapped(caption: str, across: float) -> list[str]:
     """Lines of the caption: a letter of this font is some 0.6 of its height wide."""
     most = max(20, int((across - 8) / (CAPTION * 0.58)))
     return [line for part in caption.splitlines() for line in textwrap.wrap(part, most)]
@@ -209,7 +209,8 @@ def _legend(figure: Any, keys: Sequence[Key], columns: int, bottom: float) -> No
         words.set_color(INK)
 
 
-def _metadata(form: str, caption: str, facts: Mapping[str, Any] | None) -> dict[str, Any]:
+def metadata(form: str, caption: str, facts: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What travels inside a file: caption, facts, and no date, so that the same figure is the same file."""
     said = json.dumps(facts or {}, ensure_ascii=False, default=str)
     if form == "pdf":
         return {"Title": caption[:200], "Subject": said, "Creator": "gpovae", "CreationDate": None}
