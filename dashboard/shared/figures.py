@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from zlib import crc32
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -67,7 +68,8 @@ def for_a_paper(figure: go.Figure, key: str, place: Any = st) -> None:
             format_func=str.upper,
             key=f"{key}_form",
         )
-        caption = st.text_area("Caption", described(figure), key=f"{key}_caption", height=100)
+        said = described(figure)  # another chart in the same place brings its own caption
+        caption = st.text_area("Caption", said, key=f"{key}_{crc32(said.encode())}", height=100)
         st.download_button(
             "Download",
             lambda: _paper(figure, str(form), float(width or WIDTHS[0]), str(caption)),

@@ -285,13 +285,13 @@ def _stroke(place: int, given: object) -> Stroke:
 
     if not isinstance(given, Mapping) or given.get("kind") not in ("curve", "path", "circle", "rect", "text"):
         raise wrong()
-    points, size, dash = (given.get(name) or () for name in ("points", "size", "dash"))
+    points, size, dash = (_listed(given.get(name)) for name in ("points", "size", "dash"))
     colours = [given.get(name) or "" for name in ("fill", "line")]
     numbers = [given.get(name, default) for name, default in (("width", 0), ("alpha", 1), ("turn", 0))]
-    flat = [value for point in _listed(points) for value in _listed(point)]
+    flat = [value for point in points for value in _listed(point)]
     if (
-        not all(_number(value) for value in (*flat, *_listed(size), *_listed(dash), *numbers))
-        or not all(len(_listed(point)) == 2 for point in _listed(points))
+        not all(_number(value) for value in (*flat, *size, *dash, *numbers))
+        or not all(len(_listed(point)) == 2 for point in points)
         or not all(
             colour == "" or (isinstance(colour, str) and _COLOUR.fullmatch(colour)) for colour in colours
         )

@@ -56,6 +56,8 @@ DASHES: dict[str, Any] = {
     "dashdot": (0, (4, 2, 1, 2)),
     "longdashdot": (0, (7, 2, 1, 2)),
 }
+KINDS = ("scatter", "scattergl", "bar", "violin", "heatmap")
+"""Traces that are drawn."""
 CYCLE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C8C8C")
 
 
@@ -115,6 +117,9 @@ def plain(words: object) -> str:
 def _draw(page: Any, figure: go.Figure, across: float) -> None:
     layout: Any = figure.layout
     traces: Any = [trace for trace in figure.data if trace.visible in (None, True)]
+    for trace in traces:
+        if trace.type not in KINDS:
+            raise QueryError(f"A chart with a trace of the kind '{trace.type}' cannot be drawn for a paper.")
     places = list(dict.fromkeys((trace.xaxis or "x", trace.yaxis or "y") for trace in traces)) or [("x", "y")]
     grid = _grid(layout, places)
     rows, columns = 1 + max(row for row, _ in grid), 1 + max(column for _, column in grid)
@@ -193,10 +198,8 @@ def _traces(
             _bar(ax, trace, bars, layout, groups, stack)
         elif trace.type == "violin":
             _violin(ax, trace, groups)
-        elif trace.type == "heatmap":
-            _heatmap(ax, trace, groups, last)
         else:
-            raise QueryError(f"A chart with a trace of the kind '{trace.type}' cannot be drawn for a paper.")
+            _heatmap(ax, trace, groups, last)
 
 
 def _colour(colour: Any, order: int = 0) -> tuple[Any, float]:
