@@ -306,15 +306,17 @@ def _stroke(place: int, given: object) -> Stroke:
     return Stroke(
         kind,
         tuple((float(x), float(y)) for x, y in points),
-        *colours,
-        *(float(value) for value in numbers[:2]),
-        tuple(float(value) for value in size[: least[1]]),
-        tuple(float(value) for value in dash),
-        str(given.get("words", ""))[:200],
-        str(given.get("anchor", "start")),
-        given.get("bold") is True,
-        float(numbers[2]),
-        given.get("halo") is True,
+        fill=colours[0],
+        line=colours[1],
+        width=float(numbers[0]),
+        alpha=float(numbers[1]),
+        size=tuple(float(value) for value in size[: least[1]]),
+        dash=tuple(float(value) for value in dash),
+        words=str(given.get("words", ""))[:200],
+        anchor=str(given.get("anchor", "start")),
+        bold=given.get("bold") is True,
+        turn=float(numbers[2]),
+        halo=given.get("halo") is True,
     )
 
 

@@ -79,7 +79,7 @@ def chart_bytes(
     layout: Any = figure.layout
     tall = across * min(1.5, max(0.62, float(layout.height or 360) / 520))
     below = len(lines) * CAPTION * 1.35 + (6 if lines else 0)
-    style = {
+    style: dict[Any, Any] = {
         "font.family": FONT,
         "font.size": LETTERS,
         "pdf.fonttype": 42,
@@ -95,7 +95,8 @@ def chart_bytes(
         FigureCanvasAgg(sheet)
         page: Any = sheet
         if lines:
-            page, under = sheet.subfigures(2, 1, height_ratios=[tall, below])
+            parts: Any = sheet.subfigures(2, 1, height_ratios=[tall, below])
+            page, under = parts
             for k, line in enumerate(lines):
                 y = (len(lines) - k - 0.3) * CAPTION * 1.35 / below
                 under.text(4 / across, y, line, fontsize=CAPTION, color=INK, va="center", parse_math=False)
@@ -116,7 +117,8 @@ def plain(words: object) -> str:
 
 def _draw(page: Any, figure: go.Figure, across: float) -> None:
     layout: Any = figure.layout
-    traces: Any = [trace for trace in figure.data if trace.visible in (None, True)]
+    given: Any = figure.data
+    traces: Any = [trace for trace in given if trace.visible in (None, True)]
     for trace in traces:
         if trace.type not in KINDS:
             raise QueryError(f"A chart with a trace of the kind '{trace.type}' cannot be drawn for a paper.")

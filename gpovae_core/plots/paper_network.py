@@ -8,7 +8,7 @@ width how many edges it stands for. Edges among regulators bulge to the right.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -55,7 +55,7 @@ def network_drawing(
     """
     edges = network.edges(threshold)
     evidence = dict(zip(network.panel.genes, network.has_evidence, strict=True))
-    edges = edges.loc[edges[keys.SOURCE].map(evidence) & (edges[keys.SOURCE] != edges[keys.TARGET])]
+    edges = edges.loc[edges[keys.SOURCE].map(evidence.get) & (edges[keys.SOURCE] != edges[keys.TARGET])]
     if gene is not None:
         gene = network.panel.genes[network.panel.position(gene)]
         edges = edges.loc[(edges[keys.SOURCE] == gene) | (edges[keys.TARGET] == gene)]
@@ -93,8 +93,8 @@ def _folded(edges: pd.DataFrame) -> tuple[list[str], list[Group], tuple[int, int
     """Regulators, most targets first; groups, in the order of their regulators; how many of either are left
     out.
     """
-    count = edges[keys.SOURCE].value_counts(sort=False)
-    ranked = sorted(count.index, key=lambda name: (-count[name], str(name)))
+    count = Counter(map(str, edges[keys.SOURCE]))
+    ranked = sorted(count, key=lambda name: (-count[name], name))
     regulators = ranked[:MOST_REGULATORS]
     place = {name: k for k, name in enumerate(regulators)}
     sources: dict[str, list[str]] = defaultdict(list)
@@ -103,7 +103,7 @@ def _folded(edges: pd.DataFrame) -> tuple[list[str], list[Group], tuple[int, int
             sources[target].append(source)
     members: dict[tuple[str, ...], list[str]] = defaultdict(list)
     for target, own in sources.items():
-        members[tuple(sorted(own, key=place.__getitem__))].append(target)
+        members[tuple(sorted(own, key=lambda name: place[name]))].append(target)
     groups = sorted(members.items(), key=lambda item: (-len(item[1]), item[0]))
     kept = groups[:MOST_GROUPS]
     kept.sort(key=lambda item: (np.mean([place[name] for name in item[0]]), item[0]))

@@ -95,8 +95,8 @@ class PairRanking:
         if by == "departure":
             return self.pairs.sort_values("departure", ascending=False, kind="stable", na_position="last")
         if by == "trust":
-            rank = self.pairs["trust"].map({trust: k for k, trust in enumerate(TRUST)})
-            return self.pairs.iloc[np.argsort(rank.to_numpy(), kind="stable")]
+            rank = np.array([TRUST.index(trust) for trust in self.pairs["trust"]], dtype=int)
+            return self.pairs.iloc[np.argsort(rank, kind="stable")]
         return self.pairs
 
 
@@ -286,7 +286,8 @@ class _Asked:
         reach = self.respondent.reach
         genes = (self.trained[first], self.trained[second])
         doses = reach.doses(question(reach.panel, dict.fromkeys(genes)))
-        dosage = sum(doses[gene] * reach.panel.dosage(gene) for gene in genes).astype(np.float32)
+        one = np.stack([reach.panel.dosage(gene) for gene in genes])
+        dosage = (np.array([doses[gene] for gene in genes]) @ one).astype(np.float32)
         own, shared, changes = self.respondent.predictor.draws(dosage)
         others = ~self.genes.isin(genes)
         size, low, high = _size(own.mean(axis=1), shared, others, self.respondent.widening)
@@ -348,7 +349,7 @@ def _ranked_genes(
         asked = answers.alone(place)[2] if place in ask else (size, np.nan, np.nan)
         rows.append((gene, *asked, "seen", int(told.cells[place]), float(told.agreement[place])))
     alone, refused = _network_alone(respondent, trained, progress)
-    columns = ["gene", "size", "low", "high", "basis", "cells", "agreement"]
+    columns = pd.Index(["gene", "size", "low", "high", "basis", "cells", "agreement"])
     table = pd.DataFrame([*rows, *alone], columns=columns)
     table["trust"] = [
         trust(*row) for row in zip(table["basis"], table["agreement"], table["cells"], strict=True)

@@ -54,14 +54,15 @@ def answer_in_words(found: PairRanking) -> str:
 
 def _rests_on(row: pd.Series) -> str:
     """What the answer about a pair rests on; whether it was measured is always said."""
-    if row["trust"] == "measured together":
+    trust = str(row["trust"])
+    if trust == "measured together":
         return "Cells with both knocked down trained the model."
-    if row["trust"] == "unknown":
+    if trust == "unknown":
         return (
             "No held-out cell tells how well its genes alone are predicted; together they were never "
             "measured."
         )
-    how = {"good": "well", "fair": "fairly", "poor": "poorly"}[row["trust"]]
+    how = {"good": "well", "fair": "fairly", "poor": "poorly"}[trust]
     return (
         f"Its less certain gene alone is predicted {how} (rho {row['agreement']:.2f} in held-out cells, at "
         f"least {row['cells']:,} training cells each); together they were never measured."
