@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from itertools import combinations
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 from anndata import AnnData
+from typer.testing import CliRunner
 
 from gpovae_core import keys
-from gpovae_core.errors import QueryError
+from gpovae_core.cli import app
+from gpovae_core.errors import QueryError, SettingsError
 from gpovae_core.evaluation.unseen import hold_out
 from gpovae_core.questions import pair_formula, pairs
 from gpovae_core.questions.network_alone import NetworkAlone
@@ -20,6 +24,7 @@ from gpovae_core.questions.pair_formula import strongest_pairs
 from gpovae_core.questions.pairs import PairRanking, agreement, pairs_asked, rank_pairs, trust
 from gpovae_core.questions.reach import Question
 from gpovae_core.questions.whatif import Respondent
+from gpovae_core.runs.folder import RunFolder
 from tests.questions.test_whatif import SETTINGS, predictor, respondent, stage
 from tests.toy import toy_cells
 
@@ -254,3 +259,37 @@ def test_the_work_is_bounded_whatever_the_screen() -> None:
     assert pairs_asked(30_000) == pairs.FEWEST_ASKED
     effects, own = screen(p=200, genes=220)
     assert len(strongest_pairs(effects, own, 1000, 50)) == 1050
+
+
+# The command, on the demo run ------------------------------------------------------------------------------
+
+DEMO = Path(__file__).resolve().parents[2] / "assets" / "demo" / "run"
+
+
+def test_the_command_ranks_pairs_and_tells_the_place_of_one(tmp_path: Path) -> None:
+    first, second = RunFolder.open(DEMO).panel().data.perturbed[:2]
+    out, pair = tmp_path / "pairs.csv", f"{first.lower()}+{second}"
+    options = ["pairs", str(DEMO), "--ask", "3", "--top", "4", "--pair", pair, "--out", str(out), "--json"]
+    result = CliRunner().invoke(app, options)
+    assert result.exit_code == 0, result.output
+    answer = json.loads(result.stdout)
+    assert len(answer["pairs"]) == 4
+    assert answer["possible"] == len(pd.read_csv(out))
+    assert answer["asked"] in (3, 4)
+    assert 1 <= answer["places"][pair] <= answer["possible"]
+    assert answer["checked"] is None
+    sizes = [row["size"] for row in answer["pairs"]]
+    assert sizes == sorted(sizes, reverse=True)
+    rows = pd.read_csv(out)
+    named = rows.loc[(rows["first"] == first) & (rows["second"] == second)]
+    assert named["by"].tolist() == ["model"]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [(["--by", "luck"], "--by takes"), (["--pair", "A"], "two genes"), (["--pair", "A+B+C"], "two genes")],
+)
+def test_the_command_refuses_what_makes_no_sense(options: list[str], words: str) -> None:
+    result = CliRunner().invoke(app, ["pairs", str(DEMO), *options])
+    assert isinstance(result.exception, SettingsError)
+    assert words in str(result.exception)
