@@ -46,7 +46,7 @@ def ranking(run: RunFolder, asked: tuple[tuple[str, str], ...]) -> PairRanking:
     """All pairs and genes of a run, ranked. asked: pairs for which the model is asked in any case."""
     from gpovae_core.questions.pairs import rank_pairs
 
-    run.mask_logits()  # says in words what is wrong with the weights, if anything is
+    run.check_weights()  # says in words what is wrong with the weights, if anything is
     if asked:
         whole = ranking(run, ())
         told = whole.pairs.loc[whole.pairs["by"] == "model"]

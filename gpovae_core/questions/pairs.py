@@ -1,7 +1,8 @@
 """Which gene, and which two genes, are worth perturbing? Everything a run can answer for, ranked.
 
 Single genes and pairs are ranked by size (root mean square of the expected effects over all measured genes
-but the perturbed ones), pairs also by how far they depart from the sum of their genes, and by how far the
+but the perturbed ones, on the scale of the scores, log2(1 + 1e4 x / l), where genes of few counts weigh
+little), pairs also by how far they depart from the sum of their genes, and by how far the
 answer can be trusted.
 
 A screen of 600 perturbations has 180,000 pairs, and the model takes a hundredth of a second for each of a
@@ -276,7 +277,7 @@ class _Asked:
         if place not in self._alone:
             gene = self.trained[place]
             dosage = self.respondent.reach.panel.dosage(gene).astype(np.float32)
-            own, shared, changes = self.respondent.predictor.draws(dosage)
+            (own, shared), (changes, _) = self.respondent.predictor.draws(dosage)
             size = _size(own.mean(axis=1), shared, ~self.genes.isin([gene]), self.respondent.widening)
             self._alone[place] = changes.mean(axis=1), _variance(changes), size
         return self._alone[place]
@@ -288,7 +289,7 @@ class _Asked:
         doses = reach.doses(question(reach.panel, dict.fromkeys(genes)))
         one = np.stack([reach.panel.dosage(gene) for gene in genes])
         dosage = (np.array([doses[gene] for gene in genes]) @ one).astype(np.float32)
-        own, shared, changes = self.respondent.predictor.draws(dosage)
+        (own, shared), (changes, _) = self.respondent.predictor.draws(dosage)
         others = ~self.genes.isin(genes)
         size, low, high = _size(own.mean(axis=1), shared, others, self.respondent.widening)
         parts = [self.alone(place)[:2] for place in (first, second)]

@@ -104,15 +104,20 @@ def test_the_model_says_of_every_pair_what_it_says_when_it_is_asked_alone() -> N
     for row in found.pairs.itertuples():
         answer = respondent().ask(Question({row.first: None, row.second: None}))
         table = answer.table.loc[~answer.table["perturbed"]]
-        assert row.size == pytest.approx(np.sqrt((table["effect"] ** 2).mean()), rel=1e-5)
-        assert row.additive == pytest.approx(np.sqrt((table["additive"] ** 2).mean()), rel=1e-4)
+        assert row.size == pytest.approx(np.sqrt((table["log_difference"] ** 2).mean()), rel=1e-5)
+        alone = [
+            respondent().ask(Question({gene: None})).table.set_index("gene")["log_difference"]
+            for gene in (row.first, row.second)
+        ]
+        added = (alone[0] + alone[1]).loc[table["gene"]]
+        assert row.additive == pytest.approx(np.sqrt((added**2).mean()), rel=1e-4)
         assert row.by == "model"
         assert row.low <= row.size <= row.high
         assert answer.interaction is not None
         told = answer.interaction.table
         assert row.non_additive == told["non_additive"].sum()
         rest = told.loc[~told["perturbed"]]
-        draws = predictor().share_changes(toy_cells().panel.dosage(f"{row.first}+{row.second}"))
+        draws = predictor().share_changes(toy_cells().panel.dosage(f"{row.first}+{row.second}"))[0]
         chance = rest["error"] ** 2 / draws.shape[1]
         departure = np.sqrt(max((rest["departure"] ** 2 - chance).mean(), 0.0))
         assert row.departure == pytest.approx(departure, rel=1e-4, abs=1e-6)
@@ -170,7 +175,7 @@ def test_every_gene_of_the_panel_is_ranked_or_refused() -> None:
     assert not set(found.genes["gene"]) & set(found.refused)
     for row in found.genes.loc[found.genes["basis"] == "seen"].itertuples():
         table = respondent().ask(Question({row.gene: None})).table
-        expected = np.sqrt((table.loc[~table["perturbed"], "effect"] ** 2).mean())
+        expected = np.sqrt((table.loc[~table["perturbed"], "log_difference"] ** 2).mean())
         assert row.size == pytest.approx(expected, rel=1e-5)
 
 
