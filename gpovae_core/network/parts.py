@@ -1,7 +1,7 @@
 """Does every guide, every batch and every donor tell the same of an edge? Its effect in each part of the
 cells.
 
-The effect is that of the rest of the inspection (network.inspection): the log2 fold change of mean shares,
+The effect is the log2 fold change of mean shares,
 perturbed cells beside the controls of their own batch, donor and condition. Guides share their controls, so
 that of two guides only their own cells can differ; batches and donors have controls of their own.
 
@@ -24,8 +24,7 @@ from scipy import sparse, stats
 from gpovae_core import keys
 from gpovae_core.data.design import FEWEST_CONTROLS, value_numbers
 from gpovae_core.data.schema import PreparedCells
-from gpovae_core.effects.changes import fold_of_moments, weighted
-from gpovae_core.effects.contrasts import PSEUDO_COUNT, ShareMoments, share_moments
+from gpovae_core.effects.contrasts import PSEUDO_COUNT, ShareMoments, log_fold_change, share_moments
 from gpovae_core.effects.design import Design
 
 FEWEST_CELLS = 5
@@ -162,12 +161,26 @@ class PartedCells:
             self.controls.variance[strata][:, [place]],
             self.controls.cells[strata],
         )
-        return treated, weighted(held, cells.astype(float))
+        return treated, _weighted(held, cells.astype(float))
 
     def _part(self, name: str, treated: ShareMoments, control: ShareMoments) -> Part:
-        fold, error = (float(value[0]) for value in fold_of_moments(treated, control, self.usual))
+        pseudo = PSEUDO_COUNT / (treated.cells[:, None] * self.usual)
+        fold, error = (float(value[0, 0]) / np.log(2) for value in log_fold_change(treated, control, pseudo))
         reach = keys.NORMAL_95 * error
         return Part(name, int(treated.cells[0]), fold, fold - reach, fold + reach)
+
+
+def _weighted(groups: ShareMoments, weight: np.ndarray) -> ShareMoments:
+    """One group in the place of several (r,): its mean is theirs, weighted; variance and cells are those with
+    which its mean scatters as the weighted mean does. weight: (r,), any scale.
+    """
+    share = weight / weight.sum()
+    parts = share**2 / groups.cells
+    return ShareMoments(
+        (share @ groups.mean)[None],
+        (parts @ groups.variance / parts.sum())[None],
+        np.array([1 / parts.sum()]),
+    )
 
 
 def _names(column: object) -> list[str]:
