@@ -68,7 +68,8 @@ class Checked:
 
 @dataclass(frozen=True)
 class PairRanking:
-    """pairs: one row per pair, largest first: first, second, size with low and high (its 95 % interval; NaN
+    """pairs: one row per pair, those that the model was asked for first (a sum is often larger than what
+    the model makes of it), largest first: first, second, size with low and high (its 95 % interval; NaN
     where the model was not asked), additive (size of the sum of the single effects), departure (root mean
     square of what the log2 fold changes of shares depart from the sum of theirs, without what drawing alone
     gives), non_additive (genes called so, see questions.interactions), basis, cells
@@ -141,7 +142,7 @@ def rank_pairs(
     table["non_additive"] = table["non_additive"].astype("Int64")
     genes, refused = _ranked_genes(respondent, trained, singles, answers, told, progress)
     return PairRanking(
-        pairs=table.sort_values("size", ascending=False, kind="stable").reset_index(drop=True),
+        pairs=table.iloc[np.lexsort((-table["size"], table["by"] != "model"))].reset_index(drop=True),
         genes=genes,
         possible=len(trained) * (len(trained) - 1) // 2,
         asked=len(chosen),
