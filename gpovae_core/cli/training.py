@@ -34,10 +34,12 @@ from gpovae_core.cli.shared import (
     settings_given,
     show,
 )
-from gpovae_core.errors import SettingsError
+from gpovae_core.data.progress import stretch
+from gpovae_core.errors import GpoVaeError, SettingsError
 
 if TYPE_CHECKING:
     from gpovae_core.config import Settings
+    from gpovae_core.runs.folder import RunFolder
 
 
 def train(
@@ -154,6 +156,18 @@ def train(
         f"Run {folder.path}: {status.state}, {status.message}."
         + ("" if scores is None else f"\n{scores_in_words(scores)}"),
     )
+    _how_often(folder)
+
+
+def _how_often(folder: RunFolder) -> None:
+    """The run is done and has said so; what follows may be stopped, and takes nothing from it."""
+    from gpovae_core.runs.ensemble import follow_training
+
+    with progress_bar() as progress:
+        try:
+            follow_training(folder, stretch(progress, words="how often edges come back: {}"))
+        except GpoVaeError as error:
+            typer.echo(f"Note: how often edges come back is not known: {error}", err=True)
 
 
 def _each_condition(file: Path, folder: Path, settings: Settings, as_json: bool) -> None:

@@ -214,6 +214,30 @@ def submit_ensemble(run: RunFolder, plan: EnsemblePlan) -> None:
     processes.start_gpovae(command, job.path / "worker.txt", run.path.resolve().parent)
 
 
+def follow_training(run: RunFolder, progress: Progress | None = None) -> Ensemble | None:
+    """What follows a training that is done: the ensemble of `network.ensemble` members, so that it is known
+    how often every edge comes back.
+
+    Nothing where W is trained (every member would be a training), where the settings want none, where one of
+    another plan is there already, or one is being made. Stopped, it is continued by the next
+    `gpovae train --resume`, or by `gpovae ensemble`.
+    """
+    settings, job = run.settings(), EnsembleJob.of(run)
+    wanted = EnsemblePlan(members=max(2, settings.network.ensemble), vary="cells")
+    if not settings.network.ensemble or needs_training(settings) or not run.has("cells.h5ad"):
+        return None
+    if run.status().state != "done" or at_work(run):
+        return None
+    if job.has("plan.json"):
+        had = job.plan()
+        if (had.vary, had.seed) != (wanted.vary, wanted.seed) or job.finished() >= wanted.members:
+            return None
+        wanted = had.model_copy(update={"members": wanted.members})
+    elif run.has(FILE):
+        return None
+    return make_ensemble(run, wanted, progress)
+
+
 def at_work(run: RunFolder) -> bool:
     """Whether an ensemble of this run is being made right now."""
     job = EnsembleJob.of(run)
