@@ -1,0 +1,83 @@
+"""Work on several cores at once, with the same result for any number of them.
+
+Pieces are worked on by threads (the kernels behind them let go of the interpreter), their results come in the
+order of the pieces, and a product of matrices keeps to one core meanwhile: what a library splits over cores
+it may also add up in another order.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from typing import TypeVar
+
+from gpovae_core.errors import SettingsError
+
+JOBS = "GPOVAE_JOBS"
+"""Environment variable: how many cores to use; a background job takes it over from whoever starts it."""
+
+Piece = TypeVar("Piece")
+Result = TypeVar("Result")
+
+
+def jobs() -> int:
+    """Pieces that are worked on at once: what JOBS says, or every core that this process may use.
+
+    Raises SettingsError where JOBS is no whole number from 1 on.
+    """
+    asked = os.environ.get(JOBS, "").strip()
+    if not asked:
+        return _cores()
+    if not asked.isdecimal() or int(asked) < 1:
+        raise SettingsError(f"{JOBS} is '{asked[:40]}'; give the number of cores to use, 1 or more.")
+    return int(asked)
+
+
+def _cores() -> int:
+    """Cores that this process may use: fewer than there are where a scheduler or a container says so."""
+    if hasattr(os, "sched_getaffinity"):
+        return max(1, len(os.sched_getaffinity(0)))
+    return os.cpu_count() or 1
+
+
+def use(asked: int | None) -> None:
+    """From now on, in this process and those that it starts, work on `asked` pieces at once (None: as
+    before).
+    """
+    if asked is not None:
+        os.environ[JOBS] = str(asked)
+
+
+def at_once(function: Callable[[Piece], Result], pieces: Iterable[Piece]) -> Iterator[Result]:
+    """function(piece) of every piece, in order; `jobs()` pieces are worked on at a time, and as many results
+    wait at most.
+
+    An error, or a stop, ends it with the pieces that are being worked on; no further one is begun.
+    """
+    most = jobs()
+    with ExitStack() as stack:
+        stack.enter_context(one_core_products())
+        if most == 1:
+            yield from map(function, pieces)
+            return
+        pool = ThreadPoolExecutor(most, thread_name_prefix="gpovae")
+        stack.callback(pool.shutdown, cancel_futures=True)
+        waiting: deque = deque()
+        for piece in pieces:
+            waiting.append(pool.submit(function, piece))
+            if len(waiting) > most:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+@contextmanager
+def one_core_products() -> Iterator[None]:
+    """Matrix products of numpy and scipy on one core each."""
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1, "blas"):
+        yield

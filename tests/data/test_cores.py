@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+from gpovae_core.data import cores
+from gpovae_core.errors import SettingsError
+
+
+def test_results_come_in_the_order_of_the_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    def slower_first(piece: int) -> int:
+        time.sleep(0.02 / (piece + 1))
+        return piece * piece
+
+    for jobs in ("1", "4"):
+        monkeypatch.setenv(cores.JOBS, jobs)
+        assert list(cores.at_once(slower_first, range(12))) == [piece * piece for piece in range(12)]
+
+
+def test_no_more_pieces_are_at_work_than_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(cores.JOBS, "3")
+    busy, most, lock = 0, 0, threading.Lock()
+
+    def work(piece: int) -> int:
+        nonlocal busy, most
+        with lock:
+            busy += 1
+            most = max(most, busy)
+        time.sleep(0.01)
+        with lock:
+            busy -= 1
+        return piece
+
+    begun: list[int] = []
+    for done, _ in enumerate(cores.at_once(work, (begun.append(k) or k for k in range(20)))):
+        assert len(begun) <= done + 1 + 4, "pieces are made when there is room for them"
+    assert 2 <= most <= 3
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_an_error_ends_the_work(jobs: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(cores.JOBS, jobs)
+    done = []
+
+    def work(piece: int) -> None:
+        if piece == 3:
+            raise ValueError("the third")
+        time.sleep(0.005)
+        done.append(piece)
+
+    with pytest.raises(ValueError, match="the third"):
+        list(cores.at_once(work, range(1000)))
+    assert len(done) < 20
+
+
+def test_a_library_keeps_to_one_core_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    from threadpoolctl import threadpool_info
+
+    monkeypatch.setenv(cores.JOBS, "2")
+
+    def threads(_: int) -> set[int]:
+        return {each["num_threads"] for each in threadpool_info() if each["user_api"] == "blas"}
+
+    assert list(cores.at_once(threads, range(4))) == [{1}] * 4
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "two", "1.5"])
+def test_what_is_no_number_of_cores_is_said(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(cores.JOBS, text)
+    with pytest.raises(SettingsError, match="number of cores"):
+        cores.jobs()
+
+
+def test_every_core_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(cores.JOBS, raising=False)
+    assert cores.jobs() >= 1
+    monkeypatch.setenv(cores.JOBS, "7")
+    cores.use(None)
+    assert cores.jobs() == 7
+    cores.use(2)
+    assert cores.jobs() == 2
