@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from itertools import chain, islice
 from typing import TypeVar
 
 from gpovae_core.errors import SettingsError
@@ -57,10 +58,12 @@ def at_once(function: Callable[[Piece], Result], pieces: Iterable[Piece]) -> Ite
 
     An error, or a stop, ends it with the pieces that are being worked on; no further one is begun.
     """
-    most = jobs()
+    most, pieces = jobs(), iter(pieces)
     with ExitStack() as stack:
         stack.enter_context(one_core_products())
-        if most == 1:
+        first = list(islice(pieces, 2))
+        pieces = chain(first, pieces)
+        if most == 1 or len(first) < 2:
             yield from map(function, pieces)
             return
         pool = ThreadPoolExecutor(most, thread_name_prefix="gpovae")
