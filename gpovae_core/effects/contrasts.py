@@ -16,7 +16,7 @@ beyond the scatter of cells is part of the error.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,7 @@ from scipy import sparse
 from scipy.special import kl_div
 
 from gpovae_core import keys
+from gpovae_core.data.cores import at_once
 from gpovae_core.data.design import FEWEST_CONTROLS
 from gpovae_core.data.progress import Progress, tell
 from gpovae_core.effects.beside import beside_others, joined, parts
@@ -111,7 +112,10 @@ class Contrasts:
 
 
 def contrasts(
-    prepared: PreparedCells, splits: tuple[str, ...] = (keys.TRAIN,), rows: np.ndarray | None = None
+    prepared: PreparedCells,
+    splits: tuple[str, ...] = (keys.TRAIN,),
+    rows: np.ndarray | None = None,
+    progress: Progress | None = None,
 ) -> Contrasts:
     """Every single-gene perturbation with at least two cells in `splits` that have controls beside them,
     against those (at least two in a stratum, or nothing is known), and beside the genes that it shares cells
@@ -126,7 +130,11 @@ def contrasts(
     cells = cells[passing[cells]]
     labels = prepared.labels[cells]
     present = [gene for gene in prepared.panel.data.perturbed if (labels == gene).sum() > 1]
-    alone = _against_controls(prepared, design, cells, labels, present)
+
+    def reading(done: float) -> None:
+        tell(progress, "effects of perturbations", done)
+
+    alone = _against_controls(prepared, design, cells, labels, present, reading)
     beside = []
     for others, pairs in beside_others(labels, {prepared.panel.genes[i] for i in alone.sources}).items():
         own = np.flatnonzero(np.isin(labels, [others, *pairs.values()]))
@@ -161,14 +169,21 @@ def _joined(alone: Contrasts, beside: list[Contrasts]) -> Contrasts:
 
 
 def _against_controls(
-    prepared: PreparedCells, design: Design, cells: np.ndarray, labels: np.ndarray, genes: list[str]
+    prepared: PreparedCells,
+    design: Design,
+    cells: np.ndarray,
+    labels: np.ndarray,
+    genes: list[str],
+    done: Callable[[float], None] | None = None,
 ) -> Contrasts:
-    """Each of `genes` that has controls beside it; labels: (cells,) a perturbed gene, or keys.CONTROL."""
+    """Each of `genes` that has controls beside it; labels: (cells,) a perturbed gene, or keys.CONTROL; done:
+    as in `_compare`.
+    """
     place = {gene: row for row, gene in enumerate(genes)}
     group = np.array([place.get(label, -1) for label in labels], dtype=int)
     treated, control = _chosen(group, len(genes)), labels == keys.CONTROL
     reference = sparse.csr_matrix(control.astype(np.float64)[None, :])
-    compared = _compare(prepared, design, cells, treated, reference)
+    compared = _compare(prepared, design, cells, treated, reference, done)
     known = compared.counts.sum(axis=1) > 1
     names = [gene for gene, is_known in zip(genes, known, strict=True) if is_known]
     extra = _between(prepared, design, cells, treated, reference, compared)
@@ -183,12 +198,12 @@ def _against_controls(
 
 def null_contrasts(
     prepared: PreparedCells, like: Contrasts, draws: int, seed: int, progress: Progress | None = None
-) -> list[Contrasts]:
+) -> Iterator[Contrasts]:
     """What `contrasts` finds where there is nothing: training controls in the place of every perturbation of
     `like`.
 
     Each row compares as many controls of every stratum as the perturbation has cells there (at most half of
-    all) with all the others; drawn `draws` times.
+    all) with all the others; drawn `draws` times, each when it is asked for.
     """
     design = Design.of(prepared)
     pool = _control_pool(prepared, design)
@@ -196,22 +211,27 @@ def null_contrasts(
     members = [np.flatnonzero(design.stratum[pool] == stratum) for stratum in strata]
     sizes = np.minimum(like.counts, [len(own) // 2 for own in members])
     if len(pool) < 4 or not len(sizes) or sizes.sum() == 0:
-        return []
+        return
     rng = np.random.default_rng(seed)
-    found = []
-    for done in range(draws):
-        tell(progress, "controls in the place of perturbed cells", done / draws)
-        chosen = np.zeros((len(sizes), len(pool)))
+    for drawn in range(draws):
+
+        def told(done: float, before: int = drawn) -> None:
+            tell(progress, "controls in the place of perturbed cells", (before + done) / draws)
+
+        told(0.0)
+        chosen = [np.zeros(0, dtype=int)] * len(sizes)
         for row, wanted in enumerate(sizes):
-            for own, size in zip(members, wanted, strict=True):
-                if size:
-                    chosen[row, own[rng.permutation(len(own))[:size]]] = 1.0
-        compared = _compare(prepared, design, pool, sparse.csr_matrix(chosen), sparse.csr_matrix(1 - chosen))
-        found.append(_contrasts(prepared, design, like.sources, compared, np.zeros((len(sizes), 1))))
-    return found
+            each = [(own, size) for own, size in zip(members, wanted, strict=True) if size]
+            picked = [own[rng.permutation(len(own))[:size]] for own, size in each]
+            chosen[row] = np.concatenate([chosen[row], *picked])
+        treated = _of_rows(chosen, len(pool))
+        compared = _compare(prepared, design, pool, treated, _AllBut(treated), told)
+        yield _contrasts(prepared, design, like.sources, compared, np.zeros((len(sizes), 1)))
 
 
-def guide_contrasts(prepared: PreparedCells, like: Contrasts, draws: int, seed: int) -> list[Contrasts]:
+def guide_contrasts(
+    prepared: PreparedCells, like: Contrasts, draws: int, seed: int, progress: Progress | None = None
+) -> Iterator[Contrasts]:
     """What `contrasts` finds where there is nothing but what guides do by themselves: whole control guides in
     the place of every perturbation of `like`, as many as it has guides (at most half of them), against the
     cells of all others.
@@ -223,32 +243,43 @@ def guide_contrasts(prepared: PreparedCells, like: Contrasts, draws: int, seed: 
     number = design.replicates.get(keys.GUIDE)
     pool = _control_pool(prepared, design)
     if number is None or not len(like.sources):
-        return []
+        return
     guide, stratum = number[pool], np.unique(design.stratum, return_inverse=True)[1].ravel()[pool]
     names, cells = np.unique(guide[guide >= 0], return_counts=True)
     names = names[cells >= FEWEST_OF_GUIDE]
     if len(names) < FEWEST_GUIDES:
-        return []
-    training = prepared.where(splits=(keys.TRAIN,)) & prepared.passing
+        return
+    several = _guides_each(prepared, like, number, len(names) // 2)
+    cells_of = {name: np.flatnonzero(guide == name) for name in names}
     rng = np.random.default_rng(seed)
-    found = []
-    for _ in range(draws):
-        treated, control = np.zeros((2, len(like.sources), len(pool)))
-        for row, source in enumerate(like.sources):
-            own = number[training & (prepared.labels == prepared.panel.genes[source])]
-            several = np.clip(len(np.unique(own[own >= 0])), 1, len(names) // 2)
-            drawn = np.isin(guide, rng.permutation(names)[:several])
-            control[row] = ~drawn
-            for part, size in enumerate(like.counts[row]):
-                there = rng.permutation(np.flatnonzero(drawn & (stratum == part)))
-                treated[row, there[:size]] = 1.0
-            if treated[row].sum() < FEWEST_OF_GUIDE:  # none of them in the batches of the perturbation
-                treated[row] = drawn
-        one, others = sparse.csr_matrix(treated), sparse.csr_matrix(control)
-        compared = _compare(prepared, design, pool, one, others)
+    for drawing in range(draws):
+
+        def told(done: float, before: int = drawing) -> None:
+            tell(progress, "control guides in the place of perturbed genes", (before + done) / draws)
+
+        told(0.0)
+        treated, left_out = [], []
+        for row, count in enumerate(several):
+            drawn = np.sort(np.concatenate([cells_of[name] for name in rng.permutation(names)[:count]]))
+            within = stratum[drawn]
+            sizes = enumerate(like.counts[row])
+            own = np.concatenate([rng.permutation(drawn[within == part])[:size] for part, size in sizes])
+            left_out.append(drawn)
+            # none of them may be in the batches of the perturbation
+            treated.append(own if len(own) >= FEWEST_OF_GUIDE else drawn)
+        one, others = _of_rows(treated, len(pool)), _AllBut(_of_rows(left_out, len(pool)))
+        compared = _compare(prepared, design, pool, one, others, told)
         extra = _between(prepared, design, pool, one, others, compared)
-        found.append(_contrasts(prepared, design, like.sources, compared, extra))
-    return found
+        yield _contrasts(prepared, design, like.sources, compared, extra)
+
+
+def _guides_each(prepared: PreparedCells, like: Contrasts, number: np.ndarray, most: int) -> np.ndarray:
+    """(p,) guides of every perturbation of `like` in the training cells, 1 to `most`."""
+    training = prepared.where(splits=(keys.TRAIN,)) & prepared.passing & (number >= 0)
+    place = {prepared.panel.genes[source]: row for row, source in enumerate(like.sources)}
+    row = np.array([place.get(label, -1) for label in prepared.labels[training]], dtype=int)
+    pairs = np.unique(np.stack([row, number[training]]), axis=1)[0]
+    return np.clip(np.bincount(pairs[pairs >= 0], minlength=len(like.sources)), 1, most)
 
 
 def _control_pool(prepared: PreparedCells, design: Design) -> np.ndarray:
@@ -340,6 +371,28 @@ def weighted_median(values: np.ndarray, weights: np.ndarray) -> float:
 
 
 @dataclass(frozen=True)
+class _AllBut:
+    """Groups that are large together and differ by little: all cells but those `left_out`, sparse (r, cells)
+    0 or 1. Their sums are taken off the sum of all, which is worked out once.
+    """
+
+    left_out: Any
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self.left_out.shape
+
+    def __getitem__(self, part: Any) -> _AllBut:
+        return _AllBut(self.left_out[part])
+
+    def sum(self, axis: int) -> np.ndarray:
+        return self.left_out.shape[axis] - np.asarray(self.left_out.sum(axis=axis))
+
+    def __matmul__(self, values: Any) -> np.ndarray:
+        return _dense(values.sum(axis=0)) - _dense(self.left_out @ values)
+
+
+@dataclass(frozen=True)
 class _Compared:
     """r groups of cells and the controls beside them, weighted over strata. treated, control: moments (r, m);
     counts: (r, strata) perturbed cells that have controls beside them; degrees: (r,) of their variance.
@@ -354,15 +407,30 @@ class _Compared:
 
 
 def _compare(
-    prepared: PreparedCells, design: Design, cells: np.ndarray, treated: Any, control: Any
+    prepared: PreparedCells,
+    design: Design,
+    cells: np.ndarray,
+    treated: Any,
+    control: Any,
+    done: Callable[[float], None] | None = None,
 ) -> _Compared:
-    """treated, control: sparse (r, cells) and (r or 1, cells) 0 or 1, whether a cell is in a group."""
+    """treated, control: sparse (r, cells) and (r or 1, cells) 0 or 1, whether a cell is in a group; control
+    may be `_AllBut`. done: told the share of the cells that were read.
+    """
     groups, strata = treated.shape[0], np.unique(design.stratum)
     m = len(prepared.panel_columns)
     weight, inverse_n, inverse_m, degrees = (np.zeros(groups) for _ in range(4))
     mean_t, mean_c, var_t, var_c = (np.zeros((groups, m)) for _ in range(4))
     scatter_t, scatter_c = np.zeros(groups), np.zeros(groups)
     counts = np.zeros((groups, len(strata)), dtype=int)
+    read = 0
+
+    def reading(more: int) -> None:
+        nonlocal read
+        read += more
+        if done is not None:
+            done(read / len(cells))
+
     for column, stratum in enumerate(strata):
         own = np.flatnonzero(design.stratum[cells] == stratum)
         sides = [chosen[:, own] for chosen in (treated, control)]
@@ -371,7 +439,7 @@ def _compare(
         if not w.any():
             continue
         counts[:, column] = np.where(w > 0, n, 0)
-        (first_t, square_t), (first_c, square_c) = _sums_of(prepared, design, cells[own], sides)
+        (first_t, square_t), (first_c, square_c) = _sums_of(prepared, design, cells[own], sides, reading)
         inverse = 1 / design.size[cells[own]]
         (own_mean, own_var), (other_mean, other_var) = (
             _moments(n, first_t, square_t),
@@ -527,21 +595,37 @@ def _chosen(group: np.ndarray, groups: int) -> Any:
     return sparse.csr_matrix((np.ones(len(member)), (group[member], member)), shape=(groups, len(group)))
 
 
+def _of_rows(rows: list[np.ndarray], cells: int) -> Any:
+    """Sparse (groups, cells) 0 or 1; rows: the cells of every group."""
+    bounds = np.concatenate([[0], np.cumsum([len(own) for own in rows])])
+    place = np.concatenate([np.zeros(0, dtype=int), *(np.sort(own) for own in rows)])
+    return sparse.csr_matrix((np.ones(len(place)), place, bounds), shape=(len(rows), cells))
+
+
 def _sums_of(
-    prepared: PreparedCells, design: Design, cells: np.ndarray, sides: list[Any]
+    prepared: PreparedCells,
+    design: Design,
+    cells: np.ndarray,
+    sides: list[Any],
+    done: Callable[[int], None] | None = None,
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-    """For every side, sparse (r, cells): (r, m) sums of shares and of their squares, read in blocks of
-    cells.
+    """For every side, (r, cells): (r, m) sums of shares and of their squares, read in blocks of cells; done:
+    told how many cells each block had.
     """
     m = len(prepared.panel_columns)
     totals = [(np.zeros((side.shape[0], m)), np.zeros((side.shape[0], m))) for side in sides]
-    for low in _blocks(len(cells)):
+
+    def block(low: int) -> tuple[int, list[tuple[np.ndarray, np.ndarray]]]:
         part = slice(low, low + _BLOCK)
         shares = _shares(prepared.counts, design.size, cells[part], prepared.panel_columns)
-        for side, (first, square) in zip(sides, totals, strict=True):
-            more, squares = _sums(side[:, part], shares)
+        return shares.shape[0], [_sums(side[:, part], shares) for side in sides]
+
+    for read, sums in at_once(block, _blocks(len(cells))):
+        for (more, squares), (first, square) in zip(sums, totals, strict=True):
             first += more
             square += squares
+        if done is not None:
+            done(read)
     return totals
 
 
