@@ -9,6 +9,7 @@ import typer
 
 from gpovae_core.cli.shared import (
     Direction,
+    Jobs,
     Json,
     Preset,
     RunArgument,
@@ -52,6 +53,7 @@ def ensemble(
     set_: Annotated[
         list[str] | None, typer.Option("--set", metavar="SECTION.FIELD=VALUE", help="For cells: any setting.")
     ] = None,
+    jobs: Jobs = None,
     as_json: Json = False,
 ) -> None:
     """Find the network again from other draws of the cells and other seeds: how often does each edge come

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gpovae_core.cli.shared import Json, RunArgument, progress_bar, show
+from gpovae_core.cli.shared import Jobs, Json, RunArgument, progress_bar, show
 from gpovae_core.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ def predict(
             )
         ),
     ] = None,
+    jobs: Jobs = None,
     as_json: Json = False,
 ) -> None:
     """Expected effects of perturbations: log2(counts per 10,000 + 1) against control, with spread, and what

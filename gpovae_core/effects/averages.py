@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from gpovae_core import keys
+from gpovae_core.data.cores import at_once
 from gpovae_core.data.design import FEWEST_CONTROLS
 from gpovae_core.data.expression import log2_moments, log_expression
 from gpovae_core.data.schema import PreparedCells
@@ -61,9 +62,10 @@ def average_effects(
     mean = np.full((len(chosen), len(genes)), np.nan)
     error = np.full_like(mean, np.nan)
     cells = np.zeros(len(chosen), dtype=int)
-    for row, name in enumerate(chosen):
+    moments = at_once(lambda name: log2_moments(expression, kept & (labels == name)), chosen)
+    for row, (name, found) in enumerate(zip(chosen, moments, strict=True)):
         own = kept & (labels == name)
-        own_mean, own_variance, cells[row] = log2_moments(expression, own)
+        own_mean, own_variance, cells[row] = found
         if cells[row] and len(held):
             weight = np.array([(stratum[own] == one).mean() for one in held])
             mean[row] = own_mean - weight @ base_mean

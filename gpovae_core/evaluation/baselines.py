@@ -16,6 +16,7 @@ import pandas as pd
 from scipy import sparse
 
 from gpovae_core import keys
+from gpovae_core.data.cores import at_once
 from gpovae_core.data.expression import log_expression
 from gpovae_core.data.schema import PreparedCells
 from gpovae_core.data.store import rows_of
@@ -308,7 +309,11 @@ def attainable_scores(
     observed, predicted -> named scores.
     """
     truth = effects * np.nan_to_num(trust)[:, None]
-    scores = [score(truth + error, np.where(np.isfinite(error), truth, np.nan)) for error in noise]
+
+    def of_draw(error: np.ndarray) -> dict[str, float]:
+        return score(truth + error, np.where(np.isfinite(error), truth, np.nan))
+
+    scores = list(at_once(of_draw, noise))
     if not scores:
         return {}
     return {name: mean(np.array([one[name] for one in scores])) for name in scores[0]}
@@ -367,17 +372,26 @@ def _half_effects(
         if halves is None:
             return
         base.append(_means(expression, cells, halves))
-    for place, name in enumerate(perturbations):
-        cells = np.flatnonzero(compared & (labels == name))
-        halves = _halves(len(cells), halvings, rng) if base else None
-        if halves is None:
-            continue
+    if not base:
+        return
+
+    def drawn() -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+        for place, name in enumerate(perturbations):
+            cells = np.flatnonzero(compared & (labels == name))
+            halves = _halves(len(cells), halvings, rng)
+            if halves is not None:
+                yield place, cells, halves
+
+    def effects(piece: tuple[int, np.ndarray, np.ndarray]) -> tuple[int, tuple[np.ndarray, np.ndarray]]:
+        place, cells, halves = piece
         found = list(_means(expression, cells, halves))
         for one, of_controls in zip(held, base, strict=True):
             inside = stratum[cells] == one
             for side, own in enumerate((halves, ~halves)):
                 found[side] -= of_controls[side] * (own[inside].sum(axis=0) / own.sum(axis=0))
-        yield place, (found[0], found[1])
+        return place, (found[0], found[1])
+
+    yield from at_once(effects, drawn())
 
 
 def _halves(cells: int, halvings: int, rng: np.random.Generator) -> np.ndarray | None:

@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
 import threading
 import time
 
@@ -64,6 +68,32 @@ def test_a_library_keeps_to_one_core_meanwhile(monkeypatch: pytest.MonkeyPatch) 
         return {each["num_threads"] for each in threadpool_info() if each["user_api"] == "blas"}
 
     assert list(cores.at_once(threads, range(4))) == [{1}] * 4
+
+
+WAITING = """
+import time
+from gpovae_core.data.cores import at_once
+
+def work(piece):
+    print(piece, flush=True)
+    time.sleep(0.2)
+
+for _ in at_once(work, range(1000)):
+    pass
+"""
+
+
+def test_an_interrupt_stops_every_core() -> None:
+    environment = {**os.environ, cores.JOBS: "3"}
+    worker = subprocess.Popen(
+        [sys.executable, "-c", WAITING], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert worker.stdout is not None
+    begun = [worker.stdout.readline() for _ in range(4)]
+    worker.send_signal(signal.SIGINT)
+    printed, said = worker.communicate(timeout=60)
+    assert b"KeyboardInterrupt" in said
+    assert len(begun) + len(printed.splitlines()) < 30
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "two", "1.5"])
