@@ -29,9 +29,7 @@ def _settings(data: dict[str, object]) -> Settings:
 
 
 @WAYS
-def test_any_number_of_cores_gives_the_same(
-    data: dict[str, object], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_any_number_of_cores_gives_the_same(data: dict[str, object], monkeypatch: pytest.MonkeyPatch) -> None:
     settings, found = _settings(data), []
     for jobs in ("1", "3"):
         monkeypatch.setenv(cores.JOBS, jobs)
@@ -51,9 +49,7 @@ def test_any_number_of_cores_gives_the_same(
     assert scores.to_json() == other_scores.to_json()
 
 
-def test_jobs_is_taken_over_by_what_a_command_starts(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_jobs_is_taken_over_by_what_a_command_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(cores.JOBS, "5")  # put back when the test ends
     answer = CliRunner().invoke(app, ["validate", str(tmp_path / "none.h5ad"), "--jobs", "2"])
     assert answer.exit_code != 0

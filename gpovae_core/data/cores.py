@@ -20,6 +20,9 @@ from gpovae_core.errors import SettingsError
 JOBS = "GPOVAE_JOBS"
 """Environment variable: how many cores to use; a background job takes it over from whoever starts it."""
 
+MEMORY_SHARE = 0.25
+"""Of the memory that is free, for processes that work beside each other."""
+
 Piece = TypeVar("Piece")
 Result = TypeVar("Result")
 
@@ -75,6 +78,37 @@ def at_once(function: Callable[[Piece], Result], pieces: Iterable[Piece]) -> Ite
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
+
+
+def in_processes(
+    function: Callable[[Piece], Result], pieces: Iterable[Piece], memory: float
+) -> Iterator[Result]:
+    """As `at_once`, by processes of their own: for libraries that cannot be called by several threads.
+
+    function: of a module, its argument and result can be pickled; memory: bytes that a process needs at most.
+    As many as `jobs()` work at a time, but together in no more than MEMORY_SHARE of what is free; one works
+    in this process. All are gone when the last result was taken, after an error, and after a stop.
+    """
+    import psutil
+
+    fitting = int(psutil.virtual_memory().available * MEMORY_SHARE / max(memory, 1.0))
+    pieces = iter(pieces)
+    first = list(islice(pieces, 2))
+    pieces = chain(first, pieces)
+    count = min(jobs(), fitting) if len(first) > 1 else 1
+    if count < 2:
+        with one_core_products():
+            yield from map(function, pieces)
+        return
+    from joblib import Parallel, delayed, parallel_config
+    from joblib.externals.loky import get_reusable_executor
+
+    try:
+        with parallel_config("loky", n_jobs=count, inner_max_num_threads=1):
+            work = Parallel(return_as="generator", batch_size=1, pre_dispatch=count)
+            yield from work(delayed(function)(piece) for piece in pieces)
+    finally:
+        get_reusable_executor().shutdown(wait=False, kill_workers=True)
 
 
 @contextmanager

@@ -7,6 +7,8 @@ import sys
 import threading
 import time
 
+import numpy as np
+import psutil
 import pytest
 
 from gpovae_core.data import cores
@@ -94,6 +96,35 @@ def test_an_interrupt_stops_every_core() -> None:
     printed, said = worker.communicate(timeout=60)
     assert b"KeyboardInterrupt" in said
     assert len(begun) + len(printed.splitlines()) < 30
+
+
+def test_processes_give_the_same_and_are_gone_after(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(cores.JOBS, "2")
+    pieces = [np.full((40, 40), float(k)) for k in range(5)]
+    before = {child.pid for child in psutil.Process().children(recursive=True)}
+    found = list(cores.in_processes(np.linalg.norm, pieces, 1e6))
+    assert found == [np.linalg.norm(piece) for piece in pieces]
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline and _workers(before):
+        time.sleep(0.1)
+    assert not _workers(before)
+
+
+def _workers(before: set[int]) -> list[str]:
+    children = [child for child in psutil.Process().children(recursive=True) if child.pid not in before]
+    lines = [" ".join(child.cmdline()) for child in children]
+    return [line for line in lines if "loky" in line and "tracker" not in line]
+
+
+def test_an_error_in_a_process_is_the_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(cores.JOBS, "2")
+    with pytest.raises(np.linalg.LinAlgError):
+        list(cores.in_processes(np.linalg.inv, [np.eye(2), np.zeros((2, 2)), np.eye(2)], 1e6))
+
+
+def test_without_the_memory_for_two_all_is_done_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(cores.JOBS, "4")
+    assert list(cores.in_processes(lambda piece: piece + 1, range(3), 1e18)) == [1, 2, 3]
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "two", "1.5"])
