@@ -80,16 +80,30 @@ def fit_mixture(
     known = counted.any(axis=1)
     if not known.any():
         return share, slab
-    rows = np.flatnonzero(known)
 
     def of_round(number: int) -> Callable[[float], None]:
         return lambda done: tell(progress, "weighing the effects", 1 - _LEFT ** (number + done))
 
+    rows = np.flatnonzero(known)
     pairs = _Pairs(effect, error, counted, rows, least_effect, of_round(0))
-    point, common = _Point(np.full(len(rows), NULL_SHARES[0]), slab), NULL_SHARES[0]
-    before = None
+    start = _Point(np.full(len(rows), NULL_SHARES[0]), slab)
+    point, common = _settled(pairs, start, PRIOR_PAIRS, of_round)
+    share[~known] = np.clip(common, *NULL_SHARES)
+    share[rows] = point.share
+    return share, point.slab
+
+
+def _settled(
+    pairs: _Pairs, point: _Point, prior: float, of_round: Callable[[int], Callable[[float], None]]
+) -> tuple[_Point, float]:
+    """The most likely point, looked for from `point`, and the posterior null share of all pairs there.
+
+    prior: pairs whose weight the share of all rows has in that of each; of_round: what is told the share of
+    a round that is done.
+    """
+    common, before = NULL_SHARES[0], None
     for number in range(1, _ROUNDS + 1):
-        seen = pairs.sums(point, of_round(number))
+        seen = pairs.sums(point, prior, of_round(number))
         common = float(seen.null.sum() / pairs.size.sum())
         if before is not None and seen.worth(point, common) < before[1].worth(before[0], common) - _SLACK:
             point, before = before[1].expected(before[0], pairs.size), None
@@ -98,9 +112,7 @@ def fit_mixture(
         before, point = (point, seen), step(point, pairs.size)
         if point.apart(before[0]) <= _SETTLED:
             break
-    share[~known] = np.clip(common, *NULL_SHARES)
-    share[rows] = point.share
-    return share, point.slab
+    return point, common
 
 
 @dataclass(frozen=True)
@@ -145,13 +157,14 @@ class _Pairs:
         parts = list(row_blocks(len(rows), effect.shape[1]))
         self._blocks = _counting(at_once(block, parts), len(parts), done)
 
-    def sums(self, point: _Point, done: Callable[[float], None]) -> _Sums:
-        """done: as above."""
-        each_block = at_once(lambda block: block.sums(point), self._blocks)
+    def sums(self, point: _Point, prior: float, done: Callable[[float], None]) -> _Sums:
+        """prior: as in `_settled`; done: as above."""
+        each_block = at_once(lambda block: block.sums(point, prior), self._blocks)
         found = _counting(each_block, len(self._blocks), done)
         return _Sums(
             *(np.concatenate([getattr(each, name) for each in found]) for name in _Sums.BY_ROW),
             *(np.sum([getattr(each, name) for each in found], axis=0) for name in _Sums.OVER_ALL),
+            prior,
         )
 
 
@@ -172,7 +185,7 @@ class _Block:
     density: np.ndarray
     factor: float
 
-    def sums(self, point: _Point) -> _Sums:
+    def sums(self, point: _Point, prior: float) -> _Sums:
         null, wide = self.density[0].astype(np.float64), self.density[1:].astype(np.float64)
         share = np.repeat(point.share[self.rows], self.size)
         present = point.slab @ wide
@@ -194,6 +207,7 @@ class _Block:
             wide.sum(axis=1),
             wide @ wide.T,
             np.float64(np.log(joint).sum() + self.factor),
+            prior,
         )
 
 
@@ -201,7 +215,8 @@ class _Block:
 class _Sums:
     """Sums over the pairs at a point, of r rows: null: (r,) posterior null probabilities; share_slope,
     share_bend: (r,) derivative of the log likelihood by the row's share, and the second one, negative; cross:
-    (r, K) the mixed one, negative; slab_slope: (K,), slab_bend: (K, K) the same by the weights; likelihood.
+    (r, K) the mixed one, negative; slab_slope: (K,), slab_bend: (K, K) the same by the weights; likelihood;
+    prior: as in `_settled`.
     """
 
     BY_ROW = ("null", "share_slope", "share_bend", "cross")
@@ -214,16 +229,17 @@ class _Sums:
     slab_slope: np.ndarray
     slab_bend: np.ndarray
     likelihood: np.ndarray
+    prior: float
 
     def worth(self, point: _Point, common: float) -> float:
         """Log likelihood with the prior of the shares, which lie around `common`."""
-        prior = common * np.log(point.share) + (1 - common) * np.log1p(-point.share)
-        return float(self.likelihood + PRIOR_PAIRS * prior.sum())
+        of_shares = common * np.log(point.share) + (1 - common) * np.log1p(-point.share)
+        return float(self.likelihood + self.prior * of_shares.sum())
 
     def expected(self, point: _Point, size: np.ndarray) -> _Point:
         """The point after a round of expectation maximisation; size: (r,) pairs of every row."""
         common = self.null.sum() / size.sum()
-        shares = (self.null + PRIOR_PAIRS * common) / (size + PRIOR_PAIRS)
+        shares = (self.null + self.prior * common) / (size + self.prior)
         return _allowed(shares, point.slab * self.slab_slope)
 
     def newton(self, point: _Point, size: np.ndarray) -> _Point:
@@ -231,14 +247,14 @@ class _Sums:
         their mean, weighted by the pairs and those of the prior.
         """
         share, common = point.share, self.null.sum() / size.sum()
-        slope = self.share_slope + PRIOR_PAIRS * (common / share - (1 - common) / (1 - share))
-        bend = self.share_bend + PRIOR_PAIRS * (common / share**2 + (1 - common) / (1 - share) ** 2)
+        slope = self.share_slope + self.prior * (common / share - (1 - common) / (1 - share))
+        bend = self.share_bend + self.prior * (common / share**2 + (1 - common) / (1 - share) ** 2)
         low, high = NULL_SHARES
         free = ~((share <= low) & (slope < 0) | (share >= high) & (slope > 0))
-        pull = np.where(free, PRIOR_PAIRS * (1 / share + 1 / (1 - share)) / bend, 0.0)
+        pull = np.where(free, self.prior * (1 / share + 1 / (1 - share)) / bend, 0.0)
         step = np.where(free, slope / bend, 0.0)
         answer = np.where(free[:, None], self.cross / bend[:, None], 0.0)
-        weight = (size + PRIOR_PAIRS) / (size + PRIOR_PAIRS).sum()
+        weight = (size + self.prior) / (size + self.prior).sum()
         follow = pull / max(1 - weight @ pull, 0.01)
         step += follow * (weight @ step)
         answer += follow[:, None] * (weight @ answer)
