@@ -57,6 +57,8 @@ FEWEST_OF_GUIDE = 10
 
 _BLOCK = 20_000
 """Cells whose shares are held at a time."""
+_PAIRS = 2**18
+"""Pairs whose ratios are worked out at a time."""
 
 
 @dataclass(frozen=True)
@@ -556,11 +558,39 @@ def _contrasts(
     cells = compared.counts.sum(axis=1)
     pseudo = PSEUDO_COUNT / (np.maximum(cells, 1)[:, None] * np.median(design.size[design.size > 0]))
     itself = own[:, None] == measured[None, :]
-    shift = step = np.zeros((len(own), 1))
-    effect, error = np.zeros(itself.shape), np.full(itself.shape, np.inf)
     known = len(own) > 0 and cells.min() > 0
-    # the lift changes the pooled mean a little, so it is taken out of the cells
-    for _ in range(_CENTRINGS if known else 0):
+
+    def centred(rows: slice) -> tuple[np.ndarray, ...]:
+        sides = _rows(treated, rows), _rows(control, rows)
+        return _centred(*sides, extra[rows], pseudo[rows], itself[rows], design.whole)
+
+    size = max(1, _PAIRS // max(1, len(measured)))
+    blocks = (slice(low, low + size) for low in range(0, len(own) if known else 0, size))
+    found = list(zip(*at_once(centred, blocks), strict=True))
+    nothing = np.zeros(itself.shape), np.full(itself.shape, np.inf), np.zeros((len(own), 1))
+    effect, error, shift = (np.concatenate(part) for part in found) if found else nothing
+    whole_effect, whole_error, share = np.zeros((len(own), n)), np.full((len(own), n), np.inf), np.zeros(n)
+    whole_effect[:, measured], whole_error[:, measured] = effect, error
+    share[measured] = np.average(control.mean, axis=0, weights=np.maximum(cells, 1e-9)) if len(own) else 0.0
+    controls = round(float(control.cells.max())) if len(own) else 0
+    return Contrasts(own, whole_effect, whole_error, shift[:, 0], cells, controls, share, compared.counts)
+
+
+def _centred(
+    treated: ShareMoments,
+    control: ShareMoments,
+    extra: np.ndarray,
+    pseudo: np.ndarray,
+    itself: np.ndarray,
+    whole: bool,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(r, m) log fold changes without the common lift, their errors, and (r, 1) that lift. itself: (r, m)
+    bool, the perturbed gene, which has no say in it; whole: shares are of the whole transcriptome, where what
+    the panel does lifts nothing; others: as in `_contrasts`.
+    """
+    shift = step = np.zeros((len(itself), 1))
+    effect, error = np.zeros(itself.shape), np.full(itself.shape, np.inf)
+    for _ in range(_CENTRINGS):  # the lift changes the pooled mean a little, so it is taken out of the cells
         scale = np.exp(-shift)
         moved = ShareMoments(
             treated.mean * scale,
@@ -569,17 +599,13 @@ def _contrasts(
             None if treated.scatter is None else treated.scatter * scale[:, 0],
         )
         effect, error = log_fold_change(moved, control, pseudo)
-        if design.whole:  # shares of the whole transcriptome: what the panel does lifts nothing
+        if whole:
             break
         step = np.array(
             [[weighted_median(e[~i], 1 / s[~i])] for e, s, i in zip(effect, error, itself, strict=True)]
         )
         shift = shift + step
-    whole_effect, whole_error, share = np.zeros((len(own), n)), np.full((len(own), n), np.inf), np.zeros(n)
-    whole_effect[:, measured], whole_error[:, measured] = effect - step, error
-    share[measured] = np.average(control.mean, axis=0, weights=np.maximum(cells, 1e-9)) if len(own) else 0.0
-    controls = round(float(control.cells.max())) if len(own) else 0
-    return Contrasts(own, whole_effect, whole_error, shift[:, 0], cells, controls, share, compared.counts)
+    return effect - step, error, shift
 
 
 def _worth(treated: ShareMoments, extra: np.ndarray) -> np.ndarray:
@@ -660,6 +686,6 @@ def _as_columns(values: np.ndarray) -> np.ndarray:
     return values[:, None] if values.ndim == 1 else values
 
 
-def _rows(moments: ShareMoments, rows: np.ndarray) -> ShareMoments:
+def _rows(moments: ShareMoments, rows: np.ndarray | slice) -> ShareMoments:
     scatter = None if moments.scatter is None else moments.scatter[rows]
     return ShareMoments(moments.mean[rows], moments.variance[rows], moments.cells[rows], scatter)
