@@ -1,11 +1,10 @@
 """A screen of a chosen size from its file to a trained run: how long every stage takes and how much memory it
 needs at most.
 
-    python benchmarks/preparation.py --json                                                     # 20,000 cells
-    x 3,000 genes python benchmarks/preparation.py --cells 130000 --genes 8000 --perturbations 622 --json
-    # as many as K562 has python benchmarks/preparation.py --cells 1000000 --genes 2000 --perturbations 200
-    --json    # beyond the memory it may take python benchmarks/preparation.py --make-only --file screen.h5ad
-    # only the file
+    python benchmarks/preparation.py --json                      # 20,000 cells x 3,000 genes
+    python benchmarks/preparation.py --cells 130000 --genes 8000 --perturbations 622 --json
+    python benchmarks/preparation.py --cells 1000000 --genes 2000 --perturbations 200 --scoring 0 --json
+    python benchmarks/preparation.py --make-only --file screen.h5ad
 
 The file (.h5ad, gzip, CSR, cells in random order) is written in blocks: Poisson counts around log-normal gene
 means such that about 35 % of the entries are not zero; cells are in one of six states that move every gene a
@@ -13,8 +12,8 @@ little (without them doublets cannot be told); every perturbation takes four fif
 a gene that is never perturbed twelvefold. `gpovae train` then works on it in a process of its own. peak_gb:
 its largest resident memory (VmHWM), looked up while it works; stages: seconds by the words that its status
 shows; processor_s: processor time of all its processes by the same words; still_s: longest time for which
-neither words nor share moved, where that was more than 3 s; matrix_product_gflop_per_s: rate of a plain 2048 x 2048 float32 product in this process, before and
-after. --scoring 0 stops after the training.
+neither words nor share moved, where that was more than 3 s; matrix_product_gflop_per_s: rate of a plain 2048
+x 2048 float32 product in this process, before and after. --scoring 0 stops after the training.
 """
 
 from __future__ import annotations
