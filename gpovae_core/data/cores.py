@@ -10,10 +10,10 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from itertools import chain, islice
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from gpovae_core.errors import SettingsError
 
@@ -22,6 +22,8 @@ JOBS = "GPOVAE_JOBS"
 
 MEMORY_SHARE = 0.25
 """Of the memory that is free, for processes that work beside each other."""
+
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 Piece = TypeVar("Piece")
 Result = TypeVar("Result")
@@ -71,13 +73,20 @@ def at_once(function: Callable[[Piece], Result], pieces: Iterable[Piece]) -> Ite
             return
         pool = ThreadPoolExecutor(most, thread_name_prefix="gpovae")
         stack.callback(pool.shutdown, cancel_futures=True)
-        waiting: deque = deque()
-        for piece in pieces:
-            waiting.append(pool.submit(function, piece))
-            if len(waiting) > most:
-                yield waiting.popleft().result()
-        while waiting:
+        yield from _in_order(pool, function, pieces, most)
+
+
+def _in_order(
+    pool: Executor, function: Callable[[Piece], Result], pieces: Iterable[Piece], most: int
+) -> Iterator[Result]:
+    """Results in the order of the pieces, of which no more than one beyond `most` are given to the pool."""
+    waiting: deque[Future[Result]] = deque()
+    for piece in pieces:
+        waiting.append(pool.submit(function, piece))
+        if len(waiting) > most:
             yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()
 
 
 def in_processes(
@@ -100,15 +109,13 @@ def in_processes(
         with one_core_products():
             yield from map(function, pieces)
         return
-    from joblib import Parallel, delayed, parallel_config
     from joblib.externals.loky import get_reusable_executor
 
+    pool: Any = get_reusable_executor(max_workers=count, env=dict.fromkeys(_THREADS, "1"))
     try:
-        with parallel_config("loky", n_jobs=count, inner_max_num_threads=1):
-            work = Parallel(return_as="generator", batch_size=1, pre_dispatch=count)
-            yield from work(delayed(function)(piece) for piece in pieces)
+        yield from _in_order(pool, function, pieces, count)
     finally:
-        get_reusable_executor().shutdown(wait=False, kill_workers=True)
+        pool.shutdown(wait=False, kill_workers=True)
 
 
 @contextmanager

@@ -161,11 +161,9 @@ class _Pairs:
         """prior: as in `_settled`; done: as above."""
         each_block = at_once(lambda block: block.sums(point, prior), self._blocks)
         found = _counting(each_block, len(self._blocks), done)
-        return _Sums(
-            *(np.concatenate([getattr(each, name) for each in found]) for name in _Sums.BY_ROW),
-            *(np.sum([getattr(each, name) for each in found], axis=0) for name in _Sums.OVER_ALL),
-            prior,
-        )
+        by_row = {name: np.concatenate([getattr(each, name) for each in found]) for name in _Sums.BY_ROW}
+        over_all = {name: np.sum([getattr(each, name) for each in found], axis=0) for name in _Sums.OVER_ALL}
+        return _Sums(**by_row, **over_all, prior=prior)
 
 
 def _counting(results: Iterable[Result], count: int, done: Callable[[float], None]) -> list[Result]:
@@ -206,7 +204,7 @@ class _Block:
             cross,
             wide.sum(axis=1),
             wide @ wide.T,
-            np.float64(np.log(joint).sum() + self.factor),
+            float(np.log(joint).sum() + self.factor),
             prior,
         )
 
@@ -228,7 +226,7 @@ class _Sums:
     cross: np.ndarray
     slab_slope: np.ndarray
     slab_bend: np.ndarray
-    likelihood: np.ndarray
+    likelihood: float
     prior: float
 
     def worth(self, point: _Point, common: float) -> float:
