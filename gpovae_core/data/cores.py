@@ -8,6 +8,7 @@ it may also add up in another order.
 from __future__ import annotations
 
 import os
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
@@ -61,19 +62,50 @@ def at_once(function: Callable[[Piece], Result], pieces: Iterable[Piece]) -> Ite
     """function(piece) of every piece, in order; `jobs()` pieces are worked on at a time, and as many results
     wait at most.
 
-    An error, or a stop, ends it with the pieces that are being worked on; no further one is begun.
+    An error, or a stop, ends it with the pieces that are being worked on; no further one is begun, nor one of
+    a piece that is worked on in pieces itself.
     """
     most, pieces = jobs(), iter(pieces)
     with ExitStack() as stack:
         stack.enter_context(one_core_products())
         first = list(islice(pieces, 2))
-        pieces = chain(first, pieces)
+        pieces = _wanted(chain(first, pieces))
         if most == 1 or len(first) < 2:
             yield from map(function, pieces)
             return
         pool = ThreadPoolExecutor(most, thread_name_prefix="gpovae")
         stack.callback(pool.shutdown, cancel_futures=True)
-        yield from _in_order(pool, function, pieces, most)
+        over = threading.Event()
+        stack.callback(over.set)
+        within = [*_over(), over]
+
+        def work(piece: Piece) -> Result:
+            _here.over = within
+            return function(piece)
+
+        yield from _in_order(pool, work, pieces, most)
+
+
+_here = threading.local()
+"""over: events of this thread, of the calls of `at_once` that it works for; one that is set has ended."""
+
+
+class _Over(Exception):
+    """What this thread works on is not wanted any more; nobody waits for it."""
+
+
+def _over() -> list[threading.Event]:
+    found: list[threading.Event] = getattr(_here, "over", [])
+    if any(event.is_set() for event in found):
+        raise _Over
+    return found
+
+
+def _wanted(pieces: Iterable[Piece]) -> Iterator[Piece]:
+    """The pieces, as long as somebody waits for what they give."""
+    for piece in pieces:
+        _over()
+        yield piece
 
 
 def _in_order(
@@ -118,10 +150,36 @@ def in_processes(
         pool.shutdown(wait=False, kill_workers=True)
 
 
+class _Products:
+    """How many pieces of work ask for products on one core; the first sets it, the last puts it back."""
+
+    def __init__(self) -> None:
+        self._lock, self._asking = threading.Lock(), 0
+        self._limits: Any = None
+
+    def limit(self) -> None:
+        from threadpoolctl import threadpool_limits
+
+        with self._lock:
+            if not self._asking:
+                self._limits = threadpool_limits(1, "blas")
+            self._asking += 1
+
+    def release(self) -> None:
+        with self._lock:
+            self._asking -= 1
+            if not self._asking and self._limits is not None:
+                self._limits.restore_original_limits()
+
+
+_products = _Products()
+
+
 @contextmanager
 def one_core_products() -> Iterator[None]:
     """Matrix products of numpy and scipy on one core each."""
-    from threadpoolctl import threadpool_limits
-
-    with threadpool_limits(1, "blas"):
+    _products.limit()
+    try:
         yield
+    finally:
+        _products.release()

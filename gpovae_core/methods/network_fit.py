@@ -116,7 +116,11 @@ def explain_effects(
 
 
 def fit_edges(
-    prepared: PreparedCells, settings: Settings, rows: np.ndarray, widen: float = 1.0
+    prepared: PreparedCells,
+    settings: Settings,
+    rows: np.ndarray,
+    widen: float = 1.0,
+    progress: Progress | None = None,
 ) -> DirectEdges:
     """W and S alone, as `fit_network` finds them in the training cells among `rows`, where a cell may come
     several times.
@@ -125,14 +129,21 @@ def fit_edges(
     much as that does around the truth, so a rule that weighs effects against their errors has to be given
     errors larger by BOOTSTRAP_ERROR.
     """
-    observed = contrasts(prepared, rows=rows)
+    observed = contrasts(prepared, rows=rows, progress=stretch(progress, 0.0, 0.1))
     observed = replace(observed, error=widen * observed.error)
-    rule = fit_evidence(observed.effect, observed.error, observed.counted, settings.network.least_effect)
+    rule = fit_evidence(
+        observed.effect,
+        observed.error,
+        observed.counted,
+        settings.network.least_effect,
+        stretch(progress, 0.1, 0.3),
+    )
     own = own_change(observed, settings.network.perturbation, settings.network.complete_loss)
     return _direct(
         _total(observed, rule, rule.judge(observed.effect, observed.error), own),
         len(prepared.panel),
         settings,
+        stretch(progress, 0.3, 1.0),
     )
 
 

@@ -62,14 +62,39 @@ def test_an_error_ends_the_work(jobs: str, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_a_library_keeps_to_one_core_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
-    from threadpoolctl import threadpool_info
+    from threadpoolctl import threadpool_info, threadpool_limits
 
     monkeypatch.setenv(cores.JOBS, "2")
 
     def threads(_: int) -> set[int]:
         return {each["num_threads"] for each in threadpool_info() if each["user_api"] == "blas"}
 
-    assert list(cores.at_once(threads, range(4))) == [{1}] * 4
+    with threadpool_limits(2, "blas"):
+        first, second = (cores.at_once(threads, range(4)) for _ in range(2))
+        assert next(first) == next(second) == {1}
+        assert list(first) == [{1}] * 3
+        assert list(second) == [{1}] * 3, "the other one that has ended changes nothing"
+        assert threads(0) == {2}
+
+
+def test_a_stop_reaches_pieces_within_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(cores.JOBS, "2")
+    begun: list[int] = []
+
+    def inner(piece: int) -> None:
+        begun.append(piece)
+        time.sleep(0.01)
+
+    def outer(piece: int) -> None:
+        if piece == 0:
+            time.sleep(0.1)
+            raise ValueError("enough")
+        list(cores.at_once(inner, range(500)))
+
+    with pytest.raises(ValueError, match="enough"):
+        list(cores.at_once(outer, range(5)))
+    assert 0 < len(begun) < 300
+    assert list(cores.at_once(abs, [-1, -2])) == [1, 2], "the next work is not over"
 
 
 WAITING = """
