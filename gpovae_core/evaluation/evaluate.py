@@ -53,9 +53,10 @@ def evaluate(
     that is done.
     """
     prepared, seen = scored.prepared, scored.prepared.without_unseen()
-    tell(progress, "mean effects and baselines", 0.0)
+    tell(progress, "mean effects", 0.0)
     expression = log_expression(prepared.counts, prepared.library_size)
-    predicted = predictions(prepared, scored.predicted, expression, settings.seed)
+    begun = stretch(progress, 0.0, 0.2)
+    predicted = predictions(prepared, scored.predicted, expression, settings.seed, begun)
     tell(progress, "predicted effects and their ceilings", 0.2)
     own = log_expression(seen.counts, seen.library_size) if prepared.unseen else expression
     response = score_effects(seen, own, predicted, settings, stretch(progress, 0.2, 0.5))

@@ -92,16 +92,20 @@ class Predictions:
 
 
 def predictions(
-    prepared: PreparedCells, predicted: pd.DataFrame, expression: sparse.csr_matrix, seed: int
+    prepared: PreparedCells,
+    predicted: pd.DataFrame,
+    expression: sparse.csr_matrix,
+    seed: int,
+    progress: Progress | None = None,
 ) -> Predictions:
     """The model's prediction beside those that need none. Perturbations held out as a whole are left out.
 
     expression: `log_expression` of all cells. Raises ValueError where `predicted` lacks a measured gene.
     """
     names = prepared.without_unseen().perturbations
-    training, validation = (
-        average_effects(prepared, (split,), names) for split in (keys.TRAIN, keys.VALIDATION)
-    )
+    training = average_effects(prepared, (keys.TRAIN,), names, progress=stretch(progress, 0.0, 0.4))
+    validation = average_effects(prepared, (keys.VALIDATION,), names, progress=stretch(progress, 0.4, 0.6))
+    tell(progress, "baselines", 0.6)
     model = _aligned(predicted, training.mean)
     both = calibrated(model, training, validation)
     linear = linear_model(prepared, expression, training.mean, validation.mean, seed)
@@ -136,11 +140,14 @@ def score_effects(
             settings.split_halves,
             settings.seed,
             expression,
-            stretch(progress, place * share, (place + 1) * share),
+            stretch(progress, 0.8 * place * share, 0.8 * (place + 1) * share),
         )
         for place, (name, splits) in enumerate(REFERENCES.items())
     }
-    tables = {name: average_effects(prepared, splits) for name, splits in REFERENCES.items()}
+    tables = {
+        name: average_effects(prepared, splits, progress=stretch(progress, start, start + 0.05))
+        for start, (name, splits) in zip((0.4, 0.45), REFERENCES.items(), strict=True)
+    }
     best_known = tables["all"].mean.to_numpy(), noise["all"].per_perturbation.to_numpy()
     found = {}
     for place, (name, splits) in enumerate(REFERENCES.items()):
