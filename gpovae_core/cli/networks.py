@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gpovae_core.cli.shared import (
+    Jobs,
     Json,
     Preset,
     RunArgument,
@@ -48,6 +49,7 @@ def ensemble(
     set_: Annotated[
         list[str] | None, typer.Option("--set", metavar="SECTION.FIELD=VALUE", help="For cells: any setting.")
     ] = None,
+    jobs: Jobs = None,
     as_json: Json = False,
 ) -> None:
     """Find the network again from other draws of the cells and other seeds: how often does each edge come

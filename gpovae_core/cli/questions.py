@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gpovae_core.cli.shared import Json, RunArgument, progress_bar, show
+from gpovae_core.cli.shared import Jobs, Json, RunArgument, progress_bar, show
 from gpovae_core.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ def predict(
             )
         ),
     ] = None,
+    jobs: Jobs = None,
     as_json: Json = False,
 ) -> None:
     """Expected effects of perturbations: log2 fold changes of mean shares against control, with spread, and

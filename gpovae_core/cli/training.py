@@ -22,6 +22,7 @@ from gpovae_core.cli.shared import (
     Guides,
     GuideTargets,
     HoldOut,
+    Jobs,
     Json,
     LabelColumn,
     Preset,
@@ -92,6 +93,7 @@ def train(
             help="A run for each condition, all over one panel, in the folder --run, as a sweep.",
         ),
     ] = False,
+    jobs: Jobs = None,
     as_json: Json = False,
 ) -> None:
     """Prepare the cells, train to the early stop, and score the run on held-out cells."""
@@ -195,6 +197,7 @@ def estimate(
     label_column: LabelColumn = None,
     control_label: ControlLabel = None,
     set_: Sets = None,
+    jobs: Jobs = None,
     as_json: Json = False,
 ) -> None:
     """Say how long an epoch takes on this machine and how much memory it needs, measured on a few steps."""
