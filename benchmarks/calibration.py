@@ -65,7 +65,7 @@ def first_order(
     treated: ShareMoments, control: ShareMoments, pseudo_share: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """The same log ratio with the pooled standard error of the difference over the pooled mean."""
-    n, m = treated.cells[:, None], control.cells[:, None]
+    n, m = (side.cells if side.cells.ndim > 1 else side.cells[:, None] for side in (treated, control))
     variance = ((n - 1) * treated.variance + (m - 1) * control.variance) / np.maximum(n + m - 2, 1)
     variance = np.where(variance > 0, variance, pseudo_share**2 * (n + m))
     mean = (n * treated.mean + m * control.mean) / (n + m) + pseudo_share

@@ -103,9 +103,16 @@ def intervals_in_words(evaluation: Evaluation | None) -> str:
     )
     if found.held is None:
         return f"{words}."
-    return (
+    words = (
         f"{words}. In held-out cells they hold {share(found.held)} of {count(found.held_out_pairs)}; the "
         f"model's own spread alone holds {share(found.held_by_model)}."
+    )
+    if found.largest_held is None:
+        return words
+    return (
+        f"{words} Of the {count(found.largest_pairs)} that are the largest measured of each perturbation they "
+        f"hold {share(found.largest_held)}, and as they are drawn, without the error of the measurement, "
+        f"{share(found.largest_held_as_drawn)}: the largest measured are in part the most exaggerated."
     )
 
 
