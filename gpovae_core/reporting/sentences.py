@@ -110,7 +110,7 @@ def intervals_in_words(evaluation: Evaluation | None) -> str:
     if found.largest_held is None:
         return words
     return (
-        f"{words} Of the {count(found.largest_pairs)} that are the largest measured of each perturbation they "
+        f"{words} Of the {count(found.largest_pairs)} largest measured effects of the perturbations they "
         f"hold {share(found.largest_held)}, and as they are drawn, without the error of the measurement, "
         f"{share(found.largest_held_as_drawn)}: the largest measured are in part the most exaggerated."
     )
