@@ -9,8 +9,7 @@ whole transcriptome, quality control, tolerances) are switched off by them; what
 regulator (methods.direct.felt: the share that is lost) and what T_K passes on (methods.passing) are replaced
 by the logarithm that they once were.
 
-Yardsticks, by what is held out (data.hold_out): cells at random, whole guides of each gene, or a replicate;
-cells-normal: cells, with the usual normal approximation of Mann and Whitney's test, which was used before.
+Yardsticks, by what is held out (data.hold_out): cells at random, whole guides of each gene, or a replicate.
 significant: pairs with p below 0.05 after Benjamini-Hochberg in the held-out cells. Then the share of such
 pairs among the top 50 and 100 of W, of T_K and of the evidence for an effect, and ATE-rho of T_K alone (the
 held-out effects of all perturbations). Real data as in benchmarks/quality.py.
@@ -36,7 +35,6 @@ from gpovae_core import keys
 from gpovae_core.config import make_settings
 from gpovae_core.data import prepare as preparing
 from gpovae_core.data.schema import PreparedCells
-from gpovae_core.effects import rank_test
 from gpovae_core.effects.averages import average_effects
 from gpovae_core.evaluation.held_out import held_out_pairs
 from gpovae_core.evaluation.matched import edge_curves
@@ -64,7 +62,7 @@ LINES: dict[str, tuple[dict[str, Any], dict[str, Any], tuple[str, ...]]] = {
 """Name -> settings of the data, settings of the network, functions that are replaced by the change itself."""
 PLACES = {FELT: direct, PASSED: passing}
 TOP = (50, 100)
-HELD_OUT = ("cells", "cells-normal", "guides", "batches")
+HELD_OUT = ("cells", "guides", "batches")
 
 
 @contextmanager
@@ -80,17 +78,12 @@ def unmatched(expression: object, labels: pd.Series, *rest: object) -> pd.Series
     return pd.Series("", index=labels.index, name=keys.CONTROL_ID, dtype=object)
 
 
-def normal(u: Any, m: Any, n: Any, ties: Any, silent: Any) -> np.ndarray:
-    return rank_test.normal_p(*(np.asarray(x, dtype=np.float64) for x in (u, m, n, ties)))
-
-
 def one(name: str, line: str, held_out: str, seed: int) -> dict[str, Any]:
     data, network, names = LINES[line]
-    by = held_out.partition("-")[0]
     settings = make_settings(
         "evidence",
         {
-            "data": {"seed": seed, "hold_out": by, **data},
+            "data": {"seed": seed, "hold_out": held_out, **data},
             "training": {"seed": seed},
             "network": {"null_draws": 1, **network},
         },
@@ -100,10 +93,7 @@ def one(name: str, line: str, held_out: str, seed: int) -> dict[str, Any]:
         prepared = preparing.prepare(folder / REAL[name], settings.data)
     with replaced(names):
         fit = fit_network(prepared, settings)
-    with ExitStack() as stack:
-        if held_out == "cells-normal":
-            stack.enter_context(patch.object(rank_test, "p_values", normal))
-        pairs = held_out_pairs(prepared)
+    pairs = held_out_pairs(prepared)
     panel, influence = prepared.panel, predicted_by_network(fit, prepared)
     rows = [panel.index[gene] for gene in pairs.sources]
     place = np.ix_(rows, [panel.index[gene] for gene in pairs.targets])

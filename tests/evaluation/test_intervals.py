@@ -10,7 +10,7 @@ from gpovae_core import keys
 from gpovae_core.effects.averages import average_effects
 from gpovae_core.evaluation.intervals import measure_intervals
 from gpovae_core.evaluation.scores import Evaluation
-from gpovae_core.reporting.sentences import intervals_in_words
+from gpovae_core.reporting.sentences import intervals_in_short, intervals_in_words
 from tests.toy import toy_cells
 
 
@@ -52,6 +52,10 @@ def test_the_largest_measured_effects_are_counted_one_by_one_and_said():
     assert found.largest_held_as_drawn < found.largest_held
     words = intervals_in_words(Evaluation(intervals=found))
     assert f"{100 * found.largest_held:.0f}" in words.split("largest measured")[1]
+    short = intervals_in_short(Evaluation(intervals=found))
+    assert f"{100 * found.held:.0f}" in short
+    assert f"{100 * found.largest_held:.0f}" in short.split("predicted")[1]
+    assert intervals_in_short(Evaluation()) == intervals_in_short(None) == ""
 
 
 def test_a_spread_that_is_wide_enough_stays_and_genes_of_their_own_do_not_count():
