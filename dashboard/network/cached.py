@@ -94,9 +94,9 @@ def held_out(run: RunFolder) -> HeldOutCells | None:
 )
 def tested_pairs(run: RunFolder) -> PairStatistics:
     """Every perturbation against every panel gene, however long that takes."""
-    from gpovae_core.evaluation.held_out import pairs_as_shown
+    from gpovae_core.evaluation.held_out import held_out_pairs
 
-    return pairs_as_shown(contents.cells(run))
+    return held_out_pairs(contents.cells(run))
 
 
 def pairs(run: RunFolder) -> PairStatistics | None:

@@ -131,9 +131,9 @@ def network(
     net, cut = _network(run, threshold)
     cells = folder.cells() if folder.has("cells.h5ad") else None
     if cells is not None and cells.cells.n_obs * len(net) <= MOST_TESTED:
-        from gpovae_core.evaluation.held_out import pairs_as_shown
+        from gpovae_core.evaluation.held_out import held_out_pairs
 
-        net = net.with_tests(pairs_as_shown(cells))
+        net = net.with_tests(held_out_pairs(cells))
     if frequency:
         read_ensemble(folder)  # says what is wrong with it, if anything is
         net = net.found_often(frequency)

@@ -19,7 +19,7 @@ from gpovae_core import keys
 from gpovae_core.data.expression import EFFECT_SCALE, log_expression
 from gpovae_core.data.schema import PreparedCells
 from gpovae_core.effects.contrasts import label_contrasts
-from gpovae_core.effects.design import Design, Exchangeable
+from gpovae_core.effects.design import Exchangeable
 from gpovae_core.effects.pairs import rank_tests
 from gpovae_core.effects.shrinkage import fit_evidence
 
@@ -76,8 +76,10 @@ def fold_table(
             effect[row] = np.where(known, own, np.nan) / np.log(2)
             error[row] = np.where(known, deviation, np.nan) / np.log(2)
             shrunk[row] = _shrunk(own, deviation, columns != source) / np.log(2)
-    tables = (pd.DataFrame(part, index=index, columns=genes) for part in (effect, error, shrunk))
-    return FoldTable(*tables, pd.Series(cells, index=index), pd.Series(lift, index=index))
+    tables = [pd.DataFrame(part, index=index, columns=genes) for part in (effect, error, shrunk)]
+    return FoldTable(
+        tables[0], tables[1], tables[2], pd.Series(cells, index=index), pd.Series(lift, index=index)
+    )
 
 
 def _shrunk(effect: np.ndarray, error: np.ndarray, others: np.ndarray) -> np.ndarray:
@@ -129,16 +131,12 @@ def gene_tests(
     perturbations: tuple[str, ...] | None = None,
     expression: Any = None,
 ) -> pd.DataFrame:
-    """(perturbations x measured genes) p of the rank test over the cells of `splits`, each perturbation's
-    shares without its common lift; NaN as in `observed_changes`. expression: `log_expression` of all cells
+    """(perturbations x measured genes) p of the rank test over the cells of `splits`, of shares as measured;
+    NaN as in `observed_changes`. expression: `log_expression` of all cells
     where it is at hand.
     """
     names = prepared.perturbations if perturbations is None else perturbations
     among = Exchangeable.of(prepared, splits)
-    if not Design.of(prepared).whole:
-        among = among.without(
-            fold_table(prepared, splits, names).lift, prepared.labels[prepared.where(splits=splits)]
-        )
     kept = np.flatnonzero(prepared.where(splits=splits))
     chosen = np.flatnonzero(np.isin(prepared.labels[kept].astype(str), [*names, keys.CONTROL]))
     among, rows = among.at(chosen), kept[chosen]

@@ -11,7 +11,7 @@ not, a well is one or the other as a whole.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -110,13 +110,6 @@ class Exchangeable:
         return Exchangeable(
             self.stratum[rows], self.scale[rows], None if self.unit is None else self.unit[rows]
         )
-
-    def without(self, lift: pd.Series, labels: np.ndarray) -> Exchangeable:
-        """The same with the common lift (log2, by perturbation) taken off the shares of its cells; labels:
-        (cells,).
-        """
-        off = np.exp2(-pd.Series(labels).map(lift).fillna(0.0).to_numpy(dtype=float))
-        return replace(self, scale=self.scale * off)
 
     def apply(self, expression: Any, labels: np.ndarray) -> tuple[Any, np.ndarray, np.ndarray]:
         """What is ranked, (ranked, t) shares, with labels and strata; expression: sparse (cells, t) log(1 +

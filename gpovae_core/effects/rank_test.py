@@ -156,7 +156,7 @@ class RankSums:
         for row in np.flatnonzero(small.any(axis=1)):
             columns = np.flatnonzero(small[row])
             sums = self._at(row * p.shape[1] + columns)
-            p[row, columns] = sums._conditional_p(self._summed(row, columns))
+            p[row, columns] = sums._conditional_p(self._summed(int(row), columns))
         rare = np.flatnonzero(looked_at & ~small)
         terms = np.minimum(self.size, self.shown).ravel()[rare]
         rare = rare[np.argsort(terms, kind="stable")]

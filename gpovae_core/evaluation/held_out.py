@@ -3,38 +3,24 @@
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 from scipy import sparse
 
 from gpovae_core import keys
 from gpovae_core.data.expression import log_expression
 from gpovae_core.data.schema import PreparedCells
-from gpovae_core.effects.changes import fold_table
-from gpovae_core.effects.design import Design, Exchangeable
+from gpovae_core.effects.design import Exchangeable
 from gpovae_core.effects.pairs import PairStatistics, pair_statistics
 from gpovae_core.evaluation.listing import listed
 from gpovae_core.methods.fitted import NetworkFit
 
 
-def pairs_as_shown(prepared: PreparedCells) -> PairStatistics:
-    """`held_out_pairs` as pages and tables show them beside effects: every perturbation's shares without the
-    common lift that these cells show.
-    """
-    if Design.of(prepared).whole:
-        return held_out_pairs(prepared)
-    return held_out_pairs(prepared, lift=fold_table(prepared, (keys.TEST,)).lift)
-
-
-def held_out_pairs(
-    prepared: PreparedCells, expression: sparse.csr_matrix | None = None, lift: pd.Series | None = None
-) -> PairStatistics:
+def held_out_pairs(prepared: PreparedCells, expression: sparse.csr_matrix | None = None) -> PairStatistics:
     """Every single-gene perturbation with held-out cells against every measured panel gene, on the held-out
     cells.
 
     Genes held out as a whole are no sources: no cell speaks for or against their row of W, which would be
     scored beside learned ones. expression: `log_expression` of all cells where it is at hand. Combinations
-    are no sources: their effect is no one gene's. lift: (perturbations,) log2, taken off the shares that are
-    ranked.
+    are no sources: their effect is no one gene's.
     """
     values = log_expression(prepared.counts, prepared.library_size) if expression is None else expression
     kept = np.flatnonzero(prepared.where(splits=(keys.TEST,)))
@@ -43,7 +29,6 @@ def held_out_pairs(
     sources = [gene for gene in prepared.panel.data.perturbed if gene in present]
     targets = [str(gene) for gene in prepared.cells.var_names[prepared.panel_columns]]
     among = Exchangeable.of(prepared, (keys.TEST,))
-    among = among if lift is None else among.without(lift, labels)
     return pair_statistics(values[:, prepared.panel_columns][kept], labels, sources, targets, among=among)
 
 

@@ -50,7 +50,7 @@ class HeldOutCells:
         genes = [str(gene) for gene in cells.cells.var_names[cells.panel_columns]]
         columns, labels = {gene: i for i, gene in enumerate(genes)}, cells.labels[here]
         folds = fold_table(cells, keys.HELD_OUT)
-        among = Exchangeable.of(cells, keys.HELD_OUT).without(folds.lift, labels)
+        among = Exchangeable.of(cells, keys.HELD_OUT)
         return cls(labels, expression.tocsc(), columns, folds, among)
 
     @property

@@ -183,9 +183,8 @@ class Respondent:
         """(G,) log2 fold changes of mean shares without the common lift, and their spread, of changes (G,) of
         mean log2(1 + 1e4 x / l).
         """
-        middle, low, high = (
-            self.predictor.folds_of(part) for part in (change, change - spread, change + spread)
-        )
+        middle, at = self.predictor.folds_of(change), np.nan_to_num(change)
+        low, high = (self.predictor.folds_of(at + side * spread) for side in (-1, 1))
         others = np.isfinite(middle) & (self.prepared.cells.var_names != gene)
         return middle - (np.median(middle[others]) if others.any() else 0.0), (high - low) / 2
 
