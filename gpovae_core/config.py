@@ -82,6 +82,13 @@ class DataSettings(_Settings):
         default=None,
         description="Column of var with gene symbols when its index holds none; found when not given.",
     )
+    other_features: Literal["leave out", "keep"] = Field(
+        default="leave out",
+        description=(
+            "Columns of the counts that no gene has (guides, antibodies, hashtags): leave them out of genes "
+            "and library sizes, or keep them as genes."
+        ),
+    )
     guides: str | None = Field(
         default=None,
         description=(
@@ -329,6 +336,15 @@ class NetworkSettings(_Settings):
     null_draws: Count = Field(
         default=10,
         description="Draws of controls in the place of the perturbations, for the false-edge rate.",
+    )
+    ensemble: int = Field(
+        default=20,
+        ge=0,
+        le=1000,
+        description=(
+            "Networks found again from other draws of the cells once a training is done, without any "
+            "training of their own, so that it is known how often an edge comes back. 0: none; 1 counts as 2."
+        ),
     )
 
 
@@ -609,7 +625,14 @@ def idle_settings(settings: Settings) -> dict[str, str]:
             ),
             why,
         )
-    fields = ("least_effect", "hop_tolerance", "turned_tolerance", "unperturbed_prior", "null_draws")
+    fields = (
+        "least_effect",
+        "hop_tolerance",
+        "turned_tolerance",
+        "unperturbed_prior",
+        "null_draws",
+        "ensemble",
+    )
     if settings.model.network == "none":
         return _idle_without_network(settings, fields)
     idle = dict.fromkeys(

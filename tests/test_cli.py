@@ -460,15 +460,18 @@ def test_predict(gpovae, run, tmp_path):
     answer = json.loads(text)
     assert answer["not_in_training"] == [extended, "+".join(sorted(pair.split("+")))]
     table = pd.read_csv(out)
-    assert list(table.columns) == ["perturbation", "gene", "effect", "sd", "low", "high", "additive"]
+    assert list(table.columns) == [
+        *["perturbation", "gene", "effect", "sd", "low", "high", "additive", "log_difference"]
+    ]
     assert answer["rests_on"][known] == "seen"
     assert answer["rests_on"][extended] == "extended"
     (interaction,) = answer["interactions"].values()
     assert set(interaction) == {"coefficients", "non_additive"}
     stored = RunFolder.open(run).effects()
-    ours = table[table["perturbation"] == known].set_index("gene")["effect"]
-    theirs = stored[known].to_df("predicted").iloc[0]
-    np.testing.assert_allclose(ours.loc[theirs.index], theirs, atol=1e-5)
+    ours = table[table["perturbation"] == known].set_index("gene")
+    for column, layer in (("effect", "predicted_fold"), ("log_difference", "predicted")):
+        theirs = stored[known].to_df(layer).iloc[0]
+        np.testing.assert_allclose(ours.loc[theirs.index, column], theirs, atol=1e-5)
 
 
 def test_predict_at_another_strength(gpovae, run):

@@ -12,7 +12,8 @@ from typing import NoReturn
 
 import typer
 
-from gpovae_core.cli import cells, networks, questions, runs, scores, sweeps, training
+from gpovae_core.cli import cells, effects, networks, questions, runs, scores, sweeps, training
+from gpovae_core.cli.flags import in_flags
 from gpovae_core.errors import GpoVaeError
 
 COMMANDS = (
@@ -28,8 +29,10 @@ COMMANDS = (
     scores.report,
     sweeps.sweep,
     questions.predict,
+    questions.pairs,
     networks.network,
-    networks.network_from_effects,
+    effects.network_from_effects,
+    networks.figure,
     networks.paths,
     networks.enrich,
     runs.info,
@@ -57,7 +60,7 @@ def main() -> NoReturn:
     try:
         app()
     except GpoVaeError as error:
-        print(f"Error: {error}", file=sys.stderr)
+        print(f"Error: {in_flags(str(error))}", file=sys.stderr)
     except OSError as error:
         print(
             f"Error: {error.strerror or error}" + (f": '{error.filename}'" if error.filename else ""),

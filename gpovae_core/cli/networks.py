@@ -8,14 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gpovae_core.cli.shared import (
-    Direction,
+    Jobs,
     Json,
     Preset,
     RunArgument,
-    Sets,
     Threshold,
-    assign,
-    given_values,
     progress_bar,
     settings_given,
     show,
@@ -52,6 +49,7 @@ def ensemble(
     set_: Annotated[
         list[str] | None, typer.Option("--set", metavar="SECTION.FIELD=VALUE", help="For cells: any setting.")
     ] = None,
+    jobs: Jobs = None,
     as_json: Json = False,
 ) -> None:
     """Find the network again from other draws of the cells and other seeds: how often does each edge come
@@ -97,109 +95,6 @@ def ensemble(
         f"Ensemble of {folder.path}: {status.state}, {status.message}.\n"
         + (_ensemble_words(found) if found else ""),
     )
-
-
-def network_from_effects(
-    file: Annotated[
-        Path,
-        typer.Argument(
-            metavar="FILE",
-            help=(
-                "Effects, perturbation by gene: an .h5ad with layers of log fold changes and errors, a long "
-                "table (CSV, TSV, parquet; gzip or not), or a folder with one table for each perturbation."
-            ),
-        ),
-    ],
-    run: Annotated[Path, typer.Option(help="Folder of the new run.")],
-    panel_extra: Annotated[
-        int,
-        typer.Option(help="Genes beside the perturbed ones: of largest effect over its error."),
-    ] = 1000,
-    direction: Direction = None,
-    unit: Annotated[
-        str | None,
-        typer.Option(help="Of the effects: log2 or ln; told by the name of their column when not given."),
-    ] = None,
-    perturbation_column: Annotated[
-        str | None, typer.Option(help="Column with the perturbed gene; found when not given.")
-    ] = None,
-    gene_column: Annotated[
-        str | None, typer.Option(help="Column with the measured gene; found when not given.")
-    ] = None,
-    effect_column: Annotated[
-        str | None, typer.Option(help="Column or layer with the log fold changes; found when not given.")
-    ] = None,
-    error_column: Annotated[
-        str | None,
-        typer.Option(
-            help=(
-                "Column or layer with their standard errors; found when not given, or worked out from "
-                "intervals, the statistic or p values."
-            )
-        ),
-    ] = None,
-    null: Annotated[
-        str,
-        typer.Option(
-            help=(
-                "What is seen without an effect, for the share of false edges: controls (rows of the table "
-                "that name one), normal (noise of exactly the stated errors), none (it stays unknown), or "
-                "auto (controls where there are any)."
-            )
-        ),
-    ] = "auto",
-    set_: Sets = None,
-    as_json: Json = False,
-) -> None:
-    """Make a network from a table of effects instead of cells: W, S and T_K, the evidence, and a run that
-    opens on the page Network.
-    """
-    from typing import get_args
-
-    from gpovae_core.config import make_settings
-    from gpovae_core.data.effect_columns import EffectColumns, Unit
-    from gpovae_core.reporting.sentences import effects_file_in_words
-    from gpovae_core.runs import from_effects
-
-    for option, value, allowed in (
-        ("--unit", unit, get_args(Unit)),
-        ("--null", null, get_args(from_effects.Null)),
-    ):
-        if value is not None and value not in allowed:
-            raise SettingsError(f"{option} takes {', '.join(allowed)}; got '{value}'.")
-    given: dict[str, dict[str, object]] = {"network": given_values(perturbation=direction)}
-    assign(given, set_)
-    columns = EffectColumns(perturbation_column, gene_column, effect_column, error_column, unit)  # type: ignore[arg-type]
-    with progress_bar() as progress:
-        made = from_effects.network_from_effects(
-            file,
-            run,
-            panel_extra,
-            columns,
-            null,  # type: ignore[arg-type]
-            make_settings("evidence", given),
-            progress,
-        )
-    report = made.run.effects_report()
-    assert report is not None
-    rate = made.false_edge_rate
-    answer = {
-        "run": str(made.run.path),
-        "edges": made.edges,
-        "threshold": made.threshold,
-        "genes": report.panel,
-        "perturbations": report.perturbations,
-        "null": made.null,
-        "estimated_false_edge_rate": rate,
-        "read": report.model_dump(mode="json"),
-    }
-    false = "unknown" if rate is None else f"{rate:.1%}"
-    lines = [
-        *effects_file_in_words(report),
-        f"Run {made.run.path}: {made.edges:,} edges with W > {made.threshold:g} out of perturbed genes, over "
-        f"{report.panel:,} genes; estimated share of false edges {false}.",
-    ]
-    show(answer, as_json, "\n".join(lines))
 
 
 def network(
@@ -278,6 +173,32 @@ def _influence(net: GeneNetwork, folder: RunFolder, cells: PreparedCells | None)
     expected = np.full((len(net), len(net)), np.nan)
     expected[:, cells.panel.is_measured] = predicted_by_network(fit, cells)[:, cells.panel_columns]
     return net.expected_network(hops, expected)
+
+
+def figure(
+    run: RunArgument,
+    out: Annotated[Path, typer.Option(help="File to write: .pdf, .svg or .png.")],
+    width: Annotated[float, typer.Option(help="Millimetres: 85 for a column of a page, 174 for two.")] = 85,
+    gene: Annotated[str | None, typer.Option(help="Only the edges out of and into this gene.")] = None,
+    threshold: Threshold = None,
+    caption: Annotated[bool, typer.Option(help="With a caption below the picture.")] = True,
+    as_json: Json = False,
+) -> None:
+    """Draw the network for a paper: regulators and their groups of targets, with legend and caption, letters
+    of at least 6 pt at the width it is printed in.
+    """
+    from dataclasses import replace
+
+    from gpovae_core.plots.paper import check, drawing_bytes
+    from gpovae_core.plots.paper_network import network_drawing
+
+    form = out.suffix.lower().removeprefix(".")
+    check(form, width)
+    net, cut = _network(run, threshold)
+    drawing = network_drawing(net, cut, gene, width)
+    out.write_bytes(drawing_bytes(drawing if caption else replace(drawing, caption=""), form, width))
+    answer = {"out": str(out), "width_mm": width, "threshold": cut, "caption": drawing.caption}
+    show(answer, as_json, f"Wrote {out}, {width:g} mm wide. {drawing.caption}")
 
 
 def paths(

@@ -9,6 +9,7 @@ import typer
 
 from gpovae_core.cli.shared import (
     CELLS,
+    Jobs,
     Json,
     Preset,
     RunArgument,
@@ -57,6 +58,7 @@ def evaluate(
     truth: Annotated[
         Path | None, typer.Option(help="For simulated cells: the true edges, as gpovae simulate writes them.")
     ] = None,
+    jobs: Jobs = None,
     as_json: Json = False,
 ) -> None:
     """Score a run, or any other edge table or predicted effects against its held-out cells, with baselines
@@ -99,6 +101,7 @@ def null(
     seed: Annotated[int | None, typer.Option(help="Seed of the relabelling and the training.")] = None,
     run: Annotated[Path | None, typer.Option(help="Keep the run of the null in this new folder.")] = None,
     set_: Sets = None,
+    jobs: Jobs = None,
     as_json: Json = False,
 ) -> None:
     """Relabel controls as perturbed cells and go the whole way to W: every edge that appears is false. Kept
@@ -148,6 +151,7 @@ def unseen(
     draws: Annotated[int, typer.Option(min=1, help="How often.")] = 5,
     seed: Annotated[int, typer.Option(min=0, help="Seed of what is held out.")] = 0,
     set_: Sets = None,
+    jobs: Jobs = None,
     as_json: Json = False,
 ) -> None:
     """Hold out whole perturbations and predict them by the network alone, beside the mean over the other

@@ -19,7 +19,7 @@ import numpy as np
 from scipy import sparse
 from scipy.special import expit, log_expit, softmax
 
-from gpovae_core.data.progress import Progress, tell
+from gpovae_core.data.progress import Progress, stretch, tell
 from gpovae_core.methods.explained import EdgePrior, Tolerance, TotalEffects, logit
 
 LOG_ODDS_LIMIT = 30.0
@@ -92,7 +92,8 @@ def best(regressions: Regressions, progress: Progress | None = None) -> Optimum:
     perturbed = np.isin(order[::-1], regressions.total.sources)
     downstream = np.concatenate([order[::-1][perturbed], order[::-1][~perturbed]])
     starts = ((everything, order), (np.zeros_like(everything), downstream))
-    return mixed([ascend(regressions, *start, progress) for start in starts])
+    halves = (stretch(progress, 0.0, 0.5), stretch(progress, 0.5, 1.0))
+    return mixed([ascend(regressions, *start, half) for start, half in zip(starts, halves, strict=True)])
 
 
 def mixed(ends: Sequence[Optimum]) -> Optimum:
@@ -125,8 +126,7 @@ def ascend(
     end = Optimum(np.full((n, n), -LOG_ODDS_LIMIT), np.zeros((n, n)), np.full((n, n), np.nan), np.zeros(n))
     reached = [(gene, np.flatnonzero(regressions.design[:, gene])) for gene in order]
     for sweep in range(_SWEEPS):
-        tell(progress, "direct edges", float(1 - len(ascent.columns) / n) if n else 1.0)
-        moved = ascent.sweep(sweep, reached)
+        moved = ascent.sweep(sweep, reached, progress)
         settled = (moved < _TOLERANCE) | (sweep == _SWEEPS - 1)
         ascent.write(end, settled)
         ascent.keep(~settled)
@@ -160,13 +160,16 @@ class _Ascent:
         for name in (*self.over_rows, *self.over_genes):
             setattr(self, name, getattr(self, name)[:, targets])
 
-    def sweep(self, number: int, reached: Sequence[tuple[int, np.ndarray]]) -> np.ndarray:
+    def sweep(
+        self, number: int, reached: Sequence[tuple[int, np.ndarray]], progress: Progress | None
+    ) -> np.ndarray:
         """Every gene once; by how much B moved at most, for each target. reached: genes with the rows of the
         perturbations that reach them.
         """
         weight = self._weight(number)
         largest = np.zeros(len(self.columns))
-        for gene, rows in reached:
+        for done, (gene, rows) in enumerate(reached):
+            tell(progress, "direct edges", (number + done / len(reached)) / _SWEEPS)
             largest = np.maximum(largest, self._update(gene, rows, weight))
         return largest
 

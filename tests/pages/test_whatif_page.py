@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dashboard.whatif import scenarios
+from dashboard.whatif import ranking, scenarios
 from gpovae_core.errors import QueryError
 from gpovae_core.network import paths
 from gpovae_core.questions.reach import Question
@@ -62,6 +62,7 @@ def test_two_genes_and_both_together_side_by_side(open_app: Opener, trained: Pat
     assert "combination of seen genes" in shown
     assert f"**{first} + {second}**" in shown
     assert "Not measured" in shown
+    assert "of the largest measured ones" in shown
     app.session_state["whatif_part"] = "Do they add up?"
     shown = plain_words(app.run())
     assert not app.exception
@@ -231,3 +232,94 @@ def test_files_that_are_wrong_are_refused_in_words(trained: Path, content: str, 
     panel = RunFolder(trained / "toy").panel()
     with pytest.raises(QueryError, match=part):
         scenarios.from_json(content.replace("GENE", panel.genes[0]).encode(), panel)
+
+
+def test_all_pairs_are_ranked_before_anything_is_asked(open_app: Opener, trained: Path) -> None:
+    app = open_app("whatif", folder=trained, run="toy")
+    assert not app.exception
+    shown = plain_words(app)
+    assert "is expected to change most" in shown
+    assert "never checked here" in shown  # no cell has two knocked down
+    assert "The model was asked for all 15 pairs" in shown
+    table = next(one.value for one in app.dataframe if "Pair" in one.value)
+    assert len(table) == 15
+    assert table["Size"].is_monotonic_decreasing
+    assert set(table["Measured together"]) == {"never"}
+    app = app.segmented_control(key="whatif_ranked").set_value("Single genes").run()
+    assert not app.exception
+    assert any("Rests on" in one.value for one in app.dataframe)
+
+
+def test_the_place_of_the_asked_pair_is_told(open_app: Opener, trained: Path) -> None:
+    first, second, _ = genes(trained)
+    app = ask(open_app("whatif", folder=trained, run="toy"), first, second)
+    assert f"You asked for {first} + {second}: number " in plain_words(app)
+
+
+def test_a_large_screen_is_ranked_when_somebody_asks(
+    open_app: Opener, trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ranking, "AT_ONCE", 10)
+    app = open_app("whatif", folder=trained, run="toy")
+    assert "is expected to change most" not in plain_words(app)
+    app = app.button(key="whatif_rank").click().run()
+    assert not app.exception
+    assert "is expected to change most" in plain_words(app)
+
+
+def test_a_chosen_row_is_asked_with_its_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Chosen:
+        rows: tuple[int, ...] = (1,)
+        selection = None
+
+    chosen = Chosen()
+    chosen.selection = chosen  # type: ignore[assignment]
+    kept: dict[str, object] = {"table": chosen}
+    monkeypatch.setattr(ranking.st, "session_state", kept)
+    made: list[scenarios.Scenario] = []
+    monkeypatch.setattr(ranking, "add", lambda run, *more: made.extend(more))
+    monkeypatch.setattr(scenarios, "of_run", lambda run: ())
+    run = RunFolder(Path("toy"))
+    ranking._picked(run, [("A", "B"), ("C", "D")], "table")
+    assert [one.asked.genes for one in made] == [("C",), ("D",), ("C", "D")]
+    chosen.rows = (7,)  # a row of a table that is gone
+    ranking._picked(run, [("A", "B")], "table")
+    assert len(made) == 3
+
+
+# In the address ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["", "both | one = 50 % + more"])
+@pytest.mark.parametrize("gene", ["STAT1", "A=B", "x|y%2B", "基因"])
+def test_a_scenario_survives_the_address(trained: Path, name: str, gene: str) -> None:
+    panel = RunFolder(trained / "toy").panel()
+    names = {"perturbed": (gene, *panel.data.perturbed[1:]), "measured": panel.data.measured[1:]}
+    data = panel.data.model_copy(update=names)
+    scenario = scenarios.named(name, Question({gene: 0.5, panel.data.perturbed[1]: None}))
+    assert scenarios.from_text(scenarios.as_text(scenario), type(panel)(data)) == scenario
+
+
+def test_the_address_asks_and_the_answers_are_there(open_app: Opener, trained: Path) -> None:
+    first, second, _ = genes(trained)
+    asked = [first.lower(), f"{first}+{second}=0.5", "both|NOBODY", f"{first}=7"]
+    app = open_app("whatif", folder=trained, run="toy", scenario=asked)
+    assert not app.exception
+    shown = plain_words(app)
+    assert f"**{first}**" in shown
+    assert f"**{first} + {second} (50 %)**" in shown
+    assert "The address asks for 'both|NOBODY'" in shown
+    assert "at most 0.99; got '7'" in shown
+    assert app.query_params["scenario"] == [first, f"{first}+{second}=0.5"]
+
+
+def test_questions_wait_for_their_run(open_app: Opener, trained: Path, tmp_path: Path) -> None:
+    first = genes(trained)[0]
+    for name in ("toy", "again"):
+        shutil.copytree(trained / "toy", tmp_path / name)
+    app = ask(open_app("whatif", folder=tmp_path, run="toy"), first)
+    app = app.selectbox(key="widget_run").set_value("again").run()
+    assert "Nothing asked yet" in words(app)
+    app = app.selectbox(key="widget_run").set_value("toy").run()
+    assert not app.exception
+    assert f"**{first}**" in plain_words(app)
