@@ -6,6 +6,9 @@ of every perturbation eliminated (Schur's complement; shares meet in the weights
 Weights are kept from falling below zero by a quadratic problem of their own, as in Kim, Carbonetto, Stephens
 and Anitescu 2020 ("A fast algorithm for maximum likelihood estimation of mixture proportions"). A step that
 lowers the likelihood is replaced by one of expectation maximisation.
+
+How far the null shares of rows may differ is learned from the rows as well: a panel of few genes says little
+about one row, and where rows are alike the others know better.
 """
 
 from __future__ import annotations
@@ -182,9 +185,8 @@ class _Pairs:
         def most_likely(prior: float) -> tuple[float, np.ndarray]:
             """Log likelihood of all rows, and (r, len(_SHARES)) of each with the density of its share."""
             a, b = (prior * mean[:, None] for mean in (_SHARES, 1 - _SHARES))
-            density = (a - 1) * np.log(_SHARES) + b * np.log1p(
-                -_SHARES
-            )  # per unit of the log of what is left
+            # per unit of the log of what is left
+            density = (a - 1) * np.log(_SHARES) + b * np.log1p(-_SHARES)
             density -= logsumexp(density, axis=1, keepdims=True)
             whole = logsumexp(rows + density[:, None], axis=2).sum(axis=1)
             best = int(whole.argmax())

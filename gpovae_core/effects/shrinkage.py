@@ -5,9 +5,7 @@ Each observed effect is its true effect plus normal noise of its standard error.
 mixture: with the null share of its perturbation from N(0, least_effect^2), i.e. nothing that matters,
 otherwise from a mixture of wider normals that all perturbations share (Stephens 2017, "False discovery rates:
 a new deal", with a null share per row and a null of a width). All weights are the most likely ones
-(effects.mixture), so a screen without effects teaches the rule to believe none. How far the null shares of
-rows may differ is learned from the rows as well: a panel of few genes says little about one row, and where
-rows are alike the others know better.
+(effects.mixture), so a screen without effects teaches the rule to believe none.
 """
 
 from __future__ import annotations
