@@ -19,6 +19,8 @@ from dashboard.shared.networks import NETWORK_FILES, Shown, network, shown_netwo
 from gpovae_core.errors import RunError
 from gpovae_core.network.communities import communities
 from gpovae_core.network.curves import ThresholdCurves, threshold_curves
+from gpovae_core.questions.elsewhere import of_run as elsewhere_of_run
+from gpovae_core.questions.transfer import Transfer, transfer
 from gpovae_core.reporting.tables import false_edge_table
 from gpovae_core.runs.folder import RunFolder
 
@@ -167,3 +169,19 @@ def false_edges(run: RunFolder) -> pd.DataFrame | None:
         scores = None
     table = false_edge_table(None if scores is None else scores.network, null(run))
     return None if table.empty else table
+
+
+# Other cells ------------------------------------------------------------------------------------------------
+
+
+@of_run(
+    *NETWORK_FILES,
+    "network.safetensors",
+    "cells.h5ad",
+    kind="data",
+    entries=4,
+    spinner="Measuring effects in the other cells …",
+)
+def transferred(run: RunFolder, other: RunFolder, threshold: float | None) -> Transfer:
+    """The network of a run in the cells of another one; None: at the threshold of its settings."""
+    return transfer(run, elsewhere_of_run(other, run.panel().genes, run.settings()), threshold)

@@ -28,6 +28,7 @@ COMMANDS = (
     scores.report,
     sweeps.sweep,
     questions.predict,
+    questions.transfer,
     networks.network,
     networks.network_from_effects,
     networks.paths,
