@@ -19,6 +19,7 @@ from dashboard.shared.networks import NETWORK_FILES, Shown, network, shown_netwo
 from gpovae_core.errors import RunError
 from gpovae_core.network.communities import communities
 from gpovae_core.network.curves import ThresholdCurves, threshold_curves
+from gpovae_core.network.differences import Differences, differences
 from gpovae_core.questions.elsewhere import of_run as elsewhere_of_run
 from gpovae_core.questions.transfer import Transfer, transfer
 from gpovae_core.reporting.tables import false_edge_table
@@ -185,3 +186,15 @@ def false_edges(run: RunFolder) -> pd.DataFrame | None:
 def transferred(run: RunFolder, other: RunFolder, threshold: float | None) -> Transfer:
     """The network of a run in the cells of another one; None: at the threshold of its settings."""
     return transfer(run, elsewhere_of_run(other, run.panel().genes, run.settings()), threshold)
+
+
+@of_run(
+    *NETWORK_FILES,
+    "cells.h5ad",
+    kind="data",
+    entries=4,
+    spinner="Comparing the conditions, with permuted labels …",
+)
+def conditions_compared(run: RunFolder, other: RunFolder, threshold: float | None) -> Differences:
+    """The networks of two conditions; None: at the threshold of the first run's settings."""
+    return differences(run, other, threshold)

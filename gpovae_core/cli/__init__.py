@@ -12,7 +12,7 @@ from typing import NoReturn
 
 import typer
 
-from gpovae_core.cli import cells, networks, questions, runs, scores, sweeps, training
+from gpovae_core.cli import cells, comparing, networks, questions, runs, scores, sweeps, training
 from gpovae_core.errors import GpoVaeError
 
 COMMANDS = (
@@ -28,7 +28,8 @@ COMMANDS = (
     scores.report,
     sweeps.sweep,
     questions.predict,
-    questions.transfer,
+    comparing.transfer,
+    comparing.compare,
     networks.network,
     networks.network_from_effects,
     networks.paths,

@@ -7,20 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gpovae_core.cli.shared import (
-    Condition,
-    Conditions,
-    ControlLabel,
-    Json,
-    LabelColumn,
-    RunArgument,
-    Sets,
-    Threshold,
-    given_values,
-    progress_bar,
-    settings_given,
-    show,
-)
+from gpovae_core.cli.shared import Json, RunArgument, progress_bar, show
 from gpovae_core.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -110,55 +97,6 @@ def predict(
     ]
     notes += [_interaction_words(a.interaction) for a in answers if a.interaction is not None]
     show(answer, as_json, "\n".join([text, *notes]))
-
-
-def transfer(
-    run: RunArgument,
-    other: Annotated[
-        Path, typer.Argument(metavar="OTHER", help="Another run, a file of cells, or a table of effects.")
-    ],
-    threshold: Threshold = None,
-    label_column: LabelColumn = None,
-    control_label: ControlLabel = None,
-    condition: Condition = None,
-    conditions: Conditions = None,
-    out: Annotated[
-        Path | None, typer.Option(help="CSV to write: every edge with what is seen there.")
-    ] = None,
-    set_: Sets = None,
-    as_json: Json = False,
-) -> None:
-    """Does the network hold in other cells? Its edges and what T_K predicts, against effects measured there.
-
-    The share of edges that comes back stands beside a ceiling (the same effects, measured as well as they are
-    there) and beside other pairs. The options about labels and conditions are for a file of cells.
-    """
-    from gpovae_core.config import make_settings
-    from gpovae_core.data.write import no_formulas
-    from gpovae_core.questions.elsewhere import read_elsewhere
-    from gpovae_core.questions.transfer import transfer as held_against
-    from gpovae_core.reporting.transfer import transfer_in_words
-    from gpovae_core.runs.folder import RunFolder, is_run
-
-    folder = RunFolder.open(run)
-    given = settings_given(label_column=label_column, control_label=control_label, sets=set_)
-    given["data"] |= given_values(condition=condition, conditions=conditions)
-    if is_run(other) and any(given.values()):
-        raise SettingsError(
-            f"'{other}' is a run, and a run keeps its settings: the options about labels and conditions, and "
-            "--set, go with a file of cells."
-        )
-    if is_run(other) and other.resolve() == folder.path.resolve():
-        raise SettingsError(
-            "A run comes back in itself: give other cells, another run, or another condition."
-        )
-    with progress_bar() as progress:
-        there = read_elsewhere(other, folder.panel().genes, make_settings(None, given), progress)
-    found = held_against(folder, there, threshold)
-    if out is not None:
-        names = {name: no_formulas(found.edges[name]) for name in ("source", "target")}
-        found.edges.assign(**names).to_csv(out, index=False)
-    show(found.plain(), as_json, transfer_in_words(found))
 
 
 def _parse_loss(text: str) -> tuple[str, float]:

@@ -126,14 +126,15 @@ def fit_edges(
     errors larger by BOOTSTRAP_ERROR.
     """
     observed = contrasts(prepared, rows=rows)
-    observed = replace(observed, error=widen * observed.error)
+    return edges_of(replace(observed, error=widen * observed.error), len(prepared.panel), settings)
+
+
+def edges_of(observed: Contrasts, n: int, settings: Settings) -> DirectEdges:
+    """W and S behind effects over a panel of n genes."""
     rule = fit_evidence(observed.effect, observed.error, observed.counted, settings.network.least_effect)
     own = own_change(observed, settings.network.perturbation, settings.network.complete_loss)
-    return _direct(
-        _total(observed, rule, rule.judge(observed.effect, observed.error), own),
-        len(prepared.panel),
-        settings,
-    )
+    belief = rule.judge(observed.effect, observed.error)
+    return _direct(_total(observed, rule, belief, own), n, settings)
 
 
 def _total(observed: Contrasts, rule: EvidenceRule, belief: Evidence, own: OwnChange) -> TotalEffects:

@@ -8,7 +8,6 @@ import base64
 import json
 import os
 import re
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -26,12 +25,10 @@ from dashboard.network.page import PARTS
 from dashboard.shared import listing, state
 from gpovae_core.network.grn import GeneNetwork
 from gpovae_core.runs.folder import MASK_LOGITS, RunFolder
-from gpovae_core.runs.from_effects import network_from_effects
 from tests.app_words import Opener, words
 from tests.conftest import PROJECT
 from tests.fake_run import HOSTILE, make_fake_run
 from tests.pages.conftest import APP
-from tests.runs.test_from_effects import effects
 
 
 def bare(text: str) -> str:
@@ -525,23 +522,3 @@ def test_edges_that_may_run_over_a_gene_never_perturbed_are_named(
     open_app("network", run="demo", edge_from=closed["source"], edge_to=closed["target"])
     assert "no sign of a detour over one of them" in said(seen[-1][0]["evidence"])
     assert (seen[-1][0]["edges"]["detours"] > 0).any()
-
-
-def test_a_network_is_held_against_the_cells_of_another_run(
-    open_app: Opener, made_runs: Path, tmp_path: Path
-) -> None:
-    shutil.copytree(made_runs / "plain", tmp_path / "plain")
-    effects().to_csv(tmp_path / "a.csv", index=False)
-    effects(seed=1).to_csv(tmp_path / "b.csv", index=False)
-    for name in "ab":
-        network_from_effects(tmp_path / f"{name}.csv", tmp_path / name, panel_extra=20)
-    app = tab(open_app("network", folder=tmp_path, run="a", **{"with": "b"}), "Compare runs")
-    app = app.toggle(key="transfer_asked").set_value(True).run()
-    assert not app.exception
-    assert "5 of 5 edges are seen there with their sign, 0 with the other one" in bare(words(app))
-    table = next(frame.value for frame in app.dataframe if "There" in frame.value)
-    assert set(table["There"]) == {"seen"}
-    app = tab(open_app("network", folder=tmp_path, run="plain", **{"with": "b"}), "Compare runs")
-    if app.toggle:
-        app = app.toggle(key="transfer_asked").set_value(True).run()
-        assert "has no network stage" in bare(words(app))
