@@ -23,6 +23,7 @@ from gpovae_core.cli import (
     app,
     cells,
     comparing,
+    knowledge,
     main,
     networks,
     questions,
@@ -89,7 +90,7 @@ def run(tmp_path_factory) -> Path:
 
 
 def test_every_command_of_every_group_is_listed():
-    groups = (cells, comparing, networks, questions, runs, scores, sweeps, training)
+    groups = (cells, comparing, knowledge, networks, questions, runs, scores, sweeps, training)
     assert {path.stem for path in (PROJECT / "gpovae_core" / "cli").glob("[a-z]*.py")} == {
         *(group.__name__.split(".")[-1] for group in groups),
         "shared",

@@ -12,7 +12,7 @@ from typing import NoReturn
 
 import typer
 
-from gpovae_core.cli import cells, comparing, networks, questions, runs, scores, sweeps, training
+from gpovae_core.cli import cells, comparing, knowledge, networks, questions, runs, scores, sweeps, training
 from gpovae_core.errors import GpoVaeError
 
 COMMANDS = (
@@ -33,7 +33,9 @@ COMMANDS = (
     networks.network,
     networks.network_from_effects,
     networks.paths,
-    networks.enrich,
+    knowledge.enrich,
+    knowledge.activity,
+    knowledge.prior,
     runs.info,
     runs.import_,
     runs.export,
