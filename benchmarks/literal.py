@@ -92,7 +92,9 @@ def literal_loss(
     """The terms of the loss by name, each already multiplied by its weight; their sum is the loss of the
     step.
     """
-    label, flipped_label = cells.artifact, 1 - cells.artifact
+    with_artifacts = model.settings.artifact_space
+    label = cells.artifact if with_artifacts else torch.zeros_like(cells.artifact)
+    flipped_label = 1 - label
 
     mask, effect_posterior, effect, artifact_posterior, artifact = _sample(model, draws.guide)
     offset = cells.dosage @ (mask * effect)  # (P, B, n)
@@ -106,8 +108,8 @@ def literal_loss(
     profile = _standardised(model, cells.profile)
     counterfactual_posterior = _basal(model, profile, other_offset, flipped_label[:, None] * other_artifact)
 
-    log_prob = _log_prob(model, cells, basal, offset, artifact)
-    cell_weight = torch.where(label > 0, weights.cell[1], weights.cell[0])
+    log_prob = _log_prob(model, cells, label, basal, offset, artifact)
+    cell_weight = torch.where(cells.artifact > 0, weights.cell[1], weights.cell[0])
     rows_of_cell = (cells.dosage != 0).to(
         cells.dosage.dtype
     ) * weights.gene  # (B, n): 1 / training cells that share the row
@@ -126,22 +128,27 @@ def literal_loss(
     return {
         "reconstruction": -(log_prob * cell_weight).mean(),
         **{name: kl_scale * value for name, value in divergences.items()},
-        "artifact": settings.artifact * term.mean(),
+        "artifact": settings.artifact * term.mean() if with_artifacts else torch.zeros(()),
         **_gpo(model, cells, measured, settings),
     }
 
 
-def _log_prob(model: GpoVae, cells: CellByCell, basal: Tensor, offset: Tensor, artifact: Tensor) -> Tensor:
+def _log_prob(
+    model: GpoVae, cells: CellByCell, label: Tensor, basal: Tensor, offset: Tensor, artifact: Tensor
+) -> Tensor:
     """(P, B) log probability of the counts of every cell under its own label; counts are drawn, and thrown
     away, under both.
 
-    basal (P, B, L), offset (P, B, n), artifact (P, 1, L).
+    label (B,), basal (P, B, L), offset (P, B, n), artifact (P, 1, L).
     """
-    decoder, label = model.decoder, cells.artifact
+    decoder = model.decoder
     shift = 0.0 if decoder.influence is None else cells.dosage @ decoder.influence
     log_probs = []
     for z_a in (torch.zeros_like(artifact).expand(-1, len(label), -1), artifact.expand(-1, len(label), -1)):
-        hidden = _mlp(decoder.mlp, basal=basal, offset=offset, artifact=z_a)
+        if model.settings.offsets == "added":
+            hidden = _mlp(decoder.mlp, basal=basal + offset + z_a)
+        else:
+            hidden = _mlp(decoder.mlp, basal=basal, offset=offset, artifact=z_a)
         share = functional.softmax(decoder.head(hidden) + shift, dim=-1)
         mean = share * cells.library_size[:, None] + MEAN_FLOOR
         concentration = decoder.log_concentration.exp()
@@ -164,7 +171,7 @@ def _mask_ratio(model: GpoVae, mask: Tensor) -> Tensor:
 
 def _sample(model: GpoVae, noise: GuideNoise) -> tuple[Tensor, Normal, Tensor, Normal, Tensor]:
     """Mask (P, n, n), posterior and draw of the effects (P, n, n), posterior and draw of the artifact vector
-    (P, 1, L).
+    (P, 1, L). Without a network mask and effects are (P, n, L).
     """
     guide = model.guide
     n = guide.mask_logits.shape[0]
@@ -235,8 +242,8 @@ def _gamma_poisson(counts: Tensor, mean: Tensor, concentration: Tensor) -> Tenso
 
 
 def _gpo(model: GpoVae, cells: CellByCell, measured: Tensor, settings: LossSettings) -> dict[str, Tensor]:
-    """Alignment and sparsity, by full powers of the matrix; zero where W was given."""
-    if model.guide.given:
+    """Alignment and sparsity, by full powers of the matrix; zero where W was given or there is none."""
+    if model.guide.given or not model.has_network:
         return {"alignment": torch.zeros(()), "sparsity": torch.zeros(())}
     logits = model.guide.mask_logits
     n, w = len(logits), torch.sigmoid(logits)

@@ -34,6 +34,7 @@ from gpovae_core.data.schema import PreparedCells
 from gpovae_core.data.simulate import Simulation, SimulationSettings, simulate
 from gpovae_core.effects.nulls import null_screen
 from gpovae_core.evaluation.held_out import held_out_pairs
+from gpovae_core.evaluation.network_scores import Network
 from gpovae_core.evaluation.plain import to_plain
 from gpovae_core.evaluation.stored import read_evaluation
 from gpovae_core.methods.fitted import NetworkFit
@@ -74,6 +75,8 @@ def one(
             "seconds": time.monotonic() - began,
             **_scores(run),
         }
+        if run.without_network:
+            return row
         prepared = run.cells()
         row |= _null(prepared, run, settings)
         if simulation is not None:
@@ -94,11 +97,9 @@ def _source(name: str, seed: int, folder: Path) -> tuple[Path, Simulation | None
 def _scores(run: RunFolder) -> dict[str, Any]:
     scores, metrics = read_evaluation(run), run.metrics()
     assert scores is not None
-    assert scores.network is not None
     assert scores.health is not None
-    held_out, network = scores.against("test"), scores.network
-    stage, matched = network.stage, network.matched
-    assert matched is not None
+    held_out = scores.against("test")
+    own = {} if scores.network is None else _network_scores(scores.network)
     return {
         "epochs": len(metrics),
         "best_epoch": run.status().best_epoch,
@@ -107,6 +108,14 @@ def _scores(run: RunFolder) -> dict[str, Any]:
         "median_rho": held_out.median_rho,
         "active_latent": scores.health.active_latent,
         "offset_norm": scores.health.offset_norm,
+        **own,
+    }
+
+
+def _network_scores(network: Network) -> dict[str, Any]:
+    stage, matched = network.stage, network.matched
+    assert matched is not None
+    return {
         "network": {
             "edges": network.edges,
             "pairs": network.pairs,
@@ -163,6 +172,8 @@ def _ranked(top: int, key: str, score: str) -> Callable[[dict[str, Any]], float 
     """
 
     def figure(row: dict[str, Any]) -> float | None:
+        if "matched" not in row:
+            return None
         entries = (row["rankings"] or {}).get("as_measured", [])
         curve = row["matched"]["as_measured"].get(key)
         others = [curve[score][row["matched"]["edges"].index(top)]] if curve else [None]
@@ -208,11 +219,11 @@ FIGURES: dict[str, Callable[[dict[str, Any]], Any]] = {
     "ATE-rho, ceiling": lambda row: row["ate_rho"]["ceiling"],
     "median rho, model": lambda row: row["median_rho"]["model"],
     "median rho, training mean": lambda row: row["median_rho"]["train_mean"],
-    "edges at the threshold": lambda row: row["network"]["edges"],
-    "false edges among them, estimated": lambda row: row["network"]["estimated_false_edge_rate"],
+    "edges at the threshold": lambda row: row.get("network", {}).get("edges"),
+    "false edges among them, estimated": lambda row: row.get("network", {}).get("estimated_false_edge_rate"),
     "share of null pairs above the threshold": lambda row: row.get("null_share"),
     "of the 50 strongest, also the null's": lambda row: row.get("top50_shared_with_null"),
-    "edges of genes never perturbed": lambda row: row["edges_of_unperturbed_genes"],
+    "edges of genes never perturbed": lambda row: row.get("edges_of_unperturbed_genes"),
     **{
         f"BH share of top {top}, {name}": _ranked(top, key, "bh_share")
         for top in (50, 100)

@@ -250,11 +250,23 @@ class ModelSettings(_Settings):
     3.3).
     """
 
-    network: Literal["free", "evidence"] = Field(
+    network: Literal["free", "evidence", "none"] = Field(
         default="free",
         description=(
             "free: W is trained with everything else; evidence: W is fitted to calibrated effects first, "
-            "and its influence moves the decoder's shares."
+            "and its influence moves the decoder's shares; none: a perturbation moves latent dimensions in "
+            "the place of genes, and there is no W."
+        ),
+    )
+    artifact_space: bool = Field(
+        default=True,
+        description="Cells that fail quality control have their own offset, which predictions leave out.",
+    )
+    offsets: Literal["beside", "added"] = Field(
+        default="beside",
+        description=(
+            "How the decoder meets the offsets of perturbation and artifact: beside the basal state, or "
+            "added to it (without a network alone: they have to be of one size)."
         ),
     )
     latent: Count = Field(default=100, description="Dimensions of the basal state z_b.")
@@ -469,9 +481,14 @@ class Settings(_Settings):
                 "model.network and loss.influence belong together: 'evidence' with 'signed', 'free' with "
                 f"'paper' or 'released'; got '{self.model.network}' with '{self.loss.influence}'"
             )
+        if self.model.offsets == "added" and self.model.network != "none":
+            raise ValueError(
+                "model.offsets 'added' needs model.network 'none': offsets over genes cannot be added to the "
+                f"basal state; got '{self.model.network}'"
+            )
         return self
 
-    preset: Literal["evidence", "paper", "released"] = "released"
+    preset: Literal["evidence", "paper", "released", "cradle-vae", "sams-vae"] = "released"
     data: DataSettings = Field(default_factory=DataSettings)
     model: ModelSettings = Field(default_factory=ModelSettings)
     network: NetworkSettings = Field(default_factory=NetworkSettings)
@@ -503,6 +520,21 @@ PRESETS: dict[str, dict[str, dict[str, object]]] = {
             "norms": "sum",
             "effect_offset": 0.0,
         }
+    },
+    # Their authors' settings for genome-wide screens; no network, so no alignment.
+    "cradle-vae": {
+        "model": {"network": "none", "mask_prior": 0.001},
+        "loss": {"alignment": 0.0, "sparsity": 0.0, "effect_offset": 0.0},
+    },
+    "sams-vae": {
+        "model": {"network": "none", "mask_prior": 0.001, "artifact_space": False, "offsets": "added"},
+        "loss": {
+            "alignment": 0.0,
+            "sparsity": 0.0,
+            "effect_offset": 0.0,
+            "artifact": 0.0,
+            "balance_artifacts": False,
+        },
     },
 }
 
@@ -578,6 +610,8 @@ def idle_settings(settings: Settings) -> dict[str, str]:
             why,
         )
     fields = ("least_effect", "hop_tolerance", "turned_tolerance", "unperturbed_prior", "null_draws")
+    if settings.model.network == "none":
+        return _idle_without_network(settings, fields)
     idle = dict.fromkeys(
         (f"network.{field}" for field in fields),
         "W is trained with everything else (model.network is 'free')",
@@ -588,6 +622,18 @@ def idle_settings(settings: Settings) -> dict[str, str]:
         else {}
     )
     return idle | offset
+
+
+def _idle_without_network(settings: Settings, fields: tuple[str, ...]) -> dict[str, str]:
+    unread = (
+        *(f"network.{field}" for field in fields),
+        *(f"loss.{field}" for field in ("influence", "alignment", "effect_offset", "sparsity", "norms")),
+    )
+    idle = dict.fromkeys(unread, "there is no W (model.network is 'none')")
+    if settings.model.artifact_space:
+        return idle
+    why = "cells that fail quality control have no offset (model.artifact_space is off)"
+    return idle | dict.fromkeys(("loss.artifact", "loss.counterfactual_cells"), why)
 
 
 def parse_settings(values: object) -> Settings:

@@ -200,7 +200,7 @@ def score_run(
     scored = Scored(
         prepared=prepared,
         predicted=predicted.mean,
-        weights=run.edge_probabilities(),
+        weights=None if run.without_network else run.edge_probabilities(),
         threshold=settings.evaluation.threshold if threshold is None else threshold,
         hops=settings.loss.shown_hops,
         fit=stage,
@@ -215,7 +215,8 @@ def score_run(
     intervals = measure_intervals(prepared, predicted.mean, predicted.deviation)
     states = told.states_of(prepared, settings.evaluation.seed)
     responding = told.responders_of(prepared, settings.evaluation.seed)
-    health, null = _health(run, model, prepared, settings, with_null=stage is None)
+    aligned = stage is None and scored.weights is not None
+    health, null = _health(run, model, prepared, settings, with_null=aligned)
     scores = replace(
         scores,
         notes=(*(scores.notes or ()), *told.notes(states, responding), *faults),
@@ -348,6 +349,11 @@ def null_network(
     from gpovae_core.data.prepare import prepare
     from gpovae_core.effects.nulls import null_screen
 
+    if settings.model.network == "none":
+        raise SettingsError(
+            f"The preset {settings.preset} has no network: relabelled controls can show no edges there. Ask "
+            "the presets evidence, released or paper."
+        )
     source = Path(source)
     own = None
     if is_run(source):

@@ -8,10 +8,15 @@ import numpy as np
 import pytest
 
 from gpovae_core import workflow
+from gpovae_core.config import make_settings
 from gpovae_core.data import cache
+from gpovae_core.errors import RunError, SettingsError
 from gpovae_core.methods import network_fit
 from gpovae_core.methods.fitted import NetworkFit
+from gpovae_core.network.grn import GeneNetwork
+from gpovae_core.runs.ensemble import EnsemblePlan, make_ensemble
 from gpovae_core.runs.folder import RunFolder
+from gpovae_core.runs.model import load_model
 from tests.toy import tiny_settings, toy_cells, write_toy
 
 
@@ -69,3 +74,32 @@ def test_known_edges_without_overlap_and_what_was_left_out_are_noted(tmp_path):
     assert [one.name for one in known] == ["mine", "STRING"]
     assert notes[0] == "STRING: 1 links with a combined score below 400 are left out."
     assert "mine shares no gene with the panel" in notes[1]
+
+
+@pytest.mark.parametrize("preset", ["cradle-vae", "sams-vae"])
+def test_a_model_without_a_network_predicts_and_says_that_it_has_none(tmp_path, preset, no_cache):
+    run = workflow.start_run(write_toy(tmp_path), tmp_path / "run", tiny_settings(preset))
+    assert run.status().state == "done"
+    scores = json.loads((run.path / "evaluation.json").read_text())
+    assert "network" not in scores
+    assert -1 <= scores["response"]["test"]["ate_rho"]["model"] <= 1
+    assert "There is no W, so that nothing is said of a network." in scores["notes"]
+    panel, latent = run.panel(), run.settings().model.latent
+    assert run.check_weights().shape == (len(panel), latent)
+    for ask in (
+        run.edge_probabilities,
+        lambda: GeneNetwork.from_run(run),
+        lambda: make_ensemble(run, EnsemblePlan(members=2)),
+    ):
+        with pytest.raises(RunError, match=f"has no network: its preset {preset}"):
+            ask()
+    with pytest.raises(SettingsError, match=f"The preset {preset} has no network"):
+        workflow.null_network(run.path, run.settings())
+    assert {"w_mean", "edges"}.isdisjoint(run.metrics())
+    names = set(load_model(run).state_dict())
+    assert ("decoder.mlp.first.weights.artifact" in names) == (preset == "cradle-vae")
+
+
+def test_offsets_over_genes_are_not_added_to_the_basal_state():
+    with pytest.raises(SettingsError, match=r"needs model\.network 'none'"):
+        make_settings("released", {"model": {"offsets": "added"}})

@@ -63,6 +63,10 @@ WIDE = """<style>
 
 
 def show(run: RunFolder) -> None:
+    if run.without_network:
+        st.info(plain(run.without_network))
+        st.page_link("pages/response.py", label="Go to Response")
+        return
     st.html(WIDE)
     scene = scene_of(run)  # a run that cannot be read says so here, once
     up_to_date()

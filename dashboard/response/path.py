@@ -57,12 +57,13 @@ def show(scene: Scene) -> None:
 def gene_by_gene(scene: Scene, table: pd.DataFrame, genes: tuple[str, ...]) -> None:
     """The genes of the path as a table, to take along or to be rid of."""
     listed = table.set_index("gene").reindex(list(genes)).reset_index()
-    weights = networks.network(scene.run)
-    steps = pairwise(genes)
-    listed["W from the gene before"] = [
-        np.nan,
-        *(float(weights.weights[weights.panel.index[a], weights.panel.index[b]]) for a, b in steps),
-    ]
+    if not scene.run.without_network:
+        weights = networks.network(scene.run)
+        steps = pairwise(genes)
+        listed["W from the gene before"] = [
+            np.nan,
+            *(float(weights.weights[weights.panel.index[a], weights.panel.index[b]]) for a, b in steps),
+        ]
     columns = [
         "gene",
         "W from the gene before",

@@ -66,7 +66,7 @@ def network_alone(run: RunFolder) -> NetworkAlone:
 @of_run(*MODEL_FILES, kind="data", entries=64, spinner="Asking the model …")
 def answer(run: RunFolder, asked: Question) -> Answer:
     """The answer of a run to a what-if question."""
-    run.mask_logits()  # says in words what is wrong with the weights, if anything is
+    run.check_weights()  # says in words what is wrong with the weights, if anything is
     if respondent(run).by_network(asked):
         network_alone(run)  # says that this takes a while
     return respondent(run).ask(asked)

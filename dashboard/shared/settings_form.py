@@ -76,6 +76,8 @@ PRESET_WORDS = {
     "released": "released: the formulas of the authors' code",
     "paper": "paper: the formulas of Baek et al. 2025",
     "evidence": "evidence: edges from calibrated effects",
+    "cradle-vae": "cradle-vae: predictions without a network, artifacts apart (Baek et al. 2024)",
+    "sams-vae": "sams-vae: predictions without a network (Bereket and Karaletsos 2023)",
 }
 DEFAULT_PRESET = make_settings().preset
 

@@ -43,6 +43,9 @@ def show(run: RunFolder, one: Answered) -> None:
 
 def carried(run: RunFolder, one: Answered, gene: str, target: str) -> None:
     """Paths of the network from one knocked-down gene to a target, and what each carries of the change."""
+    if run.without_network:
+        st.info(plain(run.without_network))
+        return
     reach, network = questions.reach(run), networks.network(run)
     hops = min(run.settings().loss.shown_hops, MOST_HOPS)
     over = f"{hops} hop{'s' if hops > 1 else ''}"

@@ -5,6 +5,7 @@ data allow at best.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -21,7 +22,7 @@ from gpovae_core.evaluation.held_out import held_out_pairs, sources_left_out
 from gpovae_core.evaluation.known import Known
 from gpovae_core.evaluation.listing import listed
 from gpovae_core.evaluation.plain import defined
-from gpovae_core.evaluation.score_effects import predictions, score_effects
+from gpovae_core.evaluation.score_effects import Predictions, predictions, score_effects
 from gpovae_core.evaluation.score_network import (
     Edges,
     Judges,
@@ -58,6 +59,39 @@ def evaluate(
     tell(progress, "predicted effects and their ceilings", 0.2)
     own = log_expression(seen.counts, seen.library_size) if prepared.unseen else expression
     response = score_effects(seen, own, predicted, settings)
+    found = Evaluation(
+        held_out=HeldOut(prepared.report.hold_out, prepared.report.split_by_cells),
+        response=response,
+        calibration=predicted.calibration,
+        linear=predicted.linear,
+    )
+    notes = [
+        *_conditions(prepared),
+        *_held_out_as_a_whole(prepared),
+        *predicted.notes(),
+        "The reference 'all' holds the cells that the model and the baselines were fitted to: its scores "
+        "flatter, and may pass its ceiling.",
+    ]
+    if scored.weights is None:
+        notes.append("There is no W, so that nothing is said of a network.")
+    else:
+        found, more = _with_network(found, scored, predicted, expression, settings, known, progress)
+        notes += more
+    found = defined(replace(found, notes=tuple(notes)))
+    return replace(found, summary=tuple(lines(found)))
+
+
+def _with_network(
+    found: Evaluation,
+    scored: Scored,
+    predicted: Predictions,
+    expression: Any,
+    settings: EvaluationSettings,
+    known: Known,
+    progress: Progress | None,
+) -> tuple[Evaluation, list[str]]:
+    """The same with the scores of W, and what is to be noted of them."""
+    prepared = scored.prepared
     tell(progress, "testing pairs of genes", 0.5)
     pairs = held_out_pairs(prepared, expression)
     inputs = Inputs(
@@ -72,24 +106,8 @@ def evaluate(
         fit=scored.fit,
     )
     judges = Judges(pairs, inputs, rank(inputs), settings)
-    found = Evaluation(
-        held_out=HeldOut(prepared.report.hold_out, prepared.report.split_by_cells),
-        response=response,
-        calibration=predicted.calibration,
-        linear=predicted.linear,
-        network=score_run_network(scored, judges, known, progress),
-        notes=(
-            *_conditions(prepared),
-            *_held_out_as_a_whole(prepared),
-            *predicted.notes(),
-            "The reference 'all' holds the cells that the model and the baselines were fitted to: its scores "
-            "flatter, and may pass its ceiling.",
-            *sources_left_out(prepared, pairs),
-            *judges.rankings.notes,
-        ),
-    )
-    found = defined(found)
-    return replace(found, summary=tuple(lines(found)))
+    network = score_run_network(scored, judges, known, progress)
+    return replace(found, network=network), [*sources_left_out(prepared, pairs), *judges.rankings.notes]
 
 
 def evaluate_edges(

@@ -80,7 +80,7 @@ def score_run_network(
     tell(progress, "the network", 0.8)
     network = score_network(Edges(scored.adjacency, scored.threshold), judges)
     references = {"as_measured": judges.pairs}
-    if scored.fit is not None:
+    if scored.fit is not None and scored.weights is not None:
         references["without_common_lift"] = pairs_without_lift(scored.prepared, scored.fit)
         rate = float(false_edge_rate(scored.fit, scored.weights, scored.threshold)[0])
         stage = _stage(scored, scored.fit, references, judges)
@@ -181,6 +181,7 @@ def _stage(
     scored: Scored, fit: NetworkFit, references: Mapping[str, PairStatistics], judges: Judges
 ) -> StageScores:
     """What the network stage knows of its own errors, and the strongest pairs with and without the lift."""
+    assert scored.weights is not None
     rankings, genes = judges.rankings.scored_in("top"), scored.prepared.panel.genes
     return StageScores(
         false_edges=tuple(

@@ -35,11 +35,13 @@ class BlockLinear(nn.Module):
     """A linear layer on the concatenation of named blocks, with one contiguous weight per block.
 
     Each block can then be multiplied on its own: once per perturbation, once per cell, as a gather for a
-    one-hot block.
+    one-hot block. `added`: blocks that are summed with another one, and so meet its weight: name -> that of
+    the other.
     """
 
-    def __init__(self, blocks: dict[str, int], outputs: int) -> None:
+    def __init__(self, blocks: dict[str, int], outputs: int, added: dict[str, str] | None = None) -> None:
         super().__init__()
+        self.added = added or {}
         whole = nn.Linear(sum(blocks.values()), outputs)  # initialised as the undivided layer would be
         parts = whole.weight.detach().split(list(blocks.values()), dim=1)
         self.weights = nn.ParameterDict(
@@ -49,7 +51,7 @@ class BlockLinear(nn.Module):
 
     def block(self, name: str, values: Tensor) -> Tensor:
         """Contribution of one block, without the bias: (..., size) -> (..., outputs)."""
-        return functional.linear(values, self.weights[name])
+        return functional.linear(values, self.weights[self.added.get(name, name)])
 
     def conditions(self, offsets: Tensor, artifact: Tensor) -> Tensor:
         """What a cell's perturbation and artifact label add, bias included: (P, U, 2, outputs), to be
@@ -71,9 +73,11 @@ class ResidualMLP(nn.Module):
     BlockLinear.
     """
 
-    def __init__(self, blocks: dict[str, int], width: int, layers: int) -> None:
+    def __init__(
+        self, blocks: dict[str, int], width: int, layers: int, added: dict[str, str] | None = None
+    ) -> None:
         super().__init__()
-        self.first = BlockLinear(blocks, width)
+        self.first = BlockLinear(blocks, width, added)
         self.rest = nn.ModuleList(nn.Linear(width, width) for _ in range(layers - 1))
 
     def forward(self, first: Tensor) -> Tensor:

@@ -2,7 +2,9 @@
 
 Symbols and shapes, throughout: P particles, B cells of a batch, U distinct perturbations among them (the
 control is one, with a row of zeros), r panel genes perturbed in the batch, n panel genes, G measured genes, L
-latent dimensions. W = sigmoid(mask_logits) is (n, n), row = source, column = target.
+latent dimensions. W = sigmoid(mask_logits) is (n, n), row = source, column = target. Without a network
+(SAMS-VAE, Bereket and Karaletsos 2023; CRADLE-VAE, Baek et al. 2024) a perturbation moves latent dimensions:
+mask, effects and offsets then end in L where n stands below.
 
 Only rows of the mask M and the effects E that some cell of the batch uses are sampled; the others do not
 enter the loss. The first layers see the offset of a perturbation, not of a cell: it is multiplied per
@@ -62,8 +64,13 @@ class Inference:
     offsets: Tensor  # (P, U, n) z_p of every perturbation
     basal_posterior: Normal  # (P, B, L), each cell under its own artifact label
     basal: Tensor  # (P, B, L)
-    flipped_posterior: Normal  # (P, B, L), label flipped
-    counterfactual_posterior: Normal  # (P, V, L) of the V profiles, each under its own label
+    flipped_posterior: Normal | None  # (P, B, L), label flipped; None without an artifact space
+    counterfactual_posterior: Normal | None  # (P, V, L) of the V profiles, each under its own label
+
+
+def offset_size(settings: ModelSettings, n: int) -> int:
+    """How many numbers a perturbation moves: genes of the panel, or latent dimensions without a network."""
+    return settings.latent if settings.network == "none" else n
 
 
 class Guide(nn.Module):
@@ -77,16 +84,16 @@ class Guide(nn.Module):
         latent = settings.latent
         self.temperature = settings.temperature
         self.given = settings.network == "evidence"
-        self.mask_logits = nn.Parameter(torch.zeros(n, n), requires_grad=not self.given)
+        moved = offset_size(settings, n)
+        self.mask_logits = nn.Parameter(torch.zeros(n, moved), requires_grad=not self.given)
         self.effect = ResidualMLP(
-            {"mask": n, "identity": n}, settings.embedding_width, settings.embedding_layers
+            {"mask": moved, "identity": n}, settings.embedding_width, settings.embedding_layers
         )
-        self.effect_head = NormalHead(settings.embedding_width, n)
+        self.effect_head = NormalHead(settings.embedding_width, moved)
         self.artifact = ResidualMLP({"constant": latent}, settings.embedding_width, settings.embedding_layers)
         self.artifact_head = NormalHead(settings.embedding_width, latent)
-        self.basal = ResidualMLP(
-            {"counts": genes, "offset": n, "artifact": latent}, settings.basal_width, settings.basal_layers
-        )
+        seen = {"counts": genes, "offset": moved, "artifact": latent}
+        self.basal = ResidualMLP(seen, settings.basal_width, settings.basal_layers)
         self.basal_head = NormalHead(settings.basal_width, latent)
         self.register_buffer("log_mean", torch.zeros(genes))
         self.register_buffer("log_std", torch.ones(genes))
@@ -96,10 +103,10 @@ class Guide(nn.Module):
         given.
         """
         like = self.mask_logits
-        n, latent = like.shape[0], self.artifact_head.mean.out_features
+        moved, latent = like.shape[1], self.artifact_head.mean.out_features
         return GuideNoise(
-            mask=torch.rand(particles, rows, n, device=like.device, generator=generator),
-            effect=torch.randn(particles, rows, n, device=like.device, generator=generator),
+            mask=torch.rand(particles, rows, moved, device=like.device, generator=generator),
+            effect=torch.randn(particles, rows, moved, device=like.device, generator=generator),
             artifact=torch.randn(particles, 1, latent, device=like.device, generator=generator),
         )
 
@@ -144,8 +151,10 @@ class Decoder(nn.Module):
 
     def __init__(self, settings: ModelSettings, n: int, genes: int) -> None:
         super().__init__()
-        blocks = {"basal": settings.latent, "offset": n, "artifact": settings.latent}
-        self.mlp = ResidualMLP(blocks, settings.decoder_width, settings.decoder_layers)
+        blocks = {"basal": settings.latent, "offset": offset_size(settings, n), "artifact": settings.latent}
+        added = {"offset": "basal", "artifact": "basal"} if settings.offsets == "added" else {}
+        own = {name: size for name, size in blocks.items() if name not in added}
+        self.mlp = ResidualMLP(own, settings.decoder_width, settings.decoder_layers, added)
         self.head = nn.Linear(settings.decoder_width, genes)
         self.log_concentration = nn.Parameter(torch.zeros(genes))
         self.register_buffer("influence", torch.zeros(n, genes) if settings.network == "evidence" else None)
@@ -186,8 +195,14 @@ class GpoVae(nn.Module):
         self.guide = Guide(settings, n, genes)
         self.decoder = Decoder(settings, n, genes)
 
+    @property
+    def has_network(self) -> bool:
+        """Whether there is a W."""
+        return self.settings.network != "none"
+
     def edge_probabilities(self) -> Tensor:
-        """W (n, n), row = source, column = target."""
+        """W (n, n), row = source, column = target. Not to be asked of a model without a network."""
+        assert self.has_network
         return torch.sigmoid(self.guide.mask_logits)
 
     def set_network(self, log_odds: Tensor, influence: Tensor) -> None:
@@ -217,9 +232,11 @@ class GpoVae(nn.Module):
         counts = guide.counts_part(
             batch.counts.dense(batch.counts.value.log1p())
         )  # once for all particles and both labels
-        label = batch.artifact.long()
+        label = self.labels(batch)
         condition = first.conditions(offsets, draw.artifact)
         basal = guide.basal_posterior(counts, condition[:, batch.group, label])
+        if not self.settings.artifact_space:
+            return Inference(draw, offsets, basal, basal.sample(basal_noise), None, None)
         flipped = guide.basal_posterior(counts, condition[:, batch.group, 1 - label])
 
         other = guide.sample(batch.rows, counterfactual_noise, draw.logits)
@@ -232,6 +249,11 @@ class GpoVae(nn.Module):
         )
         return Inference(draw, offsets, basal, basal.sample(basal_noise), flipped, counterfactual)
 
+    def labels(self, batch: Batch) -> Tensor:
+        """(B,) artifact label of every cell; all 0 where the model has no artifact space."""
+        label = batch.artifact.long()
+        return label if self.settings.artifact_space else torch.zeros_like(label)
+
     def mean_log_prob(self, batch: Batch, inference: Inference, cell_weight: Tensor) -> Tensor:
         """Mean over particles and cells of cell_weight (B,) times the log probability of the counts, each
         cell under its own label.
@@ -239,7 +261,7 @@ class GpoVae(nn.Module):
         decoder = self.decoder
         condition = decoder.mlp.first.conditions(inference.offsets, inference.draw.artifact)
         return likelihood.mean_log_prob(
-            decoder.hidden(inference.basal, condition[:, batch.group, batch.artifact.long()]),
+            decoder.hidden(inference.basal, condition[:, batch.group, self.labels(batch)]),
             decoder.head,
             decoder.log_concentration,
             batch.counts,

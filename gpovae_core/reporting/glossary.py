@@ -152,7 +152,8 @@ TERMS = (
         "It rests on effects being linear, on the paths over perturbed genes that the model can see, and on "
         "its prior; where these do not hold, far fewer edges may be direct than W says, and a path over a "
         "gene that nobody perturbed cannot be told from an edge. In runs of the presets paper and released "
-        "W is trained with the autoencoder and shows to a good part how variable a gene is.",
+        "W is trained with the autoencoder and shows to a good part how variable a gene is; runs of "
+        "cradle-vae and sams-vae have no W.",
         ("edge probability",),
         ("strength (S)", "open detour", "false-edge rate", "influence (T_K)"),
     ),

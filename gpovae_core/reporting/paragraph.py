@@ -177,6 +177,13 @@ def _training(settings: Settings, epochs: int, best_epoch: int | None) -> str:
             f"(least effect {settings.network.least_effect:g}), and the autoencoder was trained with it as "
             "given"
         )
+    elif model.network == "none":
+        where = "added to the basal state" if model.offsets == "added" else "beside the basal state"
+        apart = "" if model.artifact_space else " and no offset for cells that fail quality control"
+        network = (
+            f"It has no network: every perturbation has a sparse offset over latent dimensions, {where}"
+            f"{apart} (prior share of dimensions {model.mask_prior:g})"
+        )
     else:
         network = (
             f"The network W was trained with the autoencoder, its influence over {settings.loss.hops} hops "

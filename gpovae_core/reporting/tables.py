@@ -9,7 +9,14 @@ import pandas as pd
 
 from gpovae_core.evaluation.network_scores import Network
 from gpovae_core.evaluation.predictions import PREDICTIONS, UNSEEN
-from gpovae_core.evaluation.scores import Evaluation, Line, UnseenPerturbation, UnseenProtocol
+from gpovae_core.evaluation.scores import (
+    Evaluation,
+    Health,
+    Line,
+    UnseenPerturbation,
+    UnseenProtocol,
+    WeightFacts,
+)
 from gpovae_core.evaluation.summary import NETWORK, RESPONSE
 from gpovae_core.methods import registry
 from gpovae_core.reporting.words import capitalised, count, number, percent, share, times
@@ -220,8 +227,14 @@ def health_table(evaluation: Evaluation) -> pd.DataFrame:
     health = evaluation.health
     if health is None:
         return pd.DataFrame()
-    w = health.w
-    rows = [
+    rows = [*_basal_facts(health), *(_facts_of_w(health.w) if health.w is not None else ())]
+    if evaluation.network is not None:
+        rows += _null_facts(evaluation)
+    return pd.DataFrame(rows, columns=pd.Index(["Measured", "Value", "How to read it"]))
+
+
+def _basal_facts(health: Health) -> list[tuple[str, str, str]]:
+    return [
         (
             "Latent dimensions in use",
             f"{number(health.active_latent)} of {number(health.latent)}",
@@ -232,24 +245,27 @@ def health_table(evaluation: Evaluation) -> pd.DataFrame:
             number(health.offset_norm),
             "0: the decoder is told nothing of the perturbation",
         ),
+    ]
+
+
+def _facts_of_w(w: WeightFacts) -> list[tuple[str, str, str]]:
+    return [
         (
             "W, mean and standard deviation",
-            f"{number(w and w.mean)}, {number(w and w.sd)}",
+            f"{number(w.mean)}, {number(w.sd)}",
             "all of W",
         ),
         (
             "W above 0.5, rows of perturbed genes",
-            percent(w and w.above_half_perturbed_rows),
+            percent(w.above_half_perturbed_rows),
             "rows with direct evidence",
         ),
         (
             "W above 0.5, rows never perturbed",
-            percent(w and w.above_half_other_rows),
+            percent(w.above_half_other_rows),
             "rows without direct evidence",
         ),
-        *_null_facts(evaluation),
     ]
-    return pd.DataFrame(rows, columns=pd.Index(["Measured", "Value", "How to read it"]))
 
 
 def _null_facts(evaluation: Evaluation) -> list[tuple[str, str, str]]:

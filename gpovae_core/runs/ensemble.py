@@ -143,6 +143,8 @@ def needs_training(settings: Settings) -> bool:
 
 def check_plan(run: RunFolder, plan: EnsemblePlan) -> None:
     """Raises SettingsError or RunError where no such ensemble of this run can be made."""
+    if run.without_network:
+        raise RunError(run.without_network)
     if not run.has("cells.h5ad"):
         raise RunError(f"Run '{run.name}' holds no cells, and an ensemble is made from them.")
     if plan.vary == "seeds" and not needs_training(run.settings()):

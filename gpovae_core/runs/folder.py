@@ -334,8 +334,30 @@ class RunFolder(JobFolder):
         with self._readable("cells.h5ad"):
             return PreparedCells.read(self.path / "cells.h5ad")
 
+    @property
+    def without_network(self) -> str:
+        """Why there is no W and never will be, in words; "" for a run that has one or is to learn it."""
+        settings = self.settings()
+        if settings.model.network != "none":
+            return ""
+        return (
+            f"Run '{self.name}' has no network: its preset {settings.preset} learns how perturbations move "
+            "latent dimensions, not which gene acts on which. Its predictions are on the pages Response and "
+            "Benchmark; for a network train on the same cells with the preset evidence."
+        )
+
     def mask_logits(self) -> np.ndarray:
-        """(n, n) float32 logits A of W, row = source, column = target."""
+        """(n, n) float32 logits A of W, row = source, column = target. Raises RunError for a run without a
+        network, or with damaged weights.
+        """
+        if self.without_network:
+            raise RunError(self.without_network)
+        return self.check_weights()
+
+    def check_weights(self) -> np.ndarray:
+        """Logits of the mask as they are stored: (n, n), or (n, L) without a network. Raises RunError for
+        weights that are missing, damaged or not of this panel.
+        """
         from safetensors import SafetensorError, safe_open
 
         if not self.has("model.safetensors"):
@@ -345,8 +367,8 @@ class RunFolder(JobFolder):
                 logits = file.get_tensor(MASK_LOGITS)
         except SafetensorError as error:
             raise RunError(f"Run '{self.name}': model.safetensors is damaged ({error}).") from error
-        n = len(self.panel())
-        if logits.shape != (n, n):
+        n, model = len(self.panel()), self.settings().model
+        if logits.shape != (n, model.latent if model.network == "none" else n):
             raise RunError(f"Run '{self.name}': W has shape {logits.shape}, the panel has {n} genes.")
         if not np.isfinite(logits).all():
             raise RunError(

@@ -12,7 +12,7 @@ from gpovae_core.runs.folder import RunFolder
 def load_model(run: RunFolder) -> GpoVae:
     """The model with the weights of the best epoch, on the CPU, in evaluation mode."""
     panel = run.panel()
-    run.mask_logits()  # says in words what is wrong with the file, if anything is
+    run.check_weights()  # says in words what is wrong with the file, if anything is
     weights = load_file(run.path / "model.safetensors")
     if "guide.log_mean" not in weights:
         raise RunError(

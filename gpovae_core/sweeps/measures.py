@@ -76,8 +76,9 @@ def measure_run(run: RunFolder, top: int) -> Values:
             raise RunError(run.without_cells)
         raise RunError(f"Run '{run.name}' has no scores yet. Score it: gpovae evaluate {run.path}")
     values: Values = dict.fromkeys(MEASURES)
-    values |= _held_out(scores) | _network(scores) | _unseen(scores) | _at_equal_edges(run, top)
-    values |= _shape_of_w(run)
+    values |= _held_out(scores) | _network(scores) | _unseen(scores)
+    if not run.without_network:
+        values |= _at_equal_edges(run, top) | _shape_of_w(run)
     metrics = run.metrics()
     values |= (
         {"epochs": float(len(metrics)), "seconds": float(metrics["seconds"].sum())} if len(metrics) else {}

@@ -28,12 +28,11 @@ EXPLOSION = 10.0
 def health(
     model: GpoVae, prepared: PreparedCells, metrics: pd.DataFrame, settings: Settings
 ) -> dict[str, Any]:
-    """Latent dimensions in use, offset norms, state of W, and `warnings` in words. JSON-able."""
+    """Latent dimensions in use, offset norms, state of W where there is one, and `warnings` in words.
+    JSON-able.
+    """
     spread, offset_norm = _posterior_spread(model, prepared, settings)
     active = np.flatnonzero(spread < ACTIVE_BELOW)
-    w = model.edge_probabilities().detach().numpy()
-    perturbed = prepared.panel.is_perturbed
-    off = ~np.eye(len(w), dtype=bool)
     report = {
         "latent": len(spread),
         "active_latent": len(active),
@@ -44,15 +43,21 @@ def health(
             "most": float(spread.max()),
         },
         "offset_norm": offset_norm,
-        "w": {
-            "mean": float(w.mean()),
-            "sd": float(w.std()),
-            "saturated_share": float(((w < SATURATED) | (w > 1 - SATURATED)).mean()),
-            "above_half_perturbed_rows": _share((w > 0.5)[perturbed], off[perturbed]),
-            "above_half_other_rows": _share((w > 0.5)[~perturbed], off[~perturbed]),
-        },
     }
+    if model.has_network:
+        report["w"] = _state_of_w(model.edge_probabilities().detach().numpy(), prepared.panel.is_perturbed)
     return {**report, "warnings": _warnings(report, metrics, model.guide.given)}
+
+
+def _state_of_w(w: np.ndarray, perturbed: np.ndarray) -> dict[str, float | None]:
+    off = ~np.eye(len(w), dtype=bool)
+    return {
+        "mean": float(w.mean()),
+        "sd": float(w.std()),
+        "saturated_share": float(((w < SATURATED) | (w > 1 - SATURATED)).mean()),
+        "above_half_perturbed_rows": _share((w > 0.5)[perturbed], off[perturbed]),
+        "above_half_other_rows": _share((w > 0.5)[~perturbed], off[~perturbed]),
+    }
 
 
 def _share(above: np.ndarray, counted: np.ndarray) -> float | None:
@@ -88,22 +93,26 @@ def _warnings(report: dict[str, Any], metrics: pd.DataFrame, given: bool) -> lis
             f"The basal state has collapsed: none of its {report['latent']} dimensions carries anything "
             f"about a cell (least posterior sd {report['posterior_sd']['least']:.2f}, prior 1)."
         )
-    if not given and report["w"]["sd"] < UNMOVED_SPREAD:
+    if "w" in report:
+        found += _warnings_of_w(report["w"], given)
+    return found + _term_warnings(metrics)
+
+
+def _warnings_of_w(w: dict[str, Any], given: bool) -> list[str]:
+    found = []
+    if not given and w["sd"] < UNMOVED_SPREAD:
+        found.append(f"W has hardly moved from its start at 0.5 (spread {w['sd']:.3f}): it says nothing yet.")
+    if not given and w["saturated_share"] > SATURATED_SHARE:
         found.append(
-            f"W has hardly moved from its start at 0.5 (spread {report['w']['sd']:.3f}): it says nothing yet."
+            f"W is saturated: {w['saturated_share']:.0%} of its entries are below 0.01 or above 0.99."
         )
-    if not given and report["w"]["saturated_share"] > SATURATED_SHARE:
-        found.append(
-            f"W is saturated: {report['w']['saturated_share']:.0%} of its entries are below 0.01 or above "
-            "0.99."
-        )
-    rows = report["w"]["above_half_other_rows"]
-    if rows is not None and rows > (report["w"]["above_half_perturbed_rows"] or 0):
+    rows = w["above_half_other_rows"]
+    if rows is not None and rows > (w["above_half_perturbed_rows"] or 0):
         found.append(
             f"Genes that were never perturbed have more edges above 0.5 ({rows:.0%} of their pairs) than "
             "perturbed genes: those edges rest on no direct evidence."
         )
-    return found + _term_warnings(metrics)
+    return found
 
 
 def _term_warnings(metrics: pd.DataFrame) -> list[str]:

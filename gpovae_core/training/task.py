@@ -79,13 +79,15 @@ class GpoVaeTask(lightning.LightningModule):
         self._collect(self._diagnostics(batch, inference, total), len(batch.group))
 
     def epoch_summary(self) -> dict[str, float]:
-        """Means over the cells of the epoch, by name, plus what W looks like now; of all processes that train
-        together.
+        """Means over the cells of the epoch, by name, plus what W, if there is one, looks like now; of all
+        processes that train together.
         """
         averages = {name: self._mean_over_cells(values) for name, values in self._collected.items()}
         means = {name: float(value) for name, value in averages.items() if value_is_scalar(value)}
         if "posterior_sd" in averages:
             means["active_latent"] = float((averages["posterior_sd"] < ACTIVE_BELOW).sum())
+        if not self.model.has_network:
+            return means
         w = self.model.edge_probabilities().detach()
         off_diagonal = w > 0.5
         off_diagonal.fill_diagonal_(False)

@@ -24,7 +24,7 @@ from tests.e2e.conftest import _wait_for, free_port
 from tests.toy import write_toy
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
-WAIT = 60_000
+WAIT = 180_000
 
 
 class Place:

@@ -405,7 +405,7 @@ def test_the_published_norms_are_sums_over_the_batch(monkeypatch):
     settings = LossSettings(influence="paper", hops=5, norms="sum", alignment=1.0, sparsity=1.0)
     aligned = 24 * misfit(w, batch, torch.arange(8), settings)
     torch.testing.assert_close(aligned, fixture["J_paper_l1_align"].reshape(()))
-    model = SimpleNamespace(guide=SimpleNamespace(given=False), edge_probabilities=w.abs)
+    model = SimpleNamespace(guide=SimpleNamespace(given=False), has_network=True, edge_probabilities=w.abs)
     given = LossInputs(cast(Any, model), batch, cast(Any, None), WEIGHTS, torch.arange(8), settings)
     torch.testing.assert_close(24 * sparsity(given), fixture["J_paper_l1_W"].reshape(()))
     torch.testing.assert_close(aligned + 24 * sparsity(given), fixture["J_paper_logits_sum"].reshape(()))

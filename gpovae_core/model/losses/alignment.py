@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 
 def alignment(given: LossInputs) -> Tensor:
-    """`misfit` times loss.alignment. A W that was given has met this already."""
+    """`misfit` times loss.alignment. A W that was given has met this already; without one it is zero."""
     model, batch, settings = given.model, given.batch, given.settings
-    if model.guide.given:
+    if model.guide.given or not model.has_network:
         return batch.library_size.new_zeros(())
     probabilities = given.edge_probabilities
     matrix = probabilities if settings.influence == "paper" else model.guide.mask_logits

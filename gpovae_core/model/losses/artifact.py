@@ -17,11 +17,13 @@ def artifact(given: LossInputs) -> Tensor:
     loss.artifact.
 
     Both under the flipped label, summed over latent dimensions; a cell without a counterfactual counts as
-    zero.
+    zero, and so does a model without an artifact space.
     """
     from gpovae_core.model.layers import normal_kl
 
     batch, inference = given.batch, given.inference
+    if inference.counterfactual_posterior is None or inference.flipped_posterior is None:
+        return batch.library_size.new_zeros(())
     counterfactual = inference.counterfactual_posterior[:, batch.profile]
     divergence = normal_kl(counterfactual, inference.flipped_posterior).sum(-1)
     return given.settings.artifact * (divergence * batch.has_profile[batch.profile]).mean()

@@ -13,9 +13,13 @@ if TYPE_CHECKING:
 
 
 def kl_artifact(given: LossInputs) -> Tensor:
-    """Minus the log ratio of prior N(0, 1) and posterior of u, shared out among the failing cells."""
+    """Minus the log ratio of prior N(0, 1) and posterior of u, shared out among the failing cells; nothing
+    without an artifact space.
+    """
     from gpovae_core.model.layers import standard_normal_log_ratio
 
+    if not given.model.settings.artifact_space:
+        return given.batch.library_size.new_zeros(())
     draw = given.inference.draw
     ratio = standard_normal_log_ratio(draw.artifact, draw.artifact_posterior)
     return given.kl_scale * (-ratio.mean() * given.batch.artifact.mean() * given.weights.failing)

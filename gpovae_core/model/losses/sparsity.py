@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 def sparsity(given: LossInputs) -> Tensor:
     """Mean of W, or its sum over the cells of a step (loss.norms), times loss.sparsity. A W that was given
-    has met this already.
+    has met this already; without one it is zero.
 
     The publication adds ||W||_1 to the loss of a whole batch. The cells of a step are as many for a smaller
     last batch and for each of several processes, so that the weight does not hang on how cells are dealt out.
     """
-    if given.model.guide.given:
+    if given.model.guide.given or not given.model.has_network:
         return given.batch.library_size.new_zeros(())
     w, settings = given.edge_probabilities, given.settings
     if settings.norms == "mean":
