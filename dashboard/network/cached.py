@@ -17,8 +17,9 @@ from dashboard.shared import contents
 from dashboard.shared.cached import of_run, stamp
 from dashboard.shared.networks import NETWORK_FILES, Shown, network, shown_network
 from gpovae_core.errors import RunError
+from gpovae_core.network.agreement import ListedShare, listed_share
 from gpovae_core.network.communities import communities
-from gpovae_core.network.curves import ThresholdCurves, threshold_curves
+from gpovae_core.network.curves import ThresholdCurves, steps, threshold_curves
 from gpovae_core.network.differences import Differences, differences
 from gpovae_core.questions.elsewhere import of_run as elsewhere_of_run
 from gpovae_core.questions.transfer import Transfer, transfer
@@ -152,6 +153,14 @@ def _curves(run: RunFolder, which: Shown, tested: bool, hops: int) -> ThresholdC
 def curves(run: RunFolder, which: Shown, hops: int) -> ThresholdCurves:
     """What every threshold does to the network; only edges and genes where the pairs are not tested."""
     return _curves(run, which, pairs(run) is not None, hops)
+
+
+@of_run(*NETWORK_FILES, kind="data", entries=8)
+def listed_shares(run: RunFolder, which: Shown, references: tuple[str, ...]) -> list[ListedShare]:
+    """How many edges these tables list, at every step of the slider."""
+    shown = shown_network(run, which)
+    tables = all_references(network(run).simulated)
+    return [listed_share(shown, ref, steps(shown)) for ref in tables if ref.name in references]
 
 
 @of_run("null.json", kind="data", entries=32)
