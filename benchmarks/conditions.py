@@ -96,7 +96,7 @@ def real(draws: int) -> dict[str, Any]:
     datlinger.obs[PART] = datlinger.obs.pop("condition").astype(str)
     found = [
         compared(papalexi, "rep1", "rep2", batch="none"),
-        compared(datlinger, "stimulated", "unstimulated", batch="well"),
+        compared(datlinger, "stimulated", "unstimulated"),
     ]
     return {
         f"{one.a}, {one.b}": {

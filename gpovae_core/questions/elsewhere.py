@@ -51,11 +51,12 @@ class Elsewhere:
 
 
 def read_elsewhere(
-    path: Path, genes: Sequence[str], settings: Settings, progress: Progress | None = None
+    path: Path, genes: Sequence[str] | None, settings: Settings, progress: Progress | None = None
 ) -> Elsewhere:
     """The run, file of cells or table of effects at `path`, over its perturbed genes and those of `genes`
-    that it measures. settings: how a file of cells is read, and what counts as a change of the perturbed gene
-    itself. All of its cells count, as none of them trained the network that is held against them.
+    (None: all) that it measures. settings: how a file of cells is read, and what counts as a change of the
+    perturbed gene itself. All of its cells count, as none of them trained the network that is held against
+    them.
 
     Raises RunError where there is nothing at `path`, DataError for what cannot be used, QueryError where no
     gene alone is perturbed.
@@ -73,7 +74,7 @@ def read_elsewhere(
     return of_cells(path.name, prepared, genes, settings)
 
 
-def of_run(run: RunFolder, genes: Sequence[str], settings: Settings) -> Elsewhere:
+def of_run(run: RunFolder, genes: Sequence[str] | None, settings: Settings) -> Elsewhere:
     """From the cells of a run, or, where it has none, from the effects of its network stage."""
     if run.has("cells.h5ad"):
         return of_cells(run.name, run.cells(), genes, run.settings())
@@ -91,8 +92,10 @@ def of_run(run: RunFolder, genes: Sequence[str], settings: Settings) -> Elsewher
     return _with_sources(Elsewhere(run.name, panel, rows, effect, error, own))
 
 
-def of_cells(name: str, prepared: PreparedCells, genes: Sequence[str], settings: Settings) -> Elsewhere:
-    """From all cells, over the perturbed genes and those of `genes` that are measured."""
+def of_cells(
+    name: str, prepared: PreparedCells, genes: Sequence[str] | None, settings: Settings
+) -> Elsewhere:
+    """From all cells, over the perturbed genes and those of `genes` (None: all) that are measured."""
     panel = _panel(prepared.panel.data.perturbed, [str(gene) for gene in prepared.cells.var_names], genes)
     cells = replace(prepared, panel=panel)
     found = _of_contrasts(name, panel, contrasts(cells, keys.SPLITS), settings)
@@ -111,7 +114,9 @@ def _against_halves(prepared: PreparedCells, sources: np.ndarray) -> tuple[Contr
     return (one, other) if same else None
 
 
-def _of_table(name: str, found: MeasuredEffects, genes: Sequence[str], settings: Settings) -> Elsewhere:
+def _of_table(
+    name: str, found: MeasuredEffects, genes: Sequence[str] | None, settings: Settings
+) -> Elsewhere:
     panel = _panel(sorted(found.perturbations), found.genes, genes)
     column = {gene: place for place, gene in enumerate(found.genes)}
     order = [found.perturbations.index(gene) for gene in sorted(found.perturbations)]
@@ -140,9 +145,9 @@ def _with_sources(found: Elsewhere) -> Elsewhere:
     return found
 
 
-def _panel(perturbed: Sequence[str], measured: Sequence[str], wanted: Sequence[str]) -> Panel:
-    """The perturbed genes, and the measured ones that are among the wanted."""
-    asked = {gene.casefold() for gene in wanted}
+def _panel(perturbed: Sequence[str], measured: Sequence[str], wanted: Sequence[str] | None) -> Panel:
+    """The perturbed genes, and the measured ones that are among the wanted; None: all."""
+    asked = {gene.casefold() for gene in (measured if wanted is None else wanted)}
     taken = set(perturbed)
     others = sorted(gene for gene in set(measured) - taken if gene.casefold() in asked)
     present = set(measured)

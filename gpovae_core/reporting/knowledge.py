@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from gpovae_core.evaluation.known_unseen import KnownUnseen
 from gpovae_core.network.activity import LEVEL, Activities
 from gpovae_core.network.enrichment import RankedEnrichment
 from gpovae_core.network.knowledge import Knowledge
@@ -88,4 +89,25 @@ def activities_in_words(found: Activities, top: int) -> str:
             f"{number(one.rho)}; significant in both {one.significant:,}, with the same sign "
             f"{one.same_sign:,}."
         )
+    return "\n".join(lines)
+
+
+def known_unseen_in_words(found: KnownUnseen) -> str:
+    """Line by line, for a terminal."""
+    known = ", ".join(f"{name} {number:,}" for name, number in found.known.items())
+    weights = ", ".join(f"{name} {weight:.2f}" for name, weight in found.true.weights.items())
+    lines = [
+        f"{found.perturbations:,} perturbations, each predicted from others alone, over {found.genes:,} "
+        f"genes. Perturbed genes that the tables know: {known}.",
+        f"Explained of the squared effects: {found.mean:+.4f} by the mean over the others, "
+        f"{found.true.explained:+.4f} with the tables (their error falls by {found.true.gain:+.4f} ± "
+        f"{found.true.error:.4f} of that of the mean); more than {found.ceiling:.4f} the errors of the "
+        "measurement do not leave.",
+        f"Weights that held up on left-out training perturbations ({found.true.kept:.0%} of them kept): "
+        f"{weights}.",
+    ]
+    lines += [
+        f"Rewired at equal degrees: {one.explained:+.4f} ({one.gain:+.4f} ± {one.error:.4f})"
+        for one in found.rewired
+    ]
     return "\n".join(lines)
