@@ -40,7 +40,7 @@ def answer(found: Differences, name: str) -> None:
     chosen = st.multiselect(
         "Show", STATES, default=STATES, format_func=lambda state: words[state], key="differences_shown"
     )
-    shown = found.edges[found.edges["state"].isin(chosen)]
+    shown = found.edges.loc[found.edges["state"].isin(chosen)]
     fold = st.column_config.NumberColumn(
         format="%+.2f", help="log2 fold change at the mean of the source's own changes under both"
     )

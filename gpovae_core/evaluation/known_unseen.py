@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,7 @@ from gpovae_core.questions.network_alone import MOST_LEFT_OUT, scaled_by_gain
 FOLDS = 10
 FEWEST = 10
 """Perturbations that the protocol needs."""
+TOGETHER = "together"
 LEAST = 0.05
 """Error, natural log fold change, that is added to every error where effects are weighed."""
 
@@ -40,6 +42,13 @@ class Features:
     name: str
     shared: np.ndarray
     targets: np.ndarray | None = None
+
+    @cached_property
+    def alike(self) -> np.ndarray:
+        """(p, p) cosine of the features of two genes; 0 where one has none."""
+        norm = np.linalg.norm(self.shared, axis=1, keepdims=True)
+        unit = np.divide(self.shared, norm, out=np.zeros(self.shared.shape), where=norm > 0)
+        return unit @ unit.T
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -78,19 +87,29 @@ class Gain:
 
 
 @dataclass(frozen=True)
+class Asked:
+    """What a table, or all of them TOGETHER, is worth. known: perturbed genes that it says anything of; true:
+    with it; rewired: with each of several rewirings.
+    """
+
+    name: str
+    known: int
+    true: Gain
+    rewired: tuple[Gain, ...]
+
+
+@dataclass(frozen=True)
 class KnownUnseen:
-    """perturbations: how many were held out in turn; genes: measured ones; known: table -> perturbed genes
-    that it says anything of; mean: 'explained' of the mean over the others; ceiling: what no error of the
-    measurement leaves; true: with the tables; rewired: with each of several rewirings.
+    """perturbations: how many were held out in turn; genes: measured ones; mean: 'explained' of the mean over
+    the others; ceiling: what no error of the measurement leaves; tables: each by itself, then all together
+    where there are several.
     """
 
     perturbations: int
     genes: int
-    known: dict[str, int]
     mean: float
     ceiling: float
-    true: Gain
-    rewired: tuple[Gain, ...]
+    tables: tuple[Asked, ...]
 
     def plain(self) -> dict[str, Any]:
         """As JSON holds it."""
@@ -111,35 +130,39 @@ def measure_known(
             f"Whether knowledge predicts a perturbation is asked of at least {FEWEST}; '{screen.name}' has "
             f"{p}."
         )
-    known = {one.name: int((one.shared != 0).any(axis=1).sum()) for one in features}
-    if not features or max(known.values()) < 2:
+    known = [int((one.shared != 0).any(axis=1).sum()) for one in features]
+    if max(known, default=0) < 2:
         raise QueryError(
             f"None of the tables knows two of the {p:,} perturbed genes of '{screen.name}'. Are both "
             "symbols, and of the same species?"
         )
     effects = _Effects.of(screen)
-    answers = []
-    for number in range(rewirings + 1):
-        tell(progress, "holding out perturbations", number / (rewirings + 1))
-        used = list(features) if number == 0 else [one.rewired(seed + number) for one in features]
-        answers.append(_predicted(effects, used, seed))
+    asked = [(one.name, [one]) for one, some in zip(features, known, strict=True) if some > 1]
+    if len(asked) > 1:
+        asked.append((TOGETHER, [one for _, [one] in asked]))
+    tables = []
+    for number, (name, used) in enumerate(asked):
+        tell(progress, f"holding out perturbations: {name}", number / len(asked))
+        anything = np.any([(one.shared != 0).any(axis=1) for one in used], axis=0)
+        rewired = (
+            _predicted(effects, [one.rewired(seed + draw) for one in used], seed) for draw in range(rewirings)
+        )
+        tables.append(Asked(name, int(anything.sum()), _predicted(effects, used, seed), tuple(rewired)))
     total = effects.squares.sum()
-    noise = (effects.root * np.where(effects.counted, screen.error, 0.0)) ** 2
+    noise = (effects.root * np.where(effects.counted > 0, screen.error, 0.0)) ** 2
     return KnownUnseen(
         perturbations=p,
         genes=int(effects.counted.any(axis=0).sum()),
-        known=known,
         mean=float(1 - _left(effects, [], seed).sum() / total),
         ceiling=max(0.0, float(1 - noise.sum() / total)),
-        true=answers[0],
-        rewired=tuple(answers[1:]),
+        tables=tuple(tables),
     )
 
 
 @dataclass(frozen=True)
 class _Effects:
     """effect: (p, n), 0 where not counted; root: (p, n) root of the weight of each pair, 0 where not counted;
-    counted: (p, n) measured pairs of two genes; squares: (p,) weighted squares of the effects.
+    counted: (p, n) 1 for measured pairs of two genes; squares: (p,) weighted squares of the effects.
     """
 
     effect: np.ndarray
@@ -153,21 +176,18 @@ class _Effects:
         counted[np.arange(len(screen.sources)), screen.sources] = False
         effect = np.where(counted, screen.effect, 0.0)
         root = np.where(counted, 1 / np.sqrt(np.where(counted, screen.error, 1.0) ** 2 + LEAST**2), 0.0)
-        return cls(effect, root, counted, ((effect * root) ** 2).sum(axis=1))
+        return cls(effect, root, counted.astype(float), ((effect * root) ** 2).sum(axis=1))
 
     def parts(self, left_out: int, rows: np.ndarray, features: Sequence[Features]) -> np.ndarray:
         """(1 + k, n) the mean over the perturbations `rows`, and what each part adds, for one that is not
         among them.
         """
-        number = np.maximum(self.counted[rows].sum(axis=0), 1)
-        mean = self.effect[rows].sum(axis=0) / number
-        deviation = np.where(self.counted[rows], self.effect[rows] - mean, 0.0)
+        chosen = np.isin(np.arange(len(self.effect)), rows).astype(float)
+        mean = (chosen @ self.effect) / np.maximum(chosen @ self.counted, 1)
         found = [mean]
         for one in features:
-            own, others = one.shared[left_out], one.shared[rows]
-            norms = np.linalg.norm(others, axis=1) * np.linalg.norm(own)
-            alike = np.divide(others @ own, norms, out=np.zeros(len(rows)), where=norms > 0)
-            found.append(alike @ deviation / (alike.sum() + 1.0))
+            alike = chosen * one.alike[left_out]
+            found.append((alike @ self.effect - (alike @ self.counted) * mean) / (alike.sum() + 1.0))
             if one.targets is not None:
                 # a knock-down, as most screens are: what a gene activates falls
                 found.append(-one.targets[left_out])

@@ -86,9 +86,10 @@ def activities(
         if absent:
             raise QueryError(f"There are no measured effects of {', '.join(absent)}.")
         effects = effects.loc[chosen]
-    nets = {OF_W: edges_of_w(network, threshold, effects.columns)}
+    genes = [str(gene) for gene in effects.columns]
+    nets = {OF_W: edges_of_w(network, threshold, genes)}
     if reference is not None:
-        nets[reference.name] = edges_of_table(reference, effects.columns)
+        nets[reference.name] = edges_of_table(reference, genes)
     scores = {name: _ulm(effects, net) for name, net in nets.items()}
     scores = {name: found for name, found in scores.items() if found is not None}
     if not scores:
@@ -127,15 +128,9 @@ def edges_of_w(network: GeneNetwork, threshold: float, genes: Sequence[str]) -> 
     """source, target, weight: edges of W out of perturbed genes to `genes`, with their signs."""
     edges = network.edges(threshold)
     there = edges[keys.TARGET].isin(list(genes)) & (edges[keys.SIGN] != 0)
-    there &= edges[keys.SOURCE].isin(set(network.panel.data.perturbed))
-    found = edges[there]
-    return pd.DataFrame(
-        {
-            keys.SOURCE: found[keys.SOURCE].to_numpy(dtype=object),
-            keys.TARGET: found[keys.TARGET].to_numpy(dtype=object),
-            keys.WEIGHT: found[keys.SIGN].to_numpy(dtype=float),
-        }
-    )
+    there &= edges[keys.SOURCE].isin(list(network.panel.data.perturbed))
+    found = edges.loc[there, [keys.SOURCE, keys.TARGET, keys.SIGN]].rename(columns={keys.SIGN: keys.WEIGHT})
+    return found.astype({keys.WEIGHT: float}).reset_index(drop=True)
 
 
 def edges_of_table(reference: ReferenceNetwork, genes: Sequence[str]) -> pd.DataFrame:
@@ -156,7 +151,11 @@ def edges_of_table(reference: ReferenceNetwork, genes: Sequence[str]) -> pd.Data
             f"{reference.name} gives no sign to an edge into a measured gene of the panel; activities need "
             "one. CollecTRI, TRRUST and DoRothEA give signs."
         )
-    return pd.DataFrame(rows, columns=[keys.SOURCE, keys.TARGET, keys.WEIGHT])
+    return _frame((keys.SOURCE, keys.TARGET, keys.WEIGHT), rows)
+
+
+def _frame(columns: tuple[str, ...], rows: Sequence[tuple[Any, ...]]) -> pd.DataFrame:
+    return pd.DataFrame({name: [row[at] for row in rows] for at, name in enumerate(columns)})
 
 
 def _ulm(effects: pd.DataFrame, net: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame] | None:
@@ -175,20 +174,27 @@ def _without_own(part: pd.DataFrame) -> None:
 
 
 def _rows(name: str, scores: pd.DataFrame, p: pd.DataFrame, net: pd.DataFrame) -> pd.DataFrame:
-    targets = net[keys.SOURCE].value_counts()
-    long = scores.stack().rename("score").to_frame()
-    long["p_adjusted"] = p.stack()
-    long = long.reset_index(names=["perturbation", "regulator"])
-    long.insert(0, "network", name)
-    long.insert(3, "targets", targets.reindex(long["regulator"]).to_numpy())
-    return long[np.isfinite(long["score"])]
+    targets = net[keys.SOURCE].value_counts().to_dict()
+    values = scores.to_numpy(dtype=float)
+    i, j = np.nonzero(np.isfinite(values))
+    regulators = scores.columns.to_numpy(dtype=object)[j]
+    return pd.DataFrame(
+        {
+            "network": name,
+            "perturbation": scores.index.to_numpy(dtype=object)[i],
+            "regulator": regulators,
+            "targets": [targets[regulator] for regulator in regulators],
+            "score": values[i, j],
+            "p_adjusted": p[scores.columns].to_numpy(dtype=float)[i, j],
+        }
+    )
 
 
 def _own(network: GeneNetwork, found: tuple[pd.DataFrame, pd.DataFrame] | None) -> pd.DataFrame:
     """gene, score, p_adjusted, expected (sign: that of the gene's own change)."""
-    columns = ["gene", "score", "p_adjusted", "expected"]
+    columns = ("gene", "score", "p_adjusted", "expected")
     if found is None:
-        return pd.DataFrame(columns=columns)
+        return _frame(columns, [])
     scores, p = found
     rows = []
     for gene in scores.index.intersection(scores.columns):
@@ -196,7 +202,7 @@ def _own(network: GeneNetwork, found: tuple[pd.DataFrame, pd.DataFrame] | None) 
         change = np.nan if network.measured is None else network.measured.effect[i, i]
         expected = 1 if np.isfinite(change) and change > 0.5 else -1
         rows.append((gene, float(scores.loc[gene, gene]), float(p.loc[gene, gene]), expected))
-    return pd.DataFrame(rows, columns=columns).sort_values("score", ignore_index=True)
+    return _frame(columns, sorted(rows, key=lambda row: row[1]))
 
 
 def _agreement(

@@ -162,7 +162,8 @@ def pool(name_a: str, a: PreparedCells, name_b: str, b: PreparedCells) -> Pooled
     together = pd.concat([one[columns].astype(object) for one in obs])
     for name in (keys.PERTURBATION, keys.SPLIT, *(key for key in _TEXT if key in together)):
         together[name] = together[name].astype(str)
-    cells = PreparedCells.of(sparse.vstack(counts).tocsr(), together, genes, panel, a.report)
+    stacked = sparse.csr_matrix(sparse.vstack(counts))
+    cells = PreparedCells.of(stacked, together, genes, panel, a.report)
     second = np.repeat([False, True], [len(own) for own in rows])
     return _with_units(cells, second)
 
@@ -371,13 +372,13 @@ def _table(
     (i, j), (one, other) = chosen.T, sides
     own = (one.own + other.own)[i, 0] / 2 / np.log(2)
     signs = [np.sign(strength[i, j]).astype(int) for strength in strengths]
-    edge = [weight[i, j] > threshold for weight in weights]
+    edge_a, edge_b = (weight[i, j] > threshold for weight in weights)
     names = np.array(panel.genes, dtype=object)
     table = pd.DataFrame(
         {
             keys.SOURCE: names[one.rows[i]],
             keys.TARGET: names[j],
-            "state": _states(*edge, signs[0] != signs[1], rate <= level),
+            "state": _states(edge_a, edge_b, signs[0] != signs[1], rate <= level),
             "weight_a": weights[0][i, j],
             "weight_b": weights[1][i, j],
             "sign_a": signs[0],

@@ -69,7 +69,7 @@ def differences_in_words(found: Differences) -> str:
     """Line by line, for a terminal."""
     words = state_words(found)
     lines = [summary(found), method(found), *found.notes]
-    told = found.edges[found.edges["fdr"] <= found.level]
+    told = found.edges.loc[found.edges["fdr"] <= found.level]
     if len(told):
         lines += ["", f"rate, log2 fold change under {found.a} and {found.b}, edge"]
         lines += [

@@ -36,7 +36,7 @@ def knowledge_in_words(found: Knowledge) -> str:
             f"{held.significant_without:,} without; {held.gained_significant:,} of {held.gained:,} that come "
             f"in, {held.lost_significant:,} of {held.lost:,} that go out."
         )
-    changed = found.edges[(found.edges["weight"] - found.edges["weight_without"]).abs() > 0.01]
+    changed = found.edges.loc[(found.edges["weight"] - found.edges["weight_without"]).abs() > 0.01]
     if len(changed):
         lines += ["", "W with the table and without, edge:"]
         lines += [
@@ -94,20 +94,18 @@ def activities_in_words(found: Activities, top: int) -> str:
 
 def known_unseen_in_words(found: KnownUnseen) -> str:
     """Line by line, for a terminal."""
-    known = ", ".join(f"{name} {number:,}" for name, number in found.known.items())
-    weights = ", ".join(f"{name} {weight:.2f}" for name, weight in found.true.weights.items())
     lines = [
         f"{found.perturbations:,} perturbations, each predicted from others alone, over {found.genes:,} "
-        f"genes. Perturbed genes that the tables know: {known}.",
-        f"Explained of the squared effects: {found.mean:+.4f} by the mean over the others, "
-        f"{found.true.explained:+.4f} with the tables (their error falls by {found.true.gain:+.4f} ± "
-        f"{found.true.error:.4f} of that of the mean); more than {found.ceiling:.4f} the errors of the "
-        "measurement do not leave.",
-        f"Weights that held up on left-out training perturbations ({found.true.kept:.0%} of them kept): "
-        f"{weights}.",
+        "genes. Explained of the squared effects:",
+        f"  {found.mean:+.4f}  mean over the others",
+        f"  {found.ceiling:+.4f}  what the errors of the measurement leave",
     ]
-    lines += [
-        f"Rewired at equal degrees: {one.explained:+.4f} ({one.gain:+.4f} ± {one.error:.4f})"
-        for one in found.rewired
-    ]
+    for one in found.tables:
+        rewired = ", ".join(f"{gain.explained:+.4f}" for gain in one.rewired)
+        weights = ", ".join(f"{name} {weight:.2f}" for name, weight in one.true.weights.items())
+        lines.append(
+            f"  {one.true.explained:+.4f}  {one.name} (knows {one.known:,} of the perturbed genes); of what "
+            f"the mean leaves {one.true.gain:+.4f} ± {one.true.error:.4f}; rewired {rewired}; weights, of "
+            f"which {one.true.kept:.0%} held up: {weights}"
+        )
     return "\n".join(lines)

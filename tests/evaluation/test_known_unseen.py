@@ -7,8 +7,10 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from gpovae_core.cli import app
 from gpovae_core.data.schema import Panel, PanelData
 from gpovae_core.errors import QueryError
 from gpovae_core.evaluation.known_unseen import Features, measure_known
@@ -44,29 +46,44 @@ def test_what_genes_share_predicts_them_and_a_rewired_table_does_not() -> None:
     effect, group = group_effects()
     shared = (group[:, None] == np.arange(GROUPS)).astype(float)
     found = measure_known(screen(effect), [Features("groups", shared)], rewirings=3)
-    assert found.true.gain > 0.4
-    assert found.mean + 0.3 < found.true.explained < found.ceiling
-    assert found.true.weights["groups"] > 0.5
-    for one in found.rewired:
+    [table] = found.tables
+    assert table.known == P
+    assert table.true.gain > 0.4
+    assert found.mean + 0.3 < table.true.explained < found.ceiling
+    assert table.true.weights["groups"] > 0.5
+    for one in table.rewired:
         assert one.gain < 0.1
-        assert one.gain < found.true.gain / 4
+        assert one.gain < table.true.gain / 4
     json.dumps(found.plain(), allow_nan=False)
-    assert "Rewired at equal degrees" in known_unseen_in_words(found)
+    assert "rewired" in known_unseen_in_words(found)
+
+
+def test_tables_are_asked_each_by_itself_and_together() -> None:
+    effect, group = group_effects()
+    shared = (group[:, None] == np.arange(GROUPS)).astype(float)
+    noise = (np.random.default_rng(5).random((P, 12)) < 0.2).astype(float)
+    tables = [Features("groups", shared), Features("noise", noise), Features("none", np.zeros((P, 2)))]
+    found = {one.name: one for one in measure_known(screen(effect), tables, rewirings=1).tables}
+    assert list(found) == ["groups", "noise", "together"]
+    assert found["together"].true.gain > 0.4 > 0.05 > abs(found["noise"].true.gain)
+    assert set(found["together"].true.weights) == {"groups", "noise"}
 
 
 def test_a_table_that_knows_nothing_leaves_the_mean() -> None:
     effect, _ = group_effects()
     shared = (np.random.default_rng(5).random((P, 12)) < 0.2).astype(float)
     found = measure_known(screen(effect), [Features("nothing", shared)], rewirings=1)
-    assert abs(found.true.gain) < 0.05
-    assert found.true.explained == pytest.approx(found.mean, abs=0.05)
+    [table] = found.tables
+    assert abs(table.true.gain) < 0.05
+    assert table.true.explained == pytest.approx(found.mean, abs=0.05)
 
 
 def test_known_targets_of_a_knocked_down_regulator_fall() -> None:
     rng = np.random.default_rng(7)
     signs = np.sign(rng.standard_normal((P, N))) * (rng.random((P, N)) < 0.08)
     signs[np.arange(P), np.arange(P)] = 0
-    found = measure_known(screen(-0.5 * signs), [Features("regulon", np.abs(signs), signs)], rewirings=1)
+    table = Features("regulon", np.abs(signs), signs)
+    [found] = measure_known(screen(-0.5 * signs), [table], rewirings=1).tables
     assert found.true.gain > 0.5
     assert found.true.weights["regulon, its targets"] == pytest.approx(0.5, abs=0.1)
     assert found.rewired[0].gain < 0.1
@@ -110,3 +127,27 @@ def test_what_cannot_be_asked_is_said() -> None:
     few = Elsewhere("few", whole.panel, np.arange(4), whole.effect[:4], whole.error[:4], whole.own)
     with pytest.raises(QueryError, match="at least 10; 'few' has 4"):
         measure_known(few, [Features("t", np.ones((4, 2)))])
+
+
+def test_the_command_takes_a_table_of_effects(tmp_path: Path) -> None:
+    from typer.testing import CliRunner
+
+    effect, group = group_effects()
+    made = screen(effect)
+    genes = made.panel.genes
+    seen = made.effect.copy()
+    seen[np.arange(P), np.arange(P)] = -1.5
+    table = {"perturbation": np.repeat(PERTURBED, N), "gene": np.tile(genes, P), "se": SE / np.log(2)}
+    table |= {"log2fc": seen.ravel() / np.log(2)}
+    pd.DataFrame(table).to_csv(tmp_path / "e.csv", index=False)
+    lines = [
+        f"s{k}\t-\t" + "\t".join(gene for gene, own in zip(PERTURBED, group, strict=True) if own == k)
+        for k in range(GROUPS)
+    ]
+    (tmp_path / "s.gmt").write_text("\n".join(lines))
+    words = ["unseen", str(tmp_path / "e.csv"), "--knowledge", str(tmp_path / "s.gmt")]
+    answer = json.loads(CliRunner().invoke(app, [*words, "--json"]).stdout)
+    [table] = answer["tables"]
+    assert (table["name"], table["known"]) == ("s.gmt", P)
+    assert table["true"]["gain"] > 0.4
+    assert max(one["gain"] for one in table["rewired"]) < 0.15
