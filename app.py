@@ -7,7 +7,8 @@ from dashboard.shared import shell
 st.set_page_config(page_title="GPO-VAE", page_icon="🧬", layout="wide")
 page = st.navigation(
     [
-        st.Page("pages/runs.py", title="Runs", default=True),
+        st.Page("pages/home.py", title="Home", default=True),
+        st.Page("pages/runs.py", title="Runs"),
         st.Page("pages/data.py", title="Data"),
         st.Page("pages/train.py", title="Train"),
         st.Page("pages/network.py", title="Network"),
@@ -21,3 +22,4 @@ page = st.navigation(
 shell.frame()
 with shell.errors_in_words():
     page.run()
+shell.finish()

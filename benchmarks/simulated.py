@@ -13,6 +13,7 @@ from gpovae_core.data.expression import log_expression
 from gpovae_core.data.schema import PreparedCells
 from gpovae_core.data.simulate import Simulation, downstream
 from gpovae_core.effects.averages import average_effects
+from gpovae_core.effects.design import Exchangeable
 from gpovae_core.effects.pairs import pair_statistics
 
 
@@ -49,7 +50,11 @@ def mann_whitney(prepared: PreparedCells) -> np.ndarray:
     expression = log_expression(prepared.counts, prepared.library_size)[training][:, prepared.panel_columns]
     measured = np.flatnonzero(panel.is_measured)
     found = pair_statistics(
-        expression, prepared.labels[training], panel.data.perturbed, [panel.genes[i] for i in measured]
+        expression,
+        prepared.labels[training],
+        panel.data.perturbed,
+        [panel.genes[i] for i in measured],
+        among=Exchangeable.of(prepared, (keys.TRAIN,)),
     )
     result = np.zeros((len(panel), len(panel)))
     result[np.ix_(np.arange(len(found.sources)), measured)] = np.nan_to_num(

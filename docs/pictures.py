@@ -52,7 +52,9 @@ class Shot:
 
 
 DEMO: dict[str, str | tuple[str, ...]] = {"run": "demo"}
+REAL: dict[str, str | tuple[str, ...]] = {"run": "papalexi2021-demo"}
 SHOTS = {
+    "home": Shot("Home", REAL, height=900),
     "explorer-whole": Shot("Network", DEMO, height=900),
     "explorer-matrix": Shot("Network", DEMO | {"view": "matrix"}, height=900),
     "explorer-around": Shot("Network", DEMO | {"gene": "SIM012"}, height=900),
@@ -61,19 +63,19 @@ SHOTS = {
     ),
     "explorer-influence": Shot("Network", DEMO | {"measure": "T"}, height=900),
     "explorer-thresholds": Shot("Network", DEMO | {"pinned": "0.9", "part": "Which threshold?"}, height=2300),
-    "response-predicted": Shot("Response", DEMO | {"gene": "SIM006"}, height=1500),
+    "response-predicted": Shot("Response", DEMO | {"gene": "SIM006"}, height=1000),
     "response-changed": Shot(
-        "Response", DEMO | {"gene": "SIM006"}, ("role=tab[name='Which genes changed']",), height=1500
+        "Response", DEMO | {"gene": "SIM006"}, ("role=tab[name='Which genes changed']",), height=1000
     ),
-    "response-gene": Shot("Response", DEMO | {"gene": "SIM006"}, ("role=tab[name='One gene']",), height=1100),
+    "response-gene": Shot("Response", DEMO | {"gene": "SIM006"}, ("role=tab[name='One gene']",), height=900),
     "response-path": Shot(
         "Response",
         DEMO | {"path": ("SIM012", "SIM005", "SIM008", "SIM017")},
         ("role=tab[name='Along a path']",),
     ),
-    "whatif": Shot("What if", DEMO, ("button:has-text('Try SIM003')",), height=1250),
-    "response-all": Shot("Response", DEMO, ("role=tab[name='All perturbations']",), height=1750),
-    "benchmark": Shot("Benchmark", DEMO, height=1500),
+    "whatif": Shot("What if", DEMO, ("button:has-text('Try SIM')",), height=1000),
+    "response-all": Shot("Response", DEMO, ("role=tab[name='All perturbations']",), height=1400),
+    "benchmark": Shot("Benchmark", DEMO, height=900),
     "explorer-sure": Shot("Network", DEMO | {"part": "How sure?"}, height=1500),
     "data": Shot("Data", {"data": "screen.h5ad"}, height=1200),
     "train": Shot("Train", {"data": "screen.h5ad"}, height=1300),

@@ -82,6 +82,13 @@ class DataSettings(_Settings):
         default=None,
         description="Column of var with gene symbols when its index holds none; found when not given.",
     )
+    other_features: Literal["leave out", "keep"] = Field(
+        default="leave out",
+        description=(
+            "Columns of the counts that no gene has (guides, antibodies, hashtags): leave them out of genes "
+            "and library sizes, or keep them as genes."
+        ),
+    )
     guides: str | None = Field(
         default=None,
         description=(

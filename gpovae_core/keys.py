@@ -71,6 +71,16 @@ def standard_error(layer: str) -> str:
     return f"{layer}_se"
 
 
+def fold(layer: str) -> str:
+    """Layer with the log2 fold change of mean shares where `layer` has the difference of mean logarithms."""
+    return f"{layer}_fold"
+
+
+def shrunk(layer: str) -> str:
+    """Layer with what is to be believed of the effects in `layer` (effects.changes.FoldTable)."""
+    return f"{layer}_shrunk"
+
+
 def cell_count(layer: str) -> str:
     """Column of obs in effects.h5ad: cells behind each row of an observed layer."""
     return f"{layer}_cells"

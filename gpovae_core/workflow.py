@@ -196,7 +196,16 @@ def score_run(
     unseen, rests_on = (
         _answer_unseen(prepared, settings, stage, predictor, predicted) if prepared.unseen else (Unseen(), {})
     )
-    run.write_effects(effects_table(prepared, predicted.mean, predicted.deviation, rests_on))
+    run.write_effects(
+        effects_table(
+            prepared,
+            predicted.mean,
+            predicted.deviation,
+            rests_on,
+            predicted.fold,
+            predicted.fold_deviation,
+        )
+    )
     scored = Scored(
         prepared=prepared,
         predicted=predicted.mean,
@@ -276,17 +285,20 @@ def _answer_unseen(
     names = list(prepared.unseen)
     own = predicted.mean.loc[names].copy()
     respondent = Respondent(prepared, settings, stage, lambda: predictor)
-    predicted.mean.loc[names] = predicted.deviation.loc[names] = np.nan
+    for part in (predicted.mean, predicted.deviation, predicted.fold, predicted.fold_deviation):
+        part.loc[names] = np.nan
     rests_on = {name: respondent.reach.basis(tuple(name.split(keys.PAIR_SEPARATOR))) for name in names}
     try:
         for answer in respondent.ask_all(prepared.unseen):
-            table = (
-                answer.table.set_index("gene")
-                .loc[list(predicted.mean.columns), ["effect", "sd"]]
-                .astype(np.float32)
-            )
+            table = answer.table.set_index("gene").loc[list(predicted.mean.columns)]
             name = answer.question.perturbation
-            predicted.mean.loc[name], predicted.deviation.loc[name] = table["effect"], table["sd"]
+            for into, column in (
+                (predicted.mean, "log_difference"),
+                (predicted.deviation, "log_difference_sd"),
+                (predicted.fold, "effect"),
+                (predicted.fold_deviation, "sd"),
+            ):
+                into.loc[name] = table[column].astype(np.float32)
         found = scores(
             beside_baselines(
                 prepared, settings, respondent.network_alone.screen, predicted.mean.loc[names], own

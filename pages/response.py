@@ -3,8 +3,5 @@
 from dashboard.response import page
 from dashboard.shared import shell
 
-shell.title(
-    "Response", "What the model predicts a perturbation to do, gene by gene, beside what was measured."
-)
-if (run := shell.opened_run()) is not None:
+if (run := shell.begin_on_a_run("Response")) is not None:
     page.show(run)

@@ -199,6 +199,10 @@ def _effects(
     for layer, (noise, error) in noisy.items():
         layers[layer] = truth + rng.normal(0, noise, size=shape)
         layers[keys.standard_error(layer)] = np.full(shape, error)
+        layers[keys.fold(layer)] = layers[layer]
+        layers[keys.standard_error(keys.fold(layer))] = layers[keys.standard_error(layer)]
+        if layer != keys.PREDICTED:
+            layers[keys.shrunk(keys.fold(layer))] = 0.9 * layers[layer]
     obs = pd.DataFrame(index=pd.Index(names, dtype=object, name=keys.PERTURBATION))
     for layer, splits in (
         (keys.OBSERVED_TEST, (keys.TEST,)),

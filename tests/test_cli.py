@@ -23,6 +23,7 @@ from gpovae_core.cli import (
     app,
     cells,
     comparing,
+    effects,
     knowledge,
     main,
     networks,
@@ -90,9 +91,10 @@ def run(tmp_path_factory) -> Path:
 
 
 def test_every_command_of_every_group_is_listed():
-    groups = (cells, comparing, knowledge, networks, questions, runs, scores, sweeps, training)
+    groups = (cells, comparing, effects, knowledge, networks, questions, runs, scores, sweeps, training)
     assert {path.stem for path in (PROJECT / "gpovae_core" / "cli").glob("[a-z]*.py")} == {
         *(group.__name__.split(".")[-1] for group in groups),
+        "flags",
         "shared",
     }
     found = {
@@ -462,15 +464,18 @@ def test_predict(gpovae, run, tmp_path):
     answer = json.loads(text)
     assert answer["not_in_training"] == [extended, "+".join(sorted(pair.split("+")))]
     table = pd.read_csv(out)
-    assert list(table.columns) == ["perturbation", "gene", "effect", "sd", "low", "high", "additive"]
+    assert list(table.columns) == [
+        *["perturbation", "gene", "effect", "sd", "low", "high", "additive", "log_difference"]
+    ]
     assert answer["rests_on"][known] == "seen"
     assert answer["rests_on"][extended] == "extended"
     (interaction,) = answer["interactions"].values()
     assert set(interaction) == {"coefficients", "non_additive"}
     stored = RunFolder.open(run).effects()
-    ours = table[table["perturbation"] == known].set_index("gene")["effect"]
-    theirs = stored[known].to_df("predicted").iloc[0]
-    np.testing.assert_allclose(ours.loc[theirs.index], theirs, atol=1e-5)
+    ours = table[table["perturbation"] == known].set_index("gene")
+    for column, layer in (("effect", "predicted_fold"), ("log_difference", "predicted")):
+        theirs = stored[known].to_df(layer).iloc[0]
+        np.testing.assert_allclose(ours.loc[theirs.index, column], theirs, atol=1e-5)
 
 
 def test_predict_at_another_strength(gpovae, run):

@@ -8,7 +8,7 @@ import streamlit as st
 
 from dashboard.benchmark import ablations, take_away
 from dashboard.benchmark.cached import report_of
-from dashboard.shared import run_summary, shell
+from dashboard.shared import run_summary, shell, state
 from dashboard.shared.figures import chart
 from dashboard.shared.glossary import meaning, show_table
 from dashboard.shared.words import plain
@@ -34,13 +34,6 @@ NARROW = {
 
 def show(run: RunFolder) -> None:
     report = report_of(run)
-    facts = [
-        f"data {report.data}",
-        f"preset {report.settings.preset}",
-        f"{report.epochs:,} epochs",
-        f"seeds: {report.seeds()}",
-    ]
-    st.markdown(plain(" · ".join(facts)))
     if not report.complete:
         st.info(
             "An earlier version evaluated this run, so some scores are missing. Evaluate it again for all "
@@ -57,19 +50,29 @@ def show(run: RunFolder) -> None:
         "Ablations": lambda report: ablations.show(report),
         "Report": lambda report: take_away.show([report]),
     }
-    shell.tabs(PART, {title: partial(part, report) for title, part in parts.items()})
+    shell.tabs(PART, {title: partial(part, report) for title, part in parts.items()}, state.BENCHMARK_PART)
 
 
 def scores(report: RunReport) -> None:
-    for sentence in sentences.verdicts(report.evaluation):
-        st.markdown(f"- {plain(sentence)}")
-    st.markdown(f"**Held out:** {plain(sentences.held_out_in_words(report.evaluation))}")
+    """What the numbers say in sentences, and the shares of the achievable beside them; the numbers folded."""
+    left, right = st.columns([2, 3], gap="medium")
+    told = [*sentences.verdicts(report.evaluation)]
+    told.append(f"Held out: {sentences.held_out_in_words(report.evaluation)}")
+    left.markdown("\n".join(f"- {plain(sentence)}" for sentence in told))
+    facts = (
+        f"data {report.data}",
+        f"preset {report.settings.preset}",
+        f"{report.epochs:,} epochs",
+        f"seeds: {report.seeds()}",
+    )
+    left.caption(plain(" · ".join(facts)))
+    left.caption(plain(sentences.SHARE_IN_WORDS))
     bars = figures.share_bars(report.lines, report.evaluation.held_out_words)
-    chart(bars, key="share_bars", config={"displayModeBar": False})
-    st.caption(plain(sentences.SHARE_IN_WORDS))
-    show_table(tables.score_table(report.lines), column_config=NARROW)
-    for note in report.evaluation.notes or ():
-        st.caption(plain(note))
+    chart(bars, key="share_bars", place=right, config={"displayModeBar": False})
+    with st.expander("Every score in a table"):
+        show_table(tables.score_table(report.lines), column_config=NARROW)
+        for note in report.evaluation.notes or ():
+            st.caption(plain(note))
 
 
 def equal_edges(report: RunReport) -> None:

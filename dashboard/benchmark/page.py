@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import streamlit as st
 
 from dashboard.benchmark import one_run, several_runs
@@ -10,15 +12,16 @@ from dashboard.shared import listing, shell, state
 from dashboard.shared.words import plain
 from gpovae_core.runs.folder import RunFolder
 
-COMPARED = "benchmark_runs"
-
 
 def show(run: RunFolder) -> None:
+    places = st.columns([2.3, 8], vertical_alignment="bottom")
+    shell.run_choice(places[0])
     if run.without_cells and not run.has("evaluation.json"):
         st.info(plain(run.without_cells))
         return
     opened = state.get(state.RUN)
-    chosen = beside(opened)
+    chosen = beside(opened, places[1])
+    shell.notices(run)
     with shell.errors_in_words():
         if chosen:
             st.markdown(
@@ -29,17 +32,15 @@ def show(run: RunFolder) -> None:
             one_run.show(run)
 
 
-def beside(opened: str) -> list[str]:
+def beside(opened: str, place: Any) -> list[str]:
     """The evaluated runs that are to stand beside the open one."""
     others = [
         name for name, other in listing.all_runs().items() if name != opened and other.has("evaluation.json")
     ]
     if not others:
         return []
-    return st.multiselect(
-        "Beside it",
-        others,
-        key=COMPARED,
-        placeholder="Compare with other evaluated runs",
-        persist_state="session",
+    kept = tuple(name for name in state.get(state.BESIDE) if name in others)
+    state.put(**{state.BESIDE: kept})
+    return place.multiselect(
+        "Beside it", others, placeholder="Compare with other evaluated runs", **state.bound(state.BESIDE)
     )

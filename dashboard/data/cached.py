@@ -9,8 +9,8 @@ import streamlit as st
 from dashboard.shared.data_files import EXAMINED_BY, Stamp, examination, only
 from gpovae_core.config import DataSettings
 from gpovae_core.data.describe import CriterionView, knock_downs, panel_of, quality
+from gpovae_core.data.reading import Reading
 from gpovae_core.data.schema import Panel
-from gpovae_core.data.validate import Reading
 from gpovae_core.errors import DataError
 
 PANEL_BY = ("panel", "panel_all_below", "extended_per_perturbation", "extended_min_abs_lfc", "extended_max_p")

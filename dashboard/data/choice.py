@@ -7,7 +7,7 @@ import streamlit as st
 from dashboard.data import downloads
 from dashboard.shared import settings_form, shell, state
 from gpovae_core.config import DataSettings
-from gpovae_core.data.effects_file import PACKED
+from gpovae_core.data.effect_tables.folder import PACKED
 from gpovae_core.data.folder import data_folder, list_files, save_upload, upload_endings
 from gpovae_core.data.readers import forms_in_words
 
@@ -19,6 +19,7 @@ OF_ONE_FILE = (
     "non_perturbed",
     "counts_layer",
     "symbol_column",
+    "other_features",
     "unseen",
     "batch",
     "donor",

@@ -22,10 +22,12 @@ def questions(found: Examination, columns: tuple[str, ...]) -> None:
 
 def show(found: Examination, columns: tuple[str, ...]) -> None:
     """The decisions that were taken on the way through a file. columns: of obs."""
+    shown = {decision.setting for decision in found.decisions if decision.asked}
     with st.container(gap=None):
         for decision in found.decisions:
             if not decision.asked:
-                _line(decision, columns)
+                _line(decision, columns, again=decision.setting in shown)
+                shown.add(decision.setting)
 
 
 def _question(decision: Decision, columns: tuple[str, ...]) -> None:
@@ -35,7 +37,8 @@ def _question(decision: Decision, columns: tuple[str, ...]) -> None:
             _choose(decision, columns)
 
 
-def _line(decision: Decision, columns: tuple[str, ...]) -> None:
+def _line(decision: Decision, columns: tuple[str, ...], again: bool) -> None:
+    """again: whether the setting has its widget in another line, and here only what it may be."""
     with st.container(horizontal=True, wrap=False, vertical_alignment="center", gap="small"):
         why = f", :small[{plain(decision.why)}]" if decision.why else ""
         st.markdown(f"**{plain(decision.about)}**: {plain(decision.taken or 'none')}{why}", width="stretch")
@@ -47,7 +50,21 @@ def _line(decision: Decision, columns: tuple[str, ...]) -> None:
                 help=f"Choose something else for: {plain(decision.about)}",
                 key=f"change_{decision.setting}_{decision.about}",
             ):
-                _choose(decision, columns)
+                if again:
+                    _take(decision)
+                else:
+                    _choose(decision, columns)
+
+
+def _take(decision: Decision) -> None:
+    """A button for each of what a setting may be."""
+    for option in decision.options:
+        st.button(
+            f"Take {plain(option.text)}",
+            key=f"take_{decision.setting}_{option.value}",
+            on_click=settings_form.change,
+            args=(f"data.{decision.setting}", option.value),
+        )
 
 
 def _choose(decision: Decision, columns: tuple[str, ...]) -> None:

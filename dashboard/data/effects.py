@@ -4,6 +4,8 @@ gives.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, get_args
 
@@ -12,13 +14,15 @@ import pandas as pd
 import streamlit as st
 
 from dashboard.shared import data_files, listing, shell, state
+from dashboard.shared.controls import on_page
 from dashboard.shared.glossary import show_table
 from dashboard.shared.run_summary import command
 from dashboard.shared.words import plain
 from gpovae_core.config import NetworkSettings
-from gpovae_core.data.effect_columns import EffectColumns
-from gpovae_core.data.effects_file import MeasuredEffects, read_effects
-from gpovae_core.errors import GpoVaeError, RunError
+from gpovae_core.data.effect_tables.known import EffectColumns
+from gpovae_core.data.effect_tables.read import read_effects
+from gpovae_core.data.effect_tables.report import MeasuredEffects
+from gpovae_core.errors import DataError, GpoVaeError, RunError
 from gpovae_core.reporting.sentences import effects_file_in_words
 from gpovae_core.runs import processes
 from gpovae_core.runs.archive import check_run_name, free_name
@@ -34,23 +38,36 @@ NULLS = {
 }
 MOST_ROWS = 2000
 NAME, STARTED, PROBLEM = "effects_run_name", "effects_started", "effects_problem"
+UNREAD = "effects_unread"
 
 
 def show(path: Path) -> None:
     """What is in the table, as it is read, and a network from it."""
     st.subheader(plain(path.name))
     st.markdown("A table of **effects**: no cells are in it, and none are needed for a network.")
-    with st.expander("How this file is read"):
+    with st.expander("How this file is read", expanded=st.session_state.get(UNREAD) == path.name):
         columns = told()
-    with shell.errors_in_words():
+    with shell.errors_in_words(), opened_where_refused(path.name):
         stamped = data_files.stamp(path) if path.is_file() else (str(path), path.stat().st_mtime_ns, 0)
         with st.spinner("Reading the effects …", show_time=True):
             found = _effects(stamped, columns)
         st.success("This file can be used.")
         for line in effects_file_in_words(found.report):
-            st.caption(plain(line))
+            st.caption(plain(on_page(line)))
         own_changes(found)
         network(path, columns)
+
+
+@contextmanager
+def opened_where_refused(name: str) -> Iterator[None]:
+    """Show what can be told of the columns where the table cannot be read without."""
+    try:
+        yield
+    except DataError:
+        if st.session_state.get(UNREAD) != name:
+            st.session_state[UNREAD] = name
+            st.rerun()
+        raise
 
 
 def told() -> EffectColumns:
@@ -128,7 +145,7 @@ def network(path: Path, columns: EffectColumns) -> None:
         return
     done()
     if (problem := st.session_state.pop(PROBLEM, None)) is not None:
-        st.error(plain(problem))
+        st.error(plain(on_page(problem)))
     if st.session_state.get("effects_named_for") != path.name:
         st.session_state["effects_named_for"] = path.name
         st.session_state[NAME] = free_name(folder, path.name.split(".")[0])
@@ -212,7 +229,8 @@ def done() -> None:
     name = st.session_state.get("effects_done")
     if name is not None and name == state.get(state.RUN):
         st.success(f"The network of {plain(name)} is there.")
-        st.page_link("pages/network.py", label="**Open the network →**")
+        if st.button("Open its network", type="primary", key="effects_network"):
+            st.switch_page("pages/network.py")
 
 
 def _record(name: str) -> Path:

@@ -8,7 +8,7 @@ from dashboard.data import choice, contents, decisions, effects, guides, verdict
 from dashboard.data.choice import megabytes
 from dashboard.shared import data_files, settings_form, shell, state
 from dashboard.shared.words import plain
-from gpovae_core.data.effects_file import holds_effects
+from gpovae_core.data.effect_tables.read import holds_effects
 
 
 def show() -> None:
@@ -47,9 +47,12 @@ def report(name: str) -> None:
         verdict.direction(found)
     with st.container(width=320):
         settings_form.field("data.min_cells", explained=True)
+        if any(problem.code == "panel-too-large" for problem in found.problems):
+            settings_form.field("data.panel", explained=True)
     if not found.ok:
         return
-    st.page_link("pages/train.py", label="**Train on these cells →**")
+    if st.button("Train on these cells", type="primary", key="data_train"):
+        st.switch_page("pages/train.py")
     shell.tabs(
         "data_part",
         {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from dashboard.shared import settings_form
+from dashboard.shared.controls import on_page
 from dashboard.shared.words import plain
 from gpovae_core.data.validate import Examination
 from gpovae_core.data.wording import counted
@@ -20,16 +21,15 @@ def verdict(found: Examination) -> None:
 
 
 def problems(found: Examination) -> None:
+    decisions = found.decisions
     for problem in found.problems:
+        message, hint = plain(on_page(problem.message, decisions)), plain(on_page(problem.hint, decisions))
         if problem.severity == "error":
-            st.error(
-                plain(problem.message)
-                + (f"  \n**What to do:** {plain(problem.hint)}" if problem.hint else "")
-            )
+            st.error(message + (f"  \n**What to do:** {hint}" if hint else ""))
         else:
-            st.warning(plain(str(problem)))
+            st.warning(f"{message} {hint}".strip())
     for note in found.summary.get("notes", []) if found.ok else []:
-        st.caption(plain(note))
+        st.caption(plain(on_page(note, decisions)))
 
 
 def direction(found: Examination) -> None:

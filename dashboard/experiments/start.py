@@ -34,7 +34,8 @@ def show() -> None:
     name = state.get(state.DATA)
     if name is None:
         st.info("Choose the cells first.")
-        st.page_link("pages/data.py", label="Choose cells on the page Data →")
+        if st.button("Choose cells", type="primary", key="sweep_data"):
+            st.switch_page("pages/data.py")
         return
     source = data_files.path_of(name)
     left, middle, right = st.columns(3)

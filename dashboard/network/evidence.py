@@ -202,7 +202,7 @@ def _effect_in_words(found: EdgeInspection, measured: Measured) -> str:
 def _tests_in_words(measured: Measured) -> str:
     adjusted = "not computed yet" if measured.adjusted is None else p_value(measured.adjusted)
     return (
-        f"{len(measured.perturbed):,} perturbed cells, {len(measured.control):,} control cells. Mann-Whitney "
+        f"{len(measured.perturbed):,} perturbed cells, {len(measured.control):,} control cells. Rank test "
         f"p {p_value(measured.p)}, adjusted over all pairs {adjusted}. Wasserstein distance "
         f"{measured.wasserstein:.3f}."
     )

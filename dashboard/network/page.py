@@ -20,6 +20,7 @@ from dashboard.network import (
 from dashboard.network.scene import Scene, scene_of
 from dashboard.shared import contents, listing, shell, state
 from dashboard.shared.words import plain
+from gpovae_core.errors import GpoVaeError
 from gpovae_core.reporting.sentences import false_rate_of_effects, null_in_words
 from gpovae_core.runs.folder import RunFolder
 
@@ -50,10 +51,6 @@ TABS = "network_part"
 """Key of the tabs in the session: the name of the open one."""
 _SHOWN = "gpovae_part_shown"
 _DRAWN = "gpovae_part_drawn"
-REAL_CELLS = (
-    "Demo of real cells: knock-outs in stimulated THP-1 cells, ECCITE-seq of Papalexi et al., Nature "
-    "Genetics 53 (2021), 322-331; counts as in Katsevich-Lab's sceptreIGVF and sceptredata (MIT licence)."
-)
 WIDE = """<style>
 [data-testid=stMainBlockContainer]{padding:3.9rem .75rem 1rem;max-width:none}
 [data-testid=stMainBlockContainer]>div>[data-testid=stVerticalBlock]{gap:.4rem}
@@ -68,14 +65,18 @@ def show(run: RunFolder) -> None:
         st.page_link("pages/response.py", label="Go to Response")
         return
     st.html(WIDE)
-    scene = scene_of(run)  # a run that cannot be read says so here, once
+    try:
+        scene = scene_of(run)
+    except GpoVaeError as error:  # a run that cannot be read says so here, once
+        st.error(plain(error))
+        shell.another_way(state.get(state.RUN))
+        return
     up_to_date()
     explorer(run)
     more(scene)
-    if scene.network.simulated:
-        st.markdown(shell.SIMULATED)
-    elif run.path == listing.DEMOS[listing.REAL_DEMO]:
-        st.caption(REAL_CELLS)
+    shell.notices(run)
+    if run.path == listing.DEMOS[listing.REAL_DEMO]:
+        st.caption(shell.REAL_CELLS)
     with shell.errors_in_words():
         trust(scene)
 
@@ -85,7 +86,7 @@ def explorer(run: RunFolder) -> None:
     """The workbench. A choice in it runs this part alone, the whole page where another run was chosen or the
     open part depends on the change.
     """
-    if outdated():
+    if outdated() or not run.path.is_dir():  # deleted meanwhile: the whole page says so
         st.rerun()
     state.sync_url()
     scene = scene_of(run)

@@ -158,7 +158,7 @@ def pin_path(genes: tuple[str, ...]) -> None:
         help="Observed and predicted, on the page Response.",
     ):
         state.put(**{state.PATH: genes, state.PERTURBATIONS: None})
-        st.session_state[state.RESPONSE_PART] = "Along a path"
+        state.put(**{state.RESPONSE_PART: "Along a path"})
         st.switch_page("pages/response.py")
 
 

@@ -220,5 +220,7 @@ def _to_response(scene: Scene, along: bool) -> None:
         if ways:
             row = min(state.get(state.PATH_ROW), len(ways) - 1)
             state.put(**{state.PATH: tuple(ways[row]["genes"]), state.PERTURBATIONS: None})
-            st.session_state[state.RESPONSE_PART] = "Along a path"
+            state.put(**{state.RESPONSE_PART: "Along a path"})
+    elif state.get(state.FOCUS) in scene.shown.panel.data.perturbed:
+        state.put(**{state.PERTURBATIONS: (state.get(state.FOCUS),)})
     st.session_state[_LEAVE] = True

@@ -16,79 +16,90 @@ from gpovae_core import keys
 from gpovae_core.plots import response
 
 
-def choose(effects: Any, reference: Any) -> tuple[str, ...]:
+def choose(effects: Any, reference: Any, places: Any) -> tuple[str, ...]:
+    """The chosen perturbations; where none was chosen yet, that of the pinned path or the chosen gene, else
+    the one that is best told from noise. places: the columns of the bar, the run in the first.
+    """
     names = [str(name) for name in effects.obs_names]
-    kept = [name for name in state.get(state.PERTURBATIONS) or [] if name in names][:MOST]
-    if not kept and state.get(state.PERTURBATIONS) is None:
+    said = state.get(state.PERTURBATIONS)
+    kept = tuple(name for name in said or () if name in names)[:MOST]
+    unknown = [name for name in said or () if name not in names]
+    if unknown:
+        st.error(f"Not among the perturbations of this run: {plain(', '.join(unknown))}.")
+    if not kept and (said is None or unknown):
         wanted = (
             *state.get(state.PATH)[:1],
             state.get(state.FOCUS),
-            response.strongest_perturbation(effects, reference),
+            *response.clearest(effects, reference)[:1],
         )
-        kept = [name for name in wanted if name in names][:1]
+        kept = tuple(name for name in wanted if name in names)[:1]
     state.put(**{state.PERTURBATIONS: kept})
-    left, middle, right = st.columns([5, 3, 3])
-    left.multiselect(
+    state.sync_url()
+    places[1].multiselect(
         f"Perturbations (up to {MOST})",
         names,
         help=meaning("perturbation"),
         max_selections=MOST,
         **state.bound(state.PERTURBATIONS),
     )
-    middle.radio(
+    places[3].radio(
         "Compare with",
         list(REFERENCES),
         format_func=REFERENCES.__getitem__,
         horizontal=True,
         **state.bound(state.REFERENCE),
     )
-    with right:
+    with places[4].popover("Figures", help="What the camera of a figure saves", width="stretch"):
         format_choice()
     return tuple(state.get(state.PERTURBATIONS) or ())
 
 
-def gene_bar(scene: Scene) -> None:
-    """The chosen gene, by name or by a click in any chart, and the way to its paths."""
-    left, right = st.columns([3, 4], vertical_alignment="bottom")
+def gene_choice(scene: Scene, place: Any) -> None:
+    """The chosen gene, by name or by a click in any chart."""
     key = "widget_measured_gene"
     st.session_state[key] = scene.gene
-    left.selectbox(
+
+    def store() -> None:
+        state.heard()
+        choose_gene(scene.run, st.session_state[key])
+
+    place.selectbox(
         "Gene",
         list(scene.effects.var_names),
         index=None,
-        placeholder="Type a measured gene, or click one in a chart",
+        placeholder="Type one, or click one",
+        help="Chosen here, in a chart or on the Network page, it is marked in every chart.",
         key=key,
-        on_change=lambda: choose_gene(scene.run, st.session_state[key]),
+        on_change=store,
     )
-    sources = [gene for name in scene.chosen[:1] for gene in name.split(keys.PAIR_SEPARATOR)]
-    panel = scene.run.panel().index
-    if scene.gene is None or not sources:
-        right.caption("A gene chosen here, in a chart or on the Network page is marked in every chart.")
+
+
+def chosen_gene_words(scene: Scene) -> None:
+    """What the chosen gene does under the chosen perturbations, and the way to its paths."""
+    if scene.gene is None or not scene.chosen:
         return
+    sources = scene.chosen[0].split(keys.PAIR_SEPARATOR)
+    panel = scene.run.panel().index
     usable = tuple(gene for gene in sources if gene in panel and gene != scene.gene)
-    if scene.gene not in panel:
-        right.caption(
-            f"{plain(scene.gene)} is measured but not in the panel: the network has no paths to it."
-        )
-    elif usable:
-        words = f"Paths from {plain(' and '.join(usable))} to {plain(scene.gene)} in Network"
-        if right.button(words, key="to_paths"):
-            state.put(**{state.PATH_SOURCE: usable, state.PATH_TARGET: scene.gene, state.PATH_ROW: None})
-            state.put(**{state.PART: "Paths"})
-            st.switch_page("pages/network.py")
-    with st.container():
-        st.caption(" · ".join(_effect_words(scene, name) for name in scene.chosen))
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(" · ".join(_effect_words(scene, name) for name in scene.chosen), width="stretch")
+        if scene.gene not in panel:
+            st.caption(
+                f"{plain(scene.gene)} is measured but not in the panel: the network has no paths to it."
+            )
+        elif usable:
+            words = f"Paths from {plain(' and '.join(usable))} to {plain(scene.gene)} in Network"
+            if st.button(words, key="to_paths"):
+                state.put(**{state.PATH_SOURCE: usable, state.PATH_TARGET: scene.gene, state.PATH_ROW: None})
+                state.put(**{state.PART: "Paths"})
+                st.switch_page("pages/network.py")
 
 
 def _effect_words(scene: Scene, perturbation: str) -> str:
     table = scene.table(perturbation)
     row = table.iloc[int(np.flatnonzero(table["gene"] == scene.gene)[0])]
-    fold, low, high, adjusted = (float(row[name]) for name in ("fold", "fold_low", "fold_high", "adjusted"))
+    fold, low, high, adjusted = (float(row[name]) for name in ("observed", "low", "high", "adjusted"))
     interval = f"log2 fold change {number(fold, 2)} ({number(low, 2)} to {number(high, 2)})"
     sure = f", adjusted p {adjusted:.2g}" if np.isfinite(adjusted) else ", not tested"
-    tested = f"{interval}{sure}; " if np.isfinite(low) else ""
-    return (
-        f"{plain(scene.gene)} under {plain(perturbation)}: {tested}"
-        f"difference of log expression: observed {number(row['observed'], 2)}, predicted "
-        f"{number(row['predicted'], 2)}"
-    )
+    tested = f"observed {interval}{sure}, {scene.cells}; " if np.isfinite(low) else ""
+    return f"{plain(scene.gene)} under {plain(perturbation)}: {tested}predicted {number(row['predicted'], 2)}"

@@ -42,14 +42,17 @@ def show(scene: Scene) -> None:
     better = int((known["rho, model"] > known["rho, training mean"]).sum())
     st.caption(
         f"{len(summary):,} perturbations, {scene.cells}; for {better:,} of {len(known):,} the model beats "
-        "the training mean. Effect size: root mean square of the observed effects over genes, noise taken "
-        f"out (log2). Changed genes: adjusted p below {scene.level:g}. Of the ceiling: rho of the model "
+        "the training mean. Effect size: root mean square over genes of what is to be believed of the "
+        "observed effects (log2 fold changes of mean shares). rho: of differences of mean logarithms, as the "
+        f"model is scored. Changed genes: adjusted p below {scene.level:g}. Of the ceiling: rho of the model "
         "over what the noise allows. Tick rows to look at them; click a heading to sort."
     )
 
     def ticked() -> None:
+        state.heard()
         rows = st.session_state["all_perturbations"].selection.rows[:MOST]
-        state.put(**{state.PERTURBATIONS: [str(summary["Perturbation"].iloc[row]) for row in rows] or None})
+        names = tuple(str(summary["Perturbation"].iloc[row]) for row in rows)
+        state.put(**{state.PERTURBATIONS: names or None})
 
     three = st.column_config.NumberColumn(format="%.3f")
     formats: dict[Any, Any] = dict.fromkeys(
@@ -92,11 +95,14 @@ def held_out_scores(scene: Scene) -> None:
 
 
 def heatmap(scene: Scene) -> None:
+    observed = keys.shrunk(keys.fold(response.LAYER[scene.reference]))
     layers = {
         name: pd.DataFrame(
-            scene.effects.layers[layer], scene.effects.obs_names, scene.effects.var_names
+            scene.effects.layers.get(layer, np.nan),
+            scene.effects.obs_names,
+            scene.effects.var_names,
         ).drop(index=list(scene.held_out))
-        for name, layer in (("observed", response.LAYER[scene.reference]), ("predicted", keys.PREDICTED))
+        for name, layer in (("observed", observed), ("predicted", keys.fold(keys.PREDICTED)))
     }
     rows, genes = (
         min(len(layers["observed"]), response.HEAT_ROWS),
@@ -105,9 +111,10 @@ def heatmap(scene: Scene) -> None:
     chart_with_words(
         response.effect_heatmap(layers["observed"], layers["predicted"]),
         "heatmap",
-        f"Observed ({scene.cells}) and predicted effects in the same order, both clustered by the "
-        f"observed: the {genes:,} strongest of {scene.effects.n_vars:,} genes under the {rows:,} strongest "
-        f"of {len(layers['observed']):,} perturbations. Red: up, blue: down. "
+        f"Observed ({scene.cells}) and predicted effects in the same order, log2 fold changes of mean "
+        "shares, of the observed ones what is to be believed of them; both clustered by the observed: the "
+        f"{genes:,} strongest of {scene.effects.n_vars:,} genes under the {rows:,} strongest of "
+        f"{len(layers['observed']):,} perturbations. Red: up, blue: down. "
         f"{heat_words(layers['observed'], layers['predicted'])}",
         scene.file("heatmap"),
         lambda gene: choose_gene(scene.run, gene),

@@ -24,7 +24,8 @@ def show(scene: Scene) -> None:
     groups = {}
     for name in scene.chosen:
         groups[name] = cached.expression_groups(scene.run, name, scene.gene, scene.reference)
-        st.subheader(plain(name))
+        if len(scene.chosen) > 1:
+            st.subheader(plain(name))
         chart_with_words(
             response.gene_distributions(groups[name], scene.gene),
             f"groups_{name}",

@@ -4,28 +4,12 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard.response import choice, everything, observed, one_gene, path, predicted
+from dashboard.response import answer, choice, everything, observed, one_gene, path, predicted
 from dashboard.response.scene import Scene, chosen_gene
 from dashboard.shared import contents, shell, state
 from dashboard.shared.words import plain
-from gpovae_core.reporting.sentences import responders_in_words, states_in_words
 from gpovae_core.runs.folder import RunFolder
 
-UNIT = (
-    "Effect: mean of log2(counts per 10,000 + 1) in perturbed cells minus the same in control cells, a mean "
-    "of logarithms, which is no fold change of the mean."
-)
-EXPLAINED = {
-    "test": (
-        "Observed effects come from held-out cells only: cells that neither the training nor its early "
-        "stop has seen."
-    ),
-    "all": (
-        "Observed effects come from every cell, the training cells included. Less noise, but the model has "
-        "seen most of these cells, and so has the training-mean baseline: agreement looks better than it "
-        "is."
-    ),
-}
 PARTS = {
     "Predicted against observed": predicted.show,
     "Which genes changed": observed.show,
@@ -33,29 +17,25 @@ PARTS = {
     "Along a path": path.show,
     "All perturbations": everything.show,
 }
+TABS = "response_part"
+"""Key of the tabs in the session: the name of the open one."""
 
 
 def show(run: RunFolder) -> None:
+    places = st.columns([2.3, 4, 3, 2.6, 1.1], vertical_alignment="bottom")
+    shell.run_choice(places[0])
     if run.without_cells and not run.has("effects.h5ad"):
         st.info(plain(run.without_cells))
         return
+    shell.notices(run)
     effects = contents.effects(run)
     reference = state.get(state.REFERENCE)
-    chosen = choice.choose(effects, reference)
-    st.caption(f"{EXPLAINED[reference]} {UNIT}")
+    chosen = choice.choose(effects, reference, places)
     scene = Scene(run, effects, reference, chosen, chosen_gene(run, effects))
+    choice.gene_choice(scene, places[2])
+    answer.show(scene)
     with shell.errors_in_words():
-        about_cells(run, chosen)
-        choice.gene_bar(scene)
-    shell.tabs(state.RESPONSE_PART, {name: lambda part=part: part(scene) for name, part in PARTS.items()})
-
-
-def about_cells(run: RunFolder, chosen: tuple[str, ...]) -> None:
-    """Of each perturbation, how many of its cells respond, and whether it moves cells between states."""
-    scores = contents.evaluation(run)
-    for name in chosen:
-        moved, responding = states_in_words(scores, name), responders_in_words(scores, name)
-        if moved:
-            st.warning(f"**{plain(name)}.** {plain(moved)}")
-        if responding:
-            st.caption(f"{plain(name)}. {plain(responding)}")
+        choice.chosen_gene_words(scene)
+    parts = {name: lambda part=part: part(scene) for name, part in PARTS.items()}
+    shell.tabs(TABS, parts, state.RESPONSE_PART)
+    answer.explained(scene)

@@ -26,7 +26,8 @@ def show(scene: Scene) -> None:
             "No path is pinned. On the page Network, tab Paths, tick a path and press *Effects along the "
             "lit path*."
         )
-        st.page_link("pages/network.py", label="Go to Network")
+        if st.button("Go to Network", key="path_network"):
+            st.switch_page("pages/network.py")
         return
     unknown = [gene for gene in genes if gene not in scene.run.panel().index]
     if unknown:
@@ -102,7 +103,8 @@ def path_table(scene: Scene, source: str) -> pd.DataFrame | None:
     st.caption(f"{BADGES[answer.basis]} {MEANING[answer.basis]}")
     words = {"effect": "predicted", "sd": "predicted_sd", "perturbed": "target"}
     table = answer.table.rename(columns=words).drop(columns=["low", "high"])
-    return response.with_tests(table.assign(observed=np.nan, observed_se=np.nan, train_mean=np.nan), None)
+    unknown = ("observed", "observed_se", "shrunk", "train_mean")
+    return response.with_tests(table.assign(**dict.fromkeys(unknown, np.nan)), None)
 
 
 def path_words(table: pd.DataFrame, genes: tuple[str, ...]) -> str:
@@ -112,7 +114,7 @@ def path_words(table: pd.DataFrame, genes: tuple[str, ...]) -> str:
         for gene, row in rows.iterrows()
     ]
     return (
-        f"Effect of perturbing {plain(genes[0])}, observed then predicted, in log2: "
+        f"Effect of perturbing {plain(genes[0])}, observed then predicted, log2 fold change of mean shares: "
         + "; ".join(parts)
         + ". If the effect travels this "
         "way, it is there at every gene of the path; one gene without it speaks for another way."

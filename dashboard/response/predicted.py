@@ -19,8 +19,9 @@ from gpovae_core.reporting.tables import held_out_table
 CEILING_HELP = (
     "Beside the model stand the training mean (the mean effect in the training cells, without any model) "
     "and the ceiling (what a perfect prediction would reach against a measurement with so few cells; for "
-    "R² that of rho squared). Changed genes are picked by the same noisy measurement, so no ceiling is "
-    "known for them."
+    "R² that of rho squared). These scores are of differences of mean log2(counts per 10,000 + 1), the scale "
+    "that the model is scored on; charts and files hold log2 fold changes of mean shares. Changed genes are "
+    "picked by the same noisy measurement, so no ceiling is known for them."
 )
 
 
@@ -29,38 +30,60 @@ def show(scene: Scene) -> None:
     if not tables:
         st.info("Choose at least one perturbation above.")
         return
-    summary = per_perturbation(scene)
-    ceilings = dict(zip(summary["Perturbation"], summary["Ceiling"].astype(float), strict=True))
-    apart = scores_of(scene).unseen
-    unseen = held_out_table(apart and apart.per_perturbation)
-    ceilings |= dict(zip(unseen["Perturbation"], unseen["Ceiling"].astype(float), strict=True))
+    ceilings = _ceilings(scene)
     for name, table in tables.items():
-        st.subheader(plain(name))
+        if len(tables) > 1:
+            st.subheader(plain(name))
         if name in scene.held_out:
             st.markdown(held_out_words(scene.held_out[name]))
-        scores, words = st.columns([3, 2])
-        show_table(agreement_table(table, ceilings.get(name, np.nan), scene.level), place=scores)
-        words.caption(f"{number(scene.count(name))} cells ({scene.cells}). {CEILING_HELP}")
-        words.caption(target_words(table, name))
-        left, right = st.columns(2)
-        with left:
-            chart_with_words(
-                response.response_scatter(table, name, selected=scene.gene),
-                f"scatter_{name}",
-                scatter_words(table, name),
-                scene.file(name, "predicted_observed"),
-                lambda gene: choose_gene(scene.run, gene),
-            )
-        with right:
-            chart_with_words(
-                response.ranked_bars(table, name, selected=scene.gene),
-                f"bars_{name}",
-                bar_words(table, name),
-                scene.file(name, "strongest"),
-                lambda gene: choose_gene(scene.run, gene),
-            )
+        figures(scene, name, table)
+        with st.expander(f"Scores of {plain(name)}, beside baseline and ceiling"):
+            show_table(agreement_table(table, ceilings.get(name, np.nan), scene.level))
+            st.caption(f"{number(scene.count(name))} cells ({scene.cells}). {CEILING_HELP}")
+            st.caption(target_words(table, name))
     joined = pd.concat(tables, names=[keys.PERTURBATION]).reset_index(level=0)
+    joined = joined.rename(
+        columns={
+            keys.PERTURBATION: keys.SOURCE,
+            "gene": keys.TARGET,
+            "observed": keys.EFFECT,
+            "observed_se": keys.EFFECT_SE,
+            "adjusted": keys.P_ADJUSTED,
+        }
+    )
     download_table(joined, "Download these effects (CSV)", f"{scene.file('effects')}.csv", "download_effects")
+
+
+def _ceilings(scene: Scene) -> dict[str, float]:
+    """Perturbation -> the rho that a perfect prediction could reach."""
+    summary = per_perturbation(scene)
+    apart = scores_of(scene).unseen
+    unseen = held_out_table(apart and apart.per_perturbation)
+    return {
+        name: ceiling
+        for table in (summary, unseen)
+        for name, ceiling in zip(table["Perturbation"], table["Ceiling"].astype(float), strict=True)
+    }
+
+
+def figures(scene: Scene, name: str, table: pd.DataFrame) -> None:
+    left, right = st.columns(2)
+    with left:
+        chart_with_words(
+            response.response_scatter(table, name, selected=scene.gene),
+            f"scatter_{name}",
+            scatter_words(table, name),
+            scene.file(name, "predicted_observed"),
+            lambda gene: choose_gene(scene.run, gene),
+        )
+    with right:
+        chart_with_words(
+            response.ranked_bars(table, name, selected=scene.gene),
+            f"bars_{name}",
+            bar_words(table, name),
+            scene.file(name, "strongest"),
+            lambda gene: choose_gene(scene.run, gene),
+        )
 
 
 def agreement_table(table: pd.DataFrame, ceiling: float, level: float) -> pd.DataFrame:
@@ -96,7 +119,7 @@ def target_words(table: pd.DataFrame, perturbation: str) -> str:
     return " ".join(
         (
             f"Perturbed gene {plain(hit['gene'])}: observed {number(hit['observed'], 2)}, predicted "
-            f"{number(hit['predicted'], 2)} (difference of log expression)."
+            f"{number(hit['predicted'], 2)} (log2 fold change of mean shares)."
         )
         for hit in targets
     )
@@ -107,7 +130,8 @@ def scatter_words(table: pd.DataFrame, perturbation: str) -> str:
     return (
         f"Predicted against observed effect of {plain(perturbation)} on {found.genes:,} genes: rho "
         f"{number(found.rho)}, R² {number(found.r2)} (training mean {number(baseline.rho)}, "
-        f"{number(baseline.r2)}). On the dotted line both are equal."
+        f"{number(baseline.r2)}), both of differences of mean logarithms, as scores are. On the dotted line "
+        "both are equal."
     )
 
 

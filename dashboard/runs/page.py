@@ -24,10 +24,8 @@ def show() -> None:
     if len(compared) > 1:
         with shell.errors_in_words():
             comparison.show(compared)
-    elif state.get(state.RUN) is not None:
-        one_run(state.get(state.RUN))
-    elif runs:
-        st.info("Open a run above to see its scores, its training curves and what was dropped from its data.")
+    elif (name := state.get(state.RUN) or listing.newest()) is not None:
+        one_run(name)
 
 
 def one_run(name: str) -> None:

@@ -79,7 +79,8 @@ def evaluation_or_nothing(run: RunFolder) -> Evaluation | None:
 
 def no_runs() -> None:
     st.info("No runs of your own yet. Choose your cells, then train a first run.")
-    st.page_link("pages/data.py", label="**Choose cells on the page Data →**")
+    if st.button("Use my data", type="primary", key="runs_data"):
+        st.switch_page("pages/data.py")
     st.markdown(f"This page looks in `{listing.runs_folder().resolve()}`. In a terminal:")
     st.code("gpovae train my_screen.h5ad --run runs/first", language="bash")
     st.markdown("No data at hand? Make some, with a network that is known, and choose it on the page Data:")

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
 from dashboard.shared.cached import of_run
+from gpovae_core import keys
 from gpovae_core.data.schema import PreparedCells
+from gpovae_core.errors import GpoVaeError
 from gpovae_core.evaluation.scores import Evaluation
 from gpovae_core.evaluation.stored import read_evaluation
 from gpovae_core.runs.folder import RunFolder
@@ -28,12 +31,47 @@ def evaluation(run: RunFolder) -> Evaluation | None:
     return read_evaluation(run)
 
 
-@of_run("effects.h5ad", kind="resource", entries=4, spinner="Reading the effects …")
+@of_run(
+    "effects.h5ad",
+    "cells.h5ad",
+    "model.safetensors",
+    kind="resource",
+    entries=4,
+    spinner="Reading the effects …",
+)
 def effects(run: RunFolder) -> AnnData:
     """Effects, obs = perturbations, var = measured genes. Raises RunError, with the command that makes them,
-    where there are none.
+    where there are none. Fold changes, which runs of before do not hold, are worked out from their cells and
+    their model.
     """
-    return run.effects()
+    from gpovae_core.evaluation.effects_table import OBSERVED, fold_layers
+
+    found = run.effects()
+    if keys.fold(keys.OBSERVED_TEST) in found.layers or not run.has("cells.h5ad"):
+        return found
+    prepared = cells(run)
+    names, genes = prepared.perturbations, prepared.cells.var_names
+    for layer in OBSERVED:
+        for name, values in fold_layers(prepared, layer).items():
+            found.layers[name] = _like(found, pd.DataFrame(values, names, genes))
+    if run.has("model.safetensors"):
+        from gpovae_core.questions.predicted import EffectPredictor
+        from gpovae_core.runs.model import load_model
+
+        try:
+            model = load_model(run)
+        except GpoVaeError:  # the pages that need it say what is wrong
+            return found
+        seen = tuple(name for name in names if name not in prepared.unseen)
+        predicted = EffectPredictor(model, prepared, run.settings().inference).effects(seen)
+        fold = keys.fold(keys.PREDICTED)
+        found.layers[fold] = _like(found, predicted.fold)
+        found.layers[keys.standard_error(fold)] = _like(found, predicted.fold_deviation)
+    return found
+
+
+def _like(effects: AnnData, table: pd.DataFrame) -> np.ndarray:
+    return table.reindex(index=effects.obs_names, columns=effects.var_names).to_numpy(dtype=np.float32)
 
 
 @of_run("cells.h5ad", kind="resource", entries=2, spinner="Reading the cells …")

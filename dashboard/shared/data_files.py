@@ -26,6 +26,7 @@ EXAMINED_BY = (
     "non_perturbed",
     "counts_layer",
     "symbol_column",
+    "other_features",
     "guides",
     "guide_targets",
     "guide_rule",

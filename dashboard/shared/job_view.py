@@ -177,8 +177,7 @@ def buttons(run: RunFolder, status: Status) -> None:
     resumable = (
         not at_work and status.state != "imported" and (status.busy or status.state in ("stopped", "failed"))
     )
-    columns = st.columns([1, 1.4, 1.4, 4])
-    with columns[0]:
+    with st.container(horizontal=True):
         if at_work:
             st.button(
                 "Stop training",
@@ -196,21 +195,25 @@ def buttons(run: RunFolder, status: Status) -> None:
                 args=(run,),
                 help="Goes on after the last finished epoch.",
             )
-    with columns[1]:
+        _results(run, main=not at_work and not resumable)
         tip = "A new run that starts from these settings."
         if status.state != "imported" and st.button(
             "Clone with changes", key="job_clone", on_click=clone, args=(run,), help=tip
         ):
             st.switch_page("pages/train.py")
-    with columns[2]:
-        if run.has("model.safetensors"):
-            st.page_link("pages/network.py", label="Open its network →")
-    with columns[3]:
-        if run.has("effects.h5ad"):
-            st.page_link("pages/response.py", label="Open its predictions →")
     if resumable:
         st.caption("The same in a terminal:")
         st.code(command("gpovae", "train", run.source().path, "--run", run.path, "--resume"), language="bash")
+
+
+def _results(run: RunFolder, main: bool) -> None:
+    """Where to look at the result of the open run. main: there is nothing else to do with it."""
+    if run.has("model.safetensors") and st.button(
+        "Open its network", key="job_network", type="primary" if main else "secondary"
+    ):
+        st.switch_page("pages/network.py")
+    if run.has("effects.h5ad") and st.button("Open its predictions", key="job_predictions"):
+        st.switch_page("pages/response.py")
 
 
 def _stop(run: RunFolder) -> None:

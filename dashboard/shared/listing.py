@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gpovae_core.errors import RunError
+from gpovae_core.errors import GpoVaeError, RunError
 from gpovae_core.runs.folder import RunFolder, find_runs, is_run
 
 if TYPE_CHECKING:
@@ -37,9 +37,23 @@ def is_demo(run: RunFolder) -> bool:
     return run.path.resolve() in {path.resolve() for path in DEMOS.values()}
 
 
-def newest() -> str | None:
-    """Name of the newest run that has a network; of the demo where there is no other."""
-    return next((name for name, run in all_runs().items() if run.has("model.safetensors")), None)
+def newest(but: str | None = None) -> str | None:
+    """Name of the newest run that has a network, `but` that one; of the demo where there is no other."""
+    found = (name for name, run in all_runs().items() if name != but and run.has("model.safetensors"))
+    return next(found, None)
+
+
+def at_work() -> list[RunFolder]:
+    """Runs that are being worked on or wait for it, in their order."""
+    found = []
+    for run in all_runs().values():
+        try:
+            status = run.status()
+        except GpoVaeError:
+            continue
+        if status.busy and not status.dead():
+            found.append((status.state == "queued", status.started, run))
+    return [run for *_, run in sorted(found, key=lambda item: item[:2])]
 
 
 def open_run(name: str) -> RunFolder:

@@ -6,16 +6,15 @@ is kept in the session and shared by the pages Data and Train.
 
 from __future__ import annotations
 
-import json
-import math
-from typing import Any, Literal, get_args, get_origin
+from functools import partial
+from typing import Any
 
 import streamlit as st
 from pydantic.fields import FieldInfo
 
 from dashboard.shared import state
+from dashboard.shared.setting_widget import Setting, draw
 from gpovae_core.config import (
-    ARTIFACT_CRITERIA,
     PRESETS,
     PUBLISHED,
     Settings,
@@ -50,6 +49,7 @@ LABELS = {
     "data.hold_out": "Held out for the scores",
     "data.size_factor": "Counts of the whole transcriptome",
     "data.pair_separator": "What joins genes in a label",
+    "data.other_features": "Columns that no gene has",
     "data.non_perturbed": "Cells called not perturbed",
     "network.perturbation": "What was done to the genes",
 }
@@ -257,128 +257,7 @@ def field(
     mark = " •" if path in changed() else ""
     now = draft()
     key = f"form_{now['preset']}_{now['published']}_{path}"
-    _widget(path, label + mark, info, value, key, words, open_ended, None if explained else info.description)
+    tip = None if explained else info.description
+    draw(Setting(path, label + mark, info, value, key, partial(change, path), words, open_ended, tip))
     if explained and info.description:
         st.caption(EXPLAINED.get(path, info.description))
-
-
-def _widget(
-    path: str,
-    label: str,
-    info: FieldInfo,
-    value: Any,
-    key: str,
-    words: dict[str, str] | None,
-    open_ended: bool,
-    tip: str | None,
-) -> None:
-    kind = info.annotation
-    arguments: dict[str, Any] = {"key": key, "help": tip}
-    if words is not None and get_origin(kind) is tuple:
-        known = words
-        _bind(key, [one for one in value if one in known])
-        st.multiselect(
-            label,
-            list(known),
-            format_func=lambda name: str(known.get(name, name)),
-            on_change=_store(path, key, tuple),
-            placeholder="all",
-            **arguments,
-        )
-    elif get_origin(kind) is Literal:
-        shown = words or {}
-        _bind(key, value)
-        st.selectbox(
-            label,
-            list(get_args(kind)),
-            format_func=lambda name: str(shown.get(name, name)),
-            on_change=_store(path, key),
-            **arguments,
-        )
-    elif words is not None:
-        shown = words
-        _bind(key, value)
-        st.selectbox(
-            label,
-            list(words) if value is None or value in words else [value, *words],
-            index=None,
-            placeholder="found by itself",
-            format_func=lambda name: str(shown.get(name, name)),
-            accept_new_options=open_ended,
-            on_change=_store(path, key),
-            **arguments,
-        )
-    elif kind is bool:
-        _bind(key, value)
-        st.checkbox(label, on_change=_store(path, key), **arguments)
-    elif kind is int:
-        _bind(key, value)
-        st.number_input(
-            label, step=1, min_value=_least(info, int), on_change=_store(path, key, int), **arguments
-        )
-    elif kind is float:
-        _bind(key, float(value))
-        step = 10.0 ** math.floor(math.log10(abs(value))) if value else 0.1
-        st.number_input(
-            label,
-            step=step,
-            format="%g",
-            min_value=_least(info, float),
-            on_change=_store(path, key, float),
-            **arguments,
-        )
-    elif path == "data.artifact_criteria":
-        _bind(key, list(value))
-        st.multiselect(
-            label,
-            list(ARTIFACT_CRITERIA),
-            format_func=_spaced,
-            on_change=_store(path, key, tuple),
-            **arguments,
-        )
-    elif get_origin(kind) is tuple:
-        _bind(key, ", ".join(map(str, value)))
-        st.text_input(
-            label, placeholder="none; separate by commas", on_change=_store(path, key, _split), **arguments
-        )
-    elif kind in (str, str | None):
-        _bind(key, value or "")
-        st.text_input(
-            label,
-            placeholder="found by itself",
-            on_change=_store(path, key, lambda text: text.strip() or None),
-            **arguments,
-        )
-    else:  # a kind this form does not know yet: as JSON, checked by the model
-        _bind(key, json.dumps(value, default=str))
-        st.text_input(label, on_change=_store(path, key, _from_json), **arguments)
-
-
-def _spaced(name: str) -> str:
-    return name.replace("_", " ")
-
-
-def _bind(key: str, value: Any) -> None:
-    st.session_state[key] = value
-
-
-def _store(path: str, key: str, read=lambda value: value):
-    return lambda: change(path, read(st.session_state[key]))
-
-
-def _split(text: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in text.split(",") if part.strip())
-
-
-def _from_json(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError:
-        return text
-
-
-def _least(info: FieldInfo, kind: type) -> Any:
-    """The least value a field takes where that value itself is allowed."""
-    bounds = [getattr(rule, "ge", None) for rule in info.metadata]
-    found = [bound for bound in bounds if bound is not None]
-    return kind(max(found)) if found else None

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from typing import Any
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+from streamlit.runtime.state.common import user_key_from_element_id
 
 RUN = "run"
 THRESHOLD = "threshold"
@@ -43,14 +45,18 @@ PATH = "path"  # the genes of a pinned path, whose effects the page Response sho
 # session only: a chosen gene that is measured but not in the panel, with the FOCUS it stands in for
 MEASURED = "measured"
 FIGURE_FORMAT = "figures"  # session only: what the camera of a figure saves
-SCENARIOS = "scenarios"  # session only: run -> what-if questions, see dashboard/whatif/scenarios.py
-PERTURBATIONS = "perturbations"  # session only: lists of genes do not belong in the URL
+ASKED = "scenario"  # the what-if questions to the open run, as texts: see dashboard/whatif/scenarios.py
+SCENARIOS = "scenarios"  # session only: run -> its what-if questions
+DETAIL = "detail"  # the scenario that is looked at
+PERTURBATIONS = "perturbation"
+RESPONSE_PART = "response"  # the open tab of a page, as are the next two
+WHATIF_PART = "whatif"
+BENCHMARK_PART = "benchmark"
+BESIDE = "beside"  # the runs that stand beside the open one on the page Benchmark
 
 WHOLE, MATRIX, EGO = "whole", "matrix", "ego"
 DIRECTIONS = ("out", "in", "both")
 MAX_HOPS = 5
-RESPONSE_PART = "response_part"
-"""Key of the tabs of that page in the session: the name of the open one."""
 SHARES = (0.0, 0.5, 0.8, 0.9, 0.95, 1.0)
 """Choices for OFTEN."""
 
@@ -116,8 +122,15 @@ _IN_URL: dict[str, Callable[[str], Any]] = {
     PART: _text,
     DATA: _text,
     SWEEP: _text,
+    PERTURBATIONS: _text,
+    RESPONSE_PART: _text,
+    ASKED: _text,
+    DETAIL: _text,
+    WHATIF_PART: _text,
+    BENCHMARK_PART: _text,
+    BESIDE: _text,
 }
-_LISTS = (PATH_SOURCE, PATH, BUNDLE)
+_LISTS = (PATH_SOURCE, PATH, BUNDLE, PERTURBATIONS, ASKED, BESIDE)
 """Values that are tuples of names, written to the URL as one parameter each."""
 _DEFAULTS: dict[str, Any] = {
     HOPS: 1,
@@ -132,11 +145,14 @@ _DEFAULTS: dict[str, Any] = {
     REFERENCE: "test",
     PATH: (),
     BUNDLE: (),
+    ASKED: (),
+    BESIDE: (),
     FIGURE_FORMAT: "png",
 }
 _STORE = "gpovae_state"
 _WRITTEN = "gpovae_url"
 _HEARD = "gpovae_heard"
+_UNREAD = "gpovae_unread"
 
 
 def _store() -> dict[str, Any]:
@@ -187,7 +203,7 @@ def sync_url() -> None:
     wanted = {
         name: _as_texts(value)
         for name in _IN_URL
-        if (value := get(name)) is not None and value != _DEFAULTS.get(name)
+        if (value := get(name)) not in (None, ()) and value != _DEFAULTS.get(name)
     }
     if wanted != {name: st.query_params.get_all(name) for name in st.query_params}:
         st.query_params.from_dict(wanted)
@@ -205,7 +221,6 @@ def bound(name: str, after: Callable[[], None] | None = None) -> dict[str, Any]:
     chosen.
     """
     key = f"widget_{name}"
-    st.session_state[key] = list(get(name)) if name in _LISTS else get(name)
 
     def store() -> None:
         heard()
@@ -214,4 +229,36 @@ def bound(name: str, after: Callable[[], None] | None = None) -> dict[str, Any]:
         if after is not None:
             after()
 
+    if held_by_browser(key):
+        st.session_state.setdefault(_UNREAD, {})[key] = (name, store)
+    else:
+        st.session_state[key] = list(get(name) or ()) if name in _LISTS else get(name)
     return {"key": key, "on_change": store}
+
+
+def held_by_browser(key: str) -> bool:
+    """Whether the browser holds a value for a widget that this session has never drawn.
+
+    So it is after a restart of the server: the page in the browser is older than the session, and a person
+    may have chosen something on it before the session has drawn it once. No callback is known then, and a
+    value that is set from here would undo the choice.
+    """
+    context = get_script_run_ctx()
+    if context is None or key in st.session_state:
+        return False
+    held = context.session_state._state._new_widget_state
+    return any(user_key_from_element_id(element) == key for element in held)
+
+
+def read_back() -> bool:
+    """Take what the browser held for widgets that were drawn for the first time. Call once, last, in every
+    script run; True: something else is shown than was chosen, draw it again.
+    """
+    anew = False
+    for key, (name, store) in st.session_state.pop(_UNREAD, {}).items():
+        value = st.session_state.get(key)
+        shown = list(get(name) or ()) if name in _LISTS else get(name)
+        if key in st.session_state and value != shown:
+            store()
+            anew = True
+    return anew

@@ -7,26 +7,12 @@ import streamlit as st
 from dashboard.shared import job_view, listing, shell, state
 from dashboard.shared.run_summary import state_in_words
 from dashboard.shared.words import plain
-from gpovae_core.errors import GpoVaeError
 from gpovae_core.runs.folder import RunFolder
-
-
-def at_work() -> list[RunFolder]:
-    """Runs that are being worked on or wait for it, in their order."""
-    found = []
-    for run in listing.all_runs().values():
-        try:
-            status = run.status()
-        except GpoVaeError:
-            continue
-        if status.busy and not status.dead():
-            found.append((status.state == "queued", status.started, run))
-    return [run for *_, run in sorted(found, key=lambda item: item[:2])]
 
 
 def show() -> None:
     """The open run if there is anything to watch about it, and the others at work."""
-    busy = at_work()
+    busy = listing.at_work()
     name = state.get(state.RUN)
     opened = listing.all_runs().get(name) if name is not None else None
     if opened is not None:
@@ -55,6 +41,8 @@ def show() -> None:
 
 def finished(run: RunFolder) -> None:
     st.success(f"**{plain(run.name)} is done:** {plain(run.status().message)}.")
-    left, right, _ = st.columns([1, 1, 4])
-    left.page_link("pages/network.py", label="**Open in Network →**")
-    right.page_link("pages/runs.py", label="Scores →")
+    with st.container(horizontal=True):
+        if st.button("Open its network", type="primary", key="train_network"):
+            st.switch_page("pages/network.py")
+        if st.button("Its scores", key="train_scores"):
+            st.switch_page("pages/benchmark.py")

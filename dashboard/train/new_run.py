@@ -10,7 +10,6 @@ from dashboard.shared import data_files, listing, settings_form, shell, state
 from dashboard.shared.run_summary import command
 from dashboard.shared.words import plain
 from dashboard.train import cost
-from dashboard.train.at_work import at_work
 from gpovae_core.config import Settings
 from gpovae_core.data.validate import Examination
 from gpovae_core.errors import GpoVaeError, RunError
@@ -37,7 +36,8 @@ def show() -> None:
             "Choose the cells first."
             + (" Those of the cloned run are not in the data folder." if cloned else "")
         )
-        st.page_link("pages/data.py", label="Choose cells on the page Data →")
+        if st.button("Choose cells", type="primary", key="train_data"):
+            st.switch_page("pages/data.py")
         return
     with shell.errors_in_words():
         source = data_files.path_of(name)
@@ -70,7 +70,8 @@ def usable(name: str, source: Path) -> bool:
         found = _examined(source)
     if not found.ok:
         st.error(f"{plain(name)} cannot be used as it is. The page Data says why, and what to do.")
-        st.page_link("pages/data.py", label="Go to Data →")
+        if st.button("Go to Data", type="primary", key="train_unusable"):
+            st.switch_page("pages/data.py")
         return False
     summary = found.summary
     st.markdown(
@@ -113,7 +114,7 @@ def start(name: str, source: Path, settings: Settings) -> None:
         args=(source, settings),
         width="stretch",
     )
-    waiting = at_work()
+    waiting = listing.at_work()
     if waiting:
         st.caption(f"It will wait for {plain(', '.join(run.name for run in waiting))}.")
     with st.expander("The same in a terminal"):

@@ -6,22 +6,32 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from dashboard.shared import shell
+from dashboard.shared import shell, state
 from dashboard.shared.words import plain
-from dashboard.whatif import effects, interactions, paths
+from dashboard.whatif import effects, interactions, paths, side_by_side
 from dashboard.whatif.scene import Answered
 from gpovae_core.runs.folder import RunFolder
 
+TABS = "whatif_part"
+"""Key of the tabs in the session: the name of the open one."""
 
-def show(run: RunFolder, found: dict[str, Answered]) -> None:
-    st.subheader("In detail")
-    names = list(found)
-    if st.session_state.get("whatif_detail") not in names:
-        st.session_state["whatif_detail"] = names[-1]
-    name = st.segmented_control("Scenario", names, required=True, key="whatif_detail", format_func=plain)
-    one = found[name if name in found else names[-1]]
-    parts: dict[str, Callable[[], None]] = {"Effects": lambda: effects.show(run, one)}
+
+def chosen(found: dict[str, Answered]) -> Answered:
+    """The scenario that is looked at: the one chosen, else the last that was asked."""
+    name = state.get(state.DETAIL)
+    return found[name] if name in found else list(found.values())[-1]
+
+
+def show(run: RunFolder, found: dict[str, Answered], one: Answered) -> None:
+    """The parts of the chosen scenario; the first shows all of them beside each other."""
+
+    def beside() -> None:
+        side_by_side.figure(run, found)
+        with st.expander(f"Every gene: {plain(one.scenario.name)}"):
+            effects.show(run, one)
+
+    parts: dict[str, Callable[[], None]] = {"Effects": beside}
     if len(one.scenario.asked.genes) > 1:
         parts["Do they add up?"] = lambda: interactions.show(run, one)
     parts["Paths"] = lambda: paths.show(run, one)
-    shell.tabs("whatif_part", parts)
+    shell.tabs(TABS, parts, state.WHATIF_PART)

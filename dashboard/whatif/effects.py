@@ -64,8 +64,8 @@ def measured_words(one: Answered) -> str:
         else float("nan")
     )
     words = (
-        f"Predicted against measured ({cells}): **rho {number(rho)}** over {len(both):,} genes, the "
-        "knocked-down ones left out."
+        f"Predicted against measured log2 fold changes ({cells}): **rho {number(rho)}** over "
+        f"{len(both):,} genes, the knocked-down ones left out."
     )
     if "additive" in both:
         plus = (

@@ -16,7 +16,6 @@ from gpovae_core.runs.folder import RunFolder
 
 
 def show(run: RunFolder) -> None:
-    st.subheader("How good are answers about genes that were never perturbed?")
     report = cached.unseen(run)
     if report is None:
         st.markdown(
@@ -36,9 +35,9 @@ def show(run: RunFolder) -> None:
     st.markdown(plain(unseen_verdict(report)))
     each = held_out_table(report.per_perturbation)
     if len(each):
-        with st.expander("Every held-out perturbation"):
-            show_table(each, key="whatif_each")
-            download_table(each, "Download this table (CSV)", f"{run.name}_unseen.csv", "whatif_each_csv")
+        st.markdown("**Every held-out perturbation**")
+        show_table(each, key="whatif_each")
+        download_table(each, "Download this table (CSV)", f"{run.name}_unseen.csv", "whatif_each_csv")
 
 
 def measure(run: RunFolder) -> None:

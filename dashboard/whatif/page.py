@@ -1,39 +1,34 @@
-"""The page What if: a question, its answer beside others, and how good such answers are."""
+"""The page What if: a question, its answer in a sentence and beside others, and how good such answers are."""
 
 from __future__ import annotations
 
 import streamlit as st
 
-from dashboard.shared import state
+from dashboard.shared import questions, shell
 from dashboard.shared.words import plain
 from dashboard.whatif import details, how_good, question, scenarios, side_by_side
 from dashboard.whatif.scene import answered
 from gpovae_core.runs.folder import RunFolder
 
-REFERENCES = {"test": "Held-out cells", "all": "All cells"}
-
 
 def show(run: RunFolder) -> None:
+    places = st.columns([2.3, 4, 1.1, 2.8, 1.3, 1.5], vertical_alignment="bottom")
+    shell.run_choice(places[0])
     if run.without_cells:
         st.info(plain(run.without_cells))
         return
-    question.new_scenario(run)
+    shell.notices(run)
+    for problem in scenarios.from_address(run.name, questions.reach(run).panel):
+        st.error(plain(problem))
+    question.new_scenario(run, places)
     if question.REFUSED in st.session_state:
         st.error(plain(st.session_state.pop(question.REFUSED)))
-    left, right = st.columns([5, 1], vertical_alignment="bottom")
-    left.radio(
-        "Compare with",
-        list(REFERENCES),
-        format_func=REFERENCES.__getitem__,
-        horizontal=True,
-        **state.bound(state.REFERENCE),
-    )
-    with right:
-        question.keep_in_a_file(run)
     if not scenarios.of_run(run.name):
         question.examples(run)
     found = answered(run)
     if found:
-        side_by_side.show(run, found)
-        details.show(run, found)
-    how_good.show(run)
+        one = details.chosen(found)
+        side_by_side.show(run, found, one)
+        details.show(run, found, one)
+    with st.expander("How good are answers about genes that were never perturbed?"):
+        how_good.show(run)

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
-from dashboard.shared import questions, shell
+from dashboard.shared import contents, questions, shell, state
 from dashboard.shared.words import plain
 from dashboard.whatif import scenarios
 from gpovae_core.errors import GpoVaeError
 from gpovae_core.methods.own_change import ACTIVATION, KNOCK_OUT, READ
+from gpovae_core.plots.response import clearest
 from gpovae_core.questions.reach import LARGEST_LOSS, MOST_GENES, Question, question
 from gpovae_core.runs.folder import RunFolder
 
+REFERENCES = {"test": "Held-out cells", "all": "All cells"}
 REFUSED = "whatif_refused"
 GENES, NAME, PARTS, OWN = "whatif_genes", "whatif_name", "whatif_parts", "whatif_own_strength"
 
@@ -37,14 +41,14 @@ def strengths(run: RunFolder, genes: list[str]) -> dict[str, float | None]:
     ):
         return dict.fromkeys(known.values())
     loss: dict[str, float | None] = {}
-    for place, (column, gene) in enumerate(zip(st.columns(MOST_GENES), known.values(), strict=False)):
+    for place, gene in enumerate(known.values()):
         in_the_screen = reach.strength(gene, None)
         if in_the_screen.kind == ACTIVATION:
-            column.caption(f"In this screen {plain(gene)} {in_the_screen.in_words()}: asked for as that.")
+            st.caption(f"In this screen {plain(gene)} {in_the_screen.in_words()}: asked for as that.")
             loss[gene] = None
             continue
         reached = 100 * in_the_screen.lost
-        percent = column.slider(
+        percent = st.slider(
             f"{plain(gene)}: {'function' if in_the_screen.kind == KNOCK_OUT else 'mRNA'} lost (%)",
             1,
             round(100 * LARGEST_LOSS),
@@ -52,7 +56,7 @@ def strengths(run: RunFolder, genes: list[str]) -> dict[str, float | None]:
             key=f"whatif_loss_{place}_{gene}",
         )
         removed = "removed" if in_the_screen.source == READ else "is taken to have removed"
-        column.caption(f"The screen {removed} {reached:.0f} %.")
+        st.caption(f"The screen {removed} {reached:.0f} %.")
         loss[gene] = None if percent == round(reached) else percent / 100
     st.caption(
         "How strength enters: the model has seen one strength per gene, the screen's. Another one scales "
@@ -62,10 +66,12 @@ def strengths(run: RunFolder, genes: list[str]) -> dict[str, float | None]:
     return loss
 
 
-def new_scenario(run: RunFolder) -> None:
+def new_scenario(run: RunFolder, places: Sequence[DeltaGenerator]) -> None:
+    """The bar: genes, Ask, the cells to compare with, and what few need. places: its columns, the run in the
+    first.
+    """
     panel = questions.reach(run).panel
-    genes, name, button = st.columns([5, 3, 1.4], vertical_alignment="bottom")
-    chosen = genes.multiselect(
+    chosen = places[1].multiselect(
         f"Knock down (1 to {MOST_GENES} genes)",
         sorted(panel.genes, key=str.casefold),
         max_selections=MOST_GENES,
@@ -73,17 +79,24 @@ def new_scenario(run: RunFolder) -> None:
         placeholder="Choose or type genes",
         key=GENES,
     )
-    title = name.text_input("Name of the scenario", placeholder="from the genes", key=NAME)
+    places[3].radio(
+        "Compare with",
+        list(REFERENCES),
+        format_func=REFERENCES.__getitem__,
+        horizontal=True,
+        **state.bound(state.REFERENCE),
+    )
     made: tuple[scenarios.Scenario, ...] = ()
-    with shell.errors_in_words():
+    with (
+        places[4].popover("Options", width="stretch", help="How strong, under which name"),
+        shell.errors_in_words(),
+    ):
+        title = st.text_input("Name of the scenario", placeholder="from the genes", key=NAME)
+        parts = st.checkbox("Also each gene alone, for comparison", value=True, key=PARTS)
         if chosen:
-            asked = question(panel, strengths(run, chosen))
-            parts = len(asked.genes) > 1 and st.checkbox(
-                "Also each gene alone, for comparison", value=True, key=PARTS
-            )
-            whole = scenarios.named(title, asked)
+            whole = scenarios.named(title, question(panel, strengths(run, chosen)))
             made = scenarios.with_parts(whole) if parts else (whole,)
-    button.button(
+    places[2].button(
         "Ask",
         type="primary",
         disabled=not made,
@@ -91,11 +104,13 @@ def new_scenario(run: RunFolder) -> None:
         width="stretch",
         on_click=partial(add, run.name, *made),
     )
+    with places[5]:
+        keep_in_a_file(run)
 
 
 def keep_in_a_file(run: RunFolder) -> None:
     """Download and upload of the scenarios."""
-    with st.popover("Save or load"):
+    with st.popover("Save, load", width="stretch"):
         kept = scenarios.of_run(run.name)
         st.download_button(
             "Download these scenarios (JSON)",
@@ -118,22 +133,26 @@ def keep_in_a_file(run: RunFolder) -> None:
 
 
 def examples(run: RunFolder) -> None:
-    """What to try, where there is nothing yet."""
+    """What to try, where there is nothing yet: the two perturbations with the clearest effects of their own
+    among the genes that trained, and a gene that was never perturbed.
+    """
     reach = questions.reach(run)
-    trained = [gene for gene, seen in zip(reach.panel.genes, reach.trained, strict=True) if seen][:2]
+    trained = [gene for gene, seen in zip(reach.panel.genes, reach.trained, strict=True) if seen]
+    if run.has("effects.h5ad"):
+        clear = clearest(contents.effects(run), "all")
+        trained = [gene for gene in clear if gene in set(trained)] or trained
     extended = [
         gene
         for gene, perturbed in zip(reach.panel.genes, reach.panel.is_perturbed, strict=True)
         if not perturbed
     ][:1]
     st.info(
-        "No scenario yet. Choose one or more genes above and press Ask: single genes, or two or more to "
+        "Nothing asked yet. Choose one or more genes above and press Ask: single genes, or two or more to "
         "knock down together."
     )
-    offers = [trained] * (len(trained) == 2) + [extended] * bool(extended)
-    for column, genes in zip(st.columns(4), offers, strict=False):
-        made = scenarios.with_parts(scenarios.named("", Question(dict.fromkeys(genes))))
-        words = f"Try {plain(' + '.join(genes))}"
-        column.button(
-            words, key=f"whatif_try_{len(genes)}", width="stretch", on_click=partial(add, run.name, *made)
-        )
+    offers = [trained[:2]] * (len(trained) > 1) + [extended] * bool(extended)
+    with st.container(horizontal=True):
+        for genes in offers:
+            made = scenarios.with_parts(scenarios.named("", Question(dict.fromkeys(genes))))
+            words = f"Try {plain(' + '.join(genes))}"
+            st.button(words, key=f"whatif_try_{len(genes)}", on_click=partial(add, run.name, *made))

@@ -1,13 +1,17 @@
-"""Named what-if questions: kept in the session for each run, written to a file and read back, everything in
-it checked.
+"""Named what-if questions: kept in the session for each run and in the address for the open one, written to
+a file and read back, everything in it checked.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote
+
+import streamlit as st
 
 from dashboard.shared import state
 from gpovae_core import keys
@@ -15,6 +19,8 @@ from gpovae_core.data.schema import Panel
 from gpovae_core.errors import GpoVaeError, QueryError
 from gpovae_core.questions.reach import LARGEST_LOSS, Question, question
 
+_SEEN = "gpovae_scenarios_seen"
+"""Key in the session: the run, and the questions to it that the address held when the page was drawn last."""
 FORMAT = 1
 MOST = 6
 LONGEST_NAME = 60
@@ -37,10 +43,42 @@ def of_run(run: str) -> tuple[Scenario, ...]:
 
 def keep(run: str, scenarios: tuple[Scenario, ...]) -> None:
     state.put(**{state.SCENARIOS: {**(state.get(state.SCENARIOS) or {}), run: scenarios}})
+    state.put(**{state.ASKED: tuple(as_text(scenario) for scenario in scenarios)})
+
+
+def from_address(run: str, panel: Panel) -> list[str]:
+    """Take what the address newly asks of a run; where it says nothing new, what this session has asked of it
+    goes into the address. What is wrong with texts that are no question to this run, in words; the others are
+    kept.
+    """
+    known, asked = of_run(run), state.get(state.ASKED)
+    seen_run, seen = st.session_state.get(_SEEN, (None, ()))
+    problems: list[str] = []
+    if asked != seen if run == seen_run else asked:
+        known, problems = _read(asked, panel)
+    keep(run, known)
+    st.session_state[_SEEN] = (run, state.get(state.ASKED))
+    state.sync_url()
+    return problems
+
+
+def _read(asked: tuple[str, ...], panel: Panel) -> tuple[tuple[Scenario, ...], list[str]]:
+    """The scenarios of these texts, and what is wrong with the others."""
+    found: dict[str, Scenario] = {}
+    problems = []
+    for text in asked:
+        try:
+            scenario = from_text(text, panel)
+        except GpoVaeError as error:
+            problems.append(f"The address asks for '{text[:60]}': {error}")
+            continue
+        found[scenario.name] = scenario
+    return tuple(found.values())[:MOST], problems
 
 
 def add(run: str, *more: Scenario) -> None:
     """Behind those that are there; one of the same name is replaced. Raises QueryError beyond MOST."""
+    state.heard()
     kept = {scenario.name: scenario for scenario in of_run(run)} | {
         scenario.name: scenario for scenario in more
     }
@@ -50,6 +88,7 @@ def add(run: str, *more: Scenario) -> None:
 
 
 def remove(run: str, name: str) -> None:
+    state.heard()
     keep(run, tuple(scenario for scenario in of_run(run) if scenario.name != name))
 
 
@@ -78,6 +117,42 @@ def with_parts(scenario: Scenario) -> tuple[Scenario, ...]:
         return (scenario,)
     alone = [Question({gene: loss}) for gene, loss in scenario.asked.loss.items()]
     return (*(Scenario(default_name(asked), asked) for asked in alone), scenario)
+
+
+def as_text(scenario: Scenario) -> str:
+    """'STAT1+JAK2=0.8', the share lost behind a gene with a strength of its own; before it, up to a bar, a
+    name that is not the one from the genes. Signs of its own in names are written as in addresses (%2B).
+    """
+    asked = scenario.asked
+    parts = [_escaped(gene) + ("" if loss is None else f"={loss:g}") for gene, loss in asked.loss.items()]
+    name = "" if scenario.name == default_name(asked) else f"{_escaped(scenario.name)}|"
+    return name + keys.PAIR_SEPARATOR.join(parts)
+
+
+def from_text(text: str, panel: Panel) -> Scenario:
+    """The scenario of `as_text`. Raises QueryError that says what is wrong with it."""
+    name, _, genes = text.rpartition("|")
+    loss: dict[str, float | None] = {}
+    for part in genes.split(keys.PAIR_SEPARATOR):
+        gene, given, fraction = part.partition("=")
+        loss[unquote(gene)] = _fraction(unquote(gene), fraction) if given else None
+    return named(unquote(name), question(panel, loss))
+
+
+def _escaped(text: str) -> str:
+    return re.sub(r"[%+=|]", lambda sign: f"%{ord(sign[0]):02X}", text)
+
+
+def _fraction(gene: str, text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if not 0 < value <= LARGEST_LOSS:
+        raise QueryError(
+            f"the loss of {gene[:40]} must be more than 0 and at most {LARGEST_LOSS}; got '{text[:20]}'."
+        )
+    return value
 
 
 def to_json(run: str, scenarios: tuple[Scenario, ...]) -> str:

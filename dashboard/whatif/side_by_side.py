@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import streamlit as st
 
-from dashboard.shared import contents
+from dashboard.shared import contents, state
 from dashboard.shared.answers import BADGES, MEANING
 from dashboard.shared.figures import chart, download_table
 from dashboard.shared.words import plain
@@ -24,19 +24,67 @@ if TYPE_CHECKING:
     from gpovae_core.questions.whatif import Answer
 
 
-def show(run: RunFolder, found: dict[str, Answered]) -> None:
-    for column, (name, one) in zip(st.columns(len(found)), found.items(), strict=True):
-        with column, st.container(border=True):
-            st.markdown(f"**{plain(name)}**  \n{BADGES[one.answer.basis]}")
-            st.caption(f"{strength_words(one.answer)} {MEANING[one.answer.basis]}")
-            st.button(
-                "Remove",
-                key=f"whatif_remove_{name}",
-                on_click=partial(scenarios.remove, run.name, name),
-                type="tertiary",
-            )
+NAMED = 4
+"""Genes named in the answer."""
+
+
+def show(run: RunFolder, found: dict[str, Answered], one: Answered) -> None:
+    """The answer of the scenario that is looked at, and all of them to choose from, each with its badge."""
+    st.markdown(answer_in_words(one))
+    st.caption(strength_words(one.answer))
+    with st.container(horizontal=True, gap="small"):
+        for name, other in found.items():
+            with st.container(
+                horizontal=True, border=True, width="content", vertical_alignment="center", gap="small"
+            ):
+                st.markdown(f"**{plain(name)}** {BADGES[other.answer.basis]}", width="content")
+                if len(found) > 1:
+                    st.button(
+                        "Shown" if other is one else "Show",
+                        key=f"whatif_look_{name}",
+                        disabled=other is one,
+                        help=f"The answer about {plain(name)} above and its parts below",
+                        on_click=partial(look, name),
+                        type="tertiary",
+                    )
+                st.button(
+                    "Remove",
+                    key=f"whatif_remove_{name}",
+                    on_click=partial(scenarios.remove, run.name, name),
+                    type="tertiary",
+                )
+
+
+def look(name: str) -> None:
+    state.heard()
+    state.put(**{state.DETAIL: name})
+
+
+def answer_in_words(one: Answered) -> str:
+    """What is expected, of which genes most, with intervals, and what that rests on. Markdown."""
+    table = one.table.loc[~one.table["perturbed"] & one.table["effect"].notna()]
+    named = ", ".join(
+        f"{plain(row['gene'])} **{row['effect']:+.2f}** ({row['low']:+.2f} to {row['high']:+.2f})"
+        for row in table.head(NAMED).to_dict("records")
+    )
+    name = f"**{plain(one.scenario.name)}**"
+    words = f"Without {name}" if one.scenario.asked.as_in_the_screen else f"{name}:"
+    if named:
+        words += f" these genes are expected to change most: {named} (log2, 95 % interval)."
+    else:
+        words += " no other gene is expected to change."
+    found = one.answer.interaction
+    if found is not None:
+        called, judged = int(found.table["non_additive"].sum()), int((~found.table["perturbed"]).sum())
+        which = f"{called:,}" if called else "None"
+        words += f" {which} of {judged:,} genes should depart from the sum of the single effects."
+    return f"{words} {MEANING[one.answer.basis]}"
+
+
+def figure(run: RunFolder, found: dict[str, Answered]) -> None:
     chart(figures.scenarios({name: one.table for name, one in found.items()}), key="whatif_scenarios")
-    st.caption(plain(in_words(found, intervals_in_words(contents.evaluation(run)))))
+    with st.expander("This figure in words, and what its intervals are"):
+        st.caption(plain(in_words(found, intervals_in_words(contents.evaluation(run)))))
     table = joined(found)
     download_table(table, "Download all predicted effects (CSV)", f"{run.name}_whatif.csv", "whatif_all")
 
@@ -70,8 +118,8 @@ def in_words(found: dict[str, Answered], intervals: str) -> str:
     return (
         f"Strongest predicted effects beside the knocked-down genes: {words}. {intervals} Where the network "
         "alone answers, 1.96 times its error on training perturbations that were left out in turn. A gene "
-        "that was never perturbed has no effect on itself here: its fall is what you ask for. The unit is "
-        "log2(counts per 10,000 + 1) against control."
+        "that was never perturbed has no effect on itself here: its fall is what you ask for. Effects are "
+        "log2 fold changes of mean shares against control, without the common lift."
     )
 
 

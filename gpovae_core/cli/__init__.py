@@ -12,7 +12,19 @@ from typing import NoReturn
 
 import typer
 
-from gpovae_core.cli import cells, comparing, knowledge, networks, questions, runs, scores, sweeps, training
+from gpovae_core.cli import (
+    cells,
+    comparing,
+    effects,
+    knowledge,
+    networks,
+    questions,
+    runs,
+    scores,
+    sweeps,
+    training,
+)
+from gpovae_core.cli.flags import in_flags
 from gpovae_core.errors import GpoVaeError
 
 COMMANDS = (
@@ -31,7 +43,7 @@ COMMANDS = (
     comparing.transfer,
     comparing.compare,
     networks.network,
-    networks.network_from_effects,
+    effects.network_from_effects,
     networks.paths,
     knowledge.enrich,
     knowledge.activity,
@@ -61,7 +73,7 @@ def main() -> NoReturn:
     try:
         app()
     except GpoVaeError as error:
-        print(f"Error: {error}", file=sys.stderr)
+        print(f"Error: {in_flags(str(error))}", file=sys.stderr)
     except OSError as error:
         print(
             f"Error: {error.strerror or error}" + (f": '{error.filename}'" if error.filename else ""),

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from gpovae_core.cli.flags import in_flags
 from gpovae_core.cli.shared import (
     Batch,
     Condition,
@@ -138,7 +139,7 @@ def validate(
     be used.
     """
     from gpovae_core.config import DataSettings, NetworkSettings, checked
-    from gpovae_core.data.effects_file import holds_effects, read_effects
+    from gpovae_core.data.effect_tables.read import holds_effects, read_effects
     from gpovae_core.data.read import read_cells
     from gpovae_core.data.validate import examine
     from gpovae_core.reporting.sentences import (
@@ -170,7 +171,10 @@ def validate(
     try:
         if holds_effects(file):
             report = read_effects(file).report
-            words = [*effects_file_in_words(report), "A network without cells: gpovae network-from-effects."]
+            words = [
+                *map(in_flags, effects_file_in_words(report)),
+                "A network without cells: gpovae network-from-effects.",
+            ]
             answer = {"ok": True, "problems": [], "effects": report.model_dump(mode="json")}
             show(answer, as_json, "\n".join(words))
             return
@@ -178,8 +182,11 @@ def validate(
         ok, problems, summary = examination.ok, examination.problems, examination.summary
     except DataError as error:
         ok, problems, summary = False, error.problems, {}
-    rows = [{"code": p.code, "message": p.message, "hint": p.hint, "severity": p.severity} for p in problems]
-    lines = [f"{p.severity.capitalize()} [{p.code}]: {p}" for p in problems]
+    rows = [
+        {"code": p.code, "message": in_flags(p.message), "hint": in_flags(p.hint), "severity": p.severity}
+        for p in problems
+    ]
+    lines = [f"{p.severity.capitalize()} [{p.code}]: {in_flags(str(p))}" for p in problems]
     lines += decisions_in_words(summary.get("decisions", []))
     lines += usable_in_words(summary, told) if ok else []
     if told != "auto" and "design" in summary:

@@ -8,14 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gpovae_core.cli.shared import (
-    Direction,
     Json,
     Preset,
     RunArgument,
-    Sets,
     Threshold,
-    assign,
-    given_values,
     network_of,
     progress_bar,
     settings_given,
@@ -98,109 +94,6 @@ def ensemble(
         f"Ensemble of {folder.path}: {status.state}, {status.message}.\n"
         + (_ensemble_words(found) if found else ""),
     )
-
-
-def network_from_effects(
-    file: Annotated[
-        Path,
-        typer.Argument(
-            metavar="FILE",
-            help=(
-                "Effects, perturbation by gene: an .h5ad with layers of log fold changes and errors, a long "
-                "table (CSV, TSV, parquet; gzip or not), or a folder with one table for each perturbation."
-            ),
-        ),
-    ],
-    run: Annotated[Path, typer.Option(help="Folder of the new run.")],
-    panel_extra: Annotated[
-        int,
-        typer.Option(help="Genes beside the perturbed ones: of largest effect over its error."),
-    ] = 1000,
-    direction: Direction = None,
-    unit: Annotated[
-        str | None,
-        typer.Option(help="Of the effects: log2 or ln; told by the name of their column when not given."),
-    ] = None,
-    perturbation_column: Annotated[
-        str | None, typer.Option(help="Column with the perturbed gene; found when not given.")
-    ] = None,
-    gene_column: Annotated[
-        str | None, typer.Option(help="Column with the measured gene; found when not given.")
-    ] = None,
-    effect_column: Annotated[
-        str | None, typer.Option(help="Column or layer with the log fold changes; found when not given.")
-    ] = None,
-    error_column: Annotated[
-        str | None,
-        typer.Option(
-            help=(
-                "Column or layer with their standard errors; found when not given, or worked out from "
-                "intervals, the statistic or p values."
-            )
-        ),
-    ] = None,
-    null: Annotated[
-        str,
-        typer.Option(
-            help=(
-                "What is seen without an effect, for the share of false edges: controls (rows of the table "
-                "that name one), normal (noise of exactly the stated errors), none (it stays unknown), or "
-                "auto (controls where there are any)."
-            )
-        ),
-    ] = "auto",
-    set_: Sets = None,
-    as_json: Json = False,
-) -> None:
-    """Make a network from a table of effects instead of cells: W, S and T_K, the evidence, and a run that
-    opens on the page Network.
-    """
-    from typing import get_args
-
-    from gpovae_core.config import make_settings
-    from gpovae_core.data.effect_columns import EffectColumns, Unit
-    from gpovae_core.reporting.sentences import effects_file_in_words
-    from gpovae_core.runs import from_effects
-
-    for option, value, allowed in (
-        ("--unit", unit, get_args(Unit)),
-        ("--null", null, get_args(from_effects.Null)),
-    ):
-        if value is not None and value not in allowed:
-            raise SettingsError(f"{option} takes {', '.join(allowed)}; got '{value}'.")
-    given: dict[str, dict[str, object]] = {"network": given_values(perturbation=direction)}
-    assign(given, set_)
-    columns = EffectColumns(perturbation_column, gene_column, effect_column, error_column, unit)  # type: ignore[arg-type]
-    with progress_bar() as progress:
-        made = from_effects.network_from_effects(
-            file,
-            run,
-            panel_extra,
-            columns,
-            null,  # type: ignore[arg-type]
-            make_settings("evidence", given),
-            progress,
-        )
-    report = made.run.effects_report()
-    assert report is not None
-    rate = made.false_edge_rate
-    answer = {
-        "run": str(made.run.path),
-        "edges": made.edges,
-        "threshold": made.threshold,
-        "genes": report.panel,
-        "perturbations": report.perturbations,
-        "null": made.null,
-        "estimated_false_edge_rate": rate,
-        "read": report.model_dump(mode="json"),
-    }
-    false = "unknown" if rate is None else f"{rate:.1%}"
-    lines = [
-        *effects_file_in_words(report),
-        f"Run {made.run.path}: {made.edges:,} edges with W > {made.threshold:g} out of perturbed genes, over "
-        f"{report.panel:,} genes; estimated share of false edges {false}.",
-    ]
-    show(answer, as_json, "\n".join(lines))
 
 
 def network(

@@ -30,15 +30,15 @@ def predict(
         Path | None,
         typer.Option(
             help=(
-                "CSV to write: perturbation,gene,effect,sd,low,high (95 % interval); for combinations also "
-                "the additive sum."
+                "CSV to write: perturbation,gene,effect,sd,low,high (95 % interval), for combinations also "
+                "the additive sum, and log_difference, the scale on which predictions are scored."
             )
         ),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Expected effects of perturbations: log2(counts per 10,000 + 1) against control, with spread, and what
-    they rest on.
+    """Expected effects of perturbations: log2 fold changes of mean shares against control, with spread, and
+    what they rest on.
 
     Genes without training cells are answered by the network alone. Combinations stand beside the sum of their
     parts.
@@ -63,7 +63,8 @@ def predict(
     table = pd.concat(
         [a.table.assign(perturbation=a.question.perturbation) for a in answers], ignore_index=True
     )
-    columns = ["perturbation", "gene", "effect", "sd", "low", "high"] + ["additive"] * ("additive" in table)
+    columns = ["perturbation", "gene", "effect", "sd", "low", "high"]
+    columns += [*["additive"] * ("additive" in table), "log_difference"]
     table = table.reindex(columns=columns)
     if out is not None:
         safe = {name: no_formulas(table[name]) for name in ("perturbation", "gene")}

@@ -4,7 +4,7 @@ gone through in blocks.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -21,13 +21,16 @@ if TYPE_CHECKING:
 
 
 class FileMatrix:
-    """(n_obs, n_vars) CSR matrix in an open .h5ad or .zarr file. Every method but `indptr` goes through the
+    """(n_obs, n_vars) CSR matrix in an open HDF5 or zarr file. Every method but `indptr` goes through the
     file once.
     """
 
-    def __init__(self, group: Any) -> None:
+    def __init__(self, group: Any, shape: tuple[int, int] | None = None) -> None:
+        """group: with data, indices and indptr; shape: where it does not stand in its attributes as AnnData
+        writes it.
+        """
         self._group = group
-        self.shape = tuple(int(n) for n in group.attrs["shape"])
+        self.shape = tuple(int(n) for n in group.attrs["shape"]) if shape is None else shape
         self.dtype = group["data"].dtype
         self.nnz = int(group["data"].shape[0])
 
@@ -42,15 +45,24 @@ class FileMatrix:
 
     def blocks(self) -> Iterator[tuple[slice, sparse.csr_matrix]]:
         """(rows, their counts): float32, columns in order, no stored zeros."""
-        for rows in cuts(np.diff(self.indptr), BLOCK):
-            start, end = int(self.indptr[rows.start]), int(self.indptr[rows.stop])
-            data = np.asarray(self._group["data"][start:end], dtype=np.float32)
-            indices = np.asarray(self._group["indices"][start:end])
-            indptr = self.indptr[rows.start : rows.stop + 1] - start
-            block = sparse.csr_matrix((data, indices, indptr), shape=(rows.stop - rows.start, self.shape[1]))
-            block.sum_duplicates()
-            block.eliminate_zeros()
-            yield rows, block
+        for rows in cuts(self.lengths, BLOCK):
+            yield rows, self.block(rows)
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """(n_obs,) stored values of every row, an upper limit where rows are changed as they are read."""
+        return np.diff(self.indptr)
+
+    def block(self, rows: slice) -> sparse.csr_matrix:
+        """The counts of rows that follow each other, as in `blocks`."""
+        start, end = int(self.indptr[rows.start]), int(self.indptr[rows.stop])
+        data = np.asarray(self._group["data"][start:end], dtype=np.float32)
+        indices = np.asarray(self._group["indices"][start:end])
+        indptr = self.indptr[rows.start : rows.stop + 1] - start
+        block = sparse.csr_matrix((data, indices, indptr), shape=(rows.stop - rows.start, self.shape[1]))
+        block.sum_duplicates()
+        block.eliminate_zeros()
+        return block
 
     @cached_property
     def _totals(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -117,9 +129,39 @@ class ChangedMatrix(FileMatrix):
         for _, block in self.blocks():
             yield block.data
 
-    def blocks(self) -> Iterator[tuple[slice, sparse.csr_matrix]]:
-        for rows, block in self._source.blocks():
-            yield rows, self._change(rows, block)
+    @property
+    def lengths(self) -> np.ndarray:
+        return self._source.lengths
+
+    def block(self, rows: slice) -> sparse.csr_matrix:
+        return self._change(rows, self._source.block(rows))
+
+
+class SummedMatrix(FileMatrix):
+    """The sum of matrices of one shape, some of which are in a file."""
+
+    def __init__(self, parts: Sequence[FileMatrix | sparse.csr_matrix]) -> None:
+        self._parts = parts
+        self.shape = tuple(int(n) for n in parts[0].shape or ())
+        self.dtype = np.dtype(np.float32)
+        self.nnz = sum(part.nnz for part in parts)
+
+    def values(self) -> Iterator[np.ndarray]:
+        for _, block in self.blocks():
+            yield block.data
+
+    @property
+    def lengths(self) -> np.ndarray:
+        return np.sum(
+            [part.lengths if isinstance(part, FileMatrix) else np.diff(part.indptr) for part in self._parts],
+            axis=0,
+        )
+
+    def block(self, rows: slice) -> sparse.csr_matrix:
+        total: Any = sparse.csr_matrix((rows.stop - rows.start, self.shape[1]), dtype=np.float32)
+        for part in self._parts:
+            total = total + (part.block(rows) if isinstance(part, FileMatrix) else part[rows])
+        return total
 
 
 @dataclass(frozen=True)
@@ -181,7 +223,12 @@ def must_stay_on_disk(root: Any) -> bool:
         *(group for _, group in children(root, "layers")),
         *(group for name, group in children(root, "raw") if name == "X"),
     ]
-    return sum(int(group["data"].shape[0]) for group in groups if _is_csr(group)) > HELD
+    return too_many(sum(int(group["data"].shape[0]) for group in groups if _is_csr(group)))
+
+
+def too_many(stored: int) -> bool:
+    """Whether so many stored values are left in their file."""
+    return stored > HELD
 
 
 def children(root: Any, name: str) -> list[tuple[str, Any]]:

@@ -63,8 +63,8 @@ def together(design: Design, settings: DataSettings) -> list[Problem]:
         "between conditions is not seen."
     )
     hint = (
-        "Choose one (--conditions NAME), train one run for each (gpovae train --each-condition), or say that "
-        "they are batches of one experiment (--condition-as-batch)."
+        "Choose one (data.conditions), train one run for each, or say that they are batches of one "
+        "experiment (data.condition_as_batch)."
     )
     return [Problem("several-conditions", message, hint, "warning")]
 

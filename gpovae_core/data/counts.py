@@ -7,20 +7,26 @@ rounded normalised values, and a layer with a part of the molecules (spliced) ar
 
 from __future__ import annotations
 
-import itertools
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
-from scipy import sparse
 
-from gpovae_core.data.backed import FileMatrix
+from gpovae_core.data.count_candidates import (
+    SUM,
+    Candidate,
+    candidates_of,
+    equal,
+    is_a_part,
+    options_of,
+    order_of_parts,
+    summed,
+)
 from gpovae_core.data.decisions import Option
 from gpovae_core.data.design import NAMES
-from gpovae_core.data.genes import described_genes
-from gpovae_core.data.recover import Recovered, changed, recover
+from gpovae_core.data.like_counts import ALMOST, FIX, unlike_counts
+from gpovae_core.data.recover import Recovered, recover
 from gpovae_core.errors import Problem
 from gpovae_core.keys import SIZE_FACTOR
 
@@ -29,64 +35,6 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
     from gpovae_core.data.backed import BackedCells
-
-LARGEST_EXACT = 2**24  # whole numbers up to here are exact in float32
-ALMOST = 1e-3
-"""Counts that went through a calculation may be off by so much (4.9999); they are rounded."""
-_NAMED_COUNTS = (
-    "counts",
-    "rawcounts",
-    "count",
-    "raw",
-    "matrix",
-    "umi",
-    "umis",
-    "umicounts",
-    "readcounts",
-    "splicedunspliced",
-    "totalcounts",
-    "total",
-)
-"""Names of layers that say what they hold, folded, the plainest first."""
-_PARTIAL = (
-    "spliced",
-    "unspliced",
-    "ambiguous",
-    "spanning",
-    "mature",
-    "nascent",
-    "exonic",
-    "intronic",
-    "exon",
-    "intron",
-    "exons",
-    "introns",
-    "new",
-    "old",
-    "labeled",
-    "unlabeled",
-    "labelled",
-    "unlabelled",
-)
-"""Layers with a part of the molecules each."""
-_MAIN_PARTS = ("spliced", "mature", "exonic", "exon", "exons")
-_NOT_COUNTS = re.compile(
-    r"norm|scale|log|cpm|tpm|cp10k|correct|denois|imput|magic|residual|smooth|binar|decont|sampl|thinn"
-)
-_SAMPLED = 5000
-"""What distinguishes counts from other whole numbers is looked for in so many cells."""
-_UNDERSPREAD = 0.5
-"""Counts of molecules vary at least as much as a Poisson number; values whose variance is below this share of
-it are no counts.
-"""
-_FEWEST_CELLS, _FEWEST_GENES, _COUNTED = 30, 5, 2.0
-"""That is asked of so many cells and genes with a mean of at least so many counts."""
-_BEYOND = 0.05
-"""A layer with a part of the molecules holds no more than all of them do: where more than this share of its
-own is not in a matrix, that matrix does not hold all.
-"""
-_FIX = "Training needs the raw UMI counts: put them in X, or in a layer called 'counts'."
-_SUM = "+"
 
 
 @dataclass(frozen=True)
@@ -110,58 +58,6 @@ class Counts:
     asked: bool = False
 
 
-@dataclass
-class _Candidate:
-    """A matrix of the file. name: as counts_layer knows it."""
-
-    name: str
-    matrix: Any
-    var: pd.DataFrame
-    judged: bool = False
-    rounded: bool = False
-    problem: Problem | None = None
-    beside_parts: bool = False
-    _totals: np.ndarray | None = None
-
-    @property
-    def place(self) -> str:
-        return self.name if self.name in ("X", "raw") else f"the layer '{self.name}'"
-
-    @property
-    def folded(self) -> str:
-        return re.sub(r"[\W_]+", "", self.name).casefold()
-
-    @property
-    def partial(self) -> bool:
-        return self.beside_parts or (self.name != "X" and self.folded in _PARTIAL)
-
-    @property
-    def rank(self) -> tuple[int, int, int]:
-        """Small for what is looked at first: the matrix with most genes, then by its name."""
-        genes = -(0 if self.matrix is None else int(self.matrix.shape[1]))
-        if self.name not in ("X", "raw") and self.folded in _NAMED_COUNTS:
-            return genes, 0, _NAMED_COUNTS.index(self.folded)
-        if self.name in ("X", "raw"):
-            return genes, 1, int(self.name == "raw")
-        return genes, 3 if _NOT_COUNTS.search(self.name.casefold()) else 2, 0
-
-    def holds_counts(self) -> bool:
-        """Judge it once: its problem, and whether its values have to be rounded."""
-        if not self.judged:
-            self.judged = True
-            self.problem = fault(self.matrix, self.place)
-            if self.problem and self.problem.code == "not-raw-counts" and almost_whole(self.matrix):
-                self.matrix, self.rounded, self.problem = _rounded(self.matrix), True, None
-            self.problem = self.problem or unlike_counts(self.matrix, self.place)
-        return self.problem is None
-
-    def totals(self) -> np.ndarray:
-        """(n_obs,) sums of its rows."""
-        if self._totals is None:
-            self._totals = np.asarray(self.matrix.sum(axis=1), dtype=np.float64).ravel()
-        return self._totals
-
-
 def find_counts(cells: AnnData | BackedCells, wanted: str | None = None) -> Counts:
     """The matrix of raw counts: `wanted` where given, else the one with most genes that holds counts, and of
     several with as many genes the layer that is named so, X, raw, another layer. Where none holds counts they
@@ -170,19 +66,19 @@ def find_counts(cells: AnnData | BackedCells, wanted: str | None = None) -> Coun
     wanted: 'X', 'raw', the name of a layer, or layers to be added joined by '+'
     (`DataSettings.counts_layer`).
     """
-    candidates = _candidates(cells)
+    candidates = candidates_of(cells)
     if wanted is not None:
         return _wanted_counts(cells, candidates, wanted)
     parts = [one for one in candidates if one.partial]
     whole = [one for one in candidates if not one.partial]
-    taken = next((one for one in whole if one.holds_counts() and not _is_a_part(one, parts)), None)
+    taken = next((one for one in whole if one.holds_counts() and not is_a_part(one, parts)), None)
     if taken is not None:
         alike = [one for one in whole if one.rank == taken.rank and one.holds_counts()]
         if taken.rank[1] > 1 and any(not np.array_equal(one.totals(), taken.totals()) for one in alike):
             return _several(alike, candidates)
         return _fuller(taken, whole, cells, candidates) or _taken(taken, candidates)
     for one in whole:
-        one.beside_parts = one.name == "X" and one.holds_counts() and not _equal(one, parts)
+        one.beside_parts = one.name == "X" and one.holds_counts() and not equal(one, parts)
     parts = [one for one in candidates if one.partial and one.holds_counts()]
     if parts:
         return _asked(parts, candidates)
@@ -198,50 +94,11 @@ def find_counts(cells: AnnData | BackedCells, wanted: str | None = None) -> Coun
     looked = [one.name for one in candidates]
     said = f" Looked in {', '.join(looked)} and found no raw counts." if len(looked) > 1 else ""
     problem = Problem(problem.code, f"{problem.message}{said}", problem.hint)
-    return Counts(None, None, "X", [problem], options=_options(candidates))
-
-
-def _candidates(cells: AnnData | BackedCells) -> list[_Candidate]:
-    """All matrices of the file, in the order in which they are looked at."""
-    var = cast("pd.DataFrame", cells.var)
-    found = [_Candidate("X", cells.X, var)]
-    found += [_Candidate(str(name), cells.layers[name], var) for name in cells.layers]
-    raw: Any = cells.raw
-    if raw is not None and not any(one.name == "raw" for one in found):
-        found.append(_Candidate("raw", raw.X, described_genes(cast("pd.DataFrame", raw.var), var)))
-    return sorted(found, key=lambda one: one.rank)
-
-
-def _is_a_part(one: _Candidate, parts: list[_Candidate]) -> bool:
-    """Whether a matrix is one of several layers that hold a part of the molecules each, or lacks what stands
-    in the only one: X with 'unspliced' beside it may be the spliced ones. Where the spliced have a layer of
-    their own, an X that is not that layer was counted in another way.
-    """
-    if len(parts) > 1 and _equal(one, parts):
-        return True
-    main = any(part.folded in _MAIN_PARTS for part in parts)
-    return not main and any(_beyond(part, one) > _BEYOND for part in parts)
-
-
-def _equal(one: _Candidate, parts: list[_Candidate]) -> bool:
-    return any(
-        part.matrix.shape == one.matrix.shape and np.array_equal(part.totals(), one.totals())
-        for part in parts
-        if part.holds_counts()
-    )
-
-
-def _beyond(part: _Candidate, one: _Candidate) -> float:
-    """Share of the molecules of a part that are not in a matrix, cell by cell and gene by gene."""
-    if part.matrix.shape != one.matrix.shape or not part.holds_counts():
-        return 0.0
-    inside, all_of_it = _some_cells(part.matrix), _some_cells(one.matrix)
-    missing = (inside - all_of_it).maximum(0)
-    return float(missing.sum()) / max(1.0, float(inside.sum()))
+    return Counts(None, None, "X", [problem], options=options_of(candidates))
 
 
 def _fuller(
-    taken: _Candidate, whole: list[_Candidate], cells: AnnData | BackedCells, candidates: list[_Candidate]
+    taken: Candidate, whole: list[Candidate], cells: AnnData | BackedCells, candidates: list[Candidate]
 ) -> Counts | None:
     """The counts behind the normalised values of a matrix with more genes than the one with counts, where
     they come back: genes that were left out of X are measured.
@@ -258,15 +115,15 @@ def _fuller(
     return None
 
 
-def _several(alike: list[_Candidate], candidates: list[_Candidate]) -> Counts:
+def _several(alike: list[Candidate], candidates: list[Candidate]) -> Counts:
     shown = ", ".join(f"'{one.name}' ({float(one.totals().mean()):,.0f} counts a cell)" for one in alike)
     message = f"Several layers hold whole numbers as counts are, and differ: {shown}."
     hint = "Set counts_layer to the one with the raw counts, or call it 'counts'."
     problem = Problem("counts-ambiguous", message, hint)
-    return Counts(None, None, "", [problem], options=_options(candidates), asked=True)
+    return Counts(None, None, "", [problem], options=options_of(candidates), asked=True)
 
 
-def _taken(taken: _Candidate, candidates: list[_Candidate]) -> Counts:
+def _taken(taken: Candidate, candidates: list[Candidate]) -> Counts:
     """The counts, with what speaks for them and, where X holds others, a word about that."""
     x = next(one for one in candidates if one.name == "X")
     problems, same = [], taken
@@ -293,11 +150,11 @@ def _taken(taken: _Candidate, candidates: list[_Candidate]) -> Counts:
             )
             problems = [Problem("counts-not-in-x", message, severity="warning")]
     why = _why(same, candidates)
-    found = Counts(same.matrix, same.var, same.name, problems, why=why, options=_options(candidates))
+    found = Counts(same.matrix, same.var, same.name, problems, why=why, options=options_of(candidates))
     return _with_rounding(found, same)
 
 
-def _why(taken: _Candidate, candidates: list[_Candidate]) -> str:
+def _why(taken: Candidate, candidates: list[Candidate]) -> str:
     others = [one for one in candidates if one is not taken and one.matrix is not None]
     genes = taken.matrix.shape[1]
     if any(one.matrix.shape[1] < genes for one in others):
@@ -307,15 +164,15 @@ def _why(taken: _Candidate, candidates: list[_Candidate]) -> str:
     return "whole numbers as counts are"
 
 
-def _with_rounding(found: Counts, one: _Candidate) -> Counts:
+def _with_rounding(found: Counts, one: Candidate) -> Counts:
     if not one.rounded:
         return found
     text = f"The counts in {one.place} were off whole numbers by less than {ALMOST:g} and were rounded."
     return replace(found, how="rounded to whole numbers", notes=[*found.notes, text])
 
 
-def _asked(parts: list[_Candidate], candidates: list[_Candidate]) -> Counts:
-    parts = sorted(parts, key=_order_of_parts)
+def _asked(parts: list[Candidate], candidates: list[Candidate]) -> Counts:
+    parts = sorted(parts, key=order_of_parts)
     names = [one.name for one in parts]
     total = sum(float(one.totals().sum()) for one in parts)
     shares = ", ".join(
@@ -325,38 +182,20 @@ def _asked(parts: list[_Candidate], candidates: list[_Candidate]) -> Counts:
     message = (
         f"No matrix of the file holds all molecules as counts: {shares} of what these layers hold together."
     )
-    joined = _SUM.join(names)
+    joined = SUM.join(names)
     hint = (
         f"Set counts_layer to '{joined}' for their sum, or to one of them."
         if len(names) > 1
         else f"Set counts_layer to '{names[0]}' to take it nevertheless, or add a layer 'counts' with all."
     )
     problem = Problem("counts-partial", message, hint)
-    return Counts(None, None, joined, [problem], options=_options(candidates), asked=True)
+    return Counts(None, None, joined, [problem], options=options_of(candidates), asked=True)
 
 
-def _order_of_parts(one: _Candidate) -> int:
-    return -1 if one.name == "X" else _PARTIAL.index(one.folded)
-
-
-def _options(candidates: list[_Candidate]) -> tuple[Option, ...]:
-    """What counts_layer may be, the sum of partial layers among it."""
-    shown = [
-        Option(value=one.name, text=f"{one.place}{' (a part of the molecules)' if one.partial else ''}")
-        for one in candidates
-        if one.matrix is not None
-    ]
-    parts = sorted((one for one in candidates if one.partial), key=_order_of_parts)
-    names = [one.name for one in parts]
-    if len(names) > 1:
-        shown.append(Option(value=_SUM.join(names), text=f"the sum of {', '.join(names)}"))
-    return tuple(shown)
-
-
-def _wanted_counts(cells: AnnData | BackedCells, candidates: list[_Candidate], wanted: str) -> Counts:
+def _wanted_counts(cells: AnnData | BackedCells, candidates: list[Candidate], wanted: str) -> Counts:
     """What the settings name, or why it cannot be used."""
-    options = _options(candidates)
-    one = next((one for one in candidates if one.name == wanted), None) or _summed(candidates, wanted)
+    options = options_of(candidates)
+    one = next((one for one in candidates if one.name == wanted), None) or summed(candidates, wanted)
     if one is None:
         known = ", ".join(one.name for one in candidates)
         message = f"counts_layer is '{wanted}', but the file has only: {known}."
@@ -373,27 +212,14 @@ def _wanted_counts(cells: AnnData | BackedCells, candidates: list[_Candidate], w
     return Counts(None, None, wanted, [one.problem], options=options)
 
 
-def _summed(candidates: list[_Candidate], wanted: str) -> _Candidate | None:
-    """The sum of layers joined by '+'; None where one of them is not there, or they stay in the file."""
-    by_name = {one.name: one for one in candidates if one.name != "raw"}
-    parts = [by_name.get(name.strip()) for name in wanted.split(_SUM)]
-    if len(parts) < 2 or any(part is None or isinstance(part.matrix, FileMatrix) for part in parts):
-        return None
-    total: Any = None
-    for part in parts:
-        matrix = sparse.csr_matrix(cast("_Candidate", part).matrix, dtype=np.float64)
-        total = matrix if total is None else total + matrix
-    return _Candidate(wanted, total, cast("_Candidate", parts[0]).var)
-
-
-def _recovered(one: _Candidate, cells: AnnData | BackedCells, candidates: list[_Candidate]) -> Counts:
+def _recovered(one: Candidate, cells: AnnData | BackedCells, candidates: list[Candidate]) -> Counts:
     """The counts behind normalised values, or why there are none to be had."""
-    options = _options(candidates)
+    options = options_of(candidates)
     assert one.problem is not None
     found = recover(one.matrix, _library_columns(cast("pd.DataFrame", cells.obs)))
     if found.matrix is None:
         problem = Problem(
-            one.problem.code, f"{one.problem.message} {_not_whole(found)}", _FIX, one.problem.severity
+            one.problem.code, f"{one.problem.message} {_not_whole(found)}", FIX, one.problem.severity
         )
         return Counts(None, None, one.name, [problem], options=options)
     odd = unlike_counts(found.matrix, f"What {one.place} was made from")
@@ -463,199 +289,3 @@ def _library_columns(obs: pd.DataFrame) -> list[np.ndarray]:
             if np.isfinite(values).all() and (values > 0).all():
                 found.append(values)
     return found
-
-
-def fault(matrix: Any, name: str) -> Problem | None:
-    """Why a matrix holds no whole non-negative numbers, as a Problem, or None where it does."""
-    if matrix is None:
-        return Problem("no-counts", f"{name} is empty: there is no matrix of counts.", _FIX)
-    if not np.issubdtype(matrix.dtype, np.number) and matrix.dtype != np.bool_:
-        return Problem("no-numbers", f"{name} holds no numbers but {matrix.dtype}.", _FIX)
-    largest, total = 0.0, 0.0
-    broken: Problem | None = None
-    for values in _blocks(matrix):
-        found = _bad_values(values, name)
-        if found is not None and found.code != "not-raw-counts":
-            return found
-        broken = broken or found
-        if values.size:
-            largest = max(largest, float(values.max()))
-            total += float(values.sum(dtype=np.float64))
-    if broken is not None:
-        return broken
-    if largest > LARGEST_EXACT:
-        message = (
-            f"{name} holds a count of {largest:,.0f}; counts above {LARGEST_EXACT:,} are not exact in "
-            "single precision."
-        )
-        return Problem(
-            "counts-too-large",
-            message,
-            "No cell has so many molecules of a gene: check what the matrix holds.",
-        )
-    if total == 0:
-        return Problem("no-counts", f"{name} holds only zeros.", _FIX)
-    if largest <= 1:
-        message = f"{name} holds nothing but zeros and ones: it says whether a gene was seen, not how often."
-        return Problem("counts-binary", message, _FIX)
-    return None
-
-
-def almost_whole(matrix: Any) -> bool:
-    """Whether all values are whole but for what a calculation adds (4.9999)."""
-    return all(
-        bool((np.abs(values - np.rint(values)) <= ALMOST).all())
-        and bool(((values >= 0.5) | (values <= 1e-6)).all())
-        for values in _blocks(matrix)
-    )
-
-
-def _rounded(matrix: Any) -> Any:
-    def whole(_rows: slice, block: sparse.csr_matrix) -> sparse.csr_matrix:
-        found = block.copy()
-        found.data = np.rint(block.data)
-        found.eliminate_zeros()
-        return found
-
-    return changed(matrix, whole)
-
-
-def unlike_counts(matrix: Any, name: str) -> Problem | None:
-    """Why whole numbers are no counts of molecules, as a Problem, or None where they may be.
-
-    Molecules that are counted vary at least as much as a Poisson number: the total of a cell over cells, and
-    a gene over cells. Totals that vary less were made equal, and rounded after that; where all are the same
-    number, cells were brought to one depth by drawing molecules, which leaves counts. A cell whose smallest
-    values are 4, 8, 12 had its counts multiplied.
-    """
-    part = _some_cells(matrix)
-    values = part.data
-    if values.size and values.min() == values.max():
-        message = f"{name} holds no other number than {values.max():,.0f} beside zero."
-        return Problem("counts-binary", message, _FIX)
-    totals = np.asarray(part.sum(axis=1), dtype=np.float64).ravel()
-    totals = totals[totals > 0]
-    if len(totals) < _FEWEST_CELLS:
-        return None
-    hint = "Rounding does not bring counts back. " + _FIX
-    if 0 < totals.var() < _UNDERSPREAD * totals.mean():
-        message = (
-            f"{name} holds whole numbers, but every cell has about {np.median(totals):,.0f} in all (standard "
-            f"deviation {totals.std():,.1f}): they look normalised and rounded."
-        )
-        return Problem("counts-rounded", message, hint)
-    whole = np.rint(values).astype(np.int64)
-    divisor = int(np.gcd.reduce(whole)) if whole.size else 1
-    if divisor > 1:
-        message = (
-            f"{name} holds whole numbers, but every one is a multiple of {divisor:,}: counts were "
-            "multiplied by it or normalised."
-        )
-        return Problem("counts-rounded", message, f"Divide by {divisor:,} if nothing else was done. {_FIX}")
-    if _same_values(part):
-        message = (
-            f"{name} holds whole numbers, but the same ones in every cell, for other genes: they look "
-            "like ranks or quantile-normalised."
-        )
-        return Problem("counts-rounded", message, hint)
-    if _multiplied(part):
-        message = (
-            f"{name} holds whole numbers, but the values of a cell lie as far apart as its smallest one: "
-            "they look normalised and rounded."
-        )
-        return Problem("counts-rounded", message, hint)
-    mean = np.asarray(part.mean(axis=0), dtype=np.float64).ravel()
-    squares = np.asarray(part.multiply(part).mean(axis=0), dtype=np.float64).ravel()
-    seen = mean >= _COUNTED
-    if seen.sum() >= _FEWEST_GENES:
-        spread = float(np.median((squares - mean**2)[seen] / mean[seen]))
-        if spread < _UNDERSPREAD:
-            message = (
-                f"{name} holds whole numbers, but genes vary less over cells than counted molecules can "
-                f"(variance {spread:.2f} times the mean): they look like rounded logarithms or ranks."
-            )
-            return Problem("counts-rounded", message, hint)
-    return None
-
-
-def _some_cells(matrix: Any) -> sparse.csr_matrix:
-    """Some of the cells, float64, without stored zeros."""
-    if isinstance(matrix, FileMatrix):
-        _, block = next(matrix.blocks())
-        part: Any = block[:_SAMPLED]
-    else:
-        by_row = matrix.tocsr() if sparse.issparse(matrix) else matrix
-        rows = np.linspace(0, matrix.shape[0] - 1, min(matrix.shape[0], _SAMPLED), dtype=int)
-        part = by_row[rows]
-    found = sparse.csr_matrix(part, dtype=np.float64, copy=True)
-    found.eliminate_zeros()
-    return found
-
-
-def _same_values(part: sparse.csr_matrix) -> bool:
-    """Whether all cells hold the same values in another order."""
-    rows = [np.sort(part.data[a:b]) for a, b in itertools.pairwise(part.indptr[:501])]
-    first = rows[0]
-    return len(np.unique(first)) >= 4 and all(np.array_equal(row, first) for row in rows)
-
-
-def _multiplied(part: sparse.csr_matrix) -> bool:
-    """Whether the second smallest value of nearly every cell is about twice its smallest or more, where that
-    is 3 or more.
-    """
-    apart = looked = 0
-    starts = part.indptr
-    for row in range(min(len(starts) - 1, 500)):
-        values = np.unique(part.data[starts[row] : starts[row + 1]])
-        if len(values) < 4:
-            continue
-        looked += 1
-        apart += bool(values[0] >= 3 and values[1] >= 2 * values[0] - 1)
-    return looked >= _FEWEST_CELLS and apart >= 0.5 * looked
-
-
-def _blocks(matrix: Any, size: int = 1 << 22) -> Iterator[np.ndarray]:
-    """The stored values in blocks: nothing of the size of a dense (n_obs, n_vars) copy is ever made."""
-    if isinstance(matrix, FileMatrix):
-        yield from matrix.values()
-        return
-    if sparse.issparse(matrix):
-        for start in range(0, len(matrix.data), size):
-            yield matrix.data[start : start + size]
-        return
-    rows = max(1, size // max(1, matrix.shape[1]))
-    for start in range(0, matrix.shape[0], rows):
-        yield np.asarray(matrix[start : start + rows]).ravel()
-
-
-def _bad_values(values: np.ndarray, name: str) -> Problem | None:
-    if np.issubdtype(values.dtype, np.floating) and not np.isfinite(values).all():
-        kind = "missing values (NaN)" if np.isnan(values).any() else "infinite values"
-        return Problem("counts-not-finite", f"{name} holds {kind}; counts are whole numbers.", _FIX)
-    if np.issubdtype(values.dtype, np.number) and values.size and values.min() < 0:
-        message = (
-            f"{name} holds negative values (e.g. {values.min():.3g}): it looks scaled or batch-corrected, "
-            "not raw counts."
-        )
-        return Problem("counts-negative", message, _FIX)
-    if np.issubdtype(values.dtype, np.floating):
-        broken = values != np.round(values)
-        if broken.any():
-            example, largest = values[broken][0], values.max()
-            guess = "log-normalised" if largest < 25 else "normalised"
-            message = (
-                f"{name} does not hold raw counts but values such as {example:.3g} (largest {largest:.3g}): "
-                f"it looks {guess}."
-            )
-            return Problem("not-raw-counts", message, _FIX)
-    return None
-
-
-def as_csr(matrix: Any) -> sparse.csr_matrix:
-    """(n_obs, n_vars) CSR float32 with sorted indices and no stored zeros; a new matrix, the source is not
-    changed.
-    """
-    result = sparse.csr_matrix(matrix, dtype=np.float32, copy=True)
-    result.sum_duplicates()
-    result.eliminate_zeros()
-    return result

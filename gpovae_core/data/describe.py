@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from scipy import sparse
 
-    from gpovae_core.data.validate import Reading
+    from gpovae_core.data.reading import Reading
 
 TOO_FEW_COUNTS = 0.05
 """Below so many counts of the target per control cell a knock-down cannot be seen, whether it worked or

@@ -407,10 +407,11 @@ def _judge_batch(column: pd.Series, labels: np.ndarray) -> _Judged:
     n_control, n_perturbed = (np.bincount(codes[cells], minlength=n) for cells in (control, ~control))
     both = (n_control >= FEWEST_CELLS) & (n_perturbed >= FEWEST_CELLS)
     if not both.any():
-        why = (
-            f"none of its {n:,} values holds control cells beside perturbed ones, so nothing can be compared"
-        )
-        return _Judged(None, f"{why} within one", told=True)
+        why = f"none of its {n:,} values holds control cells beside perturbed ones"
+        if holds_one_label(np.where(np.asarray(values == keys.UNKNOWN), -1, codes), labels):
+            why += ". Named, it tells replicates: its values are then ranked as wholes, not their cells"
+            return _Judged(values, why, unasked=False, told=True)
+        return _Judged(None, f"{why}, so nothing can be compared within one", told=True)
     share = n_perturbed[both].sum() / max(1, n_perturbed.sum())
     if share < 0.5:
         why = f"only {share:.0%} of the perturbed cells share a value with control cells"

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from gpovae_core import keys
+from gpovae_core.data.labels.text import column_of, label_text
 from gpovae_core.data.store import StoredCounts, columns_of
+from gpovae_core.data.wording import counted
+from gpovae_core.errors import Problem
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -61,6 +65,102 @@ def stated_direction(obs: pd.DataFrame) -> Direction | None:
             if found:
                 return "mixed" if len(found) > 1 else found.pop()
     return None
+
+
+_RAISES = re.compile(
+    r"(?<![^\W_])(?:crispr[\s_-]*a|crispr[\s_-]*(?:sam|vpr)|activ\w*|over[\s_-]*express\w*|up[\s_-]*regulat\w*"
+    r"|o/?e|gain(?:[\s_-]*of[\s_-]*function)?)(?![^\W_])",
+    re.IGNORECASE,
+)
+_LOWERS = re.compile(
+    r"(?<![^\W_])(?:crispr[\s_-]*(?:i|n|ko)|interfer\w*|repress\w*|silenc\w*|inhibit\w*|knock[\s_-]*(?:down|out)s?"
+    r"|k[do]s?|down[\s_-]*regulat\w*|loss(?:[\s_-]*of[\s_-]*function)?)(?![^\W_])",
+    re.IGNORECASE,
+)
+_LETTER = re.compile(r".+[\W_]([A-Za-z])")
+"""A label that ends in a letter by itself: a guide's, or, where a gene has no others than a and i, the way it
+was perturbed.
+"""
+_MOST_WAYS = 20
+"""Values of a column that says what was done, at most."""
+
+
+def _way(text: str) -> str:
+    """ "raises" or "lowers" where a text says one of them, else ""."""
+    raises, lowers = bool(_RAISES.search(text)), bool(_LOWERS.search(text))
+    return "" if raises == lowers else "raises" if raises else "lowers"
+
+
+def both_directions(obs: pd.DataFrame, labels: np.ndarray, label_column: str | None) -> list[Problem]:
+    """A problem where cells of one perturbation are activated in part and knocked down in part, as their
+    labels say or another column does: their mean would be the effect of neither.
+
+    obs: columns of the file; labels: (n_obs,) canonical; label_column: where they were read.
+    """
+    import pandas as pd
+
+    told: dict[str, dict[str, set[str]]] = {}
+    letters: dict[str, dict[str, str]] = {}
+    if label_column is not None and (obs.columns == label_column).sum() == 1:
+        written = pd.DataFrame({"text": label_text(column_of(obs, label_column)).to_numpy(), "label": labels})
+        for text, label in written.drop_duplicates().itertuples(index=False):
+            if way := _way(text.replace(label, " ")):
+                told.setdefault(label, {}).setdefault(way, set()).add(text)
+            elif letter := _LETTER.fullmatch(text):
+                letters.setdefault(label, {})[text] = letter[1].casefold()
+    for label, found in letters.items():
+        if set(found.values()) <= {"a", "i"} and len({*found.values(), *told.get(label, {})}) > 1:
+            for text, letter in found.items():
+                told.setdefault(label, {}).setdefault("raises" if letter == "a" else "lowers", set()).add(
+                    text
+                )
+    for name, ways in _ways_told(obs, label_column).items():
+        column = column_of(obs, name)
+        pairs = pd.DataFrame(
+            {"value": column.map(ways).to_numpy(), "text": column.to_numpy(), "label": labels}
+        )
+        for way, text, label in pairs.dropna().drop_duplicates().itertuples(index=False):
+            told.setdefault(label, {}).setdefault(way, set()).add(f"{text} in '{name}'")
+    both = {label: ways for label, ways in told.items() if len(ways) == 2 and label != keys.CONTROL}
+    if not both:
+        return []
+    gene, ways = min(both.items())
+    example = " and ".join(min(ways[way]) for way in ("raises", "lowers"))
+    return [
+        Problem(
+            "both-directions",
+            f"{counted(len(both), 'gene')} {'is' if len(both) == 1 else 'are'} activated in some cells and "
+            f"knocked down or out in others, as {gene} is ({example}): taken together they would be the "
+            "effect of neither.",
+            "Keep the cells of one direction in a file of their own, and train on each.",
+        )
+    ]
+
+
+def _ways_told(obs: pd.DataFrame, label_column: str | None) -> dict[str, Mapping[object, str]]:
+    """Columns all of whose values, but for missing ones and controls', say what was done -> value -> way."""
+    import pandas as pd
+
+    found: dict[str, Mapping[object, str]] = {}
+    for name in obs.columns:
+        if name == label_column or not isinstance(name, str) or (obs.columns == name).sum() != 1:
+            continue
+        column = column_of(obs, name)
+        if not (
+            isinstance(column.dtype, pd.CategoricalDtype) or column.dtype == object or column.dtype == "str"
+        ):
+            continue
+        values = column.dropna().unique()
+        if not 1 < len(values) <= _MOST_WAYS:
+            continue
+        ways = {value: _way(str(value)) for value in values}
+        silent = [str(value).casefold() for value, way in ways.items() if not way]
+        if all(word in _NO_WAY for word in silent) and len({*ways.values()} - {""}) == 2:
+            found[name] = {value: way for value, way in ways.items() if way}
+    return found
+
+
+_NO_WAY = {"", "control", "controls", "ctrl", "none", "nan", "na", "non-targeting", "nt", "unknown"}
 
 
 def own_changes(

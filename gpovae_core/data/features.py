@@ -93,6 +93,10 @@ class NoGenes:
         )
 
 
+_TENX_GENES = "geneexpression"
+"""What Cell Ranger calls genes: beside it any other value is no gene."""
+
+
 def only_genes(cells: AnnData | BackedCells) -> tuple[AnnData | BackedCells, NoGenes]:
     """The cells without what is no gene, and what that was. Guides that were counted go to
     `obsm[keys.GUIDE_UMIS]`. Itself where there are only genes.
@@ -163,7 +167,9 @@ def _told(var: pd.DataFrame) -> tuple[str | None, list[str]]:
         values = [_text(value) for value in var[by_fold[wish]]]
         folded = {_folded(value) for value in values if value}
         some_genes = any(_GENES.match(value) for value in folded)
-        some_others = any(_kind_of(value) for value in folded if not _GENES.match(value))
+        some_others = _TENX_GENES in folded or any(
+            _kind_of(value) for value in folded if not _GENES.match(value)
+        )
         if some_genes and (wish in _COLUMNS or some_others):
             return by_fold[wish], values
     return None, []

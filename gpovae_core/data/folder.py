@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import IO, NoReturn
 
 from gpovae_core.data.atomic import aside_of
-from gpovae_core.data.effects_file import PACKED, holds_effects
+from gpovae_core.data.effect_tables.folder import PACKED
+from gpovae_core.data.effect_tables.read import holds_effects
 from gpovae_core.data.readers import all_readers, forms_in_words, looks_like_cells
 from gpovae_core.data.room import copy_within
 from gpovae_core.errors import DataError, Problem

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,7 @@ _SYMBOL_COLUMNS = (
     "feature_name",
     "gene_short_name",
     "hgnc_symbol",
+    "external_gene_name",  # Ensembl's BioMart
     "genesymbol",
     "genename",
     "name",
@@ -69,7 +71,9 @@ def find_gene_names(
         message = f"symbol_column is '{symbol_column}', but var has no such column; it has: {known}."
         problem = Problem("symbol-column-missing", message, "Choose one of them, or leave it out.")
         return GeneNames(
-            index, problems=[problem], decision=_decision("", "there is no such column", columns, asked=True)
+            index,
+            problems=[problem],
+            decision=symbols_decision("", "there is no such column", columns, asked=True),
         )
     from_index = _share_ensembl(index)
     faults = _index_problems(index)
@@ -81,13 +85,13 @@ def find_gene_names(
         return GeneNames(
             index,
             problems=faults,
-            decision=_decision("", "the index of var cannot name the genes", columns, asked=True),
+            decision=symbols_decision("", "the index of var cannot name the genes", columns, asked=True),
         )
     column = symbol_column or (columns[0] if from_index > 0.5 and columns else None)
     if column is not None:
         why = "as chosen" if symbol_column else "the index holds Ensembl ids"
         found = _from_column(index, _text(var[column]), str(column), totals)
-        return replace(found, decision=_decision(f"column '{column}' of var", why, columns))
+        return replace(found, decision=symbols_decision(f"column '{column}' of var", why, columns))
     if from_index > 0.5:
         message = (
             "Genes are named by Ensembl ids and no column of var holds their symbols; ids are shown "
@@ -98,11 +102,12 @@ def find_gene_names(
             "be Ensembl ids too."
         )
         return GeneNames(index, problems=[Problem("ensembl-ids-only", message, hint, "warning")])
-    decision = _decision("index of var", "it holds names", columns) if columns else None
+    decision = symbols_decision("index of var", "it holds names", columns) if columns else None
     return GeneNames(index, ids=_ids_beside(var, index), decision=decision)
 
 
-def _decision(taken: str, why: str, columns: Sequence[str], asked: bool = False) -> Decision:
+def symbols_decision(taken: str, why: str, columns: Sequence[str], asked: bool = False) -> Decision:
+    """Which column of var names the genes. columns: those that could."""
     options = tuple(Option(value=name, text=f"column '{name}' of var") for name in columns)
     return Decision(
         setting="symbol_column", about="Gene names", taken=taken, why=why, options=options, asked=asked
@@ -198,7 +203,7 @@ def _repeated(names: Sequence[str]) -> list[str]:
 
 def _symbol_columns(var: pd.DataFrame) -> list[str]:
     """Columns of var that hold symbols, by their usual names in the order of these."""
-    by_name = {str(column).casefold(): str(column) for column in var.columns}
+    by_name = {re.sub(r"[\s.\-]+", "_", str(column)).casefold(): str(column) for column in var.columns}
     found = [by_name[wish] for wish in _SYMBOL_COLUMNS if wish in by_name]
     return [name for name in found if (var.columns == name).sum() == 1 and _holds_names(_text(var[name]))]
 

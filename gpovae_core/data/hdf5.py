@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -45,12 +46,14 @@ def damaged(path: Path, error: BaseException) -> Any:
     )
 
 
-def must_fit(path: Path) -> None:
-    """Raises DataError for a file whose content is too large for this machine."""
+def must_fit(path: Path, in_blocks: Callable[[], bool]) -> None:
+    """Raises DataError for a file whose content is too large for this machine. in_blocks: whether its counts
+    stay in it.
+    """
     from gpovae_core.data.memory import too_large
 
     try:
-        huge = too_large(path)
+        huge = too_large(path, in_blocks=in_blocks())
     except UNREADABLE as error:
         damaged(path, error)
     if huge:

@@ -128,7 +128,10 @@ def not_used(cells: AnnData | BackedCells, reader: TargetReader, column: str) ->
         return []
     words = " and ".join(option.text for option in found)
     why = f"because '{column}' of obs is read"
-    return [Decision(setting="", about="Other labels", taken=f"{words}: not used", why=why)]
+    taken = f"{words}: not used"
+    return [
+        Decision(setting="label_column", about="Other labels", taken=taken, why=why, options=tuple(found))
+    ]
 
 
 def infections(labels: Labels, min_cells: int) -> list[Problem]:
@@ -193,7 +196,7 @@ def _guide_matrix(
     within = guides_within(cells, reader)
     if not within:
         message = f"label_column is '{GUIDE_CALLS}', but the file holds no matrix of guide UMIs."
-        hint = "Expected is an entry of obsm whose columns are guides; or name a second file (guides)."
+        hint = "Expected is an entry of obsm whose columns are guides; or name a second file (data.guides)."
         raise DataError([Problem("guides-missing", message, hint)])
     return within[0]
 
@@ -201,7 +204,7 @@ def _guide_matrix(
 def _target_problems(
     targets: Targets, matrix: GuideMatrix, reader: TargetReader, with_table: bool
 ) -> list[Problem]:
-    hint = "Give a table with the columns 'guide' and 'target' (--guide-targets)."
+    hint = "Give a table with the columns 'guide' and 'target' (data.guide_targets)."
     genes = {gene for found in targets.targets.values() for gene in found}
     measured = genes & reader.genes
     if targets.unknown and not with_table and matrix.targets is None:

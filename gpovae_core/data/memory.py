@@ -4,6 +4,7 @@ not fit.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -57,30 +58,32 @@ def stored_bytes(path: Path) -> int:
     return total
 
 
-def too_large(path: Path, free: int | None = None) -> Problem | None:
-    """Why a file cannot be opened on this machine, as a Problem, or None where it can. Raises OSError for
-    what is not HDF5.
+def too_large(path: Path, free: int | None = None, in_blocks: bool = False) -> Problem | None:
+    """Why a file cannot be opened on this machine, as a Problem, or None where it can. in_blocks: whether its
+    counts stay in it. Raises OSError for what is not HDF5.
     """
-    free = free_memory() if free is None else free
     need = int(stored_bytes(path) * COPIES)
-    if _stays_on_disk(path):
-        need = min(need, IN_BLOCKS)
-    if need <= SHARE * free:
-        return None
-    dense = _dense(path)
-    message = (
-        f"'{path.name}' would need about {need / 2**30:,.1f} GB of memory to prepare; this machine has "
-        f"{free / 2**30:,.1f} GB free, of which at most {SHARE:.0%} are taken."
-    )
+    problem = too_many_bytes(path, min(need, IN_BLOCKS) if in_blocks else need, free)
+    if problem is None or not _dense(path):
+        return problem
     mend = (
         "Its counts are stored dense, zeros and all: `adata.X = scipy.sparse.csr_matrix(adata.X)` makes it "
         "several times smaller. "
     )
-    return Problem(
-        "file-too-large",
-        message,
-        (mend if dense else "") + "Or keep fewer cells or genes, or use a machine with more memory.",
+    return replace(problem, hint=mend + problem.hint)
+
+
+def too_many_bytes(path: Path, need: int, free: int | None = None) -> Problem | None:
+    """The same for what needs so many bytes to prepare."""
+    free = free_memory() if free is None else free
+    if need <= SHARE * free:
+        return None
+    message = (
+        f"'{path.name}' would need about {need / 2**30:,.1f} GB of memory to prepare; this machine has "
+        f"{free / 2**30:,.1f} GB free, of which at most {SHARE:.0%} are taken."
     )
+    hint = "Keep fewer cells or genes, or use a machine with more memory."
+    return Problem("file-too-large", message, hint)
 
 
 def panel_too_large(genes: int, perturbations: int, free: int | None = None) -> Problem | None:
@@ -100,21 +103,12 @@ def panel_too_large(genes: int, perturbations: int, free: int | None = None) -> 
     )
     least = PANEL_SQUARE * perturbations**2 + PANEL_EFFECTS * perturbations**2
     hint = (
-        "Set panel to 'wilcoxon', which takes the perturbed genes and those that change most, or use a "
+        "Set data.panel to 'wilcoxon', which takes the perturbed genes and those that change most, or use a "
         "machine with more memory."
         if least <= SHARE * free and genes > perturbations
         else "Raise min_cells so that fewer perturbations are kept, or use a machine with more memory."
     )
     return Problem("panel-too-large", message, hint)
-
-
-def _stays_on_disk(path: Path) -> bool:
-    import h5py
-
-    from gpovae_core.data.backed import must_stay_on_disk
-
-    with h5py.File(path, "r") as file:
-        return must_stay_on_disk(file)
 
 
 def _dense(path: Path) -> bool:

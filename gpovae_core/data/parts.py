@@ -101,6 +101,7 @@ def _by_part(root: Any) -> AnnData:
     return cells
 
 
-def add_note(cells: AnnData, text: str) -> None:
+def add_note(cells: AnnData | BackedCells, text: str) -> None:
     """A sentence about the reading, for the report."""
-    cells.uns[keys.READER_NOTES] = [*cells.uns.get(keys.READER_NOTES, []), text]
+    uns: Any = cells.uns
+    uns[keys.READER_NOTES] = [*uns.get(keys.READER_NOTES, []), text]

@@ -18,9 +18,10 @@ from gpovae_core.data.pairing import pair_controls
 from gpovae_core.data.panel import choose_panel
 from gpovae_core.data.progress import Progress, stretch, tell
 from gpovae_core.data.read import read_cells
+from gpovae_core.data.reading import Reading
 from gpovae_core.data.schema import DesignColumns, Panel, PreparationReport, PreparedCells
 from gpovae_core.data.splits import split_by_cells, split_cells
-from gpovae_core.data.validate import Examination, Reading, examine
+from gpovae_core.data.validate import Examination, examine
 from gpovae_core.data.wording import counted
 from gpovae_core.errors import DataError
 

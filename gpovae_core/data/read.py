@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from gpovae_core.data.effects_file import holds_effects
+from gpovae_core.data.effect_tables.read import holds_effects
 from gpovae_core.data.files import MAKE_ONE, refuse
 from gpovae_core.data.readers import forms_in_words, reader_of
 from gpovae_core.data.wording import counted

@@ -14,6 +14,7 @@ import threading
 import time
 import weakref
 from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -201,6 +202,15 @@ def scratch_file() -> Path:
     handle, name = tempfile.mkstemp(suffix=".h5ad", dir=folder)
     os.close(handle)
     return Path(name)
+
+
+@contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """A folder beside the kept cells for what is unpacked, which goes with what is in it."""
+    folder = cache_folder() / SCRATCH
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder) as inside:
+        yield Path(inside)
 
 
 def is_stored(path: Path) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,6 +13,8 @@ from gpovae_core.data.wording import counted
 if TYPE_CHECKING:
     import pandas as pd
     from anndata import AnnData
+
+    from gpovae_core.data.backed import BackedCells
 
 CALLS = "protospacer_calls_per_cell.csv"
 """Cell Ranger's table of the guides of every cell; a cell without guides is not in it."""
@@ -46,7 +48,7 @@ def calls_beside(path: Path) -> list[Path]:
     return [place / CALLS for place in places if (place / CALLS).is_file()][:1]
 
 
-def join_calls(cells: AnnData, path: Path) -> None:
+def join_calls(cells: AnnData | BackedCells, path: Path) -> None:
     """Add the columns of Cell Ranger's guide calls to obs. Raises DataError for a table that does not fit."""
     import pandas as pd
 
@@ -75,8 +77,9 @@ def join_calls(cells: AnnData, path: Path) -> None:
                 "It has to come from the same run; move it elsewhere to read the counts alone.",
             )
         here = calls.reindex(cells.obs_names)
+        obs: Any = cells.obs
         for column in here.columns:
-            cells.obs[column] = here[column].to_numpy(dtype=object)
+            obs[column] = here[column].to_numpy(dtype=object)
         add_note(
             cells,
             f"Guide calls come from '{table.name}' beside the counts: {counted(int(found.sum()), 'cell')} of "

@@ -70,7 +70,10 @@ def open_table(
             return TextTable(names, separator, _rows([first, *([below] if below else [])], lines, separator))
     text = _bare(unmarked[1]) if unmarked[1].startswith("#") else unmarked[1]
     separator = _separator(text, below[1] if below else text)
-    return TextTable(_cut(text, separator), separator, _rows([below] if below else [], lines, separator))
+    names = _cut(text, separator)
+    if below and len(names) > 1 and len(_cut(below[1], separator)) == len(names) + 1:
+        names = ("", *names)  # R writes no name above the names of its rows
+    return TextTable(names, separator, _rows([below] if below else [], lines, separator))
 
 
 def plain_name(name: str) -> str:
@@ -122,9 +125,12 @@ def _bare(line: str) -> str:
 
 
 def _separator(header: str, below: str) -> str:
-    """What cuts both lines into the same number of fields; else what cuts the first into the most."""
+    """What cuts both lines into the same number of fields, or the second into one more, as R writes it; else
+    what cuts the first into the most.
+    """
     counts = {one: (len(_cut(header, one)), len(_cut(below, one))) for one in SEPARATORS}
     alike = [one for one, (names, fields) in counts.items() if names == fields > 1]
+    alike += [one for one, (names, fields) in counts.items() if 1 < names == fields - 1]
     return alike[0] if alike else max(SEPARATORS[:-1], key=lambda one: counts[one][0])
 
 

@@ -1,13 +1,14 @@
 """Which genes changed, by how much and how surely: every measured gene in perturbed against control cells.
 
 The effect is the log2 fold change of the gene's mean share of a cell's counts (`effects.contrasts`), with its
-standard error; p is Mann and Whitney's test of the normalised counts (`effects.rank_test`), one test for
-pages and scores. Adjusted p: Benjamini-Hochberg over the genes of one perturbation. A gene that too few cells
-show is not tested.
+standard error; p is the rank test of the shares within batch, donor, condition and depth
+(`effects.rank_test`, `effects.design.Exchangeable`), one test for pages and scores. Adjusted p:
+Benjamini-Hochberg over the genes of one perturbation. A gene that too few cells show is not tested.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,28 +18,90 @@ from scipy import stats
 from gpovae_core import keys
 from gpovae_core.data.expression import EFFECT_SCALE, log_expression
 from gpovae_core.data.schema import PreparedCells
-from gpovae_core.effects.averages import beside_controls
-from gpovae_core.effects.contrasts import PSEUDO_COUNT, ShareMoments, log_fold_change, share_moments
-from gpovae_core.effects.design import Design
-from gpovae_core.effects.pairs import pair_statistics
+from gpovae_core.effects.contrasts import label_contrasts
+from gpovae_core.effects.design import Exchangeable
+from gpovae_core.effects.pairs import rank_tests
+from gpovae_core.effects.shrinkage import fit_evidence
 
 FEWEST_CELLS = 2
 """Cells that a group needs for a test."""
 
+LEAST_EFFECT = 0.05
+"""Natural log fold change that is taken for none in shrunk effects, as by default in the network stage."""
+
 _GENES_AT_ONCE = 4000
+
+
+@dataclass(frozen=True)
+class FoldTable:
+    """Log2 fold changes of mean shares, perturbed over control, without the common lift of all shares;
+    (perturbations x measured genes), NaN where a side has fewer than FEWEST_CELLS cells.
+
+    effect, error: with its standard error, which knows what guides, donors or wells disagree on; shrunk: what
+    is to be believed of it beside what a perturbation does to all genes, the posterior mean of
+    effects.shrinkage; cells: of each perturbation that have controls beside them; lift: (perturbations,)
+    log2, what was taken out, 0 where shares are of the whole transcriptome.
+    """
+
+    effect: pd.DataFrame
+    error: pd.DataFrame
+    shrunk: pd.DataFrame
+    cells: pd.Series
+    lift: pd.Series
+
+
+def fold_table(
+    prepared: PreparedCells,
+    splits: tuple[str, ...] = keys.HELD_OUT,
+    perturbations: tuple[str, ...] | None = None,
+) -> FoldTable:
+    """The effects of `perturbations` (all where None) in the cells of `splits`, each compared within its
+    batches, donors and conditions.
+    """
+    names = prepared.perturbations if perturbations is None else perturbations
+    present = tuple(name for name in names if (prepared.where(name, splits)).sum() >= FEWEST_CELLS)
+    genes = prepared.cells.var_names
+    index = pd.Index(names, name=keys.PERTURBATION)
+    effect, error, shrunk = (np.full((len(names), len(genes)), np.nan) for _ in range(3))
+    cells, lift = np.zeros(len(names), dtype=int), np.zeros(len(names))
+    controls = prepared.where(keys.CONTROL, splits).sum()
+    if present and controls >= FEWEST_CELLS:
+        found, columns = label_contrasts(prepared, present, splits)
+        rows = [names.index(name) for name in present]
+        cells[rows], lift[rows] = found.cells, found.shift / np.log(2)
+        for row, own, deviation, source in zip(
+            rows, found.effect[:, columns], found.error[:, columns], found.sources, strict=True
+        ):
+            known = np.isfinite(deviation)
+            effect[row] = np.where(known, own, np.nan) / np.log(2)
+            error[row] = np.where(known, deviation, np.nan) / np.log(2)
+            shrunk[row] = _shrunk(own, deviation, columns != source) / np.log(2)
+    tables = [pd.DataFrame(part, index=index, columns=genes) for part in (effect, error, shrunk)]
+    return FoldTable(
+        tables[0], tables[1], tables[2], pd.Series(cells, index=index), pd.Series(lift, index=index)
+    )
+
+
+def _shrunk(effect: np.ndarray, error: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """(G,) posterior mean of the effects of one perturbation; the rule is fitted to `others` (G,) bool."""
+    known = np.isfinite(error)
+    rule = fit_evidence(effect[None], error[None], (known & others)[None], LEAST_EFFECT)
+    found = rule.judge(effect[None], error[None])
+    return np.where(known, (found.probability * found.effect)[0], np.nan)
 
 
 def observed_changes(
     prepared: PreparedCells, perturbation: str, splits: tuple[str, ...] = keys.HELD_OUT
 ) -> pd.DataFrame:
     """One row per measured gene: fold (log2 fold change of mean shares), fold_se, fold_low and fold_high (its
-    95 % interval), p (two-sided), adjusted; control (mean log2(1 + 1e4 x / l) in control cells); cells (the
-    perturbed ones).
+    95 % interval), shrunk, p (two-sided), adjusted; control (mean log2(1 + 1e4 x / l) in control cells);
+    cells (the perturbed ones).
 
     Over the cells of `splits`. p is NaN where a group has fewer than FEWEST_CELLS cells or too few cells show
-    the gene; the effect where a group has no cells.
+    the gene; the effect where a group has fewer than that.
     """
-    fold, error = fold_changes(prepared, perturbation, splits)
+    folds = fold_table(prepared, splits, (perturbation,))
+    fold, error, shrunk = (part.iloc[0].to_numpy() for part in (folds.effect, folds.error, folds.shrunk))
     p = gene_tests(prepared, splits, (perturbation,)).iloc[0].to_numpy()
     controls = np.flatnonzero(prepared.where(keys.CONTROL, splits))
     expression: Any = log_expression(prepared.counts[controls], prepared.library_size[controls])
@@ -52,6 +115,7 @@ def observed_changes(
             "fold_se": error,
             "fold_low": fold - reach,
             "fold_high": fold + reach,
+            "shrunk": shrunk,
             "p": p,
             "adjusted": adjusted(p[None])[0],
             "control": base,
@@ -61,78 +125,34 @@ def observed_changes(
     )
 
 
-def fold_changes(
-    prepared: PreparedCells, perturbation: str, splits: tuple[str, ...] = keys.HELD_OUT
-) -> tuple[np.ndarray, np.ndarray]:
-    """Log2 fold change of the mean share of every measured gene, perturbed over control cells of `splits`,
-    and its standard error, both (G,); NaN where a group has fewer than FEWEST_CELLS cells. Cells are compared
-    with the controls of their own batch, donor and condition, as in `effects.averages`.
-    """
-    library, genes = prepared.library_size, np.arange(prepared.cells.n_vars)
-    stratum = Design.of(prepared).stratum
-    labels = np.where(prepared.where(splits=splits), prepared.labels, "")
-    kept = beside_controls(labels, stratum)
-    own, base = (np.flatnonzero(kept & (labels == label)) for label in (perturbation, keys.CONTROL))
-    treated = share_moments(prepared.counts, library, [own], genes)
-    held = np.unique(stratum[base])
-    controls = share_moments(prepared.counts, library, [base[stratum[base] == one] for one in held], genes)
-    weight = np.array([(stratum[own] == one).sum() for one in held], dtype=float)
-    return fold_of_moments(treated, weighted(controls, weight), float(np.median(library[library > 0])))
-
-
-def weighted(groups: ShareMoments, weight: np.ndarray) -> ShareMoments:
-    """One group in the place of several (r,): its mean is theirs, weighted; variance and cells are those with
-    which its mean scatters as the weighted mean does. weight: (r,), any scale; the single group as it is.
-    """
-    if len(weight) == 1 or not weight.sum():
-        rows = slice(0, 1)
-        return ShareMoments(groups.mean[rows], groups.variance[rows], groups.cells[rows])
-    share = (weight / weight.sum())[weight > 0]
-    mean, variance, cells = (part[weight > 0] for part in (groups.mean, groups.variance, groups.cells))
-    parts = share**2 / cells
-    return ShareMoments(
-        (share @ mean)[None], (parts @ variance / parts.sum())[None], np.array([1.0 / parts.sum()])
-    )
-
-
-def fold_of_moments(
-    treated: ShareMoments, control: ShareMoments, library_size: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """`fold_changes` of one group each, from moments of shares; library_size: counts of a usual cell."""
-    if min(int(treated.cells[0]), int(control.cells[0])) < FEWEST_CELLS:
-        return np.full(treated.mean.shape[1], np.nan), np.full(treated.mean.shape[1], np.nan)
-    pseudo = PSEUDO_COUNT / (treated.cells[:, None] * library_size)
-    effect, error = log_fold_change(treated, control, pseudo)
-    return effect[0] / np.log(2), error[0] / np.log(2)
-
-
 def gene_tests(
     prepared: PreparedCells,
     splits: tuple[str, ...] = keys.HELD_OUT,
     perturbations: tuple[str, ...] | None = None,
     expression: Any = None,
 ) -> pd.DataFrame:
-    """(perturbations x measured genes) p of Mann and Whitney's test over the cells of `splits`; NaN as in
-    `observed_changes`. expression: `log_expression` of all cells where it is at hand.
+    """(perturbations x measured genes) p of the rank test over the cells of `splits`, of shares as measured;
+    NaN as in `observed_changes`. expression: `log_expression` of all cells
+    where it is at hand.
     """
     names = prepared.perturbations if perturbations is None else perturbations
-    wanted = np.isin(prepared.labels.astype(str), [*names, keys.CONTROL])
-    rows = np.flatnonzero(prepared.where(splits=splits) & wanted)
-    labels, genes = prepared.labels[rows], [str(gene) for gene in prepared.cells.var_names]
+    among = Exchangeable.of(prepared, splits)
+    kept = np.flatnonzero(prepared.where(splits=splits))
+    chosen = np.flatnonzero(np.isin(prepared.labels[kept].astype(str), [*names, keys.CONTROL]))
+    among, rows = among.at(chosen), kept[chosen]
+    labels, genes = prepared.labels[rows], prepared.cells.n_vars
     if expression is None:
         values: Any = log_expression(prepared.counts[rows], prepared.library_size[rows])
     else:
         values = expression
-    parts = []
-    for start in range(0, len(genes), _GENES_AT_ONCE):
-        columns = np.arange(start, min(start + _GENES_AT_ONCE, len(genes)))
-        chosen = values[:, columns]
-        own = chosen if expression is None else chosen[rows]
-        found = pair_statistics(own, labels, names, [genes[i] for i in columns])
-        tested = found.testable & (found.source_cells >= FEWEST_CELLS)[:, None]
-        tested &= found.control_cells >= FEWEST_CELLS
-        parts.append(np.where(tested, found.p, np.nan))
-    p = np.concatenate(parts, axis=1) if parts else np.zeros((len(names), 0))
+    enough = np.array([(labels == name).sum() >= FEWEST_CELLS for name in names], dtype=bool)
+    enough &= (labels == keys.CONTROL).sum() >= FEWEST_CELLS
+    parts = [np.zeros((len(names), 0))]
+    for start in range(0, genes, _GENES_AT_ONCE):
+        columns = values[:, np.arange(start, min(start + _GENES_AT_ONCE, genes))]
+        found = rank_tests(columns if expression is None else columns[rows], labels, names, among=among)
+        parts.append(np.where(found.testable & enough[:, None], found.p, np.nan))
+    p = np.concatenate(parts, axis=1)
     return pd.DataFrame(p, index=pd.Index(names, name=keys.PERTURBATION), columns=prepared.cells.var_names)
 
 

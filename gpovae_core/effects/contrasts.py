@@ -27,8 +27,10 @@ from scipy.special import kl_div
 from gpovae_core import keys
 from gpovae_core.data.design import FEWEST_CONTROLS
 from gpovae_core.data.progress import Progress, tell
+from gpovae_core.data.schema import Panel, PanelData
 from gpovae_core.effects.beside import beside_others, joined, parts
-from gpovae_core.effects.design import Design
+from gpovae_core.effects.design import MOST_DEPTHS, Design, by_depth
+from gpovae_core.effects.draws import drawn_like
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -181,6 +183,45 @@ def _against_controls(
     )
 
 
+def label_contrasts(
+    prepared: PreparedCells, names: tuple[str, ...], splits: tuple[str, ...]
+) -> tuple[Contrasts, np.ndarray]:
+    """Every one of `names`, combinations too, against controls over all measured genes, not those of the
+    panel alone; and (G,) the columns of these contrasts in the order of the genes. All cells of `splits`
+    with counts; rows without two cells beside controls have infinite errors throughout.
+    """
+    genes = [str(gene) for gene in prepared.cells.var_names]
+    perturbed = prepared.panel.data.perturbed
+    others = tuple(gene for gene in genes if gene not in set(perturbed))
+    panel = Panel(PanelData(perturbed=perturbed, extended=others, measured=tuple(genes)))
+    wide = replace(prepared, panel=panel)
+    design = Design.of(wide)
+    cells = np.flatnonzero(prepared.where(splits=splits) & (design.size > 0))
+    place = {name: row for row, name in enumerate(names)}
+    labels = prepared.labels[cells]
+    group = np.array([place.get(label, -1) for label in labels], dtype=int)
+    treated, control = _chosen(group, len(names)), labels == keys.CONTROL
+    reference = sparse.csr_matrix(control.astype(np.float64)[None, :])
+    compared = _compare(wide, design, cells, treated, reference)
+    known = compared.counts.sum(axis=1) > 1
+    extra = _between(wide, design, cells, treated, reference, compared)
+    own = np.array([panel.index[parts(name)[0]] for name in names], dtype=int)
+    found = _contrasts(wide, design, own[known], compared.rows(known), extra[known])
+    n = len(panel)
+    effect, error = np.zeros((len(names), n)), np.full((len(names), n), np.inf)
+    shift, counts = np.zeros(len(names)), np.zeros(compared.counts.shape, dtype=int)
+    effect[known], error[known], shift[known], counts[known] = (
+        found.effect,
+        found.error,
+        found.shift,
+        found.counts,
+    )
+    whole = Contrasts(
+        own, effect, error, shift, counts.sum(axis=1), int(control.sum()), found.control_share, counts
+    )
+    return whole, np.array([panel.index[gene] for gene in genes], dtype=int)
+
+
 def null_contrasts(
     prepared: PreparedCells, like: Contrasts, draws: int, seed: int, progress: Progress | None = None
 ) -> list[Contrasts]:
@@ -188,7 +229,7 @@ def null_contrasts(
     `like`.
 
     Each row compares as many controls of every stratum as the perturbation has cells there (at most half of
-    all) with all the others; drawn `draws` times.
+    all), as deep as these, with all the others; drawn `draws` times.
     """
     design = Design.of(prepared)
     pool = _control_pool(prepared, design)
@@ -197,6 +238,11 @@ def null_contrasts(
     sizes = np.minimum(like.counts, [len(own) // 2 for own in members])
     if len(pool) < 4 or not len(sizes) or sizes.sum() == 0:
         return []
+    cells = np.flatnonzero(prepared.where(splits=(keys.TRAIN,)) & prepared.passing & (design.size > 0))
+    labels, kind = prepared.labels[cells], np.full(len(design.size), -1)
+    kind[cells] = by_depth(design.size[cells], design.stratum[cells], labels == keys.CONTROL)
+    genes = prepared.panel.genes
+    perturbed = [np.sort(kind[cells[labels == genes[source]]]) for source in like.sources]
     rng = np.random.default_rng(seed)
     found = []
     for done in range(draws):
@@ -205,7 +251,10 @@ def null_contrasts(
         for row, wanted in enumerate(sizes):
             for own, size in zip(members, wanted, strict=True):
                 if size:
-                    chosen[row, own[rng.permutation(len(own))[:size]]] = 1.0
+                    here = kind[pool[own]]
+                    alike = perturbed[row][perturbed[row] // MOST_DEPTHS == here[0] // MOST_DEPTHS]
+                    depths = rng.choice(alike if len(alike) else here, size)
+                    chosen[row, own[drawn_like(rng, depths, here)]] = 1.0
         compared = _compare(prepared, design, pool, sparse.csr_matrix(chosen), sparse.csr_matrix(1 - chosen))
         found.append(_contrasts(prepared, design, like.sources, compared, np.zeros((len(sizes), 1))))
     return found

@@ -19,6 +19,8 @@ from gpovae_core.data.expression import absolute_cell_effects, log_expression
 from gpovae_core.data.pairing import pair_controls
 from gpovae_core.data.schema import PreparedCells
 from gpovae_core.data.store import rows_of
+from gpovae_core.effects.design import depth_strata
+from gpovae_core.effects.draws import drawn_like, every_second
 from gpovae_core.errors import QueryError
 
 FEWEST_CONTROLS = 20
@@ -75,9 +77,9 @@ def null_screen(prepared: PreparedCells, settings: Settings) -> PreparedCells:
     """Controls alone as a screen of the same panel: in each split half stay controls, the others stand in for
     perturbed cells.
 
-    Every single-gene perturbation gets as many cells as it has in that split, all of the half where it has
-    more; a control may stand in for several perturbations, under an id for each. Raises QueryError with fewer
-    than FEWEST_CONTROLS controls.
+    Every single-gene perturbation gets as many cells as it has in that split, of the same batches, donors and
+    conditions and as deep (effects.draws), all of the half where it has more; a control may stand in for
+    several perturbations, under an id for each. Raises QueryError with fewer than FEWEST_CONTROLS controls.
     """
     controls = int((prepared.labels == keys.CONTROL).sum())
     if controls < FEWEST_CONTROLS:
@@ -105,12 +107,18 @@ def _relabelled(
     positions: list[np.ndarray] = []
     labels: list[str] = []
     for split in keys.SPLITS:
+        here = np.flatnonzero(prepared.where(splits=(split,)))
+        among = dict(zip(here.tolist(), depth_strata(prepared, (split,)).tolist(), strict=True))
         pool = np.flatnonzero(prepared.where(keys.CONTROL, (split,)))
         pool = rng.permutation(pool[np.argsort(prepared.cells.obs_names.to_numpy(dtype=str)[pool])])
-        half = len(pool) // 2
-        groups = {keys.CONTROL: pool[half:]}
+        kinds = np.array([among[cell] for cell in pool.tolist()], dtype=int)
+        lent = every_second(kinds)
+        groups = {keys.CONTROL: pool[~lent]}
         for name in names:
-            groups[name] = rng.permutation(pool[:half])[: int(prepared.where(name, (split,)).sum())]
+            own = np.array(
+                [among[cell] for cell in np.flatnonzero(prepared.where(name, (split,))).tolist()], int
+            )
+            groups[name] = pool[lent][drawn_like(rng, own, kinds[lent], most=1.0)]
         for name, cells in groups.items():
             positions.append(cells)
             labels += [name] * len(cells)

@@ -15,7 +15,8 @@ import numpy as np
 from scipy import sparse, stats
 
 from gpovae_core import keys
-from gpovae_core.effects import rank_test
+from gpovae_core.effects.design import Exchangeable
+from gpovae_core.effects.ranks import Ranked, ranked
 
 EXACT_BELOW = 9
 """scipy.stats.mannwhitneyu(method="auto") is exact where a sample has fewer cells than this and no value
@@ -28,9 +29,10 @@ class PairStatistics:
     """Every source against every target, arrays (s, t); NaN where a side has no cells.
 
     wasserstein: 1-Wasserstein distance of the target's expression in control cells and in cells with the
-    source perturbed; u: Mann-Whitney statistic of the control cells; p: its two-sided p value by `rank_test`,
-    exact as in scipy for few cells without equal values; mean_difference: perturbed minus control;
-    source_cells: (s,) cells per source; testable: bool, whether enough cells show the target (`rank_test`).
+    source perturbed; u: Mann-Whitney statistic of the control cells, summed over strata; p: its two-sided p
+    value by `rank_test`, in one stratum exact as in scipy for few cells without equal values;
+    mean_difference: perturbed minus control; source_cells: (s,) cells per source; testable: bool, whether
+    enough cells show the target (`rank_test`).
     The pair of a gene with itself (the knock-down) is there, but is no edge.
     """
 
@@ -46,11 +48,13 @@ class PairStatistics:
 
     @cached_property
     def evaluated(self) -> np.ndarray:
-        """(s, t) bool: pairs that could be an edge and have cells on both sides."""
+        """(s, t) bool: pairs that could be an edge and can be tested: cells on both sides, enough of which
+        show the target.
+        """
         itself = (
             np.asarray(self.sources, dtype=object)[:, None] == np.asarray(self.targets, dtype=object)[None, :]
         )
-        return np.isfinite(self.p) & ~itself
+        return np.isfinite(self.p) & self.testable & ~itself
 
     @cached_property
     def adjusted(self) -> np.ndarray:
@@ -67,12 +71,14 @@ def pair_statistics(
     sources: Sequence[str],
     targets: Sequence[str],
     control: str = keys.CONTROL,
+    among: Exchangeable | None = None,
 ) -> PairStatistics:
     """Compare control cells with the cells of every source, target by target.
 
-    expression: (cells, t), columns in the order of `targets`; labels: (cells,). Exact, not sampled: per
-    target one sort of the controls and one of the perturbed cells serve all sources, so the cost grows with
-    cells, not with sources x controls.
+    expression: (cells, t), columns in the order of `targets`; labels: (cells,); among: of the same cells,
+    within what they are ranked, all together where None. Wasserstein distance and mean difference know no
+    strata. Exact, not sampled: per target one sort of the controls and one of the perturbed cells serve all
+    sources, so the cost grows with cells, not with sources x controls.
     """
     labels = np.asarray(labels, dtype=object)
     group = _groups(labels, sources)
@@ -85,25 +91,45 @@ def pair_statistics(
     matrix: Any = sparse.csr_matrix(expression, dtype=np.float64)
     treated, base = matrix[order].tocsc(), matrix[controls].tocsc()
     treated.sort_indices()
-    wasserstein, u, ties, silent, mean = (np.full((len(targets), len(sources)), np.nan) for _ in range(5))
+    wasserstein, mean = (np.full((len(targets), len(sources)), np.nan) for _ in range(2))
     if len(controls) and len(order):
         for column in range(len(targets)):
-            wasserstein[column], u[column], ties[column], silent[column], mean[column] = _one_target(
+            wasserstein[column], mean[column] = _one_target(
                 plan, _column(base, column), *_stored(treated, column)
             )
-    p = rank_test.p_values(u.T, sizes[:, None], len(controls), ties.T, silent.T)
-    _refine_exact(p, (ties.T == 0), matrix, group, controls)
+    test = rank_tests(matrix, labels, sources, control, among)
     return PairStatistics(
         sources=tuple(sources),
         targets=tuple(targets),
         wasserstein=wasserstein.T,
-        u=u.T,
-        p=p,
+        u=test.u,
+        p=test.p,
         mean_difference=mean.T,
         source_cells=sizes,
         control_cells=len(controls),
-        testable=rank_test.testable(sizes[:, None], len(controls), silent.T),
+        testable=test.testable,
     )
+
+
+def rank_tests(
+    expression: Any,
+    labels: np.ndarray,
+    sources: Sequence[str],
+    control: str = keys.CONTROL,
+    among: Exchangeable | None = None,
+) -> Ranked:
+    """The rank test alone, as in `pair_statistics`. expression: (cells, t)."""
+    matrix: Any = sparse.csr_matrix(expression, dtype=np.float64)
+    labels = np.asarray(labels, dtype=object)
+    stratum = np.zeros(len(labels), dtype=int)
+    if among is not None:
+        matrix, labels, stratum = among.apply(matrix, labels)
+    group = _groups(labels, sources)
+    group[(group < 0) & (labels != control)] = -2
+    found = ranked(matrix, group, stratum, len(sources))
+    if len(np.unique(stratum[group >= -1])) == 1:
+        _refine_exact(found.p, matrix, group)
+    return found
 
 
 def _groups(labels: np.ndarray, sources: Sequence[str]) -> np.ndarray:
@@ -160,32 +186,23 @@ def _stored(matrix: Any, column: int) -> tuple[np.ndarray, np.ndarray]:
 
 def _one_target(
     plan: _Plan, control: np.ndarray, rows: np.ndarray, values: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Wasserstein distance, U of the controls, tie sum, silent cells and mean difference of every group, each
-    (s,).
+) -> tuple[np.ndarray, np.ndarray]:
+    """Wasserstein distance and mean difference of every group, each (s,).
 
     control: (n,) values; rows, values: treated cells that are not at the least value zero. Equal values of a
-    group form one run from rank `low` to rank `high`; its zeros are the first run. Silent: at zero, controls
-    included, where nothing lies below.
+    group form one run from rank `low` to rank `high`; its zeros are the first run.
     """
     control = np.sort(control)
-    signed = control[0] < 0 or (len(values) > 0 and values.min() < 0)
     group, value, low, high = _runs(plan, rows, values)
-    weight = high - low
-    left, right = np.searchsorted(control, value, "left"), np.searchsorted(control, value, "right")
+    right = np.searchsorted(control, value, "right")
     s = len(plan.sizes)
-
-    u = np.bincount(group, weight * (plan.n - (left + right) / 2), minlength=s)
-    tied = (right - left).astype(np.float64)
-    ties = np.bincount(group, _cubes(tied + weight) - _cubes(tied), minlength=s) + _tie_sum(control)
     filled = plan.sizes > 0
-    mean = np.bincount(group, weight * value, minlength=s) / np.maximum(plan.sizes, 1) - control.mean()
-    none = np.bincount(group, weight * (value == 0), minlength=s) + (control == 0).sum()
-    silent = np.zeros(s) if signed else none
+    total = np.bincount(group, (high - low) * value, minlength=s)
+    mean = total / np.maximum(plan.sizes, 1) - control.mean()
     distance = (
         np.bincount(group, _transport(plan, control, group, value, low, high, right), minlength=s) / plan.n
     )
-    return tuple(np.where(filled, x, np.nan) for x in (distance, u, ties, silent, mean))  # type: ignore[return-value]
+    return np.where(filled, distance, np.nan), np.where(filled, mean, np.nan)
 
 
 def _runs(
@@ -246,33 +263,22 @@ def _transport(
     return value * (2 * f - a - b) - 2 * area_f + area_a + area_b
 
 
-def _cubes(t: np.ndarray) -> np.ndarray:
-    return t * (t * t - 1)
-
-
-def _tie_sum(ordered: np.ndarray) -> float:
-    """Sum of t^3 - t over the t-fold values of a sorted sample."""
-    starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
-    return float(_cubes(np.diff(np.append(starts, len(ordered))).astype(np.float64)).sum())
-
-
-def _refine_exact(
-    p: np.ndarray, untied: np.ndarray, matrix: Any, group: np.ndarray, controls: np.ndarray
-) -> None:
+def _refine_exact(p: np.ndarray, matrix: Any, group: np.ndarray) -> None:
     """Put exact p values, in place, where scipy's automatic choice takes them: few cells on a side and no
     ties. They are rare.
     """
-    if len(controls) == 0:
+    controls = np.flatnonzero(group == -1)
+    sizes = np.bincount(group[group >= 0], minlength=len(p))
+    few = np.flatnonzero((sizes > 0) & (np.minimum(sizes, len(controls)) < EXACT_BELOW))
+    if not len(controls) or not len(few):
         return
-    columns = matrix.tocsc() if untied.any() else None
-    for source in np.flatnonzero(untied.any(axis=1)):
-        rows = np.flatnonzero(group == source)
-        if columns is None or min(len(rows), len(controls)) >= EXACT_BELOW:
-            continue
-        chosen = np.flatnonzero(untied[source])
-        for part in np.array_split(chosen, len(chosen) // 256 + 1):
-            dense = columns[:, part].tocsr()
-            test = stats.mannwhitneyu(
-                dense[controls].toarray(), dense[rows].toarray(), axis=0, method="exact"
-            )
-            p[source, part] = test.pvalue
+    columns = matrix.tocsc()
+    for source in few:
+        rows = np.concatenate([controls, np.flatnonzero(group == source)])
+        for part in np.array_split(np.arange(p.shape[1]), p.shape[1] // 256 + 1):
+            dense = np.asarray(columns[:, part].tocsr()[rows].toarray())
+            ordered = np.sort(dense, axis=0)
+            untied = (ordered[1:] != ordered[:-1]).all(axis=0)
+            if untied.any():
+                base, own = dense[: len(controls), untied], dense[len(controls) :, untied]
+                p[source, part[untied]] = stats.mannwhitneyu(base, own, axis=0, method="exact").pvalue

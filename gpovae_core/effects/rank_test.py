@@ -1,14 +1,25 @@
-"""Mann and Whitney's test for counts: two groups of cells, most of which may not show the gene at all.
+"""Mann and Whitney's test for counts, within strata: two groups of cells, most of which may not show the gene
+at all.
+
+Ranks are taken within each stratum and summed over N, the cells of both groups there: van Elteren's test
+(1960), who divides by N + 1. Cells of another batch, or of another depth, are never ranked against each
+other. With one stratum it is Mann and Whitney's test.
 
 The usual normal approximation takes the rank sum for normal. Where a gene is seen in few cells it is not: it
 is decided by how many of these few the group happens to hold, which is skewed, and nine control cells called
 perturbed "change" genes at p = 1e-6. Here the number of cells that show the gene is taken as it is
-distributed (hypergeometric, for cells drawn without replacement), and only the ranks among those that do are
-taken for normal; a single one lies anywhere among them. Where no cell is at zero this is the usual test.
-`benchmarks/null_tests.py` shows how often it errs where there is nothing to find.
+distributed, and only the ranks among those that do are taken for normal; a single one lies anywhere among
+them. In one stratum the number is hypergeometric (cells drawn without replacement), over several a sum
+of such numbers, which is worked out where it is small and else taken for the binomial number of the same
+mean and variance. A cell that shows the gene lies, in any stratum, half of the cells above one that does not,
+so that no more than the sum has to be known.
+Where no cell is at zero this is the usual test. `benchmarks/null_tests.py` shows how often it errs where
+there is nothing to find.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from scipy import special
@@ -27,87 +38,202 @@ or fewer cells than this show it in both together: the test could hardly ever sp
 often than its level says.
 """
 
+WORKED_OUT = 40
+"""Over several strata the number of a group that show a gene is worked out where the group, or the cells that
+show it, are at most so many.
+"""
+
 _AT_ONCE = 2_000_000
 """Pairs times terms that are held at a time."""
 
 
-def p_values(
-    u: np.ndarray, m: np.ndarray, n: np.ndarray | int, ties: np.ndarray, silent: np.ndarray
-) -> np.ndarray:
-    """Two-sided p of Mann and Whitney's U, 1 where all values are equal, NaN where U is.
+@dataclass(frozen=True)
+class RankSums:
+    """What is known of r rank sums, (r, t) each, over their strata.
 
-    How often would as many cells, drawn from both groups together, have a rank sum as far from its
-    expectation? u: U of either group; m, n: cells of the groups; ties: sum of t^3 - t over the t-fold values
-    of both together; silent: cells of both together at the least value, 0 where that is not to be told apart.
-    All broadcast.
+    excess: of a group's rank sum beyond its expectation, every stratum over its N cells; variance: of it;
+    step: between neighbouring sums; both, size, shown: cells of both groups, of the smaller one, and of both
+    that show the gene; expected, scatter: mean and variance of how many of the smaller group show it; none:
+    chance that none does; within, less: of k that show it the ranks scatter with variance k within - k^2
+    less; single: whether there is but one stratum; strata: (q, t) size, shown and both of every stratum,
+    first: (r,) where those of each sum begin.
     """
-    u, m, n, ties, silent = (
-        np.array(x) for x in np.broadcast_arrays(*(np.asarray(x, float) for x in (u, m, n, ties, silent)))
-    )
-    p = normal_p(u, m, n, ties)
-    smaller, both = np.minimum(m, n), m + n
-    expected = smaller * (both - silent) / np.maximum(both, 1)
-    rare = np.flatnonzero((p < LOOKED_AT_BELOW) & (expected < SURELY_NORMAL) & (silent > 0))
-    terms = np.minimum(smaller, both - silent).ravel()[rare]
-    rare = rare[np.argsort(terms, kind="stable")]
-    flat = [x.ravel() for x in (u, m, n, ties, silent)]
-    for part in _portions(np.sort(terms)):
-        p.flat[rare[part]] = _conditional_p(*(x[rare[part]] for x in flat))
-    return p
+
+    excess: np.ndarray
+    variance: np.ndarray
+    step: np.ndarray
+    both: np.ndarray
+    size: np.ndarray
+    shown: np.ndarray
+    expected: np.ndarray
+    scatter: np.ndarray
+    none: np.ndarray
+    within: np.ndarray
+    less: np.ndarray
+    single: np.ndarray
+    strata: tuple[np.ndarray, np.ndarray, np.ndarray]
+    first: np.ndarray
+
+    @classmethod
+    def of(
+        cls,
+        u: np.ndarray,
+        m: np.ndarray,
+        n: np.ndarray | int,
+        ties: np.ndarray,
+        silent: np.ndarray,
+        first: np.ndarray | None = None,
+    ) -> RankSums:
+        """u: (q, t) Mann and Whitney's U of one group, m cells, in a stratum; n: cells of the other; ties:
+        sum of t^3 - t over the t-fold values of both together; silent: cells of both at the least value, 0
+        where that is not to be told apart. All broadcast. first: (r,) where the strata of each sum begin
+        among the q; None: each is one by itself.
+        """
+        u, m, n, ties, silent = (
+            np.atleast_2d(x)
+            for x in np.broadcast_arrays(*(np.asarray(x, float) for x in (u, m, n, ties, silent)))
+        )
+        start = np.arange(len(u)) if first is None else first
+
+        def over_strata(values: np.ndarray) -> np.ndarray:
+            return np.add.reduceat(values, start, axis=0) if len(start) else values[:0]
+
+        both = np.maximum(m + n, 2)
+        scale, shown = 1 / both, both - silent
+        ones, others = over_strata(m), over_strata(n)
+        total = ones + others
+        turned = np.repeat(ones > others, np.diff(np.append(start, len(u))), axis=0)
+        size = np.where(turned, n, m)
+        mean = size * shown / both
+        spread = (shown**2 - 1) / 12 - (ties - (silent**3 - silent)) / (12 * np.maximum(shown, 1))
+        spread = np.maximum(spread, 0.0) * scale**2
+        fewer = spread / np.maximum(shown - 1, 1)
+        expected = over_strata(mean)
+        some = np.maximum(expected, 1e-100)
+        less = over_strata(fewer * mean**2) / some**2
+        none = np.where(silent >= size, _log_choose(silent, size) - _log_choose(both, size), -np.inf)
+        return cls(
+            excess=over_strata((u - m * n / 2) * scale),
+            variance=over_strata(
+                np.maximum(scale**2 * m * n / 12 * ((both + 1) - ties / (both * (both - 1.0))), 0.0)
+            ),
+            step=over_strata(m * scale) / np.maximum(ones, 1),
+            both=total,
+            size=over_strata(size),
+            shown=over_strata(m + n - silent),
+            expected=expected,
+            scatter=over_strata(mean * (1 - shown / both) * (both - size) / (both - 1)),
+            none=np.exp(over_strata(none)),
+            within=over_strata(spread * mean) / some + less,
+            less=less,
+            single=np.broadcast_to((np.diff(np.append(start, len(u))) == 1)[:, None], expected.shape),
+            strata=(size, both - silent, both),
+            first=start,
+        )
+
+    def _at(self, places: np.ndarray) -> RankSums:
+        """(k, 1) of the sums at flat `places` (k,), without their strata."""
+        single = {
+            part.name: getattr(self, part.name).ravel()[places][:, None]
+            for part in fields(self)
+            if part.name not in ("strata", "first")
+        }
+        return replace(self, **single)
+
+    def normal_p(self) -> np.ndarray:
+        """(r, t) by the normal approximation with ties and continuity, as scipy.stats.mannwhitneyu has it."""
+        excess, spread = np.abs(self.excess) - self.step / 2, np.sqrt(self.variance)
+        z = np.divide(excess, spread, out=np.full(excess.shape, -np.inf), where=spread > 0)
+        return np.where(np.isnan(self.excess), np.nan, np.minimum(2 * special.ndtr(-z), 1.0))
+
+    def p_values(self) -> np.ndarray:
+        """(r, t) two-sided: how often would as many cells of every stratum, drawn from both groups together,
+        have a sum as far from its expectation? 1 where all values are equal, NaN where U is.
+        """
+        p = self.normal_p()
+        looked_at = (p < LOOKED_AT_BELOW) & (self.expected < SURELY_NORMAL) & (self.shown < self.both)
+        small = looked_at & ~self.single & (np.minimum(self.size, self.shown) <= WORKED_OUT)
+        for row in np.flatnonzero(small.any(axis=1)):
+            columns = np.flatnonzero(small[row])
+            sums = self._at(row * p.shape[1] + columns)
+            p[row, columns] = sums._conditional_p(self._summed(int(row), columns))
+        rare = np.flatnonzero(looked_at & ~small)
+        terms = np.minimum(self.size, self.shown).ravel()[rare]
+        rare = rare[np.argsort(terms, kind="stable")]
+        for part in _portions(np.sort(terms)):
+            sums = self._at(rare[part])
+            h = np.arange(int(np.minimum(sums.size, sums.shown).max()) + 1)[None, :]
+            chance = np.where(sums.single, sums._hypergeometric(h), sums._binomial(h))
+            p.flat[rare[part]] = sums._conditional_p(chance)
+        return p
+
+    def testable(self) -> np.ndarray:
+        """(r, t) whether enough cells show the gene (LEAST_CHANCE, FEWEST_SHOWN) for a test.
+
+        Decided from both groups together, never from which of them shows it, so that leaving genes out takes
+        no side.
+        """
+        enough = self.shown >= np.minimum(FEWEST_SHOWN, self.both)
+        return (self.size > 0) & enough & (1 - self.none >= LEAST_CHANCE)
+
+    def _conditional_p(self, chance: np.ndarray) -> np.ndarray:
+        """(k,) of sums (k, 1): the mean over h, the cells of the smaller group that show the gene, of how
+        often the rank sum then lies as far out. Given h it has mean (h - its expectation) / 2; h = 1 is
+        spread evenly. chance: (k, h) of 0, 1, ...
+        """
+        h = np.arange(chance.shape[1])[None, :]
+        spread = np.sqrt(np.maximum(h * self.within - h**2 * self.less, 0.0)) / self.step
+        out, centre = np.abs(self.excess) / self.step, (h - self.expected) / 2 / self.step
+        beyond = _beyond(out - centre, spread, h) + _beyond(out + centre, spread, h)
+        return np.minimum((chance * beyond).sum(axis=1), 1.0)
+
+    def _summed(self, row: int, columns: np.ndarray) -> np.ndarray:
+        """(k, h) chance that so many of the smaller group show the gene, stratum by stratum."""
+        last = self.first[row + 1] if row + 1 < len(self.first) else len(self.strata[0])
+        chance = np.ones((len(columns), 1))
+        for own in range(self.first[row], last):
+            size, shown, both = (part[own, columns][:, None] for part in self.strata)
+            h = np.arange(int(np.minimum(size, shown).max()) + 1)[None, :]
+            here = _drawn(h, size, shown, both)
+            longer = np.zeros((len(columns), chance.shape[1] + here.shape[1] - 1))
+            for several in range(here.shape[1]):
+                longer[:, several : several + chance.shape[1]] += here[:, [several]] * chance
+            chance = longer
+        return chance
+
+    def _hypergeometric(self, h: np.ndarray) -> np.ndarray:
+        """(k, h) the same, drawn from one stratum."""
+        return _drawn(h, self.size, self.shown, self.both)
+
+    def _binomial(self, h: np.ndarray) -> np.ndarray:
+        """(k, h) the same in large groups: binomial with the mean and variance of the sum; of the cells that
+        show the gene, or of those that do not, whichever are fewer.
+        """
+        fewer = self.expected <= self.size / 2
+        mean = np.maximum(np.where(fewer, self.expected, self.size - self.expected), 1e-100)
+        number = np.where(fewer, h, self.size - h)
+        share = np.clip(1 - self.scatter / mean, 1e-12, 1 - 1e-12)
+        times = mean / share
+        possible = (number >= 0) & (number <= times) & (h <= self.shown) & (h <= self.size)
+        log = _log_choose(times, number) + number * np.log(share) + (times - number) * np.log1p(-share)
+        chance = np.exp(np.where(possible, log, -np.inf))
+        return chance / np.maximum(chance.sum(axis=1, keepdims=True), 1e-300)
 
 
-def testable(m: np.ndarray, n: np.ndarray | int, silent: np.ndarray) -> np.ndarray:
-    """Whether enough cells show the gene (LEAST_CHANCE, FEWEST_SHOWN) for a test; silent: as in `p_values`.
-
-    Decided from both groups together, never from which of them shows it, so that leaving genes out takes no
-    side.
-    """
-    m, n, silent = np.broadcast_arrays(*(np.asarray(x, float) for x in (m, n, np.nan_to_num(silent))))
-    smaller, both = np.minimum(m, n), m + n
-    none = np.exp(_log_choose(silent, smaller) - _log_choose(both, smaller))
-    chance = 1 - np.where(silent >= smaller, none, 0.0)
-    enough = both - silent >= np.minimum(FEWEST_SHOWN, both)
-    return (smaller > 0) & enough & (chance >= LEAST_CHANCE)
-
-
-def normal_p(u: np.ndarray, m: np.ndarray, n: np.ndarray | int, ties: np.ndarray) -> np.ndarray:
-    """The normal approximation with tie and continuity correction, as scipy.stats.mannwhitneyu has it."""
-    both = np.maximum(m + n, 2)
-    spread = np.sqrt(np.maximum(m * n / 12 * ((both + 1) - ties / (both * (both - 1.0))), 0.0))
-    excess = np.maximum(u, m * n - u) - m * n / 2 - 0.5
-    z = np.divide(excess, spread, out=np.full(np.shape(u), -np.inf), where=spread > 0)
-    return np.where(np.isnan(u), np.nan, np.minimum(2 * special.ndtr(-z), 1.0))
-
-
-def _conditional_p(
-    u: np.ndarray, m: np.ndarray, n: np.ndarray, ties: np.ndarray, silent: np.ndarray
-) -> np.ndarray:
-    """(k,) p of pairs (k,): the mean over h, the cells of the smaller group that show the gene, of how often
-    the rank sum then lies as far out. Of h ranks among the K that show it, without replacement: mean h (K +
-    1) / 2, variance h (K - h) / (K - 1) times that of the ranks; h = 1 is spread evenly over 1 ... K.
-    """
-    size, both = np.minimum(m, n)[:, None], (m + n)[:, None]
-    shown, zero = both - silent[:, None], silent[:, None]
-    out = np.abs(u - m * n / 2)[:, None]
-    h = np.arange(int(np.minimum(size, shown).max()) + 1)[None, :]
+def _drawn(h: np.ndarray, size: np.ndarray, shown: np.ndarray, both: np.ndarray) -> np.ndarray:
+    """(k, h) chance that h of `size` cells, drawn without replacement, are among the `shown` of `both`."""
+    zero = both - shown
     possible = (h <= shown) & (h <= size) & (size - h <= zero)
-    chance = np.where(
-        possible,
-        np.exp(_log_choose(shown, h) + _log_choose(zero, size - h) - _log_choose(both, size)),
-        0.0,
-    )
-    variance = (shown**2 - 1) / 12 - (ties[:, None] - (zero**3 - zero)) / (12 * np.maximum(shown, 1))
-    spread = np.sqrt(np.maximum(variance * h * (shown - h) / np.maximum(shown - 1, 1), 0.0))
-    centre = (size - h) * (zero + 1) / 2 + h * (zero + (shown + 1) / 2) - size * (both + 1) / 2
-    beyond = _beyond(out - centre, spread, h, shown) + _beyond(out + centre, spread, h, shown)
-    return np.minimum((chance * beyond).sum(axis=1), 1.0)
+    log = _log_choose(shown, h) + _log_choose(zero, size - h) - _log_choose(both, size)
+    return np.exp(np.where(possible, log, -np.inf))
 
 
-def _beyond(distance: np.ndarray, spread: np.ndarray, h: np.ndarray, shown: np.ndarray) -> np.ndarray:
-    """How often the sum of h ranks lies at least `distance` above its mean."""
+def _beyond(distance: np.ndarray, spread: np.ndarray, h: np.ndarray) -> np.ndarray:
+    """How often the sum of h ranks lies at least `distance` above its mean; in steps."""
     z = np.divide(distance - 0.5, spread, out=np.zeros(np.shape(distance)), where=spread > 0)
     tail = np.where(spread > 0, special.ndtr(-z), distance < 0.25)
-    evenly = np.clip((shown + 1) / 2 - distance, 0.0, shown) / np.maximum(shown, 1)
+    ranks = np.sqrt(12 * spread**2 + 1)  # so many, evenly spread, have this standard deviation
+    evenly = np.clip((ranks + 1) / 2 - distance, 0.0, ranks) / ranks
     return np.where((h == 1) & (spread > 0), evenly, tail)
 
 

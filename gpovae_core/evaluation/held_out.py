@@ -8,6 +8,7 @@ from scipy import sparse
 from gpovae_core import keys
 from gpovae_core.data.expression import log_expression
 from gpovae_core.data.schema import PreparedCells
+from gpovae_core.effects.design import Exchangeable
 from gpovae_core.effects.pairs import PairStatistics, pair_statistics
 from gpovae_core.evaluation.listing import listed
 from gpovae_core.methods.fitted import NetworkFit
@@ -27,7 +28,8 @@ def held_out_pairs(prepared: PreparedCells, expression: sparse.csr_matrix | None
     present = set(labels)
     sources = [gene for gene in prepared.panel.data.perturbed if gene in present]
     targets = [str(gene) for gene in prepared.cells.var_names[prepared.panel_columns]]
-    return pair_statistics(values[:, prepared.panel_columns][kept], labels, sources, targets)
+    among = Exchangeable.of(prepared, (keys.TEST,))
+    return pair_statistics(values[:, prepared.panel_columns][kept], labels, sources, targets, among=among)
 
 
 def pairs_without_lift(prepared: PreparedCells, fit: NetworkFit) -> PairStatistics:

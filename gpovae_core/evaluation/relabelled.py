@@ -13,6 +13,8 @@ import numpy as np
 from gpovae_core import keys
 from gpovae_core.data.expression import log_expression
 from gpovae_core.data.schema import PreparedCells
+from gpovae_core.effects.design import Exchangeable, depth_strata
+from gpovae_core.effects.draws import drawn_like, every_second
 from gpovae_core.effects.pairs import PairStatistics, pair_statistics
 from gpovae_core.evaluation.network import score_edges
 from gpovae_core.methods.method import Inputs
@@ -22,8 +24,9 @@ DRAWS = 5
 
 def null_differences(inputs: Inputs, seed: int, draws: int = DRAWS) -> list[np.ndarray]:
     """`draws` rankings (s, t) by the size of the mean difference, as the method of that name makes them, with
-    as many training controls as a source has training cells (at most half of all) in their place, against the
-    others. An empty list with fewer than four controls.
+    as many training controls as a source has training cells (at most half of all), of the same batches,
+    donors and conditions and as deep, in their place, against the others. An empty list with fewer than four
+    controls.
     """
     prepared = inputs.prepared
     training = np.flatnonzero(prepared.where(splits=(keys.TRAIN,)))
@@ -33,15 +36,20 @@ def null_differences(inputs: Inputs, seed: int, draws: int = DRAWS) -> list[np.n
     if n < 4:
         return []
     controls = inputs.expression[np.array([place[cell] for cell in cells.tolist()])]
+    kind = dict(zip(training.tolist(), depth_strata(prepared, (keys.TRAIN,)).tolist(), strict=True))
+    kinds = np.array([kind[cell] for cell in cells.tolist()], dtype=int)
     total = np.asarray(controls.sum(axis=0)).ravel()
     found = []
     for draw in range(draws):
         sums, sizes = np.zeros((len(inputs.sources), len(total))), np.ones((len(inputs.sources), 1))
         for row, source in enumerate(inputs.sources):
             own = np.flatnonzero(prepared.where(source, (keys.TRAIN,)))
-            size = max(1, min(len(own), n // 2))
-            chosen = _rng(prepared, own, seed, draw).permutation(n)[:size]
-            sums[row], sizes[row] = np.asarray(controls[chosen].sum(axis=0)).ravel(), size
+            wanted = np.array([kind[cell] for cell in own.tolist()], dtype=int)
+            rng = _rng(prepared, own, seed, draw)
+            chosen = drawn_like(rng, wanted, kinds)
+            if not len(chosen):
+                chosen = rng.permutation(n)[:1]
+            sums[row], sizes[row] = np.asarray(controls[chosen].sum(axis=0)).ravel(), len(chosen)
         found.append(inputs.of_genes(np.abs(sums / sizes - (total - sums) / (n - sizes))))
     return found
 
@@ -51,25 +59,32 @@ def null_omission(inputs: Inputs, pairs: PairStatistics, significance: float, se
     perturbed cells; None with fewer than four.
 
     Half of the controls stay controls; the cells of a source are drawn from the other half, as many as it has
-    as far as they go.
+    of every batch, donor, condition and depth, as far as they go.
     """
     prepared = inputs.prepared
     cells = _by_name(prepared, np.flatnonzero(prepared.where(keys.CONTROL, (keys.TEST,))))
     if len(cells) < 4 or not pairs.sources:
         return None
+    here = np.flatnonzero(prepared.where(splits=(keys.TEST,)))
+    among, at = Exchangeable.of(prepared, (keys.TEST,)), {cell: row for row, cell in enumerate(here.tolist())}
+    kind = depth_strata(prepared, (keys.TEST,))
     cells = np.random.default_rng(seed).permutation(cells)
-    pool, kept = cells[: len(cells) // 2], cells[len(cells) // 2 :]
+    kinds = kind[[at[cell] for cell in cells.tolist()]]
+    lent = every_second(kinds)
+    pool, kept = cells[lent], cells[~lent]
     drawn = []
     for source in pairs.sources:
         own = np.flatnonzero(prepared.where(source, (keys.TEST,)))
-        drawn.append(_rng(prepared, own, seed, 0).permutation(pool)[: max(1, len(own))])
+        wanted = kind[[at[cell] for cell in own.tolist()]]
+        drawn.append(pool[drawn_like(_rng(prepared, own, seed, 0), wanted, kinds[lent], most=1.0)])
     labels = np.repeat([keys.CONTROL, *pairs.sources], [len(kept), *map(len, drawn)]).astype(object)
     values = inputs.log_counts
     if values is None:
         values = log_expression(prepared.counts, prepared.library_size)
     columns = prepared.cells.var_names.get_indexer(list(pairs.targets))
     rows = np.concatenate([kept, *drawn])
-    null = pair_statistics(values[:, columns][rows], labels, pairs.sources, pairs.targets)
+    among = among.at(np.array([at[cell] for cell in rows.tolist()]))
+    null = pair_statistics(values[:, columns][rows], labels, pairs.sources, pairs.targets, among=among)
     return score_edges(null, null.evaluated, significance).raw_share
 
 

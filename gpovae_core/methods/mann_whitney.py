@@ -1,4 +1,4 @@
-"""Mann and Whitney's test in the training cells."""
+"""Mann and Whitney's test in the training cells, within batch, donor, condition and depth."""
 
 from __future__ import annotations
 

@@ -125,9 +125,11 @@ class Inputs:
     @cached_property
     def tests(self) -> PairStatistics:
         """Every source against all `genes`, on the training cells."""
+        from gpovae_core.effects.design import Exchangeable
         from gpovae_core.effects.pairs import pair_statistics
 
-        return pair_statistics(self.expression, self.labels, self.sources, self.genes)
+        among = Exchangeable.of(self.prepared, (keys.TRAIN,))
+        return pair_statistics(self.expression, self.labels, self.sources, self.genes, among=among)
 
     def of_genes(self, values: np.ndarray) -> np.ndarray:
         """(s, t) the pairs in an array (s, m) over `genes`."""

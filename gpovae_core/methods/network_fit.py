@@ -50,13 +50,23 @@ def fit_network(prepared: PreparedCells, settings: Settings, progress: Progress 
 
 
 def fit_effects(
-    n: int, observed: Contrasts, settings: Settings, draws: Sequence[Contrasts] = ()
+    n: int,
+    observed: Contrasts,
+    settings: Settings,
+    draws: Sequence[Contrasts] = (),
+    progress: Progress | None = None,
 ) -> NetworkFit:
     """W, S and T_K from effects that somebody else estimated, over a panel of n genes; draws: what
     is seen where there is no effect; without any the rate of false edges is unknown.
     """
-    rule = fit_evidence(observed.effect, observed.error, observed.counted, settings.network.least_effect)
-    return explain_effects(n, observed, rule, settings, [draws])
+    rule = fit_evidence(
+        observed.effect,
+        observed.error,
+        observed.counted,
+        settings.network.least_effect,
+        stretch(progress, 0.0, 0.5),
+    )
+    return explain_effects(n, observed, rule, settings, [draws], stretch(progress, 0.5, 1.0))
 
 
 def _several_at_a_time(prepared: PreparedCells) -> bool:

@@ -149,16 +149,18 @@ class GeneNetwork:
         )
 
     @classmethod
-    def from_run(cls, run: RunFolder) -> GeneNetwork:
+    def from_run(cls, run: RunFolder, measured: bool = True) -> GeneNetwork:
         """W of a run, with signs and effects of its training cells where effects.h5ad has them, S and T_K
         where the run has them.
 
-        Raises RunError where the run has no weights, or damaged ones.
+        measured: False leaves out what was measured where the signs do not rest on it, for a first look that
+        waits for no large file. Raises RunError where the run has no weights, or damaged ones.
         """
         panel = run.panel()
-        table = run.effects() if run.has("effects.h5ad") else None
-        effects, signs = _observed(panel, table)
         stored, settings = run.network_arrays(), run.settings()
+        wanted = measured or "strength" not in stored
+        table = run.effects() if wanted and run.has("effects.h5ad") else None
+        effects, signs = _observed(panel, table)
         return cls(
             panel=panel,
             weights=run.edge_probabilities(),

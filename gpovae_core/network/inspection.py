@@ -2,7 +2,7 @@
 it.
 
 Expression is log(1 + 1e4 x / l), natural logarithm, as in the network scores (evaluation.network). The effect
-is the log2 fold change of mean shares with its 95 % interval, p that of Mann and Whitney's test: the same
+is the log2 fold change of mean shares with its 95 % interval, p that of the rank test within strata: the same
 functions as on the page Response and in the scores, on the cells of this one edge.
 """
 
@@ -16,12 +16,10 @@ import numpy as np
 from scipy import sparse
 
 from gpovae_core import keys
-from gpovae_core.data.expression import EFFECT_SCALE, log_expression
+from gpovae_core.data.expression import log_expression
 from gpovae_core.data.schema import PreparedCells
-from gpovae_core.effects.averages import beside_controls
-from gpovae_core.effects.changes import fold_of_moments, weighted
-from gpovae_core.effects.contrasts import ShareMoments
-from gpovae_core.effects.design import Design
+from gpovae_core.effects.changes import FoldTable, fold_table
+from gpovae_core.effects.design import Exchangeable
 from gpovae_core.effects.pairs import PairStatistics, pair_statistics
 from gpovae_core.network.grn import GeneNetwork
 from gpovae_core.network.paths import PathTrace, TracedPath, trace_paths
@@ -35,27 +33,25 @@ class HeldOutCells:
     """Expression of the panel's measured genes in the held-out cells, cut out once so that one edge costs one
     column.
 
-    labels: (h,) perturbation of every cell; expression: (h, m) CSC; columns: gene -> column; library_size:
-    counts of a usual cell; stratum: (h,) batch, donor and condition (effects.design), within which the effect
-    of an edge is measured.
+    labels: (h,) perturbation of every cell; expression: (h, m) CSC; columns: gene -> column; folds: effects
+    in these cells; among: of the same cells, within what they are ranked.
     """
 
     labels: np.ndarray
     expression: sparse.csc_matrix
     columns: dict[str, int]
-    library_size: float
-    stratum: np.ndarray
+    folds: FoldTable
+    among: Exchangeable
 
     @classmethod
     def of(cls, cells: PreparedCells) -> HeldOutCells:
         here = np.flatnonzero(cells.where(splits=keys.HELD_OUT))
         expression: Any = log_expression(cells.counts[here], cells.library_size[here])[:, cells.panel_columns]
         genes = [str(gene) for gene in cells.cells.var_names[cells.panel_columns]]
-        library = cells.library_size
-        usual = float(np.median(library[library > 0]))
-        columns = {gene: i for i, gene in enumerate(genes)}
-        stratum = Design.of(cells).stratum[here]
-        return cls(cells.labels[here], expression.tocsc(), columns, usual, stratum)
+        columns, labels = {gene: i for i, gene in enumerate(genes)}, cells.labels[here]
+        folds = fold_table(cells, keys.HELD_OUT)
+        among = Exchangeable.of(cells, keys.HELD_OUT)
+        return cls(labels, expression.tocsc(), columns, folds, among)
 
     @property
     def size(self) -> int:
@@ -238,10 +234,8 @@ def _measured(
         )
     if len(control) == 0:
         return None, "No control cell was held out."
-    found = fold_of_moments(*_within_strata(cells, values, source), cells.library_size)
-    fold, error = (float(x[0]) for x in found)
-    labels = np.array([source] * len(treated) + [keys.CONTROL] * len(control), dtype=object)
-    test = pair_statistics(np.concatenate([treated, control])[:, None], labels, [source], [target])
+    fold, error = (float(part.at[source, target]) for part in (cells.folds.effect, cells.folds.error))
+    test = pair_statistics(values[:, None], cells.labels, [source], [target], among=cells.among)
     reach = keys.NORMAL_95 * error
     return (
         Measured(
@@ -257,28 +251,6 @@ def _measured(
         ),
         "",
     )
-
-
-def _within_strata(
-    cells: HeldOutCells, expression: np.ndarray, source: str
-) -> tuple[ShareMoments, ShareMoments]:
-    """Moments of the perturbed cells that have controls of their stratum, and of these controls, weighted as
-    the perturbed cells lie. expression: (h,) log(1 + 1e4 x / l) of one gene.
-    """
-    kept = beside_controls(cells.labels, cells.stratum)
-    own, base = (kept & (cells.labels == label) for label in (source, keys.CONTROL))
-    held = np.unique(cells.stratum[base])
-    controls = [base & (cells.stratum == one) for one in held]
-    weight = np.array([(cells.stratum[own] == one).sum() for one in held], dtype=float)
-    return _moments(expression, [own]), weighted(_moments(expression, controls), weight)
-
-
-def _moments(expression: np.ndarray, groups: Sequence[np.ndarray]) -> ShareMoments:
-    """Of the shares behind log(1 + 1e4 x / l) of one gene, in groups of cells, (h,) bool each."""
-    shares = [np.expm1(expression[group]) / EFFECT_SCALE for group in groups]
-    mean = [one.mean() if len(one) else np.nan for one in shares]
-    variance = [one.var(ddof=1) if len(one) > 1 else 0.0 for one in shares]
-    return ShareMoments(np.array([mean]).T, np.array([variance]).T, np.array([len(one) for one in shares]))
 
 
 def _adjusted(pairs: PairStatistics | None, source: str, target: str) -> float | None:

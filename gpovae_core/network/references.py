@@ -52,6 +52,7 @@ SOURCES = (
     "transcription_factor",
     "tf_name",
     "source_gene",
+    "entitya",  # SIGNOR
     "from",
 )
 TARGETS = (
@@ -64,8 +65,13 @@ TARGETS = (
     "target_name",
     "gene_symbol",
     "gene",
+    "entityb",
     "to",
 )
+OF_HARMONIZOME = {"source_desc", "target_desc"}
+"""Beside these columns source is a gene and target its attribute, the factor that binds it in ENCODE, ChEA
+and others; the line below the names describes the columns.
+"""
 PAIRS = (
     ("gene1", "gene2"),
     ("gene_1", "gene_2"),
@@ -88,8 +94,8 @@ NOTES = ("complex", "experimental_system_type")
 OF_DECOUPLER = {"resources", "references", "sign_decision", "pmid", "confidence"}
 """Columns beside which a weight is a sign, whatever its values."""
 
-_ACTIVATING = ("activat", "upregul", "positive", "stimul")
-_REPRESSING = ("repress", "downregul", "negative", "inhibit")
+_ACTIVATING = ("activat", "upregul", "up-regul", "positive", "stimul")
+_REPRESSING = ("repress", "downregul", "down-regul", "negative", "inhibit")
 _TRRUST_SIGNS = {"activation", "repression", "unknown"}
 _PROTEIN = re.compile(r"\d+\.[\w.-]+")
 _PROTEIN_ID = ("string_protein_id", "protein_external_id")
@@ -348,6 +354,8 @@ def _form(names: Sequence[str]) -> Form | None:
         if a in header and b in header:
             score = at("combined_score") if a == "protein1" else None
             return Form(False, header.index(a), header.index(b), note=at(*NOTES), score=score)
+    if set(header) >= OF_HARMONIZOME and {keys.SOURCE, keys.TARGET} <= set(header):
+        return Form(True, header.index(keys.TARGET), header.index(keys.SOURCE))
     first, second = at(*SOURCES), at(*TARGETS)
     if first is None or second is None:
         return None
@@ -416,6 +424,8 @@ def _edges(
             yield from ((a, b, note) for a, b in combinations(genes, 2))
             continue
         a, b = row[form.first].strip(), row[form.second].strip()
+        if b == "GeneSym":
+            continue
         if form.one_way is not None and len(row) > form.one_way and not _yes(row[form.one_way]):
             remarks.undirected += 1
             continue

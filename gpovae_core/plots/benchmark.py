@@ -60,9 +60,9 @@ def share_bars(lines: Sequence[Line], held_out: str = "held-out cells") -> go.Fi
     theme.style(
         figure,
         title,
-        "Between baseline (0 %) and ceiling (100 %), cut at -100 and 200 %",
+        "Share (%)",
         "",
-        height=150 + 26 * len(shown),
+        height=130 + 22 * len(shown),
     )
     for at in (0, 100):
         figure.add_vline(x=at, line={"color": theme.GREY, "width": 1, "dash": "dot"})

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 Reference = Literal["test", "all"]
 LAYER: dict[str, str] = {"test": keys.OBSERVED_TEST, "all": keys.OBSERVED_ALL}
-SCATTER_WIDTH, SCATTER_HEIGHT = 560, 520
+SCATTER_WIDTH, SCATTER_HEIGHT = 560, 470
 """Pixels the labels are laid out for; a wider figure only moves them apart."""
-FOLD_AXIS = "Fold change of mean shares (log2)"
+FOLD_AXIS = f"Effect ({theme.EFFECT_UNIT})"
 EXPRESSION_AXIS = "Expression (log2(counts per 10,000 + 1))"
 HEAT_ROWS, HEAT_GENES = 80, 40
 """Perturbations and genes of the heat map at most: more cannot be told apart on a screen."""
@@ -34,11 +34,13 @@ _INNER_WIDTH, _INNER_HEIGHT = SCATTER_WIDTH - 96, SCATTER_HEIGHT - 152
 
 
 def response_table(effects: AnnData, perturbation: str, reference: Reference = "test") -> pd.DataFrame:
-    """One row per measured gene of one perturbation, strongest observed effect first; log2 units throughout.
+    """One row per measured gene of one perturbation, strongest first by what is to be believed of its effect.
 
-    Columns: gene, observed, observed_se, predicted, predicted_sd, train_mean (effect in the training cells:
-    the baseline), target (bool: the perturbed gene itself). Raises QueryError for a perturbation without a
-    row.
+    Columns: gene; observed, observed_se, shrunk (what is to be believed of it), predicted, predicted_sd and
+    train_mean (effect in the training cells: the baseline), all log2 fold changes of mean shares without the
+    common lift; log_observed, log_predicted, log_train_mean, differences of mean log2(counts per 10,000 + 1),
+    on which predictions are scored; target (bool: the perturbed gene itself). Raises QueryError for a
+    perturbation without a row.
     """
     if perturbation not in effects.obs_names:
         raise QueryError(
@@ -53,19 +55,24 @@ def response_table(effects: AnnData, perturbation: str, reference: Reference = "
             else np.full(effects.n_vars, np.nan)
         )
 
-    observed = LAYER[reference]
+    observed, predicted = keys.fold(LAYER[reference]), keys.fold(keys.PREDICTED)
     table = pd.DataFrame(
         {
             "gene": effects.var_names.astype(str),
             "observed": layer(observed),
             "observed_se": layer(keys.standard_error(observed)),
-            "predicted": layer(keys.PREDICTED),
-            "predicted_sd": layer(keys.standard_error(keys.PREDICTED)),
-            "train_mean": layer(keys.OBSERVED_TRAIN),
+            "shrunk": layer(keys.shrunk(observed)),
+            "predicted": layer(predicted),
+            "predicted_sd": layer(keys.standard_error(predicted)),
+            "train_mean": layer(keys.fold(keys.OBSERVED_TRAIN)),
+            "log_observed": layer(LAYER[reference]),
+            "log_predicted": layer(keys.PREDICTED),
+            "log_train_mean": layer(keys.OBSERVED_TRAIN),
         }
     )
     table["target"] = table["gene"].isin(perturbation.split(keys.PAIR_SEPARATOR))
-    order = np.argsort(-table["observed"].abs().fillna(-1).to_numpy(), kind="stable")
+    strength = table[["shrunk", "observed"]].abs().fillna(-1).to_numpy()
+    order = np.lexsort((-strength[:, 1], -strength[:, 0]))
     return table.iloc[order].reset_index(drop=True)
 
 
@@ -79,40 +86,45 @@ class Agreement:
 
 
 def agreement(table: pd.DataFrame, prediction: str = "predicted") -> Agreement:
-    """How well a column of a response table ("predicted", or the baseline "train_mean") meets "observed",
-    over the genes that have both.
+    """How well a prediction of a response table ("predicted", or the baseline "train_mean") meets what was
+    observed, over the genes that have both; on differences of mean log2(counts per 10,000 + 1), as
+    predictions are scored.
     """
-    guess, truth = (table[[column]].to_numpy(dtype=float).ravel() for column in (prediction, "observed"))
+    columns = (f"log_{prediction}", "log_observed")
+    guess, truth = (table[[column]].to_numpy(dtype=float).ravel() for column in columns)
     both = np.isfinite(guess) & np.isfinite(truth)
     return Agreement(
         rho=pearson(truth[both], guess[both]), r2=r2(truth[both], guess[both]), genes=int(both.sum())
     )
 
 
-def strongest_perturbation(effects: AnnData, reference: Reference = "test") -> str | None:
-    """The perturbation whose observed effects stand out most from their noise; None where nothing was
-    observed.
+def clearest(effects: AnnData, reference: Reference = "test") -> list[str]:
+    """Perturbations, those first whose observed effects are best told from their noise; without those that
+    were not observed.
 
-    Mean squared effect over standard error: by the effects alone the perturbation with the fewest cells would
-    win.
+    Squared effects beyond the noise over squared standard errors, both summed over the genes, so that many
+    cells and a strong response both count. Gene by gene, genes that few cells show, and whose error is
+    therefore too small, would decide, and with them the perturbation with the fewest cells.
     """
     observed = np.asarray(effects.layers[LAYER[reference]], dtype=float)
     error = np.asarray(effects.layers[keys.standard_error(LAYER[reference])], dtype=float)
-    ratio = np.divide(observed, error, out=np.zeros_like(observed), where=np.isfinite(observed) & (error > 0))
-    known = np.isfinite(observed).all(axis=1)
-    if not known.any() or observed.shape[1] == 0:
-        return None
-    return str(effects.obs_names[int(np.argmax(np.where(known, (ratio**2).mean(axis=1), -1.0)))])
+    known = np.isfinite(observed).all(axis=1) & (observed.shape[1] > 0)
+    noise = (np.nan_to_num(error) ** 2).sum(axis=1)
+    signal = (np.nan_to_num(observed) ** 2).sum(axis=1) - noise
+    told = np.divide(signal, noise, out=np.full_like(noise, -1.0), where=noise > 0)
+    order = np.argsort(-told, kind="stable")
+    return [str(effects.obs_names[row]) for row in order if known[row]]
 
 
 def effect_sizes(effects: AnnData, reference: Reference = "test") -> pd.Series:
-    """Root mean square over genes of the observed effects of every perturbation, expected noise taken out;
-    log2, NaN without cells.
+    """Root mean square over genes of what is to be believed of the observed effects of every perturbation
+    (log2 fold changes of mean shares); NaN without cells.
     """
-    observed = np.asarray(effects.layers[LAYER[reference]], dtype=float)
-    error = np.asarray(effects.layers[keys.standard_error(LAYER[reference])], dtype=float)
-    signal = (observed**2 - np.nan_to_num(error) ** 2).mean(axis=1)
-    return pd.Series(np.sqrt(np.maximum(signal, 0.0)), index=effects.obs_names.astype(str))
+    name = keys.shrunk(keys.fold(LAYER[reference]))
+    shrunk = np.full(effects.shape, np.nan)
+    if name in effects.layers:
+        shrunk = np.asarray(effects.layers[name], dtype=float)
+    return pd.Series(np.sqrt((shrunk**2).mean(axis=1)), index=effects.obs_names.astype(str))
 
 
 @dataclass(frozen=True)
@@ -137,13 +149,13 @@ def same_direction(table: pd.DataFrame, prediction: str = "predicted") -> Direct
     return DirectionOfChange(float(right.mean()) if len(both) else float("nan"), len(both))
 
 
-TESTED = ("fold", "fold_se", "cells", "fold_low", "fold_high", "p", "adjusted", "control")
+TESTED = ("cells", "p", "adjusted", "control")
 """What a test of every gene adds to a response table."""
 
 
 def with_tests(table: pd.DataFrame, tests: pd.DataFrame | None) -> pd.DataFrame:
     """A response table with low and high (95 % interval of the observed effect: 1.96 standard errors), and
-    TESTED: fold change of mean shares with its interval, p, adjusted and control (mean in control cells).
+    TESTED: cells, p, adjusted and control (mean in control cells).
 
     tests: effects.changes.observed_changes of the same cells; None: TESTED is NaN.
     """
@@ -200,14 +212,14 @@ def volcano(
     still significant after adjustment.
     """
     title = f"{perturbation}: which genes changed"
-    shown = table.dropna(subset=["fold", "p"])
+    shown = table.dropna(subset=["observed", "p"])
     if shown.empty:
         return theme.empty(
             title,
             "No gene can be tested: too few cells in the chosen reference, or no cells in this run.",
         )
     shown = shown.assign(surprise=-np.log10(shown["p"].clip(lower=1e-300)))
-    reach = 1.12 * float(shown["fold"].abs().max()) or 0.1
+    reach = 1.12 * float(shown["observed"].abs().max()) or 0.1
     top = 1.1 * float(shown["surprise"].max()) or 0.1
     figure = go.Figure()
     passing = changed(shown, significance)
@@ -222,13 +234,13 @@ def volcano(
             hoverinfo="skip",
         )
     hover = "log2 fold change %{x:.2f}<br>-log10 p %{y:.1f}"
-    points = _Points(shown, "fold", "surprise", (-reach, reach), (-0.04 * top, top), hover)
+    points = _Points(shown, "observed", "surprise", (-reach, reach), (-0.04 * top, top), hover)
     points.draw(figure, _by_change(shown, significance), selected, labelled)
     theme.style(
         figure,
         title,
         FOLD_AXIS,
-        "-log10 p (Mann-Whitney, no unit)",
+        "-log10 p (rank test, no unit)",
         height=SCATTER_HEIGHT,
     )
     return points.frame(figure)
@@ -243,13 +255,13 @@ def ma_plot(
 ) -> go.Figure:
     """Fold change of mean shares (M) against the mean expression of both groups (A), one point per gene."""
     title = f"{perturbation}: effect by expression"
-    shown = table.dropna(subset=["fold", "control"])
+    shown = table.dropna(subset=["observed", "control"])
     if shown.empty:
         return theme.empty(title, "Nothing to draw: no cells in the chosen reference, or none in this run.")
-    shown = shown.assign(expression=shown["control"] + shown["observed"] / 2)
+    shown = shown.assign(expression=shown["control"] + shown["log_observed"] / 2)
     figure = go.Figure()
     right = 1.06 * float(shown["expression"].max()) or 0.1
-    reach = 1.12 * float(shown["fold"].abs().max()) or 0.1
+    reach = 1.12 * float(shown["observed"].abs().max()) or 0.1
     figure.add_scatter(
         x=[0, right],
         y=[0, 0],
@@ -261,7 +273,7 @@ def ma_plot(
     points = _Points(
         shown,
         "expression",
-        "fold",
+        "observed",
         (-0.03 * right, right),
         (-reach, reach),
         "expression %{x:.2f}<br>log2 fold change %{y:.2f}",
@@ -273,7 +285,7 @@ def ma_plot(
 
 def _by_change(table: pd.DataFrame, significance: float) -> dict[str, tuple[np.ndarray, str, str]]:
     """Name of each group of points -> (rows, colour, symbol)."""
-    sure, up = (table["adjusted"] < significance).to_numpy(), (table["fold"] > 0).to_numpy()
+    sure, up = (table["adjusted"] < significance).to_numpy(), (table["observed"] > 0).to_numpy()
     other = ~table["target"].to_numpy()
     return {
         "Not significant": (~sure & other, theme.GREY, "circle"),
@@ -332,14 +344,13 @@ class _Points:
         return figure.update_yaxes(range=list(self.y_range), zeroline=True)
 
     def _trace(self, table: pd.DataFrame, color: str, symbol: str, size: int, name: str) -> dict[str, object]:
-        opacity = 0.7 if size == 6 else 1.0
         return {
             "x": table[self.x],
             "y": table[self.y],
             "mode": "markers",
-            "marker": {"color": color, "symbol": symbol, "size": size, "opacity": opacity}
+            "marker": {"color": color, "symbol": symbol, "size": size, "opacity": 1.0}
             | ({"line": {"width": 3}} if size == 15 else {}),
-            "unselected": {"marker": {"opacity": opacity}},
+            "unselected": {"marker": {"opacity": 1.0}},
             "name": name,
             "text": theme.texts(list(table["gene"])),
             "customdata": list(table["gene"]),
@@ -536,7 +547,7 @@ def effect_heatmap(
             "colorscale": "RdBu_r",
             "cmin": -limit,
             "cmax": limit,
-            "colorbar": {"title": {"text": "log2 difference<br>to control"}, "len": 0.8},
+            "colorbar": {"title": {"text": "log2 fold<br>change"}, "len": 0.8},
         },
         clickmode="event+select",
         margin={"t": 70, "b": 110, "r": 8},

@@ -16,7 +16,7 @@ from gpovae_core.plots import theme
 from gpovae_core.plots.labels import place_labels
 from gpovae_core.questions.interactions import Interaction
 
-ROW_HEIGHT = 24
+ROW_HEIGHT = 23
 _SIDE = 420
 FOLD_UNIT = "log2 fold change of the share"
 
@@ -36,7 +36,7 @@ def shared_genes(tables: Mapping[str, pd.DataFrame], count: int = 15) -> list[st
     return list(dict.fromkeys([*perturbed, *others]))[: count + len(set(perturbed))]
 
 
-def scenarios(tables: Mapping[str, pd.DataFrame], count: int = 15) -> go.Figure:
+def scenarios(tables: Mapping[str, pd.DataFrame], count: int = 10) -> go.Figure:
     """One column per scenario over the same genes: predicted effect with its 95 % interval, what was
     measured, the additive expectation.
 
@@ -61,16 +61,15 @@ def scenarios(tables: Mapping[str, pd.DataFrame], count: int = 15) -> go.Figure:
                 trace.update(showlegend=trace.name not in seen, legendgroup=trace.name), row=1, col=column
             )
             seen.add(str(trace.name))
-    theme.style(figure, title, "", "Gene (★ knocked down)", height=190 + ROW_HEIGHT * len(genes))
-    figure.update_xaxes(
-        title_text=theme.EFFECT_UNIT, title_font_size=12, zeroline=True, zerolinewidth=2, matches="x"
-    )
+    theme.style(figure, title, "", "Gene (★ knocked down)", height=150 + ROW_HEIGHT * len(genes))
+    figure.update_xaxes(title_text="", zeroline=True, zerolinewidth=2, matches="x")
+    figure.update_xaxes(title_text=theme.EFFECT_UNIT, title_font_size=12, col=(len(tables) + 1) // 2)
     ticks = [("★ " if gene in marked else "") + theme.text(gene, 18) for gene in genes]
     figure.update_yaxes(
         tickmode="array", tickvals=rows, ticktext=ticks, range=[-0.8, len(genes) - 0.2], title_text=""
     )
     figure.update_yaxes(title_text="Gene (★ knocked down)", col=1)
-    return figure.update_layout(margin={"l": 64, "r": 16, "t": 84, "b": 104})
+    return figure.update_layout(margin={"l": 64, "r": 16, "t": 64, "b": 84})
 
 
 def _marks(shown: pd.DataFrame, rows: np.ndarray) -> list[go.Scatter]:
@@ -161,7 +160,6 @@ def departures(found: Interaction, title: str, labelled: int = 12) -> go.Figure:
                 "color": color,
                 "symbol": symbol,
                 "size": 8 if called else 5,
-                ("opacity"): 1.0 if called else 0.6,
             },
             customdata=part[["departure", "error"]],
             hovertemplate="%{text}<br>sum %{x:.2f}, both %{y:.2f}<br>"

@@ -15,7 +15,8 @@ import numpy as np
 
 from gpovae_core import keys
 from gpovae_core.config import Settings
-from gpovae_core.data.effects_file import MeasuredEffects, holds_effects, read_effects
+from gpovae_core.data.effect_tables.read import holds_effects, read_effects
+from gpovae_core.data.effect_tables.report import MeasuredEffects
 from gpovae_core.data.progress import Progress, stretch
 from gpovae_core.data.schema import Panel, PanelData, PreparedCells
 from gpovae_core.effects.contrasts import Contrasts, contrasts

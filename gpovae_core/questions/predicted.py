@@ -45,15 +45,19 @@ TABLE_GENES, DRAW_GENES = 16, 128
 
 @dataclass(frozen=True)
 class PredictedEffects:
-    """What the model expects, log2(1 + 1e4 x / l) against control; both (perturbations x measured genes).
+    """What the model expects, all (perturbations x measured genes).
 
-    deviation: standard deviation over draws of the guide in the same cells, i.e. what the model itself is
-    unsure about. monte_carlo_error: root mean square over all entries of the standard error of `mean` (over
-    draws of guide and cells).
+    mean: difference of mean log2(1 + 1e4 x / l) to control, on which predictions are scored; fold: log2 fold
+    change of mean shares without the common lift, which people read; deviation, fold_deviation: standard
+    deviation of either over draws of the guide in the same cells, i.e. what the model itself is unsure about.
+    monte_carlo_error: root mean square over all entries of the standard error of `mean` (over draws of guide
+    and cells).
     """
 
     mean: pd.DataFrame
     deviation: pd.DataFrame
+    fold: pd.DataFrame
+    fold_deviation: pd.DataFrame
     monte_carlo_error: float
 
     def table(self) -> pd.DataFrame:
@@ -165,7 +169,7 @@ class EffectPredictor:
             self._noise = guide_noise(
                 model, samples, 1, self.settings.seed
             )  # for one gene, the usual question
-            self._control = self._mean_logs(None)
+            self._control = self._mean_logs(self._log_means(None))
 
     def effects(self, perturbations: tuple[str, ...], progress: Progress | None = None) -> PredictedEffects:
         """Expected effects of panel genes, or several joined by '+'. Raises QueryError for a gene outside the
@@ -180,9 +184,12 @@ class EffectPredictor:
         self, dosage: np.ndarray, names: tuple[str, ...], progress: Progress | None = None
     ) -> PredictedEffects:
         """Expected effects of rows of the dosage matrix D (u, n), called `names`."""
-        mean, error, deviation = (np.zeros((len(names), len(self.genes)), dtype=np.float32) for _ in range(3))
+        shape = (len(names), len(self.genes))
+        mean, error, deviation, fold, folds = (np.zeros(shape, dtype=np.float32) for _ in range(5))
         for row, given in enumerate(dosage):
-            own, shared = self.draws_of_effect(given)
+            (own, shared), shares = self._draws(given)
+            changes = [without_lift(part, given, self) for part in shares]
+            fold[row], folds[row] = changes[0].mean(axis=1), _spread(changes[1])
             mean[row], error[row], deviation[row] = (
                 own.mean(axis=1),
                 _spread(own) / np.sqrt(own.shape[1]),
@@ -193,6 +200,8 @@ class EffectPredictor:
         return PredictedEffects(
             mean=pd.DataFrame(mean, index, self.genes),
             deviation=pd.DataFrame(deviation, index, self.genes),
+            fold=pd.DataFrame(fold, index, self.genes),
+            fold_deviation=pd.DataFrame(folds, index, self.genes),
             monte_carlo_error=float(np.sqrt(np.square(error, dtype=np.float64).mean()))
             if len(names)
             else 0.0,
@@ -201,28 +210,64 @@ class EffectPredictor:
     def draws_of_effect(self, dosage: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Effect under every draw of the guide, averaged over its cells: (G, S), cells of its own for each
         draw, and (G, R), the same cells for all. dosage: (n,) row of D."""
-        with torch.inference_mode():
-            own, shared = (
-                given - base for given, base in zip(self._mean_logs(dosage), self._control, strict=True)
-            )
-        return own.numpy(), shared.numpy()
+        own, shared = self._draws(dosage)[0]
+        return own, shared
 
-    def share_changes(self, dosage: np.ndarray) -> np.ndarray:
-        """(G, S) log2 fold change of every gene's mean share against control, under every draw of the guide
-        in cells of its own: the scale on which effects that act independently add up. dosage: (n,) row of
-        D."""
+    def _draws(self, dosage: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """`draws_of_effect` and `share_changes`, whose mean counts are the same."""
         with torch.inference_mode():
-            return (self._log_mean_shares(dosage) - self._control_shares).numpy()
+            means = self._log_means(dosage)
+            shares, logs = self._log_mean_shares(means), self._mean_logs(means)
+            return (
+                [(given - base).numpy() for given, base in zip(logs, self._control, strict=True)],
+                [(given - base).numpy() for given, base in zip(shares, self._control_shares, strict=True)],
+            )
+
+    def share_changes(self, dosage: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Log2 fold change of every gene's mean share against control under every draw of the guide: (G, S),
+        cells of its own for each draw, and (G, R), the same cells for all. The scale on which effects that
+        act independently add up. dosage: (n,) row of D."""
+        own, shared = self._draws(dosage)[1]
+        return own, shared
 
     @cached_property
-    def _control_shares(self) -> Tensor:
-        return self._log_mean_shares(None)
+    def _control_shares(self) -> list[Tensor]:
+        return self._log_mean_shares(self._log_means(None))
 
-    def _log_mean_shares(self, dosage: np.ndarray | None) -> Tensor:
-        """(G, S) log2 of the mean share over the cells of each draw of the guide."""
-        own = self._arms[0]
-        shares = self._log_means(dosage)[:, : len(own.level)].sub_(own.library.log()).exp_()
-        return shares.unflatten(1, (own.samples, own.cells)).mean(dim=2).log2_()
+    def _log_mean_shares(self, log_means: Tensor) -> list[Tensor]:
+        """(G, samples) for each arm: log2 of the mean share over the cells of each draw of the guide."""
+        shares = log_means.sub(self._library.log()).exp_()
+        parts = shares.split([len(arm.level) for arm in self._arms], dim=1)
+        return [
+            part.unflatten(1, (arm.samples, arm.cells)).mean(dim=2).log2_()
+            for part, arm in zip(parts, self._arms, strict=True)
+        ]
+
+    def folds_of(self, differences: np.ndarray) -> np.ndarray:
+        """(G,) log2 fold changes of mean counts that make differences (G,) of mean log2(1 + 1e4 x / l), for
+        counts as dispersed as the model's in its control cells; at most 2^8-fold. NaN stays.
+        """
+        steps, curve = self._curve
+        known = np.nan_to_num(differences)[:, None]
+        low = np.clip((curve <= known).sum(axis=1) - 1, 0, len(steps) - 2)
+        rows = np.arange(len(curve))
+        left, right = curve[rows, low], curve[rows, low + 1]
+        share = np.clip((known[:, 0] - left) / np.maximum(right - left, 1e-9), 0.0, 1.0)
+        return np.where(np.isfinite(differences), steps[low] + share * (steps[low + 1] - steps[low]), np.nan)
+
+    @cached_property
+    def _curve(self) -> tuple[np.ndarray, np.ndarray]:
+        """Fold changes (k,), log2, and the differences (G, k) that they make in control cells."""
+        steps = np.arange(-8.0, 8.25, 0.25)
+        cells = self._arms[1]
+        with torch.inference_mode():
+            means = self._log_means(None)[:, -len(cells.level) :]
+            expected = [
+                self._expected(means + float(step * np.log(2)), cells.level).mean(dim=1).numpy()
+                for step in steps
+            ]
+        curve = np.stack(expected, axis=1).astype(float)
+        return steps, curve - curve[:, [int(np.argmin(np.abs(steps)))]]
 
     def draw_counts(
         self, dosage: np.ndarray | None, gene: str, seed: int = 0
@@ -271,11 +316,10 @@ class EffectPredictor:
             total += logits[genes].exp().sum(dim=0)
         return logits.add_(self._library.log() - total.log())
 
-    def _mean_logs(self, dosage: np.ndarray | None) -> list[Tensor]:
+    def _mean_logs(self, log_means: Tensor) -> list[Tensor]:
         """(G, samples) for each arm: expected log2(1 + 1e4 x / l), mean over the cells of each draw of the
-        guide.
+        guide. log_means: (G, D), overwritten.
         """
-        log_means = self._log_means(dosage)
         means = [torch.empty(len(log_means), arm.samples) for arm in self._arms]
         for genes in _chunks(len(log_means)):
             values = self._expected(log_means[genes], self._level, genes)
@@ -284,6 +328,15 @@ class EffectPredictor:
             ):
                 mean[genes] = part.unflatten(1, (arm.samples, arm.cells)).mean(dim=2)
         return means
+
+
+def without_lift(changes: np.ndarray, dosage: np.ndarray, predictor: EffectPredictor) -> np.ndarray:
+    """Changes (G, S) less the median over all genes but the perturbed ones, draw by draw: the shares of a
+    cell add up to one, so that what some genes lose lifts all others. dosage: (n,) row of D.
+    """
+    perturbed = [predictor.panel.genes[i] for i in np.flatnonzero(dosage)]
+    others = ~predictor.genes.isin(perturbed)
+    return changes - np.median(changes[others], axis=0) if others.any() else changes
 
 
 def _spread(draws: np.ndarray) -> np.ndarray:

@@ -45,15 +45,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Answer:
-    """What the run expects. Effects on log2(1 + 1e4 x / l) against control.
+    """What the run expects. Effects are log2 fold changes of mean shares against control, without the common
+    lift.
 
     strengths: gene -> how much of it was taken away, and how that is known. table: one row per measured gene,
     strongest first: gene, effect, sd (over the model's draws, or where the network alone speaks of its
     errors on left-out training perturbations), low, high (1.96 of these on either side, the model's own
     multiplied by the run's factor, evaluation.intervals), additive (sum of the effects of the genes alone;
-    combinations only), perturbed. Effects of an untrained gene on itself are NaN: its fall is what was asked
-    for. interaction: predicted departures from additivity, None for single genes and where the genes could
-    only be added up. by_network: genes answered by the network alone. monte_carlo_error: see
+    combinations only), perturbed, and on the scale of the scores log_difference and log_difference_sd
+    (difference of mean log2(1 + 1e4 x / l)). Effects of an untrained gene on itself are NaN: its fall is what
+    was asked for. interaction: predicted departures from additivity, None for single genes and where the
+    genes could only be added up. by_network: genes answered by the network alone. monte_carlo_error: see
     questions.predicted.
     """
 
@@ -64,6 +66,29 @@ class Answer:
     interaction: Interaction | None
     by_network: tuple[str, ...]
     monte_carlo_error: float
+
+
+@dataclass(frozen=True)
+class _Sum:
+    """(G,) effects on one scale, added up over the genes that were asked for, with their variance, and that
+    part of it which is the model's own.
+    """
+
+    effect: np.ndarray
+    variance: np.ndarray
+    of_model: np.ndarray
+
+    @classmethod
+    def nothing(cls, genes: int) -> _Sum:
+        return cls(*np.zeros((3, genes)))
+
+    def with_model(self, effect: pd.DataFrame, deviation: pd.DataFrame) -> _Sum:
+        """The last row of what the model says."""
+        variance = deviation.to_numpy()[-1].astype(float) ** 2
+        return _Sum(effect.to_numpy()[-1].astype(float), variance, variance)
+
+    def plus(self, effect: np.ndarray, spread: np.ndarray) -> _Sum:
+        return _Sum(self.effect + effect, self.variance + spread**2, self.of_model)
 
 
 class Respondent:
@@ -121,8 +146,8 @@ class Respondent:
         """Raises QueryError for an impossible strength, and where there is too little to learn from."""
         reach, genes, by_network = self.reach, self.prepared.cells.var_names, self.by_network(asked)
         alone = pd.DataFrame(0.0, index=pd.Index(asked.genes), columns=genes)
-        together, variance, error, interaction = np.zeros(len(genes)), np.zeros(len(genes)), 0.0, None
-        of_model = variance
+        fold, log = _Sum.nothing(len(genes)), _Sum.nothing(len(genes))
+        error, interaction = 0.0, None
         if by_model := reach.spoken_for(asked.genes):
             one = np.stack([reach.panel.dosage(gene) for gene in by_model])
             single = [reach.dose(gene, asked.loss[gene]) for gene in by_model]
@@ -134,21 +159,34 @@ class Respondent:
             found = self.predictor.effects_of_dosage(
                 dosage, (*by_model, "together") if len(by_model) > 1 else by_model
             )
-            alone.loc[list(by_model)] = found.mean.iloc[: len(by_model)].to_numpy()
-            together = found.mean.to_numpy()[-1].astype(float)
-            variance = of_model = found.deviation.to_numpy()[-1].astype(float) ** 2
+            alone.loc[list(by_model)] = found.fold.iloc[: len(by_model)].to_numpy()
+            fold = fold.with_model(found.fold, found.fold_deviation)
+            log = log.with_model(found.mean, found.deviation)
             error = found.monte_carlo_error
             if len(by_model) > 1 and not by_network:
                 interaction = _departures(self.predictor, asked, dosage)
         for gene in by_network:
             dose = reach.dose(gene, asked.loss[gene])
-            alone.loc[gene] = dose * self.network_alone.effect(gene)
-            together = together + alone.loc[gene].to_numpy()
-            variance = variance + (dose * self.network_alone.weights.deviation) ** 2
-        width = np.sqrt(variance + (self.widening**2 - 1) * of_model)
-        table = _table(asked, genes, together, np.sqrt(variance), width, alone)
+            change, spread = (
+                dose * self.network_alone.effect(gene),
+                dose * self.network_alone.weights.deviation,
+            )
+            log = log.plus(change, spread)
+            alone.loc[gene], own = self._in_folds(gene, change, spread)
+            fold = fold.plus(alone.loc[gene].to_numpy(), own)
+        width = np.sqrt(fold.variance + (self.widening**2 - 1) * fold.of_model)
+        table = _table(asked, genes, fold.effect, np.sqrt(fold.variance), width, alone, log)
         strengths = {gene: reach.strength(gene, loss) for gene, loss in asked.loss.items()}
         return Answer(asked, reach.basis(asked.genes), strengths, table, interaction, by_network, error)
+
+    def _in_folds(self, gene: str, change: np.ndarray, spread: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(G,) log2 fold changes of mean shares without the common lift, and their spread, of changes (G,) of
+        mean log2(1 + 1e4 x / l).
+        """
+        middle, at = self.predictor.folds_of(change), np.nan_to_num(change)
+        low, high = (self.predictor.folds_of(at + side * spread) for side in (-1, 1))
+        others = np.isfinite(middle) & (self.prepared.cells.var_names != gene)
+        return middle - (np.median(middle[others]) if others.any() else 0.0), (high - low) / 2
 
     def ask_all(
         self,
@@ -181,8 +219,8 @@ class Respondent:
 
 def with_measured(answer: Answer, effects: AnnData | None, layer: str) -> pd.DataFrame:
     """The table of an answer with the columns measured and measured_se: what cells with exactly these genes
-    perturbed show, NaN where there are none. effects: as in effects.h5ad; layer: keys.OBSERVED_TEST or
-    OBSERVED_ALL."""
+    perturbed show, log2 fold changes of mean shares, NaN where there are none. effects: as in effects.h5ad;
+    layer: keys.OBSERVED_TEST or OBSERVED_ALL."""
     table = answer.table.assign(measured=np.nan, measured_se=np.nan)
     if effects is None or answer.question.perturbation not in effects.obs_names:
         return table
@@ -190,7 +228,10 @@ def with_measured(answer: Answer, effects: AnnData | None, layer: str) -> pd.Dat
         effects.obs_names.get_loc(answer.question.perturbation),
         effects.var_names.get_indexer(pd.Index(table["gene"])),
     )
+    layer = keys.fold(layer)
     for column, name in (("measured", layer), ("measured_se", keys.standard_error(layer))):
+        if name not in effects.layers:
+            continue
         values = np.asarray(effects.layers[name][row], dtype=float).ravel()
         table[column] = np.where(place >= 0, values[place], np.nan)
     return table
@@ -199,7 +240,7 @@ def with_measured(answer: Answer, effects: AnnData | None, layer: str) -> pd.Dat
 def _departures(predictor: EffectPredictor, asked: Question, dosage: np.ndarray) -> Interaction:
     """Predicted log2 fold changes of the combination beside those of its genes, each without the common lift
     of all other genes; the draws of the guide are independent between them."""
-    draws = [predictor.share_changes(row) for row in dosage]
+    draws = [predictor.share_changes(row)[0] for row in dosage]
     change = np.stack([values.mean(axis=1) for values in draws])
     others = ~predictor.genes.isin(asked.genes)
     change = change - np.median(change[:, others], axis=1, keepdims=True) if others.any() else change
@@ -218,6 +259,7 @@ def _table(
     sd: np.ndarray,
     width: np.ndarray,
     alone: pd.DataFrame,
+    log: _Sum,
 ) -> pd.DataFrame:
     table = pd.DataFrame({"gene": genes.astype(str), "effect": together, "sd": sd})
     table = table.assign(
@@ -226,6 +268,10 @@ def _table(
     )
     if len(asked.genes) > 1:
         table = table.assign(additive=alone.to_numpy(dtype=float).sum(axis=0))
-    table = table.assign(perturbed=table["gene"].isin(asked.genes))
+    table = table.assign(
+        perturbed=table["gene"].isin(asked.genes),
+        log_difference=log.effect,
+        log_difference_sd=np.sqrt(log.variance),
+    )
     order = np.argsort(-table["effect"].abs().fillna(-1).to_numpy(), kind="stable")
     return table.iloc[order].reset_index(drop=True)

@@ -20,7 +20,7 @@ import plotly.graph_objects as go
 
 from gpovae_core import __version__
 from gpovae_core.config import Settings, changed_from_preset
-from gpovae_core.data.effects_file import EffectReport
+from gpovae_core.data.effect_tables.report import EffectReport
 from gpovae_core.data.schema import PreparationReport
 from gpovae_core.errors import QueryError, RunError
 from gpovae_core.evaluation.network_scores import Matched, Network

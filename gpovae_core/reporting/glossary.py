@@ -104,11 +104,11 @@ TERMS = (
     ),
     Term(
         "effect",
-        "How much a gene's expression differs between perturbed cells and control cells, on a logarithmic "
-        "scale.",
-        "For scores: the difference of mean log2(counts per 10,000 + 1). For the network: the log ratio of "
-        "mean shares of all counts, with its standard error and without the common lift. An effect may "
-        "reach the gene directly or over other genes.",
+        "How many times a gene's mean share of a cell's counts is larger in perturbed than in control cells, "
+        "as log2 fold change.",
+        "With its standard error and without the common lift; -1 is half, 1 twice as much. An effect may "
+        "reach the gene directly or over other genes. Predictions are scored on another scale, the log "
+        "difference of means.",
         ("effects",),
         ("lift", "edge", "influence (T_K)"),
     ),
@@ -324,8 +324,8 @@ TERMS = (
         "FOR",
         "False omission rate: of the pairs that no short path joins, the share with a significant effect. "
         "Smaller is better.",
-        "Short means at most three edges (evaluation.omission_hops), significant a raw Mann-Whitney p below "
-        "the level. It is undefined where every pair is joined.",
+        "Short means at most three edges (evaluation.omission_hops), significant a raw p of the rank test "
+        "below the level. It is undefined where every pair is joined.",
         ("false omission rate", "FOR beyond"),
         ("path", "pair"),
     ),

@@ -7,7 +7,7 @@ from typing import Any
 
 from gpovae_core import __version__, keys
 from gpovae_core.config import Settings
-from gpovae_core.data.effects_file import EffectReport
+from gpovae_core.data.effect_tables.report import EffectReport
 from gpovae_core.data.schema import DesignColumns, PreparationReport
 from gpovae_core.evaluation.network_scores import Network
 from gpovae_core.evaluation.predictions import PREDICTIONS
@@ -214,12 +214,14 @@ def _scoring(settings: Settings, evaluation: Evaluation) -> str:
     against = f" Known edges: {', '.join(known)}, with degree-preserving shuffles as a null." if known else ""
     held_out = " and ".join(keys.HELD_OUT)
     return (
-        "Effects are differences of mean log2(counts per 10,000 + 1) against control cells. "
+        "Predicted effects were scored as differences of mean log2(counts per 10,000 + 1) against control "
+        "cells. "
         f"{_predictions(evaluation)} Ceilings: the correlation that noiseless effects would reach, from "
         f"{set_to.split_halves} random halvings of the cells (Spearman-Brown), and for other scores the "
         "effects over all cells, shrunk to the variance that is signal, scored against references with "
         f"resampled noise. Edges were tested on held-out cells ({held_out}) by the 1-Wasserstein distance "
-        f"and Mann and Whitney's test (level {set_to.significance:g}, Benjamini-Hochberg over all pairs)"
+        f"and Mann and Whitney's test within batch, donor, condition and depth (van Elteren; level "
+        f"{set_to.significance:g}, Benjamini-Hochberg over all pairs)"
         f"{_rankings(network)} The ceiling is the ranking by the same test in training cells.{edges} False "
         f"omission rate: pairs without a path of at most {set_to.omission_hops} edges.{against}"
     )

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gpovae_core.data.decisions import Decision
-from gpovae_core.data.effects_file import EffectReport
+from gpovae_core.data.effect_tables.report import EffectReport
 from gpovae_core.evaluation.listing import listed
 from gpovae_core.evaluation.network_scores import Network
 from gpovae_core.evaluation.predictions import PREDICTIONS, TITLES, UNSEEN

@@ -37,7 +37,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from gpovae_core import __version__
 from gpovae_core.config import Settings, parse_settings
 from gpovae_core.data.atomic import READABLE, replacing, write_text
-from gpovae_core.data.effects_file import EffectReport
+from gpovae_core.data.effect_tables.report import EffectReport
 from gpovae_core.data.schema import Panel, PanelData, PreparationReport, PreparedCells, read_report
 from gpovae_core.errors import RunError
 from gpovae_core.runs import processes

@@ -17,9 +17,10 @@ import pandas as pd
 
 from gpovae_core.config import Settings, make_settings
 from gpovae_core.data.atomic import write_text
-from gpovae_core.data.effect_columns import EffectColumns
-from gpovae_core.data.effects_file import MeasuredEffects, read_effects
-from gpovae_core.data.progress import Progress, tell
+from gpovae_core.data.effect_tables.known import EffectColumns
+from gpovae_core.data.effect_tables.read import read_effects
+from gpovae_core.data.effect_tables.report import MeasuredEffects
+from gpovae_core.data.progress import Progress, stretch, tell
 from gpovae_core.data.schema import Panel, PanelData
 from gpovae_core.effects.contrasts import Contrasts
 from gpovae_core.errors import DataError, Problem, SettingsError
@@ -70,7 +71,7 @@ def network_from_effects(
             f"Effects become a network by the preset evidence; '{settings.preset}' trains W on cells."
         )
     if panel_extra < 0:
-        raise SettingsError(f"--panel-extra takes a number of genes, 0 or more; got {panel_extra}.")
+        raise SettingsError(f"effects.panel_extra takes a number of genes, 0 or more; got {panel_extra}.")
     tell(progress, "reading the effects", 0.0)
     found = read_effects(file, columns)
     chosen = _null_of(found, null)
@@ -78,7 +79,8 @@ def network_from_effects(
     tell(progress, "fitting the network", 0.1)
     observed = contrasts_of(found, panel)
     draws = null_draws(found, observed, panel, chosen, settings)
-    fit = fit_effects(len(panel), observed, settings, draws).as_kept()
+    doing = stretch(progress, 0.1, 0.95, "fitting the network: {}")
+    fit = fit_effects(len(panel), observed, settings, draws, doing).as_kept()
     tell(progress, "writing the run", 0.95)
     return _write(Path(path), Path(file), found, panel, fit, settings, chosen)
 
@@ -102,7 +104,7 @@ def choose_panel(found: MeasuredEffects, extra: int) -> Panel:
                     "panel-too-large",
                     f"The network would span {total:,} genes, {len(perturbed):,} perturbed ones and "
                     f"{len(chosen):,} more; at most {MOST_GENES:,} can be fitted.",
-                    f"Ask for fewer: --panel-extra {max(MOST_GENES - len(perturbed), 0)}.",
+                    f"Set effects.panel_extra to {max(MOST_GENES - len(perturbed), 0)} or fewer.",
                 )
             ]
         )
@@ -178,7 +180,8 @@ def _null_of(found: MeasuredEffects, null: Null) -> Null:
                     "no-control-rows",
                     f"'{found.report.source}' has no row that names a control (non-targeting, NTC, ...), so "
                     "controls cannot be the null.",
-                    "Add effects of non-targeting guides against the other controls, or say --null normal.",
+                    "Add effects of non-targeting guides against the other controls, or set effects.null to "
+                    "normal.",
                 )
             ]
         )

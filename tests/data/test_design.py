@@ -164,9 +164,12 @@ def test_a_given_column_wins_or_is_refused_in_words() -> None:
     assert (found.columns.batch, found.columns.size_factor) == ("shelf", "umis")
     assert found.problems == ()
     assert _found(columns, batch="none").columns.batch is None
-    (problem,) = _found(columns, batch="well").problems
+    (problem,) = _found({**columns, "label": LABELS}, batch="label").problems
     assert problem.code == "design-column-unusable"
     assert "control cells beside perturbed" in problem.message
+    wells = _found(columns, batch="well")  # each holds one label, and labels have several
+    assert (wells.columns.batch, wells.problems) == ("well", ())
+    assert any("replicates" in note for note in wells.notes)
     for part in ("donor", "guide", "condition", "size_factor"):
         (problem,) = _found({**columns, "same": ["x"] * N}, **{part: "same"}).problems
         assert part in problem.message

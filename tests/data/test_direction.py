@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from anndata import AnnData
 from scipy import sparse
 
 from gpovae_core.config import DataSettings
@@ -13,6 +14,7 @@ from gpovae_core.data.read import read_cells
 from gpovae_core.data.validate import examine
 from tests.conftest import shared_folder
 from tests.data.small import small_cells
+from tests.toy import toy_simulation
 
 GENES = [f"G{i}" for i in range(20)]
 SCREENS = {
@@ -121,3 +123,55 @@ def test_both_genes_of_a_pair_are_looked_at() -> None:
 def test_the_direction_of_real_screens(name: str, expected: str | None) -> None:
     examination = examine(read_cells(shared_folder("data") / name), DataSettings())
     assert examination.summary["design"]["direction"] == expected
+
+
+# Both directions of one gene --------------------------------------------------------------------------------
+
+
+def written_in_two_ways(raised: str, lowered: str) -> AnnData:
+    """Simulated cells, every second cell of one perturbation labelled the one way, the others the other."""
+    cells = toy_simulation().adata.copy()
+    labels = cells.obs["perturbation"].astype(str).to_numpy(dtype=object)
+    gene = next(label for label in sorted(set(labels)) if label in cells.var_names)
+    own = np.flatnonzero(labels == gene)
+    labels[own[::2]], labels[own[1::2]] = raised.format(gene), lowered.format(gene)
+    cells.obs["perturbation"] = labels
+    return cells
+
+
+@pytest.mark.parametrize(
+    ("raised", "lowered"),
+    [
+        ("{}_activation", "{}_i"),
+        ("{}_a", "{}_i"),
+        ("{}-CRISPRa", "{}-CRISPRi"),
+        ("{} OE", "{} KO"),
+        ("{}_overexpression", "{}_knockdown"),
+        ("{}_a", "{}_KD"),
+    ],
+)
+def test_cells_of_both_directions_of_a_gene_are_not_taken_together(raised: str, lowered: str) -> None:
+    problems = examine(written_in_two_ways(raised, lowered), DataSettings()).problems
+    (problem,) = [one for one in problems if one.code == "both-directions"]
+    assert "1 gene is activated" in problem.message
+    assert raised.split("}")[1] in problem.message
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("{}_a", "{}_b"), ("{}_g1", "{}_g2"), ("{}_KO", "{}_KO2"), ("{}_i", "{}_j")]
+)
+def test_two_guides_are_one_direction(one: str, other: str) -> None:
+    assert "both-directions" not in {
+        problem.code for problem in examine(written_in_two_ways(one, other), DataSettings()).problems
+    }
+
+
+def test_a_column_that_says_the_direction_of_every_cell_is_read() -> None:
+    cells = toy_simulation().adata.copy()
+    cells.obs["modality"] = np.where(np.arange(cells.n_obs) % 2, "CRISPRa", "CRISPRi")
+    (problem,) = [one for one in examine(cells, DataSettings()).problems if one.code == "both-directions"]
+    assert "CRISPRa in 'modality'" in problem.message
+    labels = cells.obs["perturbation"].astype(str)
+    raised = labels.isin(sorted(set(labels))[:3])  # each gene in one direction
+    cells.obs["modality"] = np.where(labels == "non-targeting", "control", np.where(raised, "CRISPRa", "KO"))
+    assert examine(cells, DataSettings()).problems == ()

@@ -131,3 +131,15 @@ def test_counts_in_a_file_lose_them_as_they_are_read(tmp_path: Any, monkeypatch:
 def test_a_control_guide_beside_guides_of_genes_is_no_gene(control: str) -> None:
     cells = with_features(["GENE03_sg1", "GENE11_sg1", control], kind=None)
     assert list(only_genes(cells)[0].var_names) == list(small_cells().var_names)
+
+
+@pytest.mark.parametrize("kind", ["Peaks", "Custom", "Antibody Capture"])
+@pytest.mark.parametrize("column", ["feature_types", "type", "modality"])
+def test_beside_gene_expression_any_other_type_is_no_gene(column: str, kind: str) -> None:
+    cells = small_cells()
+    cells.var[column] = [kind] * 3 + ["Gene Expression"] * (cells.n_vars - 3)
+    found = examine(cells, DataSettings())
+    assert found.summary["genes"] == cells.n_vars - 3
+    kept = examine(cells, DataSettings(other_features="keep"))
+    assert kept.summary["genes"] == cells.n_vars
+    assert [d.about for d in kept.decisions if d.setting == "other_features"] == ["Kept as genes"]

@@ -23,6 +23,7 @@ from scipy.io import mmwrite
 
 from gpovae_core import keys
 from gpovae_core.config import DataSettings
+from gpovae_core.data.backed import BackedCells
 from gpovae_core.data.cache import fingerprint
 from gpovae_core.data.folder import list_files, save_upload
 from gpovae_core.data.read import read_cells
@@ -193,6 +194,42 @@ def test_10x(tmp_path: Path, form: str) -> None:
     check(examination)
     assert examination.reading is not None
     assert examination.reading.ids["GENE03"] == "ENSG00000000003"
+
+
+@pytest.mark.parametrize("form", ["h5 of version 3", "h5 of version 2"])
+@pytest.mark.parametrize("calls", [True, False])
+def test_a_10x_file_too_large_to_be_held_is_read_in_blocks(
+    tmp_path: Path, monkeypatch: Any, form: str, calls: bool
+) -> None:
+    path = WRITERS[form](tmp_path)
+    if calls:
+        write_calls(tmp_path / "protospacer_calls_per_cell.csv")
+
+    def found() -> Examination:
+        cells = read_cells(path)
+        if not calls:
+            cells.obs["perturbation"] = small_cells().obs["perturbation"]
+        return examine(cells, DataSettings())
+
+    held = found()
+    monkeypatch.setattr("gpovae_core.data.backed.HELD", 100)
+    assert isinstance(read_cells(path), BackedCells)
+    stored = found()
+    assert stored.problems == held.problems
+    assert stored.summary == held.summary
+    assert stored.reading is not None
+    assert held.reading is not None
+    assert stored.reading.genes == held.reading.genes
+    assert stored.reading.ids == held.reading.ids
+    assert stored.reading.labels.equals(held.reading.labels)
+    rows = np.arange(len(held.reading.labels))
+    assert (stored.reading.counts[rows] != held.reading.counts[rows]).nnz == 0
+
+
+def test_a_folder_of_text_too_large_to_be_read_says_what_to_do(tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setattr("gpovae_core.data.memory.free_memory", lambda: 100_000)
+    with pytest.raises(DataError, match=r"would need .* GB of memory.*matrix\.h5 of the same run"):
+        read_cells(write_10x_folder(tmp_path / "filtered_feature_bc_matrix"))
 
 
 @pytest.mark.parametrize("form", ["h5 of version 3", "folder of version 3"])

@@ -312,7 +312,7 @@ def test_a_table_says_what_numbered_guides_target(tmp_path: Path) -> None:
     bare.obsm["guides"] = umis
     (problem,) = [p for p in examine(bare, DataSettings()).problems if p.severity == "error"]
     assert problem.code == "guide-targets-missing"
-    assert "--guide-targets" in problem.hint
+    assert "data.guide_targets" in problem.hint
     pd.DataFrame({"sgRNA": umis.columns, "gene": targets}).to_csv(tmp_path / "targets.csv", index=False)
     assert_as_drawn(examine(bare, DataSettings(guide_targets=str(tmp_path / "targets.csv"))), cells)
     bare.uns["library"] = pd.DataFrame({"guide": umis.columns, "target": targets})
@@ -326,7 +326,7 @@ def test_a_column_of_labels_is_read_unless_the_guides_are_asked_for() -> None:
     assert found.summary["label_column"] == "perturbation"
     (unused,) = [decision for decision in found.decisions if decision.about == "Other labels"]
     assert "not used" in unused.taken
-    (taken,) = [decision for decision in found.decisions if decision.setting == "label_column"]
+    (taken,) = [decision for decision in found.decisions if decision.about == "Labels"]
     assert "guide calls" in [option.value for option in taken.options]
     assert examine(cells, DataSettings(label_column="guide calls")).summary["label_column"] == "guide calls"
 

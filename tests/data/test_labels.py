@@ -82,6 +82,19 @@ def _codes(*labels: Any, **options: Any) -> list[str]:
         ("Safe_Targeting_7", "safe-targeting"),
         ("scramble", "scrambled"),
         ("unperturbed", "unperturbed"),
+        ("untransduced", "unperturbed"),
+        ("control_nontargeting", "non-targeting"),
+        ("control_casonly", "Cas only"),
+        ("dCas9-KRAB only", "Cas only"),
+        ("control_guideonly", "guide only"),
+        ("control_gsh", "safe-targeting"),
+        ("control_intergenic", "intergenic"),
+        ("ONE_INTERGENIC_SITE", "intergenic"),
+        ("control_genedesert", "gene desert"),
+        ("NO_SITE", "non-targeting"),
+        ("empty vector", "empty vector"),
+        ("control_positive", None),
+        ("Cas9", None),
         *(
             (gene, None)
             for gene in (
@@ -151,7 +164,7 @@ def test_what_is_left_out_is_listed_with_its_reason() -> None:
     result = _labels("NT", np.nan, "AHR+", "unassigned", "unassigned", "AHR")
     assert result.left_out == {
         "no label": {"": 1},
-        "malformed label": {"AHR+": 1},
+        "unclear label": {"AHR+": 1},
         "no single perturbation assigned": {"unassigned": 2},
     }
 
@@ -401,3 +414,43 @@ def test_words_of_guides_may_name_a_control(control: str) -> None:
 
 def test_a_measured_gene_is_no_control_because_a_file_says_so() -> None:
     assert _read("NT", "STAT1", "JAK2", hint="JAK2") == ["control", "STAT1", "JAK2"]
+
+
+@pytest.mark.parametrize(
+    "joint", ["_", "__", ":", " ", "*", "\u00d7", "@", "^", "//", "--", " and ", "_and_"]
+)
+@pytest.mark.parametrize("single", ["{}", "{}_g1"])
+def test_pairs_are_read_whether_one_both_or_none_is_measured(joint: str, single: str) -> None:
+    pairs = [("JAK2", "STAT1"), ("GATA4", "STAT1"), ("GATA4", "KLF5")]
+    labels = [joint.join(map(single.format, pair)) for pair in pairs]
+    singles = [single.format(gene) for gene in ("JAK2", "STAT1", "GATA4", "KLF5")]
+    read = _read("NT", *singles, *labels)
+    assert read == ["control", "JAK2", "STAT1", "GATA4", "KLF5", *("+".join(pair) for pair in pairs)]
+
+
+@pytest.mark.parametrize("joint", ["-", ".", "AND", ""])
+def test_a_name_made_of_two_targets_of_the_file_is_asked_about(joint: str) -> None:
+    labels = ("NT", "STAT1", "GATA4", "KLF5", f"GATA4{joint}KLF5")
+    result = _labels(*labels)
+    assert [problem.code for problem in result.problems] == ["labels-near-genes"]
+    assert _read(*labels, unclear_labels="nearest")[-1] == "GATA4+KLF5"
+    assert _read(*labels, unclear_labels="as written")[-1] == labels[-1]
+
+
+def test_two_guides_of_a_gene_that_is_not_measured_are_that_gene() -> None:
+    assert _read("NT", "GATA4_g1_GATA4_g2", "STAT1_g1_STAT1_g2") == ["control", "GATA4", "STAT1"]
+
+
+def test_many_labels_with_nothing_beside_a_plus_are_asked_about() -> None:
+    labels = ("NT", "STAT1", "AHR", "JAK2+")
+    assert _codes(*labels) == ["malformed-labels"]
+    assert _read(*labels, unclear_labels="nearest")[-1] == "JAK2"
+    few = _labels(*["NT"] * 100, *["STAT1"] * 100, "JAK2+")
+    assert [problem.severity for problem in few.problems] == ["warning"]
+    assert few.left_out == {"unclear label": {"JAK2+": 1}}
+
+
+def test_names_that_were_cut_off_are_asked_about_beside_other_genes_too() -> None:
+    assert _codes("NT", "STAT", "JAK", "NKX2", "GATA4") == ["labels-near-genes"]
+    assert _codes("NT", "STAT", "JAK", "NKX2", "AHR") == ["labels-near-genes"]
+    assert _read("NT", "STAT1", "JAK2", "AHR", "GATA4") == ["control", "STAT1", "JAK2", "AHR", "GATA4"]

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
+from anndata import AnnData
+from scipy import sparse
 
 from gpovae_core.config import DataSettings
 from gpovae_core.data.memory import panel_too_large
@@ -35,3 +39,16 @@ def test_cells_are_refused_before_the_work(monkeypatch: Any) -> None:
     with pytest.raises(DataError, match="wilcoxon"):
         prepare(cells, DataSettings(panel="all"))
     assert examine(cells, DataSettings(panel="wilcoxon")).ok
+
+
+def test_a_panel_of_a_whole_transcriptome_is_refused_with_the_setting_that_helps(monkeypatch: Any) -> None:
+    few, every = small_cells(), [f"G{i:05d}" for i in range(20_000)]
+    counts = sparse.hstack(
+        [few.X, sparse.csr_matrix((few.n_obs, len(every)), dtype=np.float32)], format="csr"
+    )
+    cells = AnnData(counts, obs=few.obs, var=pd.DataFrame(index=[*few.var_names, *every]))
+    monkeypatch.setattr("gpovae_core.data.memory.free_memory", lambda: 16 * GIGABYTE)
+    (problem,) = examine(cells, DataSettings(panel="all")).problems
+    assert problem.code == "panel-too-large"
+    assert "20,030 genes, 3 of them perturbed" in problem.message
+    assert "Set data.panel to 'wilcoxon'" in problem.hint

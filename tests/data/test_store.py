@@ -28,6 +28,7 @@ from gpovae_core.data.store import (
     row_blocks,
     rows_of,
 )
+from gpovae_core.data.validate import examine
 from gpovae_core.effects.averages import average_effects
 from gpovae_core.effects.nulls import null_screen
 from gpovae_core.workflow import start_run
@@ -215,6 +216,35 @@ def test_a_run_on_counts_on_disk_is_that_in_memory(tmp_path, request, monkeypatc
     again = null_screen(stored.cells(), settings), null_screen(held.cells(), settings)
     assert isinstance(again[0].counts, StoredCounts)
     pd.testing.assert_frame_equal(again[0].cells.obs, again[1].cells.obs)
+
+
+@pytest.mark.parametrize("with_guides", [False, True])
+def test_layers_with_a_part_each_are_added_in_the_file_too(tmp_path, monkeypatch, with_guides):
+    cells = whole_transcriptome()
+    rng = np.random.default_rng(5)
+    whole = cells.X.copy()
+    part = whole.copy()
+    part.data = rng.binomial(whole.data.astype(int), 0.7).astype(np.float32)
+    cells.layers["spliced"], cells.layers["unspliced"] = part, whole - part
+    cells.X = part.copy()
+    if with_guides:
+        cells.var["feature_types"] = ["CRISPR Guide Capture"] * 3 + ["Gene Expression"] * (cells.n_vars - 3)
+    path = tmp_path / "cells.h5ad"
+    cells.write_h5ad(path)
+    settings = DataSettings(counts_layer="spliced+unspliced")
+    held = examine(read_cells(path), settings)
+    monkeypatch.setattr("gpovae_core.data.backed.HELD", 100)
+    monkeypatch.setattr("gpovae_core.data.backed.BLOCK", 700)
+    asked = examine(read_cells(path), DataSettings())
+    assert [problem.code for problem in asked.problems if problem.severity == "error"] == ["counts-partial"]
+    found = examine(read_cells(path), settings)
+    assert found.problems == held.problems
+    rows = np.arange(len(held.reading.labels))
+    assert isinstance(found.reading.counts, StoredCounts)
+    assert (found.reading.counts[rows] != held.reading.counts[rows]).nnz == 0
+    columns = [list(cells.var_names).index(gene) for gene in held.reading.genes]
+    order = [list(cells.obs_names).index(cell) for cell in held.reading.labels.index]
+    assert (held.reading.counts != whole[order][:, columns]).nnz == 0
 
 
 def test_a_compressed_file_is_read_into_memory(tmp_path):

@@ -12,9 +12,10 @@ from scipy import sparse
 
 from gpovae_core import keys
 from gpovae_core.config import DataSettings
-from gpovae_core.data.counts import as_csr
+from gpovae_core.data.enough import strong_knockdown
 from gpovae_core.data.expression import log_expression
-from gpovae_core.data.validate import examine, strong_knockdown
+from gpovae_core.data.like_counts import as_csr
+from gpovae_core.data.validate import examine
 from tests.data.small import GENES, PERTURBED, shuffled, small_cells
 
 Change = Callable[[AnnData], AnnData | None]
@@ -172,7 +173,13 @@ def test_what_stops_the_work_is_named_in_words(
         pytest.param(_few("GENE11", 12), {}, "few-cells", "GENE11 (12)", id="few cells"),
         pytest.param(_rename_labels(GENE03="HS2"), {}, "unmeasured-targets", "HS2", id="unmeasured target"),
         pytest.param(_empty_cells, {}, "empty-cells", "5 cells", id="empty cells"),
-        pytest.param(_ensembl, {}, "ensembl-ids-only", "no column of var", id="Ensembl ids without symbols"),
+        pytest.param(
+            _ensembl,
+            {"unclear_labels": "as written"},
+            "ensembl-ids-only",
+            "no column of var",
+            id="Ensembl ids without symbols",
+        ),
         pytest.param(
             _two_kinds,
             {"control_label": "safe-targeting", "min_cells": 10},
@@ -414,3 +421,61 @@ def test_genes_with_a_word_beside_their_names_are_no_unmeasured_targets(form: st
     examination = examine(cells, DataSettings())
     assert not examination.ok
     assert any(one.code == "labels-near-genes" for one in examination.problems)
+
+
+def test_how_many_perturbations_there_are_is_not_said_before_labels_are_decided() -> None:
+    cells = small_cells()
+    cells.obs["perturbation"] = [
+        label if label == "non-targeting" else f"{label}x" for label in cells.obs["perturbation"]
+    ]
+    found = examine(cells, DataSettings())
+    assert [problem.code for problem in found.problems] == ["labels-near-genes"]
+
+
+@pytest.mark.parametrize("ids_are", ["genes", "labels"])
+def test_ids_on_one_side_and_symbols_on_the_other_are_asked_about(ids_are: str) -> None:
+    """The fall of a perturbed gene under its other name would be its first edge."""
+    cells = small_cells()
+    ids = {gene: f"ENSG{i:011d}" for i, gene in enumerate(GENES)}
+    if ids_are == "genes":
+        cells.var_names = list(ids.values())
+    else:
+        cells.obs["perturbation"] = [ids.get(str(label), label) for label in cells.obs["perturbation"]]
+    found = examine(cells, DataSettings())
+    assert [p.code for p in found.problems if p.severity == "error"] == ["targets-named-otherwise"]
+    assert [decision.setting for decision in found.decisions if decision.asked] == ["unclear_labels"]
+    assert examine(cells, DataSettings(unclear_labels="as written")).ok
+    cells.var["other"] = list(ids) if ids_are == "genes" else list(ids.values())
+    cells.var = cells.var.rename(
+        columns={"other": "external gene name" if ids_are == "genes" else "gene_ids"}
+    )
+    found = examine(cells, DataSettings())
+    assert found.ok
+    assert sorted(found.summary["perturbations"]) == list(PERTURBED)
+
+
+def test_symbols_in_a_column_of_another_name_are_asked_about_and_chosen() -> None:
+    cells = small_cells()
+    cells.var["my names"] = list(GENES)
+    cells.var_names = [f"ENSG{i:011d}" for i in range(len(GENES))]
+    found = examine(cells, DataSettings())
+    assert [problem.code for problem in found.problems][:1] == ["symbols-in-a-column"]
+    assert "ensembl-ids-only" not in [problem.code for problem in found.problems]
+    (asked,) = [decision for decision in found.decisions if decision.asked]
+    assert asked.setting == "symbol_column"
+    assert [option.value for option in asked.options] == ["my names"]
+    assert examine(cells, DataSettings(symbol_column="my names")).ok
+
+
+@pytest.mark.parametrize("names", [[str(i) for i in range(len(GENES))], ["A", *GENES[1:-1], "A"]])
+def test_genes_without_usable_names_say_nothing_of_labels(names: list[str]) -> None:
+    cells = small_cells(
+        genes=[f"STAT{i}" for i in range(len(GENES))], labels=("NT", "STAT1", "STAT2", "STAT3")
+    )
+    cells.var_names = names
+    cells.var["gene_symbol"] = [f"STAT{i}" for i in range(len(GENES))]
+    found = examine(cells, DataSettings())
+    codes = [problem.code for problem in found.problems if problem.severity == "error"]
+    assert codes in (["gene-names-missing"], ["duplicate-gene-names"])
+    assert [decision.setting for decision in found.decisions if decision.asked] == ["symbol_column"]
+    assert examine(cells, DataSettings(symbol_column="gene_symbol")).ok

@@ -18,34 +18,51 @@ from tests.conftest import PROJECT
 from tests.fake_run import HOSTILE, make_fake_run
 
 
+class App:
+    """The app on a port of its own, over a folder of runs; it can be killed and started again."""
+
+    def __init__(self, runs: Path, log: Path) -> None:
+        self.runs, self.log, self.port = runs, log, free_port()
+        self.start()
+
+    @property
+    def address(self) -> str:
+        return f"http://localhost:{self.port}"
+
+    def start(self) -> None:
+        command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.headless=true"]
+        command += [f"--server.port={self.port}", "--server.fileWatcherType=none"]
+        environment = {**os.environ, "GPOVAE_RUNS_DIR": str(self.runs)}
+        with self.log.open("a") as log:
+            self.process = subprocess.Popen(command, cwd=PROJECT, env=environment, stdout=log, stderr=log)
+        _wait_for(f"{self.address}/_stcore/health", self.process, self.log)
+
+    def stop(self) -> None:
+        self.process.terminate()
+        self.process.wait(timeout=20)
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Address of the app, served from a folder with two made-up runs: `plain` and `hostile`."""
     folder = tmp_path_factory.mktemp("runs")
     make_fake_run(folder / "plain", n_perturbed=15, n_extended=40, n_measured=70, seed=1, simulated=False)
     make_fake_run(folder / "hostile", names=HOSTILE, n_perturbed=8, n_extended=6, seed=2)
-    port = free_port()
-    command = [
-        sys.executable,
-        "-m",
-        "streamlit",
-        "run",
-        "app.py",
-        "--server.headless=true",
-        f"--server.port={port}",
-    ]
-    command += ["--server.fileWatcherType=none"]
-    log = (tmp_path_factory.mktemp("log") / "streamlit.txt").open("w")
-    process = subprocess.Popen(
-        command, cwd=PROJECT, env={**os.environ, "GPOVAE_RUNS_DIR": str(folder)}, stdout=log, stderr=log
-    )
-    try:
-        _wait_for(f"http://localhost:{port}/_stcore/health", process, Path(log.name))
-        yield f"http://localhost:{port}"
-    finally:
-        process.terminate()
-        process.wait(timeout=20)
-        log.close()
+    app = App(folder, tmp_path_factory.mktemp("log") / "streamlit.txt")
+    yield app.address
+    app.stop()
+
+
+@pytest.fixture(scope="session")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of the app without any run of one's own."""
+    app = App(tmp_path_factory.mktemp("none"), tmp_path_factory.mktemp("log") / "streamlit.txt")
+    yield app.address
+    app.stop()
 
 
 def free_port() -> int:

@@ -1,12 +1,10 @@
-"""Three questions to a screen of real cells, asked as a biologist would, each within so many clicks and
+"""Questions to a screen of real cells, asked as a biologist would, each within so many clicks and
 seconds (../shared/design has where these come from). The run is the demo of real cells.
 """
 
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,9 +14,9 @@ import pytest
 
 from dashboard.shared import listing
 from gpovae_core.runs.folder import is_run
-from tests.conftest import PROJECT
-from tests.e2e.conftest import _wait_for, free_port
+from tests.e2e.conftest import App
 from tests.e2e.visit import Visit
+from tests.toy import write_toy
 
 pytestmark = [
     pytest.mark.e2e,
@@ -29,28 +27,6 @@ pytestmark = [
 ]
 SLOW = float(os.environ.get("GPOVAE_SLOW", "6"))
 """How many times longer than on an idle machine an answer may take."""
-
-
-@pytest.fixture(scope="module")
-def alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Address of the app without any run of one's own."""
-    folder, port = tmp_path_factory.mktemp("none"), free_port()
-    log = (tmp_path_factory.mktemp("log") / "streamlit.txt").open("w")
-    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.headless=true"]
-    process = subprocess.Popen(
-        [*command, f"--server.port={port}"],
-        cwd=PROJECT,
-        env={**os.environ, "GPOVAE_RUNS_DIR": str(folder)},
-        stdout=log,
-        stderr=log,
-    )
-    try:
-        _wait_for(f"http://localhost:{port}/_stcore/health", process, Path(log.name))
-        yield f"http://localhost:{port}"
-    finally:
-        process.terminate()
-        process.wait(timeout=20)
-        log.close()
 
 
 @pytest.fixture
@@ -155,3 +131,62 @@ def test_which_threshold_should_i_take(visit: Visit) -> None:
     stops = {name.split()[0]: int(name.split()[1]) for name in visit.page.locator(".stop").all_inner_texts()}
     assert stops["strict"] < stops["default"] < stops["generous"]
     visit.settle()
+
+
+def test_which_pair_should_i_knock_down(browser: Any, alone: str) -> None:
+    visit = Visit(browser, alone)
+    visit.page.goto(alone)
+    visit.settle()
+    clock = Clock(9.0)  # the first answer makes the model ready
+    visit.to("What if")  # one
+    visit.page.get_by_role("button", name="Try JAK2 + IFNGR1").click()  # two
+    visit.page.get_by_text("these genes are expected to change most").wait_for()
+    visit.page.get_by_text("never the combination: how they act together is its guess").wait_for()
+    clock.stop()
+    visit.page.locator(".js-plotly-plot").first.wait_for()
+    assert visit.url()["scenario"] == ["JAK2", "IFNGR1", "JAK2+IFNGR1"]
+    assert visit.page.evaluate("document.querySelector('[data-testid=stMain]').scrollTop") == 0
+    visit.page.close()
+    assert visit.complaints == []
+
+
+@pytest.fixture
+def screen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[App]:
+    """The app of somebody who has a file of cells and nothing else."""
+    (tmp_path / "data").mkdir()
+    write_toy(tmp_path / "data")
+    monkeypatch.setenv("GPOVAE_DATA_DIR", str(tmp_path / "data"))
+    app = App(tmp_path / "runs", tmp_path / "streamlit.txt")
+    yield app
+    app.kill()
+
+
+def test_here_is_my_screen(browser: Any, screen: App) -> None:
+    visit = Visit(browser, screen.address)
+    page = visit.page
+    page.goto(screen.address)
+    visit.settle()
+    page.get_by_role("button", name="Use my data").click()
+    files = page.get_by_role("combobox", name="File", exact=True)
+    files.fill("toy")
+    files.press("Enter")  # one
+    page.get_by_text("This file can be used").wait_for()
+    page.get_by_role("button", name="Train on these cells").click()  # two
+    page.get_by_role("button", name="Start training").click()  # three
+    page.set_default_timeout(300_000)
+    page.get_by_role("button", name="Open its network").first.wait_for()  # tomorrow
+    page.set_default_timeout(60_000)
+    visit.settle()
+    visit.to("Home")
+    page.get_by_text("Your newest run: toy").wait_for()
+    page.get_by_text("Held out: cells drawn at random").wait_for()  # how good it is, before the network
+    visit.settle()
+    page.get_by_role("button", name="Open its network").click()  # one
+    visit.ready()
+    assert visit.save("Open in Cytoscape").read_text().startswith("[")  # two
+    visit.to("Home")
+    page.get_by_role("button", name="All scores").click()  # one
+    page.get_by_role("tab", name="Report", exact=True).click()  # two
+    page.get_by_role("heading", name="Methods").wait_for()
+    page.close()
+    assert visit.complaints == []

@@ -120,12 +120,11 @@ def until(condition: Any, seconds: float = 90.0) -> None:
 
 def test_from_a_file_to_a_network_without_a_terminal(browser: Any, place: Place, tmp_path: Path) -> None:
     page, complaints = visit(browser, place)
-    page.get_by_text("No runs of your own yet").first.wait_for()
-    go(page, "Data")
+    page.get_by_role("button", name="Use my data").click()
     page.get_by_role("tab", name="Upload").click()
     page.locator('input[type="file"]').set_input_files(write_toy(tmp_path))
     page.get_by_text("This file can be used").wait_for()
-    page.get_by_role("link", name="Train on these cells →").click()
+    page.get_by_role("button", name="Train on these cells").click()
     page.get_by_role("heading", name="A new run").wait_for()
     # With the default these few cells are learned before anybody could stop it; this preset takes its time.
     page.get_by_role("combobox", name="Preset", exact=True).click()
@@ -175,7 +174,7 @@ def test_from_a_file_to_a_network_without_a_terminal(browser: Any, place: Place,
     )
     assert run.status().state == "done"
     go(page, "Runs")
-    page.get_by_role("link", name="Open its network →").first.click()
+    page.get_by_role("button", name="Open its network").first.click()
     page.wait_for_selector(".explorer[data-ready]")
     assert complaints + more == []
 

@@ -63,7 +63,14 @@ def test_a_null_screen_is_made_of_controls_in_the_place_of_every_perturbation():
         assert not controls & others
         half = int(prepared.where(keys.CONTROL, (split,)).sum()) // 2
         for name in screen.perturbations:
-            assert screen.where(name, (split,)).sum() == min(half, prepared.where(name, (split,)).sum())
+            own, drawn = prepared.where(name, (split,)), screen.where(name, (split,))
+            assert 0.6 * min(half, own.sum()) <= drawn.sum() <= min(half, own.sum())
+            batches = (
+                cells.cells.obs.loc[here, keys.BATCH].value_counts()
+                for cells, here in ((screen, drawn), (prepared, own))
+            )
+            taken, there = batches  # of no batch more than the perturbation has of it
+            assert (taken <= there.reindex(taken.index, fill_value=0)).all()
     partners = screen.cells.obs[keys.CONTROL_ID]
     assert set(partners[screen.labels != keys.CONTROL]) <= set(
         screen.cells.obs_names[screen.labels == keys.CONTROL]

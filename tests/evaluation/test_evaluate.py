@@ -16,6 +16,7 @@ from gpovae_core.config import EvaluationSettings
 from gpovae_core.data.expression import log_expression
 from gpovae_core.data.schema import Panel, PanelData, PreparedCells
 from gpovae_core.effects.averages import average_effects
+from gpovae_core.effects.changes import fold_table
 from gpovae_core.errors import QueryError
 from gpovae_core.evaluation.effects_table import effects_table
 from gpovae_core.evaluation.evaluate import evaluate as typed_scores
@@ -389,7 +390,11 @@ def test_effects_table_round_trip(mixed, tmp_path):
     assert list(back.obs_names) == list(mixed.perturbations)
     assert list(back.var_names) == list(mixed.cells.var_names)
     layers = (keys.OBSERVED_TEST, keys.OBSERVED_ALL, keys.OBSERVED_TRAIN, keys.PREDICTED)
-    assert set(back.layers) == {*layers, *map(keys.standard_error, layers)}
+    folds = [keys.fold(layer) for layer in layers[:3]]  # no prediction of them was given
+    read = {*folds, *map(keys.standard_error, folds), *map(keys.shrunk, folds)}
+    assert set(back.layers) == {*layers, *map(keys.standard_error, layers)} | read
+    shown = fold_table(mixed, keys.HELD_OUT)
+    np.testing.assert_allclose(back.layers[keys.fold(keys.OBSERVED_TEST)], shown.effect, rtol=1e-5, atol=1e-6)
     reference = average_effects(mixed, keys.HELD_OUT)
     np.testing.assert_allclose(back.layers[keys.OBSERVED_TEST], reference.mean, rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(

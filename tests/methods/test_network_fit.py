@@ -7,7 +7,10 @@ from __future__ import annotations
 from functools import cache
 
 import numpy as np
+import pandas as pd
 import pytest
+from anndata import AnnData
+from scipy import sparse
 from sklearn.metrics import average_precision_score
 
 from gpovae_core import keys
@@ -423,3 +426,21 @@ def test_all_genes_silent_are_taken_for_knock_outs() -> None:
     found = np.isfinite(fit.evidence) & (weights(fit) > 0.5) & (truth != 0)
     assert found.sum() > 4
     np.testing.assert_array_equal(np.sign(fit.strength[found]), np.sign(truth[found]))
+
+
+def test_many_perturbations_of_few_cells_say_how_far_their_network_is() -> None:
+    genes, perturbed, cells_each = [f"GENE{i:03d}" for i in range(150)], 100, 20
+    rng = np.random.default_rng(0)
+    labels = np.repeat(["control", *genes[:perturbed]], [200] + [cells_each] * perturbed)
+    counts = rng.poisson(1.0, (len(labels), len(genes))).astype(np.float32)
+    for i, gene in enumerate(genes[:perturbed]):
+        counts[labels == gene, i] *= rng.random(cells_each) < 0.2
+    obs = pd.DataFrame({"perturbation": labels}, index=[f"c{i}" for i in range(len(labels))])
+    many = AnnData(sparse.csr_matrix(counts), obs=obs, var=pd.DataFrame(index=genes))
+    prepared = prepare(many, DataSettings(detect_doublets=False, min_cells=10))
+    told: list[tuple[str, float]] = []
+    fit_network(prepared, make_settings("evidence"), lambda stage, share: told.append((stage, share)))
+    shares = np.array([share for _, share in told])
+    assert (np.diff(shares) >= -1e-9).all()
+    assert len(np.unique(shares)) > 200
+    assert {"weighing the effects", "direct edges"} <= {stage for stage, _ in told}

@@ -157,6 +157,11 @@ OMNIPATH = (
     "P1\tP2\tAAA\tBBB\t0\t0\t0\t0\t0\t0\n"
     "COMPLEX:P01_P02\tP9\tFOS_JUN\tMMP1\t1\t1\t0\t1\t1\t0\n"
 )
+HARMONIZOME = (
+    "source\tsource_desc\tsource_id\ttarget\ttarget_desc\ttarget_id\tweight\n"
+    "GeneSym\tNA\tGeneID\tTF\tNA\tNA\tNA\n"
+    "IRF1\tna\t3659\tSTAT1\tna\t6772\t1.000000\n"
+)
 WEB = (
     "#node1\tnode2\tnode1_string_id\tnode2_string_id\tneighborhood_on_chromosome\tgene_fusion\t"
     "phylogenetic_cooccurrence\thomology\tcoexpression\texperimentally_determined_interaction\t"
@@ -213,6 +218,15 @@ def form(text: str, name: str, source: str, target: str, **options):
         ("# from somewhere\n# 2024\nsource|target\nSTAT1|IRF1\n", "mine.txt", "STAT1 IRF1", 0),
         ("source target\nZBTB33 AAMP\n", "encode.txt", "ZBTB33 AAMP", 0),
         ("source,target,weight\nA,B,0.4\nC,D,1\n", "probabilities.csv", "A B", 0),
+        ('"source" "target" "mor"\n"1" "MYC" "TERT" 1\n"2" "SPI1" "B" -1\n', "of_r.txt", "SPI1 B", -1),
+        ("source\ttarget\tmor\n1\tMYC\tTERT\t1\n2\tSPI1\tB\t-1\n", "of_r.tsv", "SPI1 B", -1),
+        (
+            "ENTITYA\tTYPEA\tENTITYB\tTYPEB\tEFFECT\nA\tprotein\tB\tprotein\tdown-regulates activity\n",
+            "signor.tsv",
+            "A B",
+            -1,
+        ),
+        (HARMONIZOME, "gene_attribute_edges.txt", "STAT1 IRF1", 0),
     ],
 )
 def test_directed_forms(text: str, name: str, edge: str, sign: int) -> None:

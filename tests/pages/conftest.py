@@ -83,6 +83,6 @@ def open_app(made_runs: Path, monkeypatch: pytest.MonkeyPatch) -> Opener:
         for name, value in url.items():
             app.query_params[name] = value
         app.run()
-        return app if page == "runs" else app.switch_page(f"pages/{page}.py").run()
+        return app if page == "home" else app.switch_page(f"pages/{page}.py").run()
 
     return opener

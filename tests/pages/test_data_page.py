@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,9 @@ from tests.data.test_guides import guide_umis
 from tests.pages.broken_files import BROKEN
 
 pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+OF_THE_TERMINAL = re.compile(r"(?<![-\w])--[a-z]|(?<!['\w])(label_column|control_label|counts_layer)\b")
 
 
 @pytest.fixture
@@ -36,6 +40,7 @@ def test_a_broken_file_is_said_in_words(open_app: Opener, data: Path, name: str)
     assert not app.exception
     shown = "\n".join(str(error.value) for error in app.error).replace("\\", "")
     assert expected in shown, shown
+    assert not OF_THE_TERMINAL.search(shown), shown
     assert "Traceback" not in words(app)
     app = app.switch_page("pages/train.py").run()
     assert not app.exception
@@ -82,6 +87,30 @@ def test_the_design_is_shown_and_changed_on_the_page(open_app: Opener, data: Pat
     choose("Guide", "perturbation")
     assert not app.exception
     assert "cannot be used as the guide" in "\n".join(str(error.value) for error in app.error)
+
+
+def test_columns_that_no_gene_has_are_left_out_or_kept_on_the_page(open_app: Opener, data: Path) -> None:
+    cells = small_cells()
+    cells.var["feature_types"] = ["Antibody Capture"] * 2 + ["Gene Expression"] * (cells.n_vars - 2)
+    cells.write_h5ad(data / "cells.h5ad")
+    app = open_app("data", data="cells.h5ad")
+    assert "Left out of the genes" in words(app)
+    (choice,) = [box for box in app.selectbox if box.label.startswith("Columns that no gene has")]
+    app = choice.set_value("keep").run()
+    assert not app.exception
+    assert "Kept as genes" in words(app)
+
+
+def test_labels_that_were_not_used_can_be_taken_on_the_page(open_app: Opener, data: Path) -> None:
+    cells = small_cells()
+    cells.obsm["guides"] = guide_umis(cells)
+    cells.write_h5ad(data / "cells.h5ad")
+    app = open_app("data", data="cells.h5ad")
+    assert "Other labels" in words(app)
+    (take,) = [button for button in app.button if button.label.startswith("Take guide calls")]
+    app = take.click().run()
+    assert not app.exception
+    assert "Guide calls" in words(app)
 
 
 def test_what_has_to_be_chosen_is_asked_and_answered_on_the_page(open_app: Opener, data: Path) -> None:

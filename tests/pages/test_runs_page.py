@@ -13,7 +13,7 @@ from tests.app_words import Opener, words
 
 
 def test_the_table_of_runs_has_scores_between_baseline_and_ceiling(open_app: Opener, made_runs: Path) -> None:
-    table: pd.DataFrame = open_app().dataframe[0].value.set_index("Run")
+    table: pd.DataFrame = open_app("runs").dataframe[0].value.set_index("Run")
     scores = RunFolder(made_runs / "plain").evaluation()["response"]["test"]["ate_rho"]
     row = table.loc["plain"]
     assert (row["rho, model"], row["rho, baseline"], row["rho, ceiling"]) == (

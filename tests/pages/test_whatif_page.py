@@ -231,3 +231,41 @@ def test_files_that_are_wrong_are_refused_in_words(trained: Path, content: str, 
     panel = RunFolder(trained / "toy").panel()
     with pytest.raises(QueryError, match=part):
         scenarios.from_json(content.replace("GENE", panel.genes[0]).encode(), panel)
+
+
+# In the address ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["", "both | one = 50 % + more"])
+@pytest.mark.parametrize("gene", ["STAT1", "A=B", "x|y%2B", "基因"])
+def test_a_scenario_survives_the_address(trained: Path, name: str, gene: str) -> None:
+    panel = RunFolder(trained / "toy").panel()
+    names = {"perturbed": (gene, *panel.data.perturbed[1:]), "measured": panel.data.measured[1:]}
+    data = panel.data.model_copy(update=names)
+    scenario = scenarios.named(name, Question({gene: 0.5, panel.data.perturbed[1]: None}))
+    assert scenarios.from_text(scenarios.as_text(scenario), type(panel)(data)) == scenario
+
+
+def test_the_address_asks_and_the_answers_are_there(open_app: Opener, trained: Path) -> None:
+    first, second, _ = genes(trained)
+    asked = [first.lower(), f"{first}+{second}=0.5", "both|NOBODY", f"{first}=7"]
+    app = open_app("whatif", folder=trained, run="toy", scenario=asked)
+    assert not app.exception
+    shown = plain_words(app)
+    assert f"**{first}**" in shown
+    assert f"**{first} + {second} (50 %)**" in shown
+    assert "The address asks for 'both|NOBODY'" in shown
+    assert "at most 0.99; got '7'" in shown
+    assert app.query_params["scenario"] == [first, f"{first}+{second}=0.5"]
+
+
+def test_questions_wait_for_their_run(open_app: Opener, trained: Path, tmp_path: Path) -> None:
+    first = genes(trained)[0]
+    for name in ("toy", "again"):
+        shutil.copytree(trained / "toy", tmp_path / name)
+    app = ask(open_app("whatif", folder=tmp_path, run="toy"), first)
+    app = app.selectbox(key="widget_run").set_value("again").run()
+    assert "Nothing asked yet" in words(app)
+    app = app.selectbox(key="widget_run").set_value("toy").run()
+    assert not app.exception
+    assert f"**{first}**" in plain_words(app)

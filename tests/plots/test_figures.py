@@ -43,11 +43,7 @@ def with_p_values(effects: anndata.AnnData, name: str) -> pd.DataFrame:
     p = np.where(np.arange(len(genes)) % 3 == 0, 1e-8, 0.5)
     tests = pd.DataFrame(
         {
-            "fold": np.where(np.arange(len(genes)) % 2 == 0, 1.5, -0.5),
-            "fold_se": 0.5,
             "cells": 20,
-            "fold_low": -1.0,
-            "fold_high": 1.0,
             "p": p,
             "adjusted": p,
             "control": np.linspace(0, 8, len(genes)),
@@ -59,7 +55,7 @@ def with_p_values(effects: anndata.AnnData, name: str) -> pd.DataFrame:
 
 def all_figures(effects: anndata.AnnData, metrics: pd.DataFrame, name: str) -> list[go.Figure]:
     table = with_p_values(effects, name)
-    observed, predicted = (effects.to_df(layer) for layer in (keys.OBSERVED_TEST, keys.PREDICTED))
+    observed, predicted = (effects.to_df(keys.fold(layer)) for layer in (keys.OBSERVED_TEST, keys.PREDICTED))
     genes = tuple(table["gene"].head(3))
     return [
         response.response_scatter(table, name, selected=genes[1]),
@@ -144,25 +140,34 @@ def test_an_unknown_perturbation_is_refused(effects: anndata.AnnData) -> None:
 
 def test_agreement_equals_scipy(effects: anndata.AnnData) -> None:
     table = response.response_table(effects, effects.obs_names[1])
-    table.loc[3, "observed"] = np.nan
-    found, kept = response.agreement(table), table.dropna(subset=["observed"])
-    fit = kept["observed"] - kept["predicted"]
-    assert found.rho == pytest.approx(stats.pearsonr(kept["predicted"], kept["observed"]).statistic)
+    table.loc[3, "log_observed"] = np.nan
+    found, kept = response.agreement(table), table.dropna(subset=["log_observed"])
+    fit = kept["log_observed"] - kept["log_predicted"]
+    assert found.rho == pytest.approx(stats.pearsonr(kept["log_predicted"], kept["log_observed"]).statistic)
     assert found.r2 == pytest.approx(
-        1 - (fit**2).sum() / ((kept["observed"] - kept["observed"].mean()) ** 2).sum()
+        1 - (fit**2).sum() / ((kept["log_observed"] - kept["log_observed"].mean()) ** 2).sum()
     )
     assert found.genes == len(table) - 1
 
 
-def test_the_strongest_perturbation(effects: anndata.AnnData) -> None:
+def test_the_clearest_perturbations_come_first(effects: anndata.AnnData) -> None:
     error = keys.standard_error(keys.OBSERVED_TEST)
     clear = effects.copy()
     clear.layers[error] = np.full(effects.shape, 1.0)
     clear.layers[error][2] = 0.01  # the same effects, measured more exactly
-    assert response.strongest_perturbation(clear) == effects.obs_names[2]
-    without = effects.copy()
-    without.layers[keys.OBSERVED_TEST] = np.full(effects.shape, np.nan)
-    assert response.strongest_perturbation(without) is None
+    assert response.clearest(clear)[0] == effects.obs_names[2]
+    clear.layers[keys.OBSERVED_TEST][2] = np.nan
+    assert set(response.clearest(clear)) == set(effects.obs_names) - {effects.obs_names[2]}
+
+
+def test_a_gene_that_few_cells_show_makes_no_perturbation_clear(effects: anndata.AnnData) -> None:
+    error = keys.standard_error(keys.OBSERVED_TEST)
+    clear = effects.copy()
+    clear.layers[keys.OBSERVED_TEST] = np.zeros(effects.shape)
+    clear.layers[error] = np.full(effects.shape, 0.3)
+    clear.layers[keys.OBSERVED_TEST][1, :5] = 2.0  # a response
+    clear.layers[keys.OBSERVED_TEST][3, 0], clear.layers[error][3, 0] = 0.1, 1e-6  # one cell, by chance
+    assert response.clearest(clear)[0] == effects.obs_names[1]
 
 
 def test_scatter_draws_every_gene_and_the_target_apart(effects: anndata.AnnData) -> None:
@@ -213,7 +218,7 @@ def test_volcano_and_ma_group_the_genes(effects: anndata.AnnData) -> None:
     other = sure[~sure["target"]]
     for figure in (response.volcano(table, name), response.ma_plot(table, name)):
         drawn = {trace.name: len(trace.x) for trace in figure.data}
-        assert (drawn["Up"], drawn["Down"]) == ((other["fold"] > 0).sum(), (other["fold"] < 0).sum())
+        assert (drawn["Up"], drawn["Down"]) == ((other["observed"] > 0).sum(), (other["observed"] <= 0).sum())
         assert drawn["Perturbed gene"] == 1
         assert (
             sum(drawn.get(group, 0) for group in ("Not significant", "Up", "Down", "Perturbed gene"))
@@ -252,19 +257,20 @@ def test_thousands_of_genes_are_drawn_by_webgl_with_few_names() -> None:
     assert 10 <= len(figure.layout.annotations) <= 20
 
 
-def test_effect_size_has_the_noise_taken_out(effects: anndata.AnnData) -> None:
+def test_effect_size_is_that_of_what_is_to_be_believed(effects: anndata.AnnData) -> None:
     quiet = effects.copy()
-    rng = np.random.default_rng(1)
-    quiet.layers[keys.OBSERVED_TEST] = rng.normal(0, 0.3, effects.shape)
-    quiet.layers[keys.standard_error(keys.OBSERVED_TEST)] = np.full(effects.shape, 0.3)
-    quiet.layers[keys.OBSERVED_TEST][0] = 2.0
+    believed = keys.shrunk(keys.fold(keys.OBSERVED_TEST))
+    quiet.layers[believed] = np.zeros(effects.shape)
+    quiet.layers[believed][0] = 2.0
     sizes = response.effect_sizes(quiet)
-    assert sizes.iloc[0] == pytest.approx(np.sqrt(4 - 0.09))
-    assert sizes.iloc[1:].max() < 0.2
+    assert sizes.iloc[0] == pytest.approx(2.0)
+    assert sizes.iloc[1:].max() == 0.0
+    del quiet.layers[believed]
+    assert response.effect_sizes(quiet).isna().all()
 
 
 def test_the_heat_map_holds_both_sides_in_one_order(effects: anndata.AnnData) -> None:
-    observed, predicted = (effects.to_df(layer) for layer in (keys.OBSERVED_TEST, keys.PREDICTED))
+    observed, predicted = (effects.to_df(keys.fold(layer)) for layer in (keys.OBSERVED_TEST, keys.PREDICTED))
     figure = response.effect_heatmap(observed, predicted, perturbations=5, genes=7)
     maps = [trace for trace in figure.data if trace.type == "heatmap"]
     points = [trace for trace in figure.data if trace.type == "scattergl"]
@@ -293,6 +299,7 @@ def test_nothing_to_show_is_said() -> None:
             "observed_se": [np.nan],
             "predicted": [np.nan],
             "predicted_sd": [0.1],
+            "log_observed": [np.nan],
             "target": [False],
         }
     )

@@ -208,3 +208,33 @@ def test_table_has_a_row_per_perturbation_and_gene(model):
     assert len(table) == len(prepared.perturbations) * prepared.cells.n_vars
     row = table.iloc[prepared.cells.n_vars + 3]
     assert row["effect"] == effects.mean.loc[row["perturbation"], row["gene"]]
+
+
+# What people read -------------------------------------------------------------------------------------------
+
+
+def test_a_fold_change_is_that_of_mean_shares_without_the_lift(model):
+    """Of the draws themselves: mean shares of both arms, and the median over the other genes taken off."""
+    name = toy_cells().perturbations[0]
+    one = EffectPredictor(model, toy_cells())
+    dosage = toy_cells().panel.dosage(name)
+    found = one.effects((name,))
+    changes = one.share_changes(dosage)[0]
+    others = toy_cells().cells.var_names != name
+    expected = (changes - np.median(changes[others], axis=0)).mean(axis=1)
+    np.testing.assert_allclose(found.fold.loc[name], expected, rtol=1e-4, atol=1e-5)
+    both = np.corrcoef(found.fold.loc[name], found.mean.loc[name])[0, 1]
+    assert both > 0.8  # another unit of the same effect
+    assert (found.fold_deviation.to_numpy() >= 0).all()
+
+
+def test_a_difference_of_mean_logarithms_has_the_fold_change_that_makes_it(model):
+    one = EffectPredictor(model, toy_cells())
+    steps, curve = one._curve
+    assert (np.diff(curve, axis=1) >= 0).all()
+    np.testing.assert_allclose(one.folds_of(np.zeros(len(curve))), 0.0, atol=1e-6)
+    for step in (10, 30, 36):
+        np.testing.assert_allclose(one.folds_of(curve[:, step]), steps[step], atol=1e-3)
+    unknown = np.full(len(curve), np.nan)
+    assert np.isnan(one.folds_of(unknown)).all()
+    assert (one.folds_of(np.full(len(curve), 99.0)) > 3).all()

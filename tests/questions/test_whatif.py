@@ -116,11 +116,11 @@ def test_what_an_answer_needs_is_made_once_and_only_when_needed() -> None:
 
     one = Respondent(toy_cells(), SETTINGS, stage(), ready)
     one.ask(asked(**{extended: None}))
-    assert made == [], "the network alone answers"
+    assert made == ["model"], "the network alone answers; its control cells give the unit"
     assert "network_alone" in vars(one)
     other = Respondent(toy_cells(), SETTINGS, stage(), ready)
     other.ask_all((first, first))
-    assert made == ["model"]
+    assert made == ["model"] * 2
     assert "network_alone" not in vars(other)
 
 
@@ -137,7 +137,9 @@ def test_a_run_stores_for_a_held_out_perturbation_what_what_if_answers(tmp_path:
     stored: Any = run.effects()
     assert (found.basis, stored.obs.at[name, keys.RESTS_ON]) == ("held out", "held out")
     assert (stored.obs[keys.RESTS_ON] == "seen").sum() == len(stored) - 1
-    effect = found.table.set_index("gene")["effect"][list(stored.var_names)]
+    table = found.table.set_index("gene").loc[list(stored.var_names)]
+    np.testing.assert_allclose(stored.to_df(keys.fold(keys.PREDICTED)).loc[name], table["effect"], rtol=1e-5)
+    effect = table["log_difference"]
     np.testing.assert_allclose(stored.to_df(keys.PREDICTED).loc[name], effect, rtol=1e-5)
     own = treatment_effects(load_model(run), run.cells(), (name,), run.settings().inference).mean.loc[name]
     assert np.abs(own - effect).max() > 0.01
@@ -187,8 +189,8 @@ def test_an_answer_as_in_the_screen_is_that_of_the_model() -> None:
     plain = predictor().effects((gene,))
     table = found.table.set_index("gene")
     pd.testing.assert_series_equal(
-        table["effect"].reindex(plain.mean.columns),
-        plain.mean.loc[gene],
+        table["effect"].reindex(plain.fold.columns),
+        plain.fold.loc[gene],
         check_names=False,
         check_dtype=False,
         check_index_type=False,
@@ -203,7 +205,7 @@ def test_an_answer_as_in_the_screen_is_that_of_the_model() -> None:
 def test_a_combination_stands_beside_the_sum_of_its_parts() -> None:
     first, second, _ = genes()
     found = answer(asked(**{first: None, second: None}))
-    single = predictor().effects((first, second)).mean
+    single = predictor().effects((first, second)).fold
     table = found.table.set_index("gene")
     np.testing.assert_allclose(table["additive"], single.sum()[table.index], rtol=1e-5, atol=1e-6)
     assert found.interaction is not None
@@ -232,21 +234,24 @@ def test_a_gene_without_cells_is_answered_by_the_network_alone() -> None:
     assert found.by_network == (extended,)
     alone_says = respondent().network_alone
     screen = alone_says.screen
-    table = found.table.set_index("gene")["effect"].reindex(screen.genes)
+    table = found.table.set_index("gene")["log_difference"].reindex(screen.genes)
     np.testing.assert_allclose(table, alone_says.effect(extended))
     assert np.isnan(table[extended])
+    fold = found.table.set_index("gene")["effect"].reindex(screen.genes)
+    expected = predictor().folds_of(alone_says.effect(extended))
+    np.testing.assert_allclose(fold, expected - np.nanmedian(expected))
     half = (
         answer(asked(**{extended: 1 - np.exp(screen.typical_change / 2)}))
-        .table.set_index("gene")["effect"]
+        .table.set_index("gene")["log_difference"]
         .reindex(screen.genes)
     )
     np.testing.assert_allclose(half, table / 2, rtol=1e-5)
     both = answer(asked(**{first: None, extended: None}))
     assert (both.basis, both.interaction) == ("partly unseen combination", None)
-    alone = answer(asked(**{first: None})).table.set_index("gene")["effect"].reindex(screen.genes)
-    np.testing.assert_allclose(
-        both.table.set_index("gene")["effect"].reindex(screen.genes), table + alone, rtol=1e-5, atol=1e-6
-    )
+    alone = answer(asked(**{first: None})).table.set_index("gene").reindex(screen.genes)
+    together = both.table.set_index("gene").reindex(screen.genes)
+    for column, own in (("log_difference", table), ("effect", fold)):
+        np.testing.assert_allclose(together[column], own + alone[column], rtol=1e-5, atol=1e-6)
 
 
 def test_after_knock_outs_a_function_is_not_lost_twice() -> None:
@@ -277,7 +282,8 @@ def test_what_was_measured_stands_beside() -> None:
     found = answer(asked(**{gene: None}))
     names = toy_cells().cells.var_names
     measured = np.arange(len(names), dtype=float)[None]
-    layers = {keys.OBSERVED_TEST: measured, keys.standard_error(keys.OBSERVED_TEST): measured / 10}
+    layer = keys.fold(keys.OBSERVED_TEST)
+    layers = {layer: measured, keys.standard_error(layer): measured / 10}
     effects = SimpleNamespace(obs_names=pd.Index([gene]), var_names=names, layers=layers)
     table = with_measured(found, effects, keys.OBSERVED_TEST).set_index("gene")  # type: ignore[arg-type]
     assert table.loc[names[3], "measured"] == 3.0

@@ -12,7 +12,8 @@ import pandas as pd
 import pytest
 
 from gpovae_core.config import make_settings
-from gpovae_core.data.effects_file import MeasuredEffects, read_effects
+from gpovae_core.data.effect_tables.read import read_effects
+from gpovae_core.data.effect_tables.report import MeasuredEffects
 from gpovae_core.errors import DataError, GpoVaeError, RunError, SettingsError
 from gpovae_core.methods.fitted import NetworkFit
 from gpovae_core.network.grn import GeneNetwork
@@ -63,6 +64,17 @@ def table(tmp_path: Path) -> Path:
 @pytest.fixture
 def run(table: Path, tmp_path: Path) -> RunFolder:
     return network_from_effects(table, tmp_path / "run", panel_extra=20).run
+
+
+def test_how_far_the_work_is_is_said_all_along(table: Path, tmp_path: Path) -> None:
+    told: list[tuple[str, float]] = []
+    network_from_effects(table, tmp_path / "run", progress=lambda stage, share: told.append((stage, share)))
+    shares = np.array([share for _, share in told])
+    assert (np.diff(shares) >= -1e-9).all()
+    assert {"fitting the network: weighing the effects", "fitting the network: direct edges"} <= {
+        stage for stage, _ in told
+    }
+    assert len(np.unique(shares.round(3))) > 20
 
 
 def test_the_network_behind_the_effects_is_found(run: RunFolder) -> None:

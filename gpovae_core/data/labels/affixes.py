@@ -5,6 +5,7 @@ construct, the kind of perturbation.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 _COUNTED = (
     r"guides?|sg|sgrnas?|grnas?|g|gd|sh|shrnas?|si|sirnas?|crrnas?|pegrnas?|oligo|targets?|ko|kd|rep"
@@ -53,6 +54,7 @@ def places_of(text: str) -> list[tuple[int, int]]:
     return [match.span() for match in _TOKEN.finditer(text)]
 
 
+@lru_cache(maxsize=4096)  # the same word is asked about many times in a row
 def is_affix(token: str) -> bool:
     """Whether a word of a label says something about the guide or the construct and names no gene."""
     return _AFFIX.fullmatch(token) is not None

@@ -9,12 +9,18 @@ from gpovae_core.data.labels.affixes import is_affix, tokens_of
 from gpovae_core.data.labels.text import tidy
 
 _PHRASES = {
-    "non-targeting": r"no[nt]?[\W_]*target(?:ing|ed|s)?(?:controls?|ctrls?)?|nt[cg]|nt(?!\d)",
+    "non-targeting": r"no[nt]?[\W_]*target(?:ing|ed|s)?(?:controls?|ctrls?)?|nt[cg]|nt(?!\d)"
+    r"|nt[\W_]*[sg]?g?rnas?|no[\W_]*sites?",
     "negative control": r"neg(?:ative)?[\W_]*(?:ctrl|control|ctl)s?",
-    "safe-targeting": r"safe[\W_]*(?:target(?:ing|ed)?|harbou?r)",
+    "safe-targeting": r"safe[\W_]*(?:target(?:ing|ed)?|harbou?r)|gsh(?!\d)",
     "scrambled": r"scrambled?|scr(?!\d)",
-    "unperturbed": r"unperturbed|untreated|wild[\W_]*type",
-    "intergenic": r"intergenic",
+    "Cas only": r"(?:d?cas(?:9|1[23][abd]?)?(?:[\W_]*krab)?)[\W_]*only",
+    "guide only": r"(?:guides?|[sg]?g?rnas?)[\W_]*only",
+    "empty vector": r"empty[\W_]*(?:vector|plasmid|backbone|guide|[sg]?grna)s?",
+    "unperturbed": r"unperturbed|untreated|wild[\W_]*type|parental|no[\W_]*perturbation"
+    r"|(?:un|non[\W_]*)(?:transduced|infected|transfected|edited)",
+    "intergenic": r"(?:one[\W_]*)?(?:intergenic|non[\W_]*gene)(?:[\W_]*sites?)?",
+    "gene desert": r"gene[\W_]*deserts?",
     "control": r"controls?|ctrls?|ctl(?!\d)",
 }
 """Kind of control -> how it is written. The order decides where two stand in one label: 'non-targeting

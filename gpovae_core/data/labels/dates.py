@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 _MONTHS = {
     1: ("jan", "january"),
@@ -42,6 +43,7 @@ _MAYBE = re.compile(rf"\d\D+\d|\d\W*(?:{_WORDS})|(?:{_WORDS})\W+\d", re.IGNORECA
 """What every date has; most names have not."""
 
 
+@lru_cache(maxsize=4096)  # the same name is asked about many times in a row
 def date_in(name: str) -> tuple[int, int] | None:
     """(month, day) where a name is a date as spreadsheets write one: 1-Mar, Sep-02, 2024-03-01; else None."""
     if not _MAYBE.search(name):

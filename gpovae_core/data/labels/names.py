@@ -129,6 +129,14 @@ class Names:
     def _spelled(self, symbols: Collection[str]) -> set[str]:
         return {gene for symbol in symbols for gene in self._by_fold.get(symbol.casefold(), ())}
 
+    def named_otherwise(self, targets: Collection[str]) -> bool:
+        """Whether targets, none of which is measured, are Ensembl ids and the measured genes are not, or the
+        other way round.
+        """
+        ids = [ENSEMBL.fullmatch(target) is not None for target in targets]
+        of_genes = [ENSEMBL.fullmatch(gene) is not None for gene in self.genes]
+        return (all(ids) and not self._by_id) or (not any(ids) and bool(of_genes) and all(of_genes))
+
     def find(self, part: str) -> Found:
         """What one part of a label names; controls are no business of this."""
         genes, how = self.whole(part)
@@ -233,7 +241,7 @@ class Names:
         clear = len({exact for _, _, _, exact in spans}) == 1
         if clear and not any(joint in {"-", "."} for joint in joints):
             how = "guide" if len(spans) < len(words.tokens) else ""
-            return Found(tuple(genes), how=how, joint=joints.pop(), kind=kind)
+            return Found(tuple(genes), how=how, joint=joints.pop()[0], kind=kind)
         return Found(near=(*genes,))
 
     def _with_strangers(
@@ -247,7 +255,8 @@ class Names:
         guesses = self._segments(words, spans, other)
         if guesses is None:
             return Found(near=tuple(genes))
-        return Found(tuple(sorted({*genes, *guesses})), guess=tuple(guesses), joint="_")
+        joint = next(filter(None, map(words.joint, range(1, len(words.tokens)))), "_")
+        return Found(tuple(sorted({*genes, *guesses})), guess=tuple(guesses), joint=joint[0])
 
     def _segments(
         self, words: _Words, spans: list[tuple[int, int, str, bool]], other: list[int]
@@ -259,8 +268,8 @@ class Names:
             while other and other[0] == last + 1 and words.joint(other[0]) == "-":
                 last = other.pop(0)
             text = words.between(first, last + 1)
-            sides = {words.joint(first), words.joint(last + 1)} - {""}
-            if not self.looks_like_gene(text) or not sides <= {"_", "__", " ", ":"}:
+            sides = {words.joint(first), words.joint(last + 1)}
+            if not self.looks_like_gene(text) or sides & {"-", "."}:
                 return None
             guesses.append(text)
         return guesses if all(exact for _, _, _, exact in spans) else None
@@ -275,6 +284,8 @@ class Names:
             end -= 1
             last = end if _goes(words.tokens[end]) else last
         kind = "NP" if "NP" in words.tokens[last:] else ""
+        if several := self._several(part, kind):
+            return several
         core = words.between(first, last) if last > first else part
         stem = re.sub(r"_\d+$", "", core)
         bare = [name for name in affixes.bare_names(stem) if len(stem) > 4 and self.looks_like_gene(name)]
@@ -289,10 +300,23 @@ class Names:
                 return Found(near=(*near,))
         if core != part and not self.looks_like_gene(core) and "_" not in core:
             return Found((part,), guess=(part,))
-        pieces = [piece for piece in re.split(r"_+", core) if piece]
-        if len(pieces) > 1 and all(map(self.looks_like_gene, pieces)):
-            return Found(tuple(sorted(set(pieces))), guess=tuple(pieces), joint="?", kind=kind)
         return Found((core,), guess=(core,), how="guide" if core != part else "", kind=kind)
+
+    def _several(self, part: str, kind: str) -> Found | None:
+        """Names that are not measured, with what may join genes between them (FEV_KLF5, FEV:KLF5), also with
+        guides of each (FEV_g1_KLF5_g2); None where there are no two.
+        """
+        joint = _JOINING.search(part)
+        if joint is None:
+            return None
+        pieces = [_without_guides(piece) for piece in _JOINING.split(part)]
+        pieces = [piece for piece in pieces if piece]
+        if len(pieces) < 2 or not all(map(self.looks_like_gene, pieces)):
+            return None
+        genes = tuple(sorted(set(pieces)))
+        if len(genes) == 1:
+            return Found(genes, guess=genes, how="guide", kind=kind)
+        return Found(genes, guess=genes, joint=f"?{joint[0][0]}", kind=kind)
 
 
 class _Words:
@@ -312,6 +336,18 @@ class _Words:
         if not 0 < i < len(self.tokens):
             return ""
         return self.text[self._places[i - 1][1] : self._places[i][0]].strip() or " "
+
+
+_JOINING = re.compile(r"_+|\s+|--+|[^\w\s.-]+")
+"""What may stand between two genes of a label; '-' and '.' stand in names as well."""
+
+
+def _without_guides(piece: str) -> str:
+    """A piece of a label without words of guides at its ends; "" where it is nothing else."""
+    words = _Words(piece)
+    kept = [i for i, token in enumerate(words.tokens) if not affixes.is_affix(token)]
+    inner = kept and all(affixes.is_plain_number(token) for token in words.tokens[kept[-1] + 1 :])
+    return words.between(kept[0], len(words.tokens) if inner else kept[-1] + 1) if kept else ""
 
 
 def _beside_gene(token: str) -> bool:

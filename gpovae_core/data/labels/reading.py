@@ -50,8 +50,9 @@ NO_SINGLE_GUIDE = {
 }
 UNCLEAR_SHARE = 0.01
 """Share of the labelled cells whose labels may be unclear before a person is asked."""
-MOSTLY = 0.9
-"""Share of the targets of a file that have to be near to a measured gene to say so of all."""
+NEARLY_ALL, FEWEST_NEAR = 0.75, 3
+"""Of the targets that are not measured this share, and so many, have to be near to a measured gene to say so
+of them where they are half of the targets or more; where no target is measured, half of them."""
 _OUTSIDE = " []{}()'\""
 
 
@@ -165,11 +166,11 @@ class _Parser:
         if affixes.WILD_TYPE.search(text):
             return Parsed(unclear=((keys.CONTROL,), "near"))
         parts = self._parts(affixes.without_genotype(text))
-        if not parts or not all(parts):
-            return Parsed(reason="malformed label")
         result = Parsed()
-        for part in parts:
+        for part in filter(None, parts):
             self._read_part(part, len(parts) > 1, result)
+        if not parts or not all(parts):
+            return Parsed(unclear=(tuple(result.genes), "malformed"))
         if text != label.strip(_OUTSIDE):
             result.found = [replace(found, how=found.how or "spelling") for found in result.found]
         return result
@@ -245,18 +246,40 @@ def judge_together(parsed: Mapping[str, Parsed], names: Names) -> None:
     """
     _judge_crossed(parsed, names)
     _judge_wrapped(parsed, names)
-    joined = any(found.joint == "_" for one in parsed.values() for found in one.found if not one.unclear)
+    joints = {found.joint for one in parsed.values() for found in one.found if not one.unclear}
     numbered = _numbers_are_guides(parsed)
     for one in parsed.values():
         for i, found in enumerate(one.found):
-            if found.joint == "?" and not joined:
+            if found.joint[:1] == "?" and found.joint[1:] not in joints:
                 one.unclear = one.unclear or ((keys.PAIR_SEPARATOR.join(found.genes),), "pair")
             stem = _numbered_stem(found, names)
             if stem and numbered:
                 one.found[i] = replace(found, genes=(stem,), guess=(stem,), how="guide")
     if not numbered:
         _judge_repeated(parsed, names)
+    _judge_run_together(parsed)
     _judge_unmeasured(parsed, names)
+
+
+def _judge_run_together(parsed: Mapping[str, Parsed]) -> None:
+    """A name that is not measured and made of two other targets of the file (FEV-KLF5 beside FEV and KLF5)
+    may be their combination.
+    """
+    targets = {gene for one in parsed.values() if not one.unclear for gene in one.genes}
+    for one in parsed.values():
+        for found in one.found:
+            pair = _two_of(found.genes[0], targets) if len(found.genes) == 1 and found.guess else None
+            if pair:
+                one.unclear = one.unclear or ((keys.PAIR_SEPARATOR.join(sorted(pair)),), "pair")
+
+
+def _two_of(name: str, targets: Collection[str]) -> tuple[str, str] | None:
+    """Two targets at the ends of a name, with up to five characters between them."""
+    for end in range(3, len(name) - 2):
+        for start in range(end, min(end + 6, len(name) - 2)):
+            if name[:end] in targets and name[start:] in targets:
+                return name[:end], name[start:]
+    return None
 
 
 _VARIES = re.compile(r"[ACGTN]{8,}|\d+|(?<![A-Za-z0-9])[A-Z](?![A-Za-z0-9])")
@@ -308,21 +331,29 @@ def _form(beside: str) -> str:
 
 
 def _judge_unmeasured(parsed: Mapping[str, Parsed], names: Names) -> None:
-    """A file in which no target is measured: its labels are unclear where nearly all have a measured gene
-    near to them, or do not look like names of genes at all (codes, wells, drugs).
+    """A file in which most targets are not measured: its labels are unclear where most of these have a
+    measured gene near to them, or none is measured and they do not look like names of genes (codes, wells,
+    drugs).
     """
     targets = {gene for one in parsed.values() for gene in one.genes}
-    if len(targets) < 2 or targets & names.genes or any(one.unclear for one in parsed.values()):
+    strange = targets - names.genes
+    if len(targets) < 2 or 2 * len(strange) < len(targets) or any(one.unclear for one in parsed.values()):
         return
-    near = {target: names.near_to(target, cut=True) for target in targets}
-    nearly = sum(bool(found) for found in near.values()) >= MOSTLY * len(targets)
-    genes = sum(all(map(names.looks_like_gene, re.split("_+", target))) for target in targets)
-    if not nearly and genes >= len(targets) / 2:
-        return
+    near = {target: names.near_to(target, cut=True) for target in strange}
+    count = sum(bool(found) for found in near.values())
+    if strange == targets:
+        nearly = 2 * count >= len(targets)
+        genes = sum(all(map(names.looks_like_gene, re.split("_+", target))) for target in targets)
+        if not nearly and genes >= len(targets) / 2:
+            return
+    else:
+        nearly = count >= max(FEWEST_NEAR, NEARLY_ALL * len(strange))
+        if not nearly:
+            return
     for one in parsed.values():
-        if one.genes:
-            mean = sorted({gene for target in one.genes for gene in near[target]}) if nearly else []
-            one.unclear = ((*mean,), "near" if mean else "none")
+        mean = sorted({gene for target in one.genes for gene in near.get(target, ())})
+        if one.genes and (mean or not nearly):
+            one.unclear = ((*mean,), "near") if nearly else ((), "none")
 
 
 def _judge_crossed(parsed: Mapping[str, Parsed], names: Names) -> None:
@@ -334,7 +365,7 @@ def _judge_crossed(parsed: Mapping[str, Parsed], names: Names) -> None:
     sides: dict[str, set[bool]] = {}
     for label, one in parsed.items():
         for found in one.found:
-            for word in found.guess if found.joint == "_" or one.controls else ():
+            for word in found.guess if found.joint[:1] not in ("", "?") or one.controls else ():
                 partners.setdefault(word, set()).update(set(found.genes) - {word})
                 sides.setdefault(word, set()).add(tidy(label).endswith(word))
     crossed = {
@@ -409,7 +440,7 @@ def _canonical(name: str, one: Parsed, chosen: Chosen, settings: DataSettings) -
     if one.genes:
         return keys.PAIR_SEPARATOR.join(one.genes), ""
     if not one.controls:
-        return None, "malformed label"
+        return None, "unclear label"
     same = all(kind in {chosen.kind, CHOSEN} for kind in one.controls)
     return (keys.CONTROL, "") if same else (None, "another kind of control")
 
@@ -419,8 +450,7 @@ def _decisions(
 ) -> list[Decision]:
     """Those that only some files need: combinations, unclear labels, cells without a response."""
     made = []
-    joints = {"_", "?", " ", ":"}
-    guessed = sorted(name for name, one in parsed.items() if any(f.joint in joints for f in one.found))
+    guessed = sorted(name for name, one in parsed.items() if any(f.joint for f in one.found))
     if guessed or settings.pair_separator:
         made.append(_pairs(guessed, parsed, settings))
     unclear = sorted(name for name, one in parsed.items() if one.unclear)

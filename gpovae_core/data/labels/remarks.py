@@ -104,6 +104,12 @@ _NOT_CLEAR = {
         "near to, 'as written' takes them for targets that are not measured, 'leave out' leaves these "
         "cells out.",
     ),
+    "malformed": (
+        "malformed-labels",
+        "Labels that cannot be read (a '+' with nothing beside it)",
+        "Write the gene's name, '+' between two. Or set unclear_labels: 'nearest' takes what stands there, "
+        "'leave out' leaves these cells out.",
+    ),
     "pair": (
         "labels-near-genes",
         "Labels that may name two genes or one, none of them measured",
@@ -146,10 +152,6 @@ def _with_near(name: str, one: Parsed) -> str:
 
 
 _LEFT_OUT = {
-    "malformed label": (
-        "malformed-labels",
-        "with a label that cannot be read (a '+' with nothing beside it)",
-    ),
     "another kind of control": ("other-controls", "with another kind of control label than the chosen one"),
     "no single perturbation assigned": ("no-single-perturbation", "with no single perturbation assigned"),
     "not perturbed, as Mixscape has it": ("not-perturbed", "that Mixscape calls not perturbed (NP)"),

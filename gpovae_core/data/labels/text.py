@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 NO_LABEL = {"", "nan", "none", "na", "n/a", "<na>", "null"}
 """Texts, in small letters, that stand for a missing label."""
 
-JOINTS = re.compile(r"\s*(?:\|\|?|[+;,&/~])\s*|\s+and\s+")
+JOINTS = re.compile(r"\s*(?:\+|\|+|;+|,+|&+|/+|~+)\s*|[\s_]+and[\s_]+")
 """What joins the genes of a combination and never stands in the name of one (but for '+')."""
 
 _DASHES = str.maketrans(dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe58\ufe63\uff0d", "-"))

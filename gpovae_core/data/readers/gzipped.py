@@ -31,6 +31,7 @@ def recognises(path: Path) -> bool:
 
 def read(path: Path) -> AnnData | BackedCells:
     """Its content, unpacked into a scratch file that is left for what stays there."""
+    from gpovae_core.data.effect_tables.read import holds_effects
     from gpovae_core.data.room import copy_within
     from gpovae_core.data.store import scratch_file
 
@@ -41,6 +42,9 @@ def read(path: Path) -> AnnData | BackedCells:
     try:
         with gzip.open(path) as packed, unpacked.open("wb") as plain:
             copy_within(cast("IO[bytes]", packed), plain, unpacked.parent, f"What is packed in '{path.name}'")
+        if holds_effects(unpacked):
+            message = f"'{path.name}' is a table of effects (log fold changes with errors), not of cells."
+            refuse("effects-not-cells", message, "Unpack it (gunzip), and give the file that was inside.")
         reader = reader_of(unpacked)
         if reader is None:
             message = f"'{path.name}' holds an HDF5 file, but no cells."

@@ -33,11 +33,12 @@ def read(path: Path) -> AnnData | BackedCells:
     import anndata
 
     from gpovae_core.data import hdf5
+    from gpovae_core.data.backed import must_stay_on_disk
     from gpovae_core.data.parts import read_root
 
     root = hdf5.opened(path, "a .h5ad file")
     _check_parts(path, sorted(root))
-    hdf5.must_fit(path)
+    hdf5.must_fit(path, lambda: must_stay_on_disk(root))
     try:
         return read_root(root, lambda: anndata.read_h5ad(path))
     except Exception as error:  # whatever a damaged or foreign file makes h5py and anndata raise

@@ -40,8 +40,7 @@ def read(path: Path) -> AnnData | BackedCells:
         refuse("not-mudata", f"'{path.name}' holds no modalities (mod); found {found}.", MAKE_ONE)
     names = sorted(root["mod"])
     chosen = _genes_among(path, names)
-    if not must_stay_on_disk(root["mod"][chosen]):
-        hdf5.must_fit(path)
+    hdf5.must_fit(path, lambda: must_stay_on_disk(root["mod"][chosen]))
     try:
         cells = read_root(root["mod"][chosen])
         _join_tables(cells, root, names, chosen)
@@ -115,7 +114,7 @@ def _add_guides(cells: AnnData | BackedCells, group: Any) -> None:
 
 def _counts_of(parts: Any) -> Any:
     """X of the guides, or their layer of counts where X was normalised."""
-    from gpovae_core.data.counts import fault
+    from gpovae_core.data.like_counts import fault
 
     x = parts.item("X")
     if x is not None and (problem := fault(x, "X")) is not None and problem.code != "counts-binary":
@@ -125,12 +124,13 @@ def _counts_of(parts: Any) -> Any:
 
 
 def _say(cells: AnnData | BackedCells, chosen: str, names: list[str], guides: str | None) -> None:
+    from gpovae_core.data.parts import add_note
+
     others = [name for name in names if name not in (chosen, guides)]
     text = f"Genes are read from the modality '{chosen}'"
     text += f", guides from '{guides}'" if guides else ""
     text += f"; not used: {', '.join(others)}" if others else ""
-    uns: Any = cells.uns
-    uns[keys.READER_NOTES] = [*uns.get(keys.READER_NOTES, []), f"{text}."]
+    add_note(cells, f"{text}.")
 
 
 READER = Reader("h5mu", "a .h5mu file", (".h5mu",), 10, recognises, read)

@@ -5,11 +5,13 @@ compressed or not, with or without something before these names (as GEO keeps th
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gpovae_core.data.files import MAKE_ONE, first_line, refuse
 from gpovae_core.data.readers import Reader
+from gpovae_core.errors import DataError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
 
 _MATRIX = re.compile(r"^(?P<before>.*?)matrix\.mtx(\.gz)?$", re.I)
 _BARCODES = ("barcodes.tsv.gz", "barcodes.tsv")
+_OF_TEXT, _HELD = 24, 8
+"""Bytes a value: as scipy reads them from text (two places and the value), and as they are held."""
 _FEATURES = ("features.tsv.gz", "features.tsv", "genes.tsv.gz", "genes.tsv")
 
 
@@ -62,6 +66,7 @@ def read(path: Path) -> AnnData:
             "Put the three files of each sample into a folder of their own.",
         )
     matrix, barcodes, features = samples[0]
+    _must_fit(matrix)
     try:
         cells, rows = _table(barcodes), _table(features)
         counts: Any = mmread(matrix)
@@ -85,6 +90,28 @@ def read(path: Path) -> AnnData:
     found.obs_names = cells.iloc[:, 0].to_numpy(dtype=object)
     join_calls(found, path)
     return found
+
+
+def _must_fit(matrix: Path) -> None:
+    """Raises DataError for a matrix that is too large for this machine, by the number of its values: text
+    cannot be read in blocks.
+    """
+    from scipy.io import mminfo
+
+    from gpovae_core.data.memory import COPIES, too_many_bytes
+
+    try:
+        stored = int(mminfo(matrix)[2])
+    except Exception:  # what is wrong with it is said where it is read
+        return
+    huge = too_many_bytes(matrix, int((_OF_TEXT + COPIES * _HELD) * stored))
+    if huge is not None:
+        hint = (
+            "Give filtered_feature_bc_matrix.h5 of the same run in its place, which is read in blocks; or "
+            "write the folder as .h5ad on a machine with more memory: "
+            "`scanpy.read_10x_mtx(folder, gex_only=False).write_h5ad('cells.h5ad')`."
+        )
+        raise DataError([replace(huge, hint=hint)])
 
 
 def _table(path: Path) -> pd.DataFrame:

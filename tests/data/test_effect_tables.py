@@ -11,8 +11,9 @@ import pandas as pd
 import pytest
 from scipy.stats import norm
 
-from gpovae_core.data.effect_columns import EffectColumns
-from gpovae_core.data.effects_file import holds_effects, read_effects
+from gpovae_core.data.effect_tables.known import EffectColumns
+from gpovae_core.data.effect_tables.read import holds_effects, read_effects
+from gpovae_core.data.read import read_cells
 from gpovae_core.errors import DataError
 
 TARGETS = ["IRF1", "JAK2", "SPI1", "STAT1"]
@@ -113,7 +114,7 @@ def test_mast_needs_its_unit_and_keeps_the_rows_of_the_fold_change(tmp_path: Pat
     hurdle = table.assign(component="H", coef=np.nan).assign(**{"Pr(>Chisq)": 0.5})
     path = tmp_path / "mast.csv"
     pd.concat([table, discrete, hurdle]).to_csv(path, index=False)
-    with pytest.raises(DataError, match="--unit log2 or --unit ln"):
+    with pytest.raises(DataError, match=r"Set effects\.unit to log2 or ln"):
         read_effects(path)
     check(path, EffectColumns(unit="log2"))
 
@@ -265,7 +266,7 @@ def test_what_cannot_be_read_is_refused_in_words(tmp_path: Path) -> None:
     assert "no standard errors" in refused(good.drop(columns="se"), tmp_path)
     adjusted = good.drop(columns="se").assign(padj=0.1)
     assert "adjusted p value does not give back" in refused(adjusted, tmp_path)
-    assert "--unit log2 or --unit ln" in refused(good.rename(columns={"log2fc": "beta"}), tmp_path)
+    assert "Set effects.unit to log2 or ln" in refused(good.rename(columns={"log2fc": "beta"}), tmp_path)
     assert "is not a logarithm" in refused(good.rename(columns={"log2fc": "fold_change"}), tmp_path)
     assert "no effect in log2fc is negative" in refused(good.assign(log2fc=np.exp2(good.log2fc)), tmp_path)
     assert "standard errors are negative" in refused(good.assign(se=-good.se), tmp_path)
@@ -332,3 +333,58 @@ def test_cells_are_no_effects(tmp_path: Path) -> None:
     assert not holds_effects(tmp_path / "cells.h5ad")
     (tmp_path / "edges.csv").write_text("source,target,weight\nA,B,1\n")
     assert not holds_effects(tmp_path / "edges.csv")
+
+
+@pytest.mark.parametrize("ending", [".parquet", ".h5ad"])
+def test_gzip_of_a_binary_form_is_unpacked(tmp_path: Path, ending: str) -> None:
+    plain = tmp_path / f"effects{ending}"
+    if ending == ".parquet":
+        WRITE_PACKED.to_parquet(plain)
+    else:
+        wide = WRITE_PACKED.pivot(index="perturbation", columns="gene", values="log2fc")
+        cells = ad.AnnData(wide.to_numpy(), obs=wide[[]], var=pd.DataFrame(index=wide.columns))
+        cells.layers["log2fc"], cells.layers["se"] = wide.to_numpy(), np.full(wide.shape, 0.1)
+        cells.write_h5ad(plain)
+    packed = tmp_path / f"packed{ending}.gz"
+    packed.write_bytes(gzip.compress(plain.read_bytes()))
+    found, same = read_effects(packed), read_effects(plain)
+    assert found.perturbations == same.perturbations == ("AHR", "MYC")
+    np.testing.assert_array_equal(found.effect, same.effect)
+    np.testing.assert_array_equal(found.error, same.error)
+    assert found.report.source == packed.name
+    if ending == ".parquet":
+        assert holds_effects(packed)
+    else:
+        with pytest.raises(DataError, match="is a table of effects"):
+            read_cells(packed)
+
+
+WRITE_PACKED = pd.DataFrame(
+    {
+        "perturbation": ["AHR"] * 3 + ["MYC"] * 3,
+        "gene": ["AHR", "MYC", "JUN"] * 2,
+        "log2fc": [-2.0, 0.1, 0.4, 0.2, -1.5, -0.3],
+        "se": [0.1] * 6,
+    }
+)
+
+
+@pytest.mark.parametrize("column", ["cluster", "coef", "term"])
+def test_markers_of_a_cluster_or_a_coefficient_are_those_of_its_gene(tmp_path: Path, column: str) -> None:
+    path = tmp_path / "effects.csv"
+    WRITE_PACKED.rename(columns={"perturbation": column}).to_csv(path, index=False)
+    found = read_effects(path)
+    assert found.perturbations == ("AHR", "MYC")
+    assert found.report.perturbation_from == column
+
+
+def test_columns_that_are_told_are_taken(tmp_path: Path) -> None:
+    path = tmp_path / "effects.csv"
+    WRITE_PACKED.rename(columns={"perturbation": "left", "gene": "right"}).to_csv(path, index=False)
+    with pytest.raises(DataError, match=r"name it by effects\.perturbation_column"):
+        read_effects(path)
+    found = read_effects(path, EffectColumns(perturbation="left", gene="right"))
+    assert found.perturbations == ("AHR", "MYC")
+    assert found.genes == ("AHR", "MYC", "JUN")
+    with pytest.raises(DataError, match="no column or layer 'middle'"):
+        read_effects(path, EffectColumns(perturbation="middle"))

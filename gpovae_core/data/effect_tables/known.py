@@ -177,8 +177,11 @@ PERTURBATIONS = (
     "group",
     "test",
     "coefficient",
+    "coef",
+    "term",
     "grna_group",
     "cluster_id",
+    "cluster",  # Seurat's FindAllMarkers
     "target",
     "guide",
 )

@@ -1,0 +1,95 @@
+"""The answer in a sentence: what a perturbation changes, and how well the model knew."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from dashboard.response.scene import Scene
+from dashboard.shared import contents, shell
+from dashboard.shared.words import number, plain
+from gpovae_core.plots import response
+from gpovae_core.reporting.sentences import responders_in_words, states_in_words
+
+UNIT = (
+    "Effect: log2 fold change of the gene's mean share of a cell's counts, perturbed over control, without "
+    "the common lift of all shares; -1 is half, 1 twice as much."
+)
+EXPLAINED = {
+    "test": (
+        "Observed effects come from held-out cells only: cells that neither the training nor its early "
+        "stop has seen."
+    ),
+    "all": (
+        "Observed effects come from every cell, the training cells included. Less noise, but the model has "
+        "seen most of these cells, and so has the training-mean baseline: agreement looks better than it "
+        "is."
+    ),
+}
+FEW_CELLS = 20
+"""Cells below which hardly any change can be told from noise."""
+NAMED = 4
+
+
+def show(scene: Scene) -> None:
+    """A sentence for each chosen perturbation, and what could mislead."""
+    for name in scene.chosen:
+        with shell.errors_in_words():
+            st.markdown(in_words(scene, name))
+            moved = states_in_words(contents.evaluation(scene.run), name)
+            if moved:
+                st.warning(f"**{plain(name)}.** {plain(moved)}")
+
+
+def explained(scene: Scene) -> None:
+    """What the numbers of the page are, for whoever asks."""
+    with st.expander("What these numbers are"):
+        st.caption(f"{EXPLAINED[scene.reference]} {UNIT}")
+        for name in scene.chosen:
+            responding = responders_in_words(contents.evaluation(scene.run), name)
+            if responding:
+                st.caption(f"{plain(name)}. {plain(responding)}")
+
+
+def in_words(scene: Scene, name: str) -> str:
+    """'JAK2 (74 held-out cells) changes 30 of 585 genes: ...' and how near the prediction comes. Markdown."""
+    table = scene.table(name)
+    cells = scene.count(name)
+    of_cells = f"{cells:,} {scene.cells}" if cells is not None else scene.cells
+    few = ", too few to tell much" if cells is not None and cells < FEW_CELLS else ""
+    return f"**{plain(name)}** ({of_cells}{few}) {_changes(table, scene.level)} {_known(table)}"
+
+
+def _changes(table: pd.DataFrame, level: float) -> str:
+    """How many genes change, and which most; where nothing was tested, the strongest effects alone."""
+    others = table.loc[~table["target"]]
+    tested = int(table["p"].notna().sum())
+    if not tested:
+        named = _strongest(others.dropna(subset=["observed"]), "observed")
+        return f"was not tested gene by gene here; largest observed effects: {named}." if named else ""
+    sure = response.changed(table, level)
+    up = int((sure["observed"] > 0).sum())
+    words = f"changes **{len(sure):,} of {tested:,} genes** ({up:,} up, {len(sure) - up:,} down)"
+    largest = sure.loc[~sure["target"]]
+    named = _strongest(largest.sort_values("p", kind="stable"), "observed")
+    return f"{words}, most clearly {named} (log2 fold change)." if named else f"{words}."
+
+
+def _strongest(table: pd.DataFrame, column: str) -> str:
+    rows = table.head(NAMED)
+    return ", ".join(
+        f"{plain(gene)} {value:+.2f}" for gene, value in zip(rows["gene"], rows[column], strict=True)
+    )
+
+
+def _known(table: pd.DataFrame) -> str:
+    """How near model and training mean come to what was observed."""
+    model, mean = response.agreement(table), response.agreement(table, "train_mean")
+    if not np.isfinite(model.rho):
+        return ""
+    beside = f"; the training cells' own mean, without any model, {number(mean.rho, 2)}"
+    return (
+        f"The model's prediction correlates with that by **rho {number(model.rho, 2)}**"
+        f"{beside if np.isfinite(mean.rho) else ''}."
+    )

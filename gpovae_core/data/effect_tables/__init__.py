@@ -1,0 +1,1 @@
+"""Tables of effects in the place of cells."""

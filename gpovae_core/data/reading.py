@@ -1,0 +1,237 @@
+"""The cells of a file that can be used, with their counts and design, in an order of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from gpovae_core import keys
+from gpovae_core.data import conditions
+from gpovae_core.data.backed import BackedCells, FileMatrix
+from gpovae_core.data.decisions import Decision, Option
+from gpovae_core.data.design import OFF, WORDS, Design, find_design
+from gpovae_core.data.direction import both_directions, own_changes, read_direction, stated_direction
+from gpovae_core.data.enough import enough_cells, strong_enough
+from gpovae_core.data.findings import Findings
+from gpovae_core.data.labels.reading import Labels
+from gpovae_core.data.like_counts import as_csr
+from gpovae_core.data.made_labels import MadeLabels
+from gpovae_core.data.progress import Progress
+from gpovae_core.data.schema import Dropped
+from gpovae_core.data.wording import counted
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pandas as pd
+    from anndata import AnnData
+    from scipy import sparse
+
+    from gpovae_core.config import DataSettings
+    from gpovae_core.data.store import StoredCounts
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The usable part of a file in an order of its own: cells sorted by id, genes by name, so that file order
+    cannot matter.
+
+    counts: (n_obs, n_vars) raw counts, CSR float32, on disk where they are too large to be held; labels: cell
+    id -> canonical label; obs: the file's columns of these cells.
+    """
+
+    counts: sparse.csr_matrix | StoredCounts
+    genes: tuple[str, ...]
+    ids: dict[str, str]
+    labels: pd.Series
+    obs: pd.DataFrame
+    dropped: tuple[Dropped, ...]
+    design: Design
+
+
+@dataclass(frozen=True)
+class Store:
+    """Where counts that are too large to be held go, and who is told how far that is."""
+
+    path: Path | None
+    progress: Progress | None
+
+    def counts(
+        self, matrix: Any, rows: np.ndarray, columns: np.ndarray, wanted: bool
+    ) -> sparse.csr_matrix | StoredCounts:
+        """(len(rows), len(columns)) these rows and columns in this order; wanted: False where an error stops
+        the work anyway.
+        """
+        if not isinstance(matrix, FileMatrix):
+            chosen = as_csr(matrix[rows])[:, columns]
+            chosen.sort_indices()
+            return chosen
+        return (
+            matrix.store(rows, columns, self.path, self.progress)
+            if wanted
+            else as_csr(np.zeros((0, len(columns))))
+        )
+
+
+def select(
+    cells: AnnData | BackedCells,
+    matrix: Any,
+    genes: list[str],
+    ids: dict[str, str],
+    labels: Labels,
+    settings: DataSettings,
+    found: Findings,
+    store: Store,
+    source: MadeLabels | str | None,
+) -> Reading:
+    """The cells that stay, sorted; every one that does not goes into found.dropped with its reason. source:
+    what the labels were made from, or the column of obs that holds them.
+    """
+    assert labels.canonical is not None
+    for reason, names in labels.left_out.items():
+        found.dropped += [
+            Dropped(what="cells", name=name or "(empty)", count=n, reason=reason)
+            for name, n in sorted(names.items())
+        ]
+    unlabelled = labels.left_out.get("no label", {}).get("", 0)
+    if unlabelled:
+        found.warn("cells-without-label", f"Left out: {counted(unlabelled, 'cell')} without a label.")
+    canonical = labels.canonical.to_numpy(dtype=object)
+    kept = np.array([label is not None and label == label for label in canonical], dtype=bool)
+    kept &= _not_empty(matrix, kept, found)
+    cell_ids = np.asarray(cells.obs_names.astype(str), dtype=object)
+    rows = np.flatnonzero(kept)
+    rows = rows[np.argsort(cell_ids[rows].astype(str), kind="stable")]
+    columns = np.argsort(np.array(genes), kind="stable")
+    made, column = (source, None) if isinstance(source, MadeLabels) else (None, source)
+    rows, settings = _of_conditions(cells, canonical, rows, settings, column, found)
+    stay = strong_enough(matrix, rows, genes, canonical[rows], settings, found)
+    decided = not any(decision.asked for decision in labels.decisions)
+    stay &= enough_cells(canonical[rows], stay, settings.min_cells, found, decided)
+    obs, cell_labels = _annotations(cells, canonical, rows[stay])
+    if made is not None and made.guides is not None:
+        obs[made.guides.name] = made.guides.to_numpy()[rows[stay]]
+    totals = np.asarray(matrix.sum(axis=1), dtype=np.float64).ravel()[rows[stay]]
+    design = find_design(obs, cell_labels.to_numpy(dtype=object), totals, settings, column)
+    found.add(design.problems, design.notes)
+    found.add(both_directions(obs, cell_labels.to_numpy(dtype=object), column))
+    found.decisions += design_decisions(design, settings, [str(name) for name in obs.columns])
+    found.conditions = found.conditions or conditions.sizes(design)
+    found.add(conditions.together(design, settings))
+    decision = conditions.decision(found.conditions, settings)
+    found.decisions += [decision] if decision is not None else []
+    counts = store.counts(matrix, rows[stay], columns, wanted=found.ok)
+    measured = tuple(genes[i] for i in columns)
+    if found.ok:
+        design = _with_direction(design, counts, measured, cell_labels.to_numpy(dtype=object), totals)
+        design = _as_stated(design, obs, found)
+    known = {gene: ids[gene] for gene in measured if gene in ids}
+    return Reading(counts, measured, known, cell_labels, obs, tuple(found.dropped), design)
+
+
+def _of_conditions(
+    cells: AnnData | BackedCells,
+    canonical: np.ndarray,
+    rows: np.ndarray,
+    settings: DataSettings,
+    label_column: str | None,
+    found: Findings,
+) -> tuple[np.ndarray, DataSettings]:
+    """The rows of the conditions that are asked for, and settings that name their column: what is left may no
+    longer show that it holds conditions.
+    """
+    if not settings.conditions:
+        return rows, settings
+    obs, labels = _annotations(cells, canonical, rows)
+    design = find_design(obs, labels.to_numpy(dtype=object), np.ones(len(obs)), settings, label_column)
+    found.conditions = conditions.sizes(design)
+    inside, problems = conditions.chosen_cells(design, settings)
+    found.add(problems)
+    if inside is None:
+        return rows, settings.model_copy(update={"conditions": ()})
+    for name, n in found.conditions.items():
+        if name not in settings.conditions:
+            found.dropped.append(Dropped(what="cells", name=name, count=n, reason="another condition"))
+    return rows[inside], settings.model_copy(update={"condition": design.columns.condition})
+
+
+def _with_direction(
+    design: Design,
+    counts: sparse.csr_matrix | StoredCounts,
+    genes: Sequence[str],
+    labels: np.ndarray,
+    totals: np.ndarray,
+) -> Design:
+    """The design with the direction that the targets' own expression tells. totals: (n_obs,) counts a cell in
+    the file.
+    """
+    batch, library = design.compared, design.values.get(keys.SIZE_FACTOR)
+    changes = own_changes(
+        counts,
+        genes,
+        labels,
+        totals if library is None else library.to_numpy(dtype=np.float64),
+        None if batch is None else np.asarray(batch.cat.codes),
+    )
+    columns = design.columns.model_copy(update={"direction": read_direction(changes)})
+    return replace(design, columns=columns)
+
+
+def design_decisions(design: Design, settings: DataSettings, columns: list[str]) -> list[Decision]:
+    """A line for each part of the design, with the columns that could be it first."""
+    made = []
+    for part, words in WORDS.items():
+        taken, told = getattr(design.columns, part), getattr(settings, part)
+        likely = [name for name in (taken, *design.others.get(part, ())) if name]
+        rest = [name for name in columns if name not in likely]
+        options = [Option(value=name, text=f"column '{name}' of obs") for name in [*likely, *rest]]
+        why = "as chosen" if told else "by its name and what it holds" if taken else ""
+        made.append(
+            Decision(
+                setting=part,
+                about=words.capitalize(),
+                taken=f"column '{taken}' of obs" if taken else "none",
+                why=why,
+                options=(*options, Option(value=OFF, text="none")),
+            )
+        )
+    return made
+
+
+def _as_stated(design: Design, obs: pd.DataFrame, found: Findings) -> Design:
+    """The design with the direction that obs states, and a warning where the expression says another."""
+    stated, read = stated_direction(obs), design.columns.direction
+    if stated is None:
+        return design
+    known = read is not None and "mixed" not in (read, stated)
+    if known and (read == "activation") != (stated == "activation"):
+        found.warn(
+            "direction-contradicted",
+            f"The file states {stated}, but the targets' own expression says {read}.",
+            "Check the labels, or say what was done (network.perturbation).",
+        )
+    return replace(design, columns=design.columns.model_copy(update={"direction": stated}))
+
+
+def _annotations(
+    cells: AnnData | BackedCells, canonical: np.ndarray, rows: np.ndarray
+) -> tuple[pd.DataFrame, pd.Series]:
+    """(columns of obs, labels) of these rows."""
+    import pandas as pd
+
+    obs = cast("pd.DataFrame", cells.obs).iloc[rows].copy()
+    obs.index = obs.index.astype(str)
+    return obs, pd.Series(canonical[rows], index=obs.index, name=keys.PERTURBATION, dtype=object)
+
+
+def _not_empty(matrix: Any, kept: np.ndarray, found: Findings) -> np.ndarray:
+    """(n_obs,) bool: cells with at least one count."""
+    filled = np.asarray(matrix.sum(axis=1)).ravel() > 0
+    empty = int((kept & ~filled).sum())
+    if empty:
+        found.dropped.append(Dropped(what="cells", name="empty", count=empty, reason="no counts at all"))
+        found.warn("empty-cells", f"Left out: {counted(empty, 'cell')} without any counts.")
+    return filled

@@ -1,0 +1,157 @@
+"""Every page for everybody: text that can be read on light and dark, nothing beside the screen of a telephone
+or at 200 % zoom, and the ways through the keyboard.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from dashboard.shared import listing
+from gpovae_core.runs.folder import is_run
+from tests.e2e.visit import Visit
+
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not is_run(listing.DEMOS[listing.REAL_DEMO]), reason="needs the demo of real cells: make demo"
+    ),
+]
+PAGES = ("Home", "Runs", "Data", "Train", "Network", "Response", "What if", "Benchmark", "Experiments")
+ASKED = f"/?run={listing.REAL_DEMO}&gene=STAT1&scenario=JAK2&scenario=IFNGR1%2BJAK2"
+LEAST = 4.5
+PALE = """(least) => {
+  const context = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+  const parse = (text) => {
+    context.clearRect(0, 0, 1, 1);
+    context.fillStyle = text;
+    context.fillRect(0, 0, 1, 1);
+    const [r, g, b, a] = context.getImageData(0, 0, 1, 1).data;
+    return [r, g, b, a / 255];
+  };
+  const over = (top, below) =>
+    [0, 1, 2].map((k) => top[k] * top[3] + below[k] * (1 - top[3])).concat([1]);
+  const light = (colour) => {
+    const [r, g, b] = colour.slice(0, 3).map((value) => {
+      const part = value / 255;
+      return part <= 0.03928 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4;
+    });
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const contrast = (a, b) => {
+    const [x, y] = [light(a), light(b)].sort((p, q) => q - p);
+    return (x + 0.05) / (y + 0.05);
+  };
+  const parents = (element) => {
+    const found = [];
+    for (let e = element; e; e = e.parentElement) found.push(getComputedStyle(e));
+    return found;
+  };
+  const pale = new Set();
+  const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  for (let node = walk.nextNode(); node; node = walk.nextNode()) {
+    const words = node.textContent.trim(), element = node.parentElement;
+    if (!words || !element || element.closest("style,script,noscript,:disabled,[aria-disabled=true]"))
+      continue;
+    const box = element.getBoundingClientRect(), styles = parents(element), style = styles[0];
+    const opacity = styles.reduce((product, each) => product * Number(each.opacity), 1);
+    if (box.width < 2 || box.height < 2 || style.visibility === "hidden" || opacity < 0.05) continue;
+    const ground = styles.reduceRight(
+      (below, each) => over(parse(each.backgroundColor), below), [255, 255, 255, 1]);
+    const colour = parse(element instanceof SVGElement ? style.fill : style.color);
+    colour[3] *= opacity;
+    const value = contrast(over(colour, ground), ground);
+    if (value < least) pale.add(`${words.slice(0, 40)}: ${value.toFixed(2)}`);
+  }
+  return [...pale];
+}"""
+BESIDE = """() => {
+  const beside = [], inside = (element) => {
+    for (let e = element.parentElement; e; e = e.parentElement)
+      if (["auto", "scroll", "hidden", "clip"].includes(getComputedStyle(e).overflowX)
+          && e.getBoundingClientRect().right <= innerWidth + 2
+          && !["stMain", "stApp"].includes(e.dataset.testid)) return true;
+    return false;
+  };
+  for (const element of document.querySelectorAll("[data-testid=stMain] *")) {
+    const box = element.getBoundingClientRect();
+    if (box.width > 1 && box.right > innerWidth + 2 && !inside(element))
+      beside.push(`${element.tagName} ${(element.textContent || "").trim().slice(0, 40)}`);
+  }
+  return beside.slice(0, 5);
+}"""
+
+
+def rested(visit: Visit, page: str) -> None:
+    """On a page, with everything drawn."""
+    visit.to(page)
+    visit.settle()
+    if page == "Network":
+        visit.ready()
+    visit.page.wait_for_timeout(1500)
+    visit.settle()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_all_text_can_be_read(browser: Any, alone: str, scheme: str) -> None:
+    visit = Visit(browser, alone, scheme)
+    visit.page.goto(alone + ASKED)
+    visit.settle()
+    pale = {}
+    for page in PAGES:
+        rested(visit, page)
+        pale[page] = visit.page.evaluate(PALE, LEAST)
+    visit.page.close()
+    assert {page: found for page, found in pale.items() if found} == {}
+
+
+@pytest.mark.parametrize("size", [(390, 844), (720, 450)], ids=["telephone", "200 percent zoom"])
+def test_nothing_stands_beside_the_screen(browser: Any, alone: str, size: tuple[int, int]) -> None:
+    visit = Visit(browser, alone, size=size)
+    beside = {}
+    for page in ("", "response", "whatif", "benchmark", "experiments", "runs", "train", "data"):
+        visit.page.goto(f"{alone}/{page}{ASKED[1:]}")
+        visit.settle()
+        visit.page.wait_for_timeout(2500)
+        visit.settle()
+        beside[page] = visit.page.evaluate(BESIDE)
+    visit.page.close()
+    assert {page: found for page, found in beside.items() if found} == {}
+
+
+def test_the_answers_are_on_the_first_screen(browser: Any, alone: str) -> None:
+    """At 1440 x 900, without scrolling: the sentence, and the whole of the first figure."""
+    visit = Visit(browser, alone)
+    visit.page.goto(alone + ASKED)
+    visit.settle()
+    for page, said in (
+        ("Home", "regulate most"),
+        ("Response", "The model's prediction correlates"),
+        ("What if", "these genes are expected to change most"),
+        ("Benchmark", "better than the best method without a model"),
+    ):
+        rested(visit, page)
+        assert visit.page.get_by_text(said).first.bounding_box()["y"] < 450, page
+        figure = visit.page.locator(".js-plotly-plot").first
+        figure.wait_for()
+        box = figure.bounding_box()
+        assert box["y"] + box["height"] <= 900, page
+    visit.page.close()
+
+
+def test_the_keyboard_opens_a_tab_and_presses_a_button(browser: Any, alone: str) -> None:
+    visit = Visit(browser, alone)
+    visit.page.goto(alone + ASKED)
+    visit.settle()
+    rested(visit, "Response")
+    visit.page.get_by_role("tab", name="Predicted against observed").focus()
+    visit.page.keyboard.press("ArrowRight")
+    visit.page.keyboard.press("Enter")
+    visit.page.get_by_text("genes change with STAT1").wait_for()
+    button = visit.page.get_by_role("button", name="Figures")
+    button.focus()
+    outline = button.evaluate("(b) => getComputedStyle(b).outlineStyle + getComputedStyle(b).boxShadow")
+    assert outline != "nonenone", "it is seen where the keyboard is"
+    visit.page.close()
