@@ -1,19 +1,19 @@
 """A screen of a chosen size from its file to a trained run: how long every stage takes and how much memory it
 needs at most.
 
-    python benchmarks/preparation.py --json                                                     # 20,000 cells
-    x 3,000 genes python benchmarks/preparation.py --cells 130000 --genes 8000 --perturbations 622 --json
-    # as many as K562 has python benchmarks/preparation.py --cells 1000000 --genes 2000 --perturbations 200
-    --json    # beyond the memory it may take python benchmarks/preparation.py --make-only --file screen.h5ad
-    # only the file
+    python benchmarks/preparation.py --json                      # 20,000 cells x 3,000 genes
+    python benchmarks/preparation.py --cells 130000 --genes 8000 --perturbations 622 --json
+    python benchmarks/preparation.py --cells 1000000 --genes 2000 --perturbations 200 --scoring 0 --json
+    python benchmarks/preparation.py --make-only --file screen.h5ad
 
 The file (.h5ad, gzip, CSR, cells in random order) is written in blocks: Poisson counts around log-normal gene
 means such that about 35 % of the entries are not zero; cells are in one of six states that move every gene a
 little (without them doublets cannot be told); every perturbation takes four fifths of its own gene and lifts
 a gene that is never perturbed twelvefold. `gpovae train` then works on it in a process of its own. peak_gb:
 its largest resident memory (VmHWM), looked up while it works; stages: seconds by the words that its status
-shows; matrix_product_gflop_per_s: rate of a plain 2048 x 2048 float32 product in this process, before and
-after. --scoring 0 stops after the training.
+shows; processor_s: processor time of all its processes by the same words; still_s: longest time for which
+neither words nor share moved, where that was more than 3 s; matrix_product_gflop_per_s: rate of a plain 2048
+x 2048 float32 product in this process, before and after. --scoring 0 stops after the training.
 """
 
 from __future__ import annotations
@@ -107,7 +107,9 @@ def watch(command: list[str], run: Path, stop_before: str = "", limit: float = 1
         command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     )
     stages: dict[str, float] = {}
-    peak, last = 0.0, time.perf_counter()
+    processor: dict[str, float] = {}
+    peak, together, last, used = 0.0, 0.0, time.perf_counter(), 0.0
+    still, seen, moved = {}, None, last
     while process.poll() is None:
         time.sleep(0.2)
         now = time.perf_counter()
@@ -117,19 +119,50 @@ def watch(command: list[str], run: Path, stop_before: str = "", limit: float = 1
         stage = "training" if stage.startswith("training") else stage
         stages[stage] = stages.get(stage, 0.0) + now - last
         last = now
+        own, memory = of_all(process.pid, used)
+        together = max(together, memory)
+        processor[stage] = processor.get(stage, 0.0) + own - used
+        used = own
+        if (stage, status.get("share")) != seen:
+            seen, moved = (stage, status.get("share")), now
+        still[stage] = max(still.get(stage, 0.0), now - moved)
         if (stop_before and status.get("state") == stop_before) or now - began > limit:
             process.send_signal(signal.SIGTERM)
             process.wait()
     error = (process.stderr.read() if process.stderr else "").strip().splitlines()[-3:]
     seconds = time.perf_counter() - began
-    rounded = {name: round(value, 1) for name, value in stages.items()}
+
+    def rounded(values: dict[str, float]) -> dict[str, float]:
+        return {name: round(value, 1) for name, value in values.items()}
+
     return {
-        "stages": rounded,
+        "stages": rounded(stages),
+        "processor_s": rounded(processor),
+        "still_s": rounded({stage: value for stage, value in still.items() if value > 3}),
         "seconds": round(seconds, 1),
         "peak_gb": round(peak, 2),
+        "peak_of_all_processes_gb": round(together, 2),
         "state": _status(run).get("state"),
         "said": error,
     }
+
+
+def of_all(pid: int, before: float) -> tuple[float, float]:
+    """Processor seconds of a process and what it has started so far (`before`, where they are not to be
+    told), and the memory that they hold now, GB.
+    """
+    import psutil
+
+    seconds, memory = 0.0, 0.0
+    try:
+        first = psutil.Process(pid)
+        for one in (first, *first.children(recursive=True)):
+            times = one.cpu_times()
+            seconds += times.user + times.system + times.children_user + times.children_system
+            memory += one.memory_info().rss / 1e9
+    except psutil.Error:
+        return before, memory
+    return max(before, seconds), memory
 
 
 def peak_gb(pid: int) -> float:

@@ -337,6 +337,15 @@ class NetworkSettings(_Settings):
         default=10,
         description="Draws of controls in the place of the perturbations, for the false-edge rate.",
     )
+    ensemble: int = Field(
+        default=20,
+        ge=0,
+        le=1000,
+        description=(
+            "Networks found again from other draws of the cells once a training is done, without any "
+            "training of their own, so that it is known how often an edge comes back. 0: none; 1 counts as 2."
+        ),
+    )
 
 
 class LossSettings(_Settings):
@@ -616,7 +625,14 @@ def idle_settings(settings: Settings) -> dict[str, str]:
             ),
             why,
         )
-    fields = ("least_effect", "hop_tolerance", "turned_tolerance", "unperturbed_prior", "null_draws")
+    fields = (
+        "least_effect",
+        "hop_tolerance",
+        "turned_tolerance",
+        "unperturbed_prior",
+        "null_draws",
+        "ensemble",
+    )
     if settings.model.network == "none":
         return _idle_without_network(settings, fields)
     idle = dict.fromkeys(

@@ -405,7 +405,8 @@ function bySign(graph, gene, genes) {
 // ------------------------------------------------------------------------------------------------ matrix
 
 /** Regulators in rows, targets in columns, both beside those that are like them. */
-export function matrixLayout(graph, edges, { width, height }) {
+/** whole: on a sheet of paper, where nothing can be dragged: cells as small as they have to be. */
+export function matrixLayout(graph, edges, { width, height, whole = false }) {
   const targets = new Map();
   for (const e of edges) {
     if (!targets.has(graph.source[e])) targets.set(graph.source[e], []);
@@ -440,8 +441,8 @@ export function matrixLayout(graph, edges, { width, height }) {
     edges,
     x: left,
     y: top,
-    cw: between(MATRIX_CELL, (width - left - 8) / Math.max(1, columns.length), 26),
-    rh: between(LINE, (height - top - 8) / Math.max(1, rows.length), 28),
+    cw: between(whole ? 0 : MATRIX_CELL, (width - left - 8) / Math.max(1, columns.length), 26),
+    rh: between(whole ? 0 : LINE, (height - top - 8) / Math.max(1, rows.length), 28),
     left:
       columns.length * MATRIX_CELL > width - left
         ? `${columns.length.toLocaleString("en")} targets: drag to see the rest`

@@ -1,5 +1,5 @@
-// Two pens with the same strokes: one paints a canvas, one writes SVG. What is drawn is said once, in
-// picture.js.
+// Pens with the same strokes: one paints a canvas, one writes SVG, one notes the strokes down for a figure
+// that Python draws (gpovae_core/plots/paper.py). What is drawn is said once, in picture.js.
 
 export class CanvasPen {
   constructor(context, font) {
@@ -182,5 +182,45 @@ export class SvgPen {
 
   width(words, size, bold) {
     return this.measuring.width(words, size, bold);
+  }
+}
+
+const WIDER = 1.2; // letters of the figure's font over those of the page
+
+export class StrokePen {
+  constructor(measuring) {
+    this.measuring = measuring;
+    this.strokes = [];
+  }
+
+  curve(x1, y1, cx, cy, x2, y2, line, width, alpha, dash) {
+    const points = [
+      [x1, y1],
+      [cx, cy],
+      [x2, y2],
+    ];
+    this.strokes.push({ kind: "curve", points, line, width, alpha, dash: dash || [] });
+  }
+
+  path(points, color, width, alpha, filled) {
+    const paint = filled ? { fill: color } : { line: color, width };
+    this.strokes.push({ kind: "path", points, alpha, ...paint });
+  }
+
+  circle(x, y, r, fill, line, width, alpha) {
+    this.strokes.push({ kind: "circle", points: [[x, y]], size: [r], fill, line, width, alpha });
+  }
+
+  rect(x, y, w, h, fill, line, width, alpha) {
+    this.strokes.push({ kind: "rect", points: [[x, y]], size: [w, h], fill, line, width, alpha });
+  }
+
+  text(words, x, y, { size = 12, anchor = "start", color, halo = "", bold = false, turn = 0, alpha = 1 }) {
+    const how = { anchor, bold, turn, alpha, halo: Boolean(halo) };
+    this.strokes.push({ kind: "text", points: [[x, y]], size: [size], fill: color, words, ...how });
+  }
+
+  width(words, size, bold) {
+    return this.measuring.width(words, size, bold) * WIDER;
   }
 }

@@ -4,7 +4,7 @@
 import { escapeText } from "./files.js";
 import { aroundLayout, LABEL, mapLayout, matrixLayout, openBundle, short } from "./layout.js";
 import { SIGN_WORDS } from "./model.js";
-import { CanvasPen, SvgPen } from "./pens.js";
+import { CanvasPen, StrokePen, SvgPen } from "./pens.js";
 
 // Okabe and Ito's colours, a darker and a lighter set.
 export const PALETTES = {
@@ -25,6 +25,7 @@ export const PALETTES = {
     target: "#98A4B3",
   },
 };
+const PAPER = { background: "#FFFFFF", text: "#1A1A1A", border: "#9AA0A8" };
 const REACH = 9; // pixels around the pointer in which a gene is taken
 const EDGE_REACH = 6; // the same for edges, where no gene is near
 const STRONG = 1.5; // log2 fold change that has the full colour in the matrix
@@ -70,7 +71,7 @@ export class Picture {
 
   place(scene, order) {
     const { graph, edges } = scene;
-    const common = { ...this.size, measure: this.measure };
+    const common = { ...this.size, measure: this.measure, whole: scene.onPaper };
     if (scene.view === "matrix") return matrixLayout(graph, edges, common);
     if (scene.view === "ego") {
       const also = [...new Set(scene.lit.flat())];
@@ -329,7 +330,7 @@ export class Picture {
       if (!onscreen(x, y)) continue;
       const size = Number.isNaN(graph.effect[e]) ? 0.35 : Math.min(1, Math.abs(graph.effect[e]) / STRONG);
       const faint = marked && !(marked.has(graph.source[e]) && marked.has(graph.target[e]));
-      const gap = cell.w > 8 ? 1 : 0.4;
+      const gap = cell.w > 8 ? 1 : Math.min(0.4, cell.w / 5);
       const color = palette[graph.sign[e]];
       pen.rect(x, y, cell.w - gap, cell.h - 1, color, "", 0, (0.18 + 0.82 * size) * (faint ? 0.25 : 1));
       if (graph.replicated(e) && cell.w >= 5)
@@ -649,6 +650,29 @@ export class Picture {
       }
     }
     return [...found].map(([gene, [x, y]]) => [gene, Math.round(x), Math.round(y)]);
+  }
+
+  /** Laid out anew on a white sheet so many units wide, as strokes: {width, height, strokes}. */
+  strokes(width) {
+    const { size, pen, zoom, layout, opened, cursor, scene } = this;
+    const height = Math.round(Math.max(0.75 * width, Math.min(size.height, 1.5 * width)));
+    const recording = new StrokePen(pen);
+    const look = { ...scene.look, ...PAPER, palette: PALETTES.light };
+    try {
+      Object.assign(this, {
+        size: { width, height },
+        pen: recording,
+        scene: { ...scene, look, onPaper: true },
+      });
+      Object.assign(this, { zoom: { k: 1, x: 0, y: 0 }, opened: null, cursor: -1 });
+      this.layout = this.place(this.scene);
+      const { kind, y, rows, rh } = this.layout;
+      if (kind === "matrix") this.size.height = Math.min(height, Math.ceil(y + rows.length * rh + 4));
+      this.drawWith(recording);
+      return { ...this.size, strokes: recording.strokes };
+    } finally {
+      Object.assign(this, { size, pen, zoom, layout, opened, cursor, scene });
+    }
   }
 
   svg(caption, facts) {

@@ -2,14 +2,22 @@
 // table and picture answer here. Python hears of every choice (it writes the address, and sends back what
 // needs cells: distributions and paths).
 
+import { count, make, percent } from "./elements.js";
 import { download, pngOf } from "./files.js";
 import { reach } from "./layout.js";
 import { fold, Graph, SIGN_WORDS, STEPS } from "./model.js";
-import { Card, count, EdgeTable, make, Perturbations, percent, ThresholdCurve } from "./panels.js";
+import { Card, EdgeTable, Perturbations, ThresholdCurve } from "./panels.js";
 import { PALETTES, Picture } from "./picture.js";
 
 // The charts of thresholds below and this screen tell each other of a drag.
 const THRESHOLD_EVENT = "gpovae-threshold";
+const COLUMNS_MM = [
+  [85, "one column"],
+  [114, "one and a half"],
+  [174, "two columns"],
+];
+const POINTS_PER_MM = 72 / 25.4;
+const POINTS_PER_UNIT = 6 / 11; // letters of 11 units, the smallest, have 6 points in print
 const MAP_AT_MOST = 300; // edges; more are shown as a matrix, unless somebody asks for the map
 const TALLEST = 1100; // pixels: in a higher window what is opened below is seen, too
 const PATIENCE = 180; // milliseconds between two messages to Python while something is moved
@@ -91,6 +99,7 @@ class Workbench {
     on(".svg", "click", () => this.saveSvg());
     on(".png", "click", () => this.savePng());
     on(".full", "click", () => this.toggleFull());
+    this.find(".figure-menu .inside").replaceChildren(...this.figureChoices());
     on(".csv", "click", () => this.askFile("csv"));
     on(".standing", "change", (event) => {
       this.table.keep(event.target.value);
@@ -211,6 +220,32 @@ class Workbench {
       value: { format, edges, places: this.picture.places(this.table.edges) },
       at: Date.now(),
     });
+  }
+
+  /** One line for every width of a page's columns, with a button for every kind of file. */
+  figureChoices() {
+    return COLUMNS_MM.map(([mm, words]) =>
+      make(
+        "div",
+        { class: "setting", title: `${mm} mm: ${words} of a page` },
+        make("span", { text: `${mm} mm` }),
+        ...["pdf", "svg", "png"].map((format) =>
+          make("button", {
+            text: format.toUpperCase(),
+            "aria-label": `Figure of ${mm} mm as ${format.toUpperCase()}`,
+            click: () => this.askFigure(format, mm),
+          }),
+        ),
+      ),
+    );
+  }
+
+  askFigure(format, mm) {
+    this.find(".figure-menu").open = false;
+    const across = Math.round((mm * POINTS_PER_MM) / POINTS_PER_UNIT);
+    const value = { format, mm, view: this.scene.view, ...this.picture.strokes(across) };
+    this.send("asked", { what: "figure", value, at: Date.now() });
+    this.find(".status").textContent = `Drawing a figure of ${mm} mm …`;
   }
 
   /** Everything that is looked at, at once; quick successions are gathered. */

@@ -29,6 +29,7 @@ from gpovae_core.runs.folder import RunFolder
 if TYPE_CHECKING:  # scipy.stats, a second: not before the first page stands
     from gpovae_core.effects.pairs import PairStatistics
     from gpovae_core.network.inspection import HeldOutCells
+    from gpovae_core.network.parts import PartedCells
 
 PAIRS_AT_ONCE = 10_000_000
 """Held-out cells times genes that are tested without being asked to: some ten seconds."""
@@ -88,6 +89,16 @@ def held_out(run: RunFolder) -> HeldOutCells | None:
     from gpovae_core.network.inspection import HeldOutCells
 
     return HeldOutCells.of(contents.cells(run))
+
+
+@of_run("cells.h5ad", kind="resource", entries=4, spinner="Sorting the cells by guide and batch …")
+def parted(run: RunFolder) -> PartedCells | None:
+    """The cells by guide, batch and donor; None where the run holds none, or nothing of that is known."""
+    if not run.has("cells.h5ad"):
+        return None
+    from gpovae_core.network.parts import PartedCells
+
+    return PartedCells.of(contents.cells(run))
 
 
 @of_run(

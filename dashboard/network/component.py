@@ -16,7 +16,17 @@ KEY = "workbench"
 THRESHOLDS_KEY = "threshold_chart"
 _ASSETS = Path(__file__).resolve().parents[2] / "assets" / "network"
 _MODULES = {
-    "workbench": ("files", "model", "pens", "layout", "picture", "panels", "workbench"),
+    "workbench": (
+        "files",
+        "model",
+        "elements",
+        "pens",
+        "layout",
+        "picture",
+        "forest",
+        "panels",
+        "workbench",
+    ),
     "thresholds": ("thresholds",),
 }
 """Scripts of each component, what is imported before what imports it."""

@@ -56,6 +56,28 @@ def job(run: RunFolder) -> None:
     form(run)
 
 
+def under_way(run: RunFolder) -> None:
+    """A line that moves while the networks are being found again that say how often edges come back; the page
+    is drawn anew when they are there.
+    """
+    if at_work(run):
+        st.fragment(run_every=2 * EVERY)(_line)(run)
+
+
+def _line(run: RunFolder) -> None:
+    if not at_work(run):
+        st.rerun()
+    job = EnsembleJob.of(run)
+    try:
+        planned = job.plan().members
+    except GpoVaeError:  # in the first moment there is none
+        planned = run.settings().network.ensemble
+    st.caption(
+        f"How often edges come back is being found out: {job.finished():,} of {planned:,} networks, from "
+        "other draws of the cells. Map and table show it when it is there; stop it under More, How sure?"
+    )
+
+
 def _look(run: RunFolder) -> None:
     with shell.errors_in_words():
         if not at_work(run):

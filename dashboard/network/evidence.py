@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,10 @@ from dashboard.shared import contents, networks
 from gpovae_core.network.cards import GeneCard, gene_card
 from gpovae_core.network.grn import GeneNetwork
 from gpovae_core.network.inspection import EdgeInspection, Measured, inspect_edge
+from gpovae_core.network.parts import Part, Parts
 from gpovae_core.network.paths import PathTrace
 from gpovae_core.network.references import Known, networks_folder
+from gpovae_core.reporting.parts import parts_in_words
 from gpovae_core.reporting.sentences import responders_in_words, states_in_words, w_in_words
 from gpovae_core.reporting.ways import ways_in_words
 from gpovae_core.runs.folder import RunFolder
@@ -26,6 +29,8 @@ BINS = 40
 """Points at which the distribution of expression is drawn."""
 WAYS = 4
 """Paths named in the card at most, ..."""
+MOST_PARTS = 8
+"""Guides, batches or donors drawn at most."""
 LEAST = 0.005
 """... and the least share of the influence of one beside the most probable."""
 
@@ -91,12 +96,16 @@ def of_pair(run: RunFolder, source: str, target: str) -> dict[str, Any]:
         all_references(network.simulated),
         run.settings().loss.shown_hops,
     )
-    return pair_message(found, network, cached.pairs_wait(run))
+    cells = cached.parted(run)
+    parts = () if cells is None else cells.of_edge(found.source, found.target)
+    return pair_message(found, network, cached.pairs_wait(run), parts)
 
 
-def pair_message(found: EdgeInspection, network: GeneNetwork, wait: float | None = None) -> dict[str, Any]:
+def pair_message(
+    found: EdgeInspection, network: GeneNetwork, wait: float | None = None, parts: Sequence[Parts] = ()
+) -> dict[str, Any]:
     """The card's part of an inspected edge. wait: seconds that testing all pairs would take, where it has to
-    be asked for.
+    be asked for; parts: the effect by guide, batch and donor.
     """
     told = [_standing(found), w_in_words(found.weight), *_ensemble_in_words(found, network)]
     sections = [_section("", *told)]
@@ -114,6 +123,7 @@ def pair_message(found: EdgeInspection, network: GeneNetwork, wait: float | None
         "of": [found.source, found.target],
         "answer": _answer(found),
         "cells": None if found.measured is None else distributions(found),
+        "parts": [forest(one) for one in parts],
         "sections": sections,
         "offer": wait,
         **_ways(found.trace),
@@ -158,6 +168,29 @@ def distributions(found: EdgeInspection) -> dict[str, Any]:
             }
             for name, values in groups.items()
         ],
+    }
+
+
+def forest(found: Parts) -> dict[str, Any]:
+    """The effect in every part of one kind, as it is drawn: the largest parts where there are many, and the
+    one that stands out.
+    """
+    largest = sorted(range(len(found.parts)), key=lambda k: (k != found.odd, -found.parts[k].cells))
+    shown = sorted(largest[:MOST_PARTS])
+    more = len(found.parts) - len(shown)
+    return {
+        "title": f"By {found.kind}",
+        "words": parts_in_words(found),
+        "rows": [_row(found.parts[k], k == found.odd) for k in shown],
+        "whole": _row(found.whole, False),
+        "more": f"and {more:,} more, with fewer cells" if more else "",
+    }
+
+
+def _row(part: Part, odd: bool) -> dict[str, Any]:
+    values = {"fold": part.fold, "low": part.low, "high": part.high}
+    return {"name": part.name, "cells": part.cells, "odd": odd} | {
+        name: value if math.isfinite(value) else None for name, value in values.items()
     }
 
 

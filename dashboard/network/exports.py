@@ -15,7 +15,11 @@ from dashboard.network.message import MOST_EDGES
 from dashboard.network.scene import Scene, ego_hops
 from dashboard.shared import state
 from gpovae_core import keys
+from gpovae_core.errors import QueryError
 from gpovae_core.network.exports import FORMATS, View, export_bytes
+from gpovae_core.plots.paper import FORMATS as FIGURE_FORMATS
+from gpovae_core.plots.paper import Drawing, check, drawing_bytes, read_strokes
+from gpovae_core.plots.paper_network import network_drawing, signs_legend
 
 
 def show(scene: Scene) -> None:
@@ -38,8 +42,8 @@ def show(scene: Scene) -> None:
     )
     st.caption(
         "Run, threshold, focus, places of the genes and all settings travel inside the file (SIF holds "
-        "names only). PNG and SVG of the picture: the buttons above it. The table on the first screen has "
-        "its own: what it lists, as CSV or for Cytoscape."
+        "names only). PNG and SVG of the picture, and figures for a paper: the buttons above it. The table "
+        "on the first screen has its own: what it lists, as CSV or for Cytoscape."
     )
     references.show(scene.network.panel.genes)
 
@@ -110,3 +114,48 @@ def numbers(given: Any, width: int) -> np.ndarray:
         and all(isinstance(value, int | float) and isfinite(value) for value in row)
     ]
     return np.array(kept, dtype=float).reshape(-1, width)
+
+
+WIDE_ENOUGH = 150.0
+"""Millimetres from which the names of the map fit beside its ring; on less the same edges are drawn in two
+columns, as `gpovae figure` does.
+"""
+
+
+def chosen_figure(scene: Scene, wanted: dict[str, Any]) -> tuple[str, str, bytes]:
+    """Name, MIME type and content of the figure of a picture: its strokes, as the browser's pen made them.
+
+    wanted: format, mm (its width), width and height of the sheet, strokes, view. Raises QueryError for what
+    no picture is.
+    """
+    form, across = str(wanted.get("format")), wanted.get("mm")
+    sheet = numbers([[wanted.get("width"), wanted.get("height")]], 2)
+    if not isinstance(across, int | float) or len(sheet) == 0 or not (sheet > 0).all():
+        raise QueryError("A figure needs its width in millimetres, and the size of its sheet.")
+    check(form, float(across))
+    certain = scene.network.ensemble is not None
+    view, focus = str(wanted.get("view")), state.get(state.FOCUS)
+    edges = int(scene.shown.count_edges([scene.threshold])[0])
+    strokes = read_strokes(wanted.get("strokes"))
+    name = f"{scene.run.name}_{scene.shown.measure}{scene.threshold:g}_{across:g}mm.{form}"
+    if view == state.WHOLE and across < WIDE_ENOUGH:
+        narrow = network_drawing(scene.shown, scene.threshold, focus, float(across))
+        return name, FIGURE_FORMATS[form], drawing_bytes(narrow, form, float(across))
+    drawing = Drawing(
+        float(sheet[0, 0]),
+        float(sheet[0, 1]),
+        strokes,
+        signs_legend(certain, matrix=view == state.MATRIX),
+        figure_caption(scene, edges, focus if view == state.EGO else None),
+        _facts(scene, view) | {"run": scene.run.name, "threshold": scene.threshold},
+    )
+    return name, FIGURE_FORMATS[form], drawing_bytes(drawing, form, float(across))
+
+
+def figure_caption(scene: Scene, edges: int, around: str | None) -> str:
+    """What stands below a figure of the network."""
+    words = f"{scene.run.name}: network with {scene.above}, {edges:,} edges"
+    words += f"; shown around {around}." if around else "."
+    if (found := scene.network.ensemble) is not None:
+        words += f" How often edges come back: {found.members:,} networks from other draws of the cells."
+    return words + (" Simulated data." if scene.network.simulated else "")

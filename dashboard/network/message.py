@@ -22,11 +22,10 @@ from gpovae_core.network.agreement import standing
 from gpovae_core.network.curves import STEPS, steps
 from gpovae_core.network.grn import GeneNetwork
 from gpovae_core.network.references import ReferenceNetwork
+from gpovae_core.questions.reach import FEW_CELLS
 
 MOST_EDGES = 5000
 """Edges sent at most, the strongest."""
-FEW_CELLS = 50
-"""Training cells of a perturbation below which only large effects are told from noise: it is greyed."""
 SIGNIFICANCE = 0.05
 STRICT, GENEROUS = 0.01, 0.25
 """Estimated shares of false edges at the stops beside the default threshold."""

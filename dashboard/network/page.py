@@ -73,6 +73,7 @@ def show(run: RunFolder) -> None:
         return
     up_to_date()
     explorer(run)
+    ensemble.under_way(run)
     more(scene)
     shell.notices(run)
     if run.path == listing.DEMOS[listing.REAL_DEMO]:

@@ -14,11 +14,12 @@ import streamlit as st
 
 from dashboard.network import cached, evidence, history, paths
 from dashboard.network.component import Answers, graph_in_browser, workbench
-from dashboard.network.exports import chosen_file
+from dashboard.network.exports import chosen_figure, chosen_file
 from dashboard.network.message import Sight, adjusted_of
 from dashboard.network.references import all_references
 from dashboard.network.scene import Scene, chosen_edge, set_threshold
 from dashboard.shared import listing, shell, state
+from dashboard.shared.words import plain
 from gpovae_core.errors import GpoVaeError
 
 _SEQ = "gpovae_sight"
@@ -170,7 +171,9 @@ def ask(scene: Scene, what: str, value: Any) -> None:
     elif what == "set" and isinstance(value, dict):
         _set(value)
     elif what == "file" and isinstance(value, dict):
-        _make_file(scene, value)
+        _keep_file(chosen_file(scene, value))
+    elif what == "figure" and isinstance(value, dict):
+        _make_figure(scene, value)
     elif what == "paths":
         _all_paths(scene)
     elif what in ("response", "along"):
@@ -193,8 +196,15 @@ def _set(values: dict[str, Any]) -> None:
         state.put(**{state.OFTEN: float(values[state.OFTEN]) or None})
 
 
-def _make_file(scene: Scene, wanted: dict[str, Any]) -> None:
-    made = chosen_file(scene, wanted)
+def _make_figure(scene: Scene, wanted: dict[str, Any]) -> None:
+    try:
+        _keep_file(chosen_figure(scene, wanted))
+    except GpoVaeError as error:
+        st.toast(plain(str(error)))
+
+
+def _keep_file(made: tuple[str, str, bytes] | None) -> None:
+    """For the browser, which saves it as soon as it has it."""
     if made is not None:
         name, mime, content = made
         st.session_state[_FILE] = {

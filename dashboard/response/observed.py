@@ -72,8 +72,9 @@ def show(scene: Scene) -> None:
         if len(tables) > 1:
             st.subheader(plain(name))
         figures(scene, name, table)
-    listed = pd.concat(tables, names=[keys.PERTURBATION]).reset_index(level=0).rename(columns=FILE_NAMES)
-    listed = listed.filter(list(COLUMNS)).sort_values(by=keys.P_ADJUSTED, kind="stable")
+    joined = pd.concat(tables, names=[keys.PERTURBATION]).reset_index(level=0)
+    named = joined.drop(columns="target").rename(columns=FILE_NAMES)  # target: is this the perturbed gene?
+    listed = named.filter(list(COLUMNS)).sort_values(by=keys.P_ADJUSTED, kind="stable")
     with st.expander("Every gene in a table"):
         st.caption(HOW_TESTED.format(cells=scene.cells))
         show_table(

@@ -53,7 +53,7 @@ def effects(run: RunFolder) -> AnnData:
     names, genes = prepared.perturbations, prepared.cells.var_names
     for layer in OBSERVED:
         for name, values in fold_layers(prepared, layer).items():
-            found.layers[name] = _like(found, pd.DataFrame(values, names, genes))
+            found.layers[name] = _like(found, pd.DataFrame(values, pd.Index(names), genes))
     if run.has("model.safetensors"):
         from gpovae_core.questions.predicted import EffectPredictor
         from gpovae_core.runs.model import load_model

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from zlib import crc32
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -16,6 +17,8 @@ import streamlit as st
 
 from dashboard.shared import state
 from gpovae_core.data.write import no_formulas
+from gpovae_core.plots.paper import FORMATS as PAPER_FORMATS
+from gpovae_core.plots.paper import WIDTHS
 from gpovae_core.plots.theme import described
 
 FORMATS = {"png": "PNG", "svg": "SVG"}
@@ -39,7 +42,48 @@ def chart(figure: go.Figure, key: str, place: Any = st, **options: Any) -> Any:
     """A figure with its description for screen readers. place: a column or container; options: of
     st.plotly_chart.
     """
-    return place.plotly_chart(figure, key=key, alt=described(figure), **options)
+    drawn = place.plotly_chart(figure, key=key, alt=described(figure), **options)
+    for_a_paper(figure, key, place)
+    return drawn
+
+
+def for_a_paper(figure: go.Figure, key: str, place: Any = st) -> None:
+    """A way to take a chart along as PDF, SVG or PNG of an exact width; the file is made when it is asked
+    for.
+    """
+    with place.popover("Figure for a paper", type="tertiary", key=f"{key}_paper"):
+        width = st.segmented_control(
+            "Width (mm)",
+            WIDTHS,
+            default=WIDTHS[0],
+            required=True,
+            key=f"{key}_mm",
+            help="One column of a page, one and a half, two. Letters have more than 6 pt in each.",
+        )
+        form = st.segmented_control(
+            "File",
+            list(PAPER_FORMATS),
+            default="pdf",
+            required=True,
+            format_func=str.upper,
+            key=f"{key}_form",
+        )
+        said = described(figure)  # another chart in the same place brings its own caption
+        caption = st.text_area("Caption", said, key=f"{key}_{crc32(said.encode())}", height=100)
+        st.download_button(
+            "Download",
+            lambda: _paper(figure, str(form), float(width or WIDTHS[0]), str(caption)),
+            file_name=f"{key}_{width}mm.{form}",
+            mime=PAPER_FORMATS[str(form)],
+            key=f"{key}_download",
+            on_click="ignore",
+        )
+
+
+def _paper(figure: go.Figure, form: str, width: float, caption: str) -> bytes:
+    from gpovae_core.plots.paper_chart import chart_bytes
+
+    return chart_bytes(figure, form, width, caption)
 
 
 def chart_with_words(

@@ -6,7 +6,7 @@ import streamlit as st
 
 from dashboard.shared import questions, shell
 from dashboard.shared.words import plain
-from dashboard.whatif import details, how_good, question, scenarios, side_by_side
+from dashboard.whatif import details, how_good, question, ranking, scenarios, side_by_side
 from dashboard.whatif.scene import answered
 from gpovae_core.runs.folder import RunFolder
 
@@ -30,5 +30,6 @@ def show(run: RunFolder) -> None:
         one = details.chosen(found)
         side_by_side.show(run, found, one)
         details.show(run, found, one)
+    ranking.show(run)
     with st.expander("How good are answers about genes that were never perturbed?"):
         how_good.show(run)

@@ -22,6 +22,7 @@ from gpovae_core.cli.shared import (
     GuideRule,
     Guides,
     GuideTargets,
+    Jobs,
     Json,
     LabelColumn,
     Sets,
@@ -133,6 +134,7 @@ def validate(
     size_factor: SizeFactor = None,
     direction: Direction = None,
     set_: Sets = None,
+    jobs: Jobs = None,
     as_json: Json = False,
 ) -> None:
     """Say what is wrong with a file, all at once, and what would be used of it. Exit code 2 where it cannot

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast, get_args
 
 import typer
 
-from gpovae_core.cli.shared import Direction, Json, Sets, assign, given_values, progress_bar, show
+from gpovae_core.cli.shared import Direction, Jobs, Json, Sets, assign, given_values, progress_bar, show
 from gpovae_core.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -71,6 +71,7 @@ def network_from_effects(
     error_column: ErrorColumn = None,
     null: NullOption = "auto",
     set_: Sets = None,
+    jobs: Jobs = None,
     as_json: Json = False,
 ) -> None:
     """Make a network from a table of effects instead of cells: W, S and T_K, the evidence, and a run that

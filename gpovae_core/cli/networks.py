@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gpovae_core.cli.shared import (
+    Jobs,
     Json,
     Preset,
     RunArgument,
@@ -49,6 +50,7 @@ def ensemble(
     set_: Annotated[
         list[str] | None, typer.Option("--set", metavar="SECTION.FIELD=VALUE", help="For cells: any setting.")
     ] = None,
+    jobs: Jobs = None,
     as_json: Json = False,
 ) -> None:
     """Find the network again from other draws of the cells and other seeds: how often does each edge come
@@ -172,6 +174,32 @@ def _influence(net: GeneNetwork, folder: RunFolder, cells: PreparedCells | None)
     expected = np.full((len(net), len(net)), np.nan)
     expected[:, cells.panel.is_measured] = predicted_by_network(fit, cells)[:, cells.panel_columns]
     return net.expected_network(hops, expected)
+
+
+def figure(
+    run: RunArgument,
+    out: Annotated[Path, typer.Option(help="File to write: .pdf, .svg or .png.")],
+    width: Annotated[float, typer.Option(help="Millimetres: 85 for a column of a page, 174 for two.")] = 85,
+    gene: Annotated[str | None, typer.Option(help="Only the edges out of and into this gene.")] = None,
+    threshold: Threshold = None,
+    caption: Annotated[bool, typer.Option(help="With a caption below the picture.")] = True,
+    as_json: Json = False,
+) -> None:
+    """Draw the network for a paper: regulators and their groups of targets, with legend and caption, letters
+    of at least 6 pt at the width it is printed in.
+    """
+    from dataclasses import replace
+
+    from gpovae_core.plots.paper import check, drawing_bytes
+    from gpovae_core.plots.paper_network import network_drawing
+
+    form = out.suffix.lower().removeprefix(".")
+    check(form, width)
+    net, cut = _network(run, threshold)
+    drawing = network_drawing(net, cut, gene, width)
+    out.write_bytes(drawing_bytes(drawing if caption else replace(drawing, caption=""), form, width))
+    answer = {"out": str(out), "width_mm": width, "threshold": cut, "caption": drawing.caption}
+    show(answer, as_json, f"Wrote {out}, {width:g} mm wide. {drawing.caption}")
 
 
 def paths(

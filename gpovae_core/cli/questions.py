@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gpovae_core.cli.shared import Json, RunArgument, progress_bar, show
+from gpovae_core.cli.shared import Jobs, Json, RunArgument, progress_bar, show
 from gpovae_core.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ def predict(
             )
         ),
     ] = None,
+    jobs: Jobs = None,
     as_json: Json = False,
 ) -> None:
     """Expected effects of perturbations: log2 fold changes of mean shares against control, with spread, and
@@ -100,6 +102,90 @@ def predict(
     show(answer, as_json, "\n".join([text, *notes]))
 
 
+def pairs(
+    run: RunArgument,
+    pair: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A pair, as JAK2+STAT1, whose place is told and for which the model is asked; repeatable."
+        ),
+    ] = None,
+    by: Annotated[str, typer.Option(help="Sort by size, departure (from the sum of the genes) or trust.")] = (
+        "size"
+    ),
+    top: Annotated[int, typer.Option(min=1, help="How many pairs, and genes, are printed.")] = 20,
+    ask: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="For how many pairs the model itself is asked; the others stand by the sum of their genes. "
+            "By the size of the screen when not given.",
+        ),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="CSV to write, with every pair.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Which two genes, and which gene, are worth perturbing? All pairs of genes with training cells, and all
+    genes of the panel, by expected size, departure from additivity, and trust.
+    """
+    from gpovae_core.data.write import no_formulas
+    from gpovae_core.evaluation.stored import read_evaluation
+    from gpovae_core.questions.pairs import ORDERS, rank_pairs
+    from gpovae_core.questions.whatif import Respondent
+    from gpovae_core.reporting import pairs as words
+    from gpovae_core.runs.folder import RunFolder
+
+    if by not in ORDERS:
+        raise SettingsError(f"--by takes {', '.join(ORDERS)}; got '{by}'.")
+    also = [_parse_pair(text) for text in pair or []]
+    folder = RunFolder.open(run)
+    scores = read_evaluation(folder)
+    respondent = Respondent.of(folder, widening=1.0 if scores is None else scores.widening)
+    with progress_bar() as progress:
+        effects = folder.effects() if folder.has("effects.h5ad") else None
+        found = rank_pairs(respondent, effects, also, ask, progress)
+    ranked = found.ordered(by)
+    if out is not None:
+        safe = {name: no_formulas(ranked[name]) for name in ("first", "second")}
+        ranked.assign(**safe).to_csv(out, index=False)
+    panel = respondent.prepared.panel
+    places = {
+        "+".join(one): words.place_of(found, (panel.canonical(one[0]), panel.canonical(one[1])))
+        for one in also
+    }
+    answer = {
+        "pairs": words.plain_rows(ranked.head(top)),
+        "genes": words.plain_rows(found.genes.head(top)),
+        "possible": found.possible,
+        "asked": found.asked,
+        "places": places,
+        "refused": found.refused,
+        "checked": None if found.checked is None else asdict(found.checked),
+    }
+    shown = ranked.head(top).rename(columns={"by": "said_by"})
+    lines = [
+        words.answer_in_words(found),
+        *(f"{name} is number {place:,} of {found.possible:,} by size." for name, place in places.items()),
+        shown.to_string(index=False, float_format=lambda value: f"{value:.2f}"),
+        "Single genes:",
+        found.genes.head(top).to_string(index=False, float_format=lambda value: f"{value:.2f}"),
+        words.how_ranked(found),
+        words.checked_in_words(found),
+        *words.refused_in_words(found),
+    ]
+    if out is not None:
+        lines.append(f"Wrote {len(ranked):,} pairs to {out}.")
+    show(answer, as_json, "\n".join(lines))
+
+
+def _parse_pair(text: str) -> tuple[str, str]:
+    """`JAK2+STAT1` -> ("JAK2", "STAT1")."""
+    genes = [gene.strip() for gene in text.split("+")]
+    if len(genes) != 2 or not all(genes):
+        raise SettingsError(f"--pair takes two genes, for example JAK2+STAT1; got '{text}'.")
+    return genes[0], genes[1]
+
+
 def _parse_loss(text: str) -> tuple[str, float]:
     """`STAT1=0.8` -> ("STAT1", 0.8)."""
     gene, _, fraction = text.partition("=")
@@ -111,8 +197,6 @@ def _parse_loss(text: str) -> tuple[str, float]:
 
 def _interaction(found: Interaction) -> dict[str, Any]:
     """A combination beside its parts, for scripts."""
-    from dataclasses import asdict
-
     table = found.table.loc[
         found.table["non_additive"], ["gene", "additive", "both", "departure", "error", "q"]
     ]

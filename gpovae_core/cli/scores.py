@@ -9,6 +9,7 @@ import typer
 
 from gpovae_core.cli.shared import (
     CELLS,
+    Jobs,
     Json,
     Preset,
     RunArgument,
@@ -60,6 +61,7 @@ def evaluate(
     truth: Annotated[
         Path | None, typer.Option(help="For simulated cells: the true edges, as gpovae simulate writes them.")
     ] = None,
+    jobs: Jobs = None,
     as_json: Json = False,
 ) -> None:
     """Score a run, or any other edge table or predicted effects against its held-out cells, with baselines
@@ -102,6 +104,7 @@ def null(
     seed: Annotated[int | None, typer.Option(help="Seed of the relabelling and the training.")] = None,
     run: Annotated[Path | None, typer.Option(help="Keep the run of the null in this new folder.")] = None,
     set_: Sets = None,
+    jobs: Jobs = None,
     as_json: Json = False,
 ) -> None:
     """Relabel controls as perturbed cells and go the whole way to W: every edge that appears is false. Kept
@@ -160,6 +163,7 @@ def unseen(
         ),
     ] = None,
     set_: Sets = None,
+    jobs: Jobs = None,
     as_json: Json = False,
 ) -> None:
     """Hold out whole perturbations and predict them by the network alone, beside the mean over the other

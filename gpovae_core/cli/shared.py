@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from gpovae_core.data import cores
 from gpovae_core.data.readers import forms_in_words
 from gpovae_core.errors import SettingsError
 
@@ -111,6 +112,15 @@ Published = Annotated[
     str | None, typer.Option(help="K562, RPE1 or Adamson: the settings released for that data set.")
 ]
 Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps.")]
+Jobs = Annotated[
+    int | None,
+    typer.Option(
+        "--jobs",
+        min=1,
+        callback=cores.use,
+        help="Cores to use from reading to scoring (default: all); the result is the same for any number.",
+    ),
+]
 Sets = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="SECTION.FIELD=VALUE", help="Any other setting; repeatable."),

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from gpovae_core.cli.shared import CELLS, Json, Sets, assign, progress_bar, show
+from gpovae_core.cli.shared import CELLS, Jobs, Json, Sets, assign, progress_bar, show
 from gpovae_core.errors import SettingsError
 
 
@@ -39,6 +39,7 @@ def sweep(
             "--wait", help="Before every run, let those trained or waiting beside the sweep go first."
         ),
     ] = False,
+    jobs: Jobs = None,
     as_json: Json = False,
 ) -> None:
     """Train runs over conditions, axes and seeds (Optuna), and compare them. Stopped by Ctrl-C; `gpovae sweep

@@ -22,6 +22,7 @@ from gpovae_core.cli.shared import (
     Guides,
     GuideTargets,
     HoldOut,
+    Jobs,
     Json,
     LabelColumn,
     Preset,
@@ -34,10 +35,12 @@ from gpovae_core.cli.shared import (
     settings_given,
     show,
 )
-from gpovae_core.errors import SettingsError
+from gpovae_core.data.progress import stretch
+from gpovae_core.errors import GpoVaeError, SettingsError
 
 if TYPE_CHECKING:
     from gpovae_core.config import Settings
+    from gpovae_core.runs.folder import RunFolder
 
 
 def train(
@@ -90,6 +93,7 @@ def train(
             help="A run for each condition, all over one panel, in the folder --run, as a sweep.",
         ),
     ] = False,
+    jobs: Jobs = None,
     as_json: Json = False,
 ) -> None:
     """Prepare the cells, train to the early stop, and score the run on held-out cells."""
@@ -154,6 +158,18 @@ def train(
         f"Run {folder.path}: {status.state}, {status.message}."
         + ("" if scores is None else f"\n{scores_in_words(scores)}"),
     )
+    _how_often(folder)
+
+
+def _how_often(folder: RunFolder) -> None:
+    """The run is done and has said so; what follows may be stopped, and takes nothing from it."""
+    from gpovae_core.runs.ensemble import follow_training
+
+    with progress_bar() as progress:
+        try:
+            follow_training(folder, stretch(progress, words="how often edges come back: {}"))
+        except GpoVaeError as error:
+            typer.echo(f"Note: how often edges come back is not known: {error}", err=True)
 
 
 def _each_condition(file: Path, folder: Path, settings: Settings, as_json: bool) -> None:
@@ -181,6 +197,7 @@ def estimate(
     label_column: LabelColumn = None,
     control_label: ControlLabel = None,
     set_: Sets = None,
+    jobs: Jobs = None,
     as_json: Json = False,
 ) -> None:
     """Say how long an epoch takes on this machine and how much memory it needs, measured on a few steps."""

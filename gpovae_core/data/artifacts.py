@@ -10,6 +10,7 @@ import numpy as np
 
 from gpovae_core import keys
 from gpovae_core.config import ARTIFACT_CRITERIA
+from gpovae_core.data.cores import in_processes
 from gpovae_core.data.design import Design
 from gpovae_core.data.progress import Progress, tell
 from gpovae_core.data.schema import ArtifactCriterion
@@ -31,6 +32,10 @@ nothing about the cell.
 LARGEST_DOUBLET_GROUP = 10_000
 """Scrublet's exact neighbours cost the square of the cells; larger groups are cut into random parts of at
 most this size.
+"""
+SCRUBLET_LOADED, SCRUBLET_PER_VALUE = 0.5e9, 120
+"""Bytes of a process that has loaded it, and for every stored count of the group (measured: 3.5 GB for 30
+million).
 """
 FEWEST_CONTROLS = 50
 """Controls from which a cut-off is taken; with fewer in a batch it comes from all controls."""
@@ -370,19 +375,32 @@ def _doublets(
         )
         return _skipped(DOUBLET, note), None
     groups = doublet_groups(n_obs, batch, settings.seed)
-    failing = np.zeros(n_obs, dtype=bool)
-    for done, rows in enumerate(groups):
-        try:
-            failing[rows] = predict_doublets(counts[rows], settings.seed)
-        # Scrublet gives up in many ways on small or odd groups; cells are then kept, and the report says so
-        except Exception as error:
-            first = (str(error).splitlines() or [type(error).__name__])[0][:120]
-            return _skipped(
-                DOUBLET, f"Scrublet could not be run on a group of {counted(len(rows), 'cell')} ({first})"
-            ), None
-        tell(progress, "looking for doublets", (done + 1) / len(groups))
+    failing, done = np.zeros(n_obs, dtype=bool), -1
+    asked = ((counts[rows], settings.seed) for rows in groups)
+    try:
+        for done, found in enumerate(in_processes(_predict, asked, _memory_of(counts, groups))):
+            failing[groups[done]] = found
+            tell(progress, "looking for doublets", (done + 1) / len(groups))
+    # Scrublet gives up in many ways on small or odd groups; cells are then kept, and the report says so
+    except Exception as error:
+        size = len(groups[min(done + 1, len(groups) - 1)])
+        first = (str(error).splitlines() or [type(error).__name__])[0][:120]
+        return _skipped(
+            DOUBLET, f"Scrublet could not be run on a group of {counted(size, 'cell')} ({first})"
+        ), None
     note = "Scrublet" + (f", in {len(groups)} groups of cells" if len(groups) > 1 else "")
     return ArtifactCriterion(name=DOUBLET, used=True, failing=int(failing.sum()), note=note), failing
+
+
+def _memory_of(counts: sparse.csr_matrix | StoredCounts, groups: list[np.ndarray]) -> float:
+    """Bytes that Scrublet takes of a group at most."""
+    lengths = np.diff(counts.indptr)
+    largest = max((int(lengths[rows].sum()) for rows in groups), default=0)
+    return SCRUBLET_LOADED + SCRUBLET_PER_VALUE * largest
+
+
+def _predict(asked: tuple[sparse.csr_matrix, int]) -> np.ndarray:
+    return predict_doublets(*asked)
 
 
 def doublet_groups(n_obs: int, batch: pd.Series | None, seed: int) -> list[np.ndarray]:
@@ -406,13 +424,19 @@ def predict_doublets(counts: sparse.csr_matrix, seed: int) -> np.ndarray:
     """
     import warnings
 
+    import numba
     import scanpy as sc
     from anndata import AnnData
 
     cells = AnnData(counts.copy())
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        sc.pp.scrublet(cells, random_state=seed, use_approx_neighbors=False, verbose=False)
+    threads = numba.get_num_threads()
+    numba.set_num_threads(1)  # sums over genes may come in another order on more
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            sc.pp.scrublet(cells, random_state=seed, use_approx_neighbors=False, verbose=False)
+    finally:
+        numba.set_num_threads(threads)
     if "predicted_doublet" not in cells.obs:
         return np.zeros(cells.n_obs, dtype=bool)
     return cells.obs["predicted_doublet"].fillna(False).to_numpy(dtype=bool)

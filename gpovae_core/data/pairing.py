@@ -5,11 +5,13 @@ from __future__ import annotations
 import zlib
 from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gpovae_core import keys
+from gpovae_core.data.cores import at_once
 from gpovae_core.data.design import FEWEST_CONTROLS
 from gpovae_core.data.progress import Progress, tell
 from gpovae_core.data.store import shape_of
@@ -67,23 +69,41 @@ def pair_controls(
         (part, name) for part in keys.SPLITS for name in sorted(set(names[parts == part]) - {keys.CONTROL})
     ]
     members = _members(names, parts)
-    beside = ""
-    for done, (part, name) in enumerate(groups):
-        if part != beside:
-            beside, controls = part, order[members[keys.TEST if part == keys.UNSEEN else part, keys.CONTROL]]
-            at_hand = (
-                expression[controls].toarray()
-                if len(controls) * shape_of(expression)[1] <= _LARGEST_DENSE
-                else None
-            )
-        cells = order[members[part, name]]
-        for number, own, beside_them in _within(cells, controls, stratum):
-            seed = (settings.seed, zlib.crc32(f"{part} {name}{number}".encode()))
-            base = controls[beside_them]
-            dense = at_hand if at_hand is None or len(base) == len(controls) else at_hand[beside_them]
-            result[own] = ids[base[_match_in_parts(expression, own, base, dense, settings, seed)]]
-        tell(progress, "matching controls", (done + 1) / len(groups))
+
+    def pieces() -> Iterator[_Piece]:
+        beside, controls, at_hand = "", np.zeros(0, dtype=int), None
+        for done, (part, name) in enumerate(groups):
+            if part != beside:
+                beside = part
+                controls = order[members[keys.TEST if part == keys.UNSEEN else part, keys.CONTROL]]
+                small = len(controls) * shape_of(expression)[1] <= _LARGEST_DENSE
+                at_hand = expression[controls].toarray() if small else None
+            cells = order[members[part, name]]
+            for number, own, beside_them in _within(cells, controls, stratum):
+                seed = (settings.seed, zlib.crc32(f"{part} {name}{number}".encode()))
+                base = controls[beside_them]
+                dense = at_hand if at_hand is None or len(base) == len(controls) else at_hand[beside_them]
+                yield _Piece(done, own, base, dense, seed)
+
+    def matched(piece: _Piece) -> tuple[_Piece, np.ndarray]:
+        found = _match_in_parts(expression, piece.cells, piece.controls, piece.at_hand, settings, piece.seed)
+        return piece, piece.controls[found]
+
+    for piece, found in at_once(matched, pieces()):
+        result[piece.cells] = ids[found]
+        tell(progress, "matching controls", (piece.group + 1) / len(groups))
     return pd.Series(result, index=labels.index, name=keys.CONTROL_ID)
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """Cells that are matched together, and the controls for them; group: how many groups come before."""
+
+    group: int
+    cells: np.ndarray
+    controls: np.ndarray
+    at_hand: np.ndarray | None
+    seed: tuple[int, int]
 
 
 def _within(

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
 from gpovae_core import keys
-from gpovae_core.data.expression import LogExpression, log_expression
-from gpovae_core.data.progress import Progress, tell
+from gpovae_core.data.expression import log_expression
+from gpovae_core.data.progress import Progress
+from gpovae_core.data.rank_sums import rank_sums
 from gpovae_core.data.schema import Panel, PanelData
-from gpovae_core.data.store import BLOCK, StoredCounts, rows_of, shape_of
+from gpovae_core.data.store import StoredCounts, rows_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -113,8 +114,8 @@ def wilcoxon_table(
     """Every perturbation against the controls: columns perturbation, gene, score (z), lfc (log2 fold change),
     p (Benjamini-Hochberg).
 
-    On log(1 + target_sum x / l), with scanpy's fold change of rank_genes_groups. Empty where there is nothing
-    to compare.
+    On log(1 + target_sum x / l), the normal approximation with ties corrected (data.rank_sums) and scanpy's
+    fold change of rank_genes_groups. Empty where there is nothing to compare.
     """
     import pandas as pd
     from scipy import stats
@@ -125,111 +126,17 @@ def wilcoxon_table(
     if not groups or size[keys.CONTROL] < 2:
         return pd.DataFrame({column: [] for column in ("perturbation", "gene", "score", "lfc", "p")})
     expression = log_expression(counts, target_sum=target_sum)
-    members = [np.flatnonzero(names == name) for name in (keys.CONTROL, *groups)]
-    means = np.vstack([np.asarray(expression[rows].mean(axis=0)).ravel() for rows in members])
-    levels = np.expm1(means) + 1e-9
-    scores = wilcoxon_scores(expression, members[0], members[1:], progress)
-    adjusted = stats.false_discovery_control(2.0 * stats.norm.sf(np.abs(scores)), axis=1)
+    own = {name: np.flatnonzero(names == name) for name in (keys.CONTROL, *groups)}
+    found = rank_sums(
+        expression, own[keys.CONTROL], [own[name] for name in groups], progress, "choosing the panel"
+    )
+    adjusted = stats.false_discovery_control(2.0 * stats.norm.sf(np.abs(found.z)), axis=1)
     return pd.DataFrame(
         {
             "perturbation": np.repeat(np.array(groups, dtype=object), len(genes)),
             "gene": np.tile(np.array(genes, dtype=object), len(groups)),
-            "score": scores.ravel(),
-            "lfc": np.log2(levels[1:] / levels[0]).ravel(),
+            "score": found.z.ravel(),
+            "lfc": np.log2(found.ratio).ravel(),
             "p": adjusted.ravel(),
         }
     )
-
-
-def wilcoxon_scores(
-    expression: sparse.csr_matrix | LogExpression,
-    control: np.ndarray,
-    groups: Sequence[np.ndarray],
-    progress: Progress | None = None,
-) -> np.ndarray:
-    """(groups, n_vars) z of the rank-sum test of each group's rows against the control rows, normal
-    approximation, ties corrected.
-
-    expression: (n_obs, n_vars), no negative values. scanpy ranks controls and cells anew for every group:
-    minutes for 100 perturbations, hours for 600. Here the non-zero controls are sorted once per gene, and the
-    zeros are counted, not sorted.
-    """
-    parts = []
-    for end, block in _gene_blocks(expression):
-        parts.append(_block_scores(block, control, groups))
-        tell(progress, "choosing the panel", end / shape_of(expression)[1])
-    return np.concatenate(parts, axis=1)
-
-
-def _gene_blocks(expression: sparse.csr_matrix | LogExpression) -> Iterator[tuple[int, Any]]:
-    """(position after the last gene, these genes as CSC), all genes in order."""
-    if isinstance(expression, LogExpression):
-        yield from ((columns.stop, block) for columns, block in expression.column_blocks(BLOCK))
-        return
-    by_gene: Any = expression.tocsc()
-    for start in range(0, by_gene.shape[1], 512):
-        yield min(start + 512, by_gene.shape[1]), by_gene[:, start : start + 512]
-
-
-def _block_scores(block: Any, control: np.ndarray, groups: Sequence[np.ndarray]) -> np.ndarray:
-    """wilcoxon_scores for a few columns (block: CSC). Equal values of a gene share a code; codes ascend by
-    gene, then by value.
-    """
-    block.sort_indices()
-    block.eliminate_zeros()
-    n_vars = block.shape[1]
-    column = np.repeat(np.arange(n_vars), np.diff(block.indptr))
-    order = np.lexsort((block.data, column))
-    new = np.ones(len(order), dtype=bool)
-    new[1:] = (np.diff(block.data[order]) != 0) | (np.diff(column[order]) != 0)
-    codes = np.empty(len(order), dtype=np.int64)
-    codes[order] = np.cumsum(new)  # from 1: a stored 0 would be a missing entry
-    coded = type(block)((codes, block.indices, block.indptr), shape=block.shape).tocsr()
-    base, base_columns = np.sort(coded[control].data), coded[control].indices
-    filled = np.bincount(base_columns, minlength=n_vars)
-    ties = np.unique(base, return_counts=True)[1]
-    gene_of = np.empty(int(codes.max(initial=0)) + 1, dtype=np.int64)
-    gene_of[codes] = column
-    tied = np.bincount(gene_of[np.unique(base)], weights=_cube(ties), minlength=n_vars)
-    first = np.concatenate([[0], np.cumsum(filled)[:-1]])
-    return np.vstack(
-        [_group_scores(coded[rows], base, gene_of, first, filled, tied, len(control)) for rows in groups]
-    )
-
-
-def _group_scores(
-    group: Any,
-    base: np.ndarray,
-    gene_of: np.ndarray,
-    first: np.ndarray,
-    filled: np.ndarray,
-    tied: np.ndarray,
-    n_control: int,
-) -> np.ndarray:
-    """(n_vars,) z of one group (CSR of codes): U counts the control values below each value of the group,
-    half of the equal ones.
-
-    base: sorted codes of the controls; first, filled: where a gene's begin there and how many; tied: sum of
-    t^3 - t over them.
-    """
-    n, n_vars = group.shape
-    values, times = np.unique(group.data, return_counts=True)
-    gene = gene_of[values]
-    low, high = np.searchsorted(base, values, "left"), np.searchsorted(base, values, "right")
-    zero, own_zero = n_control - filled, n - np.bincount(gene, weights=times, minlength=n_vars)
-    below = zero[gene] + (low - first[gene]) + 0.5 * (high - low)
-    u = np.bincount(gene, weights=below * times, minlength=n_vars) + 0.5 * zero * own_zero
-    more = _cube(high - low + times) - _cube(high - low)
-    ties = tied + np.bincount(gene, weights=more, minlength=n_vars) + _cube(zero + own_zero)
-    total = n + n_control
-    variance = n * n_control / 12.0 * ((total + 1) - ties / (total * (total - 1)))
-    difference = u - 0.5 * n * n_control
-    return np.divide(
-        difference, np.sqrt(np.maximum(variance, 0.0)), out=np.zeros(n_vars), where=variance > 1e-9
-    )
-
-
-def _cube(t: np.ndarray) -> np.ndarray:
-    """t^3 - t, the weight of t equal values in the tie correction."""
-    t = t.astype(np.float64)
-    return t**3 - t

@@ -10,8 +10,10 @@ import numpy as np
 import pandas as pd
 
 from gpovae_core import keys
+from gpovae_core.data.cores import at_once
 from gpovae_core.data.design import FEWEST_CONTROLS
 from gpovae_core.data.expression import log2_moments, log_expression
+from gpovae_core.data.progress import Progress, tell
 from gpovae_core.data.schema import PreparedCells
 from gpovae_core.effects.design import Design
 
@@ -35,6 +37,7 @@ def average_effects(
     splits: tuple[str, ...] = keys.HELD_OUT,
     perturbations: tuple[str, ...] | None = None,
     within: np.ndarray | None = None,
+    progress: Progress | None = None,
 ) -> EffectTable:
     """Observed effects over the cells of `splits`, and of `within` ((n_obs,) bool) where given.
 
@@ -61,9 +64,11 @@ def average_effects(
     mean = np.full((len(chosen), len(genes)), np.nan)
     error = np.full_like(mean, np.nan)
     cells = np.zeros(len(chosen), dtype=int)
-    for row, name in enumerate(chosen):
+    moments = at_once(lambda name: log2_moments(expression, kept & (labels == name)), chosen)
+    for row, (name, found) in enumerate(zip(chosen, moments, strict=True)):
         own = kept & (labels == name)
-        own_mean, own_variance, cells[row] = log2_moments(expression, own)
+        own_mean, own_variance, cells[row] = found
+        tell(progress, "mean effects", (row + 1) / len(chosen))
         if cells[row] and len(held):
             weight = np.array([(stratum[own] == one).mean() for one in held])
             mean[row] = own_mean - weight @ base_mean

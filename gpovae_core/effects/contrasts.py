@@ -16,7 +16,7 @@ beyond the scatter of cells is part of the error.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,7 @@ from scipy import sparse
 from scipy.special import kl_div
 
 from gpovae_core import keys
+from gpovae_core.data.cores import at_once
 from gpovae_core.data.design import FEWEST_CONTROLS
 from gpovae_core.data.progress import Progress, tell
 from gpovae_core.data.schema import Panel, PanelData
@@ -58,6 +59,8 @@ FEWEST_OF_GUIDE = 10
 
 _BLOCK = 20_000
 """Cells whose shares are held at a time."""
+_PAIRS = 2**18
+"""Pairs whose ratios are worked out at a time."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +116,10 @@ class Contrasts:
 
 
 def contrasts(
-    prepared: PreparedCells, splits: tuple[str, ...] = (keys.TRAIN,), rows: np.ndarray | None = None
+    prepared: PreparedCells,
+    splits: tuple[str, ...] = (keys.TRAIN,),
+    rows: np.ndarray | None = None,
+    progress: Progress | None = None,
 ) -> Contrasts:
     """Every single-gene perturbation with at least two cells in `splits` that have controls beside them,
     against those (at least two in a stratum, or nothing is known), and beside the genes that it shares cells
@@ -128,7 +134,11 @@ def contrasts(
     cells = cells[passing[cells]]
     labels = prepared.labels[cells]
     present = [gene for gene in prepared.panel.data.perturbed if (labels == gene).sum() > 1]
-    alone = _against_controls(prepared, design, cells, labels, present)
+
+    def reading(done: float) -> None:
+        tell(progress, "effects of perturbations", done)
+
+    alone = _against_controls(prepared, design, cells, labels, present, reading)
     beside = []
     for others, pairs in beside_others(labels, {prepared.panel.genes[i] for i in alone.sources}).items():
         own = np.flatnonzero(np.isin(labels, [others, *pairs.values()]))
@@ -163,14 +173,21 @@ def _joined(alone: Contrasts, beside: list[Contrasts]) -> Contrasts:
 
 
 def _against_controls(
-    prepared: PreparedCells, design: Design, cells: np.ndarray, labels: np.ndarray, genes: list[str]
+    prepared: PreparedCells,
+    design: Design,
+    cells: np.ndarray,
+    labels: np.ndarray,
+    genes: list[str],
+    done: Callable[[float], None] | None = None,
 ) -> Contrasts:
-    """Each of `genes` that has controls beside it; labels: (cells,) a perturbed gene, or keys.CONTROL."""
+    """Each of `genes` that has controls beside it; labels: (cells,) a perturbed gene, or keys.CONTROL; done:
+    as in `_compare`.
+    """
     place = {gene: row for row, gene in enumerate(genes)}
     group = np.array([place.get(label, -1) for label in labels], dtype=int)
     treated, control = _chosen(group, len(genes)), labels == keys.CONTROL
     reference = sparse.csr_matrix(control.astype(np.float64)[None, :])
-    compared = _compare(prepared, design, cells, treated, reference)
+    compared = _compare(prepared, design, cells, treated, reference, done)
     known = compared.counts.sum(axis=1) > 1
     names = [gene for gene, is_known in zip(genes, known, strict=True) if is_known]
     extra = _between(prepared, design, cells, treated, reference, compared)
@@ -224,12 +241,12 @@ def label_contrasts(
 
 def null_contrasts(
     prepared: PreparedCells, like: Contrasts, draws: int, seed: int, progress: Progress | None = None
-) -> list[Contrasts]:
+) -> Iterator[Contrasts]:
     """What `contrasts` finds where there is nothing: training controls in the place of every perturbation of
     `like`.
 
     Each row compares as many controls of every stratum as the perturbation has cells there (at most half of
-    all), as deep as these, with all the others; drawn `draws` times.
+    all), as deep as these, with all the others; drawn `draws` times, each when it is asked for.
     """
     design = Design.of(prepared)
     pool = _control_pool(prepared, design)
@@ -237,30 +254,44 @@ def null_contrasts(
     members = [np.flatnonzero(design.stratum[pool] == stratum) for stratum in strata]
     sizes = np.minimum(like.counts, [len(own) // 2 for own in members])
     if len(pool) < 4 or not len(sizes) or sizes.sum() == 0:
-        return []
+        return
     cells = np.flatnonzero(prepared.where(splits=(keys.TRAIN,)) & prepared.passing & (design.size > 0))
     labels, kind = prepared.labels[cells], np.full(len(design.size), -1)
     kind[cells] = by_depth(design.size[cells], design.stratum[cells], labels == keys.CONTROL)
-    genes = prepared.panel.genes
-    perturbed = [np.sort(kind[cells[labels == genes[source]]]) for source in like.sources]
+    perturbed = _kinds_of(prepared, like, labels, kind[cells])
     rng = np.random.default_rng(seed)
-    found = []
-    for done in range(draws):
-        tell(progress, "controls in the place of perturbed cells", done / draws)
-        chosen = np.zeros((len(sizes), len(pool)))
+    for drawn in range(draws):
+
+        def told(done: float, before: int = drawn) -> None:
+            tell(progress, "controls in the place of perturbed cells", (before + done) / draws)
+
+        told(0.0)
+        chosen = [np.zeros(0, dtype=int)] * len(sizes)
         for row, wanted in enumerate(sizes):
             for own, size in zip(members, wanted, strict=True):
                 if size:
                     here = kind[pool[own]]
                     alike = perturbed[row][perturbed[row] // MOST_DEPTHS == here[0] // MOST_DEPTHS]
                     depths = rng.choice(alike if len(alike) else here, size)
-                    chosen[row, own[drawn_like(rng, depths, here)]] = 1.0
-        compared = _compare(prepared, design, pool, sparse.csr_matrix(chosen), sparse.csr_matrix(1 - chosen))
-        found.append(_contrasts(prepared, design, like.sources, compared, np.zeros((len(sizes), 1))))
-    return found
+                    chosen[row] = np.concatenate([chosen[row], own[drawn_like(rng, depths, here)]])
+        treated = _of_rows(chosen, len(pool))
+        compared = _compare(prepared, design, pool, treated, _AllBut(treated), told)
+        yield _contrasts(prepared, design, like.sources, compared, np.zeros((len(sizes), 1)))
 
 
-def guide_contrasts(prepared: PreparedCells, like: Contrasts, draws: int, seed: int) -> list[Contrasts]:
+def _kinds_of(
+    prepared: PreparedCells, like: Contrasts, labels: np.ndarray, kind: np.ndarray
+) -> list[np.ndarray]:
+    """`kind` of the cells of every perturbation of `like`, ascending; labels, kind: (cells,)."""
+    place = {prepared.panel.genes[source]: row for row, source in enumerate(like.sources)}
+    row = np.array([place.get(label, len(place)) for label in labels], dtype=int)
+    bounds = np.cumsum(np.bincount(row, minlength=len(place) + 1))[:-1]
+    return [np.sort(part) for part in np.split(kind[np.argsort(row, kind="stable")], bounds)[:-1]]
+
+
+def guide_contrasts(
+    prepared: PreparedCells, like: Contrasts, draws: int, seed: int, progress: Progress | None = None
+) -> Iterator[Contrasts]:
     """What `contrasts` finds where there is nothing but what guides do by themselves: whole control guides in
     the place of every perturbation of `like`, as many as it has guides (at most half of them), against the
     cells of all others.
@@ -272,32 +303,43 @@ def guide_contrasts(prepared: PreparedCells, like: Contrasts, draws: int, seed: 
     number = design.replicates.get(keys.GUIDE)
     pool = _control_pool(prepared, design)
     if number is None or not len(like.sources):
-        return []
+        return
     guide, stratum = number[pool], np.unique(design.stratum, return_inverse=True)[1].ravel()[pool]
     names, cells = np.unique(guide[guide >= 0], return_counts=True)
     names = names[cells >= FEWEST_OF_GUIDE]
     if len(names) < FEWEST_GUIDES:
-        return []
-    training = prepared.where(splits=(keys.TRAIN,)) & prepared.passing
+        return
+    several = _guides_each(prepared, like, number, len(names) // 2)
+    cells_of = {name: np.flatnonzero(guide == name) for name in names}
     rng = np.random.default_rng(seed)
-    found = []
-    for _ in range(draws):
-        treated, control = np.zeros((2, len(like.sources), len(pool)))
-        for row, source in enumerate(like.sources):
-            own = number[training & (prepared.labels == prepared.panel.genes[source])]
-            several = np.clip(len(np.unique(own[own >= 0])), 1, len(names) // 2)
-            drawn = np.isin(guide, rng.permutation(names)[:several])
-            control[row] = ~drawn
-            for part, size in enumerate(like.counts[row]):
-                there = rng.permutation(np.flatnonzero(drawn & (stratum == part)))
-                treated[row, there[:size]] = 1.0
-            if treated[row].sum() < FEWEST_OF_GUIDE:  # none of them in the batches of the perturbation
-                treated[row] = drawn
-        one, others = sparse.csr_matrix(treated), sparse.csr_matrix(control)
-        compared = _compare(prepared, design, pool, one, others)
+    for drawing in range(draws):
+
+        def told(done: float, before: int = drawing) -> None:
+            tell(progress, "control guides in the place of perturbed genes", (before + done) / draws)
+
+        told(0.0)
+        treated, left_out = [], []
+        for row, count in enumerate(several):
+            drawn = np.sort(np.concatenate([cells_of[name] for name in rng.permutation(names)[:count]]))
+            within = stratum[drawn]
+            sizes = enumerate(like.counts[row])
+            own = np.concatenate([rng.permutation(drawn[within == part])[:size] for part, size in sizes])
+            left_out.append(drawn)
+            # none of them may be in the batches of the perturbation
+            treated.append(own if len(own) >= FEWEST_OF_GUIDE else drawn)
+        one, others = _of_rows(treated, len(pool)), _AllBut(_of_rows(left_out, len(pool)))
+        compared = _compare(prepared, design, pool, one, others, told)
         extra = _between(prepared, design, pool, one, others, compared)
-        found.append(_contrasts(prepared, design, like.sources, compared, extra))
-    return found
+        yield _contrasts(prepared, design, like.sources, compared, extra)
+
+
+def _guides_each(prepared: PreparedCells, like: Contrasts, number: np.ndarray, most: int) -> np.ndarray:
+    """(p,) guides of every perturbation of `like` in the training cells, 1 to `most`."""
+    training = prepared.where(splits=(keys.TRAIN,)) & prepared.passing & (number >= 0)
+    place = {prepared.panel.genes[source]: row for row, source in enumerate(like.sources)}
+    row = np.array([place.get(label, -1) for label in prepared.labels[training]], dtype=int)
+    pairs = np.unique(np.stack([row, number[training]]), axis=1)[0]
+    return np.clip(np.bincount(pairs[pairs >= 0], minlength=len(like.sources)), 1, most)
 
 
 def _control_pool(prepared: PreparedCells, design: Design) -> np.ndarray:
@@ -389,6 +431,28 @@ def weighted_median(values: np.ndarray, weights: np.ndarray) -> float:
 
 
 @dataclass(frozen=True)
+class _AllBut:
+    """Groups that are large together and differ by little: all cells but those `left_out`, sparse (r, cells)
+    0 or 1. Their sums are taken off the sum of all, which is worked out once.
+    """
+
+    left_out: Any
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self.left_out.shape
+
+    def __getitem__(self, part: Any) -> _AllBut:
+        return _AllBut(self.left_out[part])
+
+    def sum(self, axis: int) -> np.ndarray:
+        return self.left_out.shape[axis] - np.asarray(self.left_out.sum(axis=axis))
+
+    def __matmul__(self, values: Any) -> np.ndarray:
+        return _dense(values.sum(axis=0)) - _dense(self.left_out @ values)
+
+
+@dataclass(frozen=True)
 class _Compared:
     """r groups of cells and the controls beside them, weighted over strata. treated, control: moments (r, m);
     counts: (r, strata) perturbed cells that have controls beside them; degrees: (r,) of their variance.
@@ -403,15 +467,30 @@ class _Compared:
 
 
 def _compare(
-    prepared: PreparedCells, design: Design, cells: np.ndarray, treated: Any, control: Any
+    prepared: PreparedCells,
+    design: Design,
+    cells: np.ndarray,
+    treated: Any,
+    control: Any,
+    done: Callable[[float], None] | None = None,
 ) -> _Compared:
-    """treated, control: sparse (r, cells) and (r or 1, cells) 0 or 1, whether a cell is in a group."""
+    """treated, control: sparse (r, cells) and (r or 1, cells) 0 or 1, whether a cell is in a group; control
+    may be `_AllBut`. done: told the share of the cells that were read.
+    """
     groups, strata = treated.shape[0], np.unique(design.stratum)
     m = len(prepared.panel_columns)
     weight, inverse_n, inverse_m, degrees = (np.zeros(groups) for _ in range(4))
     mean_t, mean_c, var_t, var_c = (np.zeros((groups, m)) for _ in range(4))
     scatter_t, scatter_c = np.zeros(groups), np.zeros(groups)
     counts = np.zeros((groups, len(strata)), dtype=int)
+    read = 0
+
+    def reading(more: int) -> None:
+        nonlocal read
+        read += more
+        if done is not None:
+            done(read / len(cells))
+
     for column, stratum in enumerate(strata):
         own = np.flatnonzero(design.stratum[cells] == stratum)
         sides = [chosen[:, own] for chosen in (treated, control)]
@@ -420,7 +499,7 @@ def _compare(
         if not w.any():
             continue
         counts[:, column] = np.where(w > 0, n, 0)
-        (first_t, square_t), (first_c, square_c) = _sums_of(prepared, design, cells[own], sides)
+        (first_t, square_t), (first_c, square_c) = _sums_of(prepared, design, cells[own], sides, reading)
         inverse = 1 / design.size[cells[own]]
         (own_mean, own_var), (other_mean, other_var) = (
             _moments(n, first_t, square_t),
@@ -537,11 +616,39 @@ def _contrasts(
     cells = compared.counts.sum(axis=1)
     pseudo = PSEUDO_COUNT / (np.maximum(cells, 1)[:, None] * np.median(design.size[design.size > 0]))
     itself = own[:, None] == measured[None, :]
-    shift = step = np.zeros((len(own), 1))
-    effect, error = np.zeros(itself.shape), np.full(itself.shape, np.inf)
     known = len(own) > 0 and cells.min() > 0
-    # the lift changes the pooled mean a little, so it is taken out of the cells
-    for _ in range(_CENTRINGS if known else 0):
+
+    def centred(rows: slice) -> tuple[np.ndarray, ...]:
+        sides = _rows(treated, rows), _rows(control, rows)
+        return _centred(*sides, extra[rows], pseudo[rows], itself[rows], design.whole)
+
+    size = max(1, _PAIRS // max(1, len(measured)))
+    blocks = (slice(low, low + size) for low in range(0, len(own) if known else 0, size))
+    found = list(zip(*at_once(centred, blocks), strict=True))
+    nothing = np.zeros(itself.shape), np.full(itself.shape, np.inf), np.zeros((len(own), 1))
+    effect, error, shift = (np.concatenate(part) for part in found) if found else nothing
+    whole_effect, whole_error, share = np.zeros((len(own), n)), np.full((len(own), n), np.inf), np.zeros(n)
+    whole_effect[:, measured], whole_error[:, measured] = effect, error
+    share[measured] = np.average(control.mean, axis=0, weights=np.maximum(cells, 1e-9)) if len(own) else 0.0
+    controls = round(float(control.cells.max())) if len(own) else 0
+    return Contrasts(own, whole_effect, whole_error, shift[:, 0], cells, controls, share, compared.counts)
+
+
+def _centred(
+    treated: ShareMoments,
+    control: ShareMoments,
+    extra: np.ndarray,
+    pseudo: np.ndarray,
+    itself: np.ndarray,
+    whole: bool,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(r, m) log fold changes without the common lift, their errors, and (r, 1) that lift. itself: (r, m)
+    bool, the perturbed gene, which has no say in it; whole: shares are of the whole transcriptome, where what
+    the panel does lifts nothing; others: as in `_contrasts`.
+    """
+    shift = step = np.zeros((len(itself), 1))
+    effect, error = np.zeros(itself.shape), np.full(itself.shape, np.inf)
+    for _ in range(_CENTRINGS):  # the lift changes the pooled mean a little, so it is taken out of the cells
         scale = np.exp(-shift)
         moved = ShareMoments(
             treated.mean * scale,
@@ -550,17 +657,13 @@ def _contrasts(
             None if treated.scatter is None else treated.scatter * scale[:, 0],
         )
         effect, error = log_fold_change(moved, control, pseudo)
-        if design.whole:  # shares of the whole transcriptome: what the panel does lifts nothing
+        if whole:
             break
         step = np.array(
             [[weighted_median(e[~i], 1 / s[~i])] for e, s, i in zip(effect, error, itself, strict=True)]
         )
         shift = shift + step
-    whole_effect, whole_error, share = np.zeros((len(own), n)), np.full((len(own), n), np.inf), np.zeros(n)
-    whole_effect[:, measured], whole_error[:, measured] = effect - step, error
-    share[measured] = np.average(control.mean, axis=0, weights=np.maximum(cells, 1e-9)) if len(own) else 0.0
-    controls = round(float(control.cells.max())) if len(own) else 0
-    return Contrasts(own, whole_effect, whole_error, shift[:, 0], cells, controls, share, compared.counts)
+    return effect - step, error, shift
 
 
 def _worth(treated: ShareMoments, extra: np.ndarray) -> np.ndarray:
@@ -576,21 +679,37 @@ def _chosen(group: np.ndarray, groups: int) -> Any:
     return sparse.csr_matrix((np.ones(len(member)), (group[member], member)), shape=(groups, len(group)))
 
 
+def _of_rows(rows: list[np.ndarray], cells: int) -> Any:
+    """Sparse (groups, cells) 0 or 1; rows: the cells of every group."""
+    bounds = np.concatenate([[0], np.cumsum([len(own) for own in rows])])
+    place = np.concatenate([np.zeros(0, dtype=int), *(np.sort(own) for own in rows)])
+    return sparse.csr_matrix((np.ones(len(place)), place, bounds), shape=(len(rows), cells))
+
+
 def _sums_of(
-    prepared: PreparedCells, design: Design, cells: np.ndarray, sides: list[Any]
+    prepared: PreparedCells,
+    design: Design,
+    cells: np.ndarray,
+    sides: list[Any],
+    done: Callable[[int], None] | None = None,
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-    """For every side, sparse (r, cells): (r, m) sums of shares and of their squares, read in blocks of
-    cells.
+    """For every side, (r, cells): (r, m) sums of shares and of their squares, read in blocks of cells; done:
+    told how many cells each block had.
     """
     m = len(prepared.panel_columns)
     totals = [(np.zeros((side.shape[0], m)), np.zeros((side.shape[0], m))) for side in sides]
-    for low in _blocks(len(cells)):
+
+    def block(low: int) -> tuple[int, list[tuple[np.ndarray, np.ndarray]]]:
         part = slice(low, low + _BLOCK)
         shares = _shares(prepared.counts, design.size, cells[part], prepared.panel_columns)
-        for side, (first, square) in zip(sides, totals, strict=True):
-            more, squares = _sums(side[:, part], shares)
+        return shares.shape[0], [_sums(side[:, part], shares) for side in sides]
+
+    for read, sums in at_once(block, _blocks(len(cells))):
+        for (more, squares), (first, square) in zip(sums, totals, strict=True):
             first += more
             square += squares
+        if done is not None:
+            done(read)
     return totals
 
 
@@ -625,6 +744,6 @@ def _as_columns(values: np.ndarray) -> np.ndarray:
     return values[:, None] if values.ndim == 1 else values
 
 
-def _rows(moments: ShareMoments, rows: np.ndarray) -> ShareMoments:
+def _rows(moments: ShareMoments, rows: np.ndarray | slice) -> ShareMoments:
     scatter = None if moments.scatter is None else moments.scatter[rows]
     return ShareMoments(moments.mean[rows], moments.variance[rows], moments.cells[rows], scatter)

@@ -79,7 +79,7 @@ def _many(guide: np.ndarray | None, labels: np.ndarray) -> bool:
         .value_counts()
     )
     others = pairs.drop(keys.CONTROL, errors="ignore")
-    return bool(len(others) and min(pairs.get(keys.CONTROL, 0), others.median()) >= MANY_GUIDES)
+    return bool(len(others) and min(int(pairs.get(keys.CONTROL) or 0), float(others.median())) >= MANY_GUIDES)
 
 
 @dataclass(frozen=True)

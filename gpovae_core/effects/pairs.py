@@ -15,6 +15,7 @@ import numpy as np
 from scipy import sparse, stats
 
 from gpovae_core import keys
+from gpovae_core.data.cores import at_once
 from gpovae_core.effects.design import Exchangeable
 from gpovae_core.effects.ranks import Ranked, ranked
 
@@ -22,6 +23,10 @@ EXACT_BELOW = 9
 """scipy.stats.mannwhitneyu(method="auto") is exact where a sample has fewer cells than this and no value
 occurs twice.
 """
+
+
+_TARGETS = 64
+"""Targets that one core works on at a time."""
 
 
 @dataclass(frozen=True)
@@ -93,10 +98,15 @@ def pair_statistics(
     treated.sort_indices()
     wasserstein, mean = (np.full((len(targets), len(sources)), np.nan) for _ in range(2))
     if len(controls) and len(order):
-        for column in range(len(targets)):
-            wasserstein[column], mean[column] = _one_target(
-                plan, _column(base, column), *_stored(treated, column)
-            )
+
+        def some(columns: np.ndarray) -> tuple[np.ndarray, list[tuple[np.ndarray, np.ndarray]]]:
+            return columns, [
+                _one_target(plan, _column(base, column), *_stored(treated, column)) for column in columns
+            ]
+
+        blocks = np.split(np.arange(len(targets)), np.arange(_TARGETS, len(targets), _TARGETS))
+        for columns, found in at_once(some, blocks):
+            wasserstein[columns], mean[columns] = zip(*found, strict=True)
     test = rank_tests(matrix, labels, sources, control, among)
     return PairStatistics(
         sources=tuple(sources),

@@ -5,12 +5,14 @@ Only what is stored is sorted: cells at zero are one run of equal values, counte
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from scipy import sparse
 
+from gpovae_core.data.cores import at_once
 from gpovae_core.effects.rank_test import RankSums
 
 _AT_ONCE = 200_000
@@ -35,7 +37,7 @@ def ranked(values: Any, group: np.ndarray, stratum: np.ndarray, sources: int) ->
     matrix = sparse.csc_matrix(values, dtype=np.float64)
     matrix.sum_duplicates()
     cells = np.flatnonzero(group >= -1)
-    t = matrix.shape[1]
+    _, t = cast("tuple[int, int]", matrix.shape)
     u, p = np.full((2, sources, t), np.nan)
     testable = np.zeros((sources, t), dtype=bool)
     plan = _Plan.of(group, stratum, cells)
@@ -44,13 +46,21 @@ def ranked(values: Any, group: np.ndarray, stratum: np.ndarray, sources: int) ->
     least = np.minimum.reduceat(np.append(matrix.data, 0.0), matrix.indptr[:-1]) if t else np.zeros(0)
     signed = (least < 0) & (np.diff(matrix.indptr) > 0)
     filled = np.where(signed, len(group), np.diff(matrix.indptr))
-    for kind in np.unique(signed):
-        chosen = np.flatnonzero(signed == kind)
-        cost = np.cumsum(np.maximum(filled[chosen], len(plan.source)))
-        for columns in np.split(chosen, np.flatnonzero(np.diff(cost // _AT_ONCE)) + 1):
-            sums, other = _block(plan, matrix[:, columns], bool(kind))
-            places = np.ix_(plan.seen, columns)
-            u[places], p[places], testable[places] = other, sums.p_values(), sums.testable()
+
+    def blocks() -> Iterator[tuple[np.ndarray, bool]]:
+        for kind in np.unique(signed):
+            chosen = np.flatnonzero(signed == kind)
+            cost = np.cumsum(np.maximum(filled[chosen], len(plan.source)))
+            for columns in np.split(chosen, np.flatnonzero(np.diff(cost // _AT_ONCE)) + 1):
+                yield columns, bool(kind)
+
+    def tested(block: tuple[np.ndarray, bool]) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        sums, other = _block(plan, matrix[:, block[0]], block[1])
+        return block[0], other, sums.p_values(), sums.testable()
+
+    for columns, other, own, enough in at_once(tested, blocks()):
+        places = np.ix_(plan.seen, columns)
+        u[places], p[places], testable[places] = other, own, enough
     return Ranked(u, p, testable)
 
 

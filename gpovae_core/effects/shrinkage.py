@@ -4,41 +4,21 @@ errors.
 Each observed effect is its true effect plus normal noise of its standard error. True effects come from a
 mixture: with the null share of its perturbation from N(0, least_effect^2), i.e. nothing that matters,
 otherwise from a mixture of wider normals that all perturbations share (Stephens 2017, "False discovery rates:
-a new deal", with a null share per row and a null of a width). All weights are fitted by expectation
-maximisation, so a screen without effects teaches the rule to believe none.
+a new deal", with a null share per row and a null of a width). All weights are the most likely ones
+(effects.mixture), so a screen without effects teaches the rule to believe none.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from gpovae_core.data.progress import Progress, tell
+from gpovae_core.data.cores import at_once
+from gpovae_core.data.progress import Progress
+from gpovae_core.effects.mixture import NULL_SHARES, SLAB, densities, fit_mixture, row_blocks
 
-SLAB = np.geomspace(0.1, 3.2, 11)
-"""Standard deviations of the wider normals, natural log fold change: from a change of a tenth to one of
-25-fold.
-"""
-
-PRIOR_PAIRS = 10.0
-"""The null share of a row starts out as that of all rows, with the weight of so many pairs."""
-
-NULL_SHARES = (0.8, 0.999)
-"""Least and largest null share. A pair that was measured too badly to say anything keeps its prior: with a
-low null share, as strong perturbations have, it would pass for an effect on the strength of the other genes
-alone."""
-
-_ROUNDS = 100  # of three passes over the pairs
-_SETTLED = 1e-6
-_LEAST_WEIGHT = 1e-12
-_AT_ONCE = 0.3
-"""Of a weight at least this much is left by one extrapolation."""
-_SLACK = 1e-3
-"""Log likelihood that an extrapolation may cost: the prior of the null shares is not counted in it."""
-_BLOCK = 2**15
-"""Pairs that are worked on at a time: as many as stay close to the processor."""
+__all__ = ["NULL_SHARES", "SLAB", "Evidence", "EvidenceRule", "fit_evidence"]
 
 
 @dataclass(frozen=True)
@@ -56,34 +36,40 @@ class EvidenceRule:
         judged 0.
         """
         probability, mean = np.zeros(effect.shape), np.zeros(effect.shape)
-        at_once = max(1, _BLOCK // max(1, effect.shape[1]))
-        for start in range(0, len(effect), at_once):
-            part = slice(start, start + at_once)
-            probability[part], mean[part] = self._judge(effect[part], error[part], self._weights()[part])
-        return Evidence(probability, mean)
 
-    def _judge(
-        self, effect: np.ndarray, error: np.ndarray, weights: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        seen = np.isfinite(error)
-        x, s = np.where(seen, effect, 0.0), np.where(seen, error, 1.0)
-        responsibility = _responsibility(_log_densities(x, s, self.least_effect), weights)
-        kept = SLAB**2 / (SLAB**2 + s[..., None] ** 2)  # of an observed effect, as each component believes
-        present = np.maximum(responsibility[..., 1:].sum(axis=-1), 1e-300)
-        mean = (responsibility[..., 1:] * kept).sum(axis=-1) / present * x
-        return np.where(seen, 1.0 - responsibility[..., 0], 0.0), np.where(seen, mean, 0.0)
+        def judge(part: slice) -> None:
+            seen = np.isfinite(error[part])
+            row, x, s = np.nonzero(seen)[0] + part.start, effect[part][seen], error[part][seen]
+            found = self._posterior(row, x, s)
+            probability[part][seen], mean[part][seen] = found
+
+        for _ in at_once(judge, row_blocks(*effect.shape)):
+            pass
+        return Evidence(probability, mean)
 
     def probability(self, rows: np.ndarray, effect: np.ndarray, error: np.ndarray) -> np.ndarray:
         """(k,) posterior probability of single effects (k,) with finite errors (k,), under the perturbations
         `rows` (k,).
         """
-        return (
-            1.0
-            - _responsibility(_log_densities(effect, error, self.least_effect), self._weights()[rows])[:, 0]
+        found = at_once(
+            lambda part: self._posterior(rows[part], effect[part], error[part])[0],
+            row_blocks(len(rows), 1),
         )
+        return np.concatenate([np.zeros(0), *found])
 
-    def _weights(self) -> np.ndarray:
-        return np.concatenate([self.null_share[:, None], (1 - self.null_share)[:, None] * self.slab], axis=1)
+    def _posterior(
+        self, rows: np.ndarray, effect: np.ndarray, error: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """(probability, posterior mean if there is an effect) of pairs (k,)."""
+        share = self.null_share[rows]
+        density, _ = densities(effect, error, self.least_effect)
+        wide = density[1:]
+        wide *= self.slab[:, None]
+        present = wide.sum(axis=0)
+        wide *= SLAB[:, None] ** 2 / (SLAB[:, None] ** 2 + error**2)  # what each leaves of an effect
+        mean = wide.sum(axis=0) / np.maximum(present, 1e-300) * effect
+        null, present = share * density[0], (1 - share) * present
+        return 1.0 - null / (null + present), mean
 
 
 @dataclass(frozen=True)
@@ -101,95 +87,5 @@ def fit_evidence(
     least_effect: float,
     progress: Progress | None = None,
 ) -> EvidenceRule:
-    """Fit the mixture to effects (p, n) at the pairs `counted` (p, n) bool.
-
-    Expectation maximisation until no weight moves by more than _SETTLED, sped up by squared extrapolation
-    (SQUAREM of Varadhan and Roland 2008, their scheme S3): plain rounds creep where neighbouring widths can
-    stand in for each other. An extrapolation that lowers the likelihood is not taken.
-    """
-    p = len(effect)
-    slab = np.full(len(SLAB), 1 / len(SLAB))
-    rows, columns = np.nonzero(counted)
-    if not len(rows):
-        return EvidenceRule(np.full(p, NULL_SHARES[1]), slab, least_effect)
-    rounds = _Rounds(effect[rows, columns], error[rows, columns], rows, p, least_effect)
-    now = np.concatenate([np.full(p, NULL_SHARES[0]), slab])
-    nearest = 1.0
-    for _ in range(_ROUNDS):
-        one, _ = rounds.next(now)
-        two, likelihood = rounds.next(one)
-        step, turn = one - now, two - 2 * one + now
-        moved = float(np.abs(step).max())
-        if moved <= _SETTLED:
-            now = two
-            break
-        length = max(1.0, float(np.linalg.norm(step) / max(np.linalg.norm(turn), 1e-300)))
-        ahead = now + 2 * length * step + length**2 * turn
-        ahead[p:] = np.maximum(ahead[p:], _AT_ONCE * two[p:])  # a weight of zero could never rise again
-        after, reached = rounds.next(rounds.allowed(ahead))
-        now = after if reached >= likelihood - _SLACK else two
-        nearest = min(nearest, moved)
-        tell(progress, "weighing the effects", float(np.log(nearest) / np.log(_SETTLED)))
-    return EvidenceRule(now[:p].copy(), now[p:].copy(), least_effect)
-
-
-class _Rounds:
-    """Rounds of expectation maximisation over the pairs, whose densities are worked out once.
-
-    A point is one vector: the null share of every perturbation (p,), then the slab's weights (len(SLAB),).
-    """
-
-    def __init__(
-        self, effect: np.ndarray, error: np.ndarray, rows: np.ndarray, p: int, least_effect: float
-    ) -> None:
-        """effect, error: (pairs,) sorted by `rows` (pairs,), the perturbation of each."""
-        self.rows, self.p = rows, p
-        self.pairs = np.bincount(rows, minlength=p)
-        self.density = np.empty((len(SLAB) + 1, len(rows)))  # each up to a factor of its pair
-        self.factors = 0.0
-        for part in _parts(len(rows)):
-            density = _log_densities(effect[part], error[part], least_effect)
-            largest = density.max(axis=1)
-            self.factors += float(largest.sum())
-            self.density[:, part] = np.exp(density - largest[:, None]).T
-
-    def next(self, point: np.ndarray) -> tuple[np.ndarray, float]:
-        """(the point after one round, log likelihood at the point before it)."""
-        share, slab = point[: self.p], point[self.p :]
-        null, present, likelihood = np.zeros(self.p), np.zeros(len(SLAB)), self.factors
-        for part in _parts(len(self.rows)):
-            rows, density = self.rows[part], self.density[:, part]
-            here = share[rows]
-            absent = here * density[0]
-            joint = absent + (1.0 - here) * (slab @ density[1:])
-            null += np.bincount(rows, absent / joint, minlength=self.p)
-            present += slab * (density[1:] @ ((1.0 - here) / joint))
-            likelihood += float(np.log(joint).sum())
-        whole = null.sum() / self.pairs.sum()
-        shares = (null + PRIOR_PAIRS * whole) / (self.pairs + PRIOR_PAIRS)
-        return self.allowed(np.concatenate([shares, present])), likelihood
-
-    def allowed(self, point: np.ndarray) -> np.ndarray:
-        """The point within the limits of null shares, the slab's weights above zero (a weight of zero could
-        never rise again) with a sum of one."""
-        slab = np.maximum(point[self.p :], _LEAST_WEIGHT)
-        return np.concatenate([np.clip(point[: self.p], *NULL_SHARES), slab / slab.sum()])
-
-
-def _parts(length: int) -> Iterator[slice]:
-    return (slice(start, start + _BLOCK) for start in range(0, length, _BLOCK))
-
-
-def _log_densities(effect: np.ndarray, error: np.ndarray, least_effect: float) -> np.ndarray:
-    """(..., 1 + len(SLAB)) log density of every effect under every component, up to a constant."""
-    variance = error[..., None] ** 2 + np.concatenate([[least_effect], SLAB]) ** 2
-    return -0.5 * (effect[..., None] ** 2 / variance + np.log(variance))
-
-
-def _responsibility(log_density: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Posterior share of every component; weights (rows, components), broadcast over the columns of a matrix
-    of pairs.
-    """
-    spread = weights if log_density.ndim == 2 else weights[:, None, :]
-    joint = spread * np.exp(log_density - log_density.max(axis=-1, keepdims=True))
-    return joint / joint.sum(axis=-1, keepdims=True)
+    """Fit the mixture to effects (p, n) at the pairs `counted` (p, n) bool (`mixture.fit_mixture`)."""
+    return EvidenceRule(*fit_mixture(effect, error, counted, least_effect, progress), least_effect)

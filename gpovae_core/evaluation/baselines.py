@@ -16,7 +16,9 @@ import pandas as pd
 from scipy import sparse
 
 from gpovae_core import keys
+from gpovae_core.data.cores import at_once
 from gpovae_core.data.expression import log_expression
+from gpovae_core.data.progress import Progress, tell
 from gpovae_core.data.schema import PreparedCells
 from gpovae_core.data.store import rows_of
 from gpovae_core.effects.averages import beside_controls
@@ -233,6 +235,7 @@ def reliability(
     halvings: int = 20,
     seed: int = 0,
     expression: sparse.csr_matrix | None = None,
+    progress: Progress | None = None,
 ) -> Reliability:
     """Split-half correlation and ceiling of the observed effects over the cells of `splits`.
 
@@ -244,11 +247,8 @@ def reliability(
     values = log_expression(prepared.counts, prepared.library_size) if expression is None else expression
     labels, stratum = np.where(kept, prepared.labels, ""), Design.of(prepared).stratum
     targets = target_mask(prepared.perturbations, prepared.cells.var_names)
-    whole, without = (
-        split_half_correlations(
-            values, labels, prepared.perturbations, halvings, seed, left_out=left_out, stratum=stratum
-        )
-        for left_out in (None, targets)
+    whole, without = _correlations_of_halves(
+        values, labels, prepared.perturbations, halvings, seed, stratum, (None, targets), progress
     )
     split_half, ceiling, median_ceiling, each = _ceilings(*whole)
     _, ceiling_without, median_without, _ = _ceilings(*without)
@@ -279,6 +279,7 @@ def noise_draws(
     draws: int,
     seed: int,
     stratum: np.ndarray | None = None,
+    progress: Progress | None = None,
 ) -> np.ndarray:
     """(draws, perturbations, genes) draws of the sampling error of observed effects (log2 units), without any
     assumption on its shape.
@@ -290,6 +291,7 @@ def noise_draws(
     result = np.full((draws, len(perturbations), expression.shape[1]), np.nan)
     for row, (first, second) in _half_effects(expression, labels, perturbations, draws, seed, stratum):
         result[:, row] = (first - second).T / 2
+        tell(progress, "halves of the cells", (row + 1) / len(perturbations))
     return result / np.log(2)
 
 
@@ -308,7 +310,11 @@ def attainable_scores(
     observed, predicted -> named scores.
     """
     truth = effects * np.nan_to_num(trust)[:, None]
-    scores = [score(truth + error, np.where(np.isfinite(error), truth, np.nan)) for error in noise]
+
+    def of_draw(error: np.ndarray) -> dict[str, float]:
+        return score(truth + error, np.where(np.isfinite(error), truth, np.nan))
+
+    scores = list(at_once(of_draw, noise))
     if not scores:
         return {}
     return {name: mean(np.array([one[name] for one in scores])) for name in scores[0]}
@@ -332,17 +338,36 @@ def split_half_correlations(
     perturbation come from one product of its cells with a (cells x halvings) matrix of halves, so every
     stored count is visited once.
     """
-    each = np.full((halvings, len(perturbations)), np.nan)
-    sums = np.zeros((5, halvings))
-    entries = 0
-    for column, (first, second) in _half_effects(expression, labels, perturbations, halvings, seed, stratum):
-        if left_out is not None:
-            first, second = first[~left_out[column]], second[~left_out[column]]
-        moments = _moments(first, second)
-        each[:, column] = _correlation(moments, len(first))
-        sums += moments
-        entries += len(first)
-    return _correlation(sums, entries), each
+    return _correlations_of_halves(
+        expression, labels, perturbations, halvings, seed, stratum, (left_out,), None
+    )[0]
+
+
+def _correlations_of_halves(
+    expression: Expression,
+    labels: np.ndarray,
+    perturbations: tuple[str, ...],
+    halvings: int,
+    seed: int,
+    stratum: np.ndarray | None,
+    left_out: Sequence[np.ndarray | None],
+    progress: Progress | None,
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """`split_half_correlations` for each of `left_out`, from the same halves."""
+    each = np.full((len(left_out), halvings, len(perturbations)), np.nan)
+    sums = np.zeros((len(left_out), 5, halvings))
+    entries = np.zeros(len(left_out), dtype=int)
+    for column, halves in _half_effects(expression, labels, perturbations, halvings, seed, stratum):
+        for place, mask in enumerate(left_out):
+            first, second = halves if mask is None else (side[~mask[column]] for side in halves)
+            moments = _moments(first, second)
+            each[place, :, column] = _correlation(moments, len(first))
+            sums[place] += moments
+            entries[place] += len(first)
+        tell(progress, "halves of the cells", (column + 1) / len(perturbations))
+    return [
+        (_correlation(one, int(count)), found) for one, count, found in zip(sums, entries, each, strict=True)
+    ]
 
 
 def _half_effects(
@@ -367,17 +392,26 @@ def _half_effects(
         if halves is None:
             return
         base.append(_means(expression, cells, halves))
-    for place, name in enumerate(perturbations):
-        cells = np.flatnonzero(compared & (labels == name))
-        halves = _halves(len(cells), halvings, rng) if base else None
-        if halves is None:
-            continue
+    if not base:
+        return
+
+    def drawn() -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+        for place, name in enumerate(perturbations):
+            cells = np.flatnonzero(compared & (labels == name))
+            halves = _halves(len(cells), halvings, rng)
+            if halves is not None:
+                yield place, cells, halves
+
+    def effects(piece: tuple[int, np.ndarray, np.ndarray]) -> tuple[int, tuple[np.ndarray, np.ndarray]]:
+        place, cells, halves = piece
         found = list(_means(expression, cells, halves))
         for one, of_controls in zip(held, base, strict=True):
             inside = stratum[cells] == one
             for side, own in enumerate((halves, ~halves)):
                 found[side] -= of_controls[side] * (own[inside].sum(axis=0) / own.sum(axis=0))
-        yield place, (found[0], found[1])
+        return place, (found[0], found[1])
+
+    yield from at_once(effects, drawn())
 
 
 def _halves(cells: int, halvings: int, rng: np.random.Generator) -> np.ndarray | None:

@@ -13,7 +13,7 @@ import pandas as pd
 from gpovae_core import keys
 from gpovae_core.config import EvaluationSettings
 from gpovae_core.data.expression import log_expression
-from gpovae_core.data.progress import Progress, tell
+from gpovae_core.data.progress import Progress, stretch, tell
 from gpovae_core.data.schema import PreparedCells
 from gpovae_core.effects.averages import average_effects
 from gpovae_core.evaluation.edges import check_edge_table, chosen_edges, edge_weights
@@ -53,12 +53,13 @@ def evaluate(
     that is done.
     """
     prepared, seen = scored.prepared, scored.prepared.without_unseen()
-    tell(progress, "mean effects and baselines", 0.0)
+    tell(progress, "mean effects", 0.0)
     expression = log_expression(prepared.counts, prepared.library_size)
-    predicted = predictions(prepared, scored.predicted, expression, settings.seed)
+    begun = stretch(progress, 0.0, 0.2)
+    predicted = predictions(prepared, scored.predicted, expression, settings.seed, begun)
     tell(progress, "predicted effects and their ceilings", 0.2)
     own = log_expression(seen.counts, seen.library_size) if prepared.unseen else expression
-    response = score_effects(seen, own, predicted, settings)
+    response = score_effects(seen, own, predicted, settings, stretch(progress, 0.2, 0.5))
     found = Evaluation(
         held_out=HeldOut(prepared.report.hold_out, prepared.report.split_by_cells),
         response=response,

@@ -10,6 +10,7 @@ from scipy import sparse
 
 from gpovae_core import keys
 from gpovae_core.config import EvaluationSettings
+from gpovae_core.data.progress import Progress, stretch, tell
 from gpovae_core.data.schema import PreparedCells
 from gpovae_core.effects.averages import EffectTable, average_effects
 from gpovae_core.effects.changes import adjusted, gene_tests
@@ -91,16 +92,20 @@ class Predictions:
 
 
 def predictions(
-    prepared: PreparedCells, predicted: pd.DataFrame, expression: sparse.csr_matrix, seed: int
+    prepared: PreparedCells,
+    predicted: pd.DataFrame,
+    expression: sparse.csr_matrix,
+    seed: int,
+    progress: Progress | None = None,
 ) -> Predictions:
     """The model's prediction beside those that need none. Perturbations held out as a whole are left out.
 
     expression: `log_expression` of all cells. Raises ValueError where `predicted` lacks a measured gene.
     """
     names = prepared.without_unseen().perturbations
-    training, validation = (
-        average_effects(prepared, (split,), names) for split in (keys.TRAIN, keys.VALIDATION)
-    )
+    training = average_effects(prepared, (keys.TRAIN,), names, progress=stretch(progress, 0.0, 0.4))
+    validation = average_effects(prepared, (keys.VALIDATION,), names, progress=stretch(progress, 0.4, 0.6))
+    tell(progress, "baselines", 0.6)
     model = _aligned(predicted, training.mean)
     both = calibrated(model, training, validation)
     linear = linear_model(prepared, expression, training.mean, validation.mean, seed)
@@ -122,34 +127,38 @@ def score_effects(
     expression: sparse.csr_matrix,
     predicted: Predictions,
     settings: EvaluationSettings,
+    progress: Progress | None = None,
 ) -> Response:
     """Every prediction against held-out cells and against all; expression: `log_expression` of all cells of
     `prepared`.
     """
+    share = 1 / (2 * len(REFERENCES))
     noise = {
-        name: reliability(prepared, splits, settings.split_halves, settings.seed, expression)
-        for name, splits in REFERENCES.items()
+        name: reliability(
+            prepared,
+            splits,
+            settings.split_halves,
+            settings.seed,
+            expression,
+            stretch(progress, 0.8 * place * share, 0.8 * (place + 1) * share),
+        )
+        for place, (name, splits) in enumerate(REFERENCES.items())
     }
-    tables = {name: average_effects(prepared, splits) for name, splits in REFERENCES.items()}
+    tables = {
+        name: average_effects(prepared, splits, progress=stretch(progress, start, start + 0.05))
+        for start, (name, splits) in zip((0.4, 0.45), REFERENCES.items(), strict=True)
+    }
     best_known = tables["all"].mean.to_numpy(), noise["all"].per_perturbation.to_numpy()
-    return Response(
-        **{
-            name: _against(
-                tables[name],
-                predicted.tables,
-                noise[name],
-                _measurement(
-                    tables[name],
-                    predicted.training,
-                    gene_tests(prepared, splits, expression=expression).to_numpy(),
-                    settings.significance,
-                ),
-                best_known,
-                _draws(prepared, expression, splits, settings.seed),
-            )
-            for name, splits in REFERENCES.items()
-        }
-    )
+    found = {}
+    for place, (name, splits) in enumerate(REFERENCES.items()):
+        part = stretch(progress, 0.5 + place * share, 0.5 + (place + 1) * share)
+        tell(part, "tests of all genes", 0.0)
+        tests = gene_tests(prepared, splits, expression=expression).to_numpy()
+        measurement = _measurement(tables[name], predicted.training, tests, settings.significance)
+        draws = _draws(prepared, expression, splits, settings.seed, stretch(part, 0.5, 0.8))
+        tell(part, "scores and their ceilings", 0.8)
+        found[name] = _against(tables[name], predicted.tables, noise[name], measurement, best_known, draws)
+    return Response(**found)
 
 
 def _aligned(predicted: pd.DataFrame, like: pd.DataFrame) -> pd.DataFrame:
@@ -178,11 +187,15 @@ def _measurement(
 
 
 def _draws(
-    prepared: PreparedCells, expression: sparse.csr_matrix, splits: tuple[str, ...], seed: int
+    prepared: PreparedCells,
+    expression: sparse.csr_matrix,
+    splits: tuple[str, ...],
+    seed: int,
+    progress: Progress | None,
 ) -> np.ndarray:
     labels = np.where(prepared.where(splits=splits), prepared.labels, "")
     return noise_draws(
-        expression, labels, prepared.perturbations, NOISE_DRAWS, seed, Design.of(prepared).stratum
+        expression, labels, prepared.perturbations, NOISE_DRAWS, seed, Design.of(prepared).stratum, progress
     )
 
 

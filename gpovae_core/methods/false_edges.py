@@ -4,14 +4,14 @@ cells.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import pandas as pd
 from scipy.special import expit
 
 from gpovae_core.config import Settings
-from gpovae_core.data.progress import Progress
+from gpovae_core.data.progress import Progress, stretch
 from gpovae_core.data.schema import PreparedCells
 from gpovae_core.effects.contrasts import Contrasts, guide_contrasts, null_contrasts
 from gpovae_core.methods.direct import DirectEdges, TotalEffects, null_log_odds
@@ -22,19 +22,20 @@ NULL_THRESHOLDS = np.round(np.linspace(0.0, 0.99, 100), 2)
 
 def nulls_of(
     prepared: PreparedCells, observed: Contrasts, settings: Settings, progress: Progress | None = None
-) -> list[list[Contrasts]]:
+) -> list[Iterator[Contrasts]]:
     """Controls in the place of every perturbation, and, where there are enough control guides, whole guides:
-    cells drawn at random do not show what a guide does beside its target.
+    cells drawn at random do not show what a guide does beside its target. Each is drawn when it is asked for:
+    together they would take ten times the memory of the effects.
     """
     draws, seed = settings.network.null_draws, settings.training.seed
     return [
-        null_contrasts(prepared, observed, draws, seed, progress),
-        guide_contrasts(prepared, observed, draws, seed),
+        null_contrasts(prepared, observed, draws, seed, stretch(progress, 0.0, 0.5)),
+        guide_contrasts(prepared, observed, draws, seed, stretch(progress, 0.5, 1.0)),
     ]
 
 
 def false_pairs(
-    nulls: Sequence[Sequence[Contrasts]],
+    nulls: Iterable[Iterable[Contrasts]],
     observed: Contrasts,
     total: TotalEffects,
     edges: DirectEdges,
@@ -47,15 +48,20 @@ def false_pairs(
     with the null share of its perturbation. At every threshold the larger share counts. NaN without draws.
     """
     counted = observed.counted
-    if not nulls or not nulls[0] or not counted.any() or total.rule is None:
-        return NULL_THRESHOLDS, np.full(len(NULL_THRESHOLDS), np.nan)
+    unknown = NULL_THRESHOLDS, np.full(len(NULL_THRESHOLDS), np.nan)
+    if not counted.any() or total.rule is None:
+        return unknown
     weight = np.broadcast_to(total.rule.null_share[:, None], counted.shape)[counted]
     shares = []
-    for drawn in filter(None, nulls):
+    for drawn in nulls:
         rng = np.random.default_rng(seed)
         odds = (null_log_odds(total, edges, null.effect, null.error, rng) for null in drawn)
-        shares.append(np.mean([_weighted_above(expit(each[counted]), weight) for each in odds], axis=0))
-    return NULL_THRESHOLDS, np.max(shares, axis=0)
+        above = [_weighted_above(expit(each[counted]), weight) for each in odds]
+        if not above and not shares:  # of controls nothing can be drawn, so that guides alone say too little
+            return unknown
+        if above:
+            shares.append(np.mean(above, axis=0))
+    return (NULL_THRESHOLDS, np.max(shares, axis=0)) if shares else unknown
 
 
 def false_edge_rate(fit: NetworkFit, weights: np.ndarray, threshold: np.ndarray | float) -> np.ndarray:
@@ -87,4 +93,7 @@ def false_edges(fit: NetworkFit, weights: np.ndarray, thresholds: np.ndarray | N
 
 
 def _weighted_above(values: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    return np.array([weight[values > threshold].sum() for threshold in NULL_THRESHOLDS]) / len(values)
+    order = np.argsort(values)
+    reached = np.concatenate([[0.0], np.cumsum(weight[order])])
+    below = np.searchsorted(values, NULL_THRESHOLDS, side="right", sorter=order)
+    return (reached[-1] - reached[below]) / len(values)

@@ -8,7 +8,7 @@ false-edge rate, and they are seeded.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -32,7 +32,7 @@ BOOTSTRAP_ERROR = float(np.sqrt(2))
 def fit_network(prepared: PreparedCells, settings: Settings, progress: Progress | None = None) -> NetworkFit:
     """W, S and T_K from the training cells. Raises QueryError where those perturb no gene alone."""
     tell(progress, "effects of perturbations", 0.0)
-    observed = contrasts(prepared)
+    observed = contrasts(prepared, progress=stretch(progress, 0.0, 0.1))
     if not (len(observed.sources) or observed.alone) and _several_at_a_time(prepared):
         raise QueryError(
             "No training cell has one perturbed gene alone (a high multiplicity of infection, MOI, or a "
@@ -81,8 +81,8 @@ def explain(
     progress: Progress | None = None,
 ) -> NetworkFit:
     """The network behind `observed`, as far as `rule` believes it."""
-    nulls = nulls_of(prepared, observed, settings, stretch(progress, 0.0, 0.4))
-    return explain_effects(len(prepared.panel), observed, rule, settings, nulls, stretch(progress, 0.4, 1.0))
+    nulls = nulls_of(prepared, observed, settings, stretch(progress, 0.6, 0.95))
+    return explain_effects(len(prepared.panel), observed, rule, settings, nulls, progress)
 
 
 def explain_effects(
@@ -90,7 +90,7 @@ def explain_effects(
     observed: Contrasts,
     rule: EvidenceRule,
     settings: Settings,
-    nulls: Sequence[Sequence[Contrasts]],
+    nulls: Iterable[Iterable[Contrasts]],
     progress: Progress | None = None,
 ) -> NetworkFit:
     """The same over a panel of n genes, wherever the effects come from. nulls: what is seen where there is no
@@ -100,7 +100,7 @@ def explain_effects(
     own = own_change(observed, settings.network.perturbation, settings.network.complete_loss)
     everywhere = own.over(n, observed.sources, settings.network.complete_loss)
     total = _total(observed, rule, belief, own)
-    edges = _direct(total, n, settings, progress)
+    edges = _direct(total, n, settings, stretch(progress, 0.0, 0.6))
     thresholds, null = false_pairs(nulls, observed, total, edges, settings.training.seed)
     tell(progress, "what follows over several hops", 0.95)
     known = observed.counted
@@ -126,7 +126,11 @@ def explain_effects(
 
 
 def fit_edges(
-    prepared: PreparedCells, settings: Settings, rows: np.ndarray, widen: float = 1.0
+    prepared: PreparedCells,
+    settings: Settings,
+    rows: np.ndarray,
+    widen: float = 1.0,
+    progress: Progress | None = None,
 ) -> DirectEdges:
     """W and S alone, as `fit_network` finds them in the training cells among `rows`, where a cell may come
     several times.
@@ -135,16 +139,25 @@ def fit_edges(
     much as that does around the truth, so a rule that weighs effects against their errors has to be given
     errors larger by BOOTSTRAP_ERROR.
     """
-    observed = contrasts(prepared, rows=rows)
-    return edges_of(replace(observed, error=widen * observed.error), len(prepared.panel), settings)
+    observed = contrasts(prepared, rows=rows, progress=stretch(progress, 0.0, 0.1))
+    observed = replace(observed, error=widen * observed.error)
+    return edges_of(observed, len(prepared.panel), settings, stretch(progress, 0.1, 1.0))
 
 
-def edges_of(observed: Contrasts, n: int, settings: Settings) -> DirectEdges:
+def edges_of(
+    observed: Contrasts, n: int, settings: Settings, progress: Progress | None = None
+) -> DirectEdges:
     """W and S behind effects over a panel of n genes."""
-    rule = fit_evidence(observed.effect, observed.error, observed.counted, settings.network.least_effect)
+    rule = fit_evidence(
+        observed.effect,
+        observed.error,
+        observed.counted,
+        settings.network.least_effect,
+        stretch(progress, 0.0, 0.2),
+    )
     own = own_change(observed, settings.network.perturbation, settings.network.complete_loss)
     belief = rule.judge(observed.effect, observed.error)
-    return _direct(_total(observed, rule, belief, own), n, settings)
+    return _direct(_total(observed, rule, belief, own), n, settings, stretch(progress, 0.2, 1.0))
 
 
 def _total(observed: Contrasts, rule: EvidenceRule, belief: Evidence, own: OwnChange) -> TotalEffects:

@@ -198,6 +198,18 @@ def predicted_interaction(
     return _interaction(combination, parts, genes, single, double, error, answers, {}, least=RESPONSE)
 
 
+def called_departures(
+    departure: np.ndarray, error: np.ndarray, perturbed: np.ndarray, least: float = 0.0
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """p, q (Benjamini and Hochberg, NaN for the perturbed genes) and which genes are called non-additive; all
+    (G,). least: size of a departure that is called at all.
+    """
+    p = 2 * norm.sf(np.divide(np.abs(departure), error, out=np.zeros(len(error)), where=error > 0))
+    q = np.full(len(p), np.nan)
+    q[~perturbed] = false_discovery_control(p[~perturbed]) if (~perturbed).any() else []
+    return p, q, (q < FALSE_DISCOVERIES) & (np.abs(departure) >= least)
+
+
 def split_combination(combination: str) -> tuple[str, ...]:
     """The genes of A+B. Raises QueryError for a single gene."""
     parts = tuple(combination.split(keys.PAIR_SEPARATOR))
@@ -221,11 +233,8 @@ def _interaction(
 ) -> Interaction:
     perturbed = np.isin(genes.to_numpy(dtype=object), parts)
     departure = double - single.sum(axis=0)
-    p = 2 * norm.sf(np.divide(np.abs(departure), error, out=np.zeros(len(error)), where=error > 0))
-    q = np.full(len(p), np.nan)
-    q[~perturbed] = false_discovery_control(p[~perturbed]) if (~perturbed).any() else []
+    p, q, called = called_departures(departure, error, perturbed, least)
     table = pd.DataFrame({"gene": genes, **dict(zip(parts, single, strict=True))})
-    called = (q < FALSE_DISCOVERIES) & (np.abs(departure) >= least)
     columns = {
         "additive": single.sum(axis=0),
         "both": double,

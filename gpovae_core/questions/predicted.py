@@ -187,7 +187,7 @@ class EffectPredictor:
         shape = (len(names), len(self.genes))
         mean, error, deviation, fold, folds = (np.zeros(shape, dtype=np.float32) for _ in range(5))
         for row, given in enumerate(dosage):
-            (own, shared), shares = self._draws(given)
+            (own, shared), shares = self.draws(given)
             changes = [without_lift(part, given, self) for part in shares]
             fold[row], folds[row] = changes[0].mean(axis=1), _spread(changes[1])
             mean[row], error[row], deviation[row] = (
@@ -210,10 +210,10 @@ class EffectPredictor:
     def draws_of_effect(self, dosage: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Effect under every draw of the guide, averaged over its cells: (G, S), cells of its own for each
         draw, and (G, R), the same cells for all. dosage: (n,) row of D."""
-        own, shared = self._draws(dosage)[0]
+        own, shared = self.draws(dosage)[0]
         return own, shared
 
-    def _draws(self, dosage: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    def draws(self, dosage: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray]]:
         """`draws_of_effect` and `share_changes`, whose mean counts are the same."""
         with torch.inference_mode():
             means = self._log_means(dosage)
@@ -227,7 +227,7 @@ class EffectPredictor:
         """Log2 fold change of every gene's mean share against control under every draw of the guide: (G, S),
         cells of its own for each draw, and (G, R), the same cells for all. The scale on which effects that
         act independently add up. dosage: (n,) row of D."""
-        own, shared = self._draws(dosage)[1]
+        own, shared = self.draws(dosage)[1]
         return own, shared
 
     @cached_property

@@ -33,6 +33,8 @@ never perturbed.
 MOST_GENES = 4
 LARGEST_LOSS = 0.99
 GIVEN = "given"
+FEW_CELLS = 50
+"""Training cells of a perturbation below which only large effects are told from noise."""
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import threading
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -26,7 +27,8 @@ from scipy.special import expit, logit
 from gpovae_core import keys
 from gpovae_core.config import Settings
 from gpovae_core.data.atomic import READABLE, replacing, write_text
-from gpovae_core.data.progress import Progress, stretch
+from gpovae_core.data.cores import at_once
+from gpovae_core.data.progress import Progress
 from gpovae_core.effects.bootstrap import bootstrap_rows, resample
 from gpovae_core.errors import GpoVaeError, RunError, SettingsError
 from gpovae_core.methods.network_fit import BOOTSTRAP_ERROR, fit_edges
@@ -214,6 +216,30 @@ def submit_ensemble(run: RunFolder, plan: EnsemblePlan) -> None:
     processes.start_gpovae(command, job.path / "worker.txt", run.path.resolve().parent)
 
 
+def follow_training(run: RunFolder, progress: Progress | None = None) -> Ensemble | None:
+    """What follows a training that is done: the ensemble of `network.ensemble` members, so that it is known
+    how often every edge comes back.
+
+    Nothing where W is trained (every member would be a training), where the settings want none, where one of
+    another plan is there already, or one is being made. Stopped, it is continued by the next
+    `gpovae train --resume`, or by `gpovae ensemble`.
+    """
+    settings, job = run.settings(), EnsembleJob.of(run)
+    wanted = EnsemblePlan(members=max(2, settings.network.ensemble), vary="cells")
+    if not settings.network.ensemble or needs_training(settings) or not run.has("cells.h5ad"):
+        return None
+    if run.status().state != "done" or at_work(run):
+        return None
+    if job.has("plan.json"):
+        had = job.plan()
+        if (had.vary, had.seed) != (wanted.vary, wanted.seed) or job.finished() >= wanted.members:
+            return None
+        wanted = had.model_copy(update={"members": wanted.members})
+    elif run.has(FILE):
+        return None
+    return make_ensemble(run, wanted, progress)
+
+
 def at_work(run: RunFolder) -> bool:
     """Whether an ensemble of this run is being made right now."""
     job = EnsembleJob.of(run)
@@ -239,19 +265,35 @@ def _keep_members_of(job: EnsembleJob, plan: EnsemblePlan) -> None:
 
 def _members(job: EnsembleJob, run: RunFolder, plan: EnsemblePlan, progress: Progress) -> None:
     prepared, settings = run.cells(), run.settings()
-    for number in range(plan.members):
-        if job.member_file(number).is_file():
-            continue
-        words = f"member {number + 1} of {plan.members}"
-        progress(words, number / plan.members)
+    missing = [number for number in range(plan.members) if not job.member_file(number).is_file()]
+    done, lock = dict.fromkeys(set(range(plan.members)) - set(missing), 1.0), threading.Lock()
+
+    def of_member(number: int) -> Progress:
+        """Progress of one member, told as that of all, of which several are made at once: in the words of
+        the last that was begun.
+        """
+
+        def told(_stage: str, share: float) -> None:
+            with lock:
+                done[number] = max(share, done.get(number, 0.0))
+                words = f"member {max(done) + 1} of {plan.members}"
+                progress(words, sum(done.values()) / plan.members)
+
+        told("", 0.0)
+        return told
+
+    def fitted(number: int) -> tuple[int, Member]:
+        rows = bootstrap_rows(prepared, _draw_seed(plan, number))
+        return number, _fitted(prepared, settings, rows, of_member(number))
+
+    def trained(number: int) -> tuple[int, Member]:
         rows = None if plan.vary == "seeds" else bootstrap_rows(prepared, _draw_seed(plan, number))
-        if needs_training(settings):
-            part = stretch(progress, number / plan.members, (number + 1) / plan.members, f"{words}: {{}}")
-            member = _trained(job, prepared, settings, plan, number, rows, part)
-        else:
-            assert rows is not None  # check_plan
-            member = _fitted(prepared, settings, rows)
+        return number, _trained(job, prepared, settings, plan, number, rows, of_member(number))
+
+    # A training takes all cores by itself.
+    for number, member in map(trained, missing) if needs_training(settings) else at_once(fitted, missing):
         _write_member(job.member_file(number), member)
+        done[number] = 1.0
         job.write_status(epoch=job.finished())
 
 
@@ -259,8 +301,8 @@ def _draw_seed(plan: EnsemblePlan, number: int) -> int:
     return plan.seed * 1_000_003 + number
 
 
-def _fitted(prepared: PreparedCells, settings: Settings, rows: np.ndarray) -> Member:
-    edges = fit_edges(prepared, settings, rows, widen=BOOTSTRAP_ERROR)
+def _fitted(prepared: PreparedCells, settings: Settings, rows: np.ndarray, progress: Progress) -> Member:
+    edges = fit_edges(prepared, settings, rows, BOOTSTRAP_ERROR, progress)
     return Member(edges.log_odds, np.sign(edges.strength))
 
 

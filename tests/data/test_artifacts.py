@@ -7,7 +7,7 @@ from scipy import sparse
 
 from gpovae_core import keys
 from gpovae_core.config import ARTIFACT_CRITERIA, DataSettings
-from gpovae_core.data import artifacts
+from gpovae_core.data import artifacts, cores
 from gpovae_core.data.artifacts import (
     DOUBLET,
     GENES_DETECTED,
@@ -398,3 +398,22 @@ def test_doublets_are_looked_for_within_batches_of_bounded_size(monkeypatch: pyt
     assert sorted(np.concatenate(groups).tolist()) == list(range(90))
     assert max(map(len, groups)) <= 30
     assert all(batch.iloc[rows].nunique() == 1 for rows in groups)
+
+
+@pytest.mark.slow
+def test_doublets_are_the_same_in_processes_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    state = rng.lognormal(0, 1.0, (3, 1200))[rng.integers(3, size=400)]
+    counts = sparse.csr_matrix(rng.poisson(state).astype(np.float32))
+    genes = [f"G{k}" for k in range(1200)]
+    obs = pd.DataFrame(index=[f"c{k}" for k in range(400)])
+    labels = np.full(400, keys.CONTROL, dtype=object)
+    monkeypatch.setattr(artifacts, "LARGEST_DOUBLET_GROUP", 200)
+    found = []
+    for jobs in ("1", "2"):
+        monkeypatch.setenv(cores.JOBS, jobs)
+        settings = DataSettings(artifact_criteria=(ARTIFACT_CRITERIA[-1],))
+        found.append(artifacts.artifact_labels(counts, genes, obs, labels, settings))
+    assert found[0].criteria == found[1].criteria
+    assert found[0].criteria[-1].used
+    np.testing.assert_array_equal(found[0].failed, found[1].failed)

@@ -5,8 +5,10 @@ host asked, nothing in the console.
 from __future__ import annotations
 
 import json
+import re
 import zlib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
@@ -564,3 +566,31 @@ def test_the_table_keeps_edges_by_what_is_known_of_them(visit: Visit) -> None:
     assert 0 < counts["other"] < counts["known"]
     choice.select_option("")
     assert title.inner_text().startswith(f"{edges} edges above")
+
+
+@pytest.mark.parametrize(("form", "start"), [("PDF", b"%PDF"), ("SVG", b"<?xml"), ("PNG", b"\x89PNG")])
+def test_the_picture_becomes_a_figure_of_a_chosen_width(visit: Visit, form: str, start: bytes) -> None:
+    visit.network("plain")
+    visit.page.locator(".explorer .figure-menu summary").click()
+    with visit.page.expect_download(timeout=60_000) as waiting:
+        visit.page.get_by_role("button", name=f"Figure of 174 mm as {form}").click()
+    made = waiting.value
+    assert made.suggested_filename == f"plain_W0.5_174mm.{form.lower()}"
+    content = Path(made.path()).read_bytes()
+    assert content.startswith(start)
+    if form == "SVG":
+        assert b'width="493.2' in content  # points
+        assert b"edges" in content
+        assert min(float(one) for one in re.findall(rb"font-size: ([\d.]+)px", content)) >= 5.99
+    assert visit.ask("bench.picture.size.width") > 600, "the picture on the screen is as it was"
+
+
+def test_a_figure_of_one_column_and_of_the_matrix(visit: Visit) -> None:
+    for view in ("whole", "matrix"):
+        visit.network("plain", f"&view={view}")
+        visit.page.locator(".explorer .figure-menu summary").click()
+        with visit.page.expect_download(timeout=60_000) as waiting:
+            visit.page.get_by_role("button", name="Figure of 85 mm as SVG").click()
+        content = Path(waiting.value.path()).read_bytes()
+        ElementTree.fromstring(content)
+        assert b'width="240.9' in content

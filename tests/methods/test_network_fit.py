@@ -294,8 +294,8 @@ def test_controls_in_the_place_of_perturbations_pass_seldom_and_less_often_than_
     edges = direct(
         total, n, settings, Tolerance(settings.network.hop_tolerance, settings.network.turned_tolerance)
     )
-    draws = null_contrasts(prepared, observed, 4, 0)
-    nulls = nulls_of(prepared, observed, settings)
+    draws = list(null_contrasts(prepared, observed, 4, 0))
+    nulls = [list(drawn) for drawn in nulls_of(prepared, observed, settings)]
     thresholds, share = false_pairs(nulls, observed, total, edges, 0)
     counted = observed.counted
     weight = np.broadcast_to(rule.null_share[:, None], counted.shape)[counted]

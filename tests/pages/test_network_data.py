@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from dashboard.network.component import one_script
-from dashboard.network.evidence import pair_message
+from dashboard.network.evidence import MOST_PARTS, forest, pair_message
 from dashboard.network.message import MOST_EDGES, UNKNOWN, Sight, adjusted_of, changed, network_message
 from dashboard.network.panels import threshold_message
 from dashboard.network.places import LAYOUT_EDGES, shaping_edges
@@ -21,6 +21,7 @@ from gpovae_core.network.curves import STEPS, steps, threshold_curves
 from gpovae_core.network.grn import GeneNetwork
 from gpovae_core.network.inspection import inspect_edge
 from gpovae_core.network.measured import MeasuredPairs
+from gpovae_core.network.parts import Part, Parts
 from gpovae_core.network.references import ReferenceNetwork
 
 
@@ -238,3 +239,26 @@ def test_a_false_edge_rate_is_of_w_only():
     assert false_edge_rate(None, network(4)) is None
     assert false_edge_rate(rates, network(4).influence_network(3)) is None
     assert false_edge_rate(rates.iloc[:0], network(4)) is None
+
+
+# An edge, part by part --------------------------------------------------------------------------------------
+
+
+def test_parts_of_an_edge_are_drawn_with_words_and_the_odd_one_whatever_its_size():
+    parts = tuple(Part(f"g{k:02d}", 100 - k, -1.0, -1.2, -0.8) for k in range(19))
+    odd = Part("g19", 6, 0.3, float("nan"), float("nan"))
+    said = forest(Parts("guide", (*parts, odd), Part("all", 1800, -0.9, -1.0, -0.8), 2, 1e-5, 19))
+    json.dumps(said, allow_nan=False)
+    assert said["title"] == "By guide"
+    assert len(said["rows"]) == MOST_PARTS
+    assert [row["name"] for row in said["rows"] if row["odd"]] == ["g19"]
+    assert said["rows"][0]["name"] == "g00"
+    assert said["more"] == f"and {20 - MOST_PARTS} more, with fewer cells"
+    assert said["whole"]["cells"] == 1800
+    assert "One of 20 guides disagrees: g19" in said["words"]
+    assert "2 guides with too few cells left out" in said["words"]
+
+
+def test_an_edge_without_parts_has_none_in_its_card():
+    net = network(4)
+    assert pair_message(inspect_edge(net, "G000", "G001"), net)["parts"] == []

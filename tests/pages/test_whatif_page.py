@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dashboard.whatif import scenarios
+from dashboard.whatif import ranking, scenarios
 from gpovae_core.errors import QueryError
 from gpovae_core.network import paths
 from gpovae_core.questions.reach import Question
@@ -231,6 +231,59 @@ def test_files_that_are_wrong_are_refused_in_words(trained: Path, content: str, 
     panel = RunFolder(trained / "toy").panel()
     with pytest.raises(QueryError, match=part):
         scenarios.from_json(content.replace("GENE", panel.genes[0]).encode(), panel)
+
+
+def test_all_pairs_are_ranked_before_anything_is_asked(open_app: Opener, trained: Path) -> None:
+    app = open_app("whatif", folder=trained, run="toy")
+    assert not app.exception
+    shown = plain_words(app)
+    assert "is expected to change most" in shown
+    assert "never checked here" in shown  # no cell has two knocked down
+    assert "The model was asked for all 15 pairs" in shown
+    table = next(one.value for one in app.dataframe if "Pair" in one.value)
+    assert len(table) == 15
+    assert table["Size"].is_monotonic_decreasing
+    assert set(table["Measured together"]) == {"never"}
+    app = app.segmented_control(key="whatif_ranked").set_value("Single genes").run()
+    assert not app.exception
+    assert any("Rests on" in one.value for one in app.dataframe)
+
+
+def test_the_place_of_the_asked_pair_is_told(open_app: Opener, trained: Path) -> None:
+    first, second, _ = genes(trained)
+    app = ask(open_app("whatif", folder=trained, run="toy"), first, second)
+    assert f"You asked for {first} + {second}: number " in plain_words(app)
+
+
+def test_a_large_screen_is_ranked_when_somebody_asks(
+    open_app: Opener, trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ranking, "AT_ONCE", 10)
+    app = open_app("whatif", folder=trained, run="toy")
+    assert "is expected to change most" not in plain_words(app)
+    app = app.button(key="whatif_rank").click().run()
+    assert not app.exception
+    assert "is expected to change most" in plain_words(app)
+
+
+def test_a_chosen_row_is_asked_with_its_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Chosen:
+        rows: tuple[int, ...] = (1,)
+        selection = None
+
+    chosen = Chosen()
+    chosen.selection = chosen  # type: ignore[assignment]
+    kept: dict[str, object] = {"table": chosen}
+    monkeypatch.setattr(ranking.st, "session_state", kept)
+    made: list[scenarios.Scenario] = []
+    monkeypatch.setattr(ranking, "add", lambda run, *more: made.extend(more))
+    monkeypatch.setattr(scenarios, "of_run", lambda run: ())
+    run = RunFolder(Path("toy"))
+    ranking._picked(run, [("A", "B"), ("C", "D")], "table")
+    assert [one.asked.genes for one in made] == [("C",), ("D",), ("C", "D")]
+    chosen.rows = (7,)  # a row of a table that is gone
+    ranking._picked(run, [("A", "B")], "table")
+    assert len(made) == 3
 
 
 # In the address ---------------------------------------------------------------------------------------------

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 from scipy.special import expit
+from typer.testing import CliRunner
 
+from gpovae_core.cli import app
 from gpovae_core.errors import RunError, SettingsError
 from gpovae_core.methods.network_fit import fit_edges, fit_network
 from gpovae_core.runs import ensemble as module
@@ -18,6 +20,7 @@ from gpovae_core.runs.ensemble import (
     EnsembleJob,
     EnsemblePlan,
     Member,
+    follow_training,
     make_ensemble,
     read_ensemble,
     stability,
@@ -27,7 +30,7 @@ from gpovae_core.runs.ensemble import (
 )
 from gpovae_core.runs.folder import DataSource, RunFolder
 from gpovae_core.runs.jobs import StopRequest, stop
-from tests.toy import tiny_settings, toy_cells
+from tests.toy import tiny_options, tiny_settings, toy_cells, write_toy
 
 
 @pytest.fixture
@@ -213,3 +216,90 @@ def test_an_ensemble_in_the_background_can_be_stopped(run):
     assert stop(job)
     wait_until(lambda: job.status().state == "stopped", 30)
     assert read_ensemble(run).members == job.finished() < 1000
+
+
+# What follows a training ------------------------------------------------------------------------------------
+
+
+def test_a_training_is_followed_by_its_ensemble(tmp_path):
+    made = _run(tmp_path / "run", "evidence", network={"ensemble": 3})
+    found = follow_training(made)
+    assert found is not None
+    assert (found.members, found.vary, found.seed) == (3, "cells", 0)
+    stored = read_ensemble(made)
+    assert stored is not None
+    same = make_ensemble(_run(tmp_path / "by_hand", "evidence"), EnsemblePlan(members=3, vary="cells"))
+    assert same is not None
+    np.testing.assert_array_equal(found.frequency, same.frequency)
+    assert made.status().state == "done", "the run is done before, and stays so"
+    assert follow_training(made) is None, "it is there already"
+
+
+@pytest.mark.parametrize(
+    ("preset", "sections", "state"),
+    [
+        ("evidence", {"network": {"ensemble": 0}}, "done"),
+        ("released", {}, "done"),  # every member would be a training
+        ("evidence", {}, "stopped"),
+        ("evidence", {}, "failed"),
+    ],
+)
+def test_nothing_follows_where_none_is_wanted_or_nothing_was_finished(tmp_path, preset, sections, state):
+    made = _run(tmp_path / "run", preset, **sections)
+    made.write_status(state=state)
+    assert follow_training(made) is None
+    assert not made.has(FILE)
+    assert not EnsembleJob.of(made).path.exists()
+
+
+def test_stopped_it_goes_on_and_one_of_another_plan_is_left_alone(tmp_path, monkeypatch):
+    made = _run(tmp_path / "run", "evidence", network={"ensemble": 4})
+    fitted = module._fitted
+    calls = []
+
+    def stopped(*args):
+        if len(calls) == 2:
+            raise StopRequest
+        calls.append(args)
+        return fitted(*args)
+
+    monkeypatch.setattr(module, "_fitted", stopped)
+    found = follow_training(made)
+    assert found is not None
+    assert found.members == 2
+    assert EnsembleJob.of(made).status().state == "stopped"
+    monkeypatch.setattr(module, "_fitted", lambda *args: calls.append(args) or fitted(*args))
+    found = follow_training(made)
+    assert found is not None
+    assert found.members == 4
+    assert len(calls) == 4, "the first two were kept"
+    other = _run(tmp_path / "other", "evidence", network={"ensemble": 4})
+    make_ensemble(other, EnsemblePlan(members=2, vary="cells", seed=7))
+    assert follow_training(other) is None
+    assert read_ensemble(other).seed == 7
+
+
+def test_the_command_says_done_first_and_then_finds_out_how_often_edges_come_back(tmp_path):
+    file, run = write_toy(tmp_path), tmp_path / "run"
+    options = [*tiny_options(), "--set", "training.epochs=1", "--set", "network.ensemble=2"]
+    result = CliRunner().invoke(app, ["train", str(file), "--run", str(run), *options, "--json"])
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["state"] == "done"
+    assert "how often edges come back: member 2 of 2" in result.stderr
+    assert RunFolder.open(run).status().state == "done"
+    found = read_ensemble(RunFolder.open(run))
+    assert found is not None
+    assert found.members == 2
+
+
+def test_what_goes_wrong_afterwards_takes_nothing_from_the_training(tmp_path, monkeypatch):
+    def harm(*args):
+        raise RunError("no room")
+
+    monkeypatch.setattr(module, "make_ensemble", harm)
+    file, run = write_toy(tmp_path), tmp_path / "run"
+    options = [*tiny_options(), "--set", "training.epochs=1"]
+    result = CliRunner().invoke(app, ["train", str(file), "--run", str(run), *options])
+    assert result.exit_code == 0, result.output
+    assert "Note: how often edges come back is not known: no room" in result.stderr
+    assert RunFolder.open(run).status().state == "done"

@@ -1,0 +1,102 @@
+"""Rank sums of every gene, many groups of cells against one: Mann and Whitney's statistic by `illico`.
+
+Its kernels sort the controls once for all groups, and count zeros instead of sorting them; they are called
+gene by gene block, so that cores are shared with everything else and progress can be told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+
+from gpovae_core.data.cores import at_once
+from gpovae_core.data.expression import LogExpression
+from gpovae_core.data.progress import Progress, tell
+from gpovae_core.data.store import BLOCK
+
+GENES_AT_ONCE = 256
+
+
+@dataclass(frozen=True)
+class RankSums:
+    """Groups against controls, arrays (groups, genes).
+
+    u: Mann and Whitney's U of the group, how many pairs of one of its cells and a control it wins, a tie
+    counting half; z: U less its expectation over its standard deviation (ties corrected, no continuity
+    correction), 0 where all values are equal; ratio: of the means, which are taken of logarithms where the
+    values are such, and turned back, with 1e-9 added to both.
+    """
+
+    u: np.ndarray
+    z: np.ndarray
+    ratio: np.ndarray
+
+
+def rank_sums(
+    values: Any,
+    control: np.ndarray,
+    groups: Sequence[np.ndarray],
+    progress: Progress | None = None,
+    doing: str = "comparing ranks",
+) -> RankSums:
+    """Each of `groups` (rows) against the rows `control`, gene by gene.
+
+    values: (n_obs, genes) log(1 + x), a sparse matrix or `LogExpression`; no row may be in two groups. All
+    groups and the controls have cells.
+    """
+    tested = _grouped(values.shape[0], control, groups)
+    found, done = [], 0
+    for block in _blocks(values):
+        pieces = [
+            (block, start, min(start + GENES_AT_ONCE, block.shape[1]), tested)
+            for start in range(0, block.shape[1], GENES_AT_ONCE)
+        ]
+        for part in at_once(_block_sums, pieces):
+            found.append(part)
+            done += part.shape[2]
+            tell(progress, doing, done / values.shape[1])
+    return RankSums(*np.concatenate(found, axis=2) if found else np.zeros((3, len(groups), 0)))
+
+
+def _grouped(n_obs: int, control: np.ndarray, groups: Sequence[np.ndarray]) -> Any:
+    """illico's description of the groups: 0 for controls, then `groups`, in this order."""
+    from illico.utils.groups import encode_and_count_groups
+
+    number = np.full(n_obs, -1)
+    for place, rows in enumerate((control, *groups)):
+        number[rows] = place
+    return encode_and_count_groups(number, 0, np.arange(len(groups) + 1))[1]
+
+
+def _blocks(values: Any) -> Any:
+    """All genes in order, as sparse matrices with sorted indices of one width."""
+    if isinstance(values, LogExpression):
+        yield from (_plain(block) for _, block in values.column_blocks(BLOCK))
+    else:
+        yield _plain(values if sparse.issparse(values) else sparse.csr_matrix(values))
+
+
+def _plain(block: Any) -> Any:
+    block.sort_indices()
+    if block.indices.dtype != block.indptr.dtype:
+        block = block.copy()
+        block.indices = block.indices.astype(np.int64)
+        block.indptr = block.indptr.astype(np.int64)
+    return block
+
+
+def _block_sums(piece: tuple[Any, int, int, Any]) -> np.ndarray:
+    """(3, groups, genes of the piece): U, z and ratio."""
+    import illico  # noqa: F401  it registers the kernels
+    from illico.utils.registry import KernelDataFormat, Test, data_handler_registry, rs_dispatcher_registry
+
+    block, start, end, tested = piece
+    kernel = rs_dispatcher_registry.get(Test.OVO, KernelDataFormat(block.format))
+    is_log1p, continuity, ties, of_means = True, False, True, True
+    matrix = data_handler_registry.get(block).to_nb(block)
+    _, u, z, ratio = kernel(matrix, start, end, tested, is_log1p, continuity, ties, of_means, "two-sided")
+    return np.stack([u, z, ratio])[:, 1 : int(tested.n_selected_groups)]
