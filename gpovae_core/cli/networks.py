@@ -195,7 +195,7 @@ def figure(
 
     form = out.suffix.lower().removeprefix(".")
     check(form, width)
-    net, cut = _network(run, threshold)
+    net, cut = network_of(run, threshold)
     drawing = network_drawing(net, cut, gene, width)
     out.write_bytes(drawing_bytes(drawing if caption else replace(drawing, caption=""), form, width))
     answer = {"out": str(out), "width_mm": width, "threshold": cut, "caption": drawing.caption}
