@@ -48,6 +48,7 @@ from gpovae_core.data.simulate import (
 )
 from gpovae_core.effects import contrasts as module
 from gpovae_core.effects.contrasts import Contrasts, ShareMoments, contrasts, null_contrasts
+from gpovae_core.effects.design import Design
 from gpovae_core.effects.shrinkage import SLAB, EvidenceRule, fit_evidence
 from gpovae_core.methods.network_fit import fit_network
 
@@ -65,7 +66,7 @@ def first_order(
     treated: ShareMoments, control: ShareMoments, pseudo_share: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """The same log ratio with the pooled standard error of the difference over the pooled mean."""
-    n, m = treated.cells[:, None], control.cells[:, None]
+    n, m = (side.cells if side.cells.ndim > 1 else side.cells[:, None] for side in (treated, control))
     variance = ((n - 1) * treated.variance + (m - 1) * control.variance) / np.maximum(n + m - 2, 1)
     variance = np.where(variance > 0, variance, pseudo_share**2 * (n + m))
     mean = (n * treated.mean + m * control.mean) / (n + m) + pseudo_share
@@ -85,7 +86,7 @@ def relabelled_tails(prepared: PreparedCells, draws: int) -> list[dict[str, Any]
         with patch.object(module, "log_fold_change", formula):
             like = contrasts(prepared)
             z = np.concatenate([_z(null, like.counted) for null in null_contrasts(prepared, like, draws, 0)])
-        counts = like.cells[:, None] * like.control_share * np.median(prepared.library_size)
+        counts = like.cells[:, None] * like.control_share * np.median(Design.of(prepared).size)
         expected = np.tile(counts[like.counted], len(z) // int(like.counted.sum()))
         for low, high in ((0.0, np.inf), *pairwise(EXPECTED)):
             chosen = z[(expected >= low) & (expected < high)]

@@ -17,7 +17,7 @@ from dashboard.whatif.scene import Answered
 from gpovae_core.methods.own_change import ASSUMED, READ, TYPICAL
 from gpovae_core.plots import whatif as figures
 from gpovae_core.questions.reach import GIVEN
-from gpovae_core.reporting.sentences import intervals_in_words
+from gpovae_core.reporting.sentences import intervals_in_short, intervals_in_words
 from gpovae_core.runs.folder import RunFolder
 
 if TYPE_CHECKING:
@@ -83,8 +83,11 @@ def answer_in_words(one: Answered) -> str:
 
 def figure(run: RunFolder, found: dict[str, Answered]) -> None:
     chart(figures.scenarios({name: one.table for name, one in found.items()}), key="whatif_scenarios")
+    evaluation = contents.evaluation(run)
+    if held := intervals_in_short(evaluation):
+        st.caption(plain(held))
     with st.expander("This figure in words, and what its intervals are"):
-        st.caption(plain(in_words(found, intervals_in_words(contents.evaluation(run)))))
+        st.caption(plain(in_words(found, intervals_in_words(evaluation))))
     table = joined(found)
     download_table(table, "Download all predicted effects (CSV)", f"{run.name}_whatif.csv", "whatif_all")
 

@@ -29,6 +29,7 @@ from gpovae_core.data.cores import at_once
 from gpovae_core.data.design import FEWEST_CONTROLS
 from gpovae_core.data.progress import Progress, tell
 from gpovae_core.data.schema import Panel, PanelData
+from gpovae_core.effects.agreement import excess
 from gpovae_core.effects.beside import beside_others, joined, parts
 from gpovae_core.effects.design import MOST_DEPTHS, Design, by_depth
 from gpovae_core.effects.draws import drawn_like
@@ -45,13 +46,6 @@ _CENTRINGS = 3
 
 _EQUAL = 1e-3
 """Log ratios nearer to zero than this get the first-order error, which is the limit there."""
-
-AGREEING = 2.0
-"""Degrees of freedom with which guides are expected to agree before they are seen (a moderated variance, as
-Smyth 2004 moderates one): with two or three guides of a gene their mean squares alone are too noisy, and true
-effects were lost by that. On held-out guides of both real screens 1 to 4 predict better than 0;
-benchmarks/held_out_guides.py.
-"""
 
 FEWEST_GUIDES = 6
 FEWEST_OF_GUIDE = 10
@@ -546,8 +540,9 @@ def _between(
     the scatter of their cells; 0 where it has but one. The larger one where there are several kinds.
 
     One-way analysis of variance over the replicates: their mean squares against the variance between cells
-    (Searle, Casella and McCulloch 1992, chapter 3), moderated (AGREEING). Each replicate's mean is taken
-    relative to the controls beside it, so that replicates of different batches can be compared.
+    (Searle, Casella and McCulloch 1992, chapter 3), moderated by those of all other pairs
+    (effects.agreement). Each replicate's mean is taken relative to the controls beside it, so that replicates
+    of different batches can be compared.
     """
     extra = np.zeros(compared.treated.mean.shape)
     row, cell = sparse.csr_matrix(treated).nonzero()
@@ -597,11 +592,12 @@ def _disagreement(
     mean = (belongs @ value) / np.maximum(total, 1)[:, None]
     spread = np.asarray(belongs @ (value - mean[group_of]) ** 2) / np.maximum(number - 1, 1)[:, None]
     typical = (total - squares / np.maximum(total, 1)) / np.maximum(number - 1, 1)
-    within, degrees = compared.treated.variance, np.maximum(number - 1, 1)[:, None]
-    moderated = (AGREEING * within + degrees * spread) / (AGREEING + degrees)
-    between = np.maximum(moderated - within, 0.0) / np.maximum(typical, 1e-300)[:, None]
+    within, several = compared.treated.variance, number > 1
+    known = several[:, None] & (within > 0)
+    ratio = np.divide(spread, within, out=np.zeros(spread.shape), where=known)
+    between = excess(ratio, np.maximum(number - 1, 1), known) * within / np.maximum(typical, 1e-300)[:, None]
     share = squares / np.maximum(total, 1) ** 2
-    return np.where((number > 1)[:, None], between * share[:, None], 0.0)
+    return np.where(known, between * share[:, None], 0.0)
 
 
 def _contrasts(

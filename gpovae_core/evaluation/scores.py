@@ -272,14 +272,19 @@ class Seeds:
 class Intervals:
     """What the model's own standard deviation of an effect is multiplied by for a 95 % interval. factor:
     calibrated on `pairs` effects in validation cells (evaluation.intervals); held, held_by_model: share of
-    `held_out_pairs` effects in held-out cells inside the interval with it and without.
+    `held_out_pairs` effects in held-out cells inside the interval with it and without; largest_held,
+    largest_held_as_drawn: of the `largest_pairs` that are the largest measured in held-out cells, inside the
+    interval with the error of the measurement added, and inside the interval as pages draw it.
     """
 
-    factor: Number
-    pairs: Count
-    held: Number
-    held_by_model: Number
-    held_out_pairs: Count
+    factor: Number = None
+    pairs: Count = None
+    held: Number = None
+    held_by_model: Number = None
+    held_out_pairs: Count = None
+    largest_held: Number = None
+    largest_held_as_drawn: Number = None
+    largest_pairs: Count = None
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from scipy.special import expit
 from gpovae_core import keys
 from gpovae_core.config import make_settings
 from gpovae_core.data.schema import PreparedCells
+from gpovae_core.effects.agreement import excess
 from gpovae_core.effects.contrasts import Contrasts, contrasts, guide_contrasts, null_contrasts
 from gpovae_core.effects.design import Design
 from gpovae_core.methods.false_edges import false_edge_rate
@@ -139,15 +140,18 @@ def test_the_part_of_the_guides_is_a_moderated_analysis_of_variance() -> None:
     without = PreparedCells(prepared.cells.copy(), prepared.panel, prepared.report)
     del without.cells.obs[keys.GUIDE]
     found, blind = contrasts(prepared), contrasts(without)
-    own = shares[labels == "B"]
-    parts = [shares[guide == f"B-{i}"] for i in range(3)]
-    sizes = np.array([len(part) for part in parts], dtype=float)
-    means = np.stack([part.mean(axis=0) for part in parts])
-    square = (sizes[:, None] * (means - own.mean(axis=0)) ** 2).sum(axis=0) / 2
-    typical = (sizes.sum() - (sizes**2).sum() / sizes.sum()) / 2
-    within = own.var(axis=0, ddof=1)
-    between = np.maximum((2 * within + 2 * square) / 4 - within, 0) / typical  # moderated
-    extra = between * (sizes**2).sum() / sizes.sum() ** 2
+    ratio, factor = [], []
+    for label in ("A", "B", "C"):
+        own = shares[labels == label]
+        parts = [shares[guide == f"{label}-{i}"] for i in range(3)]
+        sizes = np.array([len(part) for part in parts], dtype=float)
+        means = np.stack([part.mean(axis=0) for part in parts])
+        square = (sizes[:, None] * (means - own.mean(axis=0)) ** 2).sum(axis=0) / 2
+        typical = (sizes.sum() - (sizes**2).sum() / sizes.sum()) / 2
+        ratio.append(square / own.var(axis=0, ddof=1))
+        factor.append(own.var(axis=0, ddof=1) / typical * (sizes**2).sum() / sizes.sum() ** 2)
+    beyond = excess(np.stack(ratio), np.full(3, 2.0), np.ones((3, shares.shape[1]), dtype=bool))
+    own, extra = shares[labels == "B"], beyond[1] * factor[1]
     gained = (found.error[1] ** 2 - blind.error[1] ** 2) * own.mean(axis=0) ** 2
     near = (np.abs(blind.effect[1]) < 0.1) & (extra > 0.2 * own.var(axis=0, ddof=1) / len(own))
     assert near.sum() >= 2
