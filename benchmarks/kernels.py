@@ -102,7 +102,7 @@ def of_mixture(rng: np.random.Generator) -> dict[str, float]:
         null = (share[:, None] * density[0] / joint).sum(axis=1)
         slab = slab * np.tensordot(density[1:], (1 - share)[:, None] / joint, 2)
         slab /= slab.sum()
-        prior = mixture.PRIOR_PAIRS
+        prior = mixture.PRIOR_PAIRS[0]
         share = np.clip((null + prior * null.sum() / (p * n)) / (n + prior), *mixture.NULL_SHARES)
     return report(taken, 10 * taken, best - likelihood(share, slab))
 

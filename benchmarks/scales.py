@@ -28,6 +28,7 @@ from gpovae_core.config import Settings, make_settings
 from gpovae_core.data.schema import PreparedCells
 from gpovae_core.effects.contrasts import Contrasts, contrasts
 from gpovae_core.methods import direct, network_fit, own_change
+from gpovae_core.methods.explained import TotalEffects
 from gpovae_core.methods.sparse_inverse import LEAST_ERROR, LEAST_OWN, PENALTIES, Totals, direct_effects
 
 LARGEST = 8.0
@@ -96,7 +97,7 @@ def same_evidence(prepared: PreparedCells, settings: Settings) -> np.ndarray:
     def on_its_scale(x: np.ndarray) -> np.ndarray:
         return value(np.minimum(np.nan_to_num(x), LARGEST))
 
-    def total(*parts: Any) -> direct.TotalEffects:
+    def total(*parts: Any) -> TotalEffects:
         found = whole(*parts)
         some = np.where(found.effect == 0, 1.0, np.nan_to_num(found.effect))
         ratio = np.where(found.effect == 0, 1.0, on_its_scale(some) / some)

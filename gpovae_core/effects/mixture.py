@@ -6,16 +6,21 @@ of every perturbation eliminated (Schur's complement; shares meet in the weights
 Weights are kept from falling below zero by a quadratic problem of their own, as in Kim, Carbonetto, Stephens
 and Anitescu 2020 ("A fast algorithm for maximum likelihood estimation of mixture proportions"). A step that
 lowers the likelihood is replaced by one of expectation maximisation.
+
+How far the null shares of rows may differ is learned from the rows as well: a panel of few genes says little
+about one row, and where rows are alike the others know better.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
 from scipy.optimize import nnls
+from scipy.special import logsumexp
 
 from gpovae_core.data.cores import at_once
 from gpovae_core.data.progress import Progress, tell
@@ -25,13 +30,18 @@ SLAB = np.geomspace(0.1, 3.2, 11)
 25-fold.
 """
 
-PRIOR_PAIRS = 10.0
-"""The null share of a row starts out as that of all rows, with the weight of so many pairs."""
+PRIOR_PAIRS = (10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0)
+"""The null share of a row starts out as that of all rows, with the weight of so many pairs: of these with the
+one that makes what the rows show most probable, few where rows differ as hubs do.
+"""
 
 NULL_SHARES = (0.8, 0.999)
 """Least and largest null share. A pair that was measured too badly to say anything keeps its prior: with a
 low null share, as strong perturbations have, it would pass for an effect on the strength of the other genes
 alone."""
+
+_SHARES = 1 - np.geomspace(1 - NULL_SHARES[1], 1 - NULL_SHARES[0], 20)
+"""Null shares at which rows are looked at to tell how much they differ; even in the log of what is left."""
 
 BLOCK = 2**15
 """Pairs that are worked on at a time: as many as stay close to the processor."""
@@ -81,29 +91,35 @@ def fit_mixture(
     if not known.any():
         return share, slab
 
-    def of_round(number: int) -> Callable[[float], None]:
+    rounds = itertools.count()
+
+    def a_round() -> Callable[[float], None]:
+        number = next(rounds)
         return lambda done: tell(progress, "weighing the effects", 1 - _LEFT ** (number + done))
 
     rows = np.flatnonzero(known)
-    pairs = _Pairs(effect, error, counted, rows, least_effect, of_round(0))
-    start = _Point(np.full(len(rows), NULL_SHARES[0]), slab)
-    point, common = _settled(pairs, start, PRIOR_PAIRS, of_round)
+    pairs = _Pairs(effect, error, counted, rows, least_effect, a_round())
+    point = _Point(np.full(len(rows), NULL_SHARES[0]), slab)
+    point, common = _settled(pairs, point, PRIOR_PAIRS[0], a_round)
+    prior = pairs.most_probable_prior(point, a_round())
+    if prior != PRIOR_PAIRS[0]:
+        point, common = _settled(pairs, point, prior, a_round)
     share[~known] = np.clip(common, *NULL_SHARES)
     share[rows] = point.share
     return share, point.slab
 
 
 def _settled(
-    pairs: _Pairs, point: _Point, prior: float, of_round: Callable[[int], Callable[[float], None]]
+    pairs: _Pairs, point: _Point, prior: float, a_round: Callable[[], Callable[[float], None]]
 ) -> tuple[_Point, float]:
     """The most likely point, looked for from `point`, and the posterior null share of all pairs there.
 
-    prior: pairs whose weight the share of all rows has in that of each; of_round: what is told the share of
-    a round that is done.
+    prior: pairs whose weight the share of all rows has in that of each; a_round: gives what is told the
+    share of the next round that is done.
     """
     common, before = NULL_SHARES[0], None
     for number in range(1, _ROUNDS + 1):
-        seen = pairs.sums(point, prior, of_round(number))
+        seen = pairs.sums(point, prior, a_round())
         common = float(seen.null.sum() / pairs.size.sum())
         if before is not None and seen.worth(point, common) < before[1].worth(before[0], common) - _SLACK:
             point, before = before[1].expected(before[0], pairs.size), None
@@ -165,6 +181,23 @@ class _Pairs:
         over_all = {name: np.sum([getattr(each, name) for each in found], axis=0) for name in _Sums.OVER_ALL}
         return _Sums(**by_row, **over_all, prior=prior)
 
+    def most_probable_prior(self, point: _Point, done: Callable[[float], None]) -> float:
+        """Of PRIOR_PAIRS the number with the largest likelihood of all rows, each integrated over its null
+        share: a beta distribution of so many pairs, cut to NULL_SHARES, around the mean that suits it best;
+        weights of the slab as in `point`.
+        """
+        each_block = at_once(lambda block: block.by_share(point.slab), self._blocks)
+        rows = np.concatenate(_counting(each_block, len(self._blocks), done))
+        left = np.log(1 - _SHARES)
+
+        def fit(pairs: float) -> float:
+            a, b = (pairs * mean[:, None] for mean in (_SHARES, 1 - _SHARES))
+            log_prior = (a - 1) * np.log(_SHARES) + b * left  # per unit of `left`
+            log_prior -= logsumexp(log_prior, axis=1, keepdims=True)
+            return max(float(logsumexp(rows + prior, axis=1).sum()) for prior in log_prior)
+
+        return max(PRIOR_PAIRS, key=fit)
+
 
 def _counting(results: Iterable[Result], count: int, done: Callable[[float], None]) -> list[Result]:
     kept = []
@@ -206,6 +239,15 @@ class _Block:
             wide @ wide.T,
             float(np.log(joint).sum() + self.factor),
             prior,
+        )
+
+    def by_share(self, slab: np.ndarray) -> np.ndarray:
+        """(rows, len(_SHARES)) log likelihood of every row under each of _SHARES, up to a constant."""
+        null, present = self.density[0].astype(np.float64), slab @ self.density[1:].astype(np.float64)
+        first = np.cumsum(self.size) - self.size
+        return np.stack(
+            [np.add.reduceat(np.log(share * null + (1 - share) * present), first) for share in _SHARES],
+            axis=1,
         )
 
 

@@ -18,7 +18,8 @@ anything (a target that a lost regulator hardly changes, since it stood near its
 the regulator rises); a gene that was never perturbed has a far
 smaller prior, as nothing else binds its edges; and where the source was perturbed, W never exceeds the
 probability that there is an effect, or that one is missing which the paths predict (in an incoherent
-feed-forward loop the direct edge and the path cancel, and no effect is seen at all).
+feed-forward loop the direct edge and the path cancel, and no effect is seen at all). Paths do run over edges
+that only other perturbations speak for (methods.ascent).
 """
 
 from __future__ import annotations
@@ -28,11 +29,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import expit
 
-from gpovae_core.data.progress import Progress, tell
-from gpovae_core.effects.shrinkage import EvidenceRule
-
-LOG_ODDS_LIMIT = 30.0
-"""Log odds of an edge are kept within this: beyond it a float32 sigmoid is 0 or 1 anyway."""
+from gpovae_core.data.progress import Progress
+from gpovae_core.methods.ascent import LOG_ODDS_LIMIT, Regressions, best
+from gpovae_core.methods.explained import EdgePrior, Tolerance, TotalEffects, felt, logit
 
 FEWEST_ODDS = 0.05
 """Effects less probable than this are no predictor: a gene through which nothing passes explains nothing."""
@@ -41,35 +40,6 @@ EVIDENT = 0.8
 """Effects more probable than this tell how strong edges are."""
 
 ROW_PRIOR = (0.005, 0.5)
-_SWEEPS = 200
-_FREE_SWEEPS = 20
-"""An explanation widens the error that is allowed to it. It may lose its edge by that, and so the error, and
-win the edge back, for ever: after so many sweeps errors are averaged over sweeps, by which that settles.
-"""
-_TOLERANCE = 1e-4
-
-
-@dataclass(frozen=True)
-class EdgePrior:
-    """What is taken of edges before their effects are seen, by source.
-
-    log_odds: (n,) that an edge is there; least: (n,) variance of strengths that do not matter; slab: variance
-    of the strength of an edge.
-    """
-
-    log_odds: np.ndarray
-    least: np.ndarray
-    slab: float
-
-    def posterior(self, sources: np.ndarray | int, estimate: np.ndarray, error2: np.ndarray) -> np.ndarray:
-        """Log odds of edges from `sources`, given estimates of their strengths and the squares of their
-        errors; broadcasts.
-        """
-        without = error2 + self.least[sources]
-        having = without + self.slab
-        return self.log_odds[sources] + 0.5 * (
-            np.log(without / having) + estimate**2 * (1 / without - 1 / having)
-        )
 
 
 @dataclass(frozen=True)
@@ -94,49 +64,6 @@ class DirectEdges:
         return expit(self.log_odds)
 
 
-@dataclass(frozen=True)
-class TotalEffects:
-    """What has to be explained; p perturbed genes at panel positions `sources`, n panel genes.
-
-    effect, error: (p, n) observed log fold changes and standard errors (infinite: not measured); probability,
-    believed: (p, n) that there is an effect, and its posterior mean if so (EvidenceRule.judge); own: (p,) log
-    fold change of the perturbed gene itself. rule: judges whether an effect is missing that the paths
-    predict; where None, that proves no edge.
-    """
-
-    sources: np.ndarray
-    effect: np.ndarray
-    error: np.ndarray
-    probability: np.ndarray
-    believed: np.ndarray
-    own: np.ndarray
-    rule: EvidenceRule | None = None
-
-    @property
-    def seen(self) -> np.ndarray:
-        """(p, n) bool: what has to be explained: measured, and not the knock-down itself."""
-        seen = np.isfinite(self.error)
-        seen[np.arange(len(self.sources)), self.sources] = False
-        return seen
-
-
-@dataclass(frozen=True)
-class Tolerance:
-    """How far off an indirect explanation may be, as a fraction of itself: along, where the gene in between
-    moves as its own perturbation moved it; against, where it moves the other way.
-    """
-
-    along: float
-    against: float
-
-
-def felt(change: np.ndarray) -> np.ndarray:
-    """What a target feels of log fold changes of its regulator: minus the share that is lost, or the log of
-    the rise. Near no change both are the change itself.
-    """
-    return np.where(change < 0, np.expm1(np.minimum(change, 0.0)), change)
-
-
 def direct_edges(
     total: TotalEffects,
     n: int,
@@ -145,66 +72,30 @@ def direct_edges(
     unperturbed_prior: float,
     progress: Progress | None = None,
 ) -> DirectEdges:
-    """Fit W and S to total effects. Deterministic; cost per sweep: perturbations that reach a gene x n,
-    summed over genes.
-    """
-    p = len(total.sources)
+    """Fit W and S to total effects. Deterministic."""
+    given = regressions(total, n, least_effect, tolerance, unperturbed_prior)
+    found = best(given, progress)
+    unit = _over_panel(given.own / total.own, total.sources, n)
+    scale = unit[:, None]
+    return DirectEdges(found.log_odds, found.mean * scale, np.sqrt(found.variance) * scale, given.prior, unit)
+
+
+def regressions(
+    total: TotalEffects, n: int, least_effect: float, tolerance: Tolerance, unperturbed_prior: float
+) -> Regressions:
+    """What is regressed on what, for every target."""
+    rows = np.arange(len(total.sources))
     seen, own = total.seen, felt(total.own)
     response = np.where(seen, total.effect, 0.0) / own[:, None]
     noise = np.where(seen, total.error, np.inf) / np.abs(own)[:, None]
     reaching = felt(total.believed)
-    design = (
-        np.where(seen & (total.probability > FEWEST_ODDS), total.probability * reaching, 0.0) / own[:, None]
-    )
-    design[np.arange(p), total.sources] = 1.0
+    passing = seen & (total.probability > FEWEST_ODDS)
+    design = np.where(passing, total.probability * reaching, 0.0) / own[:, None]
+    design[rows, total.sources] = 1.0
     against = np.where(reaching * _direction(total, n) < 0, design, 0.0)
-    against[np.arange(p), total.sources] = 0.0
-
+    against[rows, total.sources] = 0.0
     prior = _prior(total, n, own, response, least_effect, unperturbed_prior)
-    slab = prior.slab
-    ceiling = np.full((n, n), np.inf)
-
-    log_odds, mean, variance = np.full((n, n), -LOG_ODDS_LIMIT), np.zeros((n, n)), np.full((n, n), np.nan)
-    edge = np.zeros((n, n))  # B = W * S
-    edge[total.sources] = np.where(seen, total.probability * response, 0.0)
-    reached = [np.flatnonzero(design[:, m]) for m in range(n)]
-    # Ascent ends in a local optimum. By this order that hangs on the cells alone, not on the place of a gene
-    # in the file.
-    order = [m for m in np.argsort((design**2).sum(axis=0), kind="stable") if len(reached[m])]
-    predicted = design @ edge
-    off = np.zeros((p, n))
-    for sweep in range(_SWEEPS):
-        indirect = np.where(seen, predicted - edge[total.sources], 0.0)
-        turned = np.where(seen, against @ edge, 0.0)
-        now = np.hypot(tolerance.along * (indirect - turned), tolerance.against * turned)
-        off = now if sweep < _FREE_SWEEPS else off + (now - off) / (sweep - _FREE_SWEEPS + 2)
-        weight = np.where(seen, 1 / (noise**2 + off**2), 0.0)
-        ceiling[total.sources] = _most_odds(total, indirect * own[:, None], off * np.abs(own)[:, None])
-        largest = 0.0
-        for done, m in enumerate(order):
-            tell(progress, "direct edges", (sweep + done / len(order)) / _SWEEPS)
-            through = reached[m]
-            x, w = design[through, m][:, None], weight[through]
-            precision = (x**2 * w).sum(axis=0)
-            possible = precision > 0
-            possible[m] = False
-            rest = response[through] - predicted[through] + x * edge[m]
-            error2 = 1 / np.where(possible, precision, 1.0)
-            estimate = (x * w * rest).sum(axis=0) * error2
-            odds = np.minimum(prior.posterior(m, estimate, error2), ceiling[m])
-            odds = np.where(possible, np.clip(odds, -LOG_ODDS_LIMIT, LOG_ODDS_LIMIT), -LOG_ODDS_LIMIT)
-            strength = np.where(possible, estimate * slab / (slab + error2), 0.0)
-            new = expit(odds) * strength
-            step = new - edge[m]
-            predicted[through] += x * step
-            largest = max(largest, float(np.abs(step).max()))
-            edge[m], log_odds[m], mean[m] = new, odds, strength
-            variance[m] = np.where(possible, 1 / (precision + 1 / slab), np.nan)
-        if largest < _TOLERANCE:
-            break
-    unit = _over_panel(own / total.own, total.sources, n)
-    scale = unit[:, None]
-    return DirectEdges(log_odds, mean * scale, np.sqrt(variance) * scale, prior, unit)
+    return Regressions(total, own, response, noise, design, against, prior, tolerance)
 
 
 def _over_panel(values: np.ndarray, sources: np.ndarray, n: int) -> np.ndarray:
@@ -240,7 +131,7 @@ def null_log_odds(
     estimate = (drawn * effect / own + np.sqrt(others) * rng.standard_normal(effect.shape)) * error2
     odds = np.minimum(
         edges.prior.posterior(sources[:, None], estimate, error2),
-        _logit(total.rule.judge(effect, error).probability),
+        logit(total.rule.judge(effect, error).probability),
     )
     return np.where(seen, np.clip(odds, -LOG_ODDS_LIMIT, LOG_ODDS_LIMIT), -LOG_ODDS_LIMIT)
 
@@ -263,25 +154,4 @@ def _prior(
     change = _over_panel(own, total.sources, n)
     evident = seen & (total.probability > EVIDENT)
     slab = float(np.mean(response[evident] ** 2)) if evident.any() else 1.0
-    return EdgePrior(_logit(probability), (least_effect / change) ** 2, slab)
-
-
-def _most_odds(total: TotalEffects, through: np.ndarray, off: np.ndarray) -> np.ndarray:
-    """(p, n) log odds that W must not exceed; through: (p, n) log fold changes that the paths predict, off:
-    by how much they may be wrong.
-    """
-    probability = np.where(total.seen, total.probability, 0.0)
-    if total.rule is not None:
-        rows, columns = np.nonzero(
-            total.seen & (np.abs(through) > total.error)
-        )  # less than that is missed by nobody
-        predicted = through[rows, columns]
-        error = np.hypot(total.error[rows, columns], off[rows, columns])
-        missing = total.rule.probability(rows, total.effect[rows, columns] - predicted, error)
-        probability[rows, columns] = np.maximum(probability[rows, columns], missing)
-    return _logit(probability)
-
-
-def _logit(probability: np.ndarray) -> np.ndarray:
-    with np.errstate(divide="ignore"):
-        return np.log(probability) - np.log1p(-np.minimum(probability, 1 - 1e-15))
+    return EdgePrior(logit(probability), (least_effect / change) ** 2, slab)

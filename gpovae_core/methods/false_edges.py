@@ -14,7 +14,8 @@ from gpovae_core.config import Settings
 from gpovae_core.data.progress import Progress, stretch
 from gpovae_core.data.schema import PreparedCells
 from gpovae_core.effects.contrasts import Contrasts, guide_contrasts, null_contrasts
-from gpovae_core.methods.direct import DirectEdges, TotalEffects, null_log_odds
+from gpovae_core.methods.direct import DirectEdges, null_log_odds
+from gpovae_core.methods.explained import TotalEffects
 from gpovae_core.methods.fitted import NetworkFit
 
 NULL_THRESHOLDS = np.round(np.linspace(0.0, 0.99, 100), 2)

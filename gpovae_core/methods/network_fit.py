@@ -20,7 +20,8 @@ from gpovae_core.data.schema import PreparedCells
 from gpovae_core.effects.contrasts import Contrasts, contrasts
 from gpovae_core.effects.shrinkage import Evidence, EvidenceRule, fit_evidence
 from gpovae_core.errors import QueryError
-from gpovae_core.methods.direct import DirectEdges, Tolerance, TotalEffects, direct_edges
+from gpovae_core.methods.direct import DirectEdges, direct_edges
+from gpovae_core.methods.explained import Tolerance, TotalEffects
 from gpovae_core.methods.false_edges import false_pairs, nulls_of
 from gpovae_core.methods.fitted import NetworkFit
 from gpovae_core.methods.own_change import KNOCK_OUT, OwnChange, own_change

@@ -3,10 +3,10 @@ perturbation.
 
 S is measured where its source was perturbed itself, log per log at that change. A gene in between changes as
 little or as much as the path before it makes it. Were responses straight lines in logarithms, its targets
-would follow in proportion; were they straight lines in what is left of the gene (`direct.felt`), they would
-follow a small fall far more. In most simulated screens the first is too little and the second too much: the
-effects in held-out cells that only paths can explain lie between, near what the square root of what is left
-makes expected. That is taken here (benchmarks/passing.py; figures in docs/results.md).
+would follow in proportion; were they straight lines in what is left of the gene (`explained.felt`), they
+would follow a small fall far more. In most simulated screens the first is too little and the second too much:
+the effects in held-out cells that only paths can explain lie between, near what the square root of what is
+left makes expected. That is taken here (benchmarks/passing.py; figures in docs/results.md).
 """
 
 from __future__ import annotations

@@ -15,8 +15,10 @@ from gpovae_core.methods.method import Inputs, Method, Place, Role
 from gpovae_core.registry import one_of_each_file
 
 MACHINERY = (
+    "ascent",
     "direct",
     "expected",
+    "explained",
     "extras",
     "false_edges",
     "fitted",

@@ -62,11 +62,11 @@ def scores_in_words(evaluation: Evaluation) -> str:
 
 
 W_IN_WORLDS = (
-    (0.5, 0.8, 0.43),
-    (0.8, 0.95, 0.51),
-    (0.95, 0.99, 0.68),
-    (0.99, 0.9999, 0.85),
-    (0.9999, 1.0, 0.89),
+    (0.5, 0.8, 0.50),
+    (0.8, 0.95, 0.63),
+    (0.95, 0.99, 0.71),
+    (0.99, 0.9999, 0.88),
+    (0.9999, 1.0, 0.93),
 )
 """From, to, and the share of edges with such a W that were direct, in the worlds of other simulators
 together: docs/results.md, "What W has meant".

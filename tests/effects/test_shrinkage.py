@@ -151,8 +151,12 @@ def test_probabilities_are_calibrated_where_the_model_holds() -> None:
         assert there[within].mean() == pytest.approx(probability[within].mean(), abs=0.08)
 
 
-def test_the_mixture_is_a_maximum_of_the_penalised_likelihood() -> None:
+@pytest.mark.parametrize("weight", [3.0, 10.0, 300.0])
+def test_the_mixture_is_a_maximum_of_the_penalised_likelihood(
+    weight: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """One more step of expectation maximisation, written with logarithms, does not move it."""
+    monkeypatch.setattr("gpovae_core.effects.mixture.PRIOR_PAIRS", (weight,))
     effect, error, counted, _ = screen(8, 120, 150, 0.8)
     rule = fit_evidence(effect, error, counted, LEAST)
     weights = np.concatenate([rule.null_share[:, None], (1 - rule.null_share)[:, None] * rule.slab], axis=1)
@@ -161,10 +165,10 @@ def test_the_mixture_is_a_maximum_of_the_penalised_likelihood() -> None:
         joint = np.log(weights)[:, None] + stats.norm.logpdf(effect[..., None], 0, sd)
     responsibility = np.exp(joint - logsumexp(joint, axis=-1, keepdims=True)) * counted[..., None]
     null, pairs = responsibility[..., 0].sum(axis=1), counted.sum(axis=1)
-    expected = np.clip((null + 10 * null.sum() / pairs.sum()) / (pairs + 10), *NULL_SHARES)
+    expected = np.clip((null + weight * null.sum() / pairs.sum()) / (pairs + weight), *NULL_SHARES)
     slab = responsibility[..., 1:].sum(axis=(0, 1))
-    np.testing.assert_allclose(rule.null_share, expected, atol=1e-6)
-    np.testing.assert_allclose(rule.slab, slab / slab.sum(), atol=1e-6)
+    np.testing.assert_allclose(rule.null_share, expected, atol=2e-5)
+    np.testing.assert_allclose(rule.slab, slab / slab.sum(), atol=2e-5)
     assert rule.slab.sum() == pytest.approx(1.0)
 
 
@@ -190,7 +194,10 @@ def _plain_rounds(
 
 @pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize(("effects", "size"), [(0, 0.0), (60, 0.4), (400, 1.0)])
-def test_plain_rounds_come_to_the_same(effects: int, size: float, seed: int) -> None:
+def test_plain_rounds_come_to_the_same(
+    effects: int, size: float, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gpovae_core.effects.mixture.PRIOR_PAIRS", (10.0,))
     effect, error, counted, _ = screen(12, 150, effects, size, seed)
     plain, reached = _plain_rounds(effect, error, counted, 4000)
     rule = fit_evidence(effect, error, counted, LEAST)
@@ -221,6 +228,44 @@ def test_the_share_done_never_falls_and_moves_within_a_round() -> None:
     assert told == sorted(told)
     assert 0 < told[0] < told[1]
     assert max(told) <= 1
+
+
+def rows_with(shares: np.ndarray, n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Observed effects (p, n), their errors, and where they are; shares: (p,) of the pairs of every row."""
+    rng = np.random.default_rng(seed)
+    there = rng.random((len(shares), n)) < shares[:, None]
+    error = np.full(there.shape, 0.1)
+    truth = np.where(there, rng.normal(0, 0.8, there.shape), 0.0)
+    return truth + error * rng.standard_normal(there.shape), error, there
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_rows_that_are_alike_have_one_null_share_and_hubs_keep_their_own(seed: int) -> None:
+    everything = np.ones((40, 60), dtype=bool)
+    effect, error, there = rows_with(np.full(40, 0.03), 60, seed)
+    alike = fit_evidence(effect, error, everything, LEAST).null_share
+    assert there.sum(axis=1).max() >= 4  # by chance, of 60 pairs
+    assert np.ptp(alike) < 0.03
+    hubs = np.r_[0.25, 0.2, np.full(38, 0.002)]
+    differing = fit_evidence(*rows_with(hubs, 60, seed)[:2], everything, LEAST).null_share
+    assert differing[:2].max() < 0.9
+    assert differing[2:].mean() > 0.985
+
+
+def test_of_alike_rows_effects_are_ranked_by_what_is_seen_and_not_by_what_their_row_happens_to_hold() -> None:
+    """With a weight of ten pairs the row that holds more by chance was believed more."""
+    found = {}
+    for weights in ((10.0,), None):
+        with pytest.MonkeyPatch.context() as patch:
+            if weights:
+                patch.setattr("gpovae_core.effects.mixture.PRIOR_PAIRS", weights)
+            ranks = []
+            for seed in range(5):
+                effect, error, there = rows_with(np.full(40, 0.03), 60, seed)
+                rule = fit_evidence(effect, error, np.ones(there.shape, dtype=bool), LEAST)
+                ranks.append(stats.rankdata(rule.judge(effect, error).probability)[there.ravel()].mean())
+            found[weights] = np.mean(ranks)
+    assert found[None] > found[10.0,] + 1
 
 
 def test_the_order_of_rows_and_columns_does_not_matter() -> None:

@@ -17,7 +17,7 @@ def test_the_words_on_w_are_those_of_the_measurement():
     for low, high, direct in W_IN_WORLDS:
         assert f"{direct:.2f}" in told
         assert f"{100 * direct:.0f} %" in w_in_words((low + high) / 2)
-    assert "89 %" in w_in_words(1.0)
+    assert "93 %" in w_in_words(1.0)
     assert "below 0.5" in w_in_words(0.2)
 
 

@@ -1,0 +1,80 @@
+"""What has to be explained by direct edges, and what is taken of edges before it is looked at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from gpovae_core.effects.shrinkage import EvidenceRule
+
+
+@dataclass(frozen=True)
+class TotalEffects:
+    """What has to be explained; p perturbed genes at panel positions `sources`, n panel genes.
+
+    effect, error: (p, n) observed log fold changes and standard errors (infinite: not measured); probability,
+    believed: (p, n) that there is an effect, and its posterior mean if so (EvidenceRule.judge); own: (p,) log
+    fold change of the perturbed gene itself. rule: judges whether an effect is missing that the paths
+    predict; where None, that proves no edge.
+    """
+
+    sources: np.ndarray
+    effect: np.ndarray
+    error: np.ndarray
+    probability: np.ndarray
+    believed: np.ndarray
+    own: np.ndarray
+    rule: EvidenceRule | None = None
+
+    @property
+    def seen(self) -> np.ndarray:
+        """(p, n) bool: what has to be explained: measured, and not the knock-down itself."""
+        seen = np.isfinite(self.error)
+        seen[np.arange(len(self.sources)), self.sources] = False
+        return seen
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """How far off an indirect explanation may be, as a fraction of itself: along, where the gene in between
+    moves as its own perturbation moved it; against, where it moves the other way.
+    """
+
+    along: float
+    against: float
+
+
+@dataclass(frozen=True)
+class EdgePrior:
+    """What is taken of edges before their effects are seen, by source.
+
+    log_odds: (n,) that an edge is there; least: (n,) variance of strengths that do not matter; slab: variance
+    of the strength of an edge.
+    """
+
+    log_odds: np.ndarray
+    least: np.ndarray
+    slab: float
+
+    def posterior(self, sources: np.ndarray | int, estimate: np.ndarray, error2: np.ndarray) -> np.ndarray:
+        """Log odds of edges from `sources`, given estimates of their strengths and the squares of their
+        errors; broadcasts.
+        """
+        without = error2 + self.least[sources]
+        having = without + self.slab
+        return self.log_odds[sources] + 0.5 * (
+            np.log(without / having) + estimate**2 * (1 / without - 1 / having)
+        )
+
+
+def felt(change: np.ndarray) -> np.ndarray:
+    """What a target feels of log fold changes of its regulator: minus the share that is lost, or the log of
+    the rise. Near no change both are the change itself.
+    """
+    return np.where(change < 0, np.expm1(np.minimum(change, 0.0)), change)
+
+
+def logit(probability: np.ndarray) -> np.ndarray:
+    with np.errstate(divide="ignore"):
+        return np.log(probability) - np.log1p(-np.minimum(probability, 1 - 1e-15))
