@@ -22,6 +22,9 @@ from gpovae_core import cli, keys
 from gpovae_core.cli import (
     app,
     cells,
+    comparing,
+    effects,
+    knowledge,
     main,
     networks,
     questions,
@@ -88,9 +91,10 @@ def run(tmp_path_factory) -> Path:
 
 
 def test_every_command_of_every_group_is_listed():
-    groups = (cells, networks, questions, runs, scores, sweeps, training)
+    groups = (cells, comparing, effects, knowledge, networks, questions, runs, scores, sweeps, training)
     assert {path.stem for path in (PROJECT / "gpovae_core" / "cli").glob("[a-z]*.py")} == {
         *(group.__name__.split(".")[-1] for group in groups),
+        "flags",
         "shared",
     }
     found = {
@@ -626,6 +630,34 @@ def test_bad_effects_end_in_words(gpovae, tmp_path):
     code, _, err = gpovae("train", tmp_path / "effects.csv", "--run", tmp_path / "r")
     assert code == 2
     assert "gpovae network-from-effects" in err
+
+
+def test_a_network_is_held_against_other_effects_and_cells(gpovae, tmp_path, run):
+    from tests.runs.test_from_effects import EDGES, effects
+
+    for seed, name in enumerate(("here", "there")):
+        effects(seed).to_csv(tmp_path / f"{name}.csv", index=False)
+    gpovae("network-from-effects", tmp_path / "here.csv", "--run", tmp_path / "r", "--panel-extra", 12)
+    words = ("transfer", tmp_path / "r", tmp_path / "there.csv")
+    code, out, _ = gpovae(*words, "--out", tmp_path / "edges.csv", "--json")
+    answer = json.loads(out)
+    assert code == 0
+    assert answer["groups"]["edges"]["seen"] == answer["edges_here"] == len(EDGES)
+    assert set(answer["effects"]) == {"influence", "measured_here", "mean_there", "mean_here", "ceiling"}
+    assert len(pd.read_csv(tmp_path / "edges.csv")) == len(EDGES)
+    assert "100 % of 5 edges of the network" in gpovae(*words)[1]
+    for other, says in (
+        (tmp_path / "r", "comes back in itself"),
+        (run, "No gene is perturbed in both"),
+        (tmp_path / "none", "no run, file of cells or table of effects"),
+    ):
+        code, _, err = gpovae("transfer", tmp_path / "r", other)
+        assert code == 2
+        assert says in err
+    code, _, err = gpovae("transfer", tmp_path / "r", run, "--conditions", "a")
+    assert code == 2
+    assert "keeps its settings" in err
+    assert gpovae("transfer", run, tmp_path / "there.csv")[0] == 2
 
 
 def test_imported_runs_do_not_advise_what_cannot_work(gpovae, tmp_path):

@@ -33,6 +33,7 @@ export class Graph {
     this.again = edge("frequency").map(Number); // percent, -1 unknown
     this.detours = edge("detours").map(Number); // -1 unknown
     this.known = edge("known").map(String);
+    this.standing = edge("standing").map(Number); // 1 listed somewhere, -1 with the other sign, 0 nowhere
     this.adjusted = new Float64Array(this.weight.length).fill(Number.NaN);
     this.counts = data.counts;
     this.falseShare = data.false_share;

@@ -284,9 +284,17 @@ function interval(g, e) {
   return `${signed(g.effect[e] - 1.96 * g.error[e])} to ${signed(g.effect[e] + 1.96 * g.error[e])}`;
 }
 
+/** Which edges the table keeps: by what reference networks say of them. */
+const KEPT = {
+  "": () => true,
+  known: (standing) => standing !== 0,
+  not: (standing) => standing === 0,
+  other: (standing) => standing < 0,
+};
+
 export class EdgeTable {
   constructor(head, scroller, on) {
-    Object.assign(this, { head, on, sorted: [2, 1], edges: [] });
+    Object.assign(this, { head, on, sorted: [2, 1], edges: [], kept: "" });
     this.list = new LongList(scroller, 24, (k) => this.row(k));
     scroller.addEventListener("scroll", () => (head.scrollLeft = scroller.scrollLeft));
     scroller.addEventListener("keydown", (event) => {
@@ -310,12 +318,21 @@ export class EdgeTable {
     this.revealed = chosen;
   }
 
+  /** Only edges of this standing (KEPT) from now on. */
+  keep(kept) {
+    this.kept = kept;
+    this.sort();
+    this.list.set(this.edges.length);
+    this.list.paint();
+  }
+
   sort() {
     const [k, way] = this.sorted;
     const key = COLUMNS[k][3];
-    const worth = new Map(this.given.map((e) => [e, key(this.graph, e)]));
+    const kept = this.given.filter((e) => KEPT[this.kept](this.graph.standing[e]));
+    const worth = new Map(kept.map((e) => [e, key(this.graph, e)]));
     const missing = (value) => typeof value === "number" && !isKnown(value);
-    this.edges = [...this.given].sort((a, b) => {
+    this.edges = kept.sort((a, b) => {
       const [x, y] = [worth.get(a), worth.get(b)];
       if (missing(x) || missing(y)) return missing(x) - missing(y) || a - b;
       return (x < y ? -way : x > y ? way : 0) || a - b;

@@ -101,6 +101,10 @@ class Workbench {
     on(".full", "click", () => this.toggleFull());
     this.find(".figure-menu .inside").replaceChildren(...this.figureChoices());
     on(".csv", "click", () => this.askFile("csv"));
+    on(".standing", "change", (event) => {
+      this.table.keep(event.target.value);
+      this.drawTitle();
+    });
     on(".cx2", "click", () => this.askFile("cx2"));
     on(".runs", "change", (event) => this.ask("run", event.target.value));
     on(".empty button", "click", () => {
@@ -429,14 +433,23 @@ class Workbench {
   drawTitle() {
     const { focus } = this.sight;
     const { bundle, direction } = this.scene;
-    const number = this.table.given.length;
+    const number = this.table.edges.length;
+    const choice = this.find(".standing");
+    choice.hidden = !this.graph.known.some(Boolean);
+    if (choice.hidden && choice.value) {
+      choice.value = "";
+      this.table.keep("");
+      return this.drawTitle();
+    }
+    const kept = choice.value ? ` (${choice.selectedOptions[0].textContent})` : "";
     const words = `${count(number)} edge${number === 1 ? "" : "s"}`;
     const way = { out: "out of", in: "into", both: "around" }[direction];
-    this.find(".drawer .title").textContent = bundle
-      ? `${words} into this group`
+    const where = bundle
+      ? "into this group"
       : focus === null
-        ? `${words} above ${this.sight.threshold.toFixed(this.data.digits)}`
-        : `${words} ${way} ${this.graph.names[focus]}`;
+        ? `above ${this.sight.threshold.toFixed(this.data.digits)}`
+        : `${way} ${this.graph.names[focus]}`;
+    this.find(".drawer .title").textContent = `${words} ${where}${kept}`;
   }
 
   drawStatus(step) {

@@ -17,8 +17,12 @@ from dashboard.shared import contents
 from dashboard.shared.cached import of_run, stamp
 from dashboard.shared.networks import NETWORK_FILES, Shown, network, shown_network
 from gpovae_core.errors import RunError
+from gpovae_core.network.agreement import ListedShare, listed_share
 from gpovae_core.network.communities import communities
-from gpovae_core.network.curves import ThresholdCurves, threshold_curves
+from gpovae_core.network.curves import ThresholdCurves, steps, threshold_curves
+from gpovae_core.network.differences import Differences, differences
+from gpovae_core.questions.elsewhere import of_run as elsewhere_of_run
+from gpovae_core.questions.transfer import Transfer, transfer
 from gpovae_core.reporting.tables import false_edge_table
 from gpovae_core.runs.folder import RunFolder
 
@@ -162,6 +166,14 @@ def curves(run: RunFolder, which: Shown, hops: int) -> ThresholdCurves:
     return _curves(run, which, pairs(run) is not None, hops)
 
 
+@of_run(*NETWORK_FILES, kind="data", entries=8)
+def listed_shares(run: RunFolder, which: Shown, references: tuple[str, ...]) -> list[ListedShare]:
+    """How many edges these tables list, at every step of the slider."""
+    shown = shown_network(run, which)
+    tables = all_references(network(run).simulated)
+    return [listed_share(shown, ref, steps(shown)) for ref in tables if ref.name in references]
+
+
 @of_run("null.json", kind="data", entries=32)
 def null(run: RunFolder) -> dict[str, Any]:
     """What `gpovae null` found on the cells of this run; empty where it was not asked."""
@@ -178,3 +190,31 @@ def false_edges(run: RunFolder) -> pd.DataFrame | None:
         scores = None
     table = false_edge_table(None if scores is None else scores.network, null(run))
     return None if table.empty else table
+
+
+# Other cells ------------------------------------------------------------------------------------------------
+
+
+@of_run(
+    *NETWORK_FILES,
+    "network.safetensors",
+    "cells.h5ad",
+    kind="data",
+    entries=4,
+    spinner="Measuring effects in the other cells …",
+)
+def transferred(run: RunFolder, other: RunFolder, threshold: float | None) -> Transfer:
+    """The network of a run in the cells of another one; None: at the threshold of its settings."""
+    return transfer(run, elsewhere_of_run(other, run.panel().genes, run.settings()), threshold)
+
+
+@of_run(
+    *NETWORK_FILES,
+    "cells.h5ad",
+    kind="data",
+    entries=4,
+    spinner="Comparing the conditions, with permuted labels …",
+)
+def conditions_compared(run: RunFolder, other: RunFolder, threshold: float | None) -> Differences:
+    """The networks of two conditions; None: at the threshold of the first run's settings."""
+    return differences(run, other, threshold)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from dashboard.network import cached
+from dashboard.network import cached, conditions, elsewhere
 from dashboard.network.scene import TABLE_ROWS, Scene
 from dashboard.shared import listing, networks, state
 from dashboard.shared.figures import chart, download_table
@@ -53,6 +53,8 @@ def show(scene: Scene) -> None:
     comparison(
         scene, compare_networks(scene.shown, scene.threshold, other, threshold), scene.run.name, name, "runs"
     )
+    elsewhere.show(scene, listing.open_run(name))
+    conditions.show(scene, listing.open_run(name))
 
 
 def comparison(scene: Scene, found: NetworkComparison, a: str, b: str, key: str) -> None:

@@ -18,6 +18,7 @@ from scipy.special import erfc
 from dashboard.network.slider import digits, on_step
 from gpovae_core import __version__, keys
 from gpovae_core.effects.changes import adjusted
+from gpovae_core.network.agreement import standing
 from gpovae_core.network.curves import STEPS, steps
 from gpovae_core.network.grn import GeneNetwork
 from gpovae_core.network.references import ReferenceNetwork
@@ -145,6 +146,7 @@ def edge_columns(
     detours = edges[keys.OPEN_DETOURS] if keys.OPEN_DETOURS in edges else unknown  # noqa: SIM401 (its type)
     frequency = edges[keys.FREQUENCY] if keys.FREQUENCY in edges else unknown  # noqa: SIM401
     pairs = list(zip(edges[keys.SOURCE], edges[keys.TARGET], strict=True))
+    said = [[found for ref in references if (found := ref.knows(*pair)).found] for pair in pairs]
     return pd.DataFrame(
         {
             keys.SOURCE: np.array([index[source] for source, _ in pairs], dtype=np.int32),
@@ -155,7 +157,11 @@ def edge_columns(
             keys.EFFECT_SE: edges[keys.EFFECT_SE].astype(np.float32),
             keys.FREQUENCY: _whole(100 * frequency.to_numpy(dtype=float)),  # percent
             "detours": _whole(detours.to_numpy(dtype=float)),
-            "known": [", ".join(ref.name for ref in references if ref.knows(*pair).found) for pair in pairs],
+            "known": [", ".join(one.reference for one in found) for found in said],
+            "standing": np.array(
+                [standing(int(sign), found) for sign, found in zip(edges[keys.SIGN], said, strict=True)],
+                dtype=np.int8,
+            ),
         }
     )
 

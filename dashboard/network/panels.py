@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from dashboard.network.slider import digits, false_edge_rate
+from gpovae_core.network.agreement import ListedShare
 from gpovae_core.network.curves import STEPS, ThresholdCurves
 from gpovae_core.network.grn import GeneNetwork
 
@@ -18,13 +20,21 @@ def threshold_message(
     threshold: float,
     pinned: float | None,
     false_edges: pd.DataFrame | None = None,
+    listed: Sequence[ListedShare] = (),
 ) -> dict[str, Any]:
-    """Everything the chart of thresholds is sent: one panel per measure that is known."""
+    """Everything the chart of thresholds is sent: one panel per measure that is known. listed: of tables of
+    known edges, over the steps of the slider.
+    """
 
     def step(value: float | None) -> int:
         return -1 if value is None else round(value / network.top * STEPS)
 
-    panels = [*_size(curves, network), *_effects(curves), *_false_edges(false_edges, network)]
+    panels = [
+        *_size(curves, network),
+        *_effects(curves),
+        *_false_edges(false_edges, network),
+        *_listed(listed),
+    ]
     return {
         "measure": network.measure,
         "scale": network.top,
@@ -106,6 +116,24 @@ def _false_edges(table: pd.DataFrame | None, network: GeneNetwork) -> list[dict[
             "full": True,
             "note": "from controls relabelled as perturbed",
         }
+    ]
+
+
+def _listed(tables: Sequence[ListedShare]) -> list[dict[str, Any]]:
+    """How many of the edges that a table could have listed it lists; nothing where it knows no pair here."""
+    return [
+        {
+            "title": f"Listed in {table.name}",
+            "values": table.precision,
+            "base": np.full(STEPS + 1, table.chance),
+            "percent": True,
+            "note": (
+                f"of the edges that it could list; dotted: of all such pairs ({table.known:,} of "
+                f"{table.pairs:,}). An edge that no table lists may be true."
+            ),
+        }
+        for table in tables
+        if table.known
     ]
 
 

@@ -8,6 +8,7 @@ from dashboard.network import cached
 from dashboard.network.comparison import comparison
 from dashboard.network.component import threshold_chart
 from dashboard.network.panels import threshold_message
+from dashboard.network.references import all_references
 from dashboard.network.scene import Scene, set_threshold
 from dashboard.shared import state
 from dashboard.shared.figures import download_table
@@ -30,6 +31,7 @@ def show(scene: Scene) -> None:
             args=(scene.run,),
             key="pairs_for_chart",
         )
+    references = tuple(one.name for one in all_references(scene.network.simulated))
     curves = cached.curves(scene.run, scene.which, state.get(state.PATH_HOPS))
     threshold_chart(
         threshold_message(
@@ -38,6 +40,7 @@ def show(scene: Scene) -> None:
             scene.threshold,
             pinned(scene.shown),
             None if scene.which.often else cached.false_edges(scene.run),
+            cached.listed_shares(scene.run, scene.which, references),
         ),
         on_threshold=set_threshold,
         on_pin=lambda value: state.put(**{state.PINNED: value}),

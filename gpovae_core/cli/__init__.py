@@ -12,7 +12,18 @@ from typing import NoReturn
 
 import typer
 
-from gpovae_core.cli import cells, effects, networks, questions, runs, scores, sweeps, training
+from gpovae_core.cli import (
+    cells,
+    comparing,
+    effects,
+    knowledge,
+    networks,
+    questions,
+    runs,
+    scores,
+    sweeps,
+    training,
+)
 from gpovae_core.cli.flags import in_flags
 from gpovae_core.errors import GpoVaeError
 
@@ -29,12 +40,16 @@ COMMANDS = (
     scores.report,
     sweeps.sweep,
     questions.predict,
+    comparing.transfer,
+    comparing.compare,
     questions.pairs,
     networks.network,
     effects.network_from_effects,
     networks.figure,
     networks.paths,
-    networks.enrich,
+    knowledge.enrich,
+    knowledge.activity,
+    knowledge.prior,
     runs.info,
     runs.import_,
     runs.export,

@@ -13,6 +13,7 @@ from gpovae_core.cli.shared import (
     Preset,
     RunArgument,
     Threshold,
+    network_of,
     progress_bar,
     settings_given,
     show,
@@ -130,7 +131,7 @@ def network(
     from gpovae_core.runs.folder import RunFolder
 
     folder = RunFolder.open(run)
-    net, cut = _network(run, threshold)
+    net, cut = network_of(run, threshold)
     cells = folder.cells() if folder.has("cells.h5ad") else None
     if cells is not None and cells.cells.n_obs * len(net) <= MOST_TESTED:
         from gpovae_core.evaluation.held_out import held_out_pairs
@@ -194,7 +195,7 @@ def figure(
 
     form = out.suffix.lower().removeprefix(".")
     check(form, width)
-    net, cut = _network(run, threshold)
+    net, cut = network_of(run, threshold)
     drawing = network_drawing(net, cut, gene, width)
     out.write_bytes(drawing_bytes(drawing if caption else replace(drawing, caption=""), form, width))
     answer = {"out": str(out), "width_mm": width, "threshold": cut, "caption": drawing.caption}
@@ -215,7 +216,7 @@ def paths(
     """
     from gpovae_core.network.paths import trace_paths
 
-    net, _ = _network(run, None)
+    net, _ = network_of(run, None)
     trace = trace_paths(net, source, target, hops, top, threshold)
     found = [
         {"genes": list(path.genes), "probability": path.probability, "share": path.share}
@@ -235,63 +236,6 @@ def paths(
         "that revisit genes."
     )
     show(answer, as_json, "\n".join(lines) if found else f"No path of at most {hops} hops.")
-
-
-def enrich(
-    run: RunArgument,
-    gene: Annotated[
-        str | None, typer.Option(help="The targets of this gene: edges with W above the threshold.")
-    ] = None,
-    genes: Annotated[
-        list[str] | None, typer.Option(help="Genes of the panel, separated by commas; repeatable.")
-    ] = None,
-    sets: Annotated[
-        list[Path] | None,
-        typer.Option(
-            help="Gene sets (.gmt, gzip or not) in the place of Reactome and WikiPathways; repeatable."
-        ),
-    ] = None,
-    threshold: Threshold = None,
-    top: Annotated[int, typer.Option(min=1, help="How many sets are printed as text.")] = 20,
-    as_json: Json = False,
-) -> None:
-    """Which known gene sets hold more of the genes than chance would put there? Hypergeometric test against
-    the measured genes of the panel, Benjamini-Hochberg over all sets tested.
-    """
-    from gpovae_core.data.gene_sets import read_gene_sets, shipped_gene_sets
-    from gpovae_core.network.enrichment import over_representation, targets_of
-
-    if (gene is None) == (not genes):
-        raise SettingsError("Say which genes: --gene G for the targets of G, or --genes A,B,C.")
-    net, cut = _network(run, threshold)
-    if gene is not None:
-        chosen = targets_of(net, gene, cut)
-    else:
-        chosen = [name.strip() for part in genes or [] for name in part.split(",") if name.strip()]
-    known = [found for path in sets for found in read_gene_sets(path)] if sets else shipped_gene_sets()
-    found = over_representation(net.panel, chosen, known)
-    lines = [
-        f"{len(found.selected):,} genes against the {found.background:,} measured genes of the panel; "
-        f"{found.tested:,} sets tested.",
-        "p, adjusted, overlap of size, set (source): genes",
-    ]
-    if found.left_out:
-        lines.insert(1, f"Not measured, so left out: {', '.join(found.left_out)}.")
-    lines += [
-        f"{row.p:.2g}  {row.p_adjusted:.2g}  {row.overlap} of {row.size}  {row.name} ({row.source}): "
-        f"{', '.join(row.genes[:8])}{' …' if len(row.genes) > 8 else ''}"
-        for row in found.sets[:top]
-    ]
-    show(found.plain(), as_json, "\n".join(lines))
-
-
-def _network(run: Path, threshold: float | None) -> tuple[GeneNetwork, float]:
-    from gpovae_core.network.grn import GeneNetwork
-    from gpovae_core.runs.folder import RunFolder
-
-    folder = RunFolder.open(run)
-    cut = folder.settings().evaluation.threshold if threshold is None else threshold
-    return GeneNetwork.from_run(folder), cut
 
 
 def _ensemble_words(found: Ensemble) -> str:

@@ -23,6 +23,9 @@ from gpovae_core.cli.shared import (
 )
 from gpovae_core.errors import SettingsError
 
+SHIPPED = "shipped"
+"""In the place of a file of knowledge: the gene sets that come with the project."""
+
 
 def evaluate(
     run: RunArgument,
@@ -150,12 +153,21 @@ def unseen(
     ] = 3,
     draws: Annotated[int, typer.Option(min=1, help="How often.")] = 5,
     seed: Annotated[int, typer.Option(min=0, help="Seed of what is held out.")] = 0,
+    knowledge: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help=(
+                "Known edges or gene sets (.gmt) to predict them from in place of the network, beside "
+                "rewired ones; `shipped` for Reactome and WikiPathways; repeatable. Takes tables of effects."
+            )
+        ),
+    ] = None,
     set_: Sets = None,
     jobs: Jobs = None,
     as_json: Json = False,
 ) -> None:
     """Hold out whole perturbations and predict them by the network alone, beside the mean over the other
-    perturbations.
+    perturbations; with --knowledge by what tables say that genes share.
     """
     from gpovae_core.config import make_settings
     from gpovae_core.reporting.sentences import unseen_in_words
@@ -163,12 +175,32 @@ def unseen(
     from gpovae_core.workflow import measure_unseen
 
     of_run = is_run(data)
+    if knowledge:
+        _known_unseen(data, knowledge, seed, set_, as_json)
+        return
     if of_run and set_:
         raise SettingsError("A run keeps its settings: --set goes with a file of cells.")
     settings = RunFolder.open(data).settings() if of_run else make_settings(None, settings_given(sets=set_))
     with progress_bar() as progress:
         answer = measure_unseen(data, settings, at_once, draws, seed, progress)
     show(answer.to_json(), as_json, unseen_in_words(answer))
+
+
+def _known_unseen(data: Path, files: list[Path], seed: int, sets: list[str] | None, as_json: bool) -> None:
+    from gpovae_core.config import make_settings
+    from gpovae_core.evaluation.known_unseen import measure_known
+    from gpovae_core.network.features import features_of
+    from gpovae_core.questions.elsewhere import read_elsewhere
+    from gpovae_core.reporting.knowledge import known_unseen_in_words
+
+    with progress_bar() as progress:
+        screen = read_elsewhere(data, None, make_settings(None, settings_given(sets=sets)), progress)
+        named = [file for file in files if str(file) != SHIPPED]
+        features = features_of(named, screen.names, screen.panel.genes) if named else []
+        if len(named) < len(files):
+            features += features_of((), screen.names, screen.panel.genes)
+        found = measure_known(screen, features, seed=seed, progress=progress)
+    show(found.plain(), as_json, known_unseen_in_words(found))
 
 
 def report(

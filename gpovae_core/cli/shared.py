@@ -17,6 +17,7 @@ from gpovae_core.errors import SettingsError
 
 if TYPE_CHECKING:
     from gpovae_core.data.progress import Progress
+    from gpovae_core.network.grn import GeneNetwork
 
 
 RunArgument = Annotated[
@@ -221,3 +222,13 @@ def progress_bar() -> Iterator[Progress]:
     with Bar(*columns, console=Console(stderr=True)) as bar:
         task = bar.add_task("starting", total=1.0)
         yield lambda stage, share: bar.update(task, description=stage, completed=share)
+
+
+def network_of(run: Path, threshold: float | None) -> tuple[GeneNetwork, float]:
+    """The network of a run, and the threshold: as given, or that of its settings."""
+    from gpovae_core.network.grn import GeneNetwork
+    from gpovae_core.runs.folder import RunFolder
+
+    folder = RunFolder.open(run)
+    cut = folder.settings().evaluation.threshold if threshold is None else threshold
+    return GeneNetwork.from_run(folder), cut

@@ -13,11 +13,13 @@ from gpovae_core.methods.method import Inputs
 from gpovae_core.methods.moments import covariance
 
 
-def missing(package: str) -> str | None:
-    """What to do where an optional package is not installed, in words; None where it is."""
+def missing(package: str, extra: str = "comparators") -> str | None:
+    """What to do where an optional package is not installed, in words; None where it is. extra: of this
+    project, that brings it.
+    """
     if find_spec(package) is not None:
         return None
-    return f"the package {package} is not installed (pip install 'gpovae[comparators]')."
+    return f"the package {package} is not installed (pip install 'gpovae[{extra}]')."
 
 
 def module(name: str) -> Any:

@@ -142,20 +142,23 @@ def fit_edges(
     """
     observed = contrasts(prepared, rows=rows, progress=stretch(progress, 0.0, 0.1))
     observed = replace(observed, error=widen * observed.error)
+    return edges_of(observed, len(prepared.panel), settings, stretch(progress, 0.1, 1.0))
+
+
+def edges_of(
+    observed: Contrasts, n: int, settings: Settings, progress: Progress | None = None
+) -> DirectEdges:
+    """W and S behind effects over a panel of n genes."""
     rule = fit_evidence(
         observed.effect,
         observed.error,
         observed.counted,
         settings.network.least_effect,
-        stretch(progress, 0.1, 0.3),
+        stretch(progress, 0.0, 0.2),
     )
     own = own_change(observed, settings.network.perturbation, settings.network.complete_loss)
-    return _direct(
-        _total(observed, rule, rule.judge(observed.effect, observed.error), own),
-        len(prepared.panel),
-        settings,
-        stretch(progress, 0.3, 1.0),
-    )
+    belief = rule.judge(observed.effect, observed.error)
+    return _direct(_total(observed, rule, belief, own), n, settings, stretch(progress, 0.2, 1.0))
 
 
 def _total(observed: Contrasts, rule: EvidenceRule, belief: Evidence, own: OwnChange) -> TotalEffects:

@@ -27,6 +27,7 @@ MACHINERY = (
     "network_fit",
     "own_change",
     "passing",
+    "prior",
     "registry",
 )
 """What finds W and S, and this file: no methods of their own."""

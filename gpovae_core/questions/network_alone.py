@@ -249,7 +249,7 @@ def fit_weights(screen: Screen, seed: int = 0, progress: Progress | None = None)
     network = np.where(known_pairs[:, None], made[:, 1:], 0.0)
     rest = np.where(known_pairs, known - made[:, 0], 0.0)
     products = network @ network.transpose(0, 2, 1)  # one (parts, parts) for every perturbation
-    weights, kept = _scaled_by_gain(products, (network @ rest[..., None])[..., 0])
+    weights, kept = scaled_by_gain(products, (network @ rest[..., None])[..., 0])
     residual = rest - np.einsum("k,rkg->rg", weights, network)
     count = np.maximum(known_pairs.sum(axis=0), 1)
     return PartWeights(
@@ -306,7 +306,10 @@ def _own_ways(rest: np.ndarray, variance: np.ndarray, share: np.ndarray) -> np.n
     return np.log(np.maximum(total, 1e-300))
 
 
-def _scaled_by_gain(products: np.ndarray, against: np.ndarray) -> tuple[np.ndarray, float]:
+_ROUNDING = 1e-12
+
+
+def scaled_by_gain(products: np.ndarray, against: np.ndarray) -> tuple[np.ndarray, float]:
     """Weights of the network parts, shrunk by 1 - (standard error / mean)^2 of what they gain on left-out
     perturbations; and that factor.
 
@@ -316,7 +319,10 @@ def _scaled_by_gain(products: np.ndarray, against: np.ndarray) -> tuple[np.ndarr
     sums, right = products.sum(axis=0), against.sum(axis=0)
     gains = []
     for own, own_right in zip(products, against, strict=True):
-        others = _non_negative(sums - own, right - own_right)
+        rest = sums - own
+        alone = np.diag(rest) <= _ROUNDING * np.diag(sums)  # a part that no other perturbation has
+        rest[alone], rest[:, alone] = 0.0, 0.0
+        others = _non_negative(rest, np.where(alone, 0.0, right - own_right))
         gains.append(2 * others @ own_right - others @ own @ others)  # fall of the squared error
     mean, error = float(np.mean(gains)), float(np.std(gains, ddof=1) / np.sqrt(len(gains)))
     kept = max(0.0, 1.0 - (error / mean) ** 2) if mean > 0 else 0.0
@@ -324,10 +330,18 @@ def _scaled_by_gain(products: np.ndarray, against: np.ndarray) -> tuple[np.ndarr
 
 
 def _non_negative(products: np.ndarray, against: np.ndarray) -> np.ndarray:
-    """(k,) weights of at least zero that solve the normal equations (k, k), (k,) best."""
-    scale = np.sqrt(np.maximum(np.diag(products), 1e-300))
+    """(k,) weights of at least zero that solve the normal equations (k, k), (k,) best; 0 for a part that is
+    nothing anywhere.
+    """
+    there = np.diag(products) > 0
+    result = np.zeros(len(products))
+    if not there.any():
+        return result
+    products, against = products[np.ix_(there, there)], against[there]
+    scale = np.sqrt(np.diag(products))
     values, vectors = np.linalg.eigh(products / np.outer(scale, scale))
     usable = values > 1e-10
     root = np.sqrt(values[usable])
     found, _ = nnls(root[:, None] * vectors[:, usable].T, vectors[:, usable].T @ (against / scale) / root)
-    return found / scale
+    result[there] = found / scale
+    return result

@@ -543,6 +543,31 @@ def test_a_phone_has_search_card_and_table_and_the_picture_on_demand(browser: An
     assert one.complaints == []
 
 
+def test_the_table_keeps_edges_by_what_is_known_of_them(visit: Visit) -> None:
+    visit.network("plain")
+    choice, title = (visit.page.locator(f".explorer {part}") for part in (".standing", ".drawer .title"))
+    assert not choice.is_visible()  # no reference network is there
+    visit.ask(
+        "(bench.graph.standing = bench.graph.standing.map((_, e) => [0, 1, -1][e % 3]),"
+        " bench.graph.known = bench.graph.standing.map((one) => (one ? 'A' : '')), bench.drawTitle(), 1)"
+    )
+    edges = visit.edges()
+    counts = {}
+    for kept in ("known", "not", "other"):
+        choice.select_option(kept)
+        counts[kept] = visit.ask("bench.table.edges.length")
+        assert title.inner_text().startswith(f"{counts[kept]} edge")
+        assert visit.ask(
+            "bench.table.edges.every((e) => {"
+            f" const one = bench.graph.standing[e]; return '{kept}' === 'not' ? !one :"
+            f" '{kept}' === 'other' ? one < 0 : one; }})"
+        )
+    assert counts["known"] + counts["not"] == edges
+    assert 0 < counts["other"] < counts["known"]
+    choice.select_option("")
+    assert title.inner_text().startswith(f"{edges} edges above")
+
+
 @pytest.mark.parametrize(("form", "start"), [("PDF", b"%PDF"), ("SVG", b"<?xml"), ("PNG", b"\x89PNG")])
 def test_the_picture_becomes_a_figure_of_a_chosen_width(visit: Visit, form: str, start: bytes) -> None:
     visit.network("plain")

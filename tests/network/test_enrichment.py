@@ -5,15 +5,23 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import stats
 from scipy.stats import fisher_exact
 
 from gpovae_core.cli import app
 from gpovae_core.data.gene_sets import GeneSet
 from gpovae_core.data.schema import Panel, PanelData
 from gpovae_core.errors import QueryError
-from gpovae_core.network.enrichment import over_representation, targets_of
+from gpovae_core.network.enrichment import (
+    effects_of,
+    over_representation,
+    ranked_enrichment,
+    targets_of,
+)
 from gpovae_core.network.grn import GeneNetwork
+from gpovae_core.runs.from_effects import network_from_effects
 from tests.fake_run import make_fake_run
+from tests.runs.test_from_effects import effects
 
 MEASURED = tuple(f"G{i:03d}" for i in range(200))
 PANEL = Panel(PanelData(perturbed=("U1", "U2"), extended=MEASURED, measured=MEASURED))
@@ -108,3 +116,62 @@ def test_the_command(tmp_path: Path) -> None:
     assert "measured genes of the panel" in CliRunner().invoke(app, words).stdout
     both = CliRunner().invoke(app, ["enrich", str(run.path), "--genes", "A", "--gene", "B"])
     assert "Say which genes" in str(both.exception)
+
+
+def test_ranks_are_tested_as_scipy_does() -> None:
+    rng = np.random.default_rng(0)
+    values = {gene: float(np.round(rng.standard_normal(), 1)) for gene in MEASURED}  # with ties
+    sets = [GeneSet(f"s{k}", "x", frozenset(rng.choice(MEASURED, 5 + k, replace=False))) for k in range(20)]
+    found = {one.name: one for one in ranked_enrichment("P", values, sets).sets}
+    assert len(found) == len(sets)
+    for one in sets:
+        inside = [values[gene] for gene in one.genes]
+        outside = [value for gene, value in values.items() if gene not in one.genes]
+        test = stats.mannwhitneyu(inside, outside, method="asymptotic", use_continuity=False)
+        assert found[one.name].p == pytest.approx(test.pvalue, rel=1e-9)
+        shift = 2 * test.statistic / (len(inside) * len(outside)) - 1
+        assert found[one.name].shift == pytest.approx(shift)
+        assert found[one.name].size == len(one.genes)
+
+
+def test_ranked_p_is_uniform_without_an_effect_and_signed_with_one() -> None:
+    rng = np.random.default_rng(1)
+    p = []
+    for _ in range(200):
+        values = dict(zip(MEASURED, rng.standard_normal(len(MEASURED)), strict=True))
+        sets = [GeneSet("s", "x", frozenset(rng.choice(MEASURED, 20, replace=False)))]
+        p.append(ranked_enrichment("P", values, sets).sets[0].p)
+    assert stats.kstest(p, "uniform").pvalue > 0.01
+    values = {gene: -3.0 + 0.01 * k if k < 15 else 0.01 * k for k, gene in enumerate(MEASURED)}
+    sets = [
+        GeneSet("down", "x", frozenset(MEASURED[:15])),
+        GeneSet("all", "x", frozenset(MEASURED)),
+        GeneSet("few", "x", frozenset(MEASURED[:4])),
+    ]
+    [one] = ranked_enrichment("P", values, sets).sets
+    assert (one.name, one.shift) == ("down", -1.0)
+    assert one.genes[0] == MEASURED[0]
+    with pytest.raises(QueryError, match="None of the gene sets has 5"):
+        ranked_enrichment("P", values, sets[1:])
+
+
+def test_effects_of_a_perturbation_are_ranked(tmp_path: Path) -> None:
+    from typer.testing import CliRunner
+
+    effects().to_csv(tmp_path / "e.csv", index=False)
+    run = network_from_effects(tmp_path / "e.csv", tmp_path / "run", 60).run
+    network = GeneNetwork.from_run(run)
+    name, values = effects_of(network, "p1")
+    assert name == "P1"
+    assert "P1" not in values
+    assert values["X00"] == pytest.approx(-1.6 / 0.05, abs=4)
+    (tmp_path / "m.gmt").write_text("a\t-\t" + "\t".join(f"X{k:02d}" for k in range(9)))
+    words = ["enrich", str(run.path), "--perturbation", "P1", "--sets", str(tmp_path / "m.gmt")]
+    answer = json.loads(CliRunner().invoke(app, [*words, "--json"]).stdout)
+    assert answer["perturbation"] == "P1"
+    assert answer["sets"][0]["name"] == "a"
+    assert "make p too small" in CliRunner().invoke(app, words).stdout
+    with pytest.raises(QueryError, match="no measured effects of X00"):
+        effects_of(network, "X00")
+    with pytest.raises(QueryError, match="no measured effects"):
+        effects_of(GeneNetwork.from_weights(PANEL, np.zeros((202, 202))), "U1")

@@ -16,7 +16,8 @@ from dashboard.network.panels import threshold_message
 from dashboard.network.places import LAYOUT_EDGES, shaping_edges
 from dashboard.network.slider import digits, false_edge_rate, on_step, step_below
 from gpovae_core.data.schema import Panel, PanelData
-from gpovae_core.network.curves import STEPS, threshold_curves
+from gpovae_core.network.agreement import listed_share
+from gpovae_core.network.curves import STEPS, steps, threshold_curves
 from gpovae_core.network.grn import GeneNetwork
 from gpovae_core.network.inspection import inspect_edge
 from gpovae_core.network.measured import MeasuredPairs
@@ -104,6 +105,8 @@ def test_reference_networks_that_know_an_edge_are_named():
     edges = network_message(network(4), 0.5, references=known)["edges"]
     names = dict(zip(zip(edges["source"], edges["target"], strict=True), edges["known"], strict=True))
     assert (names[0, 1], names[1, 0], names[0, 2]) == ("A, B", "B", "")
+    standing = dict(zip(zip(edges["source"], edges["target"], strict=True), edges["standing"], strict=True))
+    assert (standing[0, 1], standing[1, 0], standing[0, 2]) == (1, 1, 0)
 
 
 def with_effects(effect: np.ndarray, error: float) -> GeneNetwork:
@@ -222,6 +225,12 @@ def test_the_chart_has_what_is_known():
     rate = more["panels"][-1]["values"]
     assert (rate[0], rate[40], rate[160], rate[200]) == (None, pytest.approx(0.7), pytest.approx(0.1), None)
     assert rate[100] == pytest.approx(0.4)
+    known = ReferenceNetwork("A", True, {("g000", "g001"): ("",), ("g000", "g005"): ("",)})
+    with_table = threshold_message(
+        threshold_curves(net), net, 0.5, None, None, [listed_share(net, known, steps(net))]
+    )
+    assert with_table["panels"][-1]["title"] == "Listed in A"
+    assert len(with_table["panels"][-1]["values"]) == 201
     assert all(value is None or np.isfinite(value) for panel in sent["panels"] for value in panel["values"])
 
 

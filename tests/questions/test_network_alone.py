@@ -22,9 +22,9 @@ from gpovae_core.questions.network_alone import (
     PARTS,
     Screen,
     _non_negative,
-    _scaled_by_gain,
     fit_weights,
     predict_unseen,
+    scaled_by_gain,
 )
 from tests.toy import toy_cells
 
@@ -124,10 +124,10 @@ def test_parts_that_do_not_hold_up_are_shrunk_away() -> None:
     made = rng.normal(size=(12, 3, 40))
     products = made @ made.transpose(0, 2, 1)
     noise = np.einsum("rkg,rg->rk", made, rng.normal(size=(12, 40)))
-    weights, kept = _scaled_by_gain(products, noise)
+    weights, kept = scaled_by_gain(products, noise)
     assert kept < 0.5
     assert np.abs(weights).max() < 0.1
-    weights, kept = _scaled_by_gain(products, np.einsum("rkg,rg->rk", made, 0.7 * made[:, 1]))
+    weights, kept = scaled_by_gain(products, np.einsum("rkg,rg->rk", made, 0.7 * made[:, 1]))
     assert kept > 0.95
     np.testing.assert_allclose(weights, [0, 0.7, 0], atol=0.05)
 
