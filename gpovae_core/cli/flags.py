@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-
-from gpovae_core.config import DataSettings
+from functools import cache
 
 FLAGS = {
     **{
@@ -24,13 +23,20 @@ FLAGS = {
     },
 }
 """Setting -> the option of its own that it has."""
-_WITH_FLAG = "|".join(map(re.escape, FLAGS))
-_FIELDS = "|".join(name for name in DataSettings.model_fields if "_" in name)
-_SHORT = "|".join(name for name in DataSettings.model_fields if "_" not in name)
-_SETTING = re.compile(
-    rf"(?<!['\w.])(?P<set>[Ss]et )?(?:(?P<path>{_WITH_FLAG})|(?P<data>data\.)?(?P<field>{_FIELDS})"
-    rf"|data\.(?P<short>{_SHORT}))(?!['\w])"
-)
+
+
+@cache
+def _setting() -> re.Pattern[str]:
+    """A setting as messages name it. The settings are read when a message needs them, not for --help."""
+    from gpovae_core.config import DataSettings
+
+    with_flag = "|".join(map(re.escape, FLAGS))
+    fields = "|".join(name for name in DataSettings.model_fields if "_" in name)
+    short = "|".join(name for name in DataSettings.model_fields if "_" not in name)
+    return re.compile(
+        rf"(?<!['\w.])(?P<set>[Ss]et )?(?:(?P<path>{with_flag})|(?P<data>data\.)?(?P<field>{fields})"
+        rf"|data\.(?P<short>{short}))(?!['\w])"
+    )
 
 
 def in_flags(text: str) -> str:
@@ -46,4 +52,4 @@ def in_flags(text: str) -> str:
         said = before or match["data"] or match["short"]
         return f"{before}{name} (--set {path}=VALUE)" if said else match[0]
 
-    return _SETTING.sub(option, text)
+    return _setting().sub(option, text)
