@@ -11,7 +11,7 @@ import gzip
 import io
 import re
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -71,8 +71,8 @@ def open_table(
     text = _bare(unmarked[1]) if unmarked[1].startswith("#") else unmarked[1]
     separator = _separator(text, below[1] if below else text)
     names = _cut(text, separator)
-    if below and len(names) > 1 and len(_cut(below[1], separator)) == len(names) + 1:
-        names = ("", *names)  # R writes no name above the names of its rows
+    if below and _has_row_names(names, _cut(below[1], separator), separator):
+        names = ("", *names)
     return TextTable(names, separator, _rows([below] if below else [], lines, separator))
 
 
@@ -124,13 +124,20 @@ def _bare(line: str) -> str:
     return line.lstrip("#").lstrip(" ")
 
 
+def _has_row_names(names: Sequence[str], fields: Sequence[str], separator: str) -> bool:
+    """Whether a row has one field more than the header: R's write.table names no column of row names. Not
+    with commas, where write.csv does name it and a decimal comma looks the same.
+    """
+    return separator != "," and 1 < len(names) == len(fields) - 1
+
+
 def _separator(header: str, below: str) -> str:
     """What cuts both lines into the same number of fields, or the second into one more, as R writes it; else
     what cuts the first into the most.
     """
     counts = {one: (len(_cut(header, one)), len(_cut(below, one))) for one in SEPARATORS}
     alike = [one for one, (names, fields) in counts.items() if names == fields > 1]
-    alike += [one for one, (names, fields) in counts.items() if 1 < names == fields - 1]
+    alike += [one for one in SEPARATORS if _has_row_names(_cut(header, one), _cut(below, one), one)]
     return alike[0] if alike else max(SEPARATORS[:-1], key=lambda one: counts[one][0])
 
 

@@ -282,9 +282,9 @@ class Intervals:
     held: Number = None
     held_by_model: Number = None
     held_out_pairs: Count = None
-    largest_held: Number = None
-    largest_held_as_drawn: Number = None
-    largest_pairs: Count = None
+    largest_held: Part[float] = None
+    largest_held_as_drawn: Part[float] = None
+    largest_pairs: Part[int] = None
 
 
 @dataclass(frozen=True)

@@ -75,7 +75,7 @@ def test_the_published_sparsity_is_counted_over_a_whole_step(batch_size, counted
 def test_settings_that_are_called_idle_change_nothing(tmp_path, preset):
     plain = tiny_settings(preset, training={"epochs": 2})
     changes: dict[str, dict[str, object]] = {}
-    valid: dict[str, object] = {"null_draws": 2, "effect_offset": 0.4, "norms": "sum"}
+    valid: dict[str, object] = {"null_draws": 2, "ensemble": 3, "effect_offset": 0.4, "norms": "sum"}
     for path in idle_settings(plain):
         section, _, name = path.partition(".")
         changes.setdefault(section, {})[name] = valid.get(name, 0.37)
