@@ -98,7 +98,8 @@ def test_a_stop_reaches_pieces_within_pieces(monkeypatch: pytest.MonkeyPatch) ->
 
 
 WAITING = """
-import time
+import signal, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores it for what runs behind it
 from gpovae_core.data.cores import at_once
 
 def work(piece):
