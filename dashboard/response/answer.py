@@ -90,6 +90,6 @@ def _known(table: pd.DataFrame) -> str:
         return ""
     beside = f"; the training cells' own mean, without any model, {number(mean.rho, 2)}"
     return (
-        f"The model's prediction correlates with that by **rho {number(model.rho, 2)}**"
-        f"{beside if np.isfinite(mean.rho) else ''}."
+        f"The model's prediction correlates with what was observed by **rho {number(model.rho, 2)}**"
+        f"{beside if np.isfinite(mean.rho) else ''} (of differences of mean log expression, as scores are)."
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,6 +14,7 @@ from gpovae_core.errors import SettingsError
 
 if TYPE_CHECKING:
     from gpovae_core.questions.interactions import Interaction
+    from gpovae_core.questions.whatif import Answer
 
 
 def predict(
@@ -45,7 +47,6 @@ def predict(
     Genes without training cells are answered by the network alone. Combinations stand beside the sum of their
     parts.
     """
-    import numpy as np
     import pandas as pd
 
     from gpovae_core.data.write import no_formulas
@@ -71,35 +72,44 @@ def predict(
     if out is not None:
         safe = {name: no_formulas(table[name]) for name in ("perturbation", "gene")}
         table.assign(**safe).to_csv(out, index=False)
-    effects = {
-        a.question.perturbation: {
-            gene: {"effect": float(e) if np.isfinite(e) else None, "sd": float(d)}
-            for gene, e, d in zip(a.table["gene"], a.table["effect"], a.table["sd"], strict=True)
-        }
-        for a in answers
-    }
-    unseen = [a.question.perturbation for a in answers if a.basis not in ("seen", "seen combination")]
-    answer = {
-        "effects": effects,
-        "monte_carlo_error": max(a.monte_carlo_error for a in answers),
-        "rests_on": {a.question.perturbation: a.basis for a in answers},
-        "not_in_training": unseen,
-        "interactions": {
-            a.question.perturbation: _interaction(a.interaction) for a in answers if a.interaction is not None
-        },
-    }
     strongest = (
         table.sort_values("effect", key=abs, ascending=False).groupby("perturbation", sort=False).head(10)
     )
     text = strongest.to_string(index=False) if out is None else f"Wrote {len(table)} effects to {out}."
+    show(_plain_answers(answers), as_json, "\n".join([text, *_what_they_rest_on(answers)]))
+
+
+def _plain_answers(answers: Sequence[Answer]) -> dict[str, Any]:
+    """Effects by perturbation and gene, null where they are not finite, and what they rest on."""
+    import numpy as np
+
+    return {
+        "effects": {
+            a.question.perturbation: {
+                gene: {"effect": float(e) if np.isfinite(e) else None, "sd": float(d)}
+                for gene, e, d in zip(a.table["gene"], a.table["effect"], a.table["sd"], strict=True)
+            }
+            for a in answers
+        },
+        "monte_carlo_error": max(a.monte_carlo_error for a in answers),
+        "rests_on": {a.question.perturbation: a.basis for a in answers},
+        "not_in_training": [
+            a.question.perturbation for a in answers if a.basis not in ("seen", "seen combination")
+        ],
+        "interactions": {
+            a.question.perturbation: _interaction(a.interaction) for a in answers if a.interaction is not None
+        },
+    }
+
+
+def _what_they_rest_on(answers: Sequence[Answer]) -> list[str]:
     notes = [f"{a.question.perturbation} rests on: {a.basis}." for a in answers]
     notes += [
         f"No training cells of {', '.join(a.by_network)}: answered by the network alone."
         for a in answers
         if a.by_network
     ]
-    notes += [_interaction_words(a.interaction) for a in answers if a.interaction is not None]
-    show(answer, as_json, "\n".join([text, *notes]))
+    return notes + [_interaction_words(a.interaction) for a in answers if a.interaction is not None]
 
 
 def pairs(
