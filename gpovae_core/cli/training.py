@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -97,7 +97,7 @@ def train(
     as_json: Json = False,
 ) -> None:
     """Prepare the cells, train to the early stop, and score the run on held-out cells."""
-    from gpovae_core.config import idle_settings, make_settings
+    from gpovae_core.config import make_settings
     from gpovae_core.evaluation.stored import read_evaluation
     from gpovae_core.reporting.sentences import scores_in_words
     from gpovae_core.training.ranks import is_first
@@ -126,21 +126,12 @@ def train(
         return
     with progress_bar() as progress:
         if resume:
-            fixed = [name for name, fields in given.items() if name != "training" and fields] + [
-                "published"
-            ] * (published is not None)
-            if fixed:
-                raise SettingsError(
-                    f"A resumed run keeps its settings; leave out those of {', '.join(fixed)}."
-                )
+            _only_training(given, published)
             folder = (resume_in_turn if wait else resume_run)(run, given["training"], progress)
         else:
             given["data"] = {**given_values(seed=seed), **given["data"]}
             settings = make_settings(preset, given, published)
-            for path, why in idle_settings(settings).items():
-                section, _, name = path.partition(".")
-                if name in given.get(section, {}):
-                    typer.echo(f"Note: {path} has no effect here: {why}.", err=True)
+            _say_what_is_idle(settings, given)
             folder = start_run(file, run, settings, progress, warn=_warn)
     if not is_first(folder.settings().training):
         return
@@ -159,6 +150,23 @@ def train(
         + ("" if scores is None else f"\n{scores_in_words(scores)}"),
     )
     _how_often(folder)
+
+
+def _only_training(given: dict[str, dict[str, Any]], published: str | None) -> None:
+    """Raises SettingsError where a resumed run is given settings that it keeps."""
+    fixed = [name for name, fields in given.items() if name != "training" and fields]
+    fixed += ["published"] * (published is not None)
+    if fixed:
+        raise SettingsError(f"A resumed run keeps its settings; leave out those of {', '.join(fixed)}.")
+
+
+def _say_what_is_idle(settings: Settings, given: dict[str, dict[str, Any]]) -> None:
+    from gpovae_core.config import idle_settings
+
+    for path, why in idle_settings(settings).items():
+        section, _, name = path.partition(".")
+        if name in given.get(section, {}):
+            typer.echo(f"Note: {path} has no effect here: {why}.", err=True)
 
 
 def _how_often(folder: RunFolder) -> None:
