@@ -8,15 +8,21 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gpovae_core.cli.shared import (
+    Gpus,
+    Hours,
     Jobs,
     Json,
+    Memory,
+    On,
     Preset,
     RunArgument,
     Threshold,
     network_of,
     progress_bar,
+    request_given,
     settings_given,
     show,
+    show_sent,
 )
 from gpovae_core.errors import SettingsError
 
@@ -50,6 +56,10 @@ def ensemble(
     set_: Annotated[
         list[str] | None, typer.Option("--set", metavar="SECTION.FIELD=VALUE", help="For cells: any setting.")
     ] = None,
+    on: On = None,
+    gpus: Gpus = None,
+    hours: Hours = None,
+    memory: Memory = None,
     jobs: Jobs = None,
     as_json: Json = False,
 ) -> None:
@@ -60,7 +70,7 @@ def ensemble(
     is a training. Stopped by Ctrl-C, continued by the same command.
     """
     from gpovae_core.config import checked, make_settings
-    from gpovae_core.runs.ensemble import EnsembleJob, EnsemblePlan, make_ensemble
+    from gpovae_core.runs.ensemble import EnsembleJob, EnsemblePlan, make_ensemble, submit_ensemble
     from gpovae_core.runs.folder import RunFolder, is_run
     from gpovae_core.workflow import start_run
 
@@ -69,6 +79,17 @@ def ensemble(
         {"members": members, "vary": vary, "threshold": threshold, "seed": seed},
         "An ensemble that cannot be made",
     )
+    asked = request_given(on, gpus, hours, memory, jobs, source.resolve().parent)
+    if asked is not None:
+        if not is_run(source):
+            raise SettingsError(
+                f"'{source}' is no run, and only the ensemble of a run can be sent to a cluster. Send the "
+                f"training first: `gpovae train {source} --run DIR --on {on}`; its ensemble follows it."
+            )
+        folder = RunFolder.open(source)
+        submit_ensemble(folder, plan, asked)
+        show_sent("Ensemble of", EnsembleJob.of(folder), as_json)
+        return
     with progress_bar() as progress:
         if is_run(source):
             if run is not None or preset is not None or set_:
