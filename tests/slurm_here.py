@@ -1,4 +1,4 @@
-"""A SLURM of one machine with two nodes, in a folder of its own: its daemons, ports and key are nobody else's.
+"""A SLURM of one machine with two nodes, in a folder of its own: with its own daemons, ports and key.
 
     python -m tests.slurm_here FOLDER      # starts it, says what to export, and stops it at Ctrl-C
 

@@ -127,7 +127,7 @@ On = Annotated[
     str | None,
     typer.Option(
         metavar="SITE",
-        help="Send it to a cluster: a site of clusters.toml (`gpovae sites` lists them); --jobs asks for cores.",
+        help="Send it to a cluster: a site of clusters.toml (see `gpovae sites`); --jobs asks for cores.",
     ),
 ]
 Gpus = Annotated[int | None, typer.Option(min=0, help="With --on: GPUs, on one machine.")]

@@ -58,7 +58,7 @@ class Worker(JobFolder):
 
     @property
     def working(self) -> bool:
-        """Whether it is at work: not while it waits in the queue of a cluster, for the first time or again."""
+        """Whether it is at work: not while it waits in the queue of a cluster, be it again."""
         return self.alive and not self.status().waits()
 
 

@@ -180,13 +180,13 @@ def find_site(name: str, runs: Path) -> Site:
 def _site(name: str, table: Any) -> tuple[Site | None, list[str]]:
     """One table as a site, or what is wrong with it."""
     if not isinstance(table, dict):
-        return None, [
-            f"{name}: stands outside a table (got {table!r:.80}). Put it below a line [NAME] that names a site."
-        ]
+        words = "stands outside a table. Put it below a line [NAME] that names a site"
+        return None, [f"{name}: {words} (got {table!r:.80})"]
     wrong = []
     if not _NAME.fullmatch(name):
         wrong.append(
-            f"[{name[:60]!r}]: a site cannot be called that. Use 1 to 40 letters, digits, spaces, and . _ + -."
+            f"[{name[:60]!r}]: no name for a site. Use 1 to 40 letters, digits, spaces, and . _ + -, "
+            "beginning with a letter or a digit."
         )
     try:
         return Site.model_validate(table, strict=True), wrong

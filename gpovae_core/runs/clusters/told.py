@@ -61,7 +61,7 @@ REFUSALS = (
     ("invalid qos", "the quality of service '{qos}' may not be used"),
     (
         "generic resource",
-        "there are no such GPUs (asked for: {gpus}); `sinfo -o %G` lists those that there are",
+        "it has no such GPUs (asked for: {gpus}); `sinfo -o %G` lists those that it has",
     ),
     ("time limit", "{hours} h are more than may be asked for there"),
     ("memory specification", "no node there has {memory} GB of memory"),
@@ -122,7 +122,7 @@ def in_words(status: Status, now: float | None = None) -> str:
     if status.dead(now):
         return how_it_ended(status)
     job = None if status.heard(now) else slurm.look(status.job)
-    if job is not None and job.waits or (job is None and status.state == "queued"):
+    if (job is not None and job.waits) or (job is None and status.state == "queued"):
         why = why_waiting(job) if job is not None else "its scheduler cannot be asked from here"
         return f"waiting in the queue of {status.site} ({why})"
     node = (job.nodes if job is not None else "") or status.node

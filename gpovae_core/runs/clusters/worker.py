@@ -1,9 +1,9 @@
 """The first process of a job on a cluster: starts the work as a process of its own, tells it to end when the
 scheduler says so, and writes down why it ended.
 
-`python -m gpovae_core.runs.clusters.worker FOLDER REQUEUE COMMAND ...`, where FOLDER holds the status that the
-work writes, REQUEUE is how often the job goes back into the queue at its time limit, and COMMAND are the words
-of a `gpovae` command. What stops it: SIGINT somebody who asked for it, SIGUSR1 the time limit, which is near,
+`python -m gpovae_core.runs.clusters.worker FOLDER REQUEUE COMMAND ...`: FOLDER holds the status that the work
+writes, REQUEUE is how often the job goes back into the queue at its time limit, and COMMAND are the words of a
+`gpovae` command. What stops it: SIGINT somebody who asked for it, SIGUSR1 the time limit, which is near,
 SIGTERM the scheduler, which needs the place or was told to cancel. The work itself only ever sees SIGTERM, as
 on any machine.
 """
@@ -25,12 +25,18 @@ ASKED, LIMIT, SCHEDULER = "asked", "limit", "scheduler"
 CAUSES = {signal.SIGINT: ASKED, signal.SIGUSR1: LIMIT, signal.SIGTERM: SCHEDULER}
 HANDSHAKE = 30.0
 """Seconds for which it waits until whoever submitted it has written its number into the status."""
+LOOK_EVERY = 0.3
+"""Seconds between two looks at the status of work that was told to end."""
 ON_ITS_OWN = 10.0
 """Seconds after which the work is told of a SIGTERM that the scheduler should have sent it, too."""
 
 
+LAST_WORDS = 2.0
+"""Seconds for the process to end by itself once it has written that it was stopped."""
+
+
 class Work:
-    """The process that does the work, and what stopped it."""
+    """The process that does the work in a folder, and what stopped it."""
 
     def __init__(self) -> None:
         self.cause = ""
@@ -51,8 +57,10 @@ class Work:
         if self.process is not None and self.process.poll() is None:
             self.process.terminate()
 
-    def do(self, command: list[str]) -> int:
-        """The exit code of a `gpovae` command; 0 where it was not even begun."""
+    def do(self, command: list[str], folder: JobFolder) -> int:
+        """The exit code of a `gpovae` command; 0 where it was not even begun, or has written that it was
+        stopped: to take a process of torch down may take longer than a scheduler waits.
+        """
         if self.cause:
             return 0
         self.process = subprocess.Popen(  # noqa: S603 -- this very program, and the words it was given
@@ -60,7 +68,20 @@ class Work:
         )
         if self.cause:  # told in this moment
             self._end()
-        return self.process.wait()
+        while (code := self.process.poll()) is None:
+            try:
+                self.process.wait(LOOK_EVERY)
+            except subprocess.TimeoutExpired:
+                if self.cause and not folder.status().busy:
+                    return self._last_words()
+        return code
+
+    def _last_words(self) -> int:
+        assert self.process is not None
+        try:
+            return self.process.wait(LAST_WORDS)
+        except subprocess.TimeoutExpired:
+            return 0
 
 
 def main(path: Path, requeue: int, command: list[str]) -> None:
@@ -73,7 +94,7 @@ def main(path: Path, requeue: int, command: list[str]) -> None:
         print(f"Job {place['job']} is no longer wanted here: another one works in '{path}', or none is to.")
         return
     folder.write_status(state="queued", **{**NOWHERE, **place, "stage": "starting"})
-    code = work.do(command)
+    code = work.do(command, folder)
     settle(folder, work.cause, code, requeue)
 
 
