@@ -115,24 +115,21 @@ class SlurmHere:
         self._start(f"slurmd-{node}", "slurmd", "-D", "-N", node)
 
     def lose_node(self, node: str) -> None:
-        """The node is gone from one moment to the next, with all that works on it."""
+        """The node is gone from one moment to the next, with all that works on it: nothing can tell of the
+        end of anything.
+        """
         import psutil
 
-        lost = [self.daemons.pop(f"slurmd-{node}").pid]
-        mark = str(self.folder / f"spool-{node}")
-        for process in psutil.process_iter(["environ", "cmdline"]):
-            environ = process.info["environ"] or {}
-            ours = environ.get("SLURM_CONF") == self.environment["SLURM_CONF"]
-            steps = any(mark in part or f"-N {node}" in part for part in process.info["cmdline"] or [])
-            if ours and (environ.get("SLURMD_NODENAME") == node or steps):
-                lost.append(process.pid)
-        for step in psutil.Process(lost[0]).children(recursive=True):
-            lost.append(step.pid)
-        for pid in set(lost):
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                continue
+        daemon = self.daemons.pop(f"slurmd-{node}")
+        numbers = self.ask("squeue", "--noheader", "--format=%i", f"--nodelist={node}").split()
+        lost = [psutil.Process(daemon.pid)]
+        for process in psutil.process_iter(["cmdline"]):
+            if any(f"[{number}.batch]" in " ".join(process.info["cmdline"] or []) for number in numbers):
+                lost += [process, *process.children(recursive=True)]
+        for how in (signal.SIGSTOP, signal.SIGKILL):
+            for process in lost:
+                process.send_signal(how)
+        daemon.wait()
 
     def states(self) -> dict[str, str]:
         """Node -> its state, in small letters."""

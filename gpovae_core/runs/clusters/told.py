@@ -54,6 +54,7 @@ ENDS = {
     "TIMEOUT": "time limit reached; resume?",
     "UNKNOWN": "the scheduler no longer knows its job",
 }
+DOING = {"queued": "starting", "preparing": "preparing the cells", "evaluating": "scoring"}
 REFUSALS = (
     ("accounting/qos policy", "it is more than this account may have at once, in jobs, size or time"),
     ("invalid partition", "there is no partition '{partition}'; `sinfo` lists those that there are"),
@@ -126,7 +127,7 @@ def in_words(status: Status, now: float | None = None) -> str:
         why = why_waiting(job) if job is not None else "its scheduler cannot be asked from here"
         return f"waiting in the queue of {status.site} ({why})"
     node = (job.nodes if job is not None else "") or status.node
-    doing = {"queued": "starting"}.get(status.state, status.state)
+    doing = DOING.get(status.state, status.state)
     return f"{doing} on {node}" if node else f"{doing} at {status.site}"
 
 

@@ -2,10 +2,10 @@
 scheduler says so, and writes down why it ended.
 
 `python -m gpovae_core.runs.clusters.worker FOLDER REQUEUE COMMAND ...`: FOLDER holds the status that the work
-writes, REQUEUE is how often the job goes back into the queue at its time limit, and COMMAND are the words of a
-`gpovae` command. What stops it: SIGINT somebody who asked for it, SIGUSR1 the time limit, which is near,
-SIGTERM the scheduler, which needs the place or was told to cancel. The work itself only ever sees SIGTERM, as
-on any machine.
+writes, REQUEUE is how often the job goes back into the queue at its time limit, COMMAND are the words of a
+`gpovae` command. What stops it: SIGINT somebody who asked for it, SIGUSR1 the time limit, which is near, or
+SIGTERM the scheduler, which needs the place or was told to cancel. The work itself only ever sees SIGTERM,
+as on any machine.
 """
 
 from __future__ import annotations
