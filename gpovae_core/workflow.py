@@ -21,6 +21,7 @@ from gpovae_core.data import cache
 from gpovae_core.data.progress import Progress, stretch, tell
 from gpovae_core.errors import DataError, GpoVaeError, QueryError, RunError, SettingsError
 from gpovae_core.runs import jobs
+from gpovae_core.runs.clusters.submit import check_free
 from gpovae_core.runs.folder import DataSource, RunFolder, is_run
 from gpovae_core.runs.waiting import wait_for_first
 from gpovae_core.training import ranks
@@ -90,6 +91,7 @@ def resume_run(
         )
     changes = changes or {}
     check_changes(changes)
+    check_free(run)
     settings = run.settings()
     if changes:
         training = type(settings.training).model_validate({**settings.training.model_dump(), **changes})

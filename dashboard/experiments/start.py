@@ -51,14 +51,16 @@ def show() -> None:
     workers = right.number_input(
         "Runs at a time", min_value=1, max_value=16, value=1, key="sweep_new_workers"
     )
+    asked = where.choose("sweep")
     st.markdown(
         f"Cells: **{plain(name)}** · {plan.size:,} points × {int(seeds)} seed{'s' if seeds > 1 else ''} = "
         f"**{plan.size * int(seeds):,} runs**. Each takes as long as a run of these cells takes on the page "
-        "Train; they wait while a run of yours is trained."
+        + (
+            "Train; they wait while a run of yours is trained."
+            if asked is None
+            else "Train. Each of the runs at a time is a job of its own, with all of that."
+        )
     )
-    asked = where.choose("sweep")
-    if asked is not None:
-        st.caption("Each of the runs at a time is a job of its own, with all of that.")
     if not st.session_state.get(NAME):
         st.session_state[NAME] = free_name(listing.runs_folder(), chosen)
     left, right = st.columns([3, 1], vertical_alignment="bottom")

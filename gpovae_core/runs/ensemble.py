@@ -170,6 +170,8 @@ def make_ensemble(run: RunFolder, plan: EnsemblePlan, progress: Progress | None 
     if plan.vary == "both" and not needs_training(run.settings()):
         plan = plan.model_copy(update={"vary": "cells"})
     job = EnsembleJob.of(run)
+    if job.has("status.json"):
+        clusters.check_free(job)
     (job.path / "members").mkdir(parents=True, exist_ok=True)
     with job.working():
         job.sweep()

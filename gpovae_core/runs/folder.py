@@ -33,7 +33,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from gpovae_core import __version__
 from gpovae_core.config import Settings, parse_settings
@@ -93,7 +93,7 @@ class Status(BaseModel):
     process: str = ""  # when that process started, and where it runs: see runs/processes.py
     machine: str = ""
     site: str = ""  # the site of a cluster, the number of the job there and its node; "" on this machine
-    job: str = ""
+    job: str = Field(default="", pattern="^[0-9]*$")
     node: str = ""
     stage: str = ""  # what is being done, in words
     share: float | None = None  # of that, finished: 0 to 1

@@ -9,12 +9,12 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+from gpovae_core import workflow
 from gpovae_core.errors import RunError, SettingsError
 from gpovae_core.runs import jobs, processes
 from gpovae_core.runs.archive import export_run, import_archive
@@ -26,59 +26,16 @@ from gpovae_core.runs.folder import SILENCE, DataSource, RunFolder
 from gpovae_core.sweeps import folder as sweeping
 from gpovae_core.sweeps.work import _left_behind
 from tests.fake_run import make_fake_run
+from tests.fake_slurm import SITES
 from tests.sweeps.stand_in import plan
 from tests.toy import tiny_settings
 
 HOSTILE = "it's $(touch evil) `touch evil` %j ; touch evil"
-FAKE = """#!/bin/sh
-name=$(basename "$0")
-printf '%s\\n' "$@" >> "$FAKE_SLURM/$name.asked"
-[ "$name" = sbatch ] && cat > "$FAKE_SLURM/script"
-if [ -f "$FAKE_SLURM/$name.err" ]; then cat "$FAKE_SLURM/$name.err" >&2; exit 1; fi
-[ -f "$FAKE_SLURM/$name.out" ] && cat "$FAKE_SLURM/$name.out"
-exit 0
-"""
-
-
-class FakeSlurm:
-    """SLURM's commands on PATH: each gives what was recorded, and notes what it was asked."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        for name in ("sbatch", "squeue", "sacct", "scancel", "scontrol"):
-            (folder / name).write_text(FAKE)
-            (folder / name).chmod(0o755)
-        self.says("sbatch", "71\n")
-
-    def says(self, name: str, out: str = "", err: str = "") -> None:
-        for ending, text in (("out", out), ("err", err)):
-            path = self.folder / f"{name}.{ending}"
-            path.unlink(missing_ok=True)
-            if text:
-                path.write_text(text)
-        slurm._seen.clear()
-
-    def asked(self, name: str) -> list[str]:
-        path = self.folder / f"{name}.asked"
-        return path.read_text().splitlines() if path.exists() else []
-
-
-@pytest.fixture
-def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeSlurm]:
-    (tmp_path / "bin").mkdir()
-    made = FakeSlurm(tmp_path / "bin")
-    monkeypatch.setenv("PATH", f"{made.folder}{os.pathsep}{os.environ['PATH']}")
-    monkeypatch.setenv("FAKE_SLURM", str(made.folder))
-    yield made
-    slurm._seen.clear()
 
 
 @pytest.fixture
 def runs(tmp_path: Path) -> Path:
-    (tmp_path / "clusters.toml").write_text(
-        '[gpu]\npartition = "long"\naccount = "lab"\ngpu_type = "a100"\ngpus = 2\n'
-        'hours = 1.5\nmemory_gb = 8\noptions = { constraint = "fast&new" }\n'
-    )
+    (tmp_path / "clusters.toml").write_text(SITES)
     (tmp_path / "runs").mkdir()
     return tmp_path / "runs"
 
@@ -161,7 +118,7 @@ def test_a_request_takes_what_the_site_gives_and_names_all_that_cannot_be(runs):
     assert "hours" in str(error.value)
 
 
-def test_no_name_is_read_by_a_shell_or_by_slurm(fake, runs, cells, tmp_path):
+def test_no_name_is_read_by_a_shell_or_by_slurm(fake_slurm, runs, cells, tmp_path):
     """The script is run by a real shell, with a program in the place of Python that says what it is given."""
     program = tmp_path / "say it"
     program.write_text(
@@ -174,15 +131,15 @@ def test_no_name_is_read_by_a_shell_or_by_slurm(fake, runs, cells, tmp_path):
     source = cells.rename(tmp_path / f"{HOSTILE}.h5ad")
     run = jobs.submit(source, runs / HOSTILE, tiny_settings(), request("gpu", find_site("gpu", runs)))
     assert run.status().job == "71"
-    options = fake.asked("sbatch")
+    options = fake_slurm.asked("sbatch")
     assert "--job-name=gpovae-it_s_touch_evil_touch_evil_j_touch_evil" in options
     for option in ("partition=long", "account=lab", "gres=gpu:a100:2", "constraint=fast&new", "time=90"):
         assert f"--{option}" in options
     assert {"--mem=7630M", "--signal=B:USR1@120", "--requeue", "--output=/dev/null"} <= set(options)
     assert run.settings().training.devices == 2, "a process for each GPU"
-    script = (fake.folder / "script").read_text()
+    script = (fake_slurm.folder / "script").read_text()
     assert "#SBATCH" not in script
-    subprocess.run(["/bin/sh", "-e", str(fake.folder / "script")], cwd="/", check=True)
+    subprocess.run(["/bin/sh", "-e", str(fake_slurm.folder / "script")], cwd="/", check=True)
     where, environ, words = json.loads((run.path / "worker.txt").read_text())
     assert where == str(runs)
     assert (environ["GPOVAE_SITE"], environ["GPOVAE_JOBS"], environ["SLURM_JOB_NAME"]) == (
@@ -241,9 +198,9 @@ def test_no_name_is_read_by_a_shell_or_by_slurm(fake, runs, cells, tmp_path):
         ("sbatch: error: Something new under the sun", "'gpu'. It said: Something new under the sun"),
     ],
 )
-def test_what_the_scheduler_refuses_is_said_in_words_and_leaves_nothing(fake, runs, cells, said, words):
+def test_what_the_scheduler_refuses_is_said_in_words_and_leaves_nothing(fake_slurm, runs, cells, said, words):
     asked = request("gpu", find_site("gpu", runs))
-    fake.says("sbatch", err=said)
+    fake_slurm.says("sbatch", err=said)
     with pytest.raises(slurm.SchedulerError, match=words):
         jobs.submit(cells, runs / "run", tiny_settings(), asked)
     assert not (runs / "run").exists()
@@ -277,83 +234,114 @@ def test_without_the_commands_it_is_said_where_they_are(runs, cells, monkeypatch
 @pytest.mark.parametrize(
     ("line", "state", "dead", "words"),
     [
-        ("71|PENDING|Resources|", "queued", False, "waiting in the queue of gpu (what it needs is in use)"),
-        ("71|PENDING|Priority|", "queued", False, "waiting in the queue of gpu (other jobs come first)"),
         (
-            "71|PENDING|ReqNodeNotAvail, UnavailableNodes:n3|",
+            "71|PENDING|Resources||gpovae-run",
+            "queued",
+            False,
+            "waiting in the queue of gpu (what it needs is in use)",
+        ),
+        (
+            "71|PENDING|Priority||gpovae-run",
+            "queued",
+            False,
+            "waiting in the queue of gpu (other jobs come first)",
+        ),
+        (
+            "71|PENDING|ReqNodeNotAvail, UnavailableNodes:n3||gpovae-run",
             "queued",
             False,
             "the nodes that it could use are",
         ),
-        ("71|PENDING|QOSMaxJobsPerUserLimit|", "queued", False, "as much as you may at once"),
-        ("71|PENDING|AssocGrpGRES|", "queued", False, "as much as you may at once (AssocGrpGRES)"),
-        ("71|PENDING|NeverHeardOf|", "queued", False, "(reason: NeverHeardOf)"),
-        ("71|PENDING|BeginTime|", "training", False, "waiting in the queue of gpu (it may begin again"),
-        ("71|CONFIGURING|None|n3", "queued", False, "starting on n3"),
-        ("71|RUNNING|None|n3", "training", False, "training on n3"),
-        ("71|RUNNING|None|n3", "evaluating", False, "scoring on n3"),
-        ("71|SUSPENDED|None|n3", "training", False, "training on n3"),
-        ("71|TIMEOUT|TimeLimit|n3", "training", True, "time limit reached; resume?"),
-        ("71|NODE_FAIL|NodeDown|n3", "training", True, "the node was lost (n9)"),
-        ("71|OUT_OF_MEMORY|OutOfMemory|n3", "training", True, "it needed more memory than it was given"),
-        ("71|CANCELLED|None|n3", "queued", True, "it was cancelled at the cluster"),
-        ("71|PREEMPTED|None|n3", "training", True, "a job that comes first took its place"),
-        ("71|FAILED|NonZeroExitCode|n3", "queued", True, "its process failed without saying why"),
-        ("71|COMPLETED|None|n3", "training", True, "its process ended without saying why"),
-        ("70|RUNNING|None|n3", "training", True, "the scheduler no longer knows its job"),
+        ("71|PENDING|QOSMaxJobsPerUserLimit||gpovae-run", "queued", False, "as much as you may at once"),
+        ("71|PENDING|AssocGrpGRES||gpovae-run", "queued", False, "as much as you may at once (AssocGrpGRES)"),
+        ("71|PENDING|NeverHeardOf||gpovae-run", "queued", False, "(reason: NeverHeardOf)"),
+        (
+            "71|PENDING|BeginTime||gpovae-run",
+            "training",
+            False,
+            "waiting in the queue of gpu (it may begin again",
+        ),
+        ("71|CONFIGURING|None|n3|gpovae-run", "queued", False, "starting on n3"),
+        ("71|RUNNING|None|n3|gpovae-run", "training", False, "training on n3"),
+        ("71|RUNNING|None|n3|gpovae-run", "evaluating", False, "scoring on n3"),
+        ("71|SUSPENDED|None|n3|gpovae-run", "training", False, "training on n3"),
+        ("71|TIMEOUT|TimeLimit|n3|gpovae-run", "training", True, "time limit reached; resume?"),
+        ("71|NODE_FAIL|NodeDown|n3|gpovae-run", "training", True, "the node was lost (n9)"),
+        (
+            "71|OUT_OF_MEMORY|OutOfMemory|n3|gpovae-run",
+            "training",
+            True,
+            "it needed more memory than it was given",
+        ),
+        ("71|CANCELLED|None|n3|gpovae-run", "queued", True, "it was cancelled at the cluster"),
+        ("71|PREEMPTED|None|n3|gpovae-run", "training", True, "a job that comes first took its place"),
+        ("71|FAILED|NonZeroExitCode|n3|gpovae-run", "queued", True, "its process failed without saying why"),
+        ("71|COMPLETED|None|n3|gpovae-run", "training", True, "its process ended without saying why"),
+        ("70|RUNNING|None|n3|gpovae-run", "training", True, "the scheduler no longer knows its job"),
     ],
 )
-def test_the_one_who_knows_is_asked_whether_a_job_lives(fake, runs, line, state, dead, words):
-    fake.says("squeue", f"69|RUNNING|None|n1\n{line}\n")
+def test_the_one_who_knows_is_asked_whether_a_job_lives(fake_slurm, runs, line, state, dead, words):
+    fake_slurm.says("squeue", f"69|RUNNING|None|n1|gpovae-run\n{line}\n")
     run = sent(runs, state=state, node="n9")
     later = time.time() + SILENCE + 1
     assert run.status().dead(later) is dead
     assert words in in_words(run.status(), later)
-    assert "--jobs=71" in fake.asked("squeue")
+    assert "--jobs=71" in fake_slurm.asked("squeue")
     if state != "queued":
         assert not run.status().dead(), "a sign of life is enough"
 
 
-def test_a_job_that_squeue_has_forgotten_is_looked_up_in_the_accounts(fake, runs):
-    fake.says("squeue", err="slurm_load_jobs error: Invalid job id specified")
-    fake.says("sacct", "71|CANCELLED by 1000|None|n3\n")
+def test_a_job_that_squeue_has_forgotten_is_looked_up_in_the_accounts(fake_slurm, runs):
+    fake_slurm.says("squeue", err="slurm_load_jobs error: Invalid job id specified")
+    fake_slurm.says("sacct", "71|CANCELLED by 1000|None|n3|gpovae-run\n")
     assert in_words(sent(runs).status()) == ENDS["CANCELLED"]
-    fake.says("sacct", err="Slurm accounting storage is disabled")
+    fake_slurm.says("sacct", err="Slurm accounting storage is disabled")
     assert in_words(RunFolder(runs / "run").status()) == ENDS["UNKNOWN"]
-    fake.says("squeue", err="slurm_load_jobs error: Unable to contact slurm controller (connect failure)")
+    fake_slurm.says(
+        "squeue", err="slurm_load_jobs error: Unable to contact slurm controller (connect failure)"
+    )
     assert not RunFolder(runs / "run").status().dead(), "a scheduler that is away has lost nothing"
-    asked = len(fake.asked("squeue"))
+    asked = len(fake_slurm.asked("squeue"))
     assert not RunFolder(runs / "run").status().dead()
-    assert len(fake.asked("squeue")) == asked, "it is not asked at every look"
+    assert len(fake_slurm.asked("squeue")) == asked, "it is not asked at every look"
 
 
-def test_jobs_are_looked_up_together(fake, runs, monkeypatch):
-    fake.says("squeue", "71|PENDING|Priority|\n72|RUNNING|None|n1\n")
+def test_jobs_are_looked_up_together(fake_slurm, runs, monkeypatch):
+    fake_slurm.says("squeue", "71|PENDING|Priority||gpovae-run\n72|RUNNING|None|n1|gpovae-run\n")
     slurm.look("71")
     slurm.look("72")
     monkeypatch.setattr(slurm, "LOOK_EVERY", -1.0)
     slurm.look("71")
-    assert fake.asked("squeue")[-1] == "--jobs=71,72"
+    assert fake_slurm.asked("squeue")[-1] == "--jobs=71,72"
 
 
-def test_stopping_takes_a_job_out_of_the_queue_or_asks_it(fake, runs):
+def test_stopping_takes_a_job_out_of_the_queue_or_asks_it(fake_slurm, runs):
     waiting = sent(runs)
-    fake.says("squeue", "71|CANCELLED|None|\n")
+    fake_slurm.says("squeue", "71|PENDING|Priority||gpovae-of another\n")
+    with pytest.raises(slurm.SchedulerError, match="does not belong to 'run'"):
+        jobs.stop(waiting)
+    assert fake_slurm.asked("scancel") == []
+    fake_slurm.says("squeue", "71|PENDING|Priority||gpovae-run\n")
+    fake_slurm.says_once_cancelled("71|CANCELLED|None||gpovae-run\n")
+    with pytest.raises(RunError, match=r"was sent to 'gpu' as job 71: waiting in the queue .* Stop it first"):
+        workflow.resume_run(waiting.path)
     assert jobs.stop(waiting)
-    assert fake.asked("scancel") == ["--state=PENDING", "71"]
+    assert fake_slurm.asked("scancel") == ["--state=PENDING", "71"]
     assert waiting.status().message == "stopped on request in the queue of gpu"
     assert waiting.status().job == ""
     working = sent(runs, "working", state="training")
-    fake.says("squeue", "71|RUNNING|None|n3\n")
+    fake_slurm.says("squeue", "71|RUNNING|None|n3|gpovae-working\n")
     assert jobs.stop(working)
-    assert fake.asked("scancel")[-3:] == ["--batch", "--signal=INT", "71"]
+    assert fake_slurm.asked("scancel")[-3:] == ["--batch", "--signal=INT", "71"]
     assert working.status().state == "training", "it says itself when it has stopped"
-    fake.says("squeue", "71|COMPLETED|None|n3\n")
+    fake_slurm.says("squeue", "71|COMPLETED|None|n3|gpovae-working\n")
     assert not jobs.stop(working)
 
 
-def test_a_run_at_a_cluster_keeps_nobody_here_waiting_and_carries_nothing_of_it_away(fake, runs, tmp_path):
-    fake.says("squeue", "71|PENDING|Priority|\n")
+def test_a_run_at_a_cluster_keeps_nobody_here_waiting_and_carries_nothing_of_it_away(
+    fake_slurm, runs, tmp_path
+):
+    fake_slurm.says("squeue", "71|PENDING|Priority||gpovae-run\n")
     there = sent(runs, "there")
     here = RunFolder.create(runs / "here", tiny_settings(), DataSource(path="x"))
     assert jobs.ahead_of(here, [here, there]) == []
@@ -365,47 +353,47 @@ def test_a_run_at_a_cluster_keeps_nobody_here_waiting_and_carries_nothing_of_it_
     assert submit.kept(import_archive(tmp_path / "x.zip", tmp_path / "again")) is None
 
 
-def test_a_run_goes_on_at_the_cluster_or_here(fake, runs, cells, monkeypatch):
+def test_a_run_goes_on_at_the_cluster_or_here(fake_slurm, runs, cells, monkeypatch):
     run = sent(runs, state="stopped")
     run.write_source(DataSource(path=str(cells)))
     site = find_site("gpu", runs)
     jobs.resume(run, asked=request("gpu", site, gpus=4))
-    assert "--set training.devices=4" in (fake.folder / "script").read_text()
+    assert "--set training.devices=4" in (fake_slurm.folder / "script").read_text()
     assert (run.status().state, run.status().job, submit.kept(run).gpus) == ("queued", "71", 4)
-    fake.says("squeue", "71|PENDING|Priority|\n")
+    fake_slurm.says("squeue", "71|PENDING|Priority||gpovae-run\n")
     with pytest.raises(RunError, match="nothing to resume"):
         jobs.resume(run)
     started: list[list[str]] = []
     monkeypatch.setattr(processes, "start_gpovae", lambda words, *_: started.append(words))
-    fake.says("squeue", "71|NODE_FAIL|None|n3\n")
+    fake_slurm.says("squeue", "71|NODE_FAIL|None|n3|gpovae-run\n")
     jobs.resume(run)
     assert started[0][-3:] == ["--set", "training.devices=1", "--wait"]
     assert (run.status().job, run.status().site, submit.kept(run)) == ("", "", None)
 
 
-def test_an_ensemble_and_the_workers_of_a_sweep_are_jobs_of_their_own(fake, runs, cells):
+def test_an_ensemble_and_the_workers_of_a_sweep_are_jobs_of_their_own(fake_slurm, runs, cells):
     asked = request("gpu", find_site("gpu", runs), gpus=0)
-    fake.says("squeue", "71|PENDING|Priority|\n")
+    fake_slurm.says("squeue", "71|PENDING|Priority||gpovae-run\n")
     run = make_fake_run(runs / "run")
     submit_ensemble(run, EnsemblePlan(members=3), asked)
-    assert " ensemble " in (fake.folder / "script").read_text()
+    assert " ensemble " in (fake_slurm.folder / "script").read_text()
     assert in_words(EnsembleJob.of(run).status()).startswith("waiting in the queue of gpu")
     with pytest.raises(RunError, match="being made already"):
         submit_ensemble(run, EnsemblePlan(members=3), asked)
     sweep = sweeping.submit(runs / "sweep", plan(), cells, 2, asked)
     assert len(sweep.alive()) == 2
     one = sweep.workers()[0]
-    assert f"--worker {one.name}" in (fake.folder / "script").read_text()
+    assert f"--worker {one.name}" in (fake_slurm.folder / "script").read_text()
     assert sweep.new_worker(one.name).path == one.path, "the job adopts the folder that was made for it"
     assert len(sweep.workers()) == 2
 
 
-def test_the_point_of_a_worker_that_is_back_in_the_queue_is_taken_over(fake, runs, cells):
+def test_the_point_of_a_worker_that_is_back_in_the_queue_is_taken_over(fake_slurm, runs, cells):
     trial = SimpleNamespace(user_attrs={"worker": "w"})
     sweep = sweeping.SweepFolder.create(runs / "sweep", plan(), cells)
     one = sweep.new_worker("w")
     one.write_status(site="gpu", job="71", node="n1")
-    fake.says("squeue", "71|PENDING|BeginTime|\n")
+    fake_slurm.says("squeue", "71|PENDING|BeginTime||gpovae-run\n")
     assert not _left_behind(sweep, trial), "it has given a sign of life"
     one.write_status(state="queued")
     assert _left_behind(sweep, trial)
@@ -436,17 +424,21 @@ def test_whoever_works_there_says_where_it_is(at_the_cluster, runs, monkeypatch)
         (worker.SCHEDULER, 0, 0, "queued", "interrupted by the scheduler after epoch 4"),
     ],
 )
-def test_why_work_ended_is_written_down(fake, at_the_cluster, runs, cause, code, reached, state, message):
+def test_why_work_ended_is_written_down(
+    fake_slurm, at_the_cluster, runs, cause, code, reached, state, message
+):
     run = sent(runs, state="stopped", message="stopped on request after epoch 4")
     submit.keep(run, request("gpu", Site()).model_copy(update={"reached": reached}))
     worker.settle(run, cause, code, requeue=1)
     assert (run.status().state, run.status().message) == (state, message)
-    assert fake.asked("scontrol") == (["requeue", "71"] if "by itself" in message else [])
+    assert fake_slurm.asked("scontrol") == (["requeue", "71"] if "by itself" in message else [])
     assert run.status().job == ("71" if state == "queued" else "")
 
 
-def test_a_limit_that_cannot_be_followed_by_the_queue_and_a_process_that_is_gone(fake, at_the_cluster, runs):
-    fake.says("scontrol", err="slurm_requeue: Job/step not permitted")
+def test_a_limit_that_cannot_be_followed_by_the_queue_and_a_process_that_is_gone(
+    fake_slurm, at_the_cluster, runs
+):
+    fake_slurm.says("scontrol", err="slurm_requeue: Job/step not permitted")
     run = sent(runs, state="training")
     submit.keep(run, request("gpu", Site()))
     worker.settle(run, worker.LIMIT, 0, requeue=1)
@@ -463,12 +455,18 @@ def test_a_limit_that_cannot_be_followed_by_the_queue_and_a_process_that_is_gone
     assert run.status().message == "early stop"
 
 
-def test_only_the_job_that_is_waited_for_works(runs):
+def test_only_the_job_that_is_waited_for_works(runs, monkeypatch):
+    monkeypatch.setattr(worker, "HANDSHAKE", 0.0)
     run = sent(runs)
     assert worker._is_ours(run, "71")
     assert not worker._is_ours(run, "70"), "another job was sent since"
+    run.write_status(job="", pid=os.getpid())
+    assert not worker._is_ours(run, "71"), "somebody works here"
     run.write_status(state="stopped")
     assert not worker._is_ours(run, "71")
+    (run.path / "status.json").write_text('{"job": "1; scancel 2"}')
+    with pytest.raises(RunError, match="damaged"):
+        run.status()
 
 
 @pytest.mark.parametrize("which", [signal.SIGINT, signal.SIGUSR1])

@@ -31,12 +31,13 @@ ENDED = (
 @dataclass(frozen=True)
 class Job:
     """What the scheduler says of a job: its state, why it waits or ended ("None": no reason), on which nodes
-    it is.
+    it is, and what it is called.
     """
 
     state: str
     reason: str = ""
     nodes: str = ""
+    name: str = ""
 
     @property
     def over(self) -> bool:
@@ -92,7 +93,6 @@ def sbatch(options: Sequence[str], script: str) -> str:
 def cancel_waiting(number: str) -> None:
     """Take a job out of the queue; one that has begun goes on."""
     call("scancel", "--state=PENDING", number)
-    forget(number)
 
 
 def signal_batch(number: str, signal: str) -> None:
@@ -144,7 +144,13 @@ def _ask(numbers: Iterable[str]) -> dict[str, Job | None]:
 def _squeue(numbers: Sequence[str]) -> str:
     try:
         return call(
-            *("squeue", "--states=all", "--noheader", "--format=%i|%T|%r|%N", f"--jobs={','.join(numbers)}")
+            *(
+                "squeue",
+                "--states=all",
+                "--noheader",
+                "--format=%i|%T|%r|%N|%j",
+                f"--jobs={','.join(numbers)}",
+            )
         )
     except SchedulerError as error:
         if "invalid job id" in error.words.lower():  # of a single job that it no longer knows
@@ -153,7 +159,7 @@ def _squeue(numbers: Sequence[str]) -> str:
 
 
 def _sacct(numbers: Sequence[str]) -> str:
-    options = ("--allocations", "--noheader", "--parsable2", "--format=JobID,State,Reason,NodeList")
+    options = ("--allocations", "--noheader", "--parsable2", "--format=JobID,State,Reason,NodeList,JobName")
     try:
         return call("sacct", *options, f"--jobs={','.join(numbers)}")
     except SchedulerError:  # many clusters keep no accounts
@@ -161,8 +167,8 @@ def _sacct(numbers: Sequence[str]) -> str:
 
 
 def _listed(printed: str) -> Iterable[tuple[str, Job]]:
-    """Number -> job out of lines `number|STATE|reason|nodes`; 'CANCELLED by 1000' is CANCELLED."""
+    """Number -> job out of lines `number|STATE|reason|nodes|name`; 'CANCELLED by 1000' is CANCELLED."""
     for line in printed.splitlines():
-        parts = line.strip().split("|")
-        if len(parts) >= 4 and parts[0].isdecimal() and parts[1].strip():
-            yield parts[0], Job(parts[1].split()[0].rstrip("+"), parts[2], parts[3])
+        parts = line.strip().split("|", maxsplit=4)
+        if len(parts) == 5 and parts[0].isdecimal() and parts[1].strip():
+            yield parts[0], Job(parts[1].split()[0].rstrip("+"), *parts[2:])

@@ -20,8 +20,8 @@ from gpovae_core.errors import RunError
 from gpovae_core.runs import processes
 from gpovae_core.runs.clusters import slurm
 from gpovae_core.runs.clusters.sites import Request, Site, find_site
-from gpovae_core.runs.clusters.told import refusal
-from gpovae_core.runs.folder import NOWHERE, JobFolder
+from gpovae_core.runs.clusters.told import in_words, refusal
+from gpovae_core.runs.folder import NOWHERE, JobFolder, Status
 
 KEPT = "cluster.json"
 PRINTED = "worker.txt"
@@ -54,16 +54,21 @@ def send(folder: JobFolder, command: Sequence[str], asked: Request, runs: Path) 
     return number
 
 
-def options(asked: Request, site: Site, name: str) -> list[str]:
-    """Options of sbatch, each one argument whatever is in it. Of the name only what no file name of SLURM
-    gives a meaning to.
+def job_name(name: str) -> str:
+    """What the scheduler calls the job of a folder: of its name only what no file name of SLURM gives a
+    meaning to.
     """
+    return f"gpovae-{re.sub(r'[^A-Za-z0-9._-]+', '_', name)[:60]}"
+
+
+def options(asked: Request, site: Site, name: str) -> list[str]:
+    """Options of sbatch, each one argument whatever is in it."""
     minutes = max(1, math.ceil(asked.hours * 60 - 1e-6))
     named = {"partition": site.partition, "account": site.account, "qos": site.qos}
     if asked.gpus:
         named["gres"] = ":".join(["gpu", *filter(None, [site.gpu_type]), str(asked.gpus)])
     return [
-        f"--job-name=gpovae-{re.sub(r'[^A-Za-z0-9._-]+', '_', name)[:60]}",
+        f"--job-name={job_name(name)}",
         *(f"--{option}={value}" for option, value in {**named, **site.options}.items() if value),
         *("--nodes=1", "--ntasks=1", f"--cpus-per-task={asked.cores}"),
         f"--mem={math.ceil(asked.memory_gb * 1e9 / 2**20)}M",
@@ -115,19 +120,44 @@ def here_again(folder: JobFolder) -> None:
 
 def stop(folder: JobFolder) -> bool:
     """Take a waiting job out of the queue, or ask one at work to stop; False where it has ended. Raises
-    SchedulerError where the scheduler cannot be asked.
+    SchedulerError where the scheduler cannot be asked, or has another job of that number: the folder may have
+    come from another cluster.
     """
     status = folder.status()
+    job = _asked_anew(status)
+    if job.over:
+        return False
+    if job.name != job_name(folder.name):
+        raise slurm.SchedulerError(
+            f"Job {status.job} of the cluster that is asked here is called '{job.name[:80]}' and does not "
+            f"belong to '{folder.name}'; it was sent to '{status.site}' elsewhere."
+        )
     slurm.cancel_waiting(status.job)
-    job = slurm.look(status.job)
-    if job is None:
-        raise slurm.SchedulerError(f"The scheduler of '{status.site}' cannot be asked from here.")
+    job = _asked_anew(status)
     if job.state == "CANCELLED":
         folder.write_status(state="stopped", message=f"stopped on request in the queue of {status.site}")
         return True
     if not job.over:
         slurm.signal_batch(status.job, "INT")
     return not job.over
+
+
+def _asked_anew(status: Status) -> slurm.Job:
+    slurm.forget(status.job)
+    job = slurm.look(status.job)
+    if job is None:
+        raise slurm.SchedulerError(f"The scheduler of '{status.site}' cannot be asked from here.")
+    return job
+
+
+def check_free(folder: JobFolder) -> None:
+    """Raises RunError where a job on a cluster waits to work in the folder, or does, and is not this one."""
+    status = folder.status()
+    if status.busy and status.job not in ("", processes.place()["job"]) and not status.dead():
+        raise RunError(
+            f"{folder.what} '{folder.name}' was sent to '{status.site}' as job {status.job}: "
+            f"{in_words(status)}. Stop it first."
+        )
 
 
 def _content(path: Path) -> str | None:

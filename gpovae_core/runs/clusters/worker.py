@@ -104,7 +104,7 @@ def _is_ours(folder: JobFolder, number: str) -> bool:
     while True:
         status = folder.status()
         if status.job or not status.busy or time.monotonic() - since > HANDSHAKE:
-            return status.busy and status.job in ("", number)
+            return status.busy and (status.job == number or (not status.job and status.pid is None))
         time.sleep(0.2)
 
 
