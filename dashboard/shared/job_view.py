@@ -80,9 +80,8 @@ def progress(run: RunFolder, status: Status, table: pd.DataFrame) -> None:
         words = there[:1].upper() + there[1:]
         if status.state == "queued" or status.waits():
             st.progress(0.0, text=plain(words))
-            st.caption(
-                f"Job {plain(status.job)}. It starts by itself, and goes on after its last finished epoch."
-            )
+            then = f", and goes on after epoch {status.epoch:,}" if status.epoch else ""
+            st.caption(f"Job {status.job}. It starts by itself{then}.")
             return
     if status.state == "queued":
         waiting = [other.name for other in jobs.ahead_of(run, list(listing.all_runs().values()))]
