@@ -104,12 +104,19 @@ class SlurmHere:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for number in self.ask("squeue", "--noheader", "--format=%i").split():
-            self.ask("scancel", "--signal=KILL", number)
-            self.ask("scancel", number)
-        for name in (*(f"slurmd-{node}" for node in NODES), "slurmctld", "munged"):
-            if name in self.daemons:
-                self._stop(self.daemons.pop(name))
+        numbers = self.ask("squeue", "--noheader", "--format=%i").split()
+        if numbers:
+            self.ask("scancel", "--full", "--signal=KILL", *numbers)
+            self.ask("scancel", *numbers)
+        for daemon in self.daemons.values():
+            daemon.terminate()
+        for daemon in self.daemons.values():
+            try:
+                daemon.wait(timeout=2)
+            except subprocess.TimeoutExpired:
+                daemon.kill()
+                daemon.wait()
+        self.daemons.clear()
 
     def start_node(self, node: str) -> None:
         self._start(f"slurmd-{node}", "slurmd", "-D", "-N", node)
@@ -159,15 +166,6 @@ class SlurmHere:
                 start_new_session=True,
             )
 
-    @staticmethod
-    def _stop(process: subprocess.Popen[bytes]) -> None:
-        process.terminate()
-        try:
-            process.wait(timeout=10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
 
 def free_ports(count: int) -> list[int]:
     """Ports that nobody listens on at the moment."""
@@ -192,10 +190,11 @@ def main() -> None:
     why = missing()
     if why:
         raise SystemExit(why)
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    for which in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(which, lambda *_: sys.exit())
     with SlurmHere(Path(sys.argv[1])) as cluster:
         print(f"export SLURM_CONF={cluster.environment['SLURM_CONF']}", flush=True)
-        signal.sigwait({signal.SIGINT, signal.SIGTERM})
+        signal.pause()
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from gpovae_core.runs import folder as run_folder
 from gpovae_core.runs import jobs
 from gpovae_core.runs.clusters import slurm
 from gpovae_core.runs.clusters.sites import find_site, request
@@ -44,6 +45,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlurmHere]:
         for name, value in started.environment.items():
             patch.setenv(name, value)
         patch.setattr(slurm, "LOOK_EVERY", 0.2)
+        patch.setattr(run_folder, "SILENCE", 6.0)
         yield started
 
 
@@ -133,7 +135,7 @@ def test_the_workers_of_a_sweep_work_on_two_nodes_over_one_study_and_stop(
     asked = request("here", find_site("here", runs))
     sweep = sweeping.submit(runs / "sweep", plan, write_toy(tmp_path), workers=2, asked=asked)
     assert len(sweep.alive()) == 2
-    wait_until(lambda: sum(run.status().epoch > 0 for run in sweep.runs().values()) == 2, 90)
+    wait_until(lambda: sum(run.has("model.safetensors") for run in sweep.runs().values()) == 2, 90)
     assert {run.status().node for run in sweep.runs().values()} == {"n1", "n2"}
     assert sweeping.stop(sweep) == 2
     wait_until(lambda: not sweep.alive(), 60)
