@@ -104,7 +104,7 @@ class SlurmHere:
         return self
 
     def __exit__(self, *_: object) -> None:
-        numbers = self.ask("squeue", "--noheader", "--format=%i").split()
+        numbers = self.ask("squeue", "--noheader", "--format=%i").split() if self.daemons else []
         if numbers:
             self.ask("scancel", "--full", "--signal=KILL", *numbers)
             self.ask("scancel", *numbers)

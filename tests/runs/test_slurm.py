@@ -104,7 +104,7 @@ def test_a_training_waits_runs_out_of_time_loses_its_node_and_is_displaced(
     # Its limits are looked at every half minute, so this one is set while it starts.
     cluster.ask("scontrol", "update", f"JobId={run.status().job}", "EndTime=now+80")
     until(run, lambda: run.status().message.startswith("time limit reached"))
-    assert words(run).startswith("waiting in the queue of here")
+    until(run, lambda: "waiting in the queue of here" in words(run))
     reached = run.status().epoch
     assert run.status().message.endswith(
         f"after epoch {reached}; it goes on by itself" if reached else "finished; it goes on by itself"
