@@ -216,6 +216,17 @@ def test_what_the_scheduler_refuses_is_said_in_words_and_leaves_nothing(fake_slu
     assert not (runs / "sweep").exists()
 
 
+def test_processes_and_machines_that_a_job_does_not_have_are_refused(runs, cells):
+    asked = request("gpu", find_site("gpu", runs))
+    for training, message in (
+        ({"devices": 3}, "training.devices is 3, but the job gets 2 GPUs"),
+        ({"nodes": 2}, "leave out --nodes"),
+    ):
+        with pytest.raises(SettingsError, match=message):
+            jobs.submit(cells, runs / "run", tiny_settings(training=training), asked)
+    assert not (runs / "run").exists()
+
+
 def test_without_the_commands_it_is_said_where_they_are(runs, cells, monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(slurm.SchedulerError, match=r"no command sbatch on this machine.*login node"):
@@ -276,6 +287,7 @@ def test_without_the_commands_it_is_said_where_they_are(runs, cells, monkeypatch
         ("71|CANCELLED|None|n3|gpovae-run", "queued", True, "it was cancelled at the cluster"),
         ("71|PREEMPTED|None|n3|gpovae-run", "training", True, "a job that comes first took its place"),
         ("71|FAILED|NonZeroExitCode|n3|gpovae-run", "queued", True, "its process failed without saying why"),
+        ("71|FAILED|JobLaunchFailure|n3|gpovae-run", "queued", True, "it could not be started on its node"),
         ("71|COMPLETED|None|n3|gpovae-run", "training", True, "its process ended without saying why"),
         ("70|RUNNING|None|n3|gpovae-run", "training", True, "the scheduler no longer knows its job"),
     ],
