@@ -88,7 +88,7 @@ def ensemble(
             )
         folder = RunFolder.open(source)
         submit_ensemble(folder, plan, asked)
-        show_sent("Ensemble of", EnsembleJob.of(folder), as_json)
+        show_sent(f"Ensemble of {folder.path}", EnsembleJob.of(folder), as_json)
         return
     with progress_bar() as progress:
         if is_run(source):

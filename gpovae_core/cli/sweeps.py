@@ -109,7 +109,7 @@ def sweep(
         else:
             opened = SweepFolder.create(folder, plan_from(values, plan), data, storage)
     if asked is not None:
-        show_sent(f"{workers} x worker", opened.workers()[0], as_json)
+        show_sent(f"Sweep {opened.path}, the last of {workers}", opened.workers()[0], as_json)
         return
     with progress_bar() as progress:
         work_together(opened, workers, progress, wait, retry, worker)

@@ -14,7 +14,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from gpovae_core import workflow
+from gpovae_core import cli, workflow
 from gpovae_core.errors import RunError, SettingsError
 from gpovae_core.runs import jobs, processes
 from gpovae_core.runs.archive import export_run, import_archive
@@ -498,3 +498,37 @@ def test_the_work_only_ever_sees_sigterm(runs, tmp_path, monkeypatch, which):
         for each, handler in before.items():
             signal.signal(each, handler)
     assert (tmp_path / "told").exists()
+
+
+def test_the_commands_send_list_and_stop(fake_slurm, runs, cells, monkeypatch, capsys):
+    def gpovae(*words: object) -> str:
+        monkeypatch.setattr(sys, "argv", ["gpovae", *map(str, words)])
+        with pytest.raises(SystemExit):
+            cli.main()
+        out, err = capsys.readouterr()
+        return out + err
+
+    assert "gpu                  2 GPUs, 4 cores, 8 GB, 1.5 h" in gpovae("sites", "--runs", runs)
+    fake_slurm.says("squeue", "71|PENDING|Priority||gpovae-run\n")
+    there = ("train", cells, "--run", runs / "run")
+    assert "give --on SITE with them" in gpovae(*there, "--gpus", 2)
+    assert "no site 'cpu'" in gpovae(*there, "--on", "cpu")
+    assert not (runs / "run").exists()
+    told = gpovae(*there, "--on", "gpu", "--gpus", 0, "--hours", 3, "--memory", 9, "--epochs", 5)
+    assert told.endswith(
+        f"Run {runs / 'run'}: waiting in the queue of gpu (other jobs come first), job 71.\n"
+    )
+    assert {"--time=180", "--mem=8584M"} <= set(fake_slurm.asked("sbatch"))
+    assert RunFolder(runs / "run").settings().training.epochs == 5
+    assert "was sent to 'gpu' as job 71" in gpovae(*there, "--resume")
+    fake_slurm.says_once_cancelled("71|CANCELLED|None||gpovae-run\n")
+    assert gpovae("stop", runs / "run") == "Asked 1 to stop.\n"
+    assert gpovae("stop", runs / "run").startswith("Nothing is at work there")
+    again = gpovae(*there, "--resume", "--on", "gpu", "--set", "training.learning_rate=1")
+    assert "A resumed run keeps its settings; learning_rate cannot change" in again
+    assert "is no run and no sweep" in gpovae("stop", runs)
+    fake_slurm.says("squeue", "71|PENDING|Priority||gpovae-run\n")
+    sweep = ("sweep", "loss-ablation", "--data", cells, "--folder", runs / "sweep", "--on", "gpu")
+    assert f"{runs / 'sweep'}, the last of 2: waiting in the queue of gpu" in gpovae(*sweep, "--workers", 2)
+    assert len(sweeping.SweepFolder.open(runs / "sweep").alive()) == 2
+    assert "is no run, and only the ensemble of a run" in gpovae("ensemble", cells, "--on", "gpu")
