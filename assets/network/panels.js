@@ -733,6 +733,7 @@ export class Card {
             { class: "way", "aria-pressed": String(k === evidence.lit), click: () => this.on.path(k) },
             make("span", { text: path.genes.join(" → ") }),
             make("b", { text: path.share }),
+            path.known ? make("small", { text: `known ${path.known}` }) : null,
           ),
         ),
       ),

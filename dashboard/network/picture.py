@@ -108,7 +108,9 @@ def _evidence(scene: Scene) -> dict[str, Any] | None:
     try:
         if ends is not None:
             return evidence.of_pair(scene.run, *ends)
-        return None if focus is None else evidence.of_gene(scene.run, scene.shown, focus, scene.threshold)
+        if focus is None:
+            return None
+        return evidence.of_gene(scene.run, scene.shown, scene.which, focus, scene.threshold)
     except GpoVaeError as error:
         return {
             "of": list(ends or (focus,)),

@@ -12,6 +12,7 @@ from gpovae_core.cli.shared import (
     Jobs,
     Json,
     Preset,
+    References,
     RunArgument,
     Sets,
     Threshold,
@@ -48,16 +49,7 @@ def evaluate(
         ),
     ] = None,
     threshold: Threshold = None,
-    reference: Annotated[
-        list[Path] | None,
-        typer.Option(
-            help=(
-                "Table of known edges: source,target or gene1,gene2, or TRRUST, CollecTRI, DoRothEA, "
-                "OmniPath, BioGRID, CORUM, STRING (with its file of names) as distributed; repeatable. "
-                "Without it, those in the folder networks."
-            )
-        ),
-    ] = None,
+    reference: References = None,
     truth: Annotated[
         Path | None, typer.Option(help="For simulated cells: the true edges, as gpovae simulate writes them.")
     ] = None,
