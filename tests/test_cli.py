@@ -316,6 +316,16 @@ def test_evaluate_predicted_effects_of_another_program(gpovae, run, tmp_path):
         json.loads(own)["response"]["test"]["ate_rho"]["model"], abs=1e-6
     )
     assert "network" not in found or found["network"] is None
+    cells = tmp_path / "cells.h5ad"
+    code, out, err = gpovae("predict", run, "--cells", cells, "--cells-each", 20, "--json")
+    assert code == 0, err
+    assert json.loads(out)["cells"] == 20 * (1 + json.loads(out)["perturbations"])
+    code, _, err = gpovae("evaluate", run, "--effects", tmp_path / "none.h5ad")
+    assert (code, "no file of predicted cells" in err) == (2, True)
+    code, _, err = gpovae("predict", run, "--cells", cells, "--out", table)
+    assert (code, "leave out --out" in err) == (2, True)
+    code, _, err = gpovae("predict", run)
+    assert (code, "Say what to predict" in err) == (2, True)
     table.write_text("perturbation,NOBODY\nNOBODY,1\n")
     code, _, err = gpovae("evaluate", run, "--effects", table)
     assert code == 2

@@ -43,8 +43,9 @@ def evaluate(
         Path | None,
         typer.Option(
             help=(
-                "CSV of another program's predicted effects (a perturbation a line, genes in the header; "
-                "log2(counts per 10,000 + 1) against control) to score in place of the model's."
+                "Another program's predicted effects to score in place of the model's: a CSV (a perturbation "
+                "a line, genes in the header; log2(counts per 10,000 + 1) against control), or predicted "
+                "cells (.h5ad, as cell-eval and the Virtual Cell Challenge take them)."
             )
         ),
     ] = None,
@@ -69,10 +70,11 @@ def evaluate(
     if effects is not None:
         from gpovae_core.evaluation.effect_tables import read_effect_table
         from gpovae_core.evaluation.evaluate import evaluate_effects
+        from gpovae_core.evaluation.predicted_cells import effects_of_cells
 
-        answer = evaluate_effects(
-            folder.cells(), read_effect_table(effects), folder.settings().evaluation, f"'{effects.name}'"
-        )
+        of_cells = effects.suffix.casefold() == ".h5ad"
+        table = effects_of_cells(effects) if of_cells else read_effect_table(effects)
+        answer = evaluate_effects(folder.cells(), table, folder.settings().evaluation, f"'{effects.name}'")
     elif edges is not None:
         from gpovae_core.evaluation.edges import read_edge_table
         from gpovae_core.evaluation.evaluate import evaluate_edges
