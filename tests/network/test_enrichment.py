@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import numpy as np
@@ -68,6 +69,21 @@ def test_random_selections_are_called_no_more_often_than_stated() -> None:
         share = np.mean(np.array(p) <= level)
         assert share <= level * 1.1 + 0.003
     assert np.mean(np.array(p) <= 0.2) > 0.08  # conservative, and no more than a discrete test has to be
+
+
+def test_p_of_a_thousand_random_selections_is_uniform() -> None:
+    """Among counts only p less a random part of its own step can be uniform: P(X > k) + U P(X = k)."""
+    rng = np.random.default_rng(2)
+    one = GeneSet("set", "made up", frozenset(rng.choice(MEASURED, 45, replace=False)))
+    null = stats.hypergeom(len(MEASURED), 45, 30)
+    p, began = [], time.perf_counter()
+    for _ in range(1000):
+        [found] = over_representation(PANEL, rng.choice(MEASURED, 30, replace=False), [one]).sets or [None]
+        k, value = (0, 1.0) if found is None else (found.overlap, found.p)
+        p.append(value - rng.random() * null.pmf(k))
+    assert (time.perf_counter() - began) / 1000 < 0.2
+    assert stats.kstest(p, "uniform").pvalue > 0.01
+    assert stats.kstest(np.array(p) ** 0.8, "uniform").pvalue < 0.01  # 20 % off would be seen
 
 
 def test_the_background_is_the_measured_panel() -> None:
