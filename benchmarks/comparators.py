@@ -38,7 +38,7 @@ from gpovae_core.effects.pairs import PairStatistics
 from gpovae_core.errors import GpoVaeError
 from gpovae_core.evaluation.held_out import held_out_pairs
 from gpovae_core.evaluation.known import KnownEdges, judge
-from gpovae_core.evaluation.matched import edge_curves
+from gpovae_core.evaluation.matched import edge_curves, omission_curve
 from gpovae_core.methods.method import Inputs
 from gpovae_core.methods.network_fit import fit_network
 from gpovae_core.methods.registry import methods
@@ -92,7 +92,10 @@ def rows_of(name: str, seed: int, tables: list[ReferenceNetwork], wanted: list[s
             if method.key == "w":
                 row["seconds"] += fitting
             found.append(row)
-    return found
+    chance = _chance(pairs)
+    if truth is not None:
+        chance |= {"auprc": float(truth[0][truth[1]].mean())}
+    return [*found, {"data": name, "seed": seed, "method": "random", "title": "random pairs", **chance}]
 
 
 def _one(method: Any, inputs: Inputs, pairs: PairStatistics, truth: Any, tables: Any) -> dict[str, Any]:
@@ -109,6 +112,7 @@ def _one(method: Any, inputs: Inputs, pairs: PairStatistics, truth: Any, tables:
     row = {"seconds": seconds, "memory_mb": memory / 1024}
     curve = edge_curves(pairs, {method.key: ranking}, TOPS)[method.key]
     row |= {"bh_share": list(curve.bh_share), "mu_wd": list(curve.mu_wd)}
+    row["omission"] = _omission(inputs, pairs, ranking)
     if truth is not None:
         edges, scored = truth
         values = np.nan_to_num(ranking, nan=np.nanmin(ranking) - 1)
@@ -127,6 +131,22 @@ def _one(method: Any, inputs: Inputs, pairs: PairStatistics, truth: Any, tables:
                 "prevalence": float(hits.mean()),
             }
     return row
+
+
+def _omission(inputs: Inputs, pairs: PairStatistics, ranking: np.ndarray) -> list[float]:
+    """False omission rates of the networks of the strongest pairs, paths of at most three edges."""
+    size = len(inputs.prepared.panel)
+    whole = np.full((size, size), -np.inf)
+    whole[np.ix_(*inputs.places)] = np.where(np.isfinite(ranking), ranking, -np.inf)
+    return list(omission_curve(pairs, whole, inputs.places, TOPS, 3, 0.05).rate)
+
+
+def _chance(pairs: PairStatistics) -> dict[str, Any]:
+    """What random pairs give, as a row; without an edge the false omission rate is that of all pairs."""
+    curve = edge_curves(pairs, {}, TOPS)["random"]
+    omission = float((pairs.p[pairs.evaluated] < 0.05).mean())
+    shares = {"bh_share": list(curve.bh_share), "mu_wd": list(curve.mu_wd)}
+    return {"seconds": 0.0, "memory_mb": 0.0, "omission": [omission] * len(TOPS), **shares}
 
 
 def _in_a_process(work: Any) -> dict[str, Any]:

@@ -14,15 +14,18 @@ from dashboard.network.ensemble import edge_in_words
 from dashboard.network.references import all_references
 from dashboard.network.slider import false_edge_rate
 from dashboard.shared import contents, networks
+from gpovae_core.data.gene_sets import shipped_gene_sets
+from gpovae_core.errors import QueryError
 from gpovae_core.network.agreement import known_steps, listed_of_gene
 from gpovae_core.network.cards import GeneCard, gene_card, publication_link
 from gpovae_core.network.curves import STEPS
+from gpovae_core.network.enrichment import over_representation, regulated_by
 from gpovae_core.network.grn import GeneNetwork
 from gpovae_core.network.inspection import EdgeInspection, Measured, inspect_edge
 from gpovae_core.network.parts import Part, Parts
 from gpovae_core.network.paths import PathTrace
 from gpovae_core.network.references import Known, ReferenceNetwork, networks_folder
-from gpovae_core.reporting.known import known_in_words, listed_in_words, steps_in_short
+from gpovae_core.reporting.known import known_in_words, listed_in_words, sets_in_words, steps_in_short
 from gpovae_core.reporting.parts import parts_in_words
 from gpovae_core.reporting.sentences import responders_in_words, states_in_words, w_in_words
 from gpovae_core.reporting.ways import ways_in_words
@@ -32,6 +35,8 @@ from gpovae_core.runs.folder import RunFolder
 DETOURS_NAMED = 5
 BINS = 40
 """Points at which the distribution of expression is drawn."""
+FEWEST_IN_SETS = 2
+"""Measured genes that gene sets are asked about at least."""
 MOST_PARTS = 8
 """Guides, batches or donors drawn at most."""
 PUBLICATIONS = 4
@@ -62,6 +67,9 @@ def of_gene(
     ):
         if not effects.empty:
             sections.append(_section(title, f"{_effects_in_words(effects)} ({card.unit})."))
+    above = np.flatnonzero(network.weights[network.panel.index[card.gene]] > threshold)
+    targets = [name for name in (network.panel.genes[j] for j in above) if name != card.gene]
+    sections += _gene_sets("Gene sets among its targets", network, targets)
     tables = all_references(network.simulated)
     if tables:
         told = listed_in_words([listed_of_gene(network, card.gene, threshold, table) for table in tables])
@@ -69,6 +77,31 @@ def of_gene(
     if network.simulated:
         sections.append(_section("", "A simulated gene: there is nothing to read about it elsewhere."))
     return {"of": [gene], "sections": sections, "links": [list(link) for link in card.links.items()]}
+
+
+def of_bundle(network: GeneNetwork, regulators: Sequence[str], threshold: float) -> dict[str, Any]:
+    """What the card adds to the genes that share their regulators."""
+    genes = regulated_by(network, regulators, threshold)
+    return {"of": list(regulators), "sections": _gene_sets("Gene sets among these genes", network, genes)}
+
+
+def _gene_sets(title: str, network: GeneNetwork, genes: Sequence[str]) -> list[dict[str, Any]]:
+    """One section; none where nothing can be said."""
+    told = gene_sets(network, genes)
+    return [_section(title, *told)] if told else []
+
+
+def gene_sets(network: GeneNetwork, genes: Sequence[str]) -> list[str]:
+    """The enriched sets, in lines; none for made-up genes, fewer than two measured ones, and names that are
+    in no set.
+    """
+    measured = set(network.panel.data.measured)
+    if network.simulated or len(measured.intersection(genes)) < FEWEST_IN_SETS:
+        return []
+    try:
+        return sets_in_words(over_representation(network.panel, genes, shipped_gene_sets()))
+    except QueryError:  # another species, or ids: nothing to say
+        return []
 
 
 def _listed_of_all(

@@ -1,12 +1,18 @@
-"""What tables of known edges say of an edge, a path or a gene, in words."""
+"""What tables of known edges say of an edge, a path or a gene, and gene sets of a selection, in words."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+import pandas as pd
+
+from gpovae_core.data.gene_sets import shipped_gene_sets
+from gpovae_core.errors import QueryError
 from gpovae_core.network.agreement import OTHER_SIGN, KnownEdge, ListedOfGene
-from gpovae_core.network.grn import SIGN_WORDS
+from gpovae_core.network.enrichment import Enrichment, over_representation
+from gpovae_core.network.grn import SIGN_WORDS, GeneNetwork
 from gpovae_core.network.references import Known
 from gpovae_core.reporting.words import share
 
@@ -14,6 +20,10 @@ NOTES = 3
 """Signs and complexes, and publications, of an edge that are written out at most; a table has all."""
 GENES = 8
 """Genes that are named at most."""
+LEVEL = 0.05
+"""Adjusted p up to which a gene set is said to be enriched."""
+REGULATORS, SETS = 5, 3
+"""Of a report: whose targets are held against gene sets, and sets for each at most."""
 
 
 def known_in_words(entry: Known) -> str:
@@ -96,3 +106,52 @@ def _listed_line(found: ListedOfGene) -> str:
 def _named(edges: Sequence[KnownEdge], end: str) -> str:
     names = [f"{getattr(one, end)}{' (other sign)' if one.standing == OTHER_SIGN else ''}" for one in edges]
     return _some(names, GENES)
+
+
+def gene_set_table(network: GeneNetwork, threshold: float) -> pd.DataFrame:
+    """The sets enriched among the targets of the largest regulators: Gene, Targets, Set, Source, Overlap,
+    Adjusted p, Genes; empty for made-up genes and where none is.
+    """
+    columns = pd.Index(["Gene", "Targets", "Set", "Source", "Overlap", "Adjusted p", "Genes"])
+    above = (network.weights > threshold) & network.panel.is_measured
+    np.fill_diagonal(above, False)
+    counts = np.where(network.has_evidence, above.sum(axis=1), 0)
+    rows = []
+    for i in [] if network.simulated else np.argsort(-counts, kind="stable")[:REGULATORS]:
+        targets = [network.panel.genes[j] for j in np.flatnonzero(above[i])]
+        try:
+            found = over_representation(network.panel, targets, shipped_gene_sets()) if targets else None
+        except QueryError:  # another species, or ids: no set speaks of them
+            found = None
+        rows += [
+            (
+                network.panel.genes[i],
+                len(targets),
+                one.name,
+                one.source,
+                f"{one.overlap} of {one.size}",
+                f"{one.p_adjusted:.2g}",
+                _some(one.genes, GENES),
+            )
+            for one in (() if found is None else found.sets[:SETS])
+            if one.p_adjusted <= LEVEL
+        ]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def sets_in_words(found: Enrichment, most: int = 3) -> list[str]:
+    """The sets that hold more of the chosen genes than chance would, one a line, and against what."""
+    against = (
+        f"{found.tested:,} gene sets tested on {len(found.selected):,} genes, against the "
+        f"{found.background:,} measured genes of the panel."
+    )
+    enriched = [one for one in found.sets if one.p_adjusted <= LEVEL]
+    if not enriched:
+        return [f"No gene set holds more of them than chance would put there: {against}"]
+    lines = [
+        f"{one.name} ({one.source}): {one.overlap} of its {one.size} genes, adjusted p {one.p_adjusted:.2g}: "
+        f"{_some(one.genes, GENES)}."
+        for one in enriched[:most]
+    ]
+    more = len(enriched) - most
+    return [*lines, f"{f'{more:,} more at {LEVEL:.0%}. ' if more > 0 else ''}{against}"]
