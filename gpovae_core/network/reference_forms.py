@@ -62,25 +62,14 @@ INHIBITS = ("consensus_inhibition", "is_inhibition")
 NOTES = ("complex", "experimental_system_type")
 OF_DECOUPLER = {"resources", "references", "sign_decision", "pmid", "confidence"}
 """Columns beside which a weight is a sign, whatever its values."""
-PUBLICATIONS = (
-    "pubmed",
-    "pubmed_id",
-    "pubmed_ids",
-    "pmid",
-    "pmids",
-    "pubmed_references",
-    "publication_source",  # BioGRID
-    "publications",
-    "publication",
-    "references",
-    "reference",
-    "doi",
-)
-"""Columns that name the publications which an edge was read from."""
+PUBLICATIONS = ("publication_source", "publications", "publication", "references", "reference", "doi")
+"""Columns that name the publications which an edge was read from, where none is of PubMed by its name; the
+first is that of BioGRID.
+"""
 
 _TRRUST_SIGNS = {"activation", "repression", "unknown"}
 _YES = {"1", "true", "t", "yes", "1.0"}
-_PUBMED = re.compile(r"(?:[A-Za-z][\w .-]*:)*(\d{1,8})")
+_PUBMED = re.compile(r"(?:[A-Za-z][\w .-]*:)*(\d{1,8})(?:\.0)?")
 _DOI = re.compile(r"(?:https?://(?:dx\.)?doi\.org/|(?:[A-Za-z][\w -]*:)*)(10\.\d{4,9}/\S+)")
 
 
@@ -114,7 +103,8 @@ def form_of(names: Sequence[str]) -> Form | None:
     def at(*wanted: str) -> int | None:
         return next((header.index(name) for name in wanted if name in header), None)
 
-    members, read_from = at(*MEMBERS), at(*PUBLICATIONS)
+    members, read_from = at(*MEMBERS), _of_pubmed(header)
+    read_from = at(*PUBLICATIONS) if read_from is None else read_from
     if members is not None:
         return Form(False, members, members, members=members, note=at(*COMPLEXES), publications=read_from)
     for a, b in PAIRS:
@@ -138,6 +128,20 @@ def form_of(names: Sequence[str]) -> Form | None:
         down=at(*INHIBITS),
         one_way=at("is_directed"),
         publications=read_from,
+    )
+
+
+def _of_pubmed(header: Sequence[str]) -> int | None:
+    """The first column of PubMed ids, however that is written; a number of them is none."""
+    names = ((place, name.split("_")) for place, name in enumerate(header))
+    return next(
+        (
+            place
+            for place, parts in names
+            if any("pubmed" in part or "pmid" in part for part in parts)
+            and not {"n", "num", "number", "count", "counts"} & set(parts)
+        ),
+        None,
     )
 
 
@@ -178,7 +182,7 @@ def publications_of(row: list[str], form: Form) -> tuple[str, ...]:
     prose = any(" " in part for part in parts)
     found = []
     for part in parts:
-        if (pubmed := _PUBMED.fullmatch(part)) and not (prose and part.isdigit()):
+        if (pubmed := _PUBMED.fullmatch(part)) and not (prose and part[0].isdigit()):
             found.append(f"PMID {int(pubmed[1])}")
         elif doi := _DOI.fullmatch(part):
             found.append(f"doi {doi[1]}")
