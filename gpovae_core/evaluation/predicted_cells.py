@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -35,17 +35,22 @@ def effects_of_cells(path: Path) -> pd.DataFrame:
     which are brought to the same where all cells add up to one other depth. Raises QueryError that says what
     is wrong: no such file, no labels, no control cells, values that are neither.
     """
+    from gpovae_core.data.backed import BackedCells
     from gpovae_core.data.readers import h5ad
 
     path = Path(path)
     if not path.is_file():
         raise QueryError(f"There is no file of predicted cells '{path}'.")
-    cells = h5ad.read(path)
+    cells: Any = h5ad.read(path)
+    if isinstance(cells, BackedCells):
+        raise QueryError(
+            f"'{path.name}' is too large to be held in memory: give fewer cells of each perturbation, or the "
+            "effects as a table."
+        )
     column, labels = _labels(path, cells.obs)
-    matrix = cells.X
-    if matrix is None or isinstance(matrix, str):
+    if cells.X is None:
         raise QueryError(f"'{path.name}' holds no X. {EXPECTED}")
-    values = _logarithms(path, matrix)
+    values = _logarithms(path, cells.X)
     control = np.array([control_kind(label) is not None for label in labels])
     if not control.any():
         some = ", ".join(dict.fromkeys(labels.tolist()))[:80]

@@ -134,11 +134,11 @@ def listed_of_gene(
         found = [known_edge(network, genes[i], genes[j], (reference,)) for i, j in pairs]
         return tuple(sorted((one for one in found if one.known), key=lambda one: -one.weight))
 
-    out = [j for j in np.flatnonzero(network.panel.is_measured) if j != place]
+    out = [j for j in np.flatnonzero(network.panel.is_measured).tolist() if j != place]
     said = {j: reference.knows(gene, genes[j]) for j in out}
     could = [j for j in out if said[j].listed and genes[j].casefold() in reference.genes]
     above = [j for j in could if network.weights[place, j] > threshold]
-    into = np.flatnonzero(network.has_evidence & (network.weights[:, place] > threshold))
+    into = np.flatnonzero(network.has_evidence & (network.weights[:, place] > threshold)).tolist()
     return ListedOfGene(
         name=reference.name,
         targets=edges([(place, j) for j in above]),
