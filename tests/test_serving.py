@@ -1,5 +1,5 @@
-"""`gpovae app`: what it hands to the server, and its errors in words. That the dashboard is served from outside
-the checkout is seen by every browser test (tests/e2e/conftest.py).
+"""`gpovae app`: what it hands to the server, and its errors in words. That the dashboard is served from
+outside the checkout is seen by every browser test (tests/e2e/conftest.py).
 """
 
 from __future__ import annotations

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from gpovae_core.config import Settings
     from gpovae_core.data.progress import Progress
     from gpovae_core.data.schema import PreparedCells
+    from gpovae_core.effects.pairs import PairStatistics
     from gpovae_core.evaluation.scores import Evaluation
     from gpovae_core.network.grn import GeneNetwork
     from gpovae_core.network.inspection import EdgeInspection, HeldOutCells
@@ -351,9 +352,9 @@ class Run:
         EdgeInspection
             `weight` (W), `rank` among the `of` pairs like it, `sign`, `strength` (S), `influence` (T_K);
             `measured`: expression of the target, log(1 + counts per 10,000), in every held-out `control` and
-            `perturbed` cell, with `fold` (log2 fold change) and its interval, `wasserstein` and `p`, or None
-            with the reason in `why_not`; `detour`, the best path over other genes; `known`, an entry for
-            each table of known edges in the folder `networks` (or GPOVAE_NETWORKS_DIR).
+            `perturbed` cell, with `fold` (log2 fold change), its interval, `wasserstein`, `p` and `adjusted`,
+            or None with the reason in `why_not`; `detour`, the best path over other genes; `known`, an entry
+            for each table of known edges in the folder `networks` (or GPOVAE_NETWORKS_DIR).
 
         Examples
         --------
@@ -370,7 +371,7 @@ class Run:
         for fault in faults:
             warnings.warn(fault, stacklevel=2)
         hops = self.settings.loss.shown_hops
-        return inspect_edge(self._network, source, target, self._held_out, references=found, hops=hops)
+        return inspect_edge(self._network, source, target, self._held_out, self._tests, found, hops)
 
     def parts(self, source: str, target: str) -> pd.DataFrame:
         """The effect behind an edge in the cells of every guide, batch and donor alone.
@@ -515,11 +516,17 @@ class Run:
 
     @cached_property
     def _network(self) -> GeneNetwork:
-        """With the tests in held-out cells, where the run holds cells and these are few enough."""
         from gpovae_core.network.grn import GeneNetwork
 
         network = GeneNetwork.from_run(self._folder)
-        return network.tested_in(self._cells) if self._folder.has("cells.h5ad") else network
+        return network if self._tests is None else network.with_tests(self._tests)
+
+    @cached_property
+    def _tests(self) -> PairStatistics | None:
+        """None without cells, and where they are too many to test every pair."""
+        from gpovae_core.network.measured import tests_at_once
+
+        return tests_at_once(self._cells) if self._folder.has("cells.h5ad") else None
 
     @cached_property
     def _held_out(self) -> HeldOutCells | None:

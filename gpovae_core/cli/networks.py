@@ -124,14 +124,15 @@ def network(
     test), cells, and strength with its interval and frequency where the run has them.
     """
     from gpovae_core.network.exports import write_edges
+    from gpovae_core.network.measured import tests_at_once
     from gpovae_core.runs.ensemble import read_ensemble
     from gpovae_core.runs.folder import RunFolder
 
     folder = RunFolder.open(run)
     net, cut = network_of(run, threshold)
     cells = folder.cells() if folder.has("cells.h5ad") else None
-    if cells is not None:
-        net = net.tested_in(cells)
+    if cells is not None and (tests := tests_at_once(cells)) is not None:
+        net = net.with_tests(tests)
     if frequency:
         read_ensemble(folder)  # says what is wrong with it, if anything is
         net = net.found_often(frequency)

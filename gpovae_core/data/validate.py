@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -57,7 +57,7 @@ class Examination:
 
     problems: tuple[Problem, ...]
     summary: dict[str, Any]
-    reading: Reading | None = None
+    reading: Reading | None = field(default=None, repr=False)
     decisions: tuple[Decision, ...] = ()
 
     @property

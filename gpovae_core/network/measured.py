@@ -15,7 +15,7 @@ from gpovae_core import keys
 if TYPE_CHECKING:
     from anndata import AnnData
 
-    from gpovae_core.data.schema import Panel
+    from gpovae_core.data.schema import Panel, PreparedCells
     from gpovae_core.effects.pairs import PairStatistics
 
 
@@ -74,3 +74,12 @@ class MeasuredPairs:
             keys.P_ADJUSTED: self.p_adjusted[source, target],
             keys.CELLS: self.cells[source],
         }
+
+
+def tests_at_once(cells: PreparedCells) -> PairStatistics | None:
+    """The tests of all pairs in the held-out cells; None where these are more than MOST_TESTED."""
+    if cells.cells.n_obs * len(cells.panel) > MOST_TESTED:
+        return None
+    from gpovae_core.evaluation.held_out import held_out_pairs
+
+    return held_out_pairs(cells)
