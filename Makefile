@@ -23,7 +23,7 @@ node_modules/.installed: package.json package-lock.json .venv/.installed
 	@touch $@
 
 app: .venv/.installed
-	$(BIN)/streamlit run app.py
+	$(BIN)/gpovae app
 
 lint: install
 	$(BIN)/ruff check .

@@ -21,6 +21,7 @@ from gpovae_core.cli import (
     questions,
     runs,
     scores,
+    serving,
     sweeps,
     training,
 )
@@ -28,6 +29,7 @@ from gpovae_core.cli.flags import in_flags
 from gpovae_core.errors import GpoVaeError
 
 COMMANDS = (
+    serving.app_,
     cells.simulate,
     cells.validate,
     training.train,

@@ -486,6 +486,11 @@ def is_run(path: Path) -> bool:
     return (path / CONFIG).is_file()
 
 
+def runs_folder() -> Path:
+    """Folder with the runs: the environment variable GPOVAE_RUNS_DIR, or `runs` in the working directory."""
+    return Path(os.environ.get("GPOVAE_RUNS_DIR", "runs"))
+
+
 def find_runs(folder: Path) -> list[RunFolder]:
     """Runs directly below `folder`, newest first; folders that are not runs are passed over."""
     if not Path(folder).is_dir():
