@@ -68,7 +68,7 @@ def check_folder(option: str, folder: Path) -> None:
         raise SettingsError(f"{option}: '{folder}' is {what}. Give the folder that holds it: '{above}'.")
     if not folder.exists() and not above.is_dir():
         raise SettingsError(
-            f"{option}: there is no folder '{folder}', nor '{above}' in which it could be made. Check the path."
+            f"{option}: there is no folder '{folder}', nor '{above}' in which it could be made."
         )
 
 
