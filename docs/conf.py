@@ -19,6 +19,7 @@ extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_co
 exclude_patterns = ["images"]
 nitpicky = False
 
+smartquotes = False  # it would make a dash of the two hyphens of an option
 # Headings are link targets, as they are where a forge shows these files.
 myst_heading_anchors = 4
 # Notebooks are shown with the outputs that they hold; one without is run.

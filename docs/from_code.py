@@ -36,7 +36,12 @@ def commands() -> str:
             for names, said in (one.get_help_record(context) for one in command.get_params(context))
         ]
         usage = command.get_usage(context).removeprefix("Usage: ")
-        parts += [f"## gpovae {name}", _prose(command.help), f"```sh\n{usage}\n```", _table(("", ""), rows)]
+        parts += [
+            f"## gpovae {name}",
+            _prose(command.help),
+            f"```sh\n{usage}\n```",
+            _table(("option", "what it does"), rows),
+        ]
     return "\n\n".join(parts)
 
 
@@ -108,10 +113,11 @@ def _fields(
     rows = []
     for name, field in model.model_fields.items():
         may_be = _allowed(schema["properties"][name], schema.get("$defs", {}))
-        default = "needed" if field.is_required() else f"`{_shown(values[name])}`"
+        default = "needed" if field.is_required() else f"default `{_shown(values[name])}`"
         besides = (others or {}).get(name, "")
-        rows.append((f"`{prefix}{name}`", may_be, default + besides, _cell(field.description or "")))
-    return _table(("setting", "may be", "default", "what it does"), rows)
+        said = f"{_cell(field.description or '')}<br>{may_be}; {default}{besides}"
+        rows.append((f"`{prefix}{name}`", said))
+    return _table(("setting", "what it does, what it may be"), rows)
 
 
 def _allowed(schema: dict[str, Any], definitions: dict[str, Any]) -> str:
