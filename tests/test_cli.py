@@ -30,6 +30,7 @@ from gpovae_core.cli import (
     questions,
     runs,
     scores,
+    serving,
     sweeps,
     training,
 )
@@ -91,7 +92,19 @@ def run(tmp_path_factory) -> Path:
 
 
 def test_every_command_of_every_group_is_listed():
-    groups = (cells, comparing, effects, knowledge, networks, questions, runs, scores, sweeps, training)
+    groups = (
+        cells,
+        comparing,
+        effects,
+        knowledge,
+        networks,
+        questions,
+        runs,
+        scores,
+        serving,
+        sweeps,
+        training,
+    )
     assert {path.stem for path in (PROJECT / "gpovae_core" / "cli").glob("[a-z]*.py")} == {
         *(group.__name__.split(".")[-1] for group in groups),
         "flags",

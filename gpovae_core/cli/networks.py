@@ -30,9 +30,6 @@ if TYPE_CHECKING:
 LEAST_EXPECTED = 0.01
 """`gpovae network --influence` writes expected effects larger than this unless told otherwise, log2."""
 
-MOST_TESTED = 20_000_000
-"""Cells times genes up to which `gpovae network` tests the pairs in held-out cells: a few seconds."""
-
 
 def ensemble(
     source: Annotated[
@@ -133,10 +130,8 @@ def network(
     folder = RunFolder.open(run)
     net, cut = network_of(run, threshold)
     cells = folder.cells() if folder.has("cells.h5ad") else None
-    if cells is not None and cells.cells.n_obs * len(net) <= MOST_TESTED:
-        from gpovae_core.evaluation.held_out import held_out_pairs
-
-        net = net.with_tests(held_out_pairs(cells))
+    if cells is not None:
+        net = net.tested_in(cells)
     if frequency:
         read_ensemble(folder)  # says what is wrong with it, if anything is
         net = net.found_often(frequency)

@@ -45,18 +45,18 @@ def app_(
     script = app_script()
     for option, folder, name in (("--runs", runs, "GPOVAE_RUNS_DIR"), ("--data", data, "GPOVAE_DATA_DIR")):
         if folder is not None:
-            check_folder(option, folder)
+            _check_folder(option, folder)
             os.environ[name] = str(folder.resolve())
         elif os.environ.get(name):
-            check_folder(name, Path(os.environ[name]))
-    others = listens_to_others(host, port)
+            _check_folder(name, Path(os.environ[name]))
+    others = _listens_to_others(host, port)
     typer.echo(f"Runs: {runs_folder().resolve()}. Cells: {data_folder().resolve()}.", err=True)
     if others:
-        typer.echo(in_the_open(host), err=True)
+        typer.echo(_in_the_open(host), err=True)
     _serve(script, host, port)
 
 
-def check_folder(option: str, folder: Path) -> None:
+def _check_folder(option: str, folder: Path) -> None:
     """Raises SettingsError for what cannot be a folder of runs or of cells. One that is not there yet can: it
     is made when something is put into it.
     """
@@ -72,7 +72,7 @@ def check_folder(option: str, folder: Path) -> None:
         )
 
 
-def listens_to_others(host: str, port: int | None) -> bool:
+def _listens_to_others(host: str, port: int | None) -> bool:
     """Whether other machines can reach an address that this one listens on. Raises SettingsError for an
     address that is not this machine's, and for a port that is taken or not allowed.
     """
@@ -110,7 +110,7 @@ def _not_bound(host: str, port: int | None, error: OSError) -> str:
     )
 
 
-def in_the_open(host: str) -> str:
+def _in_the_open(host: str) -> str:
     """What it means to listen on an address that other machines can reach."""
     return (
         f"Warning: with --host {host} other machines can reach the dashboard. It asks for no password and "

@@ -18,11 +18,11 @@ import numpy as np
 import pandas as pd
 
 from gpovae_core import keys
-from gpovae_core.data.schema import Panel
+from gpovae_core.data.schema import Panel, PreparedCells
 from gpovae_core.errors import QueryError, RunError
 from gpovae_core.model.hops import HopSeries, hop_series, influence_over_hops, influence_passed
 from gpovae_core.network.detours import genes_of_detours, open_detours
-from gpovae_core.network.measured import MeasuredPairs
+from gpovae_core.network.measured import MOST_TESTED, MeasuredPairs
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -512,6 +512,16 @@ class GeneNetwork:
         """The same with held-out tests in its edge tables."""
         measured = MeasuredPairs.nothing(len(self)) if self.measured is None else self.measured
         return replace(self, measured=measured.with_tests(pairs, self.panel), detours=self.open_detours)
+
+    def tested_in(self, cells: PreparedCells) -> GeneNetwork:
+        """The same with the tests of all pairs in the held-out cells of the run; itself where these are more
+        than MOST_TESTED.
+        """
+        from gpovae_core.evaluation.held_out import held_out_pairs
+
+        if cells.cells.n_obs * len(self) > MOST_TESTED:
+            return self
+        return self.with_tests(held_out_pairs(cells))
 
     def with_evidence(self) -> GeneNetwork:
         """Only the edges out of genes that were perturbed; the network itself where no gene was (an imported

@@ -21,12 +21,11 @@ from gpovae_core.errors import QueryError
 from gpovae_core.evaluation.known import KnownEdges, judge, shuffled_hits
 from gpovae_core.methods.fitted import NetworkFit
 from gpovae_core.methods.prior import FEWEST_KNOWN, Odds, PriorWeight, learn_weight, shift
+from gpovae_core.network.measured import MOST_TESTED
 from gpovae_core.network.references import ReferenceNetwork
 from gpovae_core.runs.folder import RunFolder
 
 DRAWS = 10
-MOST_TESTED = 20_000_000
-"""Cells times genes up to which pairs are tested in held-out cells."""
 
 
 @dataclass(frozen=True)

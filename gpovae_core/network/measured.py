@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from gpovae_core.effects.pairs import PairStatistics
 
 
+MOST_TESTED = 20_000_000
+"""Cells times genes up to which pairs are tested in held-out cells without being asked to: a few seconds."""
+
+
 @dataclass(frozen=True)
 class MeasuredPairs:
     """effect, effect_se: (n, n) log2 fold change of mean shares in the training cells, without the common
