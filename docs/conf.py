@@ -17,7 +17,6 @@ version = release = gpovae_core.__version__
 
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_copybutton", "from_code"]
 exclude_patterns = ["images"]
-nitpicky = False
 
 smartquotes = False  # it would make a dash of the two hyphens of an option
 # Headings are link targets, as they are where a forge shows these files.
@@ -27,9 +26,12 @@ nb_execution_mode = "auto"
 nb_execution_timeout = 300
 nb_execution_raise_on_error = True
 
+add_module_names = False
 autodoc_typehints = "signature"
 autodoc_member_order = "bysource"
 napoleon_google_docstring = False
+napoleon_use_rtype = False
+default_role = "py:obj"  # a name in single backticks of a docstring leads to what it names
 
 html_theme = "sphinx_book_theme"
 html_title = f"gpovae {release}"

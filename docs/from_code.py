@@ -75,16 +75,24 @@ def sweep() -> str:
 
 
 def python() -> str:
-    """Every public name of the package, for autodoc to show with its signature and its docstring."""
-    parts = []
-    for name in gpovae_core.__all__:
-        thing = getattr(gpovae_core, name)
-        kind = "autoclass" if inspect.isclass(thing) else "autofunction" if callable(thing) else "autodata"
-        members = "\n:members:" if kind == "autoclass" and not issubclass(thing, Exception) else ""
-        parts.append(
-            f"```{{eval-rst}}\n.. {kind}:: gpovae_core.{name}{members.replace(chr(10), chr(10) + '   ')}\n```"
-        )
-    return "\n\n".join(parts)
+    """Every public name of the package, functions first, for autodoc to show with signature and docstring."""
+    named = {name: getattr(gpovae_core, name) for name in gpovae_core.__all__}
+    kinds = {name: _kind(thing) for name, thing in named.items()}
+    directives = []
+    for name in sorted(named, key=lambda name: (KINDS.index(kinds[name]), name)):
+        members = "   :members:\n" if kinds[name] == "class" else ""
+        directive = kinds[name].replace("exception", "class")
+        directives.append(f"```{{eval-rst}}\n.. auto{directive}:: gpovae_core.{name}\n{members}```")
+    return "\n\n".join(directives)
+
+
+KINDS = ("function", "class", "exception", "data")
+
+
+def _kind(thing: object) -> str:
+    if inspect.isclass(thing):
+        return "exception" if issubclass(thing, Exception) else "class"
+    return "function" if callable(thing) else "data"
 
 
 MADE: dict[str, Callable[[], str]] = {
