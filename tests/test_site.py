@@ -44,13 +44,17 @@ def from_code() -> ModuleType:
 
 
 @cache
+def filled(page: Path) -> str:
+    """A page with what it takes from the code."""
+    return from_code().filled(page.read_text())
+
+
+@cache
 def anchors(page: Path) -> frozenset[str]:
     """Where a link into a page may lead: its headings, lower case, without punctuation, a hyphen for every
     blank, as Sphinx and forges make them.
     """
-    text = FENCE.sub(
-        lambda code: "" if code[0].startswith("```") else code[0], from_code().filled(page.read_text())
-    )
+    text = FENCE.sub(lambda code: "" if code[0].startswith("```") else code[0], filled(page))
     headings = (re.sub(r"[`*]", "", heading) for heading in re.findall(r"(?m)^#+ (.+)$", text))
     return frozenset(re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings)
 
@@ -95,10 +99,9 @@ def test_every_page_is_in_the_navigation() -> None:
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_and_option_is_in_the_reference(name: str) -> None:
-    by_hand = (DOCS / "reference" / "commands.md").read_text()
-    assert f"gpovae {name}" in by_hand, "say what it is for, in the list at the top"
-    page = from_code().filled(by_hand)
-    section = page.split(f"\n## gpovae {name}\n")[1].split("\n## ")[0]
+    page = DOCS / "reference" / "commands.md"
+    assert f"`gpovae {name}" in page.read_text(), "say what it is for, in the lists at the top"
+    section = filled(page).split(f"\n## gpovae {name}\n")[1].split("\n## ")[0]
     missing = [
         option
         for parameter in COMMANDS[name].params
@@ -110,7 +113,7 @@ def test_every_command_and_option_is_in_the_reference(name: str) -> None:
 
 
 def test_every_setting_is_in_the_reference_with_its_default_and_a_sentence() -> None:
-    page = from_code().filled((DOCS / "reference" / "settings.md").read_text())
+    page = filled(DOCS / "reference" / "settings.md")
     rows = {
         cells[1].strip().strip("`"): cells for line in page.splitlines() if len(cells := line.split("|")) > 3
     }
@@ -142,7 +145,7 @@ def test_every_variable_of_the_environment_is_in_the_reference() -> None:
 
 
 def test_every_public_name_is_in_the_reference() -> None:
-    page = from_code().filled((DOCS / "reference" / "python.md").read_text())
+    page = filled(DOCS / "reference" / "python.md")
     assert [name for name in gpovae_core.__all__ if f" gpovae_core.{name}\n" not in page] == []
 
 
