@@ -44,7 +44,7 @@ def read(path: str | Path) -> AnnData | BackedCells:
     --------
     >>> path = gp.simulate(genes=20, perturbations=6, cells=700).write("toy.h5ad")
     >>> gp.read("toy.h5ad").shape
-    (700, 33)
+    (700, 25)
     """
     from gpovae_core.data.read import read_cells
 
@@ -78,8 +78,8 @@ def validate(cells: AnnData | str | Path, **settings: object) -> Examination:
     >>> found = gp.validate(sim.adata)
     >>> found.ok, found.summary["label_column"], found.summary["control_label"]
     (True, 'perturbation', 'non-targeting')
-    >>> print(gp.validate(sim.adata, control_label="NT").problems[0].message)
-    No cell has the control label 'NT' in column 'perturbation'.
+    >>> print(gp.validate(sim.adata, control_label="nobody").problems[0].message)
+    control_label is 'nobody', but no cell has this label in 'perturbation'. ...
     """
     from gpovae_core.data.validate import examine, examine_file
 
@@ -116,7 +116,7 @@ def simulate(**settings: Any) -> Simulation:
     --------
     >>> sim = gp.simulate(genes=20, perturbations=6, cells=700, seed=1)
     >>> sim.adata.shape, list(sim.edges.columns)
-    ((700, 33), ['source', 'target', 'weight', 'sign'])
+    ((700, 25), ['source', 'target', 'weight', 'sign'])
     """
     from gpovae_core.data.simulate import SimulationSettings
     from gpovae_core.data.simulate import simulate as draw
@@ -174,7 +174,7 @@ def train(
     >>> sim = gp.simulate(genes=20, perturbations=6, cells=700)
     >>> run = gp.train(sim.adata, "runs/toy", epochs=2)
     >>> run
-    Run 'toy': done, 20 genes, 6 of them perturbed
+    Run 'toy': done, 25 genes, 6 of them perturbed
     """
     from gpovae_core.workflow import start_run
 
