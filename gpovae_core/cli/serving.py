@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -121,12 +123,14 @@ def _in_the_open(host: str) -> str:
     )
 
 
-def _serve(script: Path, host: str, port: int | None) -> None:
-    """What .streamlit/config.toml beside the script does not say."""
-    from streamlit.web.cli import main as streamlit
-
+def _serve(script: Path, host: str, port: int | None) -> NoReturn:
+    """Become the server. What is not said here stands in .streamlit/config.toml beside the script."""
     options = [f"--server.address={host}"]
     options += [f"--server.port={port}"] * (port is not None)
     if host not in ("", "0.0.0.0", "::"):  # noqa: S104
         options.append(f"--browser.serverAddress={host}")
-    streamlit(["run", str(script), *options], prog_name="streamlit")
+    # -P: what lies in the working directory is nothing to import
+    command = [sys.executable, "-P", "-m", "streamlit", "run", str(script), *options]
+    if os.name == "posix":
+        os.execv(command[0], command)  # noqa: S606  # the same process, so that a signal reaches the server
+    raise SystemExit(subprocess.call(command))  # noqa: S603

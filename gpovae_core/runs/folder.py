@@ -493,7 +493,7 @@ def is_run(path: Path) -> bool:
 
 def runs_folder() -> Path:
     """Folder with the runs: the environment variable GPOVAE_RUNS_DIR, or `runs` in the working directory."""
-    return Path(os.environ.get("GPOVAE_RUNS_DIR", "runs"))
+    return Path(os.environ.get("GPOVAE_RUNS_DIR") or "runs")
 
 
 def find_runs(folder: Path) -> list[RunFolder]:
