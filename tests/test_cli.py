@@ -126,11 +126,6 @@ def test_help(gpovae, command):
     assert "Usage" in out
 
 
-def test_every_command_is_in_the_readme():
-    readme = (PROJECT / "README.md").read_text()
-    assert [command for command in COMMANDS if f"gpovae {command}" not in readme] == []
-
-
 def test_light_commands_do_not_import_heavy_libraries():
     code = (
         "import sys; sys.argv = ['gpovae', '--help']\n"
