@@ -38,9 +38,6 @@ if TYPE_CHECKING:
 LEAST_EXPECTED = 0.01
 """`gpovae network --influence` writes expected effects larger than this unless told otherwise, log2."""
 
-MOST_TESTED = 20_000_000
-"""Cells times genes up to which `gpovae network` tests the pairs in held-out cells: a few seconds."""
-
 
 def ensemble(
     source: Annotated[
@@ -152,16 +149,15 @@ def network(
     of known edges, known_in, known_signs and publications.
     """
     from gpovae_core.network.exports import write_edges
+    from gpovae_core.network.measured import tests_at_once
     from gpovae_core.runs.ensemble import read_ensemble
     from gpovae_core.runs.folder import RunFolder
 
     folder = RunFolder.open(run)
     net, cut = network_of(run, threshold)
     cells = folder.cells() if folder.has("cells.h5ad") else None
-    if cells is not None and cells.cells.n_obs * len(net) <= MOST_TESTED:
-        from gpovae_core.evaluation.held_out import held_out_pairs
-
-        net = net.with_tests(held_out_pairs(cells))
+    if cells is not None and (tests := tests_at_once(cells)) is not None:
+        net = net.with_tests(tests)
     if frequency:
         read_ensemble(folder)  # says what is wrong with it, if anything is
         net = net.found_often(frequency)
