@@ -33,9 +33,15 @@ h1{padding:0 0 .25rem!important;font-size:1.9rem!important}
 }
 [data-testid=stCode] .token{color:inherit!important}
 details.fold{display:none}
-@media(max-width:640px){
-  .js-plotly-plot .annotation:has(.annotation-arrow-g){display:none}
-  details.fold{display:block;padding:.45rem .75rem;border:1px solid light-dark(#c8ccd4,#4a4f5a);border-radius:.5rem}
+@media(max-width:1000px){
+  .st-key-bar [data-testid=stHorizontalBlock]{flex-wrap:wrap}
+  .st-key-bar [data-testid=stColumn]{flex:1 1 11rem;min-width:11rem}
+}
+@media(max-width:640px){.js-plotly-plot .annotation:has(.annotation-arrow-g){display:none}}
+@media(max-width:760px){
+  details.fold{
+    display:block;padding:.45rem .75rem;border:1px solid light-dark(#c8ccd4,#4a4f5a);border-radius:.5rem
+  }
   details.fold summary{cursor:pointer;overflow-wrap:anywhere}
   [data-testid=stElementContainer]:has(details.fold:not([open]))~:has(>.st-key-bar){display:none}
 }
@@ -98,8 +104,8 @@ def begin_on_a_run(name: str) -> RunFolder | None:
 
 
 def bar(widths: Sequence[float], words: str, *, folded: bool) -> Sequence[DeltaGenerator]:
-    """Columns for the controls above an answer. On a telephone, where they would fill the screen, they are
-    folded into one line so that the answer comes first.
+    """Columns for the controls above an answer. On a telephone, and where letters are large, they would fill
+    the screen: there they are folded into one line, so that the answer comes first.
 
     words: what is chosen in them, for that line; folded: false where there is no answer yet.
     """

@@ -13,7 +13,9 @@ from gpovae_core.runs.folder import RunFolder
 
 def show(run: RunFolder) -> None:
     asked = bool(state.get(state.ASKED) or scenarios.of_run(run.name))
-    places = shell.bar([2.3, 4, 1.1, 2.8, 1.3, 1.5], f"{state.get(state.RUN)}: ask something else", folded=asked)
+    places = shell.bar(
+        [2.3, 4, 1.1, 2.8, 1.3, 1.5], f"{state.get(state.RUN)}: ask something else", folded=asked
+    )
     shell.run_choice(places[0])
     if run.without_cells:
         st.info(plain(run.without_cells))
