@@ -246,7 +246,10 @@ function comparedKey(graph, edges) {
 export const bundleGenes = (key) =>
   (key || "").split("\n").filter((part) => part && !part.startsWith(COMPARED));
 
-/** Regulators side by side with those that share their targets: a chain, from the largest on. */
+const ALIKE = 0.2; // least cosine of the targets of two regulators that stand side by side for it
+
+/** Regulators side by side with those that share their targets: chains, each from the largest that is left on,
+ * so that the largest stand first. */
 export function chain(graph, regulators, targets) {
   const left = new Set(regulators);
   const into = new Map();
@@ -265,9 +268,9 @@ export function chain(graph, regulators, targets) {
       for (const other of [graph.target[e], ...into.get(graph.target[e])])
         if (left.has(other)) shared.set(other, (shared.get(other) || 0) + 1);
     let best;
-    let most = 0;
+    let most = ALIKE;
     for (const [gene, count] of shared) {
-      const alike = count / Math.sqrt(targets.get(gene).length);
+      const alike = count / Math.sqrt(targets.get(now).length * targets.get(gene).length);
       if (alike > most) [best, most] = [gene, alike];
     }
     now = best ?? left.values().next().value;

@@ -676,6 +676,7 @@ class Workbench {
         ? [
             [square(palette[1]), "activates: target falls when the source is perturbed"],
             [square(palette["-1"]), "represses: target rises"],
+            [square(palette[0]), "sign unknown"],
             [
               `${square(palette[1])}<circle cx="11" cy="6" r="2.4" fill="${this.look.background}"/>`,
               "dot: seen again",
