@@ -32,7 +32,7 @@ h1{padding:0 0 .25rem!important;font-size:1.9rem!important}
   color:light-dark(#fff,#08131c)
 }
 [data-testid=stCode] .token{color:inherit!important}
-details.fold{display:none}
+@media(min-width:761px){[data-testid=stElementContainer]:has(details.fold){display:none}}
 @media(max-width:1000px){
   .st-key-bar [data-testid=stHorizontalBlock]{flex-wrap:wrap}
   .st-key-bar [data-testid=stColumn]{flex:1 1 11rem;min-width:11rem}
@@ -40,7 +40,7 @@ details.fold{display:none}
 @media(max-width:640px){.js-plotly-plot .annotation:has(.annotation-arrow-g){display:none}}
 @media(max-width:760px){
   details.fold{
-    display:block;padding:.45rem .75rem;border:1px solid light-dark(#c8ccd4,#4a4f5a);border-radius:.5rem
+    padding:.45rem .75rem;border:1px solid light-dark(#c8ccd4,#4a4f5a);border-radius:.5rem
   }
   details.fold summary{cursor:pointer;overflow-wrap:anywhere}
   [data-testid=stElementContainer]:has(details.fold:not([open]))~:has(>.st-key-bar){display:none}
