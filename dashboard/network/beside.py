@@ -76,13 +76,12 @@ def message(scene: Scene, version: str, known: bool) -> dict[str, Any] | None:
     the network that it is laid over, and whether the browser has that.
     """
     other = other_run(scene)
-    if other is None:
-        return None
     try:
-        told = _told(scene, other)
+        told = None if other is None else _told(scene, other)
     except GpoVaeError:
-        return None
-    if told is None:
+        told = None
+    if other is None or told is None:
+        st.session_state.pop(_SENT, None)
         return None
     said = f"{version}|{cached.version(other)}|{scene.threshold}|{told['tested']}|{told['threshold']}"
     edges = told.pop("edges")
