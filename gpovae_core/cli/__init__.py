@@ -22,6 +22,7 @@ from gpovae_core.cli import (
     questions,
     runs,
     scores,
+    serving,
     sweeps,
     training,
 )
@@ -29,6 +30,7 @@ from gpovae_core.cli.flags import in_flags
 from gpovae_core.errors import GpoVaeError
 
 COMMANDS = (
+    serving.app_,
     cells.simulate,
     cells.validate,
     training.train,

@@ -18,6 +18,7 @@ from gpovae_core.errors import SettingsError
 if TYPE_CHECKING:
     from gpovae_core.data.progress import Progress
     from gpovae_core.network.grn import GeneNetwork
+    from gpovae_core.network.references import ReferenceNetwork
     from gpovae_core.runs.clusters.sites import Request
     from gpovae_core.runs.folder import JobFolder
 
@@ -133,6 +134,17 @@ On = Annotated[
 Gpus = Annotated[int | None, typer.Option(min=0, help="With --on: GPUs, on one machine.")]
 Hours = Annotated[float | None, typer.Option(help="With --on: time limit in hours.")]
 Memory = Annotated[float | None, typer.Option(help="With --on: memory in GB.")]
+References = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--reference",
+        help=(
+            "Table of known edges: source,target or gene1,gene2, or TRRUST, CollecTRI, DoRothEA, OmniPath, "
+            "BioGRID, CORUM, STRING (with its file of names) as distributed; repeatable. Without it, those "
+            "in the folder networks."
+        ),
+    ),
+]
 Sets = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="SECTION.FIELD=VALUE", help="Any other setting; repeatable."),
@@ -270,3 +282,19 @@ def network_of(run: Path, threshold: float | None) -> tuple[GeneNetwork, float]:
     folder = RunFolder.open(run)
     cut = folder.settings().evaluation.threshold if threshold is None else threshold
     return GeneNetwork.from_run(folder), cut
+
+
+def references_for(net: GeneNetwork, files: list[Path] | None) -> list[ReferenceNetwork]:
+    """Tables of known edges: those given, else those of the folder for measured genes; made-up genes are in
+    no table. What cannot be read of the folder is said on standard error.
+    """
+    from gpovae_core.network.references import networks_folder, read_reference_files, read_references
+
+    if files:
+        return read_reference_files(files)
+    if net.simulated:
+        return []
+    found, faults = read_references(networks_folder())
+    for fault in faults:
+        print(fault, file=sys.stderr)
+    return found

@@ -201,12 +201,10 @@ def _only_training(given: dict[str, dict[str, Any]], published: str | None) -> N
 
 
 def _say_what_is_idle(settings: Settings, given: dict[str, dict[str, Any]]) -> None:
-    from gpovae_core.config import idle_settings
+    from gpovae_core.config import idle_given
 
-    for path, why in idle_settings(settings).items():
-        section, _, name = path.partition(".")
-        if name in given.get(section, {}):
-            typer.echo(f"Note: {path} has no effect here: {why}.", err=True)
+    for note in idle_given(settings, given):
+        typer.echo(f"Note: {note}", err=True)
 
 
 def _how_often(folder: RunFolder) -> None:

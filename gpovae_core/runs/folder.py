@@ -235,11 +235,7 @@ class RunFolder(JobFolder):
     def create(cls, path: Path, settings: Settings, source: DataSource) -> RunFolder:
         """A new run. Raises RunError where `path` already holds anything."""
         path = Path(path)
-        if path.exists() and (not path.is_dir() or any(path.iterdir())):
-            raise RunError(
-                f"'{path}' already exists and is not empty. Choose another name, or continue that run with "
-                "--resume."
-            )
+        check_new(path)
         (path / "checkpoints").mkdir(parents=True)
         run = cls(path)
         run._write_config(source, settings)
@@ -509,9 +505,23 @@ def tail(path: Path, lines: int, most: int = 64 * 2**10) -> list[str]:
         return []
 
 
+def check_new(path: Path) -> None:
+    """Raises RunError where a new run cannot be made at `path`, because something is there."""
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise RunError(
+            f"'{path}' already exists and is not empty. Choose another name, or continue that run with "
+            "--resume."
+        )
+
+
 def is_run(path: Path) -> bool:
     """Whether a folder holds a run, readable or not."""
     return (path / CONFIG).is_file()
+
+
+def runs_folder() -> Path:
+    """Folder with the runs: the environment variable GPOVAE_RUNS_DIR, or `runs` in the working directory."""
+    return Path(os.environ.get("GPOVAE_RUNS_DIR") or "runs")
 
 
 def find_runs(folder: Path) -> list[RunFolder]:
