@@ -183,7 +183,7 @@ def request_given(
 
 
 def show_sent(what: str, folder: JobFolder, as_json: bool) -> None:
-    """The answer of a command that sent its work to a cluster. what: the work, in words; folder: its job's."""
+    """The answer of a command that sent its work to a cluster. what: the work in words; folder: its job."""
     from gpovae_core.runs.clusters.told import in_words
 
     status = folder.status()

@@ -59,7 +59,7 @@ def sweep(
     memory: Memory = None,
     jobs: Jobs = None,
     worker: Annotated[
-        str, typer.Option(hidden=True, help="Folder of this worker, made by whoever started it.")
+        str, typer.Option(help="Of a job on a cluster: folder of this worker, made by whoever sent it.")
     ] = "",
     as_json: Json = False,
 ) -> None:
