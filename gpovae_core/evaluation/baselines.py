@@ -173,7 +173,7 @@ def own_only(training: pd.DataFrame) -> pd.DataFrame:
 
 def target_mask(names: Sequence[str], genes: pd.Index) -> np.ndarray:
     """(perturbations, genes) bool: is this gene perturbed there? Of a combination each of its genes is."""
-    rows = [genes.isin(name.split(keys.PAIR_SEPARATOR)) for name in names]
+    rows = [genes.isin(keys.genes_of(name)) for name in names]
     return np.stack(rows) if rows else np.zeros((0, len(genes)), dtype=bool)
 
 
