@@ -212,18 +212,45 @@ def _against_controls(
     )
 
 
-def label_contrasts(
-    prepared: PreparedCells, names: tuple[str, ...], splits: tuple[str, ...]
-) -> tuple[Contrasts, np.ndarray]:
-    """Every one of `names`, combinations too, against controls over all measured genes, not those of the
-    panel alone; and (G,) the columns of these contrasts in the order of the genes. All cells of `splits`
-    with counts; rows without two cells beside controls have infinite errors throughout.
-    """
-    genes = [str(gene) for gene in prepared.cells.var_names]
-    perturbed = prepared.panel.data.perturbed
+def _over(prepared: PreparedCells, columns: np.ndarray | None) -> tuple[PreparedCells, list[str]]:
+    """The same cells over all measured genes, or those of `columns`, and their names."""
+    names = prepared.cells.var_names if columns is None else prepared.cells.var_names[columns]
+    genes, perturbed = [str(gene) for gene in names], prepared.panel.data.perturbed
     others = tuple(gene for gene in genes if gene not in set(perturbed))
     panel = Panel(PanelData(perturbed=perturbed, extended=others, measured=tuple(genes)))
-    wide = replace(prepared, panel=panel)
+    return replace(prepared, panel=panel), genes
+
+
+def drawn_controls(
+    prepared: PreparedCells, splits: tuple[str, ...], columns: np.ndarray, sizes: np.ndarray
+) -> Contrasts:
+    """Groups of so many controls of `splits`, drawn at random, against all others, over the genes of
+    `columns`; the same cells whatever their order in the file.
+    """
+    wide, _ = _over(prepared, columns)
+    design = Design.of(wide)
+    pool = np.flatnonzero(prepared.where(keys.CONTROL, splits) & (design.size > 0))
+    pool = pool[np.argsort(prepared.cells.obs_names.to_numpy(dtype=str)[pool])]
+    rng = np.random.default_rng(0)
+    treated = _of_rows([rng.permutation(len(pool))[:size] for size in sizes], len(pool))
+    compared = _compare(wide, design, pool, treated, _AllBut(treated))
+    nobody = np.full(len(sizes), len(wide.panel))
+    return _contrasts(wide, design, nobody, compared, np.zeros((len(sizes), 1)))
+
+
+def label_contrasts(
+    prepared: PreparedCells,
+    names: tuple[str, ...],
+    splits: tuple[str, ...],
+    columns: np.ndarray | None = None,
+) -> tuple[Contrasts, np.ndarray]:
+    """Every one of `names`, combinations too, against controls over all measured genes (or those of
+    `columns`), not those of the panel alone; and (G,) the columns of these contrasts in the order of the
+    genes. All cells of `splits` with counts; rows without two cells beside controls have infinite errors
+    throughout.
+    """
+    wide, genes = _over(prepared, columns)
+    panel = wide.panel
     design = Design.of(wide)
     cells = np.flatnonzero(prepared.where(splits=splits) & (design.size > 0))
     place = {name: row for row, name in enumerate(names)}
