@@ -8,6 +8,7 @@ it may also add up in another order.
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -156,14 +157,22 @@ class _Products:
     def __init__(self) -> None:
         self._lock, self._asking = threading.Lock(), 0
         self._limits: Any = None
+        self._libraries: Any = None
+        self._imported = 0
 
     def limit(self) -> None:
-        from threadpoolctl import threadpool_limits
-
         with self._lock:
             if not self._asking:
-                self._limits = threadpool_limits(1, "blas")
+                self._limits = self._found().limit(limits=1, user_api="blas")
             self._asking += 1
+
+    def _found(self) -> Any:
+        """The libraries of products; to look for them takes milliseconds, so only after further imports."""
+        from threadpoolctl import ThreadpoolController
+
+        if self._libraries is None or len(sys.modules) != self._imported:
+            self._libraries, self._imported = ThreadpoolController(), len(sys.modules)
+        return self._libraries
 
     def release(self) -> None:
         with self._lock:
