@@ -222,13 +222,12 @@ def _over(prepared: PreparedCells, columns: np.ndarray | None) -> tuple[Prepared
 
 
 def drawn_controls(
-    prepared: PreparedCells, splits: tuple[str, ...], columns: np.ndarray, sizes: np.ndarray
+    prepared: PreparedCells, design: Design, splits: tuple[str, ...], columns: np.ndarray, sizes: np.ndarray
 ) -> Contrasts:
     """Groups of so many controls of `splits`, drawn at random, against all others, over the genes of
-    `columns`; the same cells whatever their order in the file.
+    `columns`, within the strata of `design`; the same cells whatever their order in the file.
     """
     wide, _ = _over(prepared, columns)
-    design = Design.of(wide)
     pool = np.flatnonzero(prepared.where(keys.CONTROL, splits) & (design.size > 0))
     pool = pool[np.argsort(prepared.cells.obs_names.to_numpy(dtype=str)[pool])]
     rng = np.random.default_rng(0)
@@ -243,15 +242,16 @@ def label_contrasts(
     names: tuple[str, ...],
     splits: tuple[str, ...],
     columns: np.ndarray | None = None,
+    design: Design | None = None,
 ) -> tuple[Contrasts, np.ndarray]:
     """Every one of `names`, combinations too, against controls over all measured genes (or those of
     `columns`), not those of the panel alone; and (G,) the columns of these contrasts in the order of the
     genes. All cells of `splits` with counts; rows without two cells beside controls have infinite errors
-    throughout.
+    throughout. design: that of `prepared` where None.
     """
     wide, genes = _over(prepared, columns)
     panel = wide.panel
-    design = Design.of(wide)
+    design = Design.of(wide) if design is None else design
     cells = np.flatnonzero(prepared.where(splits=splits) & (design.size > 0))
     place = {name: row for row, name in enumerate(names)}
     labels = prepared.labels[cells]

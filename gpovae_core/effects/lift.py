@@ -22,7 +22,7 @@ import numpy as np
 from gpovae_core import keys
 from gpovae_core.data.schema import PreparedCells
 from gpovae_core.effects.contrasts import drawn_controls, label_contrasts
-from gpovae_core.effects.design import Design, Exchangeable
+from gpovae_core.effects.design import Design, Exchangeable, by_depth
 
 LEAST_LIFT, CLEAR, REACH = 0.05, 4.0, 2.0
 GENES = 300
@@ -75,12 +75,16 @@ def clear_lifts(
     ]
     if design.whole or not chosen or len(control) < 2 * FEWEST:
         return {}
-    total = np.asarray(prepared.counts[control].sum(axis=0)).ravel()
+    # of all cells: the genes that happen to be large in the controls alone would seem to fall
+    total = np.asarray(prepared.counts[np.flatnonzero(inside)].sum(axis=0)).ravel()
     genes = np.sort(np.argsort(-total, kind="stable")[:GENES])
-    found, _ = label_contrasts(prepared, tuple(chosen), splits, genes)
+    # within depth, as the test: cells of another depth may differ in all shares by themselves
+    depth = by_depth(design.size, design.stratum, prepared.labels == keys.CONTROL)
+    design = replace(design, stratum=depth, replicates={})
+    found, _ = label_contrasts(prepared, tuple(chosen), splits, genes, design)
     large = np.flatnonzero(np.abs(found.shift) > LEAST_LIFT)
     sizes = {int(row): _size(int(found.cells[row]), len(control)) for row in large}
-    scatter = _scatter(prepared, splits, genes, sorted(set(sizes.values())))
+    scatter = _scatter(prepared, design, splits, genes, sorted(set(sizes.values())))
     lifts = {chosen[row]: Lift(float(found.shift[row]), scatter[size]) for row, size in sizes.items()}
     return {name: lift for name, lift in lifts.items() if abs(lift.log) > CLEAR * lift.error}
 
@@ -91,11 +95,11 @@ def _size(cells: int, controls: int) -> int:
 
 
 def _scatter(
-    prepared: PreparedCells, splits: tuple[str, ...], genes: np.ndarray, sizes: list[int]
+    prepared: PreparedCells, design: Design, splits: tuple[str, ...], genes: np.ndarray, sizes: list[int]
 ) -> dict[int, float]:
     """Size -> standard deviation of the lift that so many controls show against all others."""
     if not sizes:
         return {}
     several = np.repeat(sizes, DRAWS)
-    shift = drawn_controls(prepared, splits, genes, several).shift.reshape(len(sizes), DRAWS)
+    shift = drawn_controls(prepared, design, splits, genes, several).shift.reshape(len(sizes), DRAWS)
     return dict(zip(sizes, np.sqrt((shift**2).mean(axis=1)).tolist(), strict=True))

@@ -306,8 +306,8 @@ def lift_in_words(network: Network | None) -> str | None:
     return (
         "Shares of all counts add up to one: where an abundant gene falls, all others rise. The largest such "
         f"common lift here is {math.expm1(known[gene]):+.0%}, under {gene}. Tests take it out where it is "
-        "beyond doubt; the second table takes it out of the held-out cells altogether. W speaks of genes, not of shares, and belongs to that table; T_K is scored with the lift "
-        "that it predicts."
+        "beyond doubt; the second table takes it out of the held-out cells altogether. W speaks of genes, "
+        "not of shares, and belongs to that table; T_K is scored with the lift that it predicts."
     )
 
 
