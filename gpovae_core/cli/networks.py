@@ -8,8 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gpovae_core.cli.shared import (
+    Gpus,
+    Hours,
     Jobs,
     Json,
+    Memory,
+    On,
     Preset,
     References,
     RunArgument,
@@ -17,8 +21,10 @@ from gpovae_core.cli.shared import (
     network_of,
     progress_bar,
     references_for,
+    request_given,
     settings_given,
     show,
+    show_sent,
 )
 from gpovae_core.errors import SettingsError
 
@@ -31,9 +37,6 @@ if TYPE_CHECKING:
 
 LEAST_EXPECTED = 0.01
 """`gpovae network --influence` writes expected effects larger than this unless told otherwise, log2."""
-
-MOST_TESTED = 20_000_000
-"""Cells times genes up to which `gpovae network` tests the pairs in held-out cells: a few seconds."""
 
 
 def ensemble(
@@ -52,6 +55,10 @@ def ensemble(
     set_: Annotated[
         list[str] | None, typer.Option("--set", metavar="SECTION.FIELD=VALUE", help="For cells: any setting.")
     ] = None,
+    on: On = None,
+    gpus: Gpus = None,
+    hours: Hours = None,
+    memory: Memory = None,
     jobs: Jobs = None,
     as_json: Json = False,
 ) -> None:
@@ -62,7 +69,7 @@ def ensemble(
     is a training. Stopped by Ctrl-C, continued by the same command.
     """
     from gpovae_core.config import checked, make_settings
-    from gpovae_core.runs.ensemble import EnsembleJob, EnsemblePlan, make_ensemble
+    from gpovae_core.runs.ensemble import EnsembleJob, EnsemblePlan, make_ensemble, submit_ensemble
     from gpovae_core.runs.folder import RunFolder, is_run
     from gpovae_core.workflow import start_run
 
@@ -71,6 +78,17 @@ def ensemble(
         {"members": members, "vary": vary, "threshold": threshold, "seed": seed},
         "An ensemble that cannot be made",
     )
+    asked = request_given(on, gpus, hours, memory, jobs, source.resolve().parent)
+    if asked is not None:
+        if not is_run(source):
+            raise SettingsError(
+                f"'{source}' is no run, and only the ensemble of a run can be sent to a cluster. Send the "
+                f"training first: `gpovae train {source} --run DIR --on {on}`; its ensemble follows it."
+            )
+        folder = RunFolder.open(source)
+        submit_ensemble(folder, plan, asked)
+        show_sent("Ensemble of", EnsembleJob.of(folder), as_json)
+        return
     with progress_bar() as progress:
         if is_run(source):
             if run is not None or preset is not None or set_:
@@ -131,16 +149,15 @@ def network(
     of known edges, known_in, known_signs and publications.
     """
     from gpovae_core.network.exports import write_edges
+    from gpovae_core.network.measured import tests_at_once
     from gpovae_core.runs.ensemble import read_ensemble
     from gpovae_core.runs.folder import RunFolder
 
     folder = RunFolder.open(run)
     net, cut = network_of(run, threshold)
     cells = folder.cells() if folder.has("cells.h5ad") else None
-    if cells is not None and cells.cells.n_obs * len(net) <= MOST_TESTED:
-        from gpovae_core.evaluation.held_out import held_out_pairs
-
-        net = net.with_tests(held_out_pairs(cells))
+    if cells is not None and (tests := tests_at_once(cells)) is not None:
+        net = net.with_tests(tests)
     if frequency:
         read_ensemble(folder)  # says what is wrong with it, if anything is
         net = net.found_often(frequency)

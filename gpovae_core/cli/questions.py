@@ -61,11 +61,9 @@ def predict(
     Genes without training cells are answered by the network alone. Combinations stand beside the sum of their
     parts.
     """
-    import pandas as pd
-
     from gpovae_core.data.write import no_formulas
     from gpovae_core.evaluation.stored import read_evaluation
-    from gpovae_core.questions.whatif import Respondent
+    from gpovae_core.questions.whatif import Respondent, effects_of
     from gpovae_core.runs.folder import RunFolder
 
     folder = RunFolder.open(run)
@@ -84,12 +82,7 @@ def predict(
             dict(_parse_loss(text) for text in loss or []),
             progress,
         )
-    table = pd.concat(
-        [a.table.assign(perturbation=a.question.perturbation) for a in answers], ignore_index=True
-    )
-    columns = ["perturbation", "gene", "effect", "sd", "low", "high"]
-    columns += [*["additive"] * ("additive" in table), "log_difference"]
-    table = table.reindex(columns=columns)
+    table = effects_of(answers)
     if out is not None:
         safe = {name: no_formulas(table[name]) for name in ("perturbation", "gene")}
         table.assign(**safe).to_csv(out, index=False)

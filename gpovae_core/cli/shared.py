@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from gpovae_core.data.progress import Progress
     from gpovae_core.network.grn import GeneNetwork
     from gpovae_core.network.references import ReferenceNetwork
+    from gpovae_core.runs.clusters.sites import Request
+    from gpovae_core.runs.folder import JobFolder
 
 
 RunArgument = Annotated[
@@ -122,6 +124,16 @@ Jobs = Annotated[
         help="Cores to use from reading to scoring (default: all); the result is the same for any number.",
     ),
 ]
+On = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SITE",
+        help="Send it to a cluster: a site of clusters.toml (see `gpovae sites`); --jobs asks for cores.",
+    ),
+]
+Gpus = Annotated[int | None, typer.Option(min=0, help="With --on: GPUs, on one machine.")]
+Hours = Annotated[float | None, typer.Option(help="With --on: time limit in hours.")]
+Memory = Annotated[float | None, typer.Option(help="With --on: memory in GB.")]
 References = Annotated[
     list[Path] | None,
     typer.Option(
@@ -151,6 +163,32 @@ def guide_values(guides: str | None, guide_targets: str | None, guide_rule: str 
     files = {"guides": guides, "guide_targets": guide_targets}
     whole = {name: str(Path(path).resolve()) for name, path in files.items() if path is not None}
     return {**whole, **given_values(guide_rule=guide_rule)}
+
+
+def request_given(
+    on: str | None, gpus: int | None, hours: float | None, memory: float | None, jobs: int | None, runs: Path
+) -> Request | None:
+    """What a cluster is asked for; None where the work is to be done here. runs: the folder of runs. Raises
+    SettingsError for a site that is not there, or options that ask for nothing.
+    """
+    from gpovae_core.runs.clusters.sites import find_site, request
+
+    if on is None:
+        if given_values(gpus=gpus, hours=hours, memory=memory):
+            raise SettingsError(
+                "--gpus, --hours and --memory say what a job on a cluster gets: give --on SITE with them."
+            )
+        return None
+    return request(on, find_site(on, runs), gpus=gpus, hours=hours, memory_gb=memory, cores=jobs)
+
+
+def show_sent(what: str, folder: JobFolder, as_json: bool) -> None:
+    """The answer of a command that sent its work to a cluster."""
+    from gpovae_core.runs.clusters.told import in_words
+
+    status = folder.status()
+    answer = {"folder": str(folder.path), "state": status.state, "site": status.site, "job": status.job}
+    show(answer, as_json, f"{what} {folder.path}: {in_words(status)}, job {status.job}.")
 
 
 def settings_given(

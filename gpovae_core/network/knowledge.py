@@ -21,12 +21,11 @@ from gpovae_core.errors import QueryError
 from gpovae_core.evaluation.known import KnownEdges, judge, shuffled_hits
 from gpovae_core.methods.fitted import NetworkFit
 from gpovae_core.methods.prior import FEWEST_KNOWN, Odds, PriorWeight, learn_weight, shift
+from gpovae_core.network.measured import tests_at_once
 from gpovae_core.network.references import ReferenceNetwork
 from gpovae_core.runs.folder import RunFolder
 
 DRAWS = 10
-MOST_TESTED = 20_000_000
-"""Cells times genes up to which pairs are tested in held-out cells."""
 
 
 @dataclass(frozen=True)
@@ -173,11 +172,9 @@ def _held_out(run: RunFolder, odds: Odds, change: np.ndarray, threshold: float) 
     if not run.has("cells.h5ad"):
         return None
     cells = run.cells()
-    if cells.cells.n_obs * len(cells.panel) > MOST_TESTED:
+    tests = tests_at_once(cells)
+    if tests is None:
         return None
-    from gpovae_core.evaluation.held_out import held_out_pairs
-
-    tests = held_out_pairs(cells)
     adjusted = np.full(odds.posterior.shape, np.nan)
     genes = cells.panel.genes
     row = {genes[i]: place for place, i in enumerate(odds.rows)}

@@ -150,7 +150,7 @@ def networks_folder() -> Path:
     """Folder with reference networks: the environment variable GPOVAE_NETWORKS_DIR, or `networks` in the
     working directory.
     """
-    return Path(os.environ.get("GPOVAE_NETWORKS_DIR", "networks"))
+    return Path(os.environ.get("GPOVAE_NETWORKS_DIR") or "networks")
 
 
 def read_references(folder: Path) -> tuple[list[ReferenceNetwork], list[str]]:

@@ -22,8 +22,9 @@ from streamlit.testing.v1 import AppTest
 from dashboard.network import cached, history
 from dashboard.network.component import Answers
 from dashboard.network.page import PARTS
-from dashboard.shared import listing, state
+from dashboard.shared import state
 from gpovae_core.network.grn import GeneNetwork
+from gpovae_core.runs import shipped
 from gpovae_core.runs.folder import MASK_LOGITS, RunFolder
 from tests.app_words import Opener, words
 from tests.conftest import PROJECT
@@ -278,7 +279,7 @@ def test_without_a_run_the_newest_opens_and_else_the_demo(
 ) -> None:
     seen = sent(monkeypatch)
     open_app("network", folder=tmp_path)
-    assert seen[-1][0]["open"] in listing.DEMOS
+    assert seen[-1][0]["open"] in shipped.DEMOS
     for age, name in enumerate(("old", "new", "empty")):
         run = make_fake_run(tmp_path / name, seed=age)
         os.utime(run.path, (1e9 + age, 1e9 + age))
