@@ -8,6 +8,12 @@ weighed, target by target, by how probable they make the effects.
 
 Paths run over edges as far as all perturbations together speak for them. W says more than that an explanation
 needs an edge: it is held to what the cells of its own source show (`most_odds`).
+
+No gene explains itself. Of two that change each other each could pass for a consequence of the other, and the
+edge that leads from the source to either of them would be missing. So a path counts for a target by what
+changes on it while the target is held still: T_im - T_ij T_jm for the gene m between source i and target j
+(from T = B + T B without j; i, j, m all perturbed). Where j takes back a part of its own change over others
+(negative feedback), that part is error: how much of it is cut depends on where the source stands.
 """
 
 from __future__ import annotations
@@ -60,6 +66,14 @@ class Regressions:
         seen = np.isfinite(self.noise)
         edge[self.total.sources] = np.where(seen, self.total.probability * self.response, 0.0)
         return edge
+
+    @property
+    def passed_on(self) -> np.ndarray:
+        """(n, n) `design` by panel gene; zeros for genes that were not perturbed, and on the diagonal."""
+        found = np.zeros((self.design.shape[1],) * 2)
+        found[self.total.sources] = self.design
+        np.fill_diagonal(found, 0.0)
+        return found
 
     @property
     def order(self) -> np.ndarray:
@@ -136,27 +150,30 @@ def ascend(
 
 
 class _Ascent:
-    """The targets that are still on their way; arrays (p, targets) and (n, targets)."""
+    """The targets that are still on their way; arrays (p, targets), (n, targets) and (targets, n)."""
 
-    over_rows = ("response", "noise2", "seen", "predicted", "off")
+    over_rows = ("response", "noise2", "seen", "reached", "predicted", "turned", "off")
     over_genes = ("edge", "log_odds", "mean", "variance")
 
     def __init__(self, regressions: Regressions, edge: np.ndarray) -> None:
         self.given = regressions
-        self.design, self.against = (
-            sparse.csr_array(part) for part in (regressions.design, regressions.against)
-        )
+        self.design2 = sparse.csr_array(regressions.design**2)
         self.columns = np.arange(len(edge))
         self.seen = np.isfinite(regressions.noise)
         self.response, self.noise2 = regressions.response, regressions.noise**2
+        self.reached = np.where(self.seen, regressions.design, 0.0)
+        self.passed_on = regressions.passed_on
         self.edge = edge.copy()
         self.log_odds, self.mean = np.full(edge.shape, -LOG_ODDS_LIMIT), np.zeros(edge.shape)
         self.variance = np.full(edge.shape, np.nan)
-        self.predicted, self.off = self.design @ edge, np.zeros(regressions.response.shape)
+        self.predicted, self.turned, self.off = (np.zeros(regressions.response.shape) for _ in range(3))
+        for gene in np.flatnonzero(edge.any(axis=1)):
+            rows = np.flatnonzero(regressions.design[:, gene])
+            self._move(gene, rows, self._without_target(gene, rows), edge[gene])
 
     def keep(self, targets: np.ndarray) -> None:
         """Go on with `targets`, bool, alone."""
-        self.columns = self.columns[targets]
+        self.columns, self.passed_on = self.columns[targets], self.passed_on[targets]
         for name in (*self.over_rows, *self.over_genes):
             setattr(self, name, getattr(self, name)[:, targets])
 
@@ -173,22 +190,43 @@ class _Ascent:
             largest = np.maximum(largest, self._update(gene, rows, weight))
         return largest
 
+    def _without_target(self, gene: int, rows: np.ndarray) -> np.ndarray:
+        """(rows, targets) what is felt of `gene` while the target is held: from nothing to all of it."""
+        all_of_it = self.given.design[rows, gene][:, None]
+        left = all_of_it - self.reached[rows] * self.passed_on[:, gene]
+        left = np.where(all_of_it > 0, np.clip(left, 0, all_of_it), np.clip(left, all_of_it, 0))
+        return np.where(self.given.total.sources[rows, None] == gene, all_of_it, left)
+
+    def _move(self, gene: int, rows: np.ndarray, x: np.ndarray, step: np.ndarray) -> None:
+        """B of `gene` moves by `step` (targets,)."""
+        design, against = self.given.design[rows, gene], self.given.against[rows, gene]
+        self.predicted[rows] += x * step
+        if against.any():
+            self.turned[rows] += (against / design)[:, None] * x * step
+
     def _indirect(self) -> np.ndarray:
         """(p, targets) what paths explain."""
         return np.where(self.seen, self.predicted - self.edge[self.given.total.sources], 0.0)
 
+    def _taken_back(self) -> np.ndarray:
+        """(p, targets) what a target takes back of its own change, not over the source: against it."""
+        sources = self.given.total.sources
+        over_all = (self.passed_on.T * self.edge).sum(axis=0)
+        over_source = self.passed_on[:, sources].T * self.edge[sources]
+        return self.reached * np.minimum(over_all - over_source, 0.0)
+
     def _weight(self, number: int) -> np.ndarray:
         """(p, targets) weights of the effects."""
-        tolerance, indirect = self.given.tolerance, self._indirect()
-        turned = np.where(self.seen, self.against @ self.edge, 0.0)
-        now = np.hypot(tolerance.along * (indirect - turned), tolerance.against * turned)
+        tolerance, turned = self.given.tolerance, np.where(self.seen, self.turned, 0.0)
+        along = self._indirect() - turned - self._taken_back()
+        now = np.hypot(tolerance.along * along, tolerance.against * turned)
         later = number - _FREE_SWEEPS
         self.off = now if later < 0 else self.off + (now - self.off) / (later + 2)
         return np.where(self.seen, 1 / (self.noise2 + self.off**2), 0.0)
 
     def _update(self, gene: int, rows: np.ndarray, weight: np.ndarray) -> np.ndarray:
         prior = self.given.prior
-        x, w = self.given.design[rows, gene][:, None], weight[rows]
+        x, w = self._without_target(gene, rows), weight[rows]
         precision = (x**2 * w).sum(axis=0)
         possible = (precision > 0) & (self.columns != gene)
         rest = self.response[rows] - self.predicted[rows] + x * self.edge[gene]
@@ -199,7 +237,7 @@ class _Ascent:
         strength = np.where(possible, estimate * prior.slab / (prior.slab + error2), 0.0)
         new = expit(odds) * strength
         step = new - self.edge[gene]
-        self.predicted[rows] += x * step
+        self._move(gene, rows, x, step)
         self.edge[gene], self.log_odds[gene], self.mean[gene] = new, odds, strength
         self.variance[gene] = np.where(possible, 1 / (precision + 1 / prior.slab), np.nan)
         return np.abs(step)
@@ -222,12 +260,13 @@ class _Ascent:
         their priors. A direct effect of the least size is part of the error.
         """
         prior, rows = self.given.prior, self.given.total.sources
-        response, noise2, seen, predicted, off = (getattr(self, name)[:, targets] for name in self.over_rows)
+        names = ("response", "noise2", "seen", "predicted", "off")
+        response, noise2, seen, predicted, off = (getattr(self, name)[:, targets] for name in names)
         edge, log_odds, mean, variance = (getattr(self, name)[:, targets] for name in self.over_genes)
         learned, variance = ~np.isnan(variance), np.nan_to_num(variance, nan=prior.slab)
         there = expit(log_odds)
         error2 = np.where(seen, noise2 + off**2 + prior.least[rows][:, None], 1.0)
-        spread = self.design**2 @ (there * (mean**2 + variance) - edge**2)
+        spread = self.design2 @ (there * (mean**2 + variance) - edge**2)
         missed = (response - predicted) ** 2 + spread
         likelihood = np.where(seen, -0.5 * (np.log(error2) + missed / error2), 0.0).sum(axis=0)
         before, ratio = prior.log_odds[:, None], variance / prior.slab
