@@ -27,8 +27,7 @@ from scipy.special import expit, log_expit, softmax
 
 from gpovae_core.data.cores import at_once
 from gpovae_core.data.progress import Progress, tell
-from gpovae_core.methods.explained import EdgePrior, Tolerance, TotalEffects, logit
-from gpovae_core.methods.one_target import LOG_ODDS_LIMIT, ascend_one
+from gpovae_core.methods.explained import LOG_ODDS_LIMIT, EdgePrior, Tolerance, TotalEffects, logit
 
 TARGETS = 32
 """Targets that are worked on in a piece."""
@@ -154,6 +153,8 @@ def ascend(regressions: Regressions, edge: np.ndarray, order: np.ndarray, target
 
     Cost per sweep of a target: pairs of a perturbation and a gene that it reaches.
     """
+    from gpovae_core.methods.one_target import ascend_one
+
     given, count = regressions, len(targets)
     p, n = given.design.shape
     start, rows, design, turned = given.by_gene
@@ -166,10 +167,31 @@ def ascend(regressions: Regressions, edge: np.ndarray, order: np.ndarray, target
     prior, tolerance = given.prior, given.tolerance
     for k, target in enumerate(targets):
         ascend_one(
-            target, order, start, rows, design, turned, given.total.sources,
-            response[k], noise2[k], reached[k], passed_on[k],
-            prior.log_odds, prior.least, prior.slab, tolerance.along, tolerance.against, _SWEEPS,
-            edge[k], log_odds[k], mean[k], variance[k], predicted[k], spread[k], indirect[k], off[k],
+            target,
+            order,
+            start,
+            rows,
+            design,
+            turned,
+            given.total.sources,
+            response[k],
+            noise2[k],
+            reached[k],
+            passed_on[k],
+            prior.log_odds,
+            prior.least,
+            prior.slab,
+            tolerance.along,
+            tolerance.against,
+            _SWEEPS,
+            edge[k],
+            log_odds[k],
+            mean[k],
+            variance[k],
+            predicted[k],
+            spread[k],
+            indirect[k],
+            off[k],
         )
     least = prior.least[given.total.sources]
     error2 = np.where(np.isfinite(noise2), noise2 + off**2 + least, 1.0)
@@ -182,9 +204,7 @@ def ascend(regressions: Regressions, edge: np.ndarray, order: np.ndarray, target
     return Optimum(log_odds.T, mean.T, variance.T, bound)
 
 
-def _divergence(
-    prior: EdgePrior, log_odds: np.ndarray, mean: np.ndarray, variance: np.ndarray
-) -> np.ndarray:
+def _divergence(prior: EdgePrior, log_odds: np.ndarray, mean: np.ndarray, variance: np.ndarray) -> np.ndarray:
     """(k,) of edges and strengths (k, n) from their priors."""
     learned, variance = ~np.isnan(variance), np.nan_to_num(variance, nan=prior.slab)
     there, ratio = expit(log_odds), variance / prior.slab

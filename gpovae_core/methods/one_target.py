@@ -8,8 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-LOG_ODDS_LIMIT = 30.0
-"""Log odds of an edge are kept within this: beyond it a float32 sigmoid is 0 or 1 anyway."""
+from gpovae_core.methods.explained import LOG_ODDS_LIMIT
 
 FREE_SWEEPS = 20
 """An explanation widens the error that is allowed to it. It may lose its edge by that, and so the error, and
@@ -17,13 +16,18 @@ win the edge back, for ever: after so many sweeps errors are averaged over sweep
 """
 SETTLED = 1e-4
 """A target of which no edge moves by more has arrived."""
+_SAME = 1e-8
+"""A precision that changed by less, relatively, is the one of the sweep before."""
 
 
 @njit(cache=True, nogil=True)
-def felt_without(all_of_it: float, reached: float, passed_on: float) -> float:
+def felt_without(all_of_it: float, reached: float, passed_on: float, itself: bool) -> float:
     """What is felt of a gene while the target is held: between nothing and all of it. reached: what is felt
-    of the target; passed_on: what of the gene, per unit that is felt of the target.
+    of the target; passed_on: what of the gene, per unit that is felt of the target; itself: the gene is the
+    one that was perturbed.
     """
+    if itself or passed_on == 0:
+        return all_of_it
     left = all_of_it - reached * passed_on
     if all_of_it > 0:
         return min(max(left, 0.0), all_of_it)
@@ -69,7 +73,7 @@ def ascend_one(
     count = len(response)
     seen = np.isfinite(noise2)
     back = np.zeros(count)  # of what is predicted, by genes that move against their own perturbation
-    weight = np.zeros(count)
+    weight, missing = np.zeros(count), np.zeros(count)
     log_odds[:] = -LOG_ODDS_LIMIT
     mean[:] = 0.0
     variance[:] = np.nan
@@ -79,12 +83,15 @@ def ascend_one(
     for gene in order:
         if edge[gene] != 0:
             for k in range(start[gene], start[gene + 1]):
-                i, x = rows[k], design[k]
-                if sources[i] != gene:
-                    x = felt_without(x, reached[i], passed_on[gene])
+                i = rows[k]
+                x = felt_without(design[k], reached[i], passed_on[gene], sources[i] == gene)
                 predicted[i] += x * edge[gene]
                 if turned[k]:
                     back[i] += x * edge[gene]
+    # What follows from the precision of an edge alone, which seldom changes from sweep to sweep.
+    n = len(edge)
+    precise, error2, before = np.zeros(n), np.zeros(n), np.zeros(n)
+    gain, shrunk = np.zeros(n), np.zeros(n)
     for sweep in range(sweeps):
         over_all = 0.0
         for gene in order:
@@ -99,45 +106,50 @@ def ascend_one(
             later = sweep - FREE_SWEEPS
             off[i] = now if later < 0 else off[i] + (now - off[i]) / (later + 2)
             weight[i] = 1 / (noise2[i] + off[i] ** 2)
+            missing[i] = weight[i] * (response[i] - predicted[i])
         largest = 0.0
         for gene in order:
+            old = edge[gene]
             if gene == target:
                 continue
+            first, last = start[gene], start[gene + 1]
             precision, total = 0.0, 0.0
-            old = edge[gene]
-            for k in range(start[gene], start[gene + 1]):
-                i, x = rows[k], design[k]
-                if weight[i] == 0:
-                    continue
-                if sources[i] != gene:
-                    x = felt_without(x, reached[i], passed_on[gene])
-                xw = x * weight[i]
-                precision += x * xw
-                total += xw * (response[i] - predicted[i] + x * old)
+            if passed_on[gene] == 0:
+                for k in range(first, last):
+                    i, x = rows[k], design[k]
+                    precision += x * x * weight[i]
+                    total += x * missing[i]
+            else:
+                for k in range(first, last):
+                    i = rows[k]
+                    x = felt_without(design[k], reached[i], passed_on[gene], sources[i] == gene)
+                    precision += x * x * weight[i]
+                    total += x * missing[i]
             if precision > 0:
-                error2 = 1 / precision
-                estimate = total * error2
-                without = error2 + least[gene]
-                having = without + slab
-                odds = odds_before[gene] + 0.5 * (
-                    np.log(without / having) + estimate**2 * (1 / without - 1 / having)
-                )
-                odds = min(max(odds, -LOG_ODDS_LIMIT), LOG_ODDS_LIMIT)
-                strength = estimate * slab / (slab + error2)
-                variance[gene] = 1 / (precision + 1 / slab)
+                if abs(precision - precise[gene]) > _SAME * precision:
+                    precise[gene], error2[gene] = precision, 1 / precision
+                    without = error2[gene] + least[gene]
+                    having = without + slab
+                    before[gene] = odds_before[gene] + 0.5 * np.log(without / having)
+                    gain[gene] = 0.5 * (1 / without - 1 / having)
+                    shrunk[gene] = slab / (slab + error2[gene])
+                    variance[gene] = 1 / (precision + 1 / slab)
+                estimate = total * error2[gene] + old
+                odds = min(max(before[gene] + estimate**2 * gain[gene], -LOG_ODDS_LIMIT), LOG_ODDS_LIMIT)
+                strength = estimate * shrunk[gene]
             else:
                 odds, strength = -LOG_ODDS_LIMIT, 0.0
-                variance[gene] = np.nan
+                precise[gene], variance[gene] = 0.0, np.nan
             new = strength / (1 + np.exp(-odds))
             edge[gene], log_odds[gene], mean[gene] = new, odds, strength
             step = new - old
             if step != 0:
                 largest = max(largest, abs(step))
-                for k in range(start[gene], start[gene + 1]):
-                    i, x = rows[k], design[k]
-                    if sources[i] != gene:
-                        x = felt_without(x, reached[i], passed_on[gene])
+                for k in range(first, last):
+                    i = rows[k]
+                    x = felt_without(design[k], reached[i], passed_on[gene], sources[i] == gene)
                     predicted[i] += x * step
+                    missing[i] -= weight[i] * x * step
                     if turned[k]:
                         back[i] += x * step
         if largest < SETTLED:
@@ -150,4 +162,6 @@ def ascend_one(
         there = 1 / (1 + np.exp(-log_odds[gene]))
         uncertain = there * (mean[gene] ** 2 + variance[gene]) - edge[gene] ** 2
         for k in range(start[gene], start[gene + 1]):
-            spread[rows[k]] += design[k] ** 2 * uncertain
+            i = rows[k]
+            x = felt_without(design[k], reached[i], passed_on[gene], sources[i] == gene)
+            spread[i] += x**2 * uncertain

@@ -10,9 +10,9 @@ from scipy import stats
 from scipy.special import expit, logit
 
 from gpovae_core.methods import ascent
-from gpovae_core.methods.ascent import LOG_ODDS_LIMIT, Optimum, Regressions, ascend, best, mixed, most_odds
+from gpovae_core.methods.ascent import Optimum, Regressions, ascend, best, mixed, most_odds
 from gpovae_core.methods.direct import ROW_PRIOR, regressions
-from gpovae_core.methods.explained import Tolerance, TotalEffects
+from gpovae_core.methods.explained import LOG_ODDS_LIMIT, Tolerance, TotalEffects
 from tests.methods.test_direct import (
     LEAST,
     OWN,
@@ -34,8 +34,11 @@ def given(total: TotalEffects, tolerance: Tolerance = TOLERANCE, n: int = N) -> 
 
 def both(problem: Regressions) -> tuple[Optimum, Optimum]:
     """From every effect as an edge, and from no edge."""
-    everything, order = problem.everything_direct, problem.order
-    return ascend(problem, everything, order), ascend(problem, np.zeros_like(everything), order[::-1])
+    targets, order = np.arange(N), problem.order
+    everything = problem.everything_direct(targets)
+    starts = ((everything, order), (np.zeros_like(everything), order[::-1]))
+    first, second = (ascend(problem, *start, targets) for start in starts)
+    return first, second
 
 
 @pytest.fixture
@@ -156,6 +159,21 @@ def test_no_target_hears_of_another(seed: int) -> None:
     assert (ends[0].mean[:, sink] != ends[1].mean[:, sink]).any()
     for name in ("log_odds", "mean", "variance"):
         np.testing.assert_allclose(*(getattr(end, name)[:, others] for end in ends), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_nothing_hangs_on_cores_or_on_which_targets_are_taken_together(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    problem, found = given(random_screen(seed)), []
+    for jobs, targets in (("1", N), ("1", 5), ("2", 5), ("3", 1)):
+        monkeypatch.setenv("GPOVAE_JOBS", jobs)
+        monkeypatch.setattr(ascent, "TARGETS", targets)
+        found.append(best(problem))
+    for other in found[1:]:
+        for name in ("log_odds", "mean", "variance"):
+            np.testing.assert_array_equal(getattr(other, name), getattr(found[0], name))
+        np.testing.assert_allclose(other.bound, found[0].bound, rtol=1e-12)  # a sum, in another order
 
 
 # Two starts -------------------------------------------------------------------------------------------------
