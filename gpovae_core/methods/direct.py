@@ -30,8 +30,8 @@ import numpy as np
 from scipy.special import expit
 
 from gpovae_core.data.progress import Progress
-from gpovae_core.methods.ascent import LOG_ODDS_LIMIT, Regressions, best
-from gpovae_core.methods.explained import EdgePrior, Tolerance, TotalEffects, felt, logit
+from gpovae_core.methods.ascent import Regressions, best
+from gpovae_core.methods.explained import LOG_ODDS_LIMIT, EdgePrior, Tolerance, TotalEffects, felt, logit
 
 FEWEST_ODDS = 0.05
 """Effects less probable than this are no predictor: a gene through which nothing passes explains nothing."""

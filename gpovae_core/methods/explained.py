@@ -8,6 +8,9 @@ import numpy as np
 
 from gpovae_core.effects.shrinkage import EvidenceRule
 
+LOG_ODDS_LIMIT = 30.0
+"""Log odds of an edge are kept within this: beyond it a float32 sigmoid is 0 or 1 anyway."""
+
 
 @dataclass(frozen=True)
 class TotalEffects:
