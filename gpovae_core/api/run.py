@@ -467,9 +467,9 @@ class Run:
                 "No perturbation was asked for: give a gene of the panel, or genes joined by '+'."
             )
         answers = self._respondent.ask_all(names, loss)
-        basis = {one.question.perturbation: str(one.basis) for one in answers}
+        basis = {one.question.perturbation: one.basis for one in answers}
         table = effects_of(answers)
-        return table.assign(rests_on=table["perturbation"].map(basis))
+        return table.assign(rests_on=[basis[name] for name in table["perturbation"]])
 
     # Work ---------------------------------------------------------------------------------------------------
 

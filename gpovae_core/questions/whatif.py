@@ -225,7 +225,7 @@ def effects_of(answers: Sequence[Answer]) -> pd.DataFrame:
         [one.table.assign(perturbation=one.question.perturbation) for one in answers], ignore_index=True
     )
     columns = ["perturbation", "gene", "effect", "sd", "low", "high"]
-    return table[[*columns, *["additive"] * ("additive" in table), "log_difference"]]
+    return table.reindex(columns=[*columns, *["additive"] * ("additive" in table), "log_difference"])
 
 
 def with_measured(answer: Answer, effects: AnnData | None, layer: str) -> pd.DataFrame:
