@@ -14,6 +14,7 @@ import typer
 
 from gpovae_core.cli import (
     cells,
+    clusters,
     comparing,
     effects,
     knowledge,
@@ -41,6 +42,8 @@ COMMANDS = (
     scores.unseen,
     scores.report,
     sweeps.sweep,
+    clusters.sites,
+    clusters.stop,
     questions.predict,
     comparing.transfer,
     comparing.compare,

@@ -76,6 +76,12 @@ class Knowledge:
         """Rewired tables whose weight, as it would be applied, is within its error of 0."""
         return sum(abs(one.kept) <= one.error for one in self.rewired)
 
+    def rewired_near(self, errors: float) -> int:
+        """Rewired tables whose weight, as learned, is within so many standard errors of 0: 68 and 95 % of
+        them within 1 and 1.96, where the standard error is right.
+        """
+        return sum(abs(one.weight) <= errors * one.error for one in self.rewired)
+
     def plain(self) -> dict[str, Any]:
         """As JSON holds it."""
         return {
@@ -84,6 +90,9 @@ class Knowledge:
             "true": _numbers(asdict(self.true)),
             "rewired": [_numbers(asdict(one)) for one in self.rewired],
             "rewired_within_error": self.rewired_within,
+            "rewired_as_learned_within": {
+                str(errors): self.rewired_near(errors) for errors in (1.0, keys.NORMAL_95)
+            },
             "half": _numbers(asdict(self.half)),
             "half_rewired": [_numbers(asdict(one)) for one in self.half_rewired],
             "held_out": None if self.held_out is None else asdict(self.held_out),
