@@ -1,8 +1,8 @@
 """The reference as it stands in the code: every command, every setting and every public name, as Markdown for
 the pages of docs/reference that ask for it.
 
-A line such as `%%commands%%` of a page (MADE has all) is replaced by what the function of that name says. As an
-extension of Sphinx (`setup`) this happens when a page is read.
+A line such as `%%commands%%` of a page (MADE has all) is replaced by what the function of that name says. As
+an extension of Sphinx (`setup`) this happens when a page is read.
 """
 
 from __future__ import annotations
