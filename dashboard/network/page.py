@@ -121,7 +121,8 @@ def open_part() -> str | None:
 
 def close() -> None:
     """With its part closed nobody asks for paths any more."""
-    st.session_state.pop(_SHOWN, None)
+    for key in (_SHOWN, TABS):  # the tab that was open would ask for its part again
+        st.session_state.pop(key, None)
     state.put(**dict.fromkeys((state.PART, state.PATH_SOURCE, state.PATH_TARGET)))
 
 

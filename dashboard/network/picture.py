@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from dashboard.network import cached, evidence, history, paths
+from dashboard.network import beside, cached, evidence, history, paths
 from dashboard.network.component import Answers, graph_in_browser, workbench
 from dashboard.network.exports import chosen_figure, chosen_file
 from dashboard.network.message import Sight, adjusted_of
@@ -55,6 +55,7 @@ def _message(scene: Scene, parts: list[str]) -> dict[str, Any]:
         "evidence": _evidence(scene),
         "file": st.session_state.pop(_FILE, None),
         "tests": _tests(scene, graph, version, known),
+        "compared": beside.message(scene, version, known),
         "tests_ready": cached.held_out_here(scene.run) and cached.pairs_wait(scene.run) is None,
     }
     later = {"stops", "digits", "hidden", "rare", "has_ensemble"}

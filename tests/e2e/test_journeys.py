@@ -138,8 +138,15 @@ def test_which_pair_should_i_knock_down(browser: Any, alone: str) -> None:
     visit.page.goto(alone)
     visit.settle()
     clock = Clock(9.0)  # the first answer makes the model ready
-    visit.to("What if")  # one
-    visit.page.get_by_role("button", name="Try JAK2 + IFNGR1").click()  # two
+    visit.to("What if")  # one: the ranked pairs
+    visit.page.get_by_role("heading", name="Which pair?").wait_for()
+    best = visit.page.get_by_test_id("stMarkdown").filter(has_text="expected to change").first
+    best.wait_for()
+    table = visit.page.get_by_test_id("stDataFrame").first
+    table.wait_for()
+    visit.settle()
+    assert best.bounding_box()["y"] < table.bounding_box()["y"] < 700, "in sight without scrolling"
+    visit.page.get_by_role("button", name="Try JAK2 + IFNGR1").click()  # two: the clearest ones, side by side
     visit.page.get_by_text("these genes are expected to change most").wait_for()
     visit.page.get_by_text("never the combination: how they act together is its guess").wait_for()
     clock.stop()
