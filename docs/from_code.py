@@ -1,8 +1,8 @@
 """The reference as it stands in the code: every command, every setting and every public name, as Markdown for
 the pages of docs/reference that ask for it.
 
-A line `%%commands%%`, `%%settings%%`, `%%simulator%%`, `%%sweep%%` or `%%python%%` of a page is replaced by
-what the function of that name says. As an extension of Sphinx (`setup`) this happens when a page is read.
+A line such as `%%commands%%` of a page (MADE has all) is replaced by what the function of that name says. As
+an extension of Sphinx (`setup`) this happens when a page is read.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import gpovae_core
 from gpovae_core.cli import app
 from gpovae_core.config import DEFAULT_PRESET, PRESETS, make_settings, sections
 from gpovae_core.data.simulate.settings import SimulationSettings
+from gpovae_core.runs.clusters.sites import Site
 from gpovae_core.sweeps.plan import SweepPlan
 
 OTHER_PRESETS = tuple(name for name in PRESETS if name != DEFAULT_PRESET)
@@ -67,6 +68,11 @@ def simulator() -> str:
     return _fields(SimulationSettings, dict(SimulationSettings()))
 
 
+def clusters() -> str:
+    """Every key of a table of clusters.toml."""
+    return _fields(Site, dict(Site()))
+
+
 def sweep() -> str:
     """Every key of the file of a sweep."""
     fields = SweepPlan.model_fields
@@ -97,7 +103,7 @@ def _kind(thing: object) -> str:
 
 
 MADE: dict[str, Callable[[], str]] = {
-    one.__name__: one for one in (commands, settings, simulator, sweep, python)
+    one.__name__: one for one in (commands, settings, simulator, clusters, sweep, python)
 }
 
 
