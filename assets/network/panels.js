@@ -417,7 +417,7 @@ export class Card {
     const parts = edge
       ? this.pair(scene, edge, evidence)
       : open && scene.bundle
-        ? this.bundle(scene, scene.bundle)
+        ? this.bundle(scene, scene.bundle, evidence)
         : focus !== null
           ? this.gene(scene, focus, evidence)
           : this.overview(scene);
@@ -618,7 +618,7 @@ export class Card {
     );
   }
 
-  bundle({ graph }, bundle) {
+  bundle({ graph }, bundle, evidence) {
     const who = bundle.regulators.map((gene) => graph.names[gene]).join(", ");
     const alone = bundle.regulators.length === 1 ? "alone" : "together, and by nobody else here";
     const found = graph.trust(bundle.edges);
@@ -640,6 +640,7 @@ export class Card {
         { class: "names" },
         ...bundle.regulators.flatMap((gene) => [this.geneButton(graph, gene), " "]),
       ),
+      ...this.words(evidence),
     ];
   }
 
@@ -761,6 +762,7 @@ export class Card {
             { class: "way", "aria-pressed": String(k === evidence.lit), click: () => this.on.path(k) },
             make("span", { text: path.genes.join(" → ") }),
             make("b", { text: path.share }),
+            path.known ? make("small", { text: `known ${path.known}` }) : null,
           ),
         ),
       ),

@@ -442,9 +442,11 @@ class Workbench {
     if (!evidence) return null;
     const chosen = sight.edge
       ? sight.edge.map((gene) => graph.names[gene])
-      : sight.focus !== null
-        ? [graph.names[sight.focus]]
-        : [];
+      : sight.open
+        ? [sight.open]
+        : sight.focus !== null
+          ? [graph.names[sight.focus]]
+          : [];
     return evidence.of.join("\n") === chosen.join("\n") ? evidence : null;
   }
 

@@ -105,14 +105,18 @@ def _sight(scene: Scene) -> Sight:
 
 def _evidence(scene: Scene) -> dict[str, Any] | None:
     """What the card says beyond the browser's own knowledge; in words what keeps it from saying more."""
-    ends, focus = chosen_edge(scene.shown), state.get(state.FOCUS)
+    ends, focus, bundle = chosen_edge(scene.shown), state.get(state.FOCUS), state.get(state.BUNDLE)
     try:
         if ends is not None:
             return evidence.of_pair(scene.run, *ends)
-        return None if focus is None else evidence.of_gene(scene.run, scene.shown, focus, scene.threshold)
+        if bundle:
+            return evidence.of_bundle(scene.shown, bundle, scene.threshold)
+        if focus is None:
+            return None
+        return evidence.of_gene(scene.run, scene.shown, scene.which, focus, scene.threshold)
     except GpoVaeError as error:
         return {
-            "of": list(ends or (focus,)),
+            "of": list(ends or bundle or (focus,)),
             "sections": [{"title": "", "lines": [str(error)], "kind": "doubt"}],
         }
 

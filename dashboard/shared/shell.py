@@ -16,6 +16,7 @@ from dashboard.shared.controls import on_page
 from dashboard.shared.glossary import meaning
 from dashboard.shared.words import plain
 from gpovae_core.errors import GpoVaeError
+from gpovae_core.runs import shipped
 from gpovae_core.runs.folder import RunFolder
 
 STYLE = """<style>
@@ -248,7 +249,7 @@ def another_way(gone: str) -> None:
     run_choice(st.container(width=320))
     other = listing.newest(but=gone)
     if other is not None:
-        what = "the demo" if other in listing.DEMOS else "the newest run"
+        what = "the demo" if other in shipped.DEMOS else "the newest run"
         st.button(
             f"Open {what}, {plain(other)}",
             key="open_another",
@@ -268,8 +269,8 @@ def notices(run: RunFolder) -> None:
 
 def opened_in_words(name: str) -> str:
     """Why this run is the open one, where nobody has chosen any."""
-    if name == listing.REAL_DEMO:
+    if name == shipped.REAL_DEMO:
         return "There is no run of yours yet, so the demo of real cells is open."
-    if name == listing.DEMO:
+    if name == shipped.DEMO:
         return "There is no run of yours yet, so the demo is open."
     return f"No run was open: this is the newest, {plain(name)}."

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from dashboard.shared import listing
+from gpovae_core.runs import shipped
 from gpovae_core.runs.folder import is_run
 from tests.e2e.visit import Visit
 
@@ -16,11 +16,11 @@ pytestmark = [
     pytest.mark.e2e,
     pytest.mark.slow,
     pytest.mark.skipif(
-        not is_run(listing.DEMOS[listing.REAL_DEMO]), reason="needs the demo of real cells: make demo"
+        not is_run(shipped.DEMOS[shipped.REAL_DEMO]), reason="needs the demo of real cells: make demo"
     ),
 ]
 PAGES = ("Home", "Runs", "Data", "Train", "Network", "Response", "What if", "Benchmark", "Experiments")
-ASKED = f"/?run={listing.REAL_DEMO}&gene=STAT1&scenario=JAK2&scenario=IFNGR1%2BJAK2"
+ASKED = f"/?run={shipped.REAL_DEMO}&gene=STAT1&scenario=JAK2&scenario=IFNGR1%2BJAK2"
 FOLDED = {
     "response": ("The model's prediction correlates", "Perturbations (up to 4)"),
     "whatif": ("these genes are expected to change most", "Knock down (1 to 4 genes)"),

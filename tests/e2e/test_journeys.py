@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from dashboard.shared import listing
+from gpovae_core.runs import shipped
 from gpovae_core.runs.folder import is_run
 from tests.e2e.conftest import App
 from tests.e2e.visit import Visit
@@ -22,7 +22,7 @@ pytestmark = [
     pytest.mark.e2e,
     pytest.mark.slow,
     pytest.mark.skipif(
-        not is_run(listing.DEMOS[listing.REAL_DEMO]), reason="needs the demo of real cells: make demo"
+        not is_run(shipped.DEMOS[shipped.REAL_DEMO]), reason="needs the demo of real cells: make demo"
     ),
 ]
 SLOW = float(os.environ.get("GPOVAE_SLOW", "6"))
@@ -56,7 +56,7 @@ class Clock:
 
 
 def test_the_page_opens_on_the_real_cells_and_answers_in_ten_seconds(visit: Visit) -> None:
-    assert visit.url()["run"] == [listing.REAL_DEMO]
+    assert visit.url()["run"] == [shipped.REAL_DEMO]
     hubs = visit.page.locator(".explorer .hub .name").all_inner_texts()
     assert {"JAK2", "STAT1"} <= set(hubs)
     drawn = visit.ask("picture.layout.nodes.map((node) => node.label)")
