@@ -98,12 +98,12 @@ def _told(scene: Scene, other: RunFolder) -> dict[str, Any] | None:
     asked = bool(st.session_state.get(ASKED)) and scene.which.measure == "W"
     if asked and st.session_state.get(_AT_HAND) == _differences_of(scene, other):
         found = cached.conditions_compared(scene.run, other, scene.threshold)
-        edges = found.edges.assign(code=[_OF_CONDITIONS[state] for state in found.edges["state"]])
+        edges = found.edges.assign(code=found.edges["state"].map(_OF_CONDITIONS.get))
         return {"tested": True, "level": found.level, "threshold": found.threshold, "edges": edges}
     found = of_runs(scene, other)
     if found is None:
         return None
-    edges = found.edges.assign(code=[_OF_RUNS[state] for state in found.edges["state"]], fdr=np.nan)
+    edges = found.edges.assign(code=found.edges["state"].map(_OF_RUNS.get), fdr=np.nan)
     turned = (edges["code"] == BOTH) & (edges["sign_a"] * edges["sign_b"] < 0)
     edges.loc[turned, "code"] = OTHER_SIGN
     expected = float(found.expected) if np.isfinite(found.expected) else None

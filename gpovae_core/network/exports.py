@@ -172,7 +172,7 @@ def graph_of(network: GeneNetwork, threshold: float) -> nx.DiGraph:
     and `measured`, edges with `weight`, `sign` and what else is known of them, the facts about the run in its
     attribute `graph`.
     """
-    return _graph(_content(network, threshold))
+    return _graph(_content(network, threshold, None, ()))
 
 
 def visible(text: str) -> str:
