@@ -181,14 +181,14 @@ def score_run(
     from gpovae_core.evaluation.stored import write_evaluation
     from gpovae_core.methods.fitted import NetworkFit
     from gpovae_core.questions.predicted import EffectPredictor
-    from gpovae_core.runs.model import load_model
+    from gpovae_core.runs.model import asking_device, load_model
 
     settings = run.settings()
     known, faults = _known_edges(references, run.panel().genes if run.has("panel.json") else ())
     true = _true_edges(run, truth)
     tell(progress, "predicting effects", 0.0)
     prepared = run.cells() if prepared is None else prepared
-    model = load_model(run)
+    model = load_model(run).to(asking_device(settings.training))
     predictor = EffectPredictor(model, prepared, settings.inference)
     predicted = predictor.effects(prepared.perturbations, progress)
     arrays = run.network_arrays()
@@ -225,7 +225,7 @@ def score_run(
     states = told.states_of(prepared, settings.evaluation.seed)
     responding = told.responders_of(prepared, settings.evaluation.seed)
     aligned = stage is None and scored.weights is not None
-    health, null = _health(run, model, prepared, settings, with_null=aligned)
+    health, null = _health(run, model.cpu(), prepared, settings, with_null=aligned)
     scores = replace(
         scores,
         notes=(*(scores.notes or ()), *told.notes(states, responding), *faults),
