@@ -111,8 +111,9 @@ def machine(device: str, quick: bool) -> dict[str, Any]:
 def tests(device: str, quick: bool) -> dict[str, Any]:
     chosen = ["-k", "test_effects or small"] if quick else []
     began = time.perf_counter()
+    command = [sys.executable, "-m", "pytest", "-o", "addopts=", "-m", "gpu", "-q", "-p", "no:cacheprovider"]
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-o", "addopts=", "-m", "gpu", "-q", "-p", "no:cacheprovider", TESTS, *chosen],
+        [*command, TESTS, *chosen],
         cwd=ROOT,
         env={**os.environ, "GPOVAE_TEST_DEVICE": device, "PYTHONPATH": python_path()},
         capture_output=True,
@@ -258,8 +259,8 @@ def rows_for_docs(found: dict[str, Any]) -> str:
     if about := found.get("machine"):
         rates = about["product_tflop_per_s"]
         lines += [
-            f"{about['name']}, torch {about['torch']}; a plain product runs at {rates['float32']:.3g} TFLOP/s in "
-            f"float32, {rates['bf16']:.3g} with shortened factors.",
+            f"{about['name']}, torch {about['torch']}; a plain product runs at {rates['float32']:.3g} "
+            f"TFLOP/s in float32, {rates['bf16']:.3g} with shortened factors.",
             "",
         ]
     if steps := found.get("steps"):
@@ -283,8 +284,8 @@ def rows_for_docs(found: dict[str, Any]) -> str:
         )
     if rows := found.get("effects"):
         lines += table(
-            "size | preset | perturbations | made ready, s | effects of all, s | largest difference from the CPU | "
-            "GPU memory, GB",
+            "size | preset | perturbations | made ready, s | effects of all, s | largest difference from the "
+            "CPU | GPU memory, GB",
             [
                 [
                     row["size"],
@@ -324,7 +325,7 @@ def main() -> None:
 
     if given.device == "cuda" and not torch.cuda.is_available():
         raise SystemExit(
-            "There is no GPU that torch can use here. With --device cpu --quick the same way is gone without one."
+            "There is no GPU that torch can use here. --device cpu --quick goes the same way without one."
         )
     asked = {"device": given.device, "quick": given.quick}
     found: dict[str, Any] = json.loads(given.out.read_text()) if given.out.exists() else {}

@@ -1,8 +1,8 @@
 """What benchmarks/gpu.py needs on a machine without network, as wheels.
 
-    python benchmarks/gpu_wheels.py                          # lists it, NAME==VERSION a line
-    python benchmarks/gpu_wheels.py --folder wheels          # fetches it with pip, for --python and --platform
-    pip install --no-index --no-deps --find-links wheels wheels/*.whl     # there; then: python benchmarks/gpu.py
+    python benchmarks/gpu_wheels.py                       # lists it, NAME==VERSION a line
+    python benchmarks/gpu_wheels.py --folder wheels       # fetches it with pip, for --python and --platform
+    pip install --no-index --no-deps wheels/*.whl         # there; then: python benchmarks/gpu.py
 
 The other machine has THERE and what these need; --there names more that it has (`pip list` there tells), and
 each saves its wheels. Versions are those installed beside this script: run it from the project's environment.
@@ -76,9 +76,11 @@ def main() -> None:
         return
     platforms = [part for name in given.platform for part in ("--platform", name)]
     subprocess.run(
-        [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--only-binary=:all:"]
-        + ["--python-version", given.python, "--implementation", "cp", *platforms]
-        + ["-d", str(given.folder), *pinned],
+        [
+            *(sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--only-binary=:all:"),
+            *("--python-version", given.python, "--implementation", "cp", *platforms),
+            *("-d", str(given.folder), *pinned),
+        ],
         check=True,
     )
     size = sum(file.stat().st_size for file in given.folder.glob("*.whl")) / 2**20

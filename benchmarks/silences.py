@@ -95,7 +95,7 @@ def main() -> None:
     parser.add_argument("--perturbations", type=int, default=100)
     parser.add_argument("--epochs", type=int, default=1)
     parser.add_argument("--ensemble", type=int, default=2)
-    parser.add_argument("--least", type=float, default=1.0, help="seconds from which a silence is looked into")
+    parser.add_argument("--least", type=float, default=1.0, help="seconds from which one is looked into")
     parser.add_argument("--file", type=Path, help="take or write this file instead of a temporary one")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()

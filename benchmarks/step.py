@@ -78,9 +78,7 @@ class Steps:
         particles = self.settings.training.particles
         batch = self.dataset.__getitems__(self.positions).to(self.device)
         noise = [self.model.guide.noise(particles, len(batch.rows)) for _ in range(2)]
-        basal = torch.randn(
-            particles, len(self.positions), self.settings.model.latent, device=self.device
-        )
+        basal = torch.randn(particles, len(self.positions), self.settings.model.latent, device=self.device)
         inference = self.model.infer(batch, noise[0], noise[1], basal)
         terms = loss_terms(
             LossInputs(self.model, batch, inference, self.weights, self.measured, self.settings.loss)

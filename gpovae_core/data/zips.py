@@ -13,7 +13,7 @@ from gpovae_core.data.room import BLOCK, RoomError, in_words
 RATIO = 100.0
 """Unpacked to packed bytes; an archive above that is made to fill a disk. Deflate can reach about 1,032."""
 SMALL = 1 << 20
-"""Bytes unpacked below which the ratio does not matter."""
+"""Bytes unpacked below which the ratio does not matter, as a rule."""
 _END, _END64, _LOCATOR64 = b"PK\x05\x06", b"PK\x06\x06", b"PK\x06\x07"
 _LONGEST_ENTRY = 600
 """Bytes of the list of contents that an entry with a long name takes."""
@@ -22,12 +22,13 @@ _LONGEST_ENTRY = 600
 @dataclass(frozen=True)
 class ZipLimits:
     """entries: most files; unpacked: most bytes of all together; ratio: most unpacked bytes for a packed one,
-    None where anything goes.
+    None where anything goes, and not asked of archives that unpack to less than `small` bytes.
     """
 
     entries: int
     unpacked: int
     ratio: float | None = RATIO
+    small: int = SMALL
 
 
 def open_zip(file: Path, limits: ZipLimits) -> zipfile.ZipFile:
@@ -58,7 +59,7 @@ def _check_entries(file: Path, entries: list[zipfile.ZipInfo], limits: ZipLimits
         )
     # packed sizes may lie too: entries can share bytes, so the file itself is what they are held against
     packed = min(packed, file.stat().st_size)
-    if limits.ratio is not None and unpacked > SMALL and unpacked > limits.ratio * packed:
+    if limits.ratio is not None and unpacked > limits.small and unpacked > limits.ratio * packed:
         raise RoomError(
             f"'{file.name}' has {in_words(file.stat().st_size)} and would unpack to {in_words(unpacked)}, "
             f"more than {limits.ratio:.0f} times as much: no such archive is written here."
