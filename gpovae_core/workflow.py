@@ -189,6 +189,7 @@ def score_run(
     tell(progress, "predicting effects", 0.0)
     prepared = run.cells() if prepared is None else prepared
     model = load_model(run).to(asking_device(settings.training))
+    tell(progress, "predicting effects: expected counts of every gene", 0.0)
     predictor = EffectPredictor(model, prepared, settings.inference)
     predicted = predictor.effects(prepared.perturbations, progress)
     arrays = run.network_arrays()
@@ -204,6 +205,7 @@ def score_run(
             rests_on,
             predicted.fold,
             predicted.fold_deviation,
+            stretch(progress, words="observed effects: {}"),
         )
     )
     scored = Scored(
@@ -220,10 +222,11 @@ def score_run(
         Known(known, true),
         stretch(progress, words="scoring: {}"),
     )
-    tell(progress, "scoring: intervals, responders and states", 0.9)
-    intervals = measure_intervals(prepared, predicted.mean, predicted.deviation)
-    states = told.states_of(prepared, settings.evaluation.seed)
-    responding = told.responders_of(prepared, settings.evaluation.seed)
+    rest = stretch(progress, 0.9, 1.0, "scoring: {}")
+    intervals = measure_intervals(prepared, predicted.mean, predicted.deviation, stretch(rest, 0.0, 0.3))
+    states = told.states_of(prepared, settings.evaluation.seed, stretch(rest, 0.3, 0.6))
+    responding = told.responders_of(prepared, settings.evaluation.seed, stretch(rest, 0.6, 0.9))
+    tell(rest, "has the training worked", 0.9)
     aligned = stage is None and scored.weights is not None
     health, null = _health(run, model.cpu(), prepared, settings, with_null=aligned)
     scores = replace(
@@ -631,7 +634,9 @@ def _prepare(run: RunFolder, settings: Settings, progress: Progress | None) -> P
             stretch(progress, words="preparing: {}"),
             scratch=run.path / ".counts.h5ad.part",  # swept up where the process dies
         )
+        tell(progress, "preparing: writing the cells", 0.99)
         run.write_cells(prepared)
+        tell(progress, "preparing: keeping the cells for the next run", 0.99)
         cache.keep(run.path / "cells.h5ad", kept)
     run.write_source(source.model_copy(update={"simulated": prepared.report.simulated}))
     run.log(

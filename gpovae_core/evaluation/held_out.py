@@ -7,6 +7,7 @@ from scipy import sparse
 
 from gpovae_core import keys
 from gpovae_core.data.expression import log_expression
+from gpovae_core.data.progress import Progress
 from gpovae_core.data.schema import PreparedCells
 from gpovae_core.effects.design import Exchangeable
 from gpovae_core.effects.pairs import PairStatistics, pair_statistics
@@ -14,7 +15,9 @@ from gpovae_core.evaluation.listing import listed
 from gpovae_core.methods.fitted import NetworkFit
 
 
-def held_out_pairs(prepared: PreparedCells, expression: sparse.csr_matrix | None = None) -> PairStatistics:
+def held_out_pairs(
+    prepared: PreparedCells, expression: sparse.csr_matrix | None = None, progress: Progress | None = None
+) -> PairStatistics:
     """Every single-gene perturbation with held-out cells against every measured panel gene, on the held-out
     cells.
 
@@ -29,16 +32,20 @@ def held_out_pairs(prepared: PreparedCells, expression: sparse.csr_matrix | None
     sources = [gene for gene in prepared.panel.data.perturbed if gene in present]
     targets = [str(gene) for gene in prepared.cells.var_names[prepared.panel_columns]]
     among = Exchangeable.of(prepared, (keys.TEST,))
-    return pair_statistics(values[:, prepared.panel_columns][kept], labels, sources, targets, among=among)
+    own = values[:, prepared.panel_columns][kept]
+    return pair_statistics(own, labels, sources, targets, among=among, progress=progress)
 
 
-def pairs_without_lift(prepared: PreparedCells, fit: NetworkFit) -> PairStatistics:
+def pairs_without_lift(
+    prepared: PreparedCells, fit: NetworkFit, progress: Progress | None = None
+) -> PairStatistics:
     """The held-out pairs once more, with the cells of each perturbation scaled by the common lift that its
     training cells showed.
     """
     lift = {gene: fit.shift[i] for gene, i in prepared.panel.index.items() if np.isfinite(fit.shift[i])}
     scale = np.exp([lift.get(label, 0.0) for label in prepared.labels])
-    return held_out_pairs(prepared, log_expression(prepared.counts, prepared.library_size * scale))
+    scaled = log_expression(prepared.counts, prepared.library_size * scale)
+    return held_out_pairs(prepared, scaled, progress)
 
 
 def sources_left_out(prepared: PreparedCells, pairs: PairStatistics) -> list[str]:
