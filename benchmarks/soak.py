@@ -21,7 +21,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import random
 import socket
 import statistics
 import subprocess
@@ -39,6 +38,7 @@ from urllib.request import urlopen
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+import numpy as np  # noqa: E402
 import psutil  # noqa: E402
 
 from gpovae_core.errors import GpoVaeError  # noqa: E402
@@ -96,7 +96,7 @@ class Session:
     """Somebody at the dashboard."""
 
     def __init__(self, browser: Any, server: Server, seen: Seen, number: int) -> None:
-        self.seen, self.random, self.number = seen, random.Random(number), number
+        self.seen, self.random, self.number = seen, np.random.default_rng(number), number
         self.page = browser.new_page(viewport={"width": 1440, "height": 900})
         self.page.set_default_timeout(WAIT)
         self.page.on("pageerror", lambda error: seen.complaints.append(f"page error: {error}"))
@@ -121,7 +121,7 @@ class Session:
         """A tab or an expander, whatever there is: nothing that starts or removes something."""
         found = self.page.locator('[data-testid="stTab"], [data-testid="stExpander"] summary')
         if count := found.count():
-            one = found.nth(self.random.randrange(count))
+            one = found.nth(int(self.random.integers(count)))
             if one.is_visible():
                 one.click()
                 self.settle()
@@ -156,7 +156,7 @@ def soak(browser: Any, seconds: float, root: Path) -> dict[str, Any]:
 def _act(runs: Path, file: Path, number: int, seen: Seen) -> None:
     """What is done to the jobs in a turn; words of refusal are no error here."""
     here = find_runs(runs)
-    chance = random.Random(number)
+    chance = np.random.default_rng(number)
     if number % 3 == 0:
         if len(here) >= MOST_RUNS:
             _tried(seen, "thrown away", lambda: archive.trash(here[0]))
@@ -168,7 +168,7 @@ def _act(runs: Path, file: Path, number: int, seen: Seen) -> None:
         seen.started.add(name)
     if not here:
         return
-    one = chance.choice(here)
+    one = here[int(chance.integers(len(here)))]
     status = one.status()
     if status.busy and not status.dead():
         if chance.random() < 0.4 and jobs.stop(one):
@@ -215,20 +215,13 @@ def _of_folder(root: Path) -> list[psutil.Process]:
     return found
 
 
-def _everything(runs: Path) -> list[RunFolder]:
-    return [*find_runs(runs), *(RunFolder(path) for path in archive.in_trash(runs))]
-
-
 def _at_work(runs: Path) -> list[Any]:
-    found: list[Any] = []
+    everything: list[Any] = []
     for run in find_runs(runs):
         job = EnsembleJob.of(run)
-        found += [
-            one
-            for one in (run, *([job] if job.path.exists() else []))
-            if one.status().busy and not one.status().dead()
-        ]
-    return found
+        everything += [run, *([job] if job.path.exists() else [])]
+    states = [(one, one.status()) for one in everything]
+    return [one for one, status in states if status.busy and not status.dead()]
 
 
 def _stop_all(runs: Path) -> None:
@@ -265,13 +258,11 @@ def _lost(run: RunFolder) -> list[str]:
 
 
 def _told(runs: Path, seen: Seen, left_behind: list[str]) -> dict[str, Any]:
-    there = _everything(runs)
-    names = {
-        run.name.rpartition(" (")[0] if run.path.parent.name == archive.TRASH else run.name for run in there
-    }
-    lost = [words for run in there for words in _lost(run)] + [
-        f"{name}: gone" for name in seen.started - names
-    ]
+    thrown = [RunFolder(path) for path in archive.in_trash(runs)]
+    there = find_runs(runs)
+    names = {*(run.name for run in there), *(run.name.rpartition(" (")[0] for run in thrown)}
+    lost = [words for run in (*there, *thrown) for words in _lost(run)]
+    lost += [f"{name}: gone" for name in sorted(seen.started - names)]
     parts = [str(path.relative_to(runs)) for path in runs.rglob("*.part")]
     quarter = max(1, len(seen.server_mb) // 4)
 
@@ -282,13 +273,10 @@ def _told(runs: Path, seen: Seen, left_behind: list[str]) -> dict[str, Any]:
 
     halves = [[mb for share, mb in seen.job_mb if (share < 0.5) == first] for first in (True, False)]
     memory, files = grown(seen.server_mb), grown(seen.server_files)
+    more_mb, more_files = memory[1] - memory[0], files[1] - files[0]
     bad = [
-        *(
-            [f"the server grew by {memory[1] - memory[0]:.0f} MB"]
-            if memory[1] - memory[0] > MOST_GROWTH_MB
-            else []
-        ),
-        *([f"files of the server: {files}"] if files[1] - files[0] > MOST_GROWTH_FILES else []),
+        *([f"the server grew by {more_mb:.0f} MB"] if more_mb > MOST_GROWTH_MB else []),
+        *([f"the server holds {more_files:.0f} more files"] if more_files > MOST_GROWTH_FILES else []),
         *(f"left behind: {one}" for one in left_behind),
         *(f"lost: {one}" for one in lost),
         *(f"not removed: {one}" for one in parts),
