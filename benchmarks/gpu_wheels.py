@@ -22,8 +22,8 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).resolve().parents[1]
 THERE = ("torch", "numpy", "scipy", "lightning", "networkx")
 TESTS = ("pytest",)
-ONLY_FOR_SCREENS = ("streamlit", "plotly", "pyvis", "matplotlib", "optuna", "pooch", "pyarrow")
-"""Of requirements.txt: what dashboard, figures, sweeps and downloads need, and no training and no scoring."""
+ONLY_FOR_SCREENS = ("streamlit", "plotly", "pyvis", "matplotlib", "optuna", "pyarrow")
+"""Of requirements.txt: what dashboard, figures, sweeps and tables of effects need, and no training."""
 PLATFORMS = tuple(
     f"manylinux{name}_x86_64"
     for name in ("_2_34", "_2_31", "_2_28", "_2_27", "_2_24", "_2_17", "2014", "_2_12", "2010", "_2_5", "1")
