@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import gc
 import os
 import shutil
@@ -523,7 +522,7 @@ def _carry_on(
         ):  # Lightning turns an interrupt that reaches it into an exit
             _note_stop(run)
         except Exception as error:
-            clear = _in_words(run, error)
+            clear = jobs.in_words(run, error)
             _note_failure(
                 run, str(clear) if isinstance(clear, GpoVaeError) else f"{type(clear).__name__}: {clear}"
             )
@@ -568,26 +567,6 @@ RESERVED = 32 * 1024
 """Bytes of disk held while a run is worked on, and given up so that a full disk can still be said in its
 status.
 """
-
-
-def _in_words(run: RunFolder, error: Exception) -> Exception:
-    """The error itself, or what a user can mend where it comes from a full disk, whichever library met it
-    first.
-    """
-    room = shutil.disk_usage(run.path)
-    seen = {getattr(cause, "errno", None) for cause in (error, error.__cause__, error.__context__)}
-    text = str(error)
-    if not (
-        {errno.ENOSPC, errno.EDQUOT} & seen
-        or "No space left" in text
-        or ("fail" in text and room.free < 2**20)
-    ):
-        return error
-    return RunError(
-        f"The disk that holds '{run.path.parent}' is full: {room.free / 2**20:,.1f} MB of "
-        f"{room.total / 2**20:,.0f} MB are free. Nothing that was finished is lost: make room, then resume "
-        "the run."
-    )
 
 
 def _note_failure(run: RunFolder, message: str) -> None:
