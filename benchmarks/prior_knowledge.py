@@ -112,6 +112,7 @@ def _row(found: Knowledge) -> dict[str, Any]:
         "applied": found.true.kept,
         "rewired_mean": float(np.mean(rewired)),
         "rewired_within": f"{found.rewired_within} of {len(rewired)}",
+        "rewired_as_learned": [found.rewired_near(1.0), found.rewired_near(keys.NORMAL_95)],
         "half": found.half.gain,
         "half_error": found.half.error,
         "half_rewired": float(np.mean([one.gain for one in found.half_rewired])),

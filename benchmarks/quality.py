@@ -59,7 +59,7 @@ def one(
         own.setdefault(section, {})["seed"] = seed
     settings = make_settings(preset, own)
     with tempfile.TemporaryDirectory() as folder:
-        source, simulation = _source(name, seed, Path(folder))
+        source, simulation = data_source(name, seed, Path(folder))
         began = time.monotonic()
         place = (keep or Path(folder)) / f"{name}-{preset}-{seed}"
         if (place / "evaluation.json").exists():
@@ -84,7 +84,7 @@ def one(
     return row
 
 
-def _source(name: str, seed: int, folder: Path) -> tuple[Path, Simulation | None]:
+def data_source(name: str, seed: int, folder: Path) -> tuple[Path, Simulation | None]:
     if name in REAL:
         data = Path(os.environ.get("GPOVAE_DATA_DIR", Path(__file__).parents[2] / "shared" / "data"))
         return data / REAL[name], None

@@ -61,6 +61,9 @@ SHOTS = {
     "explorer-edge": Shot(
         "Network", DEMO | {"gene": "SIM012", "edge_from": "SIM012", "edge_to": "SIM017"}, height=900
     ),
+    "explorer-real": Shot(
+        "Network", REAL | {"gene": "JAK2", "edge_from": "JAK2", "edge_to": "UBE2L6"}, height=900
+    ),
     "explorer-influence": Shot("Network", DEMO | {"measure": "T"}, height=900),
     "explorer-thresholds": Shot("Network", DEMO | {"pinned": "0.9", "part": "Which threshold?"}, height=2300),
     "response-predicted": Shot("Response", DEMO | {"gene": "SIM006"}, height=1000),

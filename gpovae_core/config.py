@@ -8,6 +8,8 @@ set are in PUBLISHED. A field that is newer than a stored run has as its default
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from difflib import get_close_matches
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
@@ -608,6 +610,35 @@ def changed_from_preset(settings: Settings) -> dict[tuple[str, str], tuple[Any, 
     }
 
 
+def by_section(named: Mapping[str, object]) -> dict[str, dict[str, object]]:
+    """Settings given by their name alone (`epochs`, `label_column`), or with their section in front where a
+    name occurs in several (`inference.seed`), as section -> field -> value.
+
+    `seed` alone is that of the split and of the training, as in `gpovae train --seed`. Raises SettingsError
+    for a name that no setting has, with names near to it.
+    """
+    known = {
+        (section, field)
+        for section, part in Settings.model_fields.items()
+        if isinstance(part.annotation, type) and issubclass(part.annotation, BaseModel)
+        for field in part.annotation.model_fields
+    }
+    found: dict[str, dict[str, object]] = {}
+    for name, value in named.items():
+        section, dot, field = name.partition(".")
+        places = [one for one in sorted(known) if (one == (section, field) if dot else one[1] == name)]
+        if name == "seed":
+            places = [("data", name), ("training", name)]
+        if not places:
+            near = get_close_matches(field or name, sorted({one[1] for one in known}), n=3)
+            raise SettingsError(
+                f"There is no setting '{name}'." + (f" Did you mean {', '.join(near)}?" if near else "")
+            )
+        for place, setting in places:
+            found.setdefault(place, {})[setting] = value
+    return found
+
+
 def idle_settings(settings: Settings) -> dict[str, str]:
     """Fields ("section.field") that nothing reads beside the other settings, and why. Forms leave them out,
     commands say so.
@@ -645,6 +676,15 @@ def idle_settings(settings: Settings) -> dict[str, str]:
         else {}
     )
     return idle | offset
+
+
+def idle_given(settings: Settings, given: Mapping[str, Mapping[str, object]]) -> list[str]:
+    """Of the settings that were given (section -> field -> value), in words, those that have no effect."""
+    return [
+        f"{path} has no effect here: {why}."
+        for path, why in idle_settings(settings).items()
+        if path.partition(".")[2] in given.get(path.partition(".")[0], {})
+    ]
 
 
 def _idle_without_network(settings: Settings, fields: tuple[str, ...]) -> dict[str, str]:

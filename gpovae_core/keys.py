@@ -56,6 +56,10 @@ FREQUENCY = "frequency"  # share of the members of an ensemble that have the edg
 WEIGHT_MEAN = "weight_mean"
 WEIGHT_SD = "weight_sd"
 SIGN_AGREEMENT = "sign_agreement"
+# What tables of known edges say of an edge, joined by semicolons, see network.agreement.known_columns.
+KNOWN_IN = "known_in"
+KNOWN_SIGNS = "known_signs"
+PUBLICATIONS = "publications"
 
 # Layers of effects.h5ad: obs = perturbations, var = measured genes, values in log2(counts per 10,000 + 1)
 # against control.

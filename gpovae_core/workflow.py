@@ -20,6 +20,7 @@ from gpovae_core.data import cache
 from gpovae_core.data.progress import Progress, stretch, tell
 from gpovae_core.errors import DataError, GpoVaeError, QueryError, RunError, SettingsError
 from gpovae_core.runs import jobs
+from gpovae_core.runs.clusters.submit import check_free
 from gpovae_core.runs.folder import DataSource, RunFolder, is_run
 from gpovae_core.runs.waiting import wait_for_first
 from gpovae_core.training import ranks
@@ -88,12 +89,8 @@ def resume_run(
             f"Run '{run.name}' was imported ({run.source().imported}): it has no cells to train on."
         )
     changes = changes or {}
-    fixed = sorted(set(changes) - set(CHANGEABLE_ON_RESUME))
-    if fixed:
-        raise SettingsError(
-            f"A resumed run keeps its settings; {', '.join(fixed)} cannot change (only "
-            f"{', '.join(CHANGEABLE_ON_RESUME)} can). Start a new run for other settings."
-        )
+    check_changes(changes)
+    check_free(run)
     settings = run.settings()
     if changes:
         training = type(settings.training).model_validate({**settings.training.model_dump(), **changes})
@@ -104,6 +101,16 @@ def resume_run(
     if changes:
         run.write_settings(settings)
     return _carry_on(run, settings, progress, changed=bool(changes))
+
+
+def check_changes(changes: dict[str, Any]) -> None:
+    """Raises SettingsError for training settings that a resumed run keeps."""
+    fixed = sorted(set(changes) - set(CHANGEABLE_ON_RESUME))
+    if fixed:
+        raise SettingsError(
+            f"A resumed run keeps its settings; {', '.join(fixed)} cannot change (only "
+            f"{', '.join(CHANGEABLE_ON_RESUME)} can). Start a new run for other settings."
+        )
 
 
 def resume_in_turn(

@@ -51,3 +51,17 @@ def browser() -> Iterator[object]:
         started = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield started
         started.close()
+
+
+@pytest.fixture
+def fake_slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[object]:
+    """SLURM's commands, first on PATH, which give recorded answers."""
+    from gpovae_core.runs.clusters import slurm
+    from tests.fake_slurm import FakeSlurm
+
+    (tmp_path / "bin").mkdir()
+    made = FakeSlurm(tmp_path / "bin")
+    monkeypatch.setenv("PATH", f"{made.folder}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("FAKE_SLURM", str(made.folder))
+    yield made
+    slurm._seen.clear()

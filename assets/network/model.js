@@ -4,6 +4,14 @@
 export const isKnown = (value) => !Number.isNaN(value);
 export const STEPS = 200; // thresholds between 0 and the top of the scale
 export const SIGN_WORDS = { 1: "activates", "-1": "represses", 0: "regulates" };
+// What a comparison says of an edge (dashboard/network/beside.py has the same numbers).
+export const BOTH = 0;
+export const HERE = 1;
+export const THERE = 2;
+export const OTHER_SIGN = 3;
+export const OTHER_STRENGTH = 4;
+export const UNTOLD = 5;
+export const NOT_COMPARED = 6;
 const CURVED_HYPHENS = /[‐‑‒–—―−]/g;
 const ARROWS = /\s*(?:<?[-=]{1,3}>|[→⟶⇒➔➝]|>)\s*/;
 const BACKWARDS = /\s*(?:<[-=]{1,3}|[←⟵⇐]|<)\s*/;
@@ -34,7 +42,9 @@ export class Graph {
     this.detours = edge("detours").map(Number); // -1 unknown
     this.known = edge("known").map(String);
     this.standing = edge("standing").map(Number); // 1 listed somewhere, -1 with the other sign, 0 nowhere
-    this.adjusted = new Float64Array(this.weight.length).fill(Number.NaN);
+    this.adjusted = this.weight.map(() => Number.NaN);
+    this.own = this.weight.length; // what a comparison adds stands behind them
+    this.compared = null;
     this.counts = data.counts;
     this.falseShare = data.false_share;
     this.facts = data.facts;
@@ -59,11 +69,59 @@ export class Graph {
 
   /** p after Benjamini-Hochberg of the edges, once Python has tested the pairs. */
   takeTests(adjusted) {
-    this.adjusted = Float64Array.from(adjusted, (p) => (p === null ? Number.NaN : p));
+    adjusted.forEach((p, e) => {
+      this.adjusted[e] = orUnknown(p);
+    });
   }
 
   get tested() {
     return this.adjusted.some(isKnown);
+  }
+
+  /** Lay another network over this one; null takes it away. Edges that the other has alone come behind ours. */
+  compare(told) {
+    const { own } = this;
+    for (const edges of [...this.out, ...this.in]) while (edges.at(-1) >= own) edges.pop();
+    for (const values of Object.values(this.columns())) values.length = own;
+    this.compared = null;
+    if (!told) return;
+    const { source, target, code, here, there, sign, fdr } = told.edges;
+    const of = new Map();
+    const alone = [];
+    for (let k = 0; k < source.length; k++) {
+      let e = this.edgeOf(source[k], target[k]);
+      if (code[k] === THERE && e < 0) e = this.add(source[k], target[k], here[k]);
+      if (e < 0) continue;
+      of.set(e, { code: code[k], there: there[k], sign: sign[k], fdr: orUnknown(fdr[k]) });
+      if (code[k] === THERE) alone.push(e);
+    }
+    this.compared = { ...told, of, alone };
+  }
+
+  columns() {
+    const { source, target, weight, sign, effect, error, again, detours, known, standing, adjusted } = this;
+    return { source, target, weight, sign, effect, error, again, detours, known, standing, adjusted };
+  }
+
+  add(source, target, weight) {
+    const none = { effect: Number.NaN, error: Number.NaN, again: -1, detours: -1, known: "", standing: 0 };
+    const row = { source, target, weight, sign: 0, adjusted: Number.NaN, ...none };
+    const e = this.weight.length;
+    for (const [name, values] of Object.entries(this.columns())) values.push(row[name]);
+    this.out[source].push(e);
+    this.in[target].push(e);
+    return e;
+  }
+
+  /** What the open comparison says of an edge: one of BOTH ... UNTOLD; NOT_COMPARED without one. */
+  standingOf(e) {
+    return this.compared?.of.get(e)?.code ?? NOT_COMPARED;
+  }
+
+  /** Sign as drawn: of an edge that the other network has alone, its sign there. */
+  signOf(e) {
+    const told = this.compared?.of.get(e);
+    return told?.code === THERE ? told.sign : this.sign[e];
   }
 
   edgeOf(source, target) {
@@ -74,7 +132,7 @@ export class Graph {
   /** Edges are sorted by falling weight, so those above a threshold are the first so many. */
   above(threshold) {
     let low = 0;
-    let high = this.weight.length;
+    let high = this.own;
     while (low < high) {
       const middle = (low + high) >> 1;
       if (this.weight[middle] > threshold) low = middle + 1;
@@ -116,6 +174,26 @@ export class Graph {
   }
 }
 
+/** What the open comparison says of an edge, in words. */
+export function standingWords(graph, e) {
+  const { compared, facts } = graph;
+  const told = compared.of.get(e);
+  if (!told) return "not compared: a gene is not measured there";
+  const there = `${facts.measure} ${told.there.toFixed(2)} in ${compared.name}`;
+  const words = {
+    [BOTH]: "in both",
+    [HERE]: "only here",
+    [THERE]: `only in ${compared.name}`,
+    [OTHER_SIGN]: "in both, with another sign",
+    [OTHER_STRENGTH]: "in both, of another strength",
+    [UNTOLD]: "in one, no difference told",
+  };
+  const rate = isKnown(told.fdr) ? `, FDR ${percentOf(told.fdr)}` : "";
+  return `${words[told.code]} (${there}${rate})`;
+}
+
+const percentOf = (rate) => (rate < 0.01 ? "<1 %" : `${Math.round(100 * rate)} %`);
+
 /** Regulators with their targets, and the other genes folded by the regulators that they share. */
 export function fold(graph, edges) {
   const targets = new Map();
@@ -138,7 +216,7 @@ export function fold(graph, edges) {
   const bundles = new Map();
   for (const [gene, list] of into) {
     const who = list.map((e) => graph.source[e]).sort((a, b) => place.get(a) - place.get(b));
-    const key = who.map((i) => graph.names[i]).join("\n");
+    const key = who.map((i) => graph.names[i]).join("\n") + comparedKey(graph, list);
     if (!bundles.has(key)) bundles.set(key, { key, regulators: who, genes: [], edges: [] });
     bundles.get(key).genes.push(gene);
     bundles.get(key).edges.push(...list);
@@ -153,7 +231,25 @@ export function fold(graph, edges) {
   };
 }
 
-/** Regulators side by side with those that share their targets: a chain, from the largest on. */
+const COMPARED = "\u0001"; // before what a comparison says of a bundle, in its key
+
+/** With a comparison open, genes lie in one bundle only where it says the same of them. */
+function comparedKey(graph, edges) {
+  if (!graph.compared) return "";
+  return `\n${COMPARED}${edges
+    .map((e) => `${graph.source[e]}:${graph.standingOf(e)}`)
+    .sort()
+    .join(" ")}`;
+}
+
+/** The regulators that a bundle's key names. */
+export const bundleGenes = (key) =>
+  (key || "").split("\n").filter((part) => part && !part.startsWith(COMPARED));
+
+const ALIKE = 0.2; // least cosine of the targets of two regulators that stand side by side for it
+
+/** Regulators side by side with those that share their targets: chains, each from the largest that is left on,
+ * so that the largest stand first. */
 export function chain(graph, regulators, targets) {
   const left = new Set(regulators);
   const into = new Map();
@@ -172,9 +268,9 @@ export function chain(graph, regulators, targets) {
       for (const other of [graph.target[e], ...into.get(graph.target[e])])
         if (left.has(other)) shared.set(other, (shared.get(other) || 0) + 1);
     let best;
-    let most = 0;
+    let most = ALIKE;
     for (const [gene, count] of shared) {
-      const alike = count / Math.sqrt(targets.get(gene).length);
+      const alike = count / Math.sqrt(targets.get(now).length * targets.get(gene).length);
       if (alike > most) [best, most] = [gene, alike];
     }
     now = best ?? left.values().next().value;

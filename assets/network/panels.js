@@ -3,8 +3,19 @@
 
 import { count, fixed, make, of, percent, plural, shape, signed, small } from "./elements.js";
 import { forest } from "./forest.js";
-import { regulatorNames } from "./layout.js";
-import { isKnown, SIGN_WORDS, STEPS } from "./model.js";
+import { onlyWords, regulatorNames } from "./layout.js";
+import {
+  BOTH,
+  HERE,
+  isKnown,
+  OTHER_SIGN,
+  OTHER_STRENGTH,
+  SIGN_WORDS,
+  STEPS,
+  standingWords,
+  THERE,
+  UNTOLD,
+} from "./model.js";
 
 /** A long list of which only the rows in sight are there. row(k) gives the element of the k-th. */
 export class LongList {
@@ -253,7 +264,7 @@ const COLUMNS = [
   ["Source", "", (g, e) => g.names[g.source[e]], (g, e) => g.names[g.source[e]].toLowerCase()],
   ["Target", "", (g, e) => g.names[g.target[e]], (g, e) => g.names[g.target[e]].toLowerCase()],
   ["W", "num", (g, e) => fixed(g.weight[e], 3), (g, e) => -g.weight[e]],
-  ["Sign", "", (g, e) => SIGN_WORDS[g.sign[e]], (g, e) => -g.sign[e]],
+  ["Sign", "", (g, e) => SIGN_WORDS[g.signOf(e)], (g, e) => -g.signOf(e)],
   ["Effect", "num", (g, e) => signed(g.effect[e]), (g, e) => -Math.abs(g.effect[e])],
   ["95 % interval", "num", (g, e) => interval(g, e), (g, e) => g.error[e]],
   ["p (held out)", "num", (g, e) => small(g.adjusted[e]), (g, e) => g.adjusted[e]],
@@ -267,7 +278,16 @@ const COLUMNS = [
   ["Detours", "num", (g, e) => (g.detours[e] >= 0 ? count(g.detours[e]) : ""), (g, e) => g.detours[e]],
   ["Known in", "", (g, e) => g.known[e], (g, e) => (g.known[e] ? g.known[e] : "\uffff")],
 ];
+/** The last column while a comparison is open. */
+const COMPARED_COLUMN = [
+  "Compared",
+  "",
+  (g, e) => standingWords(g, e),
+  (g, e) => (g.compared.of.has(e) ? g.standingOf(e) + (g.compared.of.get(e).fdr || 0) : Number.NaN),
+];
+const columnsOf = (graph) => (graph.compared ? [...COLUMNS, COMPARED_COLUMN] : COLUMNS);
 const MEANS = {
+  Compared: "Whether the other run of the open comparison has this edge, too",
   W: "How well a direct effect explains what was measured, from 0 to 1; no probability",
   T: "Size of everything that a change of the source changes, over several hops",
   Effect: "log2 fold change of the target in training cells with the source perturbed",
@@ -311,6 +331,7 @@ export class EdgeTable {
   show(graph, edges, chosen) {
     const same = this.graph === graph && this.given === edges;
     Object.assign(this, { graph, given: edges, chosen });
+    if (this.sorted[0] >= columnsOf(graph).length) this.sorted = [2, 1];
     if (!same) this.sort();
     this.drawHead();
     this.list.set(this.edges.length);
@@ -328,7 +349,7 @@ export class EdgeTable {
 
   sort() {
     const [k, way] = this.sorted;
-    const key = COLUMNS[k][3];
+    const key = columnsOf(this.graph)[k][3];
     const kept = this.given.filter((e) => KEPT[this.kept](this.graph.standing[e]));
     const worth = new Map(kept.map((e) => [e, key(this.graph, e)]));
     const missing = (value) => typeof value === "number" && !isKnown(value);
@@ -341,9 +362,10 @@ export class EdgeTable {
 
   drawHead() {
     const { measure } = this.graph.facts;
-    const name = (k) => (k === 2 ? measure : COLUMNS[k][0]);
+    const columns = columnsOf(this.graph);
+    const name = (k) => (k === 2 ? measure : columns[k][0]);
     this.head.replaceChildren(
-      ...COLUMNS.map(([, kind], k) =>
+      ...columns.map(([, kind], k) =>
         make("button", {
           class: `cell ${kind}`,
           role: "columnheader",
@@ -365,16 +387,16 @@ export class EdgeTable {
     const { graph } = this;
     const e = this.edges[k];
     const row = make("div", {
-      class: `row sign${graph.sign[e]}`,
+      class: `row sign${graph.signOf(e)}`,
       role: "row",
       "aria-selected": String(e === this.chosen),
       tabindex: e === this.chosen || (this.chosen < 0 && k === 0) ? 0 : -1,
       click: () => this.on.edge(e),
     });
     row.addEventListener("keydown", (event) => event.key === "Enter" && this.on.edge(e));
-    for (const [name, kind, words] of COLUMNS) {
+    for (const [name, kind, words] of columnsOf(graph)) {
       const cell = make("span", { class: `cell ${kind}`, role: "cell", text: words(graph, e) });
-      if (name === "Source" || name === "Target") cell.title = cell.textContent;
+      if (name === "Source" || name === "Target" || name === "Compared") cell.title = cell.textContent;
       row.append(cell);
     }
     return row;
@@ -395,7 +417,7 @@ export class Card {
     const parts = edge
       ? this.pair(scene, edge, evidence)
       : open && scene.bundle
-        ? this.bundle(scene, scene.bundle)
+        ? this.bundle(scene, scene.bundle, evidence)
         : focus !== null
           ? this.gene(scene, focus, evidence)
           : this.overview(scene);
@@ -419,7 +441,7 @@ export class Card {
   }
 
   overview(scene) {
-    const { graph, edges, folded } = scene;
+    const { graph, own: edges, ownFolded: folded } = scene;
     const known = graph.perturbed.filter(Boolean).length;
     const hubs = folded.regulators.slice(0, 5);
     const size = (gene) => folded.targets.get(gene).length;
@@ -430,8 +452,9 @@ export class Card {
       ];
     const names = hubs.slice(0, 3).map((gene) => `${graph.names[gene]} (${count(size(gene))})`);
     const most = hubs.length ? size(hubs[0]) : 1;
-    const groups = folded.bundles.filter((bundle) => bundle.genes.length > 1).slice(0, 5);
+    const groups = scene.folded.bundles.filter((bundle) => bundle.genes.length > 1).slice(0, 5);
     return [
+      ...besideParts(graph),
       make("h3", { text: "What this network says" }),
       make("p", {
         text:
@@ -466,7 +489,9 @@ export class Card {
         ...groups.map((bundle) =>
           make("button", {
             class: "link group",
-            text: `${regulatorNames(graph, bundle.regulators)}: ${count(bundle.genes.length)} genes`,
+            text:
+              `${regulatorNames(graph, bundle.regulators)}: ${count(bundle.genes.length)} genes` +
+              onlyWords(graph, bundle.edges),
             click: () => this.on.bundle(bundle.key),
           }),
         ),
@@ -476,7 +501,7 @@ export class Card {
     ];
   }
 
-  trust({ graph, edges, falseShare }) {
+  trust({ graph, own: edges, falseShare }) {
     const found = graph.trust(edges);
     const tile = (value, words, title) =>
       make(
@@ -514,7 +539,7 @@ export class Card {
     ];
   }
 
-  gene({ graph, edges }, gene, evidence) {
+  gene({ graph, own: edges }, gene, evidence) {
     const shown = new Set(edges);
     const out = graph.out[gene].filter((e) => shown.has(e) && graph.target[e] !== gene);
     const into = graph.in[gene].filter((e) => shown.has(e) && graph.source[e] !== gene);
@@ -593,12 +618,14 @@ export class Card {
     );
   }
 
-  bundle({ graph }, bundle) {
+  bundle({ graph }, bundle, evidence) {
     const who = bundle.regulators.map((gene) => graph.names[gene]).join(", ");
     const alone = bundle.regulators.length === 1 ? "alone" : "together, and by nobody else here";
     const found = graph.trust(bundle.edges);
     return [
-      make("h3", { text: `${who}: ${plural(bundle.genes.length, "gene")}` }),
+      make("h3", {
+        text: `${who}: ${plural(bundle.genes.length, "gene")}${onlyWords(graph, bundle.edges)}`,
+      }),
       make("p", { text: `Regulated by ${who} ${alone}.` }),
       found.again
         ? make("p", {
@@ -613,10 +640,11 @@ export class Card {
         { class: "names" },
         ...bundle.regulators.flatMap((gene) => [this.geneButton(graph, gene), " "]),
       ),
+      ...this.words(evidence),
     ];
   }
 
-  pair({ graph, measure, edges }, [source, target], evidence) {
+  pair({ graph, measure, within }, [source, target], evidence) {
     const e = graph.edgeOf(source, target);
     const [a, b] = [graph.names[source], graph.names[target]];
     const facts = [];
@@ -626,8 +654,9 @@ export class Card {
       fact(
         measure,
         `${fixed(graph.weight[e], 3)}, ${SIGN_WORDS[graph.sign[e]]}` +
-          (e < edges.length ? "" : " (below the threshold)"),
+          (within.has(e) && graph.standingOf(e) !== THERE ? "" : " (below the threshold)"),
       );
+      fact("Compared", graph.compared ? standingWords(graph, e) : "", MEANS.Compared);
       fact("Effect", effectWords(graph, e), "log2 fold change in training cells, with its 95 % interval");
       fact("Adjusted p", small(graph.adjusted[e]), MEANS["p (held out)"]);
       fact("Cells", graph.cells[source] >= 0 ? `${count(graph.cells[source])} with ${a} perturbed` : "");
@@ -645,7 +674,7 @@ export class Card {
     return [
       make("h3", {}, this.geneButton(graph, source), " → ", this.geneButton(graph, target)),
       make("p", { class: "answer", text: evidence?.answer ?? (evidence ? "" : "Tracing the ways …") }),
-      e >= 0 ? make("p", { class: "verdict", text: e < edges.length ? verdict(graph, e) : "" }) : null,
+      e >= 0 ? make("p", { class: "verdict", text: within.has(e) ? verdict(graph, e) : "" }) : null,
       e >= 0 || evidence
         ? null
         : make("p", { class: "quiet", text: `No edge among the strongest: ${measure} is low.` }),
@@ -733,6 +762,7 @@ export class Card {
             { class: "way", "aria-pressed": String(k === evidence.lit), click: () => this.on.path(k) },
             make("span", { text: path.genes.join(" → ") }),
             make("b", { text: path.share }),
+            path.known ? make("small", { text: `known ${path.known}` }) : null,
           ),
         ),
       ),
@@ -745,6 +775,44 @@ export class Card {
       ),
     );
   }
+}
+
+/** How many edges of either network the open comparison puts where, and how often that comes by chance. */
+export function comparedCounts(graph) {
+  const { of, name } = graph.compared;
+  const words = {
+    [BOTH]: "in both",
+    [HERE]: "only here",
+    [THERE]: `only in ${name}`,
+    [OTHER_SIGN]: "other sign",
+    [OTHER_STRENGTH]: "other strength",
+    [UNTOLD]: "in one, no difference told",
+  };
+  const counts = new Map();
+  for (const { code } of of.values()) counts.set(code, (counts.get(code) || 0) + 1);
+  return Object.keys(words)
+    .map(Number)
+    .filter((code) => counts.has(code) || code <= THERE)
+    .map((code) => ({ code, words: words[code], number: counts.get(code) || 0 }));
+}
+
+export function chanceWords({ tested, level, expected, name, threshold }) {
+  if (tested)
+    return `Differences at a false discovery rate (FDR) of ${percent(level)}, by permuted conditions.`;
+  const chance =
+    expected === null ? "" : ` Unrelated networks of these sizes share about ${fixed(expected, 1)}.`;
+  return `No test: two runs of the same cells differ, too. Edges of ${name}: above ${threshold.toPrecision(3)}.${chance}`;
+}
+
+/** The open comparison in the overview. */
+function besideParts(graph) {
+  if (!graph.compared) return [];
+  const counted = comparedCounts(graph).map(({ words, number }) => `${count(number)} ${words}`);
+  return [
+    make("h3", { text: `Beside ${graph.compared.name}` }),
+    make("p", { text: `Edges: ${counted.join(", ")}.` }),
+    make("p", { class: "quiet", text: chanceWords(graph.compared) }),
+  ];
 }
 
 function effectWords(graph, e) {

@@ -3,7 +3,7 @@
 
 import { escapeText } from "./files.js";
 import { aroundLayout, LABEL, mapLayout, matrixLayout, openBundle, short } from "./layout.js";
-import { SIGN_WORDS } from "./model.js";
+import { HERE, OTHER_SIGN, OTHER_STRENGTH, SIGN_WORDS, standingWords, THERE, UNTOLD } from "./model.js";
 import { CanvasPen, StrokePen, SvgPen } from "./pens.js";
 
 // Okabe and Ito's colours, a darker and a lighter set.
@@ -13,6 +13,8 @@ export const PALETTES = {
     "-1": "#C34E00",
     0: "#707070",
     path: "#00785A",
+    here: "#A08600",
+    there: "#8E3A8E",
     regulator: "#3F4A5A",
     target: "#7D8896",
   },
@@ -21,6 +23,8 @@ export const PALETTES = {
     "-1": "#FF8A4D",
     0: "#A8A8A8",
     path: "#2BC79B",
+    here: "#E8C547",
+    there: "#D99AE0",
     regulator: "#D5DCE6",
     target: "#98A4B3",
   },
@@ -31,6 +35,13 @@ const EDGE_REACH = 6; // the same for edges, where no gene is near
 const STRONG = 1.5; // log2 fold change that has the full colour in the matrix
 const FADED = 0.1;
 const DIM = 0.62; // of labels beside what is chosen: still readable
+
+export const DASHES = { [THERE]: [9, 5], [UNTOLD]: [2, 3] };
+
+/** Colour of the lines on both sides of an edge that an open comparison tells apart; the edge keeps that of
+ * its sign. */
+export const casingOf = (standing, { palette, text }) =>
+  ({ [HERE]: palette.here, [THERE]: palette.there, [OTHER_SIGN]: text, [OTHER_STRENGTH]: text })[standing];
 
 export class Picture {
   constructor(canvas, tip, on) {
@@ -198,6 +209,7 @@ export class Picture {
 
   alphaOf(link) {
     const { graph } = this.scene;
+    if (graph.standingOf(link.edges[0]) === THERE) return 0.95; // its certainty is another network's
     const sure = link.edges.reduce((sum, e) => sum + graph.certainty(e), 0) / link.edges.length;
     return (0.22 + 0.73 * sure) * (link.aside ? 0.45 : 1);
   }
@@ -229,9 +241,18 @@ export class Picture {
     const head = 5 + width * 1.1;
     const back = { x: q.x - ux * head, y: q.y - uy * head };
     const wing = head * 0.5;
-    const blind = link.edges.every((e) => !this.scene.graph.perturbed[this.scene.graph.source[e]]);
+    const { graph, look } = this.scene;
+    const blind = link.edges.every((e) => !graph.perturbed[graph.source[e]]);
     const end = link.sign > 0 ? back : q;
-    pen.curve(p.x, p.y, c.x, c.y, end.x, end.y, color, width, alpha, blind ? [5, 4] : []);
+    const standing = graph.standingOf(link.edges[0]);
+    const casing = casingOf(standing, look);
+    const dash = DASHES[standing] ?? (blind ? [5, 4] : []);
+    if (casing) {
+      const pale = alpha < 2 * FADED ? FADED : 1;
+      pen.curve(p.x, p.y, c.x, c.y, end.x, end.y, casing, width + 5, pale, []);
+      pen.curve(p.x, p.y, c.x, c.y, end.x, end.y, look.background, width + 2, 1, []);
+    }
+    pen.curve(p.x, p.y, c.x, c.y, end.x, end.y, color, width, alpha, dash);
     const wings = [
       [back.x - uy * wing, back.y + ux * wing],
       [back.x + uy * wing, back.y - ux * wing],
@@ -284,7 +305,7 @@ export class Picture {
     });
     for (const one of genes) {
       const signs = new Set(
-        graph.in[one.gene].filter((e) => node.row.edges.includes(e)).map((e) => graph.sign[e]),
+        graph.in[one.gene].filter((e) => node.row.edges.includes(e)).map((e) => graph.signOf(e)),
       );
       const sign = signs.size === 1 ? [...signs][0] : 0;
       this.drawSign(pen, sign, one.x, one.y, palette[sign]);
@@ -331,8 +352,13 @@ export class Picture {
       const size = Number.isNaN(graph.effect[e]) ? 0.35 : Math.min(1, Math.abs(graph.effect[e]) / STRONG);
       const faint = marked && !(marked.has(graph.source[e]) && marked.has(graph.target[e]));
       const gap = cell.w > 8 ? 1 : Math.min(0.4, cell.w / 5);
-      const color = palette[graph.sign[e]];
-      pen.rect(x, y, cell.w - gap, cell.h - 1, color, "", 0, (0.18 + 0.82 * size) * (faint ? 0.25 : 1));
+      const color = palette[graph.signOf(e)];
+      const standing = graph.standingOf(e);
+      const depth = standing === THERE ? 0 : (0.18 + 0.82 * size) * (faint ? 0.25 : 1);
+      pen.rect(x, y, cell.w - gap, cell.h - 1, color, "", 0, depth);
+      const frame = casingOf(standing, this.scene.look);
+      if (frame) pen.rect(x + 0.75, y + 0.75, cell.w - gap - 1.5, cell.h - 2.5, "", frame, 1.5, 1);
+      if (standing === THERE) this.drawSign(pen, graph.signOf(e), x + cell.w / 2, y + cell.h / 2, color);
       if (graph.replicated(e) && cell.w >= 5)
         pen.circle(
           x + (cell.w - gap) / 2,
@@ -459,7 +485,7 @@ export class Picture {
     }
     if (source === undefined || target === undefined) return null;
     const e = graph.edgeOf(source, target);
-    return e >= 0 && e < m.edges.length ? { edge: e } : null;
+    return this.scene.within.has(e) ? { edge: e } : null;
   }
 
   press(event) {
@@ -522,8 +548,8 @@ export class Picture {
       return `${row.genes.length} genes under ${who}\n${short(names, 220)}`;
     }
     if (found.gene !== undefined) {
-      const own = this.scene.edges.filter((e) => graph.source[e] === found.gene).length;
-      const into = this.scene.edges.filter((e) => graph.target[e] === found.gene).length;
+      const own = this.scene.own.filter((e) => graph.source[e] === found.gene).length;
+      const into = this.scene.own.filter((e) => graph.target[e] === found.gene).length;
       const cells = graph.cells[found.gene] >= 0 ? `, ${graph.cells[found.gene]} training cells` : "";
       const kind = graph.perturbed[found.gene] ? `perturbed${cells}` : "never perturbed";
       return `${short(graph.names[found.gene], 80)}\n${kind}\nregulates ${own}, regulated by ${into}`;
@@ -535,9 +561,10 @@ export class Picture {
     }
     const e = found.edge;
     const again = graph.again[e] >= 0 ? `\ncomes back in ${graph.again[e]} %` : "";
+    const beside = graph.compared ? `\n${standingWords(graph, e)}` : "";
     return (
       `${short(graph.names[graph.source[e]], 40)} → ${short(graph.names[graph.target[e]], 40)}\n` +
-      `${SIGN_WORDS[graph.sign[e]]}, ${graph.facts.measure} ${graph.weight[e].toPrecision(3)}${again}`
+      `${SIGN_WORDS[graph.signOf(e)]}, ${graph.facts.measure} ${graph.weight[e].toPrecision(3)}${again}${beside}`
     );
   }
 

@@ -5,9 +5,9 @@
 import { count, make, percent } from "./elements.js";
 import { download, pngOf } from "./files.js";
 import { reach } from "./layout.js";
-import { fold, Graph, SIGN_WORDS, STEPS } from "./model.js";
-import { Card, EdgeTable, Perturbations, ThresholdCurve } from "./panels.js";
-import { PALETTES, Picture } from "./picture.js";
+import { bundleGenes, fold, Graph, SIGN_WORDS, STEPS, THERE } from "./model.js";
+import { Card, chanceWords, comparedCounts, EdgeTable, Perturbations, ThresholdCurve } from "./panels.js";
+import { casingOf, DASHES, PALETTES, Picture } from "./picture.js";
 
 // The charts of thresholds below and this screen tell each other of a drag.
 const THRESHOLD_EVENT = "gpovae-threshold";
@@ -161,6 +161,10 @@ class Workbench {
       this.memory = null;
     }
     if (data.tests && (fresh || !this.graph.tested)) this.graph.takeTests(data.tests);
+    if (!this.takeCompared(data.compared, fresh)) {
+      this.send("missing", Date.now());
+      return;
+    }
     this.evidence = data.evidence;
     if (fresh || data.view.seq >= this.seq) this.takeView(data.view);
     this.resize(true);
@@ -181,6 +185,18 @@ class Workbench {
     this.root.dataset.ready = String(Number(this.root.dataset.ready || 0) + 1);
   }
 
+  /** The open comparison, whose edges come once. False: they are not here any more. */
+  takeCompared(compared, fresh) {
+    const version = compared?.version ?? null;
+    if (version === this.comparedAt && !fresh) return true;
+    if (compared && !compared.edges) return false;
+    this.comparedAt = version;
+    this.unseen = new Set();
+    this.graph.compare(compared);
+    this.root.classList.toggle("comparing", compared !== null);
+    return true;
+  }
+
   takeView(view) {
     const index = (name) =>
       name === null || !this.graph.index.has(name) ? null : this.graph.index.get(name);
@@ -191,12 +207,21 @@ class Workbench {
       focus: index(view.gene),
       edge: edge.includes(null) ? null : edge,
       view: view.view,
-      open: view.bundle.length ? view.bundle.join("\n") : null,
+      open: this.bundleOf(view.bundle),
       hops: view.hops,
       direction: view.direction,
       row: view.row,
     };
     this.mark = view.mark?.map(index).filter((gene) => gene !== null) ?? null;
+  }
+
+  /** The key of the bundle that Python names by its regulators; the one that is open where several fit. */
+  bundleOf(genes) {
+    const named = genes.join("\n");
+    if (!named) return null;
+    const fits = (key) => bundleGenes(key).join("\n") === named;
+    if (fits(this.sight.open)) return this.sight.open;
+    return this.folded?.bundles.find((one) => fits(one.key))?.key ?? named;
   }
 
   takeFile(file) {
@@ -214,10 +239,11 @@ class Workbench {
 
   askFile(format) {
     const { graph } = this;
-    const edges = this.table.edges.map((e) => [graph.source[e], graph.target[e]]);
+    const own = this.table.edges.filter((e) => graph.standingOf(e) !== THERE);
+    const edges = own.map((e) => [graph.source[e], graph.target[e]]);
     this.send("asked", {
       what: "file",
-      value: { format, edges, places: this.picture.places(this.table.edges) },
+      value: { format, edges, places: this.picture.places(own) },
       at: Date.now(),
     });
   }
@@ -264,7 +290,7 @@ class Workbench {
         edge_from: edge && name(edge[0]),
         edge_to: edge && name(edge[1]),
         view,
-        bundle: open ? open.split("\n") : [],
+        bundle: bundleGenes(open),
         hops,
         direction,
         row,
@@ -346,11 +372,7 @@ class Workbench {
   repaint() {
     if (!this.graph) return;
     const { graph, sight } = this;
-    if (this.edgesAt !== `${this.version} ${sight.threshold}`) {
-      this.edgesAt = `${this.version} ${sight.threshold}`;
-      this.edges = Array.from({ length: graph.above(sight.threshold) }, (_, e) => e);
-      this.folded = fold(graph, this.edges);
-    }
+    this.gather();
     const step = Math.round((sight.threshold / graph.facts.scale) * STEPS);
     const evidence = this.evidenceNow();
     const path = evidence?.paths?.[Math.min(sight.row, evidence.paths.length - 1)];
@@ -362,6 +384,9 @@ class Workbench {
       graph,
       edges: this.edges,
       folded: this.folded,
+      own: this.own,
+      ownFolded: this.ownFolded,
+      within: this.within,
       view: this.viewNow(),
       focus: sight.focus,
       edge: sight.edge,
@@ -378,7 +403,7 @@ class Workbench {
     };
     this.curve.move(sight.threshold);
     this.card.show(this.scene, evidence);
-    this.list.show(graph, this.edges, sight.focus);
+    this.list.show(graph, this.own, sight.focus);
     this.table.show(graph, this.listed(), sight.edge ? graph.edgeOf(...sight.edge) : -1);
     this.drawTitle();
     if (this.find(".frame").offsetParent !== null) this.picture.show(this.scene, { keep: this.dragging });
@@ -387,11 +412,28 @@ class Workbench {
     this.drawEmpty();
   }
 
+  /** The edges above the threshold; with a comparison open also those of the other network alone, without
+   * what its legend has switched off. */
+  gather() {
+    const { graph, sight } = this;
+    const key = JSON.stringify([this.version, sight.threshold, this.comparedAt, [...this.unseen]]);
+    if (this.edgesAt === key) return;
+    this.edgesAt = key;
+    const above = Array.from({ length: graph.above(sight.threshold) }, (_, e) => e);
+    const alone = (graph.compared?.alone ?? []).filter((e) => e >= above.length);
+    const seen = (e) => !this.unseen.has(graph.standingOf(e));
+    this.own = graph.compared ? above.filter(seen) : above;
+    this.edges = graph.compared ? [...this.own, ...alone.filter(seen)] : above;
+    this.within = new Set(this.edges);
+    this.folded = fold(graph, this.edges);
+    this.ownFolded = graph.compared ? fold(graph, this.own) : this.folded;
+  }
+
   /** A gene's targets; what regulates it, where it regulates nothing here. */
   directionNow() {
     const { focus, direction } = this.sight;
     if (focus === null || direction !== "out") return direction;
-    const own = this.graph.out[focus].some((e) => e < this.edges.length && this.graph.target[e] !== focus);
+    const own = this.graph.out[focus].some((e) => this.within.has(e) && this.graph.target[e] !== focus);
     return own ? "out" : "in";
   }
 
@@ -400,9 +442,11 @@ class Workbench {
     if (!evidence) return null;
     const chosen = sight.edge
       ? sight.edge.map((gene) => graph.names[gene])
-      : sight.focus !== null
-        ? [graph.names[sight.focus]]
-        : [];
+      : sight.open
+        ? [sight.open]
+        : sight.focus !== null
+          ? [graph.names[sight.focus]]
+          : [];
     return evidence.of.join("\n") === chosen.join("\n") ? evidence : null;
   }
 
@@ -433,7 +477,9 @@ class Workbench {
   drawTitle() {
     const { focus } = this.sight;
     const { bundle, direction } = this.scene;
-    const number = this.table.edges.length;
+    const { graph } = this;
+    const alone = this.table.edges.filter((e) => graph.standingOf(e) === THERE).length;
+    const number = this.table.edges.length - alone;
     const choice = this.find(".standing");
     choice.hidden = !this.graph.known.some(Boolean);
     if (choice.hidden && choice.value) {
@@ -449,17 +495,17 @@ class Workbench {
       : focus === null
         ? `above ${this.sight.threshold.toFixed(this.data.digits)}`
         : `${way} ${this.graph.names[focus]}`;
-    this.find(".drawer .title").textContent = `${words} ${where}${kept}`;
+    const also = alone ? `, and ${count(alone)} only in ${graph.compared.name}` : "";
+    this.find(".drawer .title").textContent = `${words} ${where}${kept}${also}`;
   }
 
   drawStatus(step) {
     const { counts } = this.graph;
     const { layout } = this.picture;
-    const total =
-      this.graph.above(this.sight.threshold) < this.graph.weight.length ? this.edges.length : counts[step];
+    const own = this.graph.above(this.sight.threshold);
+    const total = own < this.graph.own ? own : counts[step];
     const words = [];
-    if (total > this.edges.length)
-      words.push(`the strongest ${count(this.edges.length)} of ${count(total)} edges`);
+    if (total > own) words.push(`the strongest ${count(own)} of ${count(total)} edges`);
     const hidden = this.data.hidden?.[step];
     if (hidden) words.push(`${count(hidden)} without evidence hidden`);
     const rare = this.data.rare?.[step];
@@ -483,7 +529,7 @@ class Workbench {
         });
       }),
     );
-    if (this.legendOf !== now + this.looked) this.drawLegend(now);
+    if (this.legendOf !== this.legendKey(now)) this.drawLegend(now);
   }
 
   drawEmpty() {
@@ -617,8 +663,10 @@ class Workbench {
     }
   }
 
+  legendKey = (view) => JSON.stringify([view, this.looked, this.comparedAt, [...this.unseen]]);
+
   drawLegend(view) {
-    this.legendOf = view + this.looked;
+    this.legendOf = this.legendKey(view);
     const { palette, text } = this.look;
     const line = (inside) =>
       `<svg xmlns="http://www.w3.org/2000/svg" width="26" height="12" aria-hidden="true">${inside}</svg>`;
@@ -630,6 +678,7 @@ class Workbench {
         ? [
             [square(palette[1]), "activates: target falls when the source is perturbed"],
             [square(palette["-1"]), "represses: target rises"],
+            [square(palette[0]), "sign unknown"],
             [
               `${square(palette[1])}<circle cx="11" cy="6" r="2.4" fill="${this.look.background}"/>`,
               "dot: seen again",
@@ -659,12 +708,52 @@ class Workbench {
             ],
             [`${stroke(palette.path, 'stroke-width="4"')}`, "chosen way"],
           ];
+    const drawn = (inside) =>
+      document.importNode(
+        new DOMParser().parseFromString(line(inside), "image/svg+xml").documentElement,
+        true,
+      );
     this.find(".legend").replaceChildren(
-      ...entries.map(([drawing, words]) => {
-        const svg = new DOMParser().parseFromString(line(drawing), "image/svg+xml").documentElement;
-        return make("span", {}, document.importNode(svg, true), words);
-      }),
+      ...entries.map(([drawing, words]) => make("span", {}, drawn(drawing), words)),
+      ...(this.graph.compared ? this.comparedLegend(view === "matrix", drawn) : []),
     );
+  }
+
+  /** What an open comparison tells apart, each with its count, to be switched off and on; and what that rests
+   * on. */
+  comparedLegend(matrix, drawn) {
+    const { look, unseen } = this;
+    const { palette, background } = look;
+    const edge = (code) => {
+      const [casing, dash] = [casingOf(code, look), (DASHES[code] || []).join(" ")];
+      if (matrix)
+        return `<rect x="4" y="1.5" width="14" height="9" fill="${dash ? background : palette[1]}" stroke="${casing || palette[1]}" stroke-width="2"/>`;
+      const lines = casing
+        ? `<path d="M1 6H24" stroke="${casing}" stroke-width="8"/><path d="M1 6H24" stroke="${background}" stroke-width="4.5"/>`
+        : "";
+      return `${lines}<path d="M1 6H24" stroke="${palette[1]}" stroke-width="2" stroke-dasharray="${dash}"/>`;
+    };
+    const chance = chanceWords(this.graph.compared);
+    return [
+      ...comparedCounts(this.graph).map(({ code, words, number }) =>
+        make(
+          "button",
+          {
+            class: "told",
+            "aria-pressed": String(!unseen.has(code)),
+            title: `${chance}\nClick: show or hide these edges.`,
+            click: () => {
+              if (!unseen.delete(code)) unseen.add(code);
+              this.repaint();
+            },
+          },
+          drawn(edge(code)),
+          make("span", { text: words }),
+          make("b", { text: count(number) }),
+        ),
+      ),
+      make("span", { text: chance.split(".")[0], title: chance }),
+    ];
   }
 
   /** As high as the window below its top, so that nothing has to be scrolled to. */
@@ -796,11 +885,11 @@ class Workbench {
       const [a, b] = sight.edge.map((gene) => graph.names[gene]);
       return e < 0
         ? `${a} to ${b}: no edge`
-        : `${a} ${SIGN_WORDS[graph.sign[e]]} ${b}, ${graph.facts.measure} ${graph.weight[e].toFixed(2)}`;
+        : `${a} ${SIGN_WORDS[graph.signOf(e)]} ${b}, ${graph.facts.measure} ${graph.weight[e].toFixed(2)}`;
     }
     if (this.scene.bundle) return `Group of ${this.scene.bundle.genes.length} genes`;
     if (sight.focus !== null) return `${graph.names[sight.focus]}: ${this.table.given.length} edges`;
-    return `${this.edges.length} edges`;
+    return `${this.own.length} edges`;
   }
 
   // ------------------------------------------------------------------ pictures to keep
@@ -811,10 +900,12 @@ class Workbench {
       this.scene.view === "ego" && sight.focus !== null
         ? ` · around ${graph.names[sight.focus].slice(0, 40)}`
         : "";
-    const simulated = graph.facts.simulated ? " · simulated data" : "";
+    const simulated =
+      (graph.compared ? ` · beside ${graph.compared.name}` : "") +
+      (graph.facts.simulated ? " · simulated data" : "");
     return (
       `${graph.facts.run} · ${graph.facts.measure} > ${sight.threshold.toFixed(this.data.digits)}${around}` +
-      ` · ${count(this.edges.length)} edges${simulated}`
+      ` · ${count(this.own.length)} edges${simulated}`
     );
   }
 
@@ -829,7 +920,8 @@ class Workbench {
       edge: edge?.map(name) ?? null,
       hops,
       direction,
-      edges: this.edges.length,
+      edges: this.own.length,
+      ...(this.graph.compared ? { beside: this.graph.compared.name } : {}),
     };
   }
 

@@ -14,7 +14,7 @@ from gpovae_core.runs.folder import RunFolder
 
 
 def show(run: RunFolder) -> None:
-    places = st.columns([2.3, 8], vertical_alignment="bottom")
+    places = shell.bar([2.3, 8], f"{state.get(state.RUN)}: another run, or several beside it", folded=True)
     shell.run_choice(places[0])
     if run.without_cells and not run.has("evaluation.json"):
         st.info(plain(run.without_cells))

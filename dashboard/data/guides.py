@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard.shared import settings_form
+from dashboard.shared import settings_form, state
 from gpovae_core.data.folder import data_folder, inside, list_beside, save_upload
 from gpovae_core.data.guide_files import FILE_ENDINGS, TABLE_ENDINGS
 from gpovae_core.data.validate import Examination
@@ -58,7 +58,6 @@ def _choose(part: str) -> None:
     now = settings_form.value_of(f"data.{part}")
     options: list[str] = list(chosen) if now is None or now in chosen else [now, *chosen]
     key = f"data_{part}"
-    st.session_state[key] = now
     st.selectbox(
         label,
         options,
@@ -66,7 +65,7 @@ def _choose(part: str) -> None:
         key=key,
         placeholder=nothing,
         format_func=lambda path: str(chosen.get(path, path)),
-        on_change=lambda: settings_form.change(f"data.{part}", st.session_state[key]),
+        on_change=state.drawn(key, now, lambda path: settings_form.change(f"data.{part}", path)),
     )
 
 

@@ -40,6 +40,8 @@ def report(name: str) -> None:
     verdict.problems(found)
     if found.ok:
         verdict.numbers(found)
+        if st.button("Train on these cells", type="primary", key="data_train"):
+            st.switch_page("pages/train.py")
     st.markdown("##### How this file is read")
     decisions.show(found, columns)
     guides.show(found)
@@ -51,8 +53,6 @@ def report(name: str) -> None:
             settings_form.field("data.panel", explained=True)
     if not found.ok:
         return
-    if st.button("Train on these cells", type="primary", key="data_train"):
-        st.switch_page("pages/train.py")
     shell.tabs(
         "data_part",
         {

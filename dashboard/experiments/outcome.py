@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard.experiments import cached
-from dashboard.shared import shell
+from dashboard.shared import shell, state
 from dashboard.shared.figures import chart
 from dashboard.shared.glossary import show_table
 from dashboard.shared.words import number, plain
@@ -115,7 +115,6 @@ def runs_of_point(folder: SweepFolder, found: Results) -> None:
     names = dict(zip(numbers, found.points[WORDS], strict=True))
     chosen = chosen_point(folder)
     key = f"sweep_chosen_{folder.name}"
-    st.session_state[key] = chosen if chosen in names else None
     st.selectbox(
         "Point",
         numbers,
@@ -123,7 +122,11 @@ def runs_of_point(folder: SweepFolder, found: Results) -> None:
         key=key,
         placeholder="Click a point, or choose one",
         format_func=lambda n: f"{n}: {names[n]}",
-        on_change=lambda: st.session_state.update({CHOSEN: (folder.name, st.session_state[key])}),
+        on_change=state.drawn(
+            key,
+            chosen if chosen in names else None,
+            lambda number: st.session_state.update({CHOSEN: (folder.name, number)}),
+        ),
     )
     if chosen not in names:
         st.caption("Its runs open from here, one per seed.")

@@ -7,12 +7,12 @@ from pathlib import Path
 import streamlit as st
 
 from dashboard.experiments.progress import PROBLEM
-from dashboard.shared import data_files, listing, state
+from dashboard.shared import data_files, listing, state, where
 from dashboard.shared.words import plain
 from gpovae_core.errors import GpoVaeError, RunError
 from gpovae_core.runs.archive import check_run_name, free_name
+from gpovae_core.runs.clusters.sites import Request
 from gpovae_core.sweeps import folder as sweeping
-from gpovae_core.sweeps.folder import SweepFolder
 from gpovae_core.sweeps.plan import SweepPlan, find_plan, plan_from, shipped_plans
 
 NAME = "experiments_name"
@@ -51,10 +51,15 @@ def show() -> None:
     workers = right.number_input(
         "Runs at a time", min_value=1, max_value=16, value=1, key="sweep_new_workers"
     )
+    asked = where.choose("sweep")
     st.markdown(
         f"Cells: **{plain(name)}** · {plan.size:,} points × {int(seeds)} seed{'s' if seeds > 1 else ''} = "
         f"**{plan.size * int(seeds):,} runs**. Each takes as long as a run of these cells takes on the page "
-        "Train; they wait while a run of yours is trained."
+        + (
+            "Train; they wait while a run of yours is trained."
+            if asked is None
+            else "Train. Each of the runs at a time is a job of its own, with all of that."
+        )
     )
     if not st.session_state.get(NAME):
         st.session_state[NAME] = free_name(listing.runs_folder(), chosen)
@@ -65,7 +70,7 @@ def show() -> None:
         key="sweep_start",
         type="primary",
         on_click=submit,
-        args=(plan, source, int(seeds), int(epochs), int(workers)),
+        args=(plan, source, int(seeds), int(epochs), int(workers), asked),
         width="stretch",
     )
 
@@ -79,7 +84,9 @@ def _uploaded(name: str, content: bytes) -> SweepPlan:
         return find_plan(str(path))
 
 
-def submit(plan: SweepPlan, source: Path, seeds: int, epochs: int, workers: int) -> None:
+def submit(
+    plan: SweepPlan, source: Path, seeds: int, epochs: int, workers: int, asked: Request | None
+) -> None:
     root = listing.runs_folder()
     try:
         name = check_run_name(st.session_state[NAME])
@@ -89,7 +96,7 @@ def submit(plan: SweepPlan, source: Path, seeds: int, epochs: int, workers: int)
         values["changes"].setdefault("training", {})["epochs"] = epochs
         values["seeds"] = [*plan.seeds, *(k for k in range(1000) if k not in plan.seeds)][:seeds]
         root.mkdir(parents=True, exist_ok=True)
-        sweeping.launch(SweepFolder.create(root / name, plan_from(values, name), source), workers)
+        sweeping.submit(root / name, plan_from(values, name), source, workers, asked)
     except (GpoVaeError, OSError) as error:
         st.session_state[PROBLEM] = str(error)
         return

@@ -13,6 +13,7 @@ from dashboard.shared.words import ago, plain
 from gpovae_core.plots.overview import overview_picture
 from gpovae_core.reporting import sentences
 from gpovae_core.reporting.findings import findings
+from gpovae_core.runs import shipped
 from gpovae_core.runs.folder import RunFolder
 
 WAYS = (
@@ -31,7 +32,7 @@ def show(name: str, run: RunFolder, title: str = "") -> None:
         st.caption(facts(run), width="content")
     if shell.is_simulated(run):
         st.markdown(shell.SIMULATED)
-    elif run.path == listing.DEMOS[listing.REAL_DEMO]:
+    elif run.path == shipped.DEMOS[shipped.REAL_DEMO]:
         st.caption(shell.REAL_CELLS)
     if not run.has("model.safetensors"):
         st.info(f"{plain(name)} has no network yet.")

@@ -19,6 +19,7 @@ from dashboard.shared.networks import NETWORK_FILES, Shown, network, shown_netwo
 from gpovae_core.errors import RunError
 from gpovae_core.network.agreement import ListedShare, listed_share
 from gpovae_core.network.communities import communities
+from gpovae_core.network.compare import NetworkComparison, compare_networks, equal_edges
 from gpovae_core.network.curves import ThresholdCurves, steps, threshold_curves
 from gpovae_core.network.differences import Differences, differences
 from gpovae_core.questions.elsewhere import of_run as elsewhere_of_run
@@ -218,3 +219,15 @@ def transferred(run: RunFolder, other: RunFolder, threshold: float | None) -> Tr
 def conditions_compared(run: RunFolder, other: RunFolder, threshold: float | None) -> Differences:
     """The networks of two conditions; None: at the threshold of the first run's settings."""
     return differences(run, other, threshold)
+
+
+@of_run(*NETWORK_FILES, kind="data", entries=8, spinner="Comparing the networks …")
+def runs_compared(
+    run: RunFolder, other: RunFolder, which: Shown, threshold: float, equal: bool
+) -> NetworkComparison | None:
+    """The shown network above the threshold beside that of another run: with as many edges, or above the same
+    threshold. None where the other has no edge between genes of both.
+    """
+    shown, beside = shown_network(run, which), shown_network(other, Shown(which.measure, which.blind))
+    cut = equal_edges(shown, threshold, beside) if equal else min(threshold, beside.top)
+    return None if cut is None else compare_networks(shown, threshold, beside, cut)

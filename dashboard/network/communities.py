@@ -7,11 +7,13 @@ import pandas as pd
 import streamlit as st
 
 from dashboard.network import cached
+from dashboard.network.evidence import gene_sets
 from dashboard.network.message import MOST_EDGES
 from dashboard.network.scene import Scene
 from dashboard.shared import state
 from dashboard.shared.figures import download_table
 from dashboard.shared.glossary import show_table
+from dashboard.shared.words import plain
 from gpovae_core.network.communities import community_table
 
 
@@ -49,6 +51,11 @@ def show(scene: Scene) -> None:
         selection_mode="single-row",
     )
     genes = scene.shown.panel.genes
+    chosen = state.get(state.COMMUNITY)
+    if chosen is not None:
+        own = [gene for gene, member in zip(genes, members, strict=True) if member == chosen]
+        for line in gene_sets(scene.shown, own):
+            st.caption(plain(line))
     listed = pd.DataFrame({"gene": genes, "community": np.where(members < 0, "", (members + 1).astype(str))})
     download_table(
         listed,

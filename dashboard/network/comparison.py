@@ -5,15 +5,16 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from dashboard.network import cached, conditions, elsewhere
+from dashboard.network import beside, cached, conditions, elsewhere
 from dashboard.network.scene import TABLE_ROWS, Scene
-from dashboard.shared import listing, networks, state
+from dashboard.shared import listing, state
 from dashboard.shared.figures import chart, download_table
 from dashboard.shared.glossary import meaning, show_table
-from dashboard.shared.networks import Shown
 from dashboard.shared.words import number, plain
-from gpovae_core.network.compare import NetworkComparison, compare_networks, equal_edges
+from gpovae_core.network.compare import NetworkComparison
 from gpovae_core.plots import network as figures
+
+_AT = (beside.EQUAL, "the same threshold")
 
 
 def show(scene: Scene) -> None:
@@ -30,31 +31,20 @@ def show(scene: Scene) -> None:
         help=meaning("run"),
         **state.bound(state.COMPARED),
     )
-    equal = right.radio(
-        "At",
-        ["the same number of edges", "the same threshold"],
-        horizontal=True,
-        key="compare_at",
-        help="Scores and overlaps grow with edges.",
-    )
+    right.radio("At", _AT, horizontal=True, key=beside.AT, help="Scores and overlaps grow with edges.")
     name = state.get(state.COMPARED)
     if name is None:
         st.info("Choose another run, of the same data or of other data: genes are matched by name.")
         return
-    other = networks.shown_network(listing.open_run(name), Shown(scene.which.measure, scene.which.blind))
-    threshold = (
-        equal_edges(scene.shown, scene.threshold, other)
-        if equal.startswith("the same number")
-        else min(scene.threshold, other.top)
-    )
-    if threshold is None:
+    other = listing.open_run(name)
+    found = beside.of_runs(scene, other)
+    if found is None:
         st.info("There are no edges between genes of both runs to compare at this threshold.")
         return
-    comparison(
-        scene, compare_networks(scene.shown, scene.threshold, other, threshold), scene.run.name, name, "runs"
-    )
-    elsewhere.show(scene, listing.open_run(name))
-    conditions.show(scene, listing.open_run(name))
+    comparison(scene, found, scene.run.name, name, "runs")
+    st.caption("The picture above shows the same, edge by edge.")
+    elsewhere.show(scene, other)
+    conditions.show(scene, other)
 
 
 def comparison(scene: Scene, found: NetworkComparison, a: str, b: str, key: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard.network import cached
+from dashboard.network import beside, cached
 from dashboard.network.scene import TABLE_ROWS, Scene
 from dashboard.shared import shell
 from dashboard.shared.figures import download_table
@@ -20,7 +20,7 @@ def show(scene: Scene, other: RunFolder) -> None:
     asked = st.toggle(
         f"Two conditions of one screen: which edges differ between {plain(scene.run.name)} and "
         f"{plain(other.name)}?",
-        key="differences_asked",
+        key=beside.ASKED,
         help=(
             "For runs of one file under two conditions (Train: a run for each condition). Permutes the "
             f"labels {PERMUTATIONS} times: a minute or more for large screens."
@@ -31,6 +31,8 @@ def show(scene: Scene, other: RunFolder) -> None:
     threshold = scene.threshold if scene.which.measure == "W" else None
     with shell.errors_in_words():
         answer(cached.conditions_compared(scene.run, other, threshold), scene.run.name)
+        if beside.put_at_hand(scene, other):
+            st.rerun()
 
 
 def answer(found: Differences, name: str) -> None:

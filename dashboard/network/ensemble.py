@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard.network.scene import Scene
-from dashboard.shared import listing, networks, shell
+from dashboard.shared import listing, networks, shell, where
 from dashboard.shared.figures import chart
 from dashboard.shared.glossary import show_table
 from dashboard.shared.networks import Shown
@@ -18,6 +18,8 @@ from gpovae_core.errors import GpoVaeError
 from gpovae_core.network.grn import GeneNetwork
 from gpovae_core.plots import network as figures
 from gpovae_core.runs import jobs
+from gpovae_core.runs.clusters.sites import Request
+from gpovae_core.runs.clusters.told import how_it_ended, in_words
 from gpovae_core.runs.ensemble import (
     Ensemble,
     EnsembleJob,
@@ -84,9 +86,8 @@ def _look(run: RunFolder) -> None:
             st.rerun()
         job = EnsembleJob.of(run)
         status = job.status()
-        st.progress(
-            status.share or 0.0, text=plain(f"Finding the network again: {status.stage or 'starting'}")
-        )
+        doing = ": ".join(filter(None, (in_words(status), status.stage))) or "starting"
+        st.progress(status.share or 0.0, text=plain(f"Finding the network again: {doing}"))
         st.button(
             "Stop",
             key="ensemble_stop",
@@ -97,11 +98,14 @@ def _look(run: RunFolder) -> None:
 
 
 def _stop(job: EnsembleJob) -> None:
-    if not jobs.stop(job):
-        st.toast(
-            "There is no process here that could be stopped: it has just ended, or it runs on another "
-            "machine."
-        )
+    try:
+        if not jobs.stop(job):
+            st.toast(
+                "There is no process here that could be stopped: it has just ended, or it runs on another "
+                "machine."
+            )
+    except GpoVaeError as error:
+        st.toast(plain(error))
 
 
 def _last_job(run: RunFolder) -> None:
@@ -111,9 +115,10 @@ def _last_job(run: RunFolder) -> None:
         return
     status = job.status()
     if status.dead():
+        why = f" ({plain(how_it_ended(status))})" if status.job else ""
         st.error(
-            f"The ensemble was cut off after {job.finished():,} members; they are kept. Start it again to "
-            "go on."
+            f"The ensemble was cut off after {job.finished():,} members{why}; they are kept. Start it again "
+            "to go on."
         )
         words = job.last_words()
         if words:
@@ -158,23 +163,31 @@ def form(run: RunFolder) -> None:
         vary = middle.selectbox("What differs", list(VARY), format_func=VARY.__getitem__, key="ensemble_vary")
     else:
         middle.markdown("What differs: **cells**")
+    asked = where.choose("ensemble")
     have = EnsembleJob.of(run).finished()
     words = "Go on with the ensemble" if have else "Make an ensemble"
     right.button(
-        words, key="ensemble_start", on_click=_start, args=(run, int(members), str(vary)), width="stretch"
+        words,
+        key="ensemble_start",
+        on_click=_start,
+        args=(run, int(members), str(vary), asked),
+        width="stretch",
     )
     problem = st.session_state.pop("ensemble_problem", None)
     if problem:
         st.error(plain(problem))
     with st.expander("The same in a terminal"):
         st.code(
-            command("gpovae", "ensemble", run.path, "--members", members, "--vary", vary), language="bash"
+            command(
+                *("gpovae", "ensemble", run.path, "--members", members, "--vary", vary), *where.options(asked)
+            ),
+            language="bash",
         )
 
 
-def _start(run: RunFolder, members: int, vary: str) -> None:
+def _start(run: RunFolder, members: int, vary: str, asked: Request | None) -> None:
     try:
-        submit_ensemble(run, EnsemblePlan.model_validate({"members": members, "vary": vary}))
+        submit_ensemble(run, EnsemblePlan.model_validate({"members": members, "vary": vary}), asked)
     except (GpoVaeError, OSError) as error:
         st.session_state["ensemble_problem"] = str(error)
 

@@ -12,31 +12,45 @@ import pandas as pd
 from dashboard.network import cached
 from dashboard.network.ensemble import edge_in_words
 from dashboard.network.references import all_references
+from dashboard.network.slider import false_edge_rate
 from dashboard.shared import contents, networks
-from gpovae_core.network.cards import GeneCard, gene_card
+from gpovae_core.data.gene_sets import shipped_gene_sets
+from gpovae_core.errors import QueryError
+from gpovae_core.network.agreement import known_steps, listed_of_gene
+from gpovae_core.network.cards import GeneCard, gene_card, publication_link
+from gpovae_core.network.curves import STEPS
+from gpovae_core.network.enrichment import over_representation, regulated_by
 from gpovae_core.network.grn import GeneNetwork
 from gpovae_core.network.inspection import EdgeInspection, Measured, inspect_edge
 from gpovae_core.network.parts import Part, Parts
 from gpovae_core.network.paths import PathTrace
-from gpovae_core.network.references import Known, networks_folder
+from gpovae_core.network.references import Known, ReferenceNetwork, networks_folder
+from gpovae_core.reporting.known import known_in_words, listed_in_words, sets_in_words, steps_in_short
 from gpovae_core.reporting.parts import parts_in_words
 from gpovae_core.reporting.sentences import responders_in_words, states_in_words, w_in_words
 from gpovae_core.reporting.ways import ways_in_words
+from gpovae_core.reporting.words import share
 from gpovae_core.runs.folder import RunFolder
 
 DETOURS_NAMED = 5
 BINS = 40
 """Points at which the distribution of expression is drawn."""
-WAYS = 4
-"""Paths named in the card at most, ..."""
+FEWEST_IN_SETS = 2
+"""Measured genes that gene sets are asked about at least."""
 MOST_PARTS = 8
 """Guides, batches or donors drawn at most."""
+PUBLICATIONS = 4
+"""Publications of an edge that are linked at most."""
+WAYS = 4
+"""Paths named in the card at most, ..."""
 LEAST = 0.005
 """... and the least share of the influence of one beside the most probable."""
 
 
-def of_gene(run: RunFolder, network: GeneNetwork, gene: str, threshold: float) -> dict[str, Any]:
-    """What the card adds to the edges of a gene; network: what is shown."""
+def of_gene(
+    run: RunFolder, network: GeneNetwork, which: networks.Shown, gene: str, threshold: float
+) -> dict[str, Any]:
+    """What the card adds to the edges of a gene; network: what is shown, which: how that is called."""
     card = gene_card(network, gene, threshold)
     sections = [_section("", words)] if (words := _what_it_is(card)) else []
     scores = contents.evaluation(run)
@@ -53,9 +67,60 @@ def of_gene(run: RunFolder, network: GeneNetwork, gene: str, threshold: float) -
     ):
         if not effects.empty:
             sections.append(_section(title, f"{_effects_in_words(effects)} ({card.unit})."))
+    above = np.flatnonzero(network.weights[network.panel.index[card.gene]] > threshold)
+    targets = [name for name in (network.panel.genes[j] for j in above) if name != card.gene]
+    sections += _gene_sets("Gene sets among its targets", network, targets)
+    tables = all_references(network.simulated)
+    if tables:
+        told = listed_in_words([listed_of_gene(network, card.gene, threshold, table) for table in tables])
+        sections.append(_section("Known elsewhere?", *told, *_listed_of_all(run, which, threshold, tables)))
     if network.simulated:
         sections.append(_section("", "A simulated gene: there is nothing to read about it elsewhere."))
     return {"of": [gene], "sections": sections, "links": [list(link) for link in card.links.items()]}
+
+
+def of_bundle(network: GeneNetwork, regulators: Sequence[str], threshold: float) -> dict[str, Any]:
+    """What the card adds to the genes that share their regulators."""
+    genes = regulated_by(network, regulators, threshold)
+    return {"of": list(regulators), "sections": _gene_sets("Gene sets among these genes", network, genes)}
+
+
+def _gene_sets(title: str, network: GeneNetwork, genes: Sequence[str]) -> list[dict[str, Any]]:
+    """One section; none where nothing can be said."""
+    told = gene_sets(network, genes)
+    return [_section(title, *told)] if told else []
+
+
+def gene_sets(network: GeneNetwork, genes: Sequence[str]) -> list[str]:
+    """The enriched sets, in lines; none for made-up genes, fewer than two measured ones, and names that are
+    in no set.
+    """
+    measured = set(network.panel.data.measured)
+    if network.simulated or len(measured.intersection(genes)) < FEWEST_IN_SETS:
+        return []
+    try:
+        return sets_in_words(over_representation(network.panel, genes, shipped_gene_sets()))
+    except QueryError:  # another species, or ids: nothing to say
+        return []
+
+
+def _listed_of_all(
+    run: RunFolder, which: networks.Shown, threshold: float, tables: Sequence[ReferenceNetwork]
+) -> list[str]:
+    """How many of all edges at the threshold every table lists, beside how many are estimated to be false."""
+    shown = networks.shown_network(run, which)
+    step = min(STEPS, round(threshold / shown.top * STEPS))
+    shares = cached.listed_shares(run, which, tuple(table.name for table in tables))
+    words = [
+        f"{one.name} {share(float(one.precision[step]))} (of all pairs {share(one.chance)})"
+        for one in shares
+        if one.judged[step] and one.known
+    ]
+    if not words:
+        return []
+    rate = None if which.often else false_edge_rate(cached.false_edges(run), shown)
+    false = "" if rate is None or rate[step] is None else f" Estimated to be false: {share(rate[step])}."
+    return [f"Of all edges at this threshold that they could list, tables list: {', '.join(words)}.{false}"]
 
 
 def _section(title: str, *lines: str, kind: str = "") -> dict[str, Any]:
@@ -87,25 +152,30 @@ def _effects_in_words(effects: pd.DataFrame) -> str:
 def of_pair(run: RunFolder, source: str, target: str) -> dict[str, Any]:
     """Everything known of source -> target. Tests of all pairs are used where they are there already."""
     network = networks.network(run)
+    references = all_references(network.simulated)
     found = inspect_edge(
         network,
         source,
         target,
         cached.held_out(run),
         cached.pairs_at_hand(run),
-        all_references(network.simulated),
+        references,
         run.settings().loss.shown_hops,
     )
     cells = cached.parted(run)
     parts = () if cells is None else cells.of_edge(found.source, found.target)
-    return pair_message(found, network, cached.pairs_wait(run), parts)
+    return pair_message(found, network, cached.pairs_wait(run), parts, references)
 
 
 def pair_message(
-    found: EdgeInspection, network: GeneNetwork, wait: float | None = None, parts: Sequence[Parts] = ()
+    found: EdgeInspection,
+    network: GeneNetwork,
+    wait: float | None = None,
+    parts: Sequence[Parts] = (),
+    references: Sequence[ReferenceNetwork] = (),
 ) -> dict[str, Any]:
     """The card's part of an inspected edge. wait: seconds that testing all pairs would take, where it has to
-    be asked for; parts: the effect by guide, batch and donor.
+    be asked for; parts: the effect by guide, batch and donor; references: asked about the steps of paths.
     """
     told = [_standing(found), w_in_words(found.weight), *_ensemble_in_words(found, network)]
     sections = [_section("", *told)]
@@ -126,8 +196,15 @@ def pair_message(
         "parts": [forest(one) for one in parts],
         "sections": sections,
         "offer": wait,
-        **_ways(found.trace),
+        "links": [list(link) for link in _publications(found.known)],
+        **_ways(found.trace, network, references),
     }
+
+
+def _publications(known: Sequence[Known]) -> list[tuple[str, str]]:
+    """Name and address of the first publications that tables name for an edge."""
+    every = dict.fromkeys(each for one in known if one.found for each in one.publications)
+    return [(name, address) for name in every if (address := publication_link(name))][:PUBLICATIONS]
 
 
 def _answer(found: EdgeInspection) -> str:
@@ -136,13 +213,22 @@ def _answer(found: EdgeInspection) -> str:
     return ways_in_words(found.trace)
 
 
-def _ways(trace: PathTrace | None) -> dict[str, Any]:
+def _ways(
+    trace: PathTrace | None, network: GeneNetwork, references: Sequence[ReferenceNetwork]
+) -> dict[str, Any]:
     if trace is None or not trace.paths:
         return {"paths": [], "remainder": ""}
     listed = [path for k, path in enumerate(trace.paths) if k == 0 or abs(path.share) >= LEAST][:WAYS]
     rest = 1.0 - sum(path.share for path in listed)
     return {
-        "paths": [{"genes": list(path.genes), "share": _share(path.share)} for path in listed],
+        "paths": [
+            {
+                "genes": list(path.genes),
+                "share": _share(path.share),
+                "known": steps_in_short(known_steps(network, path.genes, references)),
+            }
+            for path in listed
+        ],
         "remainder": f"The remaining {_share(rest)}: other ways, and walks that pass a gene more than once.",
     }
 
@@ -267,7 +353,7 @@ def _detours_in_words(found: EdgeInspection) -> str:
 
 def _known_elsewhere(known: tuple[Known, ...], simulated: bool) -> list[str]:
     if known:
-        return [*map(_known_in_words, known), "Absence proves nothing: these tables hold what was studied."]
+        return [*map(known_in_words, known), "Absence proves nothing: these tables hold what was studied."]
     if simulated:
         return [
             "A simulated gene is in no reference network. Load one of your own: More, Export and references."
@@ -276,16 +362,3 @@ def _known_elsewhere(known: tuple[Known, ...], simulated: bool) -> list[str]:
         f"No reference network is loaded. Put tables such as TRRUST or CollecTRI into the folder "
         f"{networks_folder()}, or load one under More, Export and references."
     ]
-
-
-def _known_in_words(entry: Known) -> str:
-    if entry.found:
-        notes = ", ".join(entry.notes[:3]) + (" …" if len(entry.notes) > 3 else "")
-        return f"{entry.reference}: yes" + (f" ({notes})" if notes else "")
-    if entry.reverse:
-        return f"{entry.reference}: only the other way round"
-    return (
-        f"{entry.reference}: no, among {entry.listed:,} it lists for this source"
-        if entry.listed
-        else f"{entry.reference}: says nothing about this source"
-    )

@@ -32,18 +32,20 @@ def show(scene: Scene) -> None:
     )
     scene = _with_tests(scene)
     view = export_view(scene, all_of_them)
+    tables = references.all_references(scene.network.simulated)
     count = len(view.edges) if view.edges is not None else int(scene.shown.count_edges([scene.threshold])[0])
     right.download_button(
         f"Download {count:,} edges",
-        lambda: export_bytes(scene.shown, scene.threshold, chosen, view),
+        lambda: export_bytes(scene.shown, scene.threshold, chosen, view, tables),
         file_name=f"{scene.run.name}_{scene.shown.measure}{scene.threshold:g}{FORMATS[chosen].suffix}",
         mime=FORMATS[chosen].mime,
         on_click="ignore",
     )
     st.caption(
-        "Run, threshold, focus, places of the genes and all settings travel inside the file (SIF holds "
-        "names only). PNG and SVG of the picture, and figures for a paper: the buttons above it. The table "
-        "on the first screen has its own: what it lists, as CSV or for Cytoscape."
+        "Run, threshold, focus, places of the genes, all settings and what reference networks say of every "
+        "edge travel inside the file (SIF holds names only). PNG and SVG of the picture, and figures for a "
+        "paper: the buttons above it. The table on the first screen has its own: what it lists, as CSV or "
+        "for Cytoscape."
     )
     references.show(scene.network.panel.genes)
 
@@ -100,7 +102,8 @@ def chosen_file(scene: Scene, wanted: dict[str, Any]) -> tuple[str, str, bytes] 
             spots[int(gene)] = x, y
     view = View(table.loc[order].reset_index(), spots, _facts(scene, "the table"))
     name = f"{scene.run.name}_{scene.shown.measure}{scene.threshold:g}{FORMATS[form].suffix}"
-    return name, FORMATS[form].mime, export_bytes(scene.shown, scene.threshold, form, view)
+    tables = references.all_references(scene.network.simulated)
+    return name, FORMATS[form].mime, export_bytes(scene.shown, scene.threshold, form, view, tables)
 
 
 def numbers(given: Any, width: int) -> np.ndarray:

@@ -18,10 +18,11 @@ from dashboard.network import (
     thresholds,
 )
 from dashboard.network.scene import Scene, scene_of
-from dashboard.shared import contents, listing, shell, state
+from dashboard.shared import contents, shell, state
 from dashboard.shared.words import plain
 from gpovae_core.errors import GpoVaeError
 from gpovae_core.reporting.sentences import false_rate_of_effects, null_in_words
+from gpovae_core.runs import shipped
 from gpovae_core.runs.folder import RunFolder
 
 PARTS = {
@@ -76,7 +77,7 @@ def show(run: RunFolder) -> None:
     ensemble.under_way(run)
     more(scene)
     shell.notices(run)
-    if run.path == listing.DEMOS[listing.REAL_DEMO]:
+    if run.path == shipped.DEMOS[shipped.REAL_DEMO]:
         st.caption(shell.REAL_CELLS)
     with shell.errors_in_words():
         trust(scene)
@@ -120,7 +121,8 @@ def open_part() -> str | None:
 
 def close() -> None:
     """With its part closed nobody asks for paths any more."""
-    st.session_state.pop(_SHOWN, None)
+    for key in (_SHOWN, TABS):  # the tab that was open would ask for its part again
+        st.session_state.pop(key, None)
     state.put(**dict.fromkeys((state.PART, state.PATH_SOURCE, state.PATH_TARGET)))
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pandas as pd
 import streamlit as st
 
+from dashboard.network.references import all_references
 from dashboard.network.scene import Scene
 from dashboard.network.slider import step_below
 from dashboard.network.words import SIGNS, gene_name, sign_words
@@ -12,8 +15,11 @@ from dashboard.shared import networks, state
 from dashboard.shared.figures import chart, download_table
 from dashboard.shared.glossary import meaning, show_table
 from dashboard.shared.words import percent, plain
+from gpovae_core.network.agreement import KnownEdge, known_steps
+from gpovae_core.network.grn import GeneNetwork
 from gpovae_core.network.paths import PathTrace
 from gpovae_core.plots import network as figures
+from gpovae_core.reporting.known import step_in_words, steps_in_short
 from gpovae_core.runs.folder import RunFolder
 
 TURN = "gpovae_path_turn"
@@ -29,7 +35,7 @@ def show(scene: Scene) -> None:
     if not found.paths:
         no_path(scene, found)
     else:
-        path_table(scene.run, found)
+        path_table(scene.run, scene.network, found)
     chart(figures.influence_bars(found), key="influence_bars", config={"displayModeBar": False})
     st.caption(
         "Walks over all edges count here, whatever the threshold, weighted as the model does (hop "
@@ -100,8 +106,12 @@ def pick_path(found: PathTrace | None, source: str, target: str) -> None:
         )  # the table is drawn anew with this row ticked
 
 
-def path_table(run: RunFolder, found: PathTrace) -> None:
+def path_table(run: RunFolder, network: GeneNetwork, found: PathTrace) -> None:
+    references = all_references(network.simulated)
+    steps = [known_steps(network, path.genes, references) for path in found.paths]
     table = found.table()
+    if references:
+        table["known_steps"] = ["; ".join(step_in_words(one) for one in own if one.known) for own in steps]
     shown = pd.DataFrame(
         {
             "Path": table["path"],
@@ -110,6 +120,7 @@ def path_table(run: RunFolder, found: PathTrace) -> None:
             "Share of influence": [_share(share) for share in table["share"]],
             "Weakest edge": table["weakest"],
             "Effect": sign_words(table["sign"]),
+            **({"Known steps": [steps_in_short(own) for own in steps]} if references else {}),
         }
     )
     key = (
@@ -143,11 +154,17 @@ def path_table(run: RunFolder, found: PathTrace) -> None:
         f"The remaining **{_share(found.remainder)}** comes from other, weaker paths and from walks that "
         "pass a gene more than once."
     )
+    if references:
+        st.caption("Steps of the lit path: " + _steps_in_words(steps[lit_row(found)]))
     left, right = st.columns([1, 2])
     with left:
         download_table(table, "Download these paths (CSV)", f"{run.name}_paths.csv", "download_paths")
     with right:
         pin_path(found.paths[lit_row(found)].genes)
+
+
+def _steps_in_words(steps: Sequence[KnownEdge]) -> str:
+    return plain("; ".join(step_in_words(one) for one in steps) + ".")
 
 
 def pin_path(genes: tuple[str, ...]) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from dashboard.network import cached, evidence, history, paths
+from dashboard.network import beside, cached, evidence, history, paths
 from dashboard.network.component import Answers, graph_in_browser, workbench
 from dashboard.network.exports import chosen_figure, chosen_file
 from dashboard.network.message import Sight, adjusted_of
@@ -55,6 +55,7 @@ def _message(scene: Scene, parts: list[str]) -> dict[str, Any]:
         "evidence": _evidence(scene),
         "file": st.session_state.pop(_FILE, None),
         "tests": _tests(scene, graph, version, known),
+        "compared": beside.message(scene, version, known),
         "tests_ready": cached.held_out_here(scene.run) and cached.pairs_wait(scene.run) is None,
     }
     later = {"stops", "digits", "hidden", "rare", "has_ensemble"}
@@ -104,14 +105,18 @@ def _sight(scene: Scene) -> Sight:
 
 def _evidence(scene: Scene) -> dict[str, Any] | None:
     """What the card says beyond the browser's own knowledge; in words what keeps it from saying more."""
-    ends, focus = chosen_edge(scene.shown), state.get(state.FOCUS)
+    ends, focus, bundle = chosen_edge(scene.shown), state.get(state.FOCUS), state.get(state.BUNDLE)
     try:
         if ends is not None:
             return evidence.of_pair(scene.run, *ends)
-        return None if focus is None else evidence.of_gene(scene.run, scene.shown, focus, scene.threshold)
+        if bundle:
+            return evidence.of_bundle(scene.shown, bundle, scene.threshold)
+        if focus is None:
+            return None
+        return evidence.of_gene(scene.run, scene.shown, scene.which, focus, scene.threshold)
     except GpoVaeError as error:
         return {
-            "of": list(ends or (focus,)),
+            "of": list(ends or bundle or (focus,)),
             "sections": [{"title": "", "lines": [str(error)], "kind": "doubt"}],
         }
 

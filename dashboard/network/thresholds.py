@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
 import streamlit as st
 
 from dashboard.network import cached
@@ -10,10 +14,13 @@ from dashboard.network.component import threshold_chart
 from dashboard.network.panels import threshold_message
 from dashboard.network.references import all_references
 from dashboard.network.scene import Scene, set_threshold
+from dashboard.network.slider import false_edge_rate
 from dashboard.shared import state
 from dashboard.shared.figures import download_table
 from dashboard.shared.words import plain
+from gpovae_core.network.agreement import ListedShare
 from gpovae_core.network.compare import compare_networks
+from gpovae_core.network.curves import ThresholdCurves
 from gpovae_core.network.grn import GeneNetwork
 from gpovae_core.reporting.sentences import w_in_words
 
@@ -33,15 +40,10 @@ def show(scene: Scene) -> None:
         )
     references = tuple(one.name for one in all_references(scene.network.simulated))
     curves = cached.curves(scene.run, scene.which, state.get(state.PATH_HOPS))
+    false_edges = None if scene.which.often else cached.false_edges(scene.run)
+    listed = cached.listed_shares(scene.run, scene.which, references)
     threshold_chart(
-        threshold_message(
-            curves,
-            scene.shown,
-            scene.threshold,
-            pinned(scene.shown),
-            None if scene.which.often else cached.false_edges(scene.run),
-            cached.listed_shares(scene.run, scene.which, references),
-        ),
+        threshold_message(curves, scene.shown, scene.threshold, pinned(scene.shown), false_edges, listed),
         on_threshold=set_threshold,
         on_pin=lambda value: state.put(**{state.PINNED: value}),
     )
@@ -52,7 +54,10 @@ def show(scene: Scene) -> None:
         "threshold to see below what another one gains and loses."
     )
     download_table(
-        curves.table(), "Download these curves (CSV)", f"{scene.run.name}_thresholds.csv", "download_curves"
+        curves_table(curves, scene.shown, false_edges, listed),
+        "Download these curves (CSV)",
+        f"{scene.run.name}_thresholds.csv",
+        "download_curves",
     )
     other = pinned(scene.shown)
     if other is not None:
@@ -64,6 +69,23 @@ def show(scene: Scene) -> None:
             "this one",
             "pin",
         )
+
+
+def curves_table(
+    curves: ThresholdCurves,
+    shown: GeneNetwork,
+    false_edges: pd.DataFrame | None,
+    listed: Sequence[ListedShare],
+) -> pd.DataFrame:
+    """All that the chart shows, a threshold a row: the shares of edges that tables list stand beside the
+    estimated share of false ones.
+    """
+    table = curves.table()
+    if (rate := false_edge_rate(false_edges, shown)) is not None:
+        table["estimated_false_edge_rate"] = np.array(rate, dtype=float)
+    for one in listed:
+        table[f"listed_in_{one.name}"], table[f"of_edges_{one.name}"] = one.precision, one.judged
+    return table
 
 
 def pinned(shown: GeneNetwork) -> float | None:

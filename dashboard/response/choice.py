@@ -57,11 +57,10 @@ def choose(effects: Any, reference: Any, places: Any) -> tuple[str, ...]:
 def gene_choice(scene: Scene, place: Any) -> None:
     """The chosen gene, by name or by a click in any chart."""
     key = "widget_measured_gene"
-    st.session_state[key] = scene.gene
 
-    def store() -> None:
+    def store(gene: str | None) -> None:
         state.heard()
-        choose_gene(scene.run, st.session_state[key])
+        choose_gene(scene.run, gene)
 
     place.selectbox(
         "Gene",
@@ -70,7 +69,7 @@ def gene_choice(scene: Scene, place: Any) -> None:
         placeholder="Type one, or click one",
         help="Chosen here, in a chart or on the Network page, it is marked in every chart.",
         key=key,
-        on_change=store,
+        on_change=state.drawn(key, scene.gene, store),
     )
 
 

@@ -22,7 +22,10 @@ TABS = "response_part"
 
 
 def show(run: RunFolder) -> None:
-    places = st.columns([2.3, 4, 3, 2.6, 1.1], vertical_alignment="bottom")
+    chosen = state.get(state.PERTURBATIONS) != ()
+    places = shell.bar(
+        [2.3, 4, 3, 2.6, 1.1], f"{state.get(state.RUN)}: other perturbations, genes, cells", folded=chosen
+    )
     shell.run_choice(places[0])
     if run.without_cells and not run.has("effects.h5ad"):
         st.info(plain(run.without_cells))

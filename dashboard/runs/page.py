@@ -8,6 +8,7 @@ import streamlit as st
 
 from dashboard.runs import comparison, details, importing, manage, table
 from dashboard.shared import job_view, listing, shell, state
+from gpovae_core.runs import shipped
 
 
 def show() -> None:
@@ -15,7 +16,7 @@ def show() -> None:
     runs = listing.all_runs()
     if runs:
         table.show(runs)
-    if not [name for name in runs if name not in listing.DEMOS]:
+    if not [name for name in runs if name not in shipped.DEMOS]:
         table.no_runs()
     with st.expander("Import a run, a checkpoint or a matrix"):
         importing.show()

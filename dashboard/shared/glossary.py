@@ -44,10 +44,12 @@ def show_table(
     column_config: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> Any:
-    """`st.dataframe` at `place` (default: here), without an index and with definitions on hover."""
+    """`st.dataframe` at `place` (default: here), without an index, with definitions on hover, empty where
+    nothing is known.
+    """
     config = columns(table, column_config)
     draw = st.dataframe if place is None else place.dataframe
-    return draw(table, hide_index=True, column_config=config, **options)
+    return draw(table, hide_index=True, column_config=config, placeholder="", **options)
 
 
 def _said(terms: Iterable[Term]) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
-from dashboard.shared import contents, listing, settings_form, shell, state
+from dashboard.shared import contents, listing, settings_form, shell, state, where
 from dashboard.shared.figures import chart
 from dashboard.shared.run_summary import command, state_in_words
 from dashboard.shared.words import ago, number, plain
@@ -18,6 +18,9 @@ from gpovae_core.data.folder import data_folder
 from gpovae_core.errors import GpoVaeError
 from gpovae_core.plots import training
 from gpovae_core.runs import jobs
+from gpovae_core.runs.clusters import submit as clusters
+from gpovae_core.runs.clusters.sites import Request
+from gpovae_core.runs.clusters.told import how_it_ended, in_words
 from gpovae_core.runs.folder import RunFolder, Status, tail
 
 EVERY = 2.0
@@ -70,8 +73,16 @@ def show(run: RunFolder, status: Status, whole: bool = True) -> None:
 
 
 def progress(run: RunFolder, status: Status, table: pd.DataFrame) -> None:
-    """A bar with what is being done, and the time left where it can be told."""
+    """A bar with what is being done, where, and the time left where it can be told."""
     words = WORDS.get(status.state, status.state.capitalize())
+    if status.job:
+        there = in_words(status)
+        words = there[:1].upper() + there[1:]
+        if status.state == "queued" or status.waits():
+            st.progress(0.0, text=plain(words))
+            then = f", and goes on after epoch {status.epoch:,}" if status.epoch else ""
+            st.caption(f"Job {status.job}. It starts by itself{then}.")
+            return
     if status.state == "queued":
         waiting = [other.name for other in jobs.ahead_of(run, list(listing.all_runs().values()))]
         line = f"{words}: after {', '.join(waiting)}" if waiting else "Starting"
@@ -91,9 +102,8 @@ def progress(run: RunFolder, status: Status, table: pd.DataFrame) -> None:
     st.progress(min(1.0, share), text=plain(f"{words}: {stage}" if stage else words))
     silent = status.silent()
     if silent > 60:
-        st.caption(
-            f"No sign of life for {ago(silent)}, but its process is there: the machine may be busy or asleep."
-        )
+        there = "the scheduler says that its job runs" if status.job else "its process is there"
+        st.caption(f"No sign of life for {ago(silent)}, but {there}: the machine may be busy or asleep.")
 
 
 def time_left(run: RunFolder, status: Status, table: pd.DataFrame) -> str:
@@ -161,10 +171,13 @@ def dead(run: RunFolder, status: Status) -> None:
     when = time.strftime("%H:%M:%S on %d %B", time.localtime(status.heartbeat))
     doing = WORDS.get(status.state, status.state).lower()
     kept = f"Its {status.epoch:,} finished epochs are kept." if status.epoch else "No epoch had finished."
-    st.error(
-        f"**This run is dead.** Its process ended while it was {doing}, without saying why: killed, out of "
-        f"memory, or the machine was switched off. Last sign of life at {when}. {kept}"
+    why = (
+        f"While it was {doing} at {plain(status.site)}: {plain(how_it_ended(status))}."
+        if status.job
+        else f"Its process ended while it was {doing}, without saying why: killed, out of memory, or the "
+        "machine was switched off."
     )
+    st.error(f"**This run is dead.** {why} Last sign of life at {when}. {kept}")
     words = run.last_words()
     if words:
         st.caption("Its last words")
@@ -177,6 +190,7 @@ def buttons(run: RunFolder, status: Status) -> None:
     resumable = (
         not at_work and status.state != "imported" and (status.busy or status.state in ("stopped", "failed"))
     )
+    asked = clusters.kept(run)
     with st.container(horizontal=True):
         if at_work:
             st.button(
@@ -188,13 +202,15 @@ def buttons(run: RunFolder, status: Status) -> None:
             )
         elif resumable:
             st.button(
-                "Resume",
+                "Resume" if asked is None else plain(f"Resume at {asked.site}"),
                 key="job_resume",
                 type="primary",
                 on_click=_resume,
-                args=(run,),
+                args=(run, asked),
                 help="Goes on after the last finished epoch.",
             )
+            if asked is not None:
+                st.button("Resume on this machine", key="job_resume_here", on_click=_resume, args=(run, None))
         _results(run, main=not at_work and not resumable)
         tip = "A new run that starts from these settings."
         if status.state != "imported" and st.button(
@@ -203,7 +219,8 @@ def buttons(run: RunFolder, status: Status) -> None:
             st.switch_page("pages/train.py")
     if resumable:
         st.caption("The same in a terminal:")
-        st.code(command("gpovae", "train", run.source().path, "--run", run.path, "--resume"), language="bash")
+        again = ("gpovae", "train", run.source().path, "--run", run.path, "--resume")
+        st.code(command(*again, *where.options(asked)), language="bash")
 
 
 def _results(run: RunFolder, main: bool) -> None:
@@ -227,9 +244,9 @@ def _stop(run: RunFolder) -> None:
         st.toast(plain(error))
 
 
-def _resume(run: RunFolder) -> None:
+def _resume(run: RunFolder, asked: Request | None) -> None:
     try:
-        jobs.resume(run)
+        jobs.resume(run, asked=asked)
     except (GpoVaeError, OSError) as error:
         st.session_state["job_problem"] = str(error)
 

@@ -2,25 +2,14 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gpovae_core.errors import GpoVaeError, RunError
-from gpovae_core.runs.folder import RunFolder, find_runs, is_run
+from gpovae_core.runs.folder import RunFolder, find_runs, is_run, runs_folder
+from gpovae_core.runs.shipped import DEMOS
 
 if TYPE_CHECKING:
     from gpovae_core.sweeps.folder import SweepFolder
-
-_SHIPPED = Path(__file__).resolve().parents[2] / "assets" / "demo"
-REAL_DEMO, DEMO = "papalexi2021-demo", "demo"
-DEMOS = {REAL_DEMO: _SHIPPED / "papalexi", DEMO: _SHIPPED / "run"}
-"""Name -> folder of the runs that come with the program: real cells, then simulated ones."""
-
-
-def runs_folder() -> Path:
-    """Folder with the runs: the environment variable GPOVAE_RUNS_DIR, or `runs` in the working directory."""
-    return Path(os.environ.get("GPOVAE_RUNS_DIR", "runs"))
 
 
 def all_runs() -> dict[str, RunFolder]:

@@ -13,6 +13,7 @@ from gpovae_core.config import Settings, changed_from_preset, sections
 from gpovae_core.data.schema import PreparationReport
 from gpovae_core.errors import GpoVaeError
 from gpovae_core.evaluation.scores import Evaluation
+from gpovae_core.runs.clusters.told import in_words
 from gpovae_core.runs.folder import RunFolder, Status
 
 COLUMNS = {
@@ -34,7 +35,12 @@ COLUMNS = {
 
 
 def state_in_words(status: Status, now: float | None = None) -> str:
-    """The state, or 'dead' for a run that says it is busy while nobody works on it."""
+    """The state, with the place where it is at work on a cluster, or 'dead' for a run that says it is busy
+    while nobody works on it.
+    """
+    if status.busy and status.job:
+        words = in_words(status, now)
+        return f"dead: {words}" if status.dead(now) else words
     if status.dead(now):
         return f"dead, silent for {ago(status.silent(now))}"
     return status.state

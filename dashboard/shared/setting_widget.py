@@ -11,6 +11,7 @@ from typing import Any, Literal, get_args, get_origin
 import streamlit as st
 from pydantic.fields import FieldInfo
 
+from dashboard.shared import state
 from gpovae_core.config import ARTIFACT_CRITERIA
 
 
@@ -49,12 +50,11 @@ class Setting:
         """Arguments that show `value` in a widget and store what is chosen there, as `read` understands
         it.
         """
-        st.session_state[self.key] = value
         return {
             "label": self.label,
             "key": self.key,
             "help": self.tip,
-            "on_change": lambda: self.store(read(st.session_state[self.key])),
+            "on_change": state.drawn(self.key, value, lambda chosen: self.store(read(chosen))),
         }
 
 

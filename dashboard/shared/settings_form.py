@@ -168,11 +168,10 @@ def preset_choice() -> None:
     now = draft()
     left, right, reset = st.columns([3, 3, 2], vertical_alignment="bottom")
     keys = ("form_preset", "form_published")
-    st.session_state[keys[0]], st.session_state[keys[1]] = now["preset"], now["published"]
 
-    def store() -> None:
+    def store(_chosen: str | None) -> None:
         preset = st.session_state[keys[0]]
-        published = st.session_state[keys[1]] if preset == "released" else None
+        published = st.session_state.get(keys[1]) if preset == "released" else None
         _put({**draft(), "preset": preset, "published": published})
         _drop_idle()
 
@@ -180,7 +179,7 @@ def preset_choice() -> None:
         "Preset",
         list(PRESETS),
         key=keys[0],
-        on_change=store,
+        on_change=state.drawn(keys[0], now["preset"], store),
         format_func=lambda name: str(PRESET_WORDS.get(name, name)),
         help="Where all values start.",
     )
@@ -189,7 +188,7 @@ def preset_choice() -> None:
         list(PUBLISHED),
         index=None,
         key=keys[1],
-        on_change=store,
+        on_change=state.drawn(keys[1], now["published"], store),
         disabled=now["preset"] != "released",
         placeholder="no particular data set",
         help="What the authors used for their own data sets, on top of the preset 'released'.",
@@ -216,13 +215,13 @@ def in_sight() -> None:
 
 def seed_field() -> None:
     key = "form_seed"
-    st.session_state[key] = value_of(SEEDS[1])
 
-    def store() -> None:
+    def store(seed: int) -> None:
         for path in SEEDS:
-            change(path, int(st.session_state[key]))
+            change(path, int(seed))
 
-    st.number_input("Seed", min_value=0, step=1, key=key, on_change=store)
+    callback = state.drawn(key, value_of(SEEDS[1]), store)
+    st.number_input("Seed", min_value=0, step=1, key=key, on_change=callback)
     st.caption("Of split, weights, batches and draws: same seed, same result.")
 
 

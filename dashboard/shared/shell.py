@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from html import escape
 from typing import Any
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 from streamlit.runtime.pages_manager import PagesManager
 
 from dashboard.shared import listing, state
@@ -14,6 +16,7 @@ from dashboard.shared.controls import on_page
 from dashboard.shared.glossary import meaning
 from dashboard.shared.words import plain
 from gpovae_core.errors import GpoVaeError
+from gpovae_core.runs import shipped
 from gpovae_core.runs.folder import RunFolder
 
 STYLE = """<style>
@@ -30,7 +33,19 @@ h1{padding:0 0 .25rem!important;font-size:1.9rem!important}
   color:light-dark(#fff,#08131c)
 }
 [data-testid=stCode] .token{color:inherit!important}
+@media(min-width:761px){[data-testid=stElementContainer]:has(details.fold){display:none}}
+@media(max-width:1000px){
+  .st-key-bar [data-testid=stHorizontalBlock]{flex-wrap:wrap}
+  .st-key-bar [data-testid=stColumn]{flex:1 1 11rem;min-width:11rem}
+}
 @media(max-width:640px){.js-plotly-plot .annotation:has(.annotation-arrow-g){display:none}}
+@media(max-width:760px){
+  details.fold{
+    padding:.45rem .75rem;border:1px solid light-dark(#c8ccd4,#4a4f5a);border-radius:.5rem
+  }
+  details.fold summary{cursor:pointer;overflow-wrap:anywhere}
+  [data-testid=stElementContainer]:has(details.fold:not([open]))~:has(>.st-key-bar){display:none}
+}
 </style>"""
 """Streamlit leaves a sixth of a laptop screen empty above the title, and its captions and the text of its
 charts are too pale to be read by everybody.
@@ -87,6 +102,16 @@ def begin_on_a_run(name: str) -> RunFolder | None:
     begin()
     st.html(f'<h1 style="{UNSEEN}">{name}</h1>')
     return opened_or_newest()
+
+
+def bar(widths: Sequence[float], words: str, *, folded: bool) -> Sequence[DeltaGenerator]:
+    """Columns for the controls above an answer. On a telephone, and where letters are large, they would fill
+    the screen: there they are folded into one line, so that the answer comes first.
+
+    words: what is chosen in them, for that line; folded: false where there is no answer yet.
+    """
+    st.html(f'<details class="fold"{"" if folded else " open"}><summary>{escape(words)}</summary></details>')
+    return st.container(key="bar").columns(widths, vertical_alignment="bottom")
 
 
 def tabs(key: str, parts: dict[str, Callable[[], None]], name: str | None = None) -> None:
@@ -224,7 +249,7 @@ def another_way(gone: str) -> None:
     run_choice(st.container(width=320))
     other = listing.newest(but=gone)
     if other is not None:
-        what = "the demo" if other in listing.DEMOS else "the newest run"
+        what = "the demo" if other in shipped.DEMOS else "the newest run"
         st.button(
             f"Open {what}, {plain(other)}",
             key="open_another",
@@ -244,8 +269,8 @@ def notices(run: RunFolder) -> None:
 
 def opened_in_words(name: str) -> str:
     """Why this run is the open one, where nobody has chosen any."""
-    if name == listing.REAL_DEMO:
+    if name == shipped.REAL_DEMO:
         return "There is no run of yours yet, so the demo of real cells is open."
-    if name == listing.DEMO:
+    if name == shipped.DEMO:
         return "There is no run of yours yet, so the demo is open."
     return f"No run was open: this is the newest, {plain(name)}."

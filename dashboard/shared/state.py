@@ -222,18 +222,36 @@ def bound(name: str, after: Callable[[], None] | None = None) -> dict[str, Any]:
     """
     key = f"widget_{name}"
 
-    def store() -> None:
+    def keep(value: Any) -> None:
         heard()
-        value = st.session_state[key]
         put(**{name: tuple(value) if name in _LISTS else value})
         if after is not None:
             after()
 
     if held_by_browser(key):
-        st.session_state.setdefault(_UNREAD, {})[key] = (name, store)
-    else:
-        st.session_state[key] = list(get(name) or ()) if name in _LISTS else get(name)
-    return {"key": key, "on_change": store}
+
+        def read() -> None:
+            keep(st.session_state[key])
+
+        st.session_state.setdefault(_UNREAD, {})[key] = (name, read)
+        return {"key": key, "on_change": read}
+    shown = list(get(name) or ()) if name in _LISTS else get(name)
+    return {"key": key, "on_change": drawn(key, shown, keep)}
+
+
+def drawn(key: str, value: Any, keep: Callable[[Any], None]) -> Callable[[], None]:
+    """Draw the widget `key` with `value`; the callback for it, which gives `keep` what a person chose.
+
+    Streamlit forgets the widgets that an interrupted script had not reached, and calls all their callbacks
+    with the next click: one that holds what it was drawn with has not been touched.
+    """
+    st.session_state[key] = value
+
+    def callback() -> None:
+        if st.session_state[key] != value:
+            keep(st.session_state[key])
+
+    return callback
 
 
 def held_by_browser(key: str) -> bool:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from dashboard.shared import data_files, listing, settings_form, shell, state
+from dashboard.shared import data_files, listing, settings_form, shell, state, where
 from dashboard.shared.run_summary import command
 from dashboard.shared.words import plain
 from dashboard.train import cost
@@ -15,6 +15,7 @@ from gpovae_core.data.validate import Examination
 from gpovae_core.errors import GpoVaeError, RunError
 from gpovae_core.runs import jobs
 from gpovae_core.runs.archive import check_run_name, free_name
+from gpovae_core.runs.clusters.sites import Request
 
 NAME = "train_name"
 CONDITION_FIELDS = ("data.conditions", "data.condition_as_batch")
@@ -53,9 +54,10 @@ def show() -> None:
         settings = settings_form.draft_settings()
         with top:  # what most people want needs no scrolling past the settings that made it
             cost.show(source, settings)
-            start(name, source, settings)
+            asked = where.choose("train")
+            start(name, source, settings, asked)
         if len(settings.data.conditions or _examined(source).summary["conditions"]) > 1:
-            each_condition(source, settings)
+            each_condition(source, settings, asked)
 
 
 def _examined(source: Path) -> Examination:
@@ -98,7 +100,7 @@ def conditions(found: Examination, names: list[str]) -> None:
         settings_form.field(CONDITION_FIELDS[1], explained=True)
 
 
-def start(name: str, source: Path, settings: Settings) -> None:
+def start(name: str, source: Path, settings: Settings, asked: Request | None) -> None:
     """Name and button. The run appears at once; its job starts when it is its turn."""
     folder = listing.runs_folder()
     if st.session_state.get("named_for") != name or not st.session_state.get(NAME):
@@ -111,11 +113,11 @@ def start(name: str, source: Path, settings: Settings) -> None:
         type="primary",
         key="train_start",
         on_click=submit,
-        args=(source, settings),
+        args=(source, settings, asked),
         width="stretch",
     )
-    waiting = listing.at_work()
-    if waiting:
+    waiting = [run for run in listing.at_work() if not run.status().job]
+    if waiting and asked is None:
         st.caption(f"It will wait for {plain(', '.join(run.name for run in waiting))}.")
     with st.expander("The same in a terminal"):
         words = (
@@ -125,17 +127,18 @@ def start(name: str, source: Path, settings: Settings) -> None:
             "--run",
             folder / str(st.session_state[NAME]),
             *jobs.as_options(settings),
+            *where.options(asked),
         )
         st.code(command(*words), language="bash")
 
 
-def each_condition(source: Path, settings: Settings) -> None:
+def each_condition(source: Path, settings: Settings, asked: Request | None) -> None:
     """A run for each condition, as one job."""
     st.button(
         "Train each condition by itself",
         key="train_each_condition",
         on_click=submit_each,
-        args=(source, settings),
+        args=(source, settings, asked),
     )
     st.caption(
         "A run for each condition (for each of those chosen above), all over one panel of genes, one after "
@@ -143,7 +146,7 @@ def each_condition(source: Path, settings: Settings) -> None:
     )
 
 
-def submit_each(source: Path, settings: Settings) -> None:
+def submit_each(source: Path, settings: Settings, asked: Request | None) -> None:
     from gpovae_core.sweeps import folder as sweeping
     from gpovae_core.sweeps.conditions import plan_of_conditions
 
@@ -153,8 +156,7 @@ def submit_each(source: Path, settings: Settings) -> None:
         if (root / name).exists():
             raise RunError(f"There is already something called '{name}'. Choose another name.")
         root.mkdir(parents=True, exist_ok=True)
-        made = sweeping.SweepFolder.create(root / name, plan_of_conditions(source, settings), source)
-        sweeping.launch(made)
+        sweeping.submit(root / name, plan_of_conditions(source, settings), source, asked=asked)
     except (GpoVaeError, OSError) as error:
         st.session_state["job_problem"] = str(error)
         return
@@ -163,14 +165,14 @@ def submit_each(source: Path, settings: Settings) -> None:
     state.put(**{state.SWEEP: name})
 
 
-def submit(source: Path, settings: Settings) -> None:
+def submit(source: Path, settings: Settings, asked: Request | None = None) -> None:
     folder = listing.runs_folder()
     try:
         name = check_run_name(st.session_state[NAME])
         if name in listing.all_runs():
             raise RunError(f"There is already a run called '{name}'. Choose another name.")
         folder.mkdir(parents=True, exist_ok=True)
-        run = jobs.submit(source, folder / name, settings)
+        run = jobs.submit(source, folder / name, settings, asked)
     except (GpoVaeError, OSError) as error:
         st.session_state["job_problem"] = str(error)
         return

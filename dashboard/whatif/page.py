@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard.shared import questions, shell
+from dashboard.shared import questions, shell, state
 from dashboard.shared.words import plain
 from dashboard.whatif import details, how_good, question, ranking, scenarios, side_by_side
 from dashboard.whatif.scene import answered
@@ -12,7 +12,10 @@ from gpovae_core.runs.folder import RunFolder
 
 
 def show(run: RunFolder) -> None:
-    places = st.columns([2.3, 4, 1.1, 2.8, 1.3, 1.5], vertical_alignment="bottom")
+    asked = bool(state.get(state.ASKED) or scenarios.of_run(run.name))
+    places = shell.bar(
+        [2.3, 4, 1.1, 2.8, 1.3, 1.5], f"{state.get(state.RUN)}: ask something else", folded=asked
+    )
     shell.run_choice(places[0])
     if run.without_cells:
         st.info(plain(run.without_cells))

@@ -108,7 +108,10 @@ def ranked(run: RunFolder, found: PairRanking) -> None:
         on_select=partial(_picked, run, asked, key),
         selection_mode="single-row",
     )
-    st.caption("Choose a row to ask for it: each gene alone, and both together, with intervals.")
+    st.caption(
+        "Choose a row to ask for it: each gene alone, and both together, with intervals. Size: root mean "
+        "square of the expected log2 fold changes of all other genes."
+    )
     whole = found.genes if what == GENES else found.ordered(by)
     name = "genes" if what == GENES else "pairs"
     download_table(whole, "Download this ranking (CSV)", f"{run.name}_{name}.csv", f"whatif_{name}_csv")

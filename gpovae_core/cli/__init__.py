@@ -14,6 +14,7 @@ import typer
 
 from gpovae_core.cli import (
     cells,
+    clusters,
     comparing,
     effects,
     knowledge,
@@ -21,6 +22,7 @@ from gpovae_core.cli import (
     questions,
     runs,
     scores,
+    serving,
     sweeps,
     training,
 )
@@ -28,6 +30,7 @@ from gpovae_core.cli.flags import in_flags
 from gpovae_core.errors import GpoVaeError
 
 COMMANDS = (
+    serving.app_,
     cells.simulate,
     cells.validate,
     training.train,
@@ -39,6 +42,8 @@ COMMANDS = (
     scores.unseen,
     scores.report,
     sweeps.sweep,
+    clusters.sites,
+    clusters.stop,
     questions.predict,
     comparing.transfer,
     comparing.compare,

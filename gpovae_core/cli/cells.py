@@ -142,8 +142,7 @@ def validate(
     """
     from gpovae_core.config import DataSettings, NetworkSettings, checked
     from gpovae_core.data.effect_tables.read import holds_effects, read_effects
-    from gpovae_core.data.read import read_cells
-    from gpovae_core.data.validate import examine
+    from gpovae_core.data.validate import Examination, examine_file
     from gpovae_core.reporting.sentences import (
         decisions_in_words,
         effects_file_in_words,
@@ -180,10 +179,10 @@ def validate(
             answer = {"ok": True, "problems": [], "effects": report.model_dump(mode="json")}
             show(answer, as_json, "\n".join(words))
             return
-        examination = examine(read_cells(file), settings)
-        ok, problems, summary = examination.ok, examination.problems, examination.summary
-    except DataError as error:
-        ok, problems, summary = False, error.problems, {}
+        examination = examine_file(file, settings)
+    except DataError as error:  # a table of effects that cannot be used
+        examination = Examination(error.problems, {})
+    ok, problems, summary = examination.ok, examination.problems, examination.summary
     rows = [
         {"code": p.code, "message": in_flags(p.message), "hint": in_flags(p.hint), "severity": p.severity}
         for p in problems

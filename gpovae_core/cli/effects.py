@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast, get_args
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
 from gpovae_core.cli.shared import Direction, Jobs, Json, Sets, assign, given_values, progress_bar, show
-from gpovae_core.errors import SettingsError
 
 if TYPE_CHECKING:
     from gpovae_core.data.effect_tables.report import EffectReport
@@ -81,8 +80,6 @@ def network_from_effects(
     from gpovae_core.data.effect_tables.known import EffectColumns, Unit
     from gpovae_core.runs import from_effects
 
-    _check_one_of("--unit", unit, get_args(Unit))
-    _check_one_of("--null", null, get_args(from_effects.Null))
     given: dict[str, dict[str, object]] = {"network": given_values(perturbation=direction)}
     assign(given, set_)
     columns = EffectColumns(
@@ -101,11 +98,6 @@ def network_from_effects(
     report = made.run.effects_report()
     assert report is not None
     show(_answer(made, report), as_json, _words(made, report))
-
-
-def _check_one_of(option: str, value: str | None, allowed: tuple[str, ...]) -> None:
-    if value is not None and value not in allowed:
-        raise SettingsError(f"{option} takes {', '.join(allowed)}; got '{value}'.")
 
 
 def _answer(made: FromEffects, report: EffectReport) -> dict[str, Any]:

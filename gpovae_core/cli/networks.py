@@ -8,15 +8,23 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gpovae_core.cli.shared import (
+    Gpus,
+    Hours,
     Jobs,
     Json,
+    Memory,
+    On,
     Preset,
+    References,
     RunArgument,
     Threshold,
     network_of,
     progress_bar,
+    references_for,
+    request_given,
     settings_given,
     show,
+    show_sent,
 )
 from gpovae_core.errors import SettingsError
 
@@ -29,9 +37,6 @@ if TYPE_CHECKING:
 
 LEAST_EXPECTED = 0.01
 """`gpovae network --influence` writes expected effects larger than this unless told otherwise, log2."""
-
-MOST_TESTED = 20_000_000
-"""Cells times genes up to which `gpovae network` tests the pairs in held-out cells: a few seconds."""
 
 
 def ensemble(
@@ -50,6 +55,10 @@ def ensemble(
     set_: Annotated[
         list[str] | None, typer.Option("--set", metavar="SECTION.FIELD=VALUE", help="For cells: any setting.")
     ] = None,
+    on: On = None,
+    gpus: Gpus = None,
+    hours: Hours = None,
+    memory: Memory = None,
     jobs: Jobs = None,
     as_json: Json = False,
 ) -> None:
@@ -60,7 +69,7 @@ def ensemble(
     is a training. Stopped by Ctrl-C, continued by the same command.
     """
     from gpovae_core.config import checked, make_settings
-    from gpovae_core.runs.ensemble import EnsembleJob, EnsemblePlan, make_ensemble
+    from gpovae_core.runs.ensemble import EnsembleJob, EnsemblePlan, make_ensemble, submit_ensemble
     from gpovae_core.runs.folder import RunFolder, is_run
     from gpovae_core.workflow import start_run
 
@@ -69,6 +78,17 @@ def ensemble(
         {"members": members, "vary": vary, "threshold": threshold, "seed": seed},
         "An ensemble that cannot be made",
     )
+    asked = request_given(on, gpus, hours, memory, jobs, source.resolve().parent)
+    if asked is not None:
+        if not is_run(source):
+            raise SettingsError(
+                f"'{source}' is no run, and only the ensemble of a run can be sent to a cluster. Send the "
+                f"training first: `gpovae train {source} --run DIR --on {on}`; its ensemble follows it."
+            )
+        folder = RunFolder.open(source)
+        submit_ensemble(folder, plan, asked)
+        show_sent("Ensemble of", EnsembleJob.of(folder), as_json)
+        return
     with progress_bar() as progress:
         if is_run(source):
             if run is not None or preset is not None or set_:
@@ -120,36 +140,40 @@ def network(
             help="Only edges that at least this share of the ensemble has (gpovae ensemble).",
         ),
     ] = 0.0,
+    reference: References = None,
     as_json: Json = False,
 ) -> None:
     """Write the edges above a threshold: source, target, weight, sign, effect (log2 fold change of mean
     shares in the training cells), effect_se, p, p_adjusted (held-out cells; empty where they were too many to
-    test), cells, and strength with its interval and frequency where the run has them.
+    test), cells, strength with its interval and frequency where the run has them, and, where there are tables
+    of known edges, known_in, known_signs and publications.
     """
     from gpovae_core.network.exports import write_edges
+    from gpovae_core.network.measured import tests_at_once
     from gpovae_core.runs.ensemble import read_ensemble
     from gpovae_core.runs.folder import RunFolder
 
     folder = RunFolder.open(run)
     net, cut = network_of(run, threshold)
     cells = folder.cells() if folder.has("cells.h5ad") else None
-    if cells is not None and cells.cells.n_obs * len(net) <= MOST_TESTED:
-        from gpovae_core.evaluation.held_out import held_out_pairs
-
-        net = net.with_tests(held_out_pairs(cells))
+    if cells is not None and (tests := tests_at_once(cells)) is not None:
+        net = net.with_tests(tests)
     if frequency:
         read_ensemble(folder)  # says what is wrong with it, if anything is
         net = net.found_often(frequency)
     if influence:
         net = _influence(net, folder, cells)
         cut = LEAST_EXPECTED if threshold is None else threshold
-    write_edges(net, cut, out)
+    tables = references_for(net, reference)
+    write_edges(net, cut, out, references=tables)
     edges = net.edges(cut)
     answer = {"matrix": "T_K" if influence else "W", "threshold": cut, "edges": len(edges), "out": str(out)}
+    answer["references"] = [table.name for table in tables]
+    words = f" What {' and '.join(answer['references'])} say is in the file." if tables else ""
     show(
         answer,
         as_json,
-        f"Wrote {len(edges)} edges with {_WEIGHTS[net.measure]} > {cut:g} to {out}.",
+        f"Wrote {len(edges)} edges with {_WEIGHTS[net.measure]} > {cut:g} to {out}.{words}",
     )
 
 
@@ -209,18 +233,28 @@ def paths(
     hops: Annotated[int, typer.Option(min=1, help="Most edges in a path.")] = 5,
     top: Annotated[int, typer.Option(min=1, help="How many paths.")] = 10,
     threshold: Annotated[float, typer.Option(help="Only edges with W above this.")] = 0.0,
+    reference: References = None,
     as_json: Json = False,
 ) -> None:
-    """The most probable paths from a gene to another, and their share of what reaches the target within the
-    hops.
+    """The most probable paths from a gene to another, their share of what reaches the target within the hops,
+    and which of their steps tables of known edges list.
     """
+    from gpovae_core.network.agreement import known_steps
     from gpovae_core.network.paths import trace_paths
+    from gpovae_core.reporting.known import plain_step, step_in_words
 
     net, _ = network_of(run, None)
     trace = trace_paths(net, source, target, hops, top, threshold)
+    tables = references_for(net, reference)
+    steps = [known_steps(net, path.genes, tables) for path in trace.paths]
     found = [
-        {"genes": list(path.genes), "probability": path.probability, "share": path.share}
-        for path in trace.paths
+        {
+            "genes": list(path.genes),
+            "probability": path.probability,
+            "share": path.share,
+            "steps": [plain_step(one) for one in own],
+        }
+        for path, own in zip(trace.paths, steps, strict=True)
     ]
     answer = {
         "paths": found,
@@ -230,7 +264,9 @@ def paths(
         "remainder": trace.remainder,
     }
     lines = [f"probability, share of the influence over {hops} hops, path"]
-    lines += [f"{path.probability:.3g}  {path.share:.1%}  {' -> '.join(path.genes)}" for path in trace.paths]
+    for path, own in zip(trace.paths, steps, strict=True):
+        lines.append(f"{path.probability:.3g}  {path.share:.1%}  {' -> '.join(path.genes)}")
+        lines += [f"    {step_in_words(one)}" for one in own if one.known]
     lines.append(
         f"These paths carry {trace.explained:.1%}; {trace.remainder:.1%} runs over others and over walks "
         "that revisit genes."

@@ -15,13 +15,17 @@ from gpovae_core.errors import SettingsError
 if TYPE_CHECKING:
     from gpovae_core.questions.interactions import Interaction
     from gpovae_core.questions.whatif import Answer
+    from gpovae_core.runs.folder import RunFolder
 
 
 def predict(
     run: RunArgument,
     perturbation: Annotated[
-        list[str], typer.Option(help="Panel gene, or several joined by '+'; repeatable.")
-    ],
+        list[str] | None,
+        typer.Option(
+            help="Panel gene, or several joined by '+'; repeatable. With --cells: all trained on without it."
+        ),
+    ] = None,
     loss: Annotated[
         list[str] | None,
         typer.Option(
@@ -38,6 +42,16 @@ def predict(
             )
         ),
     ] = None,
+    cells: Annotated[
+        Path | None,
+        typer.Option(
+            help=(
+                "In place of effects: .h5ad of cells drawn from the model, as cell-eval and the Virtual Cell "
+                "Challenge take them (log-normalised, obs['target_gene'], 'non-targeting')."
+            )
+        ),
+    ] = None,
+    cells_each: Annotated[int, typer.Option(help="Cells of each perturbation, and of the control.")] = 100,
     jobs: Jobs = None,
     as_json: Json = False,
 ) -> None:
@@ -47,14 +61,19 @@ def predict(
     Genes without training cells are answered by the network alone. Combinations stand beside the sum of their
     parts.
     """
-    import pandas as pd
-
     from gpovae_core.data.write import no_formulas
     from gpovae_core.evaluation.stored import read_evaluation
-    from gpovae_core.questions.whatif import Respondent
+    from gpovae_core.questions.whatif import Respondent, effects_of
     from gpovae_core.runs.folder import RunFolder
 
     folder = RunFolder.open(run)
+    if cells is not None:
+        if out is not None or loss:
+            raise SettingsError("--cells writes cells as in the screen: leave out --out and --loss.")
+        _draw_cells(folder, tuple(perturbation or ()), cells, cells_each, as_json)
+        return
+    if not perturbation:
+        raise SettingsError("Say what to predict: --perturbation GENE, or --cells FILE for all of them.")
     scores = read_evaluation(folder)
     widening = 1.0 if scores is None else scores.widening
     with progress_bar() as progress:
@@ -63,12 +82,7 @@ def predict(
             dict(_parse_loss(text) for text in loss or []),
             progress,
         )
-    table = pd.concat(
-        [a.table.assign(perturbation=a.question.perturbation) for a in answers], ignore_index=True
-    )
-    columns = ["perturbation", "gene", "effect", "sd", "low", "high"]
-    columns += [*["additive"] * ("additive" in table), "log_difference"]
-    table = table.reindex(columns=columns)
+    table = effects_of(answers)
     if out is not None:
         safe = {name: no_formulas(table[name]) for name in ("perturbation", "gene")}
         table.assign(**safe).to_csv(out, index=False)
@@ -77,6 +91,24 @@ def predict(
     )
     text = strongest.to_string(index=False) if out is None else f"Wrote {len(table)} effects to {out}."
     show(_plain_answers(answers), as_json, "\n".join([text, *_what_they_rest_on(answers)]))
+
+
+def _draw_cells(
+    folder: RunFolder, perturbations: tuple[str, ...], out: Path, each: int, as_json: bool
+) -> None:
+    from gpovae_core.data.write import write_cells
+    from gpovae_core.questions.cells import predicted_cells
+    from gpovae_core.questions.whatif import Respondent
+
+    with progress_bar() as progress:
+        drawn = predicted_cells(Respondent.of(folder), perturbations, each, progress=progress)
+    write_cells(drawn, out)
+    number = drawn.n_obs // each - 1
+    answer = {"out": str(out), "cells": drawn.n_obs, "perturbations": number, "genes": drawn.n_vars}
+    words = (
+        f"Wrote {drawn.n_obs:,} cells to {out}: {each:,} of each of {number:,} perturbations, and of control."
+    )
+    show(answer, as_json, words)
 
 
 def _plain_answers(answers: Sequence[Answer]) -> dict[str, Any]:

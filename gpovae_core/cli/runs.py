@@ -14,6 +14,7 @@ from gpovae_core.errors import SettingsError
 
 def info(run: RunArgument, as_json: Json = False) -> None:
     """What a run is: data, settings, state, panel."""
+    from gpovae_core.runs.clusters.told import in_words
     from gpovae_core.runs.folder import RunFolder
 
     folder = RunFolder.open(run)
@@ -22,6 +23,7 @@ def info(run: RunArgument, as_json: Json = False) -> None:
         "run": str(folder.path),
         "source": folder.source().model_dump(),
         "status": folder.status().model_dump(),
+        "at_a_cluster": in_words(folder.status()) or None,
         "panel": {
             "perturbed": len(panel.perturbed),
             "extended": len(panel.extended),

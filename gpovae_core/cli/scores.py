@@ -12,6 +12,7 @@ from gpovae_core.cli.shared import (
     Jobs,
     Json,
     Preset,
+    References,
     RunArgument,
     Sets,
     Threshold,
@@ -42,22 +43,14 @@ def evaluate(
         Path | None,
         typer.Option(
             help=(
-                "CSV of another program's predicted effects (a perturbation a line, genes in the header; "
-                "log2(counts per 10,000 + 1) against control) to score in place of the model's."
+                "Another program's predicted effects to score in place of the model's: a CSV (a perturbation "
+                "a line, genes in the header; log2(counts per 10,000 + 1) against control), or predicted "
+                "cells (.h5ad, as cell-eval and the Virtual Cell Challenge take them)."
             )
         ),
     ] = None,
     threshold: Threshold = None,
-    reference: Annotated[
-        list[Path] | None,
-        typer.Option(
-            help=(
-                "Table of known edges: source,target or gene1,gene2, or TRRUST, CollecTRI, DoRothEA, "
-                "OmniPath, BioGRID, CORUM, STRING (with its file of names) as distributed; repeatable. "
-                "Without it, those in the folder networks."
-            )
-        ),
-    ] = None,
+    reference: References = None,
     truth: Annotated[
         Path | None, typer.Option(help="For simulated cells: the true edges, as gpovae simulate writes them.")
     ] = None,
@@ -77,10 +70,11 @@ def evaluate(
     if effects is not None:
         from gpovae_core.evaluation.effect_tables import read_effect_table
         from gpovae_core.evaluation.evaluate import evaluate_effects
+        from gpovae_core.evaluation.predicted_cells import effects_of_cells
 
-        answer = evaluate_effects(
-            folder.cells(), read_effect_table(effects), folder.settings().evaluation, f"'{effects.name}'"
-        )
+        of_cells = effects.suffix.casefold() == ".h5ad"
+        table = effects_of_cells(effects) if of_cells else read_effect_table(effects)
+        answer = evaluate_effects(folder.cells(), table, folder.settings().evaluation, f"'{effects.name}'")
     elif edges is not None:
         from gpovae_core.evaluation.edges import read_edge_table
         from gpovae_core.evaluation.evaluate import evaluate_edges

@@ -18,6 +18,9 @@ from gpovae_core.errors import SettingsError
 if TYPE_CHECKING:
     from gpovae_core.data.progress import Progress
     from gpovae_core.network.grn import GeneNetwork
+    from gpovae_core.network.references import ReferenceNetwork
+    from gpovae_core.runs.clusters.sites import Request
+    from gpovae_core.runs.folder import JobFolder
 
 
 RunArgument = Annotated[
@@ -121,6 +124,27 @@ Jobs = Annotated[
         help="Cores to use from reading to scoring (default: all); the result is the same for any number.",
     ),
 ]
+On = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SITE",
+        help="Send it to a cluster: a site of clusters.toml (see `gpovae sites`); --jobs asks for cores.",
+    ),
+]
+Gpus = Annotated[int | None, typer.Option(min=0, help="With --on: GPUs, on one machine.")]
+Hours = Annotated[float | None, typer.Option(help="With --on: time limit in hours.")]
+Memory = Annotated[float | None, typer.Option(help="With --on: memory in GB.")]
+References = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--reference",
+        help=(
+            "Table of known edges: source,target or gene1,gene2, or TRRUST, CollecTRI, DoRothEA, OmniPath, "
+            "BioGRID, CORUM, STRING (with its file of names) as distributed; repeatable. Without it, those "
+            "in the folder networks."
+        ),
+    ),
+]
 Sets = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="SECTION.FIELD=VALUE", help="Any other setting; repeatable."),
@@ -139,6 +163,32 @@ def guide_values(guides: str | None, guide_targets: str | None, guide_rule: str 
     files = {"guides": guides, "guide_targets": guide_targets}
     whole = {name: str(Path(path).resolve()) for name, path in files.items() if path is not None}
     return {**whole, **given_values(guide_rule=guide_rule)}
+
+
+def request_given(
+    on: str | None, gpus: int | None, hours: float | None, memory: float | None, jobs: int | None, runs: Path
+) -> Request | None:
+    """What a cluster is asked for; None where the work is to be done here. runs: the folder of runs. Raises
+    SettingsError for a site that is not there, or options that ask for nothing.
+    """
+    from gpovae_core.runs.clusters.sites import find_site, request
+
+    if on is None:
+        if given_values(gpus=gpus, hours=hours, memory=memory):
+            raise SettingsError(
+                "--gpus, --hours and --memory say what a job on a cluster gets: give --on SITE with them."
+            )
+        return None
+    return request(on, find_site(on, runs), gpus=gpus, hours=hours, memory_gb=memory, cores=jobs)
+
+
+def show_sent(what: str, folder: JobFolder, as_json: bool) -> None:
+    """The answer of a command that sent its work to a cluster."""
+    from gpovae_core.runs.clusters.told import in_words
+
+    status = folder.status()
+    answer = {"folder": str(folder.path), "state": status.state, "site": status.site, "job": status.job}
+    show(answer, as_json, f"{what} {folder.path}: {in_words(status)}, job {status.job}.")
 
 
 def settings_given(
@@ -232,3 +282,19 @@ def network_of(run: Path, threshold: float | None) -> tuple[GeneNetwork, float]:
     folder = RunFolder.open(run)
     cut = folder.settings().evaluation.threshold if threshold is None else threshold
     return GeneNetwork.from_run(folder), cut
+
+
+def references_for(net: GeneNetwork, files: list[Path] | None) -> list[ReferenceNetwork]:
+    """Tables of known edges: those given, else those of the folder for measured genes; made-up genes are in
+    no table. What cannot be read of the folder is said on standard error.
+    """
+    from gpovae_core.network.references import networks_folder, read_reference_files, read_references
+
+    if files:
+        return read_reference_files(files)
+    if net.simulated:
+        return []
+    found, faults = read_references(networks_folder())
+    for fault in faults:
+        print(fault, file=sys.stderr)
+    return found

@@ -7,7 +7,21 @@ from typing import Annotated
 
 import typer
 
-from gpovae_core.cli.shared import CELLS, Jobs, Json, Sets, assign, progress_bar, show
+from gpovae_core.cli.shared import (
+    CELLS,
+    Gpus,
+    Hours,
+    Jobs,
+    Json,
+    Memory,
+    On,
+    Sets,
+    assign,
+    progress_bar,
+    request_given,
+    show,
+    show_sent,
+)
 from gpovae_core.errors import SettingsError
 
 
@@ -39,16 +53,23 @@ def sweep(
             "--wait", help="Before every run, let those trained or waiting beside the sweep go first."
         ),
     ] = False,
+    on: On = None,
+    gpus: Gpus = None,
+    hours: Hours = None,
+    memory: Memory = None,
     jobs: Jobs = None,
+    worker: Annotated[
+        str, typer.Option(hidden=True, help="Folder of this worker, made by whoever started it.")
+    ] = "",
     as_json: Json = False,
 ) -> None:
     """Train runs over conditions, axes and seeds (Optuna), and compare them. Stopped by Ctrl-C; `gpovae sweep
     FOLDER` goes on.
 
     Several machines share a sweep by giving the same plan, the same cells and the same --storage, each with a
-    --folder of its own or on a shared disk.
+    --folder of its own or on a shared disk. With --on every one of --workers is a job of a cluster.
     """
-    from gpovae_core.sweeps.folder import SweepFolder
+    from gpovae_core.sweeps.folder import SweepFolder, launch, submit
     from gpovae_core.sweeps.plan import find_plan, plan_from, shipped_plans
     from gpovae_core.sweeps.results import summary, summary_words
     from gpovae_core.sweeps.work import work_together
@@ -71,6 +92,9 @@ def sweep(
                 "for a new one."
             )
         opened = SweepFolder.open(Path(plan))
+        asked = request_given(on, gpus, hours, memory, jobs, opened.path.resolve().parent)
+        if asked is not None:
+            launch(opened, workers, retry, asked)
     else:
         wanted = find_plan(plan)
         if data is None or folder is None:
@@ -79,8 +103,15 @@ def sweep(
         assign(values["changes"], set_)
         if seeds:
             values["seeds"] = seeds
-        opened = SweepFolder.create(folder, plan_from(values, plan), data, storage)
+        asked = request_given(on, gpus, hours, memory, jobs, folder.resolve().parent)
+        if asked is not None:
+            opened = submit(folder, plan_from(values, plan), data, workers, asked, storage)
+        else:
+            opened = SweepFolder.create(folder, plan_from(values, plan), data, storage)
+    if asked is not None:
+        show_sent(f"{workers} x worker", opened.workers()[0], as_json)
+        return
     with progress_bar() as progress:
-        work_together(opened, workers, progress, wait, retry)
+        work_together(opened, workers, progress, wait, retry, worker)
     found = summary(opened)
     show(found, as_json, summary_words(found))

@@ -17,14 +17,18 @@ from gpovae_core.cli.shared import (
     Direction,
     Donor,
     FileArgument,
+    Gpus,
     Guide,
     GuideRule,
     Guides,
     GuideTargets,
     HoldOut,
+    Hours,
     Jobs,
     Json,
     LabelColumn,
+    Memory,
+    On,
     Preset,
     Published,
     Sets,
@@ -32,14 +36,17 @@ from gpovae_core.cli.shared import (
     given_values,
     guide_values,
     progress_bar,
+    request_given,
     settings_given,
     show,
+    show_sent,
 )
 from gpovae_core.data.progress import stretch
 from gpovae_core.errors import GpoVaeError, SettingsError
 
 if TYPE_CHECKING:
     from gpovae_core.config import Settings
+    from gpovae_core.runs.clusters.sites import Request
     from gpovae_core.runs.folder import RunFolder
 
 
@@ -93,6 +100,10 @@ def train(
             help="A run for each condition, all over one panel, in the folder --run, as a sweep.",
         ),
     ] = False,
+    on: On = None,
+    gpus: Gpus = None,
+    hours: Hours = None,
+    memory: Memory = None,
     jobs: Jobs = None,
     as_json: Json = False,
 ) -> None:
@@ -118,11 +129,23 @@ def train(
     given["data"] = {**of_guides, **design, **given["data"]}
     given["network"] = {**given_values(perturbation=direction), **given.get("network", {})}
     given["training"] |= given_values(devices=devices, nodes=nodes, strategy=strategy)
+    asked = request_given(on, gpus, hours, memory, jobs, run.parent)
     if each_condition:
         if resume:
             raise SettingsError(f"--each-condition made a sweep; `gpovae sweep {run}` goes on with it.")
         given["data"] = {**given_values(seed=seed), **given["data"]}
-        _each_condition(file, run, make_settings(preset, given, published), as_json)
+        _each_condition(file, run, make_settings(preset, given, published), asked, as_json)
+        return
+    if asked is not None:
+        if resume:
+            _only_training(given, published)
+            sent = _resume_there(run, given["training"], asked)
+        else:
+            given["data"] = {**given_values(seed=seed), **given["data"]}
+            settings = make_settings(preset, given, published)
+            _say_what_is_idle(settings, given)
+            sent = _submit(file, run, settings, asked)
+        show_sent("Run", sent, as_json)
         return
     with progress_bar() as progress:
         if resume:
@@ -152,6 +175,23 @@ def train(
     _how_often(folder)
 
 
+def _submit(file: Path, run: Path, settings: Settings, asked: Request) -> RunFolder:
+    from gpovae_core.runs.jobs import submit
+
+    return submit(file, run, settings, asked)
+
+
+def _resume_there(run: Path, changes: dict[str, Any], asked: Request) -> RunFolder:
+    from gpovae_core.runs.folder import RunFolder
+    from gpovae_core.runs.jobs import resume
+    from gpovae_core.workflow import check_changes
+
+    folder = RunFolder.open(run)
+    check_changes(changes)
+    resume(folder, changes, asked)
+    return folder
+
+
 def _only_training(given: dict[str, dict[str, Any]], published: str | None) -> None:
     """Raises SettingsError where a resumed run is given settings that it keeps."""
     fixed = [name for name, fields in given.items() if name != "training" and fields]
@@ -161,12 +201,10 @@ def _only_training(given: dict[str, dict[str, Any]], published: str | None) -> N
 
 
 def _say_what_is_idle(settings: Settings, given: dict[str, dict[str, Any]]) -> None:
-    from gpovae_core.config import idle_settings
+    from gpovae_core.config import idle_given
 
-    for path, why in idle_settings(settings).items():
-        section, _, name = path.partition(".")
-        if name in given.get(section, {}):
-            typer.echo(f"Note: {path} has no effect here: {why}.", err=True)
+    for note in idle_given(settings, given):
+        typer.echo(f"Note: {note}", err=True)
 
 
 def _how_often(folder: RunFolder) -> None:
@@ -180,12 +218,19 @@ def _how_often(folder: RunFolder) -> None:
             typer.echo(f"Note: how often edges come back is not known: {error}", err=True)
 
 
-def _each_condition(file: Path, folder: Path, settings: Settings, as_json: bool) -> None:
+def _each_condition(
+    file: Path, folder: Path, settings: Settings, asked: Request | None, as_json: bool
+) -> None:
     from gpovae_core.sweeps.conditions import plan_of_conditions
-    from gpovae_core.sweeps.folder import SweepFolder
+    from gpovae_core.sweeps.folder import SweepFolder, submit
     from gpovae_core.sweeps.results import summary, summary_words
     from gpovae_core.sweeps.work import work_together
 
+    if asked is not None:
+        with progress_bar() as progress:
+            plan = plan_of_conditions(file, settings, progress)
+        show_sent("Sweep", submit(folder, plan, file, asked=asked).workers()[0], as_json)
+        return
     with progress_bar() as progress:
         opened = SweepFolder.create(folder, plan_of_conditions(file, settings, progress), file)
         work_together(opened, 1, progress)

@@ -51,12 +51,13 @@ def _cores() -> int:
     return os.cpu_count() or 1
 
 
-def use(asked: int | None) -> None:
+def use(asked: int | None) -> int | None:
     """From now on, in this process and those that it starts, work on `asked` pieces at once (None: as
-    before).
+    before); returns what was asked, for the option that it is a callback of.
     """
     if asked is not None:
         os.environ[JOBS] = str(asked)
+    return asked
 
 
 def at_once(function: Callable[[Piece], Result], pieces: Iterable[Piece]) -> Iterator[Result]:

@@ -294,8 +294,8 @@ def _doubts(part: str, column: str, judged: _Judged) -> list[str]:
 def _choice_note(part: str, column: str, others: Sequence[str]) -> str:
     listed = ", ".join(f"'{name}'" for name in others)
     return (
-        f"The {WORDS[part]} is read from the column '{column}' of obs; {listed} would also be possible (set "
-        f"{part})."
+        f"The {WORDS[part]} is read from the column '{column}' of obs; {listed} would also be possible, by "
+        f"setting data.{part}."
     )
 
 

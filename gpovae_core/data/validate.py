@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -32,9 +32,9 @@ from gpovae_core.data.made_labels import (
 from gpovae_core.data.memory import panel_too_large
 from gpovae_core.data.panel import takes_all
 from gpovae_core.data.progress import Progress
-from gpovae_core.data.read import duplicate_cell_ids
+from gpovae_core.data.read import duplicate_cell_ids, read_cells
 from gpovae_core.data.reading import Reading, Store, design_decisions, select
-from gpovae_core.errors import Problem
+from gpovae_core.errors import DataError, Problem
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,7 +57,7 @@ class Examination:
 
     problems: tuple[Problem, ...]
     summary: dict[str, Any]
-    reading: Reading | None = None
+    reading: Reading | None = field(default=None, repr=False)
     decisions: tuple[Decision, ...] = ()
 
     @property
@@ -134,6 +134,14 @@ def examine(
     summary |= _summarise(reading, found)
     _check_panel(reading, settings, found)
     return _examination(found, summary, reading if found.ok else None)
+
+
+def examine_file(path: Path, settings: DataSettings) -> Examination:
+    """`examine` on the cells in a file; what cannot be read is one more thing that is wrong with it."""
+    try:
+        return examine(read_cells(path), settings)
+    except DataError as error:
+        return Examination(error.problems, {})
 
 
 def _examination(found: Findings, summary: dict[str, Any], reading: Reading | None = None) -> Examination:

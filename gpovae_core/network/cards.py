@@ -125,3 +125,11 @@ def gene_links(gene: str, identifier: str = "") -> dict[str, str]:
         "Ensembl": ensembl,
         "UniProt": f"https://www.uniprot.org/uniprotkb?query=gene_exact%3A{symbol}{organism}",
     }
+
+
+def publication_link(name: str) -> str:
+    """Address of 'PMID 22909821' or 'doi 10.1038/nature'; '' for anything else."""
+    kind, _, number = name.partition(" ")
+    if kind == "PMID" and number.isascii() and number.isdigit():
+        return f"https://pubmed.ncbi.nlm.nih.gov/{number}/"
+    return f"https://doi.org/{quote(number, safe='/')}" if kind == "doi" and number else ""

@@ -81,6 +81,18 @@ def targets_of(network: GeneNetwork, gene: str, threshold: float) -> list[str]:
     return found
 
 
+def regulated_by(network: GeneNetwork, regulators: Sequence[str], threshold: float) -> list[str]:
+    """Genes into which edges above the threshold run from exactly these regulators, and out of which none
+    runs: those that the map folds together. Raises QueryError for genes outside the panel.
+    """
+    network.check_threshold(threshold)
+    places = [network.panel.position(gene) for gene in regulators]
+    above = network.weights > threshold
+    np.fill_diagonal(above, False)
+    only = above[places].all(axis=0) & (above.sum(axis=0) == len(set(places)))
+    return [network.panel.genes[j] for j in np.flatnonzero(only & ~above.any(axis=1))]
+
+
 def over_representation(panel: Panel, chosen: Sequence[str], sets: Iterable[GeneSet]) -> Enrichment:
     """Every set with at least FEWEST genes in the background, tested by the hypergeometric distribution;
     those without a chosen gene are counted in the adjustment and not listed. Names are compared without

@@ -19,7 +19,7 @@ import random
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import Path
@@ -32,7 +32,9 @@ from gpovae_core import __version__, keys
 from gpovae_core.data.atomic import replacing
 from gpovae_core.data.write import no_formulas
 from gpovae_core.errors import QueryError
+from gpovae_core.network.agreement import known_columns
 from gpovae_core.network.grn import SIGN_WORDS, GeneNetwork
+from gpovae_core.network.references import ReferenceNetwork
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -83,6 +85,8 @@ _MORE = (
     keys.SIGN_AGREEMENT,
 )
 """Numbers of an edge that not every network has; left out where they are not known."""
+_SAID = (keys.KNOWN_IN, keys.KNOWN_SIGNS, keys.PUBLICATIONS)
+"""What tables of known edges say of an edge; left out where none was asked."""
 
 FORMATS = {
     "csv": Format("Table (CSV)", ".csv", "text/csv"),
@@ -108,9 +112,15 @@ class View:
     facts: dict[str, str | float | bool] = field(default_factory=dict)
 
 
-def export_bytes(network: GeneNetwork, threshold: float, format: str, view: View | None = None) -> bytes:
+def export_bytes(
+    network: GeneNetwork,
+    threshold: float,
+    format: str,
+    view: View | None = None,
+    references: Sequence[ReferenceNetwork] = (),
+) -> bytes:
     """The edges strictly above `threshold`, without self-loops, as the content of a file; only what `view`
-    shows where it is given.
+    shows where it is given. references: tables of known edges, whose word goes with every edge.
 
     A table of a view starts with lines "# name: value" that hold the facts; the plain table has none, so that
     scripts can rely on its columns. SIF has no room for either. Raises QueryError for an unknown format, or
@@ -129,10 +139,16 @@ def export_bytes(network: GeneNetwork, threshold: float, format: str, view: View
             f"{MOST_IN_GRAPH:,} are written. Raise the threshold, or take the table (CSV), which has no "
             "limit."
         )
-    return _WRITERS[format](_content(network, threshold, view))
+    return _WRITERS[format](_content(network, threshold, view, references))
 
 
-def write_edges(network: GeneNetwork, threshold: float, path: Path, format: str | None = None) -> Path:
+def write_edges(
+    network: GeneNetwork,
+    threshold: float,
+    path: Path,
+    format: str | None = None,
+    references: Sequence[ReferenceNetwork] = (),
+) -> Path:
     """Write export_bytes to `path`, replacing it as a whole; the format follows from the file's ending where
     not given.
     """
@@ -144,11 +160,19 @@ def write_edges(network: GeneNetwork, threshold: float, path: Path, format: str 
             f"'{path.name}' does not say which format to write: end the name in one of "
             f"{', '.join(by_suffix)}."
         )
-    content = export_bytes(network, threshold, format)
+    content = export_bytes(network, threshold, format, references=references)
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as aside:
         aside.write_bytes(content)
     return path
+
+
+def graph_of(network: GeneNetwork, threshold: float) -> nx.DiGraph:
+    """The edges strictly above `threshold` as the graph that the graph formats hold: nodes with `perturbed`
+    and `measured`, edges with `weight`, `sign` and what else is known of them, the facts about the run in its
+    attribute `graph`.
+    """
+    return _graph(_content(network, threshold, None, ()))
 
 
 def visible(text: str) -> str:
@@ -189,11 +213,15 @@ _MEANING = {
 }
 
 
-def _content(network: GeneNetwork, threshold: float, view: View | None = None) -> _Content:
+def _content(
+    network: GeneNetwork, threshold: float, view: View | None, references: Sequence[ReferenceNetwork]
+) -> _Content:
     panel = network.panel
     edges = (network.edges(threshold) if view is None or view.edges is None else view.edges).reset_index(
         drop=True
     )
+    if references:
+        edges = edges.join(known_columns(edges, references).map(visible))
     connected = {*edges[keys.SOURCE], *edges[keys.TARGET]}
     names = dict(zip(panel.genes, _unique_names(panel.genes), strict=True))
     edges = edges.assign(
@@ -254,7 +282,7 @@ def _unique_names(genes: tuple[str, ...]) -> list[str]:
 
 def _csv(content: _Content) -> bytes:
     """source,target,weight,sign,effect,effect_se,p,p_adjusted,cells, strengths and frequencies where the run
-    has them, and of a view the places.
+    has them, what tables of known edges say where they were asked, and of a view the places.
 
     A name that a spreadsheet would run as a formula gets an apostrophe in front.
     """
@@ -264,7 +292,7 @@ def _csv(content: _Content) -> bytes:
             table[f"{end}_x"], table[f"{end}_y"] = (
                 np.array([content.places[gene] for gene in table[end]]).reshape(-1, 2).T
             )
-    for column in (keys.SOURCE, keys.TARGET):
+    for column in (keys.SOURCE, keys.TARGET, *(name for name in (keys.KNOWN_IN,) if name in table)):
         table[column] = no_formulas(table[column])
     head = "".join(f"# {name}: {value}\n" for name, value in content.facts.items()) if content.of_view else ""
     return (head + table.to_csv(index=False, lineterminator="\n", quoting=_quoting(content))).encode()
@@ -304,13 +332,18 @@ def _graph(content: _Content) -> nx.DiGraph:
 def _edges(content: _Content) -> Iterator[tuple[str, str, dict[str, Any]]]:
     """Source, target and what is known of every edge by name."""
     columns = [column for column in _MORE if column in content.edges]
-    numbers = content.edges[[*_EDGE, *columns]].astype(dict.fromkeys(columns, float))
+    texts = [column for column in _SAID if column in content.edges]
+    numbers = content.edges[[*_EDGE, *columns, *texts]].astype(dict.fromkeys(columns, float))
     for source, target, weight, sign, *more in numbers.itertuples(index=False, name=None):
-        known = {name: float(value) for name, value in zip(columns, more, strict=True) if isfinite(value)}
+        of_columns, of_texts = more[: len(columns)], more[len(columns) :]
+        known = {
+            name: float(value) for name, value in zip(columns, of_columns, strict=True) if isfinite(value)
+        }
+        said = {name: value for name, value in zip(texts, of_texts, strict=True) if value}
         yield (
             source,
             target,
-            {"weight": float(weight), "sign": int(sign), "interaction": SIGN_WORDS[sign], **known},
+            {"weight": float(weight), "sign": int(sign), "interaction": SIGN_WORDS[sign], **known, **said},
         )
 
 
@@ -359,6 +392,7 @@ def _cx2(content: _Content) -> bytes:
         for i, (s, t, numbers) in enumerate(_edges(content))
     ]
     more = {column: {"d": "double"} for column in _MORE if column in content.edges}
+    more |= {column: {"d": "string"} for column in _SAID if column in content.edges}
     attributes = {"name": content.title, **content.facts}
     declarations = {
         "networkAttributes": {name: {"d": _cx2_type(value)} for name, value in attributes.items()},
@@ -581,16 +615,20 @@ def _caption(content: _Content, shown: pd.DataFrame) -> str:
 
 def _appendix(content: _Content, shown: pd.DataFrame) -> str:
     """The drawn edges as a table, with full names, and where they come from."""
+    said = [column for column in (keys.KNOWN_IN, keys.PUBLICATIONS) if column in shown]
     rows = "\n".join(
-        f"<tr><td>{html.escape(s)}</td><td>{html.escape(t)}</td><td>{w:.4g}</td><td>{SIGN_WORDS[sign]}</td></tr>"
-        for s, t, w, sign in shown[_EDGE].itertuples(index=False, name=None)
+        f"<tr><td>{html.escape(s)}</td><td>{html.escape(t)}</td><td>{w:.4g}</td><td>{SIGN_WORDS[sign]}</td>"
+        + "".join(f"<td>{html.escape(words)}</td>" for words in more)
+        + "</tr>"
+        for s, t, w, sign, *more in shown[[*_EDGE, *said]].itertuples(index=False, name=None)
     )
     facts = html.escape(
         json.dumps(
             {**content.facts, "settings": _parsed(content.facts["settings"])}, indent=2, ensure_ascii=False
         )
     )
-    head = f"<tr><th>source</th><th>target</th><th>{content.measure}</th><th>effect</th></tr>"
+    more = "".join(f"<th>{name.replace('_', ' ')}</th>" for name in said)
+    head = f"<tr><th>source</th><th>target</th><th>{content.measure}</th><th>effect</th>{more}</tr>"
     return (
         "<details><summary>Edges as a "
         f"table</summary><table><thead>{head}</thead><tbody>{rows}</tbody></table></details>\n"

@@ -9,7 +9,7 @@ functions as on the page Response and in the scores, on the cells of this one ed
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -73,8 +73,8 @@ class Measured:
     over all pairs of the run, None where these were not computed.
     """
 
-    control: np.ndarray
-    perturbed: np.ndarray
+    control: np.ndarray = field(repr=False)
+    perturbed: np.ndarray = field(repr=False)
     fold: float
     error: float
     low: float

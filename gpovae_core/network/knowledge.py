@@ -21,12 +21,11 @@ from gpovae_core.errors import QueryError
 from gpovae_core.evaluation.known import KnownEdges, judge, shuffled_hits
 from gpovae_core.methods.fitted import NetworkFit
 from gpovae_core.methods.prior import FEWEST_KNOWN, Odds, PriorWeight, learn_weight, shift
+from gpovae_core.network.measured import tests_at_once
 from gpovae_core.network.references import ReferenceNetwork
 from gpovae_core.runs.folder import RunFolder
 
 DRAWS = 10
-MOST_TESTED = 20_000_000
-"""Cells times genes up to which pairs are tested in held-out cells."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +76,12 @@ class Knowledge:
         """Rewired tables whose weight, as it would be applied, is within its error of 0."""
         return sum(abs(one.kept) <= one.error for one in self.rewired)
 
+    def rewired_near(self, errors: float) -> int:
+        """Rewired tables whose weight, as learned, is within so many standard errors of 0: 68 and 95 % of
+        them within 1 and 1.96, where the standard error is right.
+        """
+        return sum(abs(one.weight) <= errors * one.error for one in self.rewired)
+
     def plain(self) -> dict[str, Any]:
         """As JSON holds it."""
         return {
@@ -85,6 +90,9 @@ class Knowledge:
             "true": _numbers(asdict(self.true)),
             "rewired": [_numbers(asdict(one)) for one in self.rewired],
             "rewired_within_error": self.rewired_within,
+            "rewired_as_learned_within": {
+                str(errors): self.rewired_near(errors) for errors in (1.0, keys.NORMAL_95)
+            },
             "half": _numbers(asdict(self.half)),
             "half_rewired": [_numbers(asdict(one)) for one in self.half_rewired],
             "held_out": None if self.held_out is None else asdict(self.held_out),
@@ -164,11 +172,9 @@ def _held_out(run: RunFolder, odds: Odds, change: np.ndarray, threshold: float) 
     if not run.has("cells.h5ad"):
         return None
     cells = run.cells()
-    if cells.cells.n_obs * len(cells.panel) > MOST_TESTED:
+    tests = tests_at_once(cells)
+    if tests is None:
         return None
-    from gpovae_core.evaluation.held_out import held_out_pairs
-
-    tests = held_out_pairs(cells)
     adjusted = np.full(odds.posterior.shape, np.nan)
     genes = cells.panel.genes
     row = {genes[i]: place for place, i in enumerate(odds.rows)}

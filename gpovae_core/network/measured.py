@@ -15,8 +15,12 @@ from gpovae_core import keys
 if TYPE_CHECKING:
     from anndata import AnnData
 
-    from gpovae_core.data.schema import Panel
+    from gpovae_core.data.schema import Panel, PreparedCells
     from gpovae_core.effects.pairs import PairStatistics
+
+
+MOST_TESTED = 20_000_000
+"""Cells times genes up to which pairs are tested in held-out cells without being asked to: a few seconds."""
 
 
 @dataclass(frozen=True)
@@ -70,3 +74,12 @@ class MeasuredPairs:
             keys.P_ADJUSTED: self.p_adjusted[source, target],
             keys.CELLS: self.cells[source],
         }
+
+
+def tests_at_once(cells: PreparedCells) -> PairStatistics | None:
+    """The tests of all pairs in the held-out cells; None where these are more than MOST_TESTED."""
+    if cells.cells.n_obs * len(cells.panel) > MOST_TESTED:
+        return None
+    from gpovae_core.evaluation.held_out import held_out_pairs
+
+    return held_out_pairs(cells)

@@ -14,16 +14,26 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import combinations
 from pathlib import Path
 from typing import NoReturn
 
-from gpovae_core import keys
 from gpovae_core.data.text_tables import NotATable, TextTable, open_table, plain_name, stem_of
 from gpovae_core.errors import QueryError
+from gpovae_core.network.reference_forms import (
+    Form,
+    as_number,
+    form_of,
+    genes_of,
+    is_bare_trrust,
+    meaning_of_weights,
+    note_of,
+    publications_of,
+    yes,
+)
 
 SUFFIXES = tuple(f"{ending}{packed}" for ending in (".csv", ".tsv", ".tab", ".txt") for packed in ("", ".gz"))
 EXPECTED = (
@@ -40,80 +50,26 @@ STRING_CONFIDENCE = 400
 every pair down to 150, which is nearly every pair of well-studied genes.
 """
 
-SOURCES = (
-    "source_genesymbol",
-    "source_gene_symbol",
-    "source_symbol",
-    "regulator_symbol",
-    "tf_symbol",
-    keys.SOURCE,
-    "tf",
-    "regulator",
-    "transcription_factor",
-    "tf_name",
-    "source_gene",
-    "entitya",  # SIGNOR
-    "from",
-)
-TARGETS = (
-    "target_genesymbol",
-    "target_gene_symbol",
-    "target_symbol",
-    keys.TARGET,
-    "target_gene",
-    "targetgene",
-    "target_name",
-    "gene_symbol",
-    "gene",
-    "entityb",
-    "to",
-)
-OF_HARMONIZOME = {"source_desc", "target_desc"}
-"""Beside these columns source is a gene and target its attribute, the factor that binds it in ENCODE, ChEA
-and others; the line below the names describes the columns.
-"""
-PAIRS = (
-    ("gene1", "gene2"),
-    ("gene_1", "gene_2"),
-    ("gene_a", "gene_b"),
-    ("official_symbol_interactor_a", "official_symbol_interactor_b"),
-    ("official_symbol_a", "official_symbol_b"),
-    ("symbol_a", "symbol_b"),
-    ("node1", "node2"),
-    ("preferredname_a", "preferredname_b"),
-    ("protein1", "protein2"),
-)
-MEMBERS = ("subunits_gene_name", "subunits_gene_names", "subunits_genes")
-"""Columns with all genes of a complex, separated by semicolons: CORUM 1 to 5."""
-COMPLEXES = ("complexname", "complex_name", "complex")
-SIGNS = (keys.SIGN, "mor", "mode_of_regulation", "regulation", "effect", "mode")
-"""Columns that say whether an edge activates, in words or numbers."""
-STIMULATES = ("consensus_stimulation", "is_stimulation")
-INHIBITS = ("consensus_inhibition", "is_inhibition")
-NOTES = ("complex", "experimental_system_type")
-OF_DECOUPLER = {"resources", "references", "sign_decision", "pmid", "confidence"}
-"""Columns beside which a weight is a sign, whatever its values."""
-
 _ACTIVATING = ("activat", "upregul", "up-regul", "positive", "stimul")
 _REPRESSING = ("repress", "downregul", "down-regul", "negative", "inhibit")
-_TRRUST_SIGNS = {"activation", "repression", "unknown"}
 _PROTEIN = re.compile(r"\d+\.[\w.-]+")
 _PROTEIN_ID = ("string_protein_id", "protein_external_id")
-_YES = {"1", "true", "t", "yes", "1.0"}
 
 
 @dataclass(frozen=True)
 class ReferenceNetwork:
     """name: as shown; directed: whether an edge runs one way; known: folded pair -> what the table notes on
-    it (signs, complexes); remarks: in words, what was left out in reading it.
+    it (signs, complexes); remarks: in words, what was left out in reading it; publications: folded pair ->
+    what it was read from ('PMID 22909821'), of pairs for which the table says so.
     """
 
     name: str
     directed: bool
     known: dict[tuple[str, str], tuple[str, ...]]
     remarks: tuple[str, ...] = ()
+    publications: Mapping[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def genes(self) -> frozenset[str]:
         """Folded symbols of every gene of the table."""
         return frozenset(gene for pair in self.known for gene in pair)
@@ -137,7 +93,8 @@ class ReferenceNetwork:
 
     def knows(self, source: str, target: str) -> Known:
         """What the table says on source -> target."""
-        notes = self.known.get(_folded(source, target, self.directed))
+        pair = _folded(source, target, self.directed)
+        notes = self.known.get(pair)
         reverse = self.directed and _folded(target, source, True) in self.known
         return Known(
             self.name,
@@ -145,6 +102,7 @@ class ReferenceNetwork:
             reverse,
             tuple(n for n in notes or () if n),
             self._listed[source.casefold()],
+            self.publications.get(pair, ()),
         )
 
     @cached_property
@@ -159,7 +117,8 @@ class Known:
     """Whether a reference network has an edge: `found`, or only the other way round (`reverse`); notes: signs
     or complexes it gives.
 
-    listed: edges of the source in the table; 0 means that its absence says nothing at all.
+    listed: edges of the source in the table; 0 means that its absence says nothing at all; publications: what
+    the table read the edge from, where it says so.
     """
 
     reference: str
@@ -167,6 +126,7 @@ class Known:
     reverse: bool
     notes: tuple[str, ...]
     listed: int = 0
+    publications: tuple[str, ...] = ()
 
     @property
     def sign(self) -> int:
@@ -190,7 +150,7 @@ def networks_folder() -> Path:
     """Folder with reference networks: the environment variable GPOVAE_NETWORKS_DIR, or `networks` in the
     working directory.
     """
-    return Path(os.environ.get("GPOVAE_NETWORKS_DIR", "networks"))
+    return Path(os.environ.get("GPOVAE_NETWORKS_DIR") or "networks")
 
 
 def read_references(folder: Path) -> tuple[list[ReferenceNetwork], list[str]]:
@@ -295,9 +255,9 @@ def read_reference(
     try:
         table = open_table(content, MOST_BYTES, _is_known)
         header = tuple(plain_name(name) for name in table.header)
-        form = _form(table.header)
-        if form is None and _is_bare_trrust(table.header):
-            form = Form(True, 0, 1, sign=2)
+        form = form_of(table.header)
+        if form is None and is_bare_trrust(table.header):
+            form = Form(True, 0, 1, sign=2, publications=3)
             table = replace(table, rows=_with_first(table))
         if form is None:
             listed = ", ".join(table.header)[:200] or "none"
@@ -308,7 +268,8 @@ def read_reference(
                 )
             raise QueryError(f"'{file_name}' has the columns {listed}. {EXPECTED}")
         remarks = _Remarks()
-        known = _collect(_edges(table, form, proteins, remarks, file_name), form, header, file_name)
+        edges = _edges(table, form, proteins, remarks, file_name)
+        known, publications = _collect(edges, form, header, file_name)
     except NotATable as error:
         if str(error) == "is empty":
             raise QueryError(f"'{file_name}' has the columns none: it is empty. {EXPECTED}") from error
@@ -316,69 +277,11 @@ def read_reference(
     if not known:
         why = f" ({' '.join(remarks.words())})" if remarks.words() else ""
         raise QueryError(f"'{file_name}' lists no edges{why}. {EXPECTED}")
-    return ReferenceNetwork(_shown_name(file_name), form.directed, known, remarks.words())
-
-
-@dataclass(frozen=True)
-class Form:
-    """Where a table holds what: places of its columns. directed: whether an edge runs one way; first, second:
-    the genes; members: all genes of a complex, in the place of the two; sign: in words or numbers, weighed:
-    a column whose sign may be that of the edge; up, down: whether the edge activates, or represses; one_way:
-    whether the direction is known; score: confidence of a link, score_of_1000.
-    """
-
-    directed: bool
-    first: int
-    second: int
-    members: int | None = None
-    sign: int | None = None
-    weighed: int | None = None
-    note: int | None = None
-    up: int | None = None
-    down: int | None = None
-    one_way: int | None = None
-    score: int | None = None
-
-
-def _form(names: Sequence[str]) -> Form | None:
-    """How a table with these columns is read; None for none that is known."""
-    header = [plain_name(name) for name in names]
-
-    def at(*wanted: str) -> int | None:
-        return next((header.index(name) for name in wanted if name in header), None)
-
-    members = at(*MEMBERS)
-    if members is not None:
-        return Form(False, members, members, members=members, note=at(*COMPLEXES))
-    for a, b in PAIRS:
-        if a in header and b in header:
-            score = at("combined_score") if a == "protein1" else None
-            return Form(False, header.index(a), header.index(b), note=at(*NOTES), score=score)
-    if set(header) >= OF_HARMONIZOME and {keys.SOURCE, keys.TARGET} <= set(header):
-        return Form(True, header.index(keys.TARGET), header.index(keys.SOURCE))
-    first, second = at(*SOURCES), at(*TARGETS)
-    if first is None or second is None:
-        return None
-    return Form(
-        True,
-        first,
-        second,
-        sign=at(*SIGNS),
-        weighed=at(keys.WEIGHT),
-        note=at(*NOTES),
-        up=at(*STIMULATES),
-        down=at(*INHIBITS),
-        one_way=at("is_directed"),
-    )
+    return ReferenceNetwork(_shown_name(file_name), form.directed, known, remarks.words(), publications)
 
 
 def _is_known(names: Sequence[str]) -> bool:
-    return _form(names) is not None or _names_proteins(names)
-
-
-def _is_bare_trrust(first_row: Sequence[str]) -> bool:
-    """TRRUST is distributed without a line of names: TF, target, mode, references."""
-    return len(first_row) >= 3 and first_row[2].casefold() in _TRRUST_SIGNS
+    return form_of(names) is not None or _names_proteins(names)
 
 
 def _with_first(table: TextTable) -> Iterator[tuple[int, list[str]]]:
@@ -410,26 +313,30 @@ class _Remarks:
 
 def _edges(
     table: TextTable, form: Form, proteins: Mapping[str, str] | None, remarks: _Remarks, file_name: str
-) -> Iterator[tuple[str, str, str]]:
-    """(source, target, note) of every edge in the order of the file; lines too short to name two genes are
-    passed over.
+) -> Iterator[tuple[str, str, str, tuple[str, ...]]]:
+    """(source, target, note, publications) of every edge in the order of the file; lines too short to name
+    two genes are passed over.
     """
     needed = max(form.first, form.second)
     for _, row in table.rows:
         if len(row) <= needed:
             continue
-        note = _note(row, form)
+        note, read_from = note_of(row, form), publications_of(row, form)
         if form.members is not None:
             genes = dict.fromkeys(gene.strip() for gene in re.split("[;,]", row[form.members]))
-            yield from ((a, b, note) for a, b in combinations(genes, 2))
+            yield from ((a, b, note, read_from) for a, b in combinations(genes, 2))
             continue
         a, b = row[form.first].strip(), row[form.second].strip()
         if b == "GeneSym":
             continue
-        if form.one_way is not None and len(row) > form.one_way and not _yes(row[form.one_way]):
+        if form.one_way is not None and len(row) > form.one_way and not yes(row[form.one_way]):
             remarks.undirected += 1
             continue
-        if form.score is not None and len(row) > form.score and _number(row[form.score]) < STRING_CONFIDENCE:
+        if (
+            form.score is not None
+            and len(row) > form.score
+            and as_number(row[form.score]) < STRING_CONFIDENCE
+        ):
             remarks.weak += 1
             continue
         if form.score is not None and _PROTEIN.fullmatch(a) and _PROTEIN.fullmatch(b):
@@ -437,9 +344,9 @@ def _edges(
                 _no_names(file_name, a)
             remarks.unnamed |= {one for one in (a, b) if one not in proteins}
             a, b = proteins.get(a, ""), proteins.get(b, "")
-        for one in _members(a, row):
-            for other in _members(b, row):
-                yield one, other, note
+        for one in genes_of(a, row):
+            for other in genes_of(b, row):
+                yield one, other, note, read_from
 
 
 def _no_names(file_name: str, protein: str) -> NoReturn:
@@ -450,71 +357,28 @@ def _no_names(file_name: str, protein: str) -> NoReturn:
     )
 
 
-def _members(gene: str, row: list[str]) -> list[str]:
-    """OmniPath names a complex by the symbols of its genes, joined by underscores, beside COMPLEX:ids."""
-    if "_" in gene and any(cell.startswith("COMPLEX:") for cell in row[:2]):
-        return gene.split("_")
-    return [gene]
-
-
-def _note(row: list[str], form: Form) -> str:
-    """What the table says on an edge: its sign, else a complex or a kind of experiment."""
-
-    def cell(place: int | None) -> str:
-        return "" if place is None or len(row) <= place else row[place].strip()
-
-    if form.sign is not None:
-        return cell(form.sign)
-    if form.up is not None and form.down is not None:
-        up, down = _yes(cell(form.up)), _yes(cell(form.down))
-        return "+1" if up and not down else "-1" if down and not up else ""
-    return cell(form.weighed) if form.weighed is not None else cell(form.note)
-
-
 def _collect(
-    edges: Iterable[tuple[str, str, str]], form: Form, header: Sequence[str], file_name: str
-) -> dict[tuple[str, str], tuple[str, ...]]:
-    """Folded pairs with the different notes on each, in the order of the file."""
+    edges: Iterable[tuple[str, str, str, tuple[str, ...]]], form: Form, header: Sequence[str], file_name: str
+) -> tuple[dict[tuple[str, str], tuple[str, ...]], dict[tuple[str, str], tuple[str, ...]]]:
+    """Folded pairs with the different notes on each, in the order of the file, and with the publications."""
     found: dict[tuple[str, str], dict[str, None]] = {}
-    for source, target, note in edges:
+    publications: dict[tuple[str, str], tuple[str, ...]] = {}
+    for source, target, note, read_from in edges:
         key = _folded(source, target, form.directed)
         if not all(key):
             continue
         found.setdefault(key, {})[note] = None
+        if read_from:
+            publications[key] = tuple(dict.fromkeys((*publications.get(key, ()), *read_from)))
         if len(found) > MOST_PAIRS:
             raise QueryError(
                 f"'{file_name}' lists more than {MOST_PAIRS:,} pairs: leave out what is not needed, for "
                 "instance all but the most certain ones."
             )
     if form.sign is None and form.up is None and form.weighed is not None:
-        meant = _meaning_of_weights({note for notes in found.values() for note in notes}, set(header))
-        return {pair: tuple(dict.fromkeys(map(meant, notes))) for pair, notes in found.items()}
-    return {pair: tuple(notes) for pair, notes in found.items()}
-
-
-def _meaning_of_weights(values: set[str], header: set[str]) -> Callable[[str], str]:
-    """Weights of both signs, or beside what decoupler writes, are signs; others, such as probabilities, say
-    none.
-    """
-    numbers = [_number(value) for value in values]
-    signed = any(number < 0 for number in numbers) or bool(header & OF_DECOUPLER)
-
-    def meant(value: str) -> str:
-        number = _number(value)
-        return "" if not signed else "+1" if number > 0 else "-1" if number < 0 else ""
-
-    return meant
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return float("nan")
-
-
-def _yes(text: str) -> bool:
-    return text.strip().casefold() in _YES
+        meant = meaning_of_weights({note for notes in found.values() for note in notes}, set(header))
+        return {pair: tuple(dict.fromkeys(map(meant, notes))) for pair, notes in found.items()}, publications
+    return {pair: tuple(notes) for pair, notes in found.items()}, publications
 
 
 def _folded(source: str, target: str, directed: bool) -> tuple[str, str]:

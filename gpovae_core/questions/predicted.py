@@ -297,6 +297,20 @@ class EffectPredictor:
         counts = random.poisson(random.gamma(concentration, (np.exp(log_mean) + MEAN_FLOOR) / concentration))
         return counts, self._library[:cells].double().cpu().numpy()
 
+    def draw_cells(
+        self, dosage: np.ndarray | None, cells: int, seed: int = 0
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Counts (cells, G) drawn from the model, and their library sizes (cells,): cells of the first arm,
+        each with its own draw of the guide, at random. dosage: (n,) row of D; None for the control.
+        """
+        random, own = np.random.default_rng(seed), len(self._arms[0].level)
+        chosen = random.choice(own, cells, replace=cells > own)
+        with torch.inference_mode():
+            log_mean = self._log_means(dosage)[:, torch.from_numpy(chosen)].T.double().numpy()
+            concentration = self.model.decoder.log_concentration.exp().double().numpy()
+        counts = random.poisson(random.gamma(concentration, (np.exp(log_mean) + MEAN_FLOOR) / concentration))
+        return counts.astype(np.float32), self._library[chosen].double().numpy()
+
     def _hidden(self, dosage: np.ndarray | None) -> Tensor:
         """(width, D) last layer before the head in the cells of both arms; None: control."""
         first = [arm.basal.expand(arm.samples, -1, -1) for arm in self._arms]

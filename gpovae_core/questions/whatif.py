@@ -18,7 +18,7 @@ combination they are added to what the model says of the others.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -215,6 +215,17 @@ class Respondent:
             answers.append(self.ask(Question({gene: given.get(gene) for gene in one.genes})))
             tell(progress, "predicting", done / len(questions))
         return answers
+
+
+def effects_of(answers: Sequence[Answer]) -> pd.DataFrame:
+    """The answers in one table, a row for every perturbation and gene: perturbation, gene, effect, sd, low,
+    high, additive (where one of them is a combination), log_difference; see Answer.
+    """
+    table = pd.concat(
+        [one.table.assign(perturbation=one.question.perturbation) for one in answers], ignore_index=True
+    )
+    columns = ["perturbation", "gene", "effect", "sd", "low", "high"]
+    return table.reindex(columns=[*columns, *["additive"] * ("additive" in table), "log_difference"])
 
 
 def with_measured(answer: Answer, effects: AnnData | None, layer: str) -> pd.DataFrame:

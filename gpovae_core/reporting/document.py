@@ -1,8 +1,8 @@
 """The scores of runs as something to read and to keep: one web page without requests, one JSON, one Methods
 paragraph.
 
-Everything is taken from the run folder as it stands; nothing is computed anew. Text from a run is escaped: it
-is text, never markup.
+Everything is taken from the run folder as it stands; nothing but the gene sets is computed anew. Text from a
+run is escaped: it is text, never markup.
 """
 
 from __future__ import annotations
@@ -27,8 +27,11 @@ from gpovae_core.evaluation.network_scores import Matched, Network
 from gpovae_core.evaluation.scores import Evaluation, Line
 from gpovae_core.evaluation.stored import read_evaluation
 from gpovae_core.evaluation.summary import lines
+from gpovae_core.network.enrichment import BACKGROUND
+from gpovae_core.network.grn import GeneNetwork
 from gpovae_core.plots import benchmark
 from gpovae_core.reporting import tables
+from gpovae_core.reporting.known import gene_set_table
 from gpovae_core.reporting.paragraph import all_settings, methods, methods_of_effects
 from gpovae_core.reporting.sentences import (
     CURVES_IN_WORDS,
@@ -48,7 +51,8 @@ SEEDS = ("data.seed", "training.seed", "inference.seed", "evaluation.seed")
 @dataclass(frozen=True)
 class RunReport:
     """What a report says of one run. null: what `gpovae null` stored, empty where it was not asked; effects:
-    how its table of effects was read, None where it was made from cells.
+    how its table of effects was read, None where it was made from cells; gene_sets: see `gene_set_table`, at
+    the threshold of its settings, None where it has no network.
     """
 
     name: str
@@ -61,6 +65,7 @@ class RunReport:
     epochs: int
     best_epoch: int | None
     effects: EffectReport | None = None
+    gene_sets: pd.DataFrame | None = None
 
     @classmethod
     def of(cls, run: RunFolder) -> RunReport:
@@ -86,6 +91,7 @@ class RunReport:
             preparation=run.report() if run.has("cells.h5ad") else None,
             epochs=status.epoch,
             best_epoch=status.best_epoch,
+            gene_sets=_gene_sets(run),
         )
 
     @property
@@ -134,7 +140,18 @@ class RunReport:
             "preparation": self.preparation.model_dump(mode="json") if self.preparation else None,
             "evaluation": self.evaluation.to_json(),
             "null": self.null,
+            "gene_sets": [] if self.gene_sets is None else self.gene_sets.to_dict("records"),
         }
+
+
+def _gene_sets(run: RunFolder) -> pd.DataFrame | None:
+    """None where the run has no network, or it cannot be read: its scores are reported all the same."""
+    if run.without_network:
+        return None
+    try:
+        return gene_set_table(GeneNetwork.from_run(run), run.settings().evaluation.threshold)
+    except RunError:
+        return None
 
 
 def write_report(runs: Sequence[RunFolder], out: Path) -> None:
@@ -352,6 +369,9 @@ def _one_run(report: RunReport, figures: _Figures, heading: bool) -> list[str]:
             tables.prediction_table(report.evaluation, "all")
         ),
         "Networks with as many edges": tables.edges_table(report.network),
+        f"Gene sets among the targets of the largest regulators (against {BACKGROUND})": (
+            pd.DataFrame() if report.gene_sets is None else report.gene_sets
+        ),
     }
     for title, table in known.items():
         if len(table):

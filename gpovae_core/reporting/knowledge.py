@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from gpovae_core import keys
 from gpovae_core.evaluation.known_unseen import KnownUnseen
 from gpovae_core.network.activity import LEVEL, Activities
 from gpovae_core.network.enrichment import RankedEnrichment
@@ -23,8 +24,9 @@ def knowledge_in_words(found: Knowledge) -> str:
         f"Prior share of edges: {percent(true.share_known)} of known pairs ({percent(true.share_without)} "
         f"were they like others), {percent(true.share_unknown)} of the others.",
         f"Rewired at equal degrees, {len(rewired)} times: weight {rewired.mean():+.2f} on average (standard "
-        f"deviation {rewired.std():.2f}); as applied, {found.rewired_within} of {len(rewired)} are within "
-        "their standard error of 0.",
+        f"deviation {rewired.std():.2f}); as learned, {found.rewired_near(1.0)} of {len(rewired)} are within "
+        f"their standard error of 0, {found.rewired_near(keys.NORMAL_95)} within 1.96 of them; as applied, "
+        f"{found.rewired_within} within one.",
         f"Half of the table used, the other half predicted: {found.half.gain:+.4f} ± "
         f"{number(found.half.error, 4)} nats a pair; rewired "
         f"{np.mean([one.gain for one in found.half_rewired]):+.4f}.",

@@ -15,11 +15,11 @@ from gpovae_core.data.room import check_room
 from gpovae_core.data.zips import ZipLimits, open_zip, unpack
 from gpovae_core.errors import GpoVaeError, RunError
 from gpovae_core.runs.ensemble import at_work
-from gpovae_core.runs.folder import CONFIG, RunFolder
+from gpovae_core.runs.folder import CONFIG, NOWHERE, RunFolder
 
 TO_RESUME = "checkpoints/last.ckpt"
-STAYS = ("worker.txt",)
-"""What the process printed on this machine: of no use elsewhere, and it may hold paths."""
+STAYS = ("worker.txt", "cluster.json")
+"""What the process printed on this machine, and what it asked a cluster for: of no use elsewhere."""
 _PART = re.compile(r"[a-z][a-z0-9_]*\.(json|jsonl|txt|h5ad|safetensors|csv)")
 """Files of a run that an archive holds, and all (with TO_RESUME) that are ever taken out of one: data, and no
 paths.
@@ -143,7 +143,7 @@ def _retold(run: RunFolder) -> dict[str, str]:
     config["source"] = run.source().model_copy(update={"path": _file_name(run.source().path)}).model_dump()
     if status.busy:
         status = status.model_copy(update={"state": "stopped", "message": "it had died when it was exported"})
-    status = status.model_copy(update={"pid": None, "process": "", "machine": ""})
+    status = status.model_copy(update=NOWHERE)
     return {CONFIG: json.dumps(config, indent=2), "status.json": status.model_dump_json(indent=2)}
 
 

@@ -34,7 +34,9 @@ from gpovae_core.effects.bootstrap import bootstrap_rows, resample
 from gpovae_core.errors import GpoVaeError, RunError, SettingsError
 from gpovae_core.methods.network_fit import BOOTSTRAP_ERROR, fit_edges
 from gpovae_core.runs import jobs, processes
-from gpovae_core.runs.folder import DataSource, JobFolder, RunFolder, is_run
+from gpovae_core.runs.clusters import submit as clusters
+from gpovae_core.runs.clusters.sites import Request
+from gpovae_core.runs.folder import NOWHERE, DataSource, JobFolder, RunFolder, is_run
 
 if TYPE_CHECKING:
     from gpovae_core.data.schema import Panel, PreparedCells
@@ -169,6 +171,8 @@ def make_ensemble(run: RunFolder, plan: EnsemblePlan, progress: Progress | None 
     if plan.vary == "both" and not needs_training(run.settings()):
         plan = plan.model_copy(update={"vary": "cells"})
     job = EnsembleJob.of(run)
+    if job.has("status.json"):
+        clusters.check_free(job)
     (job.path / "members").mkdir(parents=True, exist_ok=True)
     with job.working():
         job.sweep()
@@ -203,20 +207,25 @@ def make_ensemble(run: RunFolder, plan: EnsemblePlan, progress: Progress | None 
     return found
 
 
-def submit_ensemble(run: RunFolder, plan: EnsemblePlan) -> None:
-    """The same in the background, by `gpovae ensemble`; what it prints goes to worker.txt. Raises RunError
-    while one is at work.
+def submit_ensemble(run: RunFolder, plan: EnsemblePlan, asked: Request | None = None) -> None:
+    """The same in the background, by `gpovae ensemble`, on a cluster where `asked` names one; what it prints
+    goes to worker.txt. Raises RunError while one is at work, SchedulerError where the cluster refuses.
     """
     check_plan(run, plan)
     job = EnsembleJob.of(run)
     if at_work(run):
         raise RunError(f"An ensemble of run '{run.name}' is being made already.")
     job.path.mkdir(exist_ok=True)
-    job.write_status(state="queued", pid=None, process="", machine="", message="", stage="")
     options = ["--members", str(plan.members), "--vary", plan.vary, "--seed", str(plan.seed)]
     options += [] if plan.threshold is None else ["--threshold", str(plan.threshold)]
-    command = ["ensemble", str(run.path.resolve()), *options]
-    processes.start_gpovae(command, job.path / "worker.txt", run.path.resolve().parent)
+    path = run.path.resolve()
+    command = ["ensemble", str(path), *options]
+    if asked is not None:
+        clusters.send(job, command, asked, path.parent)
+        return
+    clusters.here_again(job)
+    job.write_status(state="queued", **NOWHERE, message="")
+    processes.start_gpovae(command, job.path / "worker.txt", path.parent)
 
 
 def follow_training(run: RunFolder, progress: Progress | None = None) -> Ensemble | None:

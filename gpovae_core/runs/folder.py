@@ -17,6 +17,7 @@ Files, by name:
 - checkpoints/: what is needed to resume
 - effects.json: how a table of effects was read, where the run was made from one and has no cells
 - worker.txt: what the background process printed, where one worked here
+- cluster.json: what was asked for, where it was sent to a cluster (runs.clusters)
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from gpovae_core import __version__
 from gpovae_core.config import Settings, parse_settings
@@ -41,6 +42,7 @@ from gpovae_core.data.effect_tables.report import EffectReport
 from gpovae_core.data.schema import Panel, PanelData, PreparationReport, PreparedCells, read_report
 from gpovae_core.errors import RunError
 from gpovae_core.runs import processes
+from gpovae_core.runs.clusters import slurm
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,6 +61,11 @@ SILENCE = 15.0
 """Seconds without a heartbeat after which a run is taken for dead where its process cannot be looked up."""
 BEAT = 4.0
 """Seconds between heartbeats."""
+NOWHERE: dict[str, Any] = {
+    **{"pid": None, "process": "", "machine": "", "stage": "", "share": None},
+    **{"site": "", "job": "", "node": ""},
+}
+"""What a status says of its process where there is none."""
 LARGEST_JSON = 64 * 2**20
 """Bytes; no JSON file of a run comes near, and a larger one would only fill the memory."""
 _STATUS = threading.Lock()  # the heartbeat is written beside the work
@@ -83,8 +90,11 @@ class Status(BaseModel):
     best_epoch: int | None = None
     message: str = ""
     pid: int | None = None
-    process: str = ""  # when that process started, and where it runs: see training/processes.py
+    process: str = ""  # when that process started, and where it runs: see runs/processes.py
     machine: str = ""
+    site: str = ""  # the site of a cluster, the number of the job there and its node; "" on this machine
+    job: str = Field(default="", pattern="^[0-9]*$")
+    node: str = ""
     stage: str = ""  # what is being done, in words
     share: float | None = None  # of that, finished: 0 to 1
     trained: bool = False  # the training has come to its end; what is left is the scoring
@@ -98,12 +108,29 @@ class Status(BaseModel):
 
     def dead(self, now: float | None = None) -> bool:
         """Whether it says so, and nobody does: its process is gone, or (where it cannot be looked up) silent
-        for SILENCE seconds.
+        for SILENCE seconds. Of a silent job on a cluster the scheduler knows.
         """
-        if not self.busy:
+        if not self.busy or self.heard(now):
             return False
+        if self.job:
+            found = slurm.look(self.job)
+            waits = found is None and self.state == "queued"  # that nobody beats then means nothing
+            return found.over if found is not None else not waits
         running = None if self.pid is None else processes.is_running(self.pid, self.process, self.machine)
         return self.silent(now) > SILENCE if running is None else not running
+
+    def waits(self) -> bool:
+        """Whether it waits in the queue of a cluster, as far as can be seen from here."""
+        if not self.job or self.heard():
+            return False
+        found = slurm.look(self.job)
+        return self.state == "queued" if found is None else found.waits
+
+    def heard(self, now: float | None = None) -> bool:
+        """Whether a job on a cluster has given a sign of life of late, so that its scheduler need not be
+        asked.
+        """
+        return bool(self.job) and self.state != "queued" and self.silent(now) <= SILENCE
 
     def silent(self, now: float | None = None) -> float:
         """Seconds since the last heartbeat."""
@@ -155,9 +182,10 @@ class JobFolder:
         A pid brings the marks by which that process is known; a state at rest has no pid.
         """
         if changes.get("pid") is not None:
-            changes |= {"process": processes.start_mark(changes["pid"]), "machine": processes.machine()}
+            here = {"process": processes.start_mark(changes["pid"]), "machine": processes.machine()}
+            changes |= {**here, **processes.place()}
         if changes.get("state") in AT_REST:
-            changes |= {"pid": None, "process": "", "machine": "", "stage": "", "share": None}
+            changes |= NOWHERE
         with _STATUS:
             old = self.status() if self.has("status.json") else Status()
             new = Status.model_validate({**old.model_dump(), **changes, "heartbeat": time.time()})
@@ -207,11 +235,7 @@ class RunFolder(JobFolder):
     def create(cls, path: Path, settings: Settings, source: DataSource) -> RunFolder:
         """A new run. Raises RunError where `path` already holds anything."""
         path = Path(path)
-        if path.exists() and (not path.is_dir() or any(path.iterdir())):
-            raise RunError(
-                f"'{path}' already exists and is not empty. Choose another name, or continue that run with "
-                "--resume."
-            )
+        check_new(path)
         (path / "checkpoints").mkdir(parents=True)
         run = cls(path)
         run._write_config(source, settings)
@@ -481,9 +505,23 @@ def tail(path: Path, lines: int, most: int = 64 * 2**10) -> list[str]:
         return []
 
 
+def check_new(path: Path) -> None:
+    """Raises RunError where a new run cannot be made at `path`, because something is there."""
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise RunError(
+            f"'{path}' already exists and is not empty. Choose another name, or continue that run with "
+            "--resume."
+        )
+
+
 def is_run(path: Path) -> bool:
     """Whether a folder holds a run, readable or not."""
     return (path / CONFIG).is_file()
+
+
+def runs_folder() -> Path:
+    """Folder with the runs: the environment variable GPOVAE_RUNS_DIR, or `runs` in the working directory."""
+    return Path(os.environ.get("GPOVAE_RUNS_DIR") or "runs")
 
 
 def find_runs(folder: Path) -> list[RunFolder]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -70,6 +70,8 @@ def network_from_effects(
         raise SettingsError(
             f"Effects become a network by the preset evidence; '{settings.preset}' trains W on cells."
         )
+    if null not in get_args(Null):
+        raise SettingsError(f"effects.null takes {', '.join(get_args(Null))}; got '{null}'.")
     if panel_extra < 0:
         raise SettingsError(f"effects.panel_extra takes a number of genes, 0 or more; got {panel_extra}.")
     tell(progress, "reading the effects", 0.0)

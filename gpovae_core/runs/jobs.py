@@ -2,7 +2,8 @@
 server that started it.
 
 Everything about a job is in its run folder, so that any page, or a terminal, can show it, stop it and resume
-it. One run trains at a time in a folder of runs; the others wait in the order they were asked for.
+it. One run trains at a time in a folder of runs; the others wait in the order they were asked for. What is
+sent to a cluster waits there and for nothing here (runs.clusters).
 """
 
 from __future__ import annotations
@@ -24,9 +25,11 @@ from typing import Any
 from gpovae_core.config import Settings, changed_from_preset
 from gpovae_core.data.cache import cache_folder
 from gpovae_core.data.progress import Progress, tell
-from gpovae_core.errors import GpoVaeError, RunError
+from gpovae_core.errors import GpoVaeError, RunError, SettingsError
 from gpovae_core.runs import processes
-from gpovae_core.runs.folder import BEAT, DataSource, JobFolder, RunFolder, find_runs, tail
+from gpovae_core.runs.clusters import submit as clusters
+from gpovae_core.runs.clusters.sites import Request, find_site
+from gpovae_core.runs.folder import BEAT, NOWHERE, DataSource, JobFolder, RunFolder, find_runs, tail
 from gpovae_core.training.probe import Probe
 
 SLOT = ".training.lock"
@@ -41,23 +44,43 @@ class StopRequest(BaseException):
     """
 
 
-def submit(source: Path, path: Path, settings: Settings) -> RunFolder:
+def submit(source: Path, path: Path, settings: Settings, asked: Request | None = None) -> RunFolder:
     """A new run at `path` that prepares the cells in `source`, trains and is scored in the background, as
-    soon as it is its turn.
+    soon as it is its turn; on a cluster where `asked` names one, over the GPUs that are asked for.
 
-    Raises RunError where there is no such file, or already something at `path`.
+    Raises RunError where there is no such file, or already something at `path`, SettingsError for a site that
+    is not there, SchedulerError where the cluster refuses; nothing is then left at `path`.
     """
-    source = Path(source)
+    source, path = Path(source), Path(path).resolve()
     if not source.exists():
         raise RunError(f"There is no file '{source}'.")
-    run = RunFolder.create(Path(path).resolve(), settings, DataSource(path=str(source.resolve())))
-    run.write_status(state="queued", pid=None, process="", machine="")
-    launch(run)
+    if asked is not None:
+        find_site(asked.site, path.parent)
+        settings = _over_gpus(settings, asked)
+    run = RunFolder.create(path, settings, DataSource(path=str(source.resolve())))
+    run.write_status(state="queued", **NOWHERE)
+    try:
+        launch(run, asked=asked)
+    except GpoVaeError:
+        shutil.rmtree(run.path)
+        raise
     return run
 
 
-def resume(run: RunFolder, changes: dict[str, Any] | None = None) -> None:
-    """Continue a run that was stopped, failed or died, in the background.
+def _over_gpus(settings: Settings, asked: Request) -> Settings:
+    """One process for each GPU. Raises SettingsError where the settings want several machines."""
+    if settings.training.nodes > 1:
+        raise SettingsError(
+            "A job that is sent to a cluster trains on one machine; leave out --nodes, or write a script as "
+            "in docs/devices.md."
+        )
+    changes = {"devices": asked.gpus} if asked.gpus > 1 else {}
+    return settings.model_copy(update={"training": settings.training.model_copy(update=changes)})
+
+
+def resume(run: RunFolder, changes: dict[str, Any] | None = None, asked: Request | None = None) -> None:
+    """Continue a run that was stopped, failed or died, in the background: here, or on a cluster where `asked`
+    names one.
 
     changes: training settings that may differ on resuming (see workflow.resume_run). Raises RunError where it
     is being worked on.
@@ -74,26 +97,24 @@ def resume(run: RunFolder, changes: dict[str, Any] | None = None) -> None:
             f"Run '{run.name}' cannot be resumed: its cells were never prepared, and their file "
             f"'{run.source().path}' is not there."
         )
-    run.write_status(
-        state="queued",
-        pid=None,
-        process="",
-        machine="",
-        started=time.time(),
-        message="",
-        stage="",
-        share=None,
-    )
-    launch(run, changes)
+    gpus = [one.gpus for one in (clusters.kept(run), asked) if one is not None]
+    if max(gpus, default=0) > 1:  # as many processes as there are GPUs where it goes on
+        changes = {"devices": max(1, asked.gpus if asked is not None else 1), **(changes or {})}
+    if asked is None:
+        clusters.here_again(run)
+        run.write_status(state="queued", **{**NOWHERE, "started": time.time(), "message": ""})
+    launch(run, changes, asked)
 
 
 def stop(run: JobFolder) -> bool:
-    """Ask the run's process to stop. In training it ends after the step at hand; every finished epoch is
-    kept.
+    """Ask the run's process to stop, wherever it is. In training it ends after the step at hand; every
+    finished epoch is kept. A job that waits for a cluster leaves its queue.
 
-    False where there is no process here that could be asked.
+    False where there is no process here that could be asked. Raises SchedulerError where a cluster cannot be.
     """
     status = run.status()
+    if status.busy and status.job:
+        return clusters.stop(run)
     return (
         status.busy
         and status.pid is not None
@@ -101,15 +122,21 @@ def stop(run: JobFolder) -> bool:
     )
 
 
-def launch(run: RunFolder, changes: dict[str, Any] | None = None) -> None:
-    """Start `gpovae train --resume --wait` on a run; what it prints goes to worker.txt in the run folder."""
+def launch(run: RunFolder, changes: dict[str, Any] | None = None, asked: Request | None = None) -> None:
+    """Start `gpovae train --resume` on a run, here when it is its turn or as a job of a cluster; what it
+    prints goes to worker.txt in the run folder.
+    """
     options = [
         part
         for name, value in (changes or {}).items()
         for part in ("--set", f"training.{name}={json.dumps(value)}")
     ]
-    command = ["train", run.source().path, "--run", str(run.path.resolve()), "--resume", "--wait", *options]
-    processes.start_gpovae(command, run.path / "worker.txt", run.path.resolve().parent)
+    runs = run.path.resolve().parent
+    command = ["train", run.source().path, "--run", str(run.path.resolve()), "--resume", *options]
+    if asked is not None:
+        clusters.send(run, command, asked, runs)
+    else:
+        processes.start_gpovae([*command, "--wait"], run.path / "worker.txt", runs)
 
 
 @dataclass(frozen=True)
@@ -173,7 +200,9 @@ def as_options(settings: Settings) -> list[str]:
 
 
 def ahead_of(run: RunFolder, runs: list[RunFolder]) -> list[RunFolder]:
-    """The runs a queued run has to wait for: those at work, and those queued before it, first come first."""
+    """The runs a queued run has to wait for: those at work here, and those queued before it, first come
+    first.
+    """
     own = (run.status().started, run.name)
     found = []
     for other in runs:
@@ -181,7 +210,7 @@ def ahead_of(run: RunFolder, runs: list[RunFolder]) -> list[RunFolder]:
             continue
         try:
             status = other.status()
-            at_work = status.busy and not status.dead()
+            at_work = status.busy and not status.job and not status.dead()
         except GpoVaeError:  # a damaged run holds up nobody
             continue
         ticket = (status.started, other.name)

@@ -51,6 +51,19 @@ def start_mark(pid: int) -> str:
         return ""
 
 
+SITE = "GPOVAE_SITE"
+"""Environment variable of a job on a cluster: the site in clusters.toml that it was sent to."""
+
+
+def place() -> dict[str, str]:
+    """Where this process is at work, as a status says it: site, job and node of a cluster, "" on this
+    machine.
+    """
+    sent = os.environ.get(SITE, "")
+    names = {"job": "SLURM_JOB_ID", "node": "SLURMD_NODENAME"}
+    return {"site": sent, **{key: os.environ.get(name, "") if sent else "" for key, name in names.items()}}
+
+
 def is_running(pid: int, mark: str, where: str) -> bool | None:
     """Whether that very process lives; None where it ran on another machine, which cannot be seen from
     here.
@@ -71,16 +84,18 @@ def ask_to_stop(pid: int, mark: str, where: str) -> bool:
     return True
 
 
+def python_path() -> str:
+    """PYTHONPATH of a process that is to be the same program, wherever it stands."""
+    project = str(Path(__file__).resolve().parent.parent.parent)
+    return os.pathsep.join([project, *filter(None, [os.environ.get("PYTHONPATH")])])
+
+
 def start_gpovae(arguments: Sequence[str], printed: Path, folder: Path) -> int:
     """Start the `gpovae` command in a session of its own, so that it outlives whoever started it; returns its
     process id.
 
     printed: file that takes all it prints; folder: its working directory.
     """
-    project = str(
-        Path(__file__).resolve().parent.parent.parent
-    )  # the same program, wherever the worker stands
-    path = os.pathsep.join([project, *filter(None, [os.environ.get("PYTHONPATH")])])
     with printed.open("w") as out:
         process = subprocess.Popen(  # noqa: S603 -- this very program; names of files are arguments, never a shell's text
             [sys.executable, "-m", "gpovae_core.cli", *arguments],
@@ -88,7 +103,7 @@ def start_gpovae(arguments: Sequence[str], printed: Path, folder: Path) -> int:
             stdout=out,
             stderr=subprocess.STDOUT,
             cwd=folder,
-            env={**os.environ, "PYTHONPATH": path},
+            env={**os.environ, "PYTHONPATH": python_path()},
             start_new_session=True,
         )
     return process.pid

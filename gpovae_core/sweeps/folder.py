@@ -13,6 +13,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import time
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,7 +26,9 @@ from gpovae_core import __version__
 from gpovae_core.data.atomic import write_text
 from gpovae_core.data.cache import fingerprint
 from gpovae_core.errors import GpoVaeError, RunError, SettingsError
-from gpovae_core.runs import processes
+from gpovae_core.runs import jobs, processes
+from gpovae_core.runs.clusters import submit as clusters
+from gpovae_core.runs.clusters.sites import Request
 from gpovae_core.runs.folder import AT_REST, DataSource, JobFolder, RunFolder, is_run
 from gpovae_core.sweeps.plan import SweepPlan
 
@@ -46,12 +49,17 @@ class Worker(JobFolder):
 
     @property
     def alive(self) -> bool:
-        """Whether it is at work, as far as can be seen from here."""
+        """Whether it is at work or waits for that, as far as can be seen from here."""
         try:
             status = self.status()
         except GpoVaeError:
             return False
         return status.busy and not status.dead()
+
+    @property
+    def working(self) -> bool:
+        """Whether it is at work: not while it waits in the queue of a cluster, be it again."""
+        return self.alive and not self.status().waits()
 
 
 @dataclass(frozen=True)
@@ -207,13 +215,13 @@ class SweepFolder:
     def alive(self) -> list[Worker]:
         return [worker for worker in self.workers() if worker.alive]
 
-    def new_worker(self) -> Worker:
-        """A folder for the process at hand."""
+    def new_worker(self, name: str = "") -> Worker:
+        """A folder for the process at hand; that of an earlier life of it where `name` says which."""
         number = 1
         while True:
-            worker = Worker(self.path / WORKERS / f"{os.getpid()}-{number}")
+            worker = Worker(self.path / WORKERS / (name or f"{os.getpid()}-{number}"))
             try:
-                worker.path.mkdir(parents=True)
+                worker.path.mkdir(parents=True, exist_ok=bool(name))
                 break
             except FileExistsError:
                 number += 1
@@ -229,15 +237,52 @@ def find_sweeps(folder: Path) -> list[SweepFolder]:
     return sorted(found, key=lambda sweep: (sweep.path / SWEEP).stat().st_mtime, reverse=True)
 
 
-def launch(folder: SweepFolder, workers: int = 1, retry: bool = False) -> None:
-    """Start processes that work on the sweep in the background; each gives way to runs that are trained or
-    wait beside the sweep.
+def submit(
+    path: Path,
+    plan: SweepPlan,
+    source: Path,
+    workers: int = 1,
+    asked: Request | None = None,
+    storage: str = "",
+) -> SweepFolder:
+    """A new sweep that is worked on in the background, on a cluster where `asked` names one. Raises as
+    SweepFolder.create and `launch` do; nothing is then left at `path` where no worker was taken.
+    """
+    folder = SweepFolder.create(path, plan, source, storage)
+    try:
+        launch(folder, workers, asked=asked)
+    except GpoVaeError:
+        if not folder.workers():
+            shutil.rmtree(path)
+        raise
+    return folder
 
-    Raises RunError where its cells are gone.
+
+def launch(folder: SweepFolder, workers: int = 1, retry: bool = False, asked: Request | None = None) -> None:
+    """Start processes that work on the sweep in the background; each gives way to runs that are trained or
+    wait beside the sweep. On a cluster, where `asked` names one, every worker is a job of its own.
+
+    Raises RunError where its cells are gone, SchedulerError where the cluster refuses a worker.
     """
     if not Path(folder.source.path).exists():
         raise RunError(f"Sweep '{folder.name}' cannot go on: its cells '{folder.source.path}' are not there.")
-    start_workers(folder, workers, ("--wait", *(["--retry"] if retry else [])))
+    again = ("--retry",) if retry else ()
+    if asked is None:
+        start_workers(folder, workers, ("--wait", *again))
+        return
+    for number in range(workers):
+        _send_worker(folder, f"job-{int(time.time() * 1000)}-{number}", again, asked)
+
+
+def _send_worker(folder: SweepFolder, name: str, options: tuple[str, ...], asked: Request) -> None:
+    """A worker as a job of a cluster; its folder is there before it is, so that it can be seen to wait."""
+    path, worker = folder.path.resolve(), Worker(folder.path / WORKERS / name)
+    worker.path.mkdir(parents=True)
+    try:
+        clusters.send(worker, ["sweep", str(path), "--worker", name, *options], asked, path.parent)
+    except GpoVaeError:
+        shutil.rmtree(worker.path)
+        raise
 
 
 def start_workers(folder: SweepFolder, workers: int, options: tuple[str, ...] = ()) -> None:
@@ -250,11 +295,9 @@ def start_workers(folder: SweepFolder, workers: int, options: tuple[str, ...] = 
 
 
 def stop(folder: SweepFolder) -> int:
-    """Ask every worker on this machine to stop; returns how many were asked. What a run has finished is
-    kept.
+    """Ask every worker that can be reached from here to stop; returns how many were asked. What a run has
+    finished is kept.
     """
-    from gpovae_core.runs import jobs
-
     return sum(jobs.stop(worker) for worker in folder.workers() if worker.status().state not in AT_REST)
 
 

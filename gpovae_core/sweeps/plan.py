@@ -84,18 +84,38 @@ class SweepPlan(_Part):
     be.
     """
 
-    title: str = Field(min_length=1, max_length=120)
-    about: str = ""
-    preset: str | None = None
-    changes: Changes = Field(default_factory=dict)
-    conditions: tuple[Condition, ...] = ()
-    hold_out: HoldOut | None = None
-    axes: dict[str, tuple[Value, ...] | Range] = Field(default_factory=dict)
-    seeds: tuple[int, ...] = Field(default=(0, 1, 2), min_length=1)
-    objectives: dict[str, Literal["maximize", "minimize"]] = Field(
-        default_factory=lambda: {"ate_rho": "maximize"}, min_length=1
+    title: str = Field(min_length=1, max_length=120, description="What the sweep is called.")
+    about: str = Field(default="", description="What it asks, in a sentence.")
+    preset: str | None = Field(default=None, description="Preset of every run; the default one if none.")
+    changes: Changes = Field(
+        default_factory=dict, description="Settings of every run: section, field, value."
     )
-    sampler: Literal["grid", "tpe"] = "grid"
+    conditions: tuple[Condition, ...] = Field(
+        default=(), description="Named sets of changed settings, each a point: `name` and `changes`."
+    )
+    hold_out: HoldOut | None = Field(
+        default=None,
+        description=(
+            "Draws of perturbations held out with all their cells, each a condition: `perturbations` in a "
+            "draw, `draws`, `seed`."
+        ),
+    )
+    axes: dict[str, tuple[Value, ...] | Range] = Field(
+        default_factory=dict,
+        description=(
+            "Setting (SECTION.FIELD) and its values, or with tpe a range: `low`, `high`, `log` for even "
+            "steps of its logarithm."
+        ),
+    )
+    seeds: tuple[int, ...] = Field(default=(0, 1, 2), min_length=1, description="Every point once per seed.")
+    objectives: dict[str, Literal["maximize", "minimize"]] = Field(
+        default_factory=lambda: {"ate_rho": "maximize"},
+        min_length=1,
+        description="Measures by which points are compared, and which way is better.",
+    )
+    sampler: Literal["grid", "tpe"] = Field(
+        default="grid", description="All combinations of the axes, or those that Optuna's TPE proposes."
+    )
     trials: int = Field(default=30, ge=1, le=MOST_POINTS, description="With tpe: how many points are tried.")
     top: int = Field(
         default=100, ge=1, description="Networks are compared by so many of their strongest edges."

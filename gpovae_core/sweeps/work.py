@@ -45,14 +45,18 @@ SPARE = "spare"
 
 
 def work(
-    folder: SweepFolder, progress: Progress | None = None, wait: bool = False, retry: bool = False
+    folder: SweepFolder,
+    progress: Progress | None = None,
+    wait: bool = False,
+    retry: bool = False,
+    name: str = "",
 ) -> Worker:
     """Work on the sweep until no point is left, or until asked to stop; the worker's status says which.
 
     wait: before every run, let runs that are trained or wait in the folder beside the sweep go first. retry:
-    points that failed are tried again.
+    points that failed are tried again. name: the folder of this worker, which is there already.
     """
-    worker = folder.new_worker()
+    worker = folder.new_worker(name)
     told = jobs.recorded(worker, progress)
     try:
         with jobs.stoppable(), jobs.beating(worker):
@@ -79,6 +83,7 @@ def work_together(
     progress: Progress | None = None,
     wait: bool = False,
     retry: bool = False,
+    name: str = "",
 ) -> None:
     """`work`, with other processes beside this one where `workers` is more than 1; ends when all have ended,
     and stops them with it.
@@ -87,7 +92,7 @@ def work_together(
         os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // workers)))
         before = {worker.name for worker in folder.workers()}
         start_workers(folder, workers - 1, ("--wait",) if wait else ())
-    own = work(folder, progress, wait, retry)
+    own = work(folder, progress, wait, retry, name)
     if workers == 1:
         return
     try:
@@ -155,7 +160,7 @@ def _next(folder: SweepFolder, study: optuna.Study, worker: Worker) -> Trial | N
 
     with _claiming(folder):
         for left in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-            if _left_behind(folder, left):
+            if left.user_attrs.get(WORKER) == worker.name or _left_behind(folder, left):
                 trial = optuna.trial.Trial(study, left._trial_id)
                 trial.set_user_attr(WORKER, worker.name)
                 return trial
@@ -194,10 +199,12 @@ def _tried_before(study: optuna.Study, trial: Trial) -> bool:
 
 
 def _left_behind(folder: SweepFolder, trial: FrozenTrial) -> bool:
-    """Whether a trial that is being tried has lost its worker, and that worker was one of this folder."""
+    """Whether a trial that is being tried has lost its worker, and that worker was one of this folder. One
+    that has gone back into the queue of a cluster looks for another point when it begins again.
+    """
     name = str(trial.user_attrs.get(WORKER, ""))
     worker = Worker(folder.path / WORKERS / name)
-    return bool(name) and worker.has("status.json") and not worker.alive
+    return bool(name) and worker.has("status.json") and not worker.working
 
 
 def _point(folder: SweepFolder, trial: Trial) -> Point:
@@ -307,4 +314,4 @@ def _at_work(run: RunFolder) -> bool:
         status = run.status()
     except GpoVaeError:
         return False
-    return status.busy and not status.dead()
+    return status.busy and not status.job and not status.dead()  # a cluster takes nothing away here

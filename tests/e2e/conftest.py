@@ -30,11 +30,12 @@ class App:
         return f"http://localhost:{self.port}"
 
     def start(self) -> None:
-        command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.headless=true"]
-        command += [f"--server.port={self.port}", "--server.fileWatcherType=none"]
-        environment = {**os.environ, "GPOVAE_RUNS_DIR": str(self.runs)}
+        command = [sys.executable, "-m", "gpovae_core.cli", "app", "--port", str(self.port)]
+        command += ["--runs", str(self.runs)]
+        environment = {**os.environ, "PYTHONPATH": str(PROJECT), "STREAMLIT_SERVER_HEADLESS": "true"}
+        elsewhere = self.log.parent  # as a user who has no checkout
         with self.log.open("a") as log:
-            self.process = subprocess.Popen(command, cwd=PROJECT, env=environment, stdout=log, stderr=log)
+            self.process = subprocess.Popen(command, cwd=elsewhere, env=environment, stdout=log, stderr=log)
         _wait_for(f"{self.address}/_stcore/health", self.process, self.log)
 
     def stop(self) -> None:

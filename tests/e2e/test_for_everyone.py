@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from dashboard.shared import listing
+from gpovae_core.runs import shipped
 from gpovae_core.runs.folder import is_run
 from tests.e2e.visit import Visit
 
@@ -16,11 +16,17 @@ pytestmark = [
     pytest.mark.e2e,
     pytest.mark.slow,
     pytest.mark.skipif(
-        not is_run(listing.DEMOS[listing.REAL_DEMO]), reason="needs the demo of real cells: make demo"
+        not is_run(shipped.DEMOS[shipped.REAL_DEMO]), reason="needs the demo of real cells: make demo"
     ),
 ]
 PAGES = ("Home", "Runs", "Data", "Train", "Network", "Response", "What if", "Benchmark", "Experiments")
-ASKED = f"/?run={listing.REAL_DEMO}&gene=STAT1&scenario=JAK2&scenario=IFNGR1%2BJAK2"
+ASKED = f"/?run={shipped.REAL_DEMO}&gene=STAT1&scenario=JAK2&scenario=IFNGR1%2BJAK2"
+FOLDED = {
+    "response": ("The model's prediction correlates", "Perturbations (up to 4)"),
+    "whatif": ("these genes are expected to change most", "Knock down (1 to 4 genes)"),
+    "benchmark": ("better than the best method without a model", "Open run"),
+}
+"""Page -> words of its answer, and the title of a control, which a telephone folds."""
 LEAST = 4.5
 PALE = """(least) => {
   const context = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
@@ -117,8 +123,24 @@ def test_nothing_stands_beside_the_screen(browser: Any, alone: str, size: tuple[
         visit.page.wait_for_timeout(2500)
         visit.settle()
         beside[page] = visit.page.evaluate(BESIDE)
+        if page in FOLDED:
+            the_answer_comes_before_the_controls(visit, *FOLDED[page])
     visit.page.close()
     assert {page: found for page, found in beside.items() if found} == {}
+
+
+def the_answer_comes_before_the_controls(visit: Visit, answer: str, control: str) -> None:
+    """The controls wait in one line above the answer, and come, uncut, when they are asked for."""
+    said, box = visit.page.get_by_text(answer).first, visit.page.get_by_text(control, exact=True).first
+    assert said.bounding_box()["y"] < 400
+    assert not box.is_visible()
+    visit.page.locator("details.fold summary").press("Enter")
+    box.wait_for()
+    assert box.bounding_box()["y"] < said.bounding_box()["y"]
+    cut = visit.page.locator(".st-key-bar button p").evaluate_all(
+        "(all) => all.filter((one) => one.scrollWidth > one.clientWidth + 1).map((one) => one.textContent)"
+    )
+    assert cut == []
 
 
 def test_the_answers_are_on_the_first_screen(browser: Any, alone: str) -> None:

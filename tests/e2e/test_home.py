@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from dashboard.shared import listing
+from gpovae_core.runs import shipped
 from gpovae_core.runs.folder import is_run
 from tests.e2e.conftest import App
 from tests.e2e.visit import Visit
@@ -21,7 +21,7 @@ pytestmark = [
     pytest.mark.e2e,
     pytest.mark.slow,
     pytest.mark.skipif(
-        not is_run(listing.DEMOS[listing.REAL_DEMO]), reason="needs the demo of real cells: make demo"
+        not is_run(shipped.DEMOS[shipped.REAL_DEMO]), reason="needs the demo of real cells: make demo"
     ),
 ]
 DEMO_OPEN = "There is no run of yours yet, so the demo of real cells is open."
@@ -51,7 +51,7 @@ def tab(visit: Visit, name: str) -> Any:
 @pytest.fixture
 def mine(tmp_path: Path) -> Iterator[App]:
     """The app over a folder with one run of one's own, `mine`, a copy of the demo of real cells."""
-    shutil.copytree(listing.DEMOS[listing.REAL_DEMO], tmp_path / "runs" / "mine")
+    shutil.copytree(shipped.DEMOS[shipped.REAL_DEMO], tmp_path / "runs" / "mine")
     app = App(tmp_path / "runs", tmp_path / "streamlit.txt")
     yield app
     app.kill()
@@ -67,7 +67,7 @@ def test_the_front_door_says_what_this_is_and_leads_on(browser: Any, alone: str)
     visit.page.go_back()
     press(visit, "Try the demo")
     visit.ready()
-    assert visit.url()["run"] == [listing.REAL_DEMO]
+    assert visit.url()["run"] == [shipped.REAL_DEMO]
     visit.page.close()
     assert visit.complaints == []
 
@@ -79,7 +79,7 @@ def test_no_page_is_a_dead_end_without_a_run(browser: Any, alone: str) -> None:
         visit.page.get_by_text(DEMO_OPEN).wait_for()
         visit.settle()
         no_trace(visit)
-        assert visit.url()["run"] == [listing.REAL_DEMO], page
+        assert visit.url()["run"] == [shipped.REAL_DEMO], page
         visit.page.close()
         assert visit.complaints == []
 
@@ -134,7 +134,7 @@ def test_the_first_click_after_a_restart_counts(browser: Any, mine: App) -> None
 
 
 def test_back_and_forward_go_through_tabs_scenarios_and_pages(browser: Any, alone: str) -> None:
-    visit = at(browser, alone, f"/?run={listing.REAL_DEMO}")
+    visit = at(browser, alone, f"/?run={shipped.REAL_DEMO}")
     visit.to("Response")
     visit.page.get_by_text("The model's prediction correlates").wait_for()
     tab(visit, "Which genes changed").click()
@@ -157,7 +157,7 @@ def test_back_and_forward_go_through_tabs_scenarios_and_pages(browser: Any, alon
 
 
 def test_two_tabs_keep_their_own_choice(browser: Any, alone: str) -> None:
-    address = f"/?run={listing.REAL_DEMO}&perturbation="
+    address = f"/?run={shipped.REAL_DEMO}&perturbation="
     tabs = {gene: at(browser, alone, address + gene) for gene in ("STAT1", "SMAD4")}
     for visit in tabs.values():
         visit.to("Response")
@@ -173,7 +173,7 @@ def test_an_address_that_is_none_leads_home(browser: Any, alone: str) -> None:
     no_trace(visit)
     visit.page.close()
     wrong = (
-        f"/?run={listing.REAL_DEMO}&perturbation=NOBODY&scenario=NOBODY&response=Nothing&whatif=x&detail=y"
+        f"/?run={shipped.REAL_DEMO}&perturbation=NOBODY&scenario=NOBODY&response=Nothing&whatif=x&detail=y"
     )
     visit = at(browser, alone, wrong)
     visit.to("Response")

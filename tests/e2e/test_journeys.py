@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from dashboard.shared import listing
+from gpovae_core.runs import shipped
 from gpovae_core.runs.folder import is_run
 from tests.e2e.conftest import App
 from tests.e2e.visit import Visit
@@ -22,7 +22,7 @@ pytestmark = [
     pytest.mark.e2e,
     pytest.mark.slow,
     pytest.mark.skipif(
-        not is_run(listing.DEMOS[listing.REAL_DEMO]), reason="needs the demo of real cells: make demo"
+        not is_run(shipped.DEMOS[shipped.REAL_DEMO]), reason="needs the demo of real cells: make demo"
     ),
 ]
 SLOW = float(os.environ.get("GPOVAE_SLOW", "6"))
@@ -56,7 +56,7 @@ class Clock:
 
 
 def test_the_page_opens_on_the_real_cells_and_answers_in_ten_seconds(visit: Visit) -> None:
-    assert visit.url()["run"] == [listing.REAL_DEMO]
+    assert visit.url()["run"] == [shipped.REAL_DEMO]
     hubs = visit.page.locator(".explorer .hub .name").all_inner_texts()
     assert {"JAK2", "STAT1"} <= set(hubs)
     drawn = visit.ask("picture.layout.nodes.map((node) => node.label)")
@@ -138,8 +138,15 @@ def test_which_pair_should_i_knock_down(browser: Any, alone: str) -> None:
     visit.page.goto(alone)
     visit.settle()
     clock = Clock(9.0)  # the first answer makes the model ready
-    visit.to("What if")  # one
-    visit.page.get_by_role("button", name="Try JAK2 + IFNGR1").click()  # two
+    visit.to("What if")  # one: the ranked pairs
+    visit.page.get_by_role("heading", name="Which pair?").wait_for()
+    best = visit.page.get_by_test_id("stMarkdown").filter(has_text="expected to change").first
+    best.wait_for()
+    table = visit.page.get_by_test_id("stDataFrame").first
+    table.wait_for()
+    visit.settle()
+    assert best.bounding_box()["y"] < table.bounding_box()["y"] < 700, "in sight without scrolling"
+    visit.page.get_by_role("button", name="Try JAK2 + IFNGR1").click()  # two: the clearest ones, side by side
     visit.page.get_by_text("these genes are expected to change most").wait_for()
     visit.page.get_by_text("never the combination: how they act together is its guess").wait_for()
     clock.stop()

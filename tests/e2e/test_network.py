@@ -594,3 +594,47 @@ def test_a_figure_of_one_column_and_of_the_matrix(visit: Visit) -> None:
         content = Path(waiting.value.path()).read_bytes()
         ElementTree.fromstring(content)
         assert b'width="240.9' in content
+
+
+def test_an_open_comparison_is_drawn_on_the_picture(visit: Visit) -> None:
+    """Edges of both networks and of one alone are told apart, and can be switched off."""
+    visit.network("plain", "&with=hostile&part=Compare+runs&threshold=0.2")
+    told = "[...bench.graph.compared.of].map(([e, one]) => [e, one.code])"
+    codes = dict(visit.ask(told))
+    here, there = ([e for e, code in codes.items() if code == wanted] for wanted in (1, 2))
+    assert here
+    assert there
+    counts = visit.page.locator(".explorer .told b").all_inner_texts()
+    words = visit.page.locator(".explorer .told").all_inner_texts()
+    assert [word.split(" ")[0] for word in words[:3]] == ["in", "only", "only"]
+    assert int(counts[1].replace(",", "")) == len(here)
+    assert int(counts[2].replace(",", "")) == len(there)
+    assert "No test" in visit.page.locator(".explorer .legend").inner_text()
+    shown = set(visit.ask("bench.edges"))
+    assert set(there) <= shown
+    assert visit.edges() == len(shown) - len(there), "what the other has alone is no edge of this network"
+    for e in there[:3]:
+        assert visit.ask("bench.graph.signOf(given[0]) === bench.graph.compared.of.get(given[0]).sign", e)
+    table = visit.save("CSV").read_text()
+    names = visit.ask(
+        "given[0].map((e) => [bench.graph.source[e], bench.graph.target[e]]"
+        ".map((gene) => bench.graph.names[gene]).join(','))",
+        there,
+    )
+    assert not any(f"\n{pair}," in table for pair in names)
+    button = visit.page.locator(".explorer .told").nth(2)
+    button.click()
+    assert button.get_attribute("aria-pressed") == "false"
+    assert not set(there) & set(visit.ask("bench.edges"))
+    button.click()
+    visit.page.locator(".explorer .head .cell:has-text('Compared')").click()
+    visit.page.locator(".explorer .head .cell:has-text('Compared')").click()
+    first = visit.page.locator(".explorer .rows .row").first
+    assert "in hostile)" in first.locator(".cell").last.inner_text()
+    first.click()
+    assert "in hostile)" in visit.card()
+    visit.settle()
+    visit.page.get_by_role("button", name="Close", exact=True).click()
+    visit.until("bench.graph.compared === null")
+    assert visit.page.locator(".explorer .told").count() == 0
+    assert visit.ask("bench.graph.weight.length") == visit.ask("bench.graph.own")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import numpy as np
@@ -16,14 +17,17 @@ from gpovae_core.network.enrichment import (
     effects_of,
     over_representation,
     ranked_enrichment,
+    regulated_by,
     targets_of,
 )
 from gpovae_core.network.grn import GeneNetwork
+from gpovae_core.reporting.known import gene_set_table, sets_in_words
 from gpovae_core.runs.from_effects import network_from_effects
 from tests.fake_run import make_fake_run
 from tests.runs.test_from_effects import effects
 
 MEASURED = tuple(f"G{i:03d}" for i in range(200))
+INTERFERON = ("IRF1", "GBP1", "IFIT1", "IFIT3", "ISG15", "OAS1", "MX1", "IFI35")
 PANEL = Panel(PanelData(perturbed=("U1", "U2"), extended=MEASURED, measured=MEASURED))
 
 
@@ -70,6 +74,21 @@ def test_random_selections_are_called_no_more_often_than_stated() -> None:
     assert np.mean(np.array(p) <= 0.2) > 0.08  # conservative, and no more than a discrete test has to be
 
 
+def test_p_of_a_thousand_random_selections_is_uniform() -> None:
+    """Among counts only p less a random part of its own step can be uniform: P(X > k) + U P(X = k)."""
+    rng = np.random.default_rng(2)
+    one = GeneSet("set", "made up", frozenset(rng.choice(MEASURED, 45, replace=False)))
+    null = stats.hypergeom(len(MEASURED), 45, 30)
+    p, began = [], time.perf_counter()
+    for _ in range(1000):
+        [found] = over_representation(PANEL, rng.choice(MEASURED, 30, replace=False), [one]).sets or [None]
+        k, value = (0, 1.0) if found is None else (found.overlap, found.p)
+        p.append(value - rng.random() * null.pmf(k))
+    assert (time.perf_counter() - began) / 1000 < 0.2
+    assert stats.kstest(p, "uniform").pvalue > 0.01
+    assert stats.kstest(np.array(p) ** 0.8, "uniform").pvalue < 0.01  # 20 % off would be seen
+
+
 def test_the_background_is_the_measured_panel() -> None:
     outside = frozenset({*MEASURED[:5], "NOT1", "NOT2", "U1"})
     found = over_representation(PANEL, ["g000", "G001", "G001", "U2"], [GeneSet("s", "x", outside)])
@@ -96,6 +115,41 @@ def test_targets_are_measured_genes_above_the_threshold() -> None:
     assert len(targets_of(network, "U1", 0.3)) == 2
     with pytest.raises(QueryError, match="no edge to a measured gene"):
         targets_of(network, "U2", 0.5)
+
+
+def test_genes_that_share_their_regulators_and_what_sets_say_of_them() -> None:
+    weights = np.zeros((202, 202))
+    u1, u2 = PANEL.position("U1"), PANEL.position("U2")
+    genes = [PANEL.position(gene) for gene in MEASURED[:6]]
+    weights[u1, genes] = weights[u2, genes[:5]] = 0.9
+    weights[genes[4], genes[5]] = 0.9  # regulates itself: not folded
+    network = GeneNetwork.from_weights(PANEL, weights)
+    both = regulated_by(network, ["u2", "U1"], 0.5)
+    assert both == list(MEASURED[:4])
+    assert regulated_by(network, ["U1"], 0.5) == []
+    assert regulated_by(network, ["U1"], 0.95) == []
+    sets = [GeneSet("s", "x", frozenset(MEASURED[:5])), *random_sets(np.random.default_rng(3), 9)]
+    lines = sets_in_words(over_representation(PANEL, both, sets))
+    assert lines[0].startswith("s (x): 4 of its 5 genes, adjusted p ")
+    assert lines[-1].endswith("10 gene sets tested on 4 genes, against the 200 measured genes of the panel.")
+    [none] = sets_in_words(over_representation(PANEL, MEASURED[100:103], sets[:1]))
+    assert none.startswith("No gene set holds more of them than chance would put there: 1 gene sets")
+
+
+def test_the_table_of_a_report() -> None:
+    panel = Panel(
+        PanelData(perturbed=("STAT1", "U2"), extended=INTERFERON + MEASURED, measured=INTERFERON + MEASURED)
+    )
+    weights = np.zeros((len(panel), len(panel)))
+    weights[panel.position("STAT1"), [panel.position(gene) for gene in INTERFERON]] = 0.9
+    weights[panel.position("U2"), panel.position("G001")] = 0.9
+    table = gene_set_table(GeneNetwork.from_weights(panel, weights), 0.5)
+    assert set(table["Gene"]) == {"STAT1"}
+    assert len(table) == 3
+    assert table["Set"].str.contains("nterferon").any()
+    assert (table["Targets"] == len(INTERFERON)).all()
+    assert gene_set_table(GeneNetwork.from_weights(panel, weights, simulated=True), 0.5).empty
+    assert gene_set_table(GeneNetwork.from_weights(panel, weights), 0.95).empty
 
 
 def test_the_command(tmp_path: Path) -> None:

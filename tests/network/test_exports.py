@@ -427,3 +427,39 @@ def test_cx2_comes_with_a_style_whose_attributes_are_there(network: GeneNetwork)
         for node in parts["nodes"]:
             if node["v"]["name"] in degrees.index:
                 assert node["v"]["targets"] == degrees[node["v"]["name"]]
+
+
+SAID = (keys.KNOWN_IN, keys.KNOWN_SIGNS, keys.PUBLICATIONS)
+
+
+@pytest.mark.parametrize("format", ["csv", "graphml", "gexf", "cx2", "html"])
+def test_what_tables_know_goes_with_every_edge(format: str) -> None:
+    panel = Panel(PanelData(perturbed=("A", "B"), extended=("C",), measured=("A", "B", "C")))
+    weights = np.array([[0, 0.9, 0.8], [0.7, 0, 0], [0, 0, 0]])
+    net = GeneNetwork.from_weights(panel, weights)
+    tables = [
+        read_reference(b"source\ttarget\tsign\tpubmed\nA\tB\tActivation\t12;34\n", "trrust.tsv"),
+        read_reference(b"tf,target,mor\na,b,-1\nA,C,1\n", "=1+1.csv"),
+    ]
+    content = export_bytes(net, 0.5, format, references=tables)
+    expected = {
+        ("A", "B"): ("TRRUST; =1+1", "+1; -1", "PMID 12; PMID 34"),
+        ("A", "C"): ("=1+1", "+1", ""),
+        ("B", "A"): ("", "", ""),
+    }
+    if format == "csv":
+        table = pd.read_csv(io.BytesIO(content), keep_default_na=False, dtype=dict.fromkeys(SAID, str))
+        assert table[keys.KNOWN_IN].tolist() == ["TRRUST; =1+1", "'=1+1", ""]  # no formula
+        table[keys.KNOWN_IN] = [name for name, _, _ in expected.values()]
+        rows = table.to_dict("records")
+        found = {(row["source"], row["target"]): tuple(row[name] for name in SAID) for row in rows}
+    elif format == "html":
+        cells = b"<td>B</td><td>0.9</td><td>regulates</td><td>TRRUST; =1+1</td><td>PMID 12; PMID 34</td>"
+        assert cells in content
+        return
+    else:
+        read = {"graphml": nx.read_graphml, "gexf": nx.read_gexf}
+        graph = cx2_graph(content) if format == "cx2" else read[format](io.BytesIO(content))
+        found = {(s, t): tuple(own.get(name, "") for name in SAID) for s, t, own in graph.edges(data=True)}
+    assert found == expected
+    assert b"known_in" not in export_bytes(net, 0.5, format)

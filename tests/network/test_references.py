@@ -47,6 +47,34 @@ def test_pairs_without_direction_are_known_both_ways() -> None:
     assert table.knows("HDAC4", "X").listed == table.knows("BCL6", "X").listed == 1
 
 
+@pytest.mark.parametrize(
+    ("header", "cell", "expected"),
+    [
+        ("pubmed", "22909821", ("PMID 22909821",)),
+        ("PMIDs", "1;2|3, 2", ("PMID 1", "PMID 2", "PMID 3")),
+        ("Publication Source", "PUBMED:9006895", ("PMID 9006895",)),
+        ("references", "SIGNOR:17145764;TRRUST:22", ("PMID 17145764", "PMID 22")),
+        ("references", "CA1:PUBMED:11;IntAct:12", ("PMID 11", "PMID 12")),
+        ("doi", "https://doi.org/10.1038/s41586-020-1 ", ("doi 10.1038/s41586-020-1",)),
+        ("reference", "Smith et al. 2020", ()),
+        ("reference", "Smith et al., 2020; PMID: 33", ("PMID 33",)),
+        ("pubmed", "22;Other", ("PMID 22",)),
+        ("PubmedID", "7.0", ("PMID 7",)),
+        ("PMID(s)", "7|8", ("PMID 7", "PMID 8")),
+        ("References (PMID)", "7", ("PMID 7",)),
+        ("Publication Identifier(s)", "", ()),
+        ("n_pubmed", "7", ()),
+        ("pubmed", "Other", ()),
+        ("pubmed", "", ()),
+        ("year", "2020", ()),
+    ],
+)
+def test_publications_are_read_as_tables_write_them(header: str, cell: str, expected: tuple) -> None:
+    table = read_reference(f"source\ttarget\t{header}\nA\tB\t{cell}\n".encode(), "t.tsv")
+    assert table.knows("a", "b").publications == expected
+    assert table.knows("b", "a").publications == ()
+
+
 def test_exports_of_this_project_can_be_loaded() -> None:
     table = read_reference(b"source,target,weight,sign\nA,B,0.9,-1\nB,C,0.8,0\n", "my run.csv")
     assert table.name == "my run"

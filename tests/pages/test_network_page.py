@@ -22,8 +22,9 @@ from streamlit.testing.v1 import AppTest
 from dashboard.network import cached, history
 from dashboard.network.component import Answers
 from dashboard.network.page import PARTS
-from dashboard.shared import listing, state
+from dashboard.shared import state
 from gpovae_core.network.grn import GeneNetwork
+from gpovae_core.runs import shipped
 from gpovae_core.runs.folder import MASK_LOGITS, RunFolder
 from tests.app_words import Opener, words
 from tests.conftest import PROJECT
@@ -124,15 +125,33 @@ def test_reference_networks_are_asked(
     open_app: Opener, strongest: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "trrust.tsv").write_text(
-        f"source\ttarget\tsign\n{strongest[0].lower()}\t{strongest[1]}\tActivation\n"
+        f"source\ttarget\tsign\tpubmed\n{strongest[0].lower()}\t{strongest[1]}\tActivation\t11;22\n"
     )
     (tmp_path / "broken.csv").write_text("no columns\n")
     monkeypatch.setenv("GPOVAE_NETWORKS_DIR", str(tmp_path))
     seen = sent(monkeypatch)
     app = open_app("network", run="plain", edge_from=strongest[0], edge_to=strongest[1])
-    assert "TRRUST: yes (Activation)" in said(seen[-1][0]["evidence"])
+    evidence = seen[-1][0]["evidence"]
+    assert "TRRUST: yes (Activation; PMID 11, PMID 22)" in said(evidence)
+    assert evidence["links"][0] == ["PMID 11", "https://pubmed.ncbi.nlm.nih.gov/11/"]
+    direct = next(path for path in evidence["paths"] if len(path["genes"]) == 2)
+    assert direct["known"].startswith("1 of 1: TRRUST")
     assert set(seen[0][0]["edges"]["known"]) == {"", "TRRUST"}
     assert any("broken.csv" in bare(warning.value) for warning in tab(app, "Export and references").warning)
+    source, target = strongest
+    open_app("network", run="plain", gene=source, threshold="0")
+    of_gene = said(seen[-1][0]["evidence"])
+    assert (
+        "TRRUST lists 1 of the 1 of its targets that it could list (100 %; of all such genes 100 %): "
+        in of_gene
+    )
+    assert "tables list: TRRUST 100 % (of all pairs 100 %)" in of_gene
+    app = open_app("network", run="plain", part="Paths", to=target, **{"from": source})
+    steps = next(
+        caption.value for caption in app.caption if caption.value.startswith("Steps of the lit path")
+    )
+    assert f"{source} -> {target}" in bare(steps)
+    assert "PMID 11, PMID 22" in bare(steps)
 
 
 def test_human_reference_networks_are_not_asked_about_simulated_genes(
@@ -260,7 +279,7 @@ def test_without_a_run_the_newest_opens_and_else_the_demo(
 ) -> None:
     seen = sent(monkeypatch)
     open_app("network", folder=tmp_path)
-    assert seen[-1][0]["open"] in listing.DEMOS
+    assert seen[-1][0]["open"] in shipped.DEMOS
     for age, name in enumerate(("old", "new", "empty")):
         run = make_fake_run(tmp_path / name, seed=age)
         os.utime(run.path, (1e9 + age, 1e9 + age))

@@ -42,6 +42,7 @@ def test_two_conditions_are_compared_edge_by_edge(open_app: Opener, tmp_path: Pa
     assert not app.exception
     table = next(frame.value for frame in app.dataframe if "Difference" in frame.value)
     assert (table["Difference"] == "only under a").any()
+    assert "|True|" in app.session_state["gpovae_comparison_in_browser"], "the picture shows them, too"
     app = app.multiselect(key="differences_shown").set_value(["only first"]).run()
     table = next(frame.value for frame in app.dataframe if "Difference" in frame.value)
     assert set(table["Difference"]) == {"only under a"}

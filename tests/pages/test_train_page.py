@@ -26,7 +26,9 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "runs").mkdir()
     monkeypatch.setenv("GPOVAE_DATA_DIR", str(tmp_path / "data"))
     small_cells().write_h5ad(tmp_path / "data" / "cells.h5ad")
-    monkeypatch.setattr(jobs, "launch", lambda run, changes=None: run.write_status(pid=os.getpid()))
+    monkeypatch.setattr(
+        jobs, "launch", lambda run, changes=None, asked=None: run.write_status(pid=os.getpid())
+    )
     monkeypatch.setattr(jobs, "start_estimate", lambda source, settings: None)
     return tmp_path
 
@@ -185,7 +187,7 @@ def test_conditions_are_chosen_or_trained_one_by_one(
     open_app: Opener, place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     launched: list[str] = []
-    monkeypatch.setattr(sweeping, "launch", lambda made: launched.append(made.path.name))
+    monkeypatch.setattr(sweeping, "launch", lambda made, *_, **__: launched.append(made.path.name))
     cells = small_cells(per_label=120)
     cells.obs["condition"] = ["stimulated", "rest"] * (cells.n_obs // 2)
     cells.write_h5ad(place / "data" / "two.h5ad")

@@ -6,9 +6,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from gpovae_core.data.text_tables import plain_name
+from gpovae_core.errors import SettingsError
 
 Unit = Literal["log2", "ln"]
 
@@ -242,6 +243,10 @@ class EffectColumns:
     effect: str | None = None
     error: str | None = None
     unit: Unit | None = None
+
+    def __post_init__(self) -> None:
+        if self.unit is not None and self.unit not in get_args(Unit):
+            raise SettingsError(f"effects.unit takes {', '.join(get_args(Unit))}; got '{self.unit}'.")
 
 
 EITHER_WAY = ({"gene", "target"}, {"gene", "target_gene"})
