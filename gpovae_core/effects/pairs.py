@@ -16,6 +16,7 @@ from scipy import sparse, stats
 
 from gpovae_core import keys
 from gpovae_core.data.cores import at_once
+from gpovae_core.data.progress import Progress, stretch, tell
 from gpovae_core.effects.design import Exchangeable
 from gpovae_core.effects.ranks import Ranked, ranked
 
@@ -77,6 +78,7 @@ def pair_statistics(
     targets: Sequence[str],
     control: str = keys.CONTROL,
     among: Exchangeable | None = None,
+    progress: Progress | None = None,
 ) -> PairStatistics:
     """Compare control cells with the cells of every source, target by target.
 
@@ -105,9 +107,10 @@ def pair_statistics(
             ]
 
         blocks = np.split(np.arange(len(targets)), np.arange(_TARGETS, len(targets), _TARGETS))
-        for columns, found in at_once(some, blocks):
+        for done, (columns, found) in enumerate(at_once(some, blocks), start=1):
+            tell(progress, "comparing distributions", 0.5 * done / len(blocks))
             wasserstein[columns], mean[columns] = zip(*found, strict=True)
-    test = rank_tests(matrix, labels, sources, control, among)
+    test = rank_tests(matrix, labels, sources, control, among, stretch(progress, 0.5, 1.0))
     return PairStatistics(
         sources=tuple(sources),
         targets=tuple(targets),
@@ -127,6 +130,7 @@ def rank_tests(
     sources: Sequence[str],
     control: str = keys.CONTROL,
     among: Exchangeable | None = None,
+    progress: Progress | None = None,
 ) -> Ranked:
     """The rank test alone, as in `pair_statistics`. expression: (cells, t)."""
     given: Any = sparse.csr_matrix(expression, dtype=np.float64)
@@ -136,7 +140,7 @@ def rank_tests(
         matrix, labels, stratum = among.apply(given, labels)
     group = _groups(labels, sources)
     group[(group < 0) & (labels != control)] = -2
-    found = ranked(matrix, group, stratum, len(sources))
+    found = ranked(matrix, group, stratum, len(sources), progress)
     if len(np.unique(stratum[group >= -1])) == 1:
         _refine_exact(found.p, matrix, group)
     lifted = [row for row, name in enumerate(sources) if among is not None and name in among.lifted]
