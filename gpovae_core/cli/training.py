@@ -267,6 +267,7 @@ def estimate(
     text = (
         f"On {probe.device}: {probe.seconds_per_epoch:.1f} s per epoch ({probe.steps_per_epoch} steps; "
         f"{probe.cells:,} training cells, {probe.panel:,} panel genes, {probe.genes:,} measured genes), "
-        f"{probe.peak_bytes / 1e9:.2f} GB of memory."
+        f"{probe.peak_bytes / 1e9:.2f} GB of memory"
+        + (f", {probe.device_bytes / 1e9:.2f} GB of the GPU's." if probe.device_bytes else ".")
     )
     show(probe.model_dump(), as_json, text)
