@@ -182,14 +182,17 @@ def _singular(
         tell(progress, "baselines: principal components", 1 - _LEFT**products)
         return values
 
-    centred = LinearOperator(
-        expression.shape,
-        matvec=lambda x: told(expression @ x - mean @ x),
-        rmatvec=lambda x: turned @ x - mean * x.sum(),
-        dtype=expression.dtype,
-    )
-    start = np.random.RandomState(seed).uniform(-1, 1, min(expression.shape))
-    _, values, right = svds(centred, k=k, tol=0.0, v0=start.astype(expression.dtype))
+    class Centred(LinearOperator):
+        def _matvec(self, x: np.ndarray) -> np.ndarray:
+            return told(expression @ x - mean @ x)
+
+        def _rmatvec(self, x: np.ndarray) -> np.ndarray:
+            return turned @ x - mean * x.sum()
+
+    centred = Centred(expression.dtype, expression.shape)
+    start = np.random.RandomState(seed).uniform(-1, 1, min(expression.shape[0], len(mean)))
+    found: Any = svds(centred, k=k, tol=0, v0=start.astype(expression.dtype))
+    _, values, right = found
     order = np.argsort(-values)
     right = right[order]
     largest = right[np.arange(k), np.abs(right).argmax(axis=1)]

@@ -5,6 +5,8 @@ Targets do not hear of each other, so they can be worked on at once, with the sa
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numba import njit
 
@@ -21,10 +23,10 @@ _SAME = 1e-8
 
 
 @njit(cache=True, nogil=True)
-def felt_without(all_of_it: float, reached: float, passed_on: float, itself: bool) -> float:
-    """What is felt of a gene while the target is held: between nothing and all of it. reached: what is felt
-    of the target; passed_on: what of the gene, per unit that is felt of the target; itself: the gene is the
-    one that was perturbed.
+def felt_without(all_of_it: Any, reached: Any, passed_on: Any, itself: bool) -> float:
+    """What is felt of a gene while the target is held (numbers): between nothing and all of it. reached: what
+    is felt of the target; passed_on: what of the gene, per unit that is felt of the target; itself: the gene
+    is the one that was perturbed.
     """
     if itself or passed_on == 0:
         return all_of_it

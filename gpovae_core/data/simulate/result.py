@@ -163,7 +163,7 @@ def annotate(
 
 def _guide_names(names: np.ndarray, guides: Guides) -> np.ndarray:
     """(guides,) `A_g1`, `A_g1+B_g1`, `non-targeting_g1`."""
-    parts = ((names[label] or CONTROL_LABEL).split(keys.PAIR_SEPARATOR) for label in guides.label.tolist())
+    parts = (str(names[label] or CONTROL_LABEL).split(keys.PAIR_SEPARATOR) for label in guides.label.tolist())
     return np.array(
         [
             keys.PAIR_SEPARATOR.join(f"{part}_g{number + 1}" for part in each)
