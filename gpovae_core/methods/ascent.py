@@ -225,4 +225,4 @@ def most_odds(total: TotalEffects, columns: np.ndarray, through: np.ndarray, off
         error = np.hypot(error[rows, places], off[rows, places])
         missing = total.rule.probability(rows, effect[rows, places] - through[rows, places], error)
         probability[rows, places] = np.maximum(probability[rows, places], missing)
-    return logit(probability)
+    return logit(total.of_genes(probability, columns))

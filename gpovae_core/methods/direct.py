@@ -106,8 +106,12 @@ def _over_panel(values: np.ndarray, sources: np.ndarray, n: int) -> np.ndarray:
 
 
 def _direction(total: TotalEffects, n: int) -> np.ndarray:
-    """(n,) the sign of every gene's own change under its perturbation; the usual one for the others."""
-    return np.where(_over_panel(np.sign(total.own), total.sources, n) < 0, -1.0, 1.0)
+    """(n,) the sign of every gene's own change under its perturbation, 0 of one that moves either way, the
+    usual one for the others.
+    """
+    direction = np.where(_over_panel(np.sign(total.own), total.sources, n) < 0, -1.0, 1.0)
+    direction[np.intersect1d(total.sources[total.own < 0], total.sources[total.own > 0])] = 0.0
+    return direction
 
 
 def null_log_odds(

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from scipy.special import expit
 
-from gpovae_core.effects.shrinkage import EvidenceRule, fit_evidence
+from gpovae_core.effects.shrinkage import SLAB, EvidenceRule, fit_evidence
 from gpovae_core.methods.direct import ROW_PRIOR, DirectEdges, direct_edges, null_log_odds
 from gpovae_core.methods.explained import Tolerance, TotalEffects, felt
 from gpovae_core.model.hops import hop_series, influence_over_hops
@@ -726,3 +726,46 @@ def test_nothing_measured_at_all() -> None:
     got = fit(total, n)
     assert (got.probabilities < 1e-9).all()
     assert np.isfinite(got.log_odds).all()
+
+
+# Both directions of a gene ----------------------------------------------------------------------------------
+
+
+def rows_of(total: TotalEffects, rows: list[int]) -> TotalEffects:
+    names = ("sources", "effect", "error", "probability", "believed", "own")
+    parts = {name: getattr(total, name)[rows] for name in names}
+    assert total.rule is not None
+    return replace(total, **parts, rule=replace(total.rule, null_share=total.rule.null_share[rows]))
+
+
+def knocked_down_and_activated(effect: tuple[float, float]) -> TotalEffects:
+    """Gene 0 activated (row 0) and knocked down (row 1), which changes gene 1 by `effect`, hardly seen."""
+    effects, error = np.zeros((2, 5)), np.full((2, 5), 0.1)
+    effects[:, 1] = effect
+    own = np.log([3.0, 0.2])
+    rule = EvidenceRule(np.full(2, 0.9), np.eye(len(SLAB))[2], LEAST)
+    belief = rule.judge(effects, error)
+    return TotalEffects(np.zeros(2, int), effects, error, belief.probability, belief.effect, own, rule)
+
+
+def test_two_weak_signs_of_an_edge_are_one_better_sign() -> None:
+    total = knocked_down_and_activated((0.3, -0.3))
+    alone = [fit(rows_of(total, [row]), 5).probabilities[0, 1] for row in (0, 1)]
+    both = fit(total, 5)
+    assert both.probabilities[0, 1] > max(alone) + 0.2
+    assert both.strength[0, 1] > 0
+    assert both.deviation[0, 1] < min(fit(rows_of(total, [row]), 5).deviation[0, 1] for row in (0, 1))
+    swapped = fit(rows_of(knocked_down_and_activated((-0.3, 0.3)), [0, 1]), 5)
+    assert swapped.strength[0, 1] < 0
+
+
+def test_an_effect_of_one_sign_in_either_direction_is_no_linear_edge() -> None:
+    along, against = (
+        fit(knocked_down_and_activated(effect), 5).probabilities[0, 1] for effect in ((0.3, -0.3), (0.3, 0.3))
+    )
+    assert against < along / 2
+
+
+def test_of_a_gene_in_both_directions_the_knock_down_gives_the_unit() -> None:
+    both = fit(knocked_down_and_activated((0.3, -0.3)), 5)
+    assert both.unit[0] == pytest.approx(-np.expm1(OWN) / -OWN)
