@@ -3,6 +3,8 @@
 Targets do not hear of each other, so they can be worked on at once, with the same result in any order.
 """
 
+# Entries of arrays are numbers to numba, and arrays to the stubs of numpy.
+# pyright: reportArgumentType=false
 from __future__ import annotations
 
 import numpy as np
