@@ -120,8 +120,7 @@ def best(regressions: Regressions, progress: Progress | None = None) -> Optimum:
         starts = ((everything, order), (np.zeros_like(everything), downstream))
         return mixed([ascend(regressions, *start, targets) for start in starts])
 
-    log_odds, mean, variance = np.empty((3, n, n))
-    found = Optimum(log_odds, mean, variance, np.empty(n))
+    found = Optimum(np.empty((n, n)), np.empty((n, n)), np.empty((n, n)), np.empty(n))
     pieces = [np.arange(first, min(first + TARGETS, n)) for first in range(0, n, TARGETS)]
     for number, part in enumerate(at_once(piece, pieces)):
         for name in ("log_odds", "mean", "variance", "bound"):

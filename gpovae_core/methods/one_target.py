@@ -18,6 +18,8 @@ win the edge back, for ever: after so many sweeps errors are averaged over sweep
 """
 SETTLED = 1e-4
 """A target of which no edge moves by more has arrived."""
+_LEAST_STEP = 1e-7
+"""An edge that would move by less stays, and nothing has to hear of it."""
 _SAME = 1e-8
 """A precision that changed by less, relatively, is the one of the sweep before."""
 
@@ -143,9 +145,10 @@ def ascend_one(
                 odds, strength = -LOG_ODDS_LIMIT, 0.0
                 precise[gene], variance[gene] = 0.0, np.nan
             new = strength / (1 + np.exp(-odds))
-            edge[gene], log_odds[gene], mean[gene] = new, odds, strength
+            log_odds[gene], mean[gene] = odds, strength
             step = new - old
-            if step != 0:
+            if abs(step) > _LEAST_STEP:
+                edge[gene] = new
                 largest = max(largest, abs(step))
                 for k in range(first, last):
                     i = rows[k]
