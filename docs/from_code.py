@@ -33,10 +33,9 @@ def commands() -> str:
     for name, command in getattr(group, "commands").items():  # noqa: B009 (typer names no public type for it)
         context = command.context_class(command, info_name=f"gpovae {name}")
         rows = [
-            (f"`{names}`", _cell(said))
-            for names, said in filter(
-                None, (one.get_help_record(context) for one in command.get_params(context))
-            )
+            (f"`{said[0]}`", _cell(said[1]))
+            for one in command.get_params(context)
+            if (said := one.get_help_record(context)) is not None  # hidden options have none
         ]
         usage = command.get_usage(context).removeprefix("Usage: ")
         parts += [
