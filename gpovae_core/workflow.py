@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import gc
 import os
 import shutil
@@ -188,14 +187,15 @@ def score_run(
     from gpovae_core.evaluation.stored import write_evaluation
     from gpovae_core.methods.fitted import NetworkFit
     from gpovae_core.questions.predicted import EffectPredictor
-    from gpovae_core.runs.model import load_model
+    from gpovae_core.runs.model import asking_device, load_model
 
     settings = run.settings()
     known, faults = _known_edges(references, run.panel().genes if run.has("panel.json") else ())
     true = _true_edges(run, truth)
     tell(progress, "predicting effects", 0.0)
     prepared = run.cells() if prepared is None else prepared
-    model = load_model(run)
+    model = load_model(run).to(asking_device(settings.training))
+    tell(progress, "predicting effects: expected counts of every gene", 0.0)
     predictor = EffectPredictor(model, prepared, settings.inference)
     predicted = predictor.effects(prepared.perturbations, progress)
     arrays = run.network_arrays()
@@ -211,6 +211,7 @@ def score_run(
             rests_on,
             predicted.fold,
             predicted.fold_deviation,
+            stretch(progress, words="observed effects: {}"),
         )
     )
     scored = Scored(
@@ -227,12 +228,13 @@ def score_run(
         Known(known, true),
         stretch(progress, words="scoring: {}"),
     )
-    tell(progress, "scoring: intervals, responders and states", 0.9)
-    intervals = measure_intervals(prepared, predicted.mean, predicted.deviation)
-    states = told.states_of(prepared, settings.evaluation.seed)
-    responding = told.responders_of(prepared, settings.evaluation.seed)
+    rest = stretch(progress, 0.9, 1.0, "scoring: {}")
+    intervals = measure_intervals(prepared, predicted.mean, predicted.deviation, stretch(rest, 0.0, 0.3))
+    states = told.states_of(prepared, settings.evaluation.seed, stretch(rest, 0.3, 0.6))
+    responding = told.responders_of(prepared, settings.evaluation.seed, stretch(rest, 0.6, 0.9))
+    tell(rest, "has the training worked", 0.9)
     aligned = stage is None and scored.weights is not None
-    health, null = _health(run, model, prepared, settings, with_null=aligned)
+    health, null = _health(run, model.cpu(), prepared, settings, with_null=aligned)
     scores = replace(
         scores,
         notes=(*(scores.notes or ()), *told.notes(states, responding), *faults),
@@ -294,7 +296,7 @@ def _answer_unseen(
     respondent = Respondent(prepared, settings, stage, lambda: predictor)
     for part in (predicted.mean, predicted.deviation, predicted.fold, predicted.fold_deviation):
         part.loc[names] = np.nan
-    rests_on = {name: respondent.reach.basis(tuple(name.split(keys.PAIR_SEPARATOR))) for name in names}
+    rests_on = {name: respondent.reach.basis(keys.genes_of(name)) for name in names}
     try:
         for answer in respondent.ask_all(prepared.unseen):
             table = answer.table.set_index("gene").loc[list(predicted.mean.columns)]
@@ -527,7 +529,7 @@ def _carry_on(
         ):  # Lightning turns an interrupt that reaches it into an exit
             _note_stop(run)
         except Exception as error:
-            clear = _in_words(run, error)
+            clear = jobs.in_words(run, error)
             _note_failure(
                 run, str(clear) if isinstance(clear, GpoVaeError) else f"{type(clear).__name__}: {clear}"
             )
@@ -574,26 +576,6 @@ status.
 """
 
 
-def _in_words(run: RunFolder, error: Exception) -> Exception:
-    """The error itself, or what a user can mend where it comes from a full disk, whichever library met it
-    first.
-    """
-    room = shutil.disk_usage(run.path)
-    seen = {getattr(cause, "errno", None) for cause in (error, error.__cause__, error.__context__)}
-    text = str(error)
-    if not (
-        {errno.ENOSPC, errno.EDQUOT} & seen
-        or "No space left" in text
-        or ("fail" in text and room.free < 2**20)
-    ):
-        return error
-    return RunError(
-        f"The disk that holds '{run.path.parent}' is full: {room.free / 2**20:,.1f} MB of "
-        f"{room.total / 2**20:,.0f} MB are free. Nothing that was finished is lost: make room, then resume "
-        "the run."
-    )
-
-
 def _note_failure(run: RunFolder, message: str) -> None:
     run.sweep()  # gives up the reserve too: there must be room for the message
     try:
@@ -638,7 +620,9 @@ def _prepare(run: RunFolder, settings: Settings, progress: Progress | None) -> P
             stretch(progress, words="preparing: {}"),
             scratch=run.path / ".counts.h5ad.part",  # swept up where the process dies
         )
+        tell(progress, "preparing: writing the cells", 0.99)
         run.write_cells(prepared)
+        tell(progress, "preparing: keeping the cells for the next run", 0.99)
         cache.keep(run.path / "cells.h5ad", kept)
     run.write_source(source.model_copy(update={"simulated": prepared.report.simulated}))
     run.log(

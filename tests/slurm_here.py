@@ -15,7 +15,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+
+import psutil
 
 NEEDED = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "scancel", "scontrol")
 NODES = ("n1", "n2")
@@ -117,6 +120,8 @@ class SlurmHere:
                 daemon.kill()
                 daemon.wait()
         self.daemons.clear()
+        for step in self.steps():  # they would tell the end of their jobs to a daemon that is gone, for ever
+            step.kill()
 
     def start_node(self, node: str) -> None:
         self._start(f"slurmd-{node}", "slurmd", "-D", "-N", node)
@@ -125,8 +130,6 @@ class SlurmHere:
         """The node is gone from one moment to the next, with all that works on it: nothing can tell of the
         end of anything.
         """
-        import psutil
-
         daemon = self.daemons.pop(f"slurmd-{node}")
         numbers = self.ask("squeue", "--noheader", "--format=%i", f"--nodelist={node}").split()
         lost = [psutil.Process(daemon.pid)]
@@ -137,6 +140,16 @@ class SlurmHere:
             for process in lost:
                 process.send_signal(how)
         daemon.wait()
+
+    def steps(self) -> list[psutil.Process]:
+        """Processes that watch over jobs of this cluster: they write into its logs."""
+        found = []
+        for process in psutil.process_iter(["cmdline"]):
+            if "slurmstepd" in " ".join(process.info["cmdline"] or [])[:20]:
+                with suppress(psutil.Error):
+                    if any(Path(file.path).is_relative_to(self.folder) for file in process.open_files()):
+                        found.append(process)
+        return found
 
     def states(self) -> dict[str, str]:
         """Node -> its state, in small letters."""

@@ -10,6 +10,7 @@ import streamlit as st
 
 from dashboard.shared import listing, shell
 from gpovae_core.data.folder import safe_name
+from gpovae_core.data.room import copy_within
 from gpovae_core.runs import archive
 from gpovae_core.runs.importing import gene_names, import_file
 
@@ -48,7 +49,8 @@ def show() -> None:
     if st.button("Import", type="primary", key="import"):
         with shell.errors_in_words(), tempfile.TemporaryDirectory() as folder, st.spinner("Reading …"):
             file = Path(folder) / safe_name(sent.name)
-            file.write_bytes(sent.getbuffer())
+            with file.open("wb") as out:
+                copy_within(sent, out, file.parent, f"The upload '{file.name}'")
             given: Any = None
             if names is not None:
                 beside = Path(folder) / f"names_{safe_name(names.name)}"

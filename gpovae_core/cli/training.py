@@ -145,7 +145,7 @@ def train(
             settings = make_settings(preset, given, published)
             _say_what_is_idle(settings, given)
             sent = _submit(file, run, settings, asked)
-        show_sent("Run", sent, as_json)
+        show_sent(f"Run {sent.path}", sent, as_json)
         return
     with progress_bar() as progress:
         if resume:
@@ -229,7 +229,7 @@ def _each_condition(
     if asked is not None:
         with progress_bar() as progress:
             plan = plan_of_conditions(file, settings, progress)
-        show_sent("Sweep", submit(folder, plan, file, asked=asked).workers()[0], as_json)
+        show_sent(f"Sweep {folder}", submit(folder, plan, file, asked=asked).workers()[0], as_json)
         return
     with progress_bar() as progress:
         opened = SweepFolder.create(folder, plan_of_conditions(file, settings, progress), file)
@@ -267,6 +267,7 @@ def estimate(
     text = (
         f"On {probe.device}: {probe.seconds_per_epoch:.1f} s per epoch ({probe.steps_per_epoch} steps; "
         f"{probe.cells:,} training cells, {probe.panel:,} panel genes, {probe.genes:,} measured genes), "
-        f"{probe.peak_bytes / 1e9:.2f} GB of memory."
+        f"{probe.peak_bytes / 1e9:.2f} GB of memory"
+        + (f", {probe.device_bytes / 1e9:.2f} GB of the GPU's." if probe.device_bytes else ".")
     )
     show(probe.model_dump(), as_json, text)

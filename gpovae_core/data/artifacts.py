@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
@@ -37,6 +38,8 @@ SCRUBLET_LOADED, SCRUBLET_PER_VALUE = 0.5e9, 120
 """Bytes of a process that has loaded it, and for every stored count of the group (measured: 3.5 GB for 30
 million).
 """
+SCRUBLET_SECONDS = 20.0
+"""What the first group is taken to last, for a share that moves."""
 FEWEST_CONTROLS = 50
 """Controls from which a cut-off is taken; with fewer in a batch it comes from all controls."""
 FEWEST_FOR_SHIFT = 20
@@ -377,8 +380,19 @@ def _doublets(
     groups = doublet_groups(n_obs, batch, settings.seed)
     failing, done = np.zeros(n_obs, dtype=bool), -1
     asked = ((counts[rows], settings.seed) for rows in groups)
+    began = last = time.monotonic()
+
+    def meanwhile() -> None:
+        """Scrublet says nothing of how far it is: the time of the groups before is taken for that."""
+        now = time.monotonic()
+        usual = (last - began) / (done + 1) if done >= 0 else SCRUBLET_SECONDS
+        share = 1 - np.exp(-(now - last) / max(usual, 1e-3))
+        tell(progress, "looking for doublets", (done + 1 + float(share)) / len(groups))
+
     try:
-        for done, found in enumerate(in_processes(_predict, asked, _memory_of(counts, groups))):
+        memory = _memory_of(counts, groups)
+        for done, found in enumerate(in_processes(_predict, asked, memory, meanwhile)):
+            last = time.monotonic()
             failing[groups[done]] = found
             tell(progress, "looking for doublets", (done + 1) / len(groups))
     # Scrublet gives up in many ways on small or odd groups; cells are then kept, and the report says so

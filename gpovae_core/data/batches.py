@@ -13,6 +13,7 @@ from torch import Tensor
 
 from gpovae_core import keys
 from gpovae_core.data.expression import absolute_cell_effects, log_expression
+from gpovae_core.data.progress import Progress, tell
 from gpovae_core.data.store import row_blocks, rows_of, shape_of
 
 if TYPE_CHECKING:
@@ -177,7 +178,9 @@ class CounterfactualProfiles:
         return np.array([row[label] for label in labels])
 
 
-def counterfactual_profiles(prepared: PreparedCells, cells: int, seed: int) -> CounterfactualProfiles:
+def counterfactual_profiles(
+    prepared: PreparedCells, cells: int, seed: int, progress: Progress | None = None
+) -> CounterfactualProfiles:
     """Profiles from the training cells; which of them, where there are more than `cells`, is drawn with
     `seed`.
     """
@@ -187,6 +190,7 @@ def counterfactual_profiles(prepared: PreparedCells, cells: int, seed: int) -> C
     counts = np.zeros((len(names), 2, prepared.cells.n_vars), dtype=np.float32)
     present = np.zeros((len(names), 2), dtype=np.float32)
     for u, name in enumerate(names):
+        tell(progress, "gathering counterfactual profiles", u / len(names))
         own = prepared.where(name, (keys.TRAIN,))
         for label in (0, 1):
             candidates = np.flatnonzero(own & (artifact == bool(label)))
@@ -198,7 +202,9 @@ def counterfactual_profiles(prepared: PreparedCells, cells: int, seed: int) -> C
     return CounterfactualProfiles(names, dosage, counts, present)
 
 
-def _mean_and_square(counts: csr_matrix | StoredCounts) -> tuple[np.ndarray, np.ndarray]:
+def _mean_and_square(
+    counts: csr_matrix | StoredCounts, progress: Progress | None
+) -> tuple[np.ndarray, np.ndarray]:
     """Mean over cells of log1p counts, and of its square, per gene."""
     cells, genes = shape_of(counts)
     total = np.zeros((2, genes))
@@ -209,17 +215,19 @@ def _mean_and_square(counts: csr_matrix | StoredCounts) -> tuple[np.ndarray, np.
             for values in (logs, logs.multiply(logs))
         ]
         total += np.stack(means) * ((rows.stop - rows.start) / cells)
+        tell(progress, "measuring the training cells", rows.stop / cells)
     return total[0], total[1]
 
 
-def training_constants(prepared: PreparedCells) -> TrainingConstants:
+def training_constants(prepared: PreparedCells, progress: Progress | None = None) -> TrainingConstants:
     """Counts and statistics over the training cells only."""
     training = np.flatnonzero(prepared.where(splits=(keys.TRAIN,)))
     names, tally = np.unique(prepared.labels[training].astype(str), return_counts=True)
     cells_per_gene = np.sum(
-        [count * prepared.panel.dosage(name) for name, count in zip(names, tally, strict=True)], axis=0
+        [count * np.abs(prepared.panel.dosage(name)) for name, count in zip(names, tally, strict=True)],
+        axis=0,
     )
-    mean, square = _mean_and_square(rows_of(prepared.counts, training))
+    mean, square = _mean_and_square(rows_of(prepared.counts, training), progress)
     unbiased = len(training) / max(len(training) - 1, 1)
     return TrainingConstants(
         cells_per_gene=np.asarray(cells_per_gene, dtype=np.float64),

@@ -8,10 +8,11 @@ it may also add up in another order.
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
 from itertools import chain, islice
 from typing import Any, TypeVar
@@ -109,27 +110,47 @@ def _wanted(pieces: Iterable[Piece]) -> Iterator[Piece]:
         yield piece
 
 
+LOOK_SECONDS = 1.0
+"""Between calls of what is asked for while results are waited for."""
+
+
 def _in_order(
-    pool: Executor, function: Callable[[Piece], Result], pieces: Iterable[Piece], most: int
+    pool: Executor,
+    function: Callable[[Piece], Result],
+    pieces: Iterable[Piece],
+    most: int,
+    meanwhile: Callable[[], None] | None = None,
 ) -> Iterator[Result]:
-    """Results in the order of the pieces, of which no more than one beyond `most` are given to the pool."""
+    """Results in the order of the pieces, of which no more than one beyond `most` are given to the pool.
+    meanwhile: called every LOOK_SECONDS.
+    """
     waiting: deque[Future[Result]] = deque()
     for piece in pieces:
         waiting.append(pool.submit(function, piece))
         if len(waiting) > most:
-            yield waiting.popleft().result()
+            yield _of(waiting.popleft(), meanwhile)
     while waiting:
-        yield waiting.popleft().result()
+        yield _of(waiting.popleft(), meanwhile)
+
+
+def _of(future: Future[Result], meanwhile: Callable[[], None] | None) -> Result:
+    while meanwhile is not None and not wait([future], LOOK_SECONDS).done:
+        meanwhile()
+    return future.result()
 
 
 def in_processes(
-    function: Callable[[Piece], Result], pieces: Iterable[Piece], memory: float
+    function: Callable[[Piece], Result],
+    pieces: Iterable[Piece],
+    memory: float,
+    meanwhile: Callable[[], None] | None = None,
 ) -> Iterator[Result]:
     """As `at_once`, by processes of their own: for libraries that cannot be called by several threads.
 
-    function: of a module, its argument and result can be pickled; memory: bytes that a process needs at most.
-    As many as `jobs()` work at a time, but together in no more than MEMORY_SHARE of what is free; one works
-    in this process. All are gone when the last result was taken, after an error, and after a stop.
+    function: of a module, its argument and result can be pickled; memory: bytes that a process needs at most;
+    meanwhile: called now and then while results are waited for. As many as `jobs()` work at a time, but
+    together in no more than MEMORY_SHARE of what is free; one works in this process. All are gone when the
+    last result was taken, after an error, and after a stop.
     """
     import psutil
 
@@ -139,14 +160,14 @@ def in_processes(
     pieces = chain(first, pieces)
     count = min(jobs(), fitting) if len(first) > 1 else 1
     if count < 2:
-        with one_core_products():
-            yield from map(function, pieces)
+        with one_core_products(), ThreadPoolExecutor(1, thread_name_prefix="gpovae") as alone:
+            yield from _in_order(alone, function, pieces, 0, meanwhile)
         return
     from joblib.externals.loky import get_reusable_executor
 
     pool: Any = get_reusable_executor(max_workers=count, env=dict.fromkeys(_THREADS, "1"))
     try:
-        yield from _in_order(pool, function, pieces, count)
+        yield from _in_order(pool, function, pieces, count, meanwhile)
     finally:
         pool.shutdown(wait=False, kill_workers=True)
 
@@ -157,14 +178,22 @@ class _Products:
     def __init__(self) -> None:
         self._lock, self._asking = threading.Lock(), 0
         self._limits: Any = None
+        self._libraries: Any = None
+        self._imported = 0
 
     def limit(self) -> None:
-        from threadpoolctl import threadpool_limits
-
         with self._lock:
             if not self._asking:
-                self._limits = threadpool_limits(1, "blas")
+                self._limits = self._found().limit(limits=1, user_api="blas")
             self._asking += 1
+
+    def _found(self) -> Any:
+        """The libraries of products; to look for them takes milliseconds, so only after further imports."""
+        from threadpoolctl import ThreadpoolController
+
+        if self._libraries is None or len(sys.modules) != self._imported:
+            self._libraries, self._imported = ThreadpoolController(), len(sys.modules)
+        return self._libraries
 
     def release(self) -> None:
         with self._lock:

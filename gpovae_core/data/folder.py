@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import os
 import re
+import zipfile
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, NoReturn
@@ -17,7 +19,9 @@ from gpovae_core.data.atomic import aside_of
 from gpovae_core.data.effect_tables.folder import PACKED
 from gpovae_core.data.effect_tables.read import holds_effects
 from gpovae_core.data.readers import all_readers, forms_in_words, looks_like_cells
+from gpovae_core.data.readers.zarr_zip import LIMITS as ANY_STORE
 from gpovae_core.data.room import copy_within
+from gpovae_core.data.zips import open_zip
 from gpovae_core.errors import DataError, Problem
 
 DEEPEST, MOST_FILES = 5, 2000
@@ -159,6 +163,7 @@ def save_upload(
     try:
         with aside.open("wb") as file:
             copy_within(content, file, folder, f"The upload '{wish}'")
+        _judge_archive(aside, wish)
         if endings is None and not of_cells and not holds_effects(aside, wish):
             _cannot_be_uploaded(wish)
         target = _free(folder, wish, aside, able)
@@ -175,6 +180,13 @@ def save_upload(
     finally:
         aside.unlink(missing_ok=True)
     return DataFile(target.name, target.stat().st_size, target.stat().st_mtime)
+
+
+def _judge_archive(file: Path, name: str) -> None:
+    """Raise RoomError for an archive that would be refused when it is read: it is not kept."""
+    if zipfile.is_zipfile(file):
+        with suppress(zipfile.BadZipFile):  # damage is in its report
+            open_zip(file, ANY_STORE, name).close()
 
 
 def _cannot_be_uploaded(name: str) -> NoReturn:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import IO, TYPE_CHECKING, Any, cast
 
 import numpy as np
 from scipy import sparse
@@ -14,6 +14,7 @@ from scipy import sparse
 from gpovae_core import keys
 from gpovae_core.data.files import first_line, refuse
 from gpovae_core.data.guide_targets import TARGET_COLUMNS, TargetReader, table_of_frame
+from gpovae_core.data.gzips import OF_ZEROS, open_packed_or_not
 from gpovae_core.data.labels.text import column_of
 
 if TYPE_CHECKING:
@@ -201,15 +202,17 @@ def read_target_table(path: Path | str, guides: Sequence[str], reader: TargetRea
 
 def _table(path: Path) -> pd.DataFrame:
     """A table as text, parted by whatever occurs most often in its first line: tab, comma or semicolon."""
-    import gzip
-
     import pandas as pd
 
-    opened = gzip.open if path.name.casefold().endswith(".gz") else open
-    with opened(path, "rt", encoding="utf-8-sig") as file:
-        header = file.readline()
+    with _opened(path) as file:
+        header = file.readline().decode("utf-8-sig")
     separator = max("\t,;", key=header.count)
-    return pd.read_csv(path, sep=separator, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    with _opened(path) as file:
+        return pd.read_csv(file, sep=separator, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+
+
+def _opened(path: Path) -> IO[bytes]:
+    return open_packed_or_not(path, OF_ZEROS)
 
 
 def _headless(frame: pd.DataFrame) -> pd.DataFrame:
@@ -281,7 +284,8 @@ def _from_mtx(path: Path) -> GuideMatrix:
 
     rows = _beside(path, ("features.tsv", "genes.tsv", "guides.tsv", "features.txt", "guides.txt"))
     barcodes = _beside(path, ("barcodes.tsv", "cells.tsv", "barcodes.txt", "cells.txt"))
-    matrix: Any = sparse.csr_matrix(mmread(path))
+    with _opened(path) as file:
+        matrix: Any = sparse.csr_matrix(mmread(file))
     features = [line.split("\t") for line in rows]
     if matrix.shape == (len(barcodes), len(features)):
         matrix = sparse.csr_matrix(matrix.T)
@@ -297,16 +301,14 @@ def _from_mtx(path: Path) -> GuideMatrix:
 
 def _beside(path: Path, names: Sequence[str]) -> list[str]:
     """Lines of the file beside `path` that has one of these names, whatever stands before it."""
-    import gzip
-
     prefix = re.sub(r"matrix\.mtx(\.gz)?$|\.mtx(\.gz)?$", "", path.name)
     for name in names:
         for candidate in (f"{prefix}{name}", f"{prefix}_{name}", name):
             for ending in ("", ".gz"):
                 file = path.with_name(candidate + ending)
                 if file.is_file():
-                    data = file.read_bytes()
-                    return (gzip.decompress(data) if ending else data).decode().splitlines()
+                    with _opened(file) as opened:
+                        return opened.read().decode().splitlines()
     raise ValueError(f"there is no {names[0]} beside it")
 
 

@@ -16,6 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from gpovae_core.data.gzips import open_gzip
+from gpovae_core.data.room import RoomError
+from gpovae_core.data.zips import RATIO
+
 SEPARATORS = ("\t", ",", ";", "|", " ")
 """Tried in this order: the first that cuts the line of names and the line below it into as many fields."""
 LONGEST_LINE = 4_000_000
@@ -110,13 +114,15 @@ def lines_of(content: bytes | Path, most_bytes: int) -> Iterator[tuple[int, str]
                 yield number, line
     except (EOFError, UnicodeDecodeError, zlib.error, gzip.BadGzipFile) as error:
         raise NotATable("is not a text file") from error
+    except RoomError as error:
+        raise NotATable(f"unpacks to more than {RATIO:.0f} times its size: no such table is read") from error
 
 
 def _opened(content: bytes | Path) -> IO[bytes]:
     stream: IO[bytes] = io.BytesIO(content) if isinstance(content, bytes) else content.open("rb")
     packed = stream.read(2) == _GZIP
     stream.seek(0)
-    return gzip.GzipFile(fileobj=stream) if packed else stream  # type: ignore[return-value]
+    return open_gzip(stream) if packed else stream
 
 
 def _bare(line: str) -> str:

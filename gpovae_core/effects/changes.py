@@ -16,10 +16,12 @@ import pandas as pd
 from scipy import stats
 
 from gpovae_core import keys
+from gpovae_core.data.cores import at_once
 from gpovae_core.data.expression import EFFECT_SCALE, log_expression
+from gpovae_core.data.progress import Progress, stretch, tell
 from gpovae_core.data.schema import PreparedCells
 from gpovae_core.effects.contrasts import label_contrasts
-from gpovae_core.effects.design import Exchangeable
+from gpovae_core.effects.lift import exchangeable
 from gpovae_core.effects.pairs import rank_tests
 from gpovae_core.effects.shrinkage import fit_evidence
 
@@ -54,6 +56,7 @@ def fold_table(
     prepared: PreparedCells,
     splits: tuple[str, ...] = keys.HELD_OUT,
     perturbations: tuple[str, ...] | None = None,
+    progress: Progress | None = None,
 ) -> FoldTable:
     """The effects of `perturbations` (all where None) in the cells of `splits`, each compared within its
     batches, donors and conditions.
@@ -69,13 +72,16 @@ def fold_table(
         found, columns = label_contrasts(prepared, present, splits)
         rows = [names.index(name) for name in present]
         cells[rows], lift[rows] = found.cells, found.shift / np.log(2)
-        for row, own, deviation, source in zip(
-            rows, found.effect[:, columns], found.error[:, columns], found.sources, strict=True
+        measured = list(zip(found.effect[:, columns], found.error[:, columns], found.sources, strict=True))
+        believed = at_once(lambda one: _shrunk(one[0], one[1], columns != one[2]), measured)
+        for done, (row, (own, deviation, _), less) in enumerate(
+            zip(rows, measured, believed, strict=True), start=1
         ):
             known = np.isfinite(deviation)
             effect[row] = np.where(known, own, np.nan) / np.log(2)
             error[row] = np.where(known, deviation, np.nan) / np.log(2)
-            shrunk[row] = _shrunk(own, deviation, columns != source) / np.log(2)
+            shrunk[row] = less / np.log(2)
+            tell(progress, "fold changes", done / len(rows))
     tables = [pd.DataFrame(part, index=index, columns=genes) for part in (effect, error, shrunk)]
     return FoldTable(
         tables[0], tables[1], tables[2], pd.Series(cells, index=index), pd.Series(lift, index=index)
@@ -130,13 +136,14 @@ def gene_tests(
     splits: tuple[str, ...] = keys.HELD_OUT,
     perturbations: tuple[str, ...] | None = None,
     expression: Any = None,
+    progress: Progress | None = None,
 ) -> pd.DataFrame:
     """(perturbations x measured genes) p of the rank test over the cells of `splits`, of shares as measured;
     NaN as in `observed_changes`. expression: `log_expression` of all cells
     where it is at hand.
     """
     names = prepared.perturbations if perturbations is None else perturbations
-    among = Exchangeable.of(prepared, splits)
+    among = exchangeable(prepared, splits, names)
     kept = np.flatnonzero(prepared.where(splits=splits))
     chosen = np.flatnonzero(np.isin(prepared.labels[kept].astype(str), [*names, keys.CONTROL]))
     among, rows = among.at(chosen), kept[chosen]
@@ -150,7 +157,9 @@ def gene_tests(
     parts = [np.zeros((len(names), 0))]
     for start in range(0, genes, _GENES_AT_ONCE):
         columns = values[:, np.arange(start, min(start + _GENES_AT_ONCE, genes))]
-        found = rank_tests(columns if expression is None else columns[rows], labels, names, among=among)
+        part = stretch(progress, start / genes, min(start + _GENES_AT_ONCE, genes) / genes)
+        own = columns if expression is None else columns[rows]
+        found = rank_tests(own, labels, names, among=among, progress=part)
         parts.append(np.where(found.testable & enough[:, None], found.p, np.nan))
     p = np.concatenate(parts, axis=1)
     return pd.DataFrame(p, index=pd.Index(names, name=keys.PERTURBATION), columns=prepared.cells.var_names)

@@ -24,6 +24,7 @@ import numpy as np
 import pandas as pd
 
 from gpovae_core import keys
+from gpovae_core.data.progress import Progress, tell
 from gpovae_core.effects.design import Design
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ class Composition:
 COLUMNS = pd.Index([keys.PERTURBATION, "cells", "split", "share", "control_share", "z", "flagged"])
 
 
-def composition(prepared: PreparedCells, seed: int = 0) -> Composition:
+def composition(prepared: PreparedCells, seed: int = 0, progress: Progress | None = None) -> Composition:
     """State shares of all perturbations in the training cells; nothing with fewer than FEWEST_CONTROLS
     training controls.
     """
@@ -97,15 +98,17 @@ def composition(prepared: PreparedCells, seed: int = 0) -> Composition:
 
     if len(control) < FEWEST_CONTROLS:
         return Composition(pd.DataFrame(columns=COLUMNS), ())
+    tell(progress, "states of the cells", 0.0)
     of_controls = dense(control)
     found = find_states(of_controls, size[control], stratum[control], int(stratum.max()) + 1, seed)
     said = [states.log_odds(of_controls, size[control], stratum[control]) for states in found]
     rows = []
-    for name in prepared.perturbations if found else ():
+    for done, name in enumerate(prepared.perturbations if found else ()):
+        tell(progress, "states of the cells", 0.3 + 0.7 * done / len(prepared.perturbations))
         own = np.flatnonzero(usable & (prepared.labels == name) & np.isin(stratum, held))
         if not len(own):
             continue
-        counts, itself = dense(own), np.isin(genes, name.split(keys.PAIR_SEPARATOR))
+        counts, itself = dense(own), np.isin(genes, keys.genes_of(name))
         tested = []
         for states, of_base in zip(found, said, strict=True):
             second, kept = assign(states, counts, size[own], stratum[own], ~itself)

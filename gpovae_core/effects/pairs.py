@@ -16,6 +16,7 @@ from scipy import sparse, stats
 
 from gpovae_core import keys
 from gpovae_core.data.cores import at_once
+from gpovae_core.data.progress import Progress, stretch, tell
 from gpovae_core.effects.design import Exchangeable
 from gpovae_core.effects.ranks import Ranked, ranked
 
@@ -77,6 +78,7 @@ def pair_statistics(
     targets: Sequence[str],
     control: str = keys.CONTROL,
     among: Exchangeable | None = None,
+    progress: Progress | None = None,
 ) -> PairStatistics:
     """Compare control cells with the cells of every source, target by target.
 
@@ -105,9 +107,10 @@ def pair_statistics(
             ]
 
         blocks = np.split(np.arange(len(targets)), np.arange(_TARGETS, len(targets), _TARGETS))
-        for columns, found in at_once(some, blocks):
+        for done, (columns, found) in enumerate(at_once(some, blocks), start=1):
+            tell(progress, "comparing distributions", 0.5 * done / len(blocks))
             wasserstein[columns], mean[columns] = zip(*found, strict=True)
-    test = rank_tests(matrix, labels, sources, control, among)
+    test = rank_tests(matrix, labels, sources, control, among, stretch(progress, 0.5, 1.0))
     return PairStatistics(
         sources=tuple(sources),
         targets=tuple(targets),
@@ -127,18 +130,24 @@ def rank_tests(
     sources: Sequence[str],
     control: str = keys.CONTROL,
     among: Exchangeable | None = None,
+    progress: Progress | None = None,
 ) -> Ranked:
     """The rank test alone, as in `pair_statistics`. expression: (cells, t)."""
-    matrix: Any = sparse.csr_matrix(expression, dtype=np.float64)
-    labels = np.asarray(labels, dtype=object)
-    stratum = np.zeros(len(labels), dtype=int)
+    given: Any = sparse.csr_matrix(expression, dtype=np.float64)
+    matrix, labels = given, np.asarray(labels, dtype=object)
+    stratum, told = np.zeros(len(labels), dtype=int), labels
     if among is not None:
-        matrix, labels, stratum = among.apply(matrix, labels)
+        matrix, labels, stratum = among.apply(given, labels)
     group = _groups(labels, sources)
     group[(group < 0) & (labels != control)] = -2
-    found = ranked(matrix, group, stratum, len(sources))
+    found = ranked(matrix, group, stratum, len(sources), progress)
     if len(np.unique(stratum[group >= -1])) == 1:
         _refine_exact(found.p, matrix, group)
+    lifted = [row for row, name in enumerate(sources) if among is not None and name in among.lifted]
+    for other in among.otherwise if among is not None and lifted else ():
+        again = rank_tests(given, told, [sources[row] for row in lifted], control, other)
+        found.p[lifted] = np.fmax(found.p[lifted], again.p)
+        found.testable[lifted] &= again.testable
     return found
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from scipy import sparse
 
 from gpovae_core.data.cores import at_once
+from gpovae_core.data.progress import Progress, tell
 from gpovae_core.effects.rank_test import RankSums
 
 _AT_ONCE = 200_000
@@ -30,7 +31,9 @@ class Ranked:
     testable: np.ndarray
 
 
-def ranked(values: Any, group: np.ndarray, stratum: np.ndarray, sources: int) -> Ranked:
+def ranked(
+    values: Any, group: np.ndarray, stratum: np.ndarray, sources: int, progress: Progress | None = None
+) -> Ranked:
     """values: sparse (cells, t); group: (cells,) number of the cell's source, -1 for a control, anything
     below for cells that do not count; stratum: (cells,) numbers, within which cells are ranked.
     """
@@ -58,7 +61,10 @@ def ranked(values: Any, group: np.ndarray, stratum: np.ndarray, sources: int) ->
         sums, other = _block(plan, matrix[:, block[0]], block[1])
         return block[0], other, sums.p_values(), sums.testable()
 
+    done = 0
     for columns, other, own, enough in at_once(tested, blocks()):
+        done += len(columns)
+        tell(progress, "comparing ranks", done / t)
         places = np.ix_(plan.seen, columns)
         u[places], p[places], testable[places] = other, own, enough
     return Ranked(u, p, testable)

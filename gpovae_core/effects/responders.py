@@ -18,6 +18,7 @@ import numpy as np
 
 from gpovae_core import keys
 from gpovae_core.data.expression import log_expression
+from gpovae_core.data.progress import Progress, tell
 from gpovae_core.data.store import rows_of
 from gpovae_core.effects.averages import beside_controls
 from gpovae_core.effects.design import Design
@@ -56,7 +57,7 @@ class Responders:
     separation: float
 
 
-def responders(prepared: PreparedCells, seed: int = 0) -> list[Responders]:
+def responders(prepared: PreparedCells, seed: int = 0, progress: Progress | None = None) -> list[Responders]:
     """Every perturbation with FEWEST_CELLS training cells beside controls, each followed by its guides where
     it has several with so many.
     """
@@ -73,7 +74,8 @@ def responders(prepared: PreparedCells, seed: int = 0) -> list[Responders]:
     obs = prepared.cells.obs
     names = obs[keys.GUIDE].astype(str).to_numpy() if keys.GUIDE in obs else None
     found = []
-    for name in prepared.perturbations:
+    for done, name in enumerate(prepared.perturbations):
+        tell(progress, "how many cells respond", done / len(prepared.perturbations))
         own = np.flatnonzero(usable & (prepared.labels == name))
         own = own[np.argsort(ids[own], kind="stable")]
         if len(own) < FEWEST_CELLS:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from scipy import sparse
+from scipy.sparse.linalg import LinearOperator, svds
 
 from gpovae_core import keys
 from gpovae_core.data.cores import at_once
@@ -27,6 +28,8 @@ from gpovae_core.evaluation.response import mean, median
 
 Expression = sparse.csr_matrix | np.ndarray
 
+_LEFT = 0.99
+"""Of the way to the principal components after every product, as progress shows it."""
 EMBEDDING_CELLS = 20_000
 """Training cells behind the gene embeddings of the linear model at most; more of them do not change its
 components.
@@ -77,12 +80,18 @@ class LinearModel:
 
 
 def linear_model(
-    prepared: PreparedCells, expression: Any, training: pd.DataFrame, validation: pd.DataFrame, seed: int = 0
+    prepared: PreparedCells,
+    expression: Any,
+    training: pd.DataFrame,
+    validation: pd.DataFrame,
+    seed: int = 0,
+    progress: Progress | None = None,
 ) -> LinearModel:
     """Effects as a bilinear function of gene embeddings: E = b + P W G', both ridge-regressed in closed form.
 
     G (genes x k): scores of the genes in a PCA of training cells (`gene_embedding`); P: the rows of G of the
-    perturbed genes, summed for a combination; b: mean effect over perturbations. As in Ahlmann-Eltze, Huber
+    perturbed genes, summed for a combination, turned round where the gene is raised beside cells where it is
+    knocked down; b: mean effect over perturbations. As in Ahlmann-Eltze, Huber
     and Anders (Nature Methods 2025), with k and the ridge chosen by squared error on `validation`. It
     predicts perturbations without cells too; one whose gene is not measured gets b. expression:
     `log_expression` of all cells; training, validation: (perturbations x genes) effects there.
@@ -91,19 +100,19 @@ def linear_model(
     names = [str(name) for name in training.index]
     fitted = np.flatnonzero(np.isfinite(training.to_numpy()).all(axis=1))
     empty = LinearModel(perturbation_mean(training), None, None)
-    known = [
-        row
-        for row in fitted
-        if all(part in training.columns for part in names[row].split(keys.PAIR_SEPARATOR))
-    ]
+    known = [row for row in fitted if all(part in training.columns for part in keys.genes_of(names[row]))]
     embedding = gene_embedding(
-        rows_of(expression, np.flatnonzero(prepared.where(splits=(keys.TRAIN,)))), max(EMBEDDING_SIZES), seed
+        rows_of(expression, np.flatnonzero(prepared.where(splits=(keys.TRAIN,)))),
+        max(EMBEDDING_SIZES),
+        seed,
+        progress,
     )
     if len(known) < 2 or embedding.shape[1] == 0:
         return empty
     place = {gene: i for i, gene in enumerate(genes)}
-    parts = [[place[part] for part in name.split(keys.PAIR_SEPARATOR) if part in place] for name in names]
-    dose = np.stack([embedding[own].sum(axis=0) for own in parts])
+    parts = [[place[part] for part in keys.genes_of(name) if part in place] for name in names]
+    sign = [-1.0 if keys.is_raised(name) else 1.0 for name in names]
+    dose = np.stack([up * embedding[own].sum(axis=0) for own, up in zip(parts, sign, strict=True)])
     values = training.to_numpy()
     base = values[fitted].mean(axis=0)
     truth = validation.loc[training.index, training.columns].to_numpy()
@@ -136,15 +145,13 @@ def bilinear_weights(
     return np.linalg.solve(genes.T @ genes + ridge * np.eye(k), left.T).T
 
 
-def gene_embedding(expression: Any, size: int, seed: int = 0) -> np.ndarray:
+def gene_embedding(expression: Any, size: int, seed: int = 0, progress: Progress | None = None) -> np.ndarray:
     """(genes, k) scores of the genes in a PCA of cells, k at most `size`: right singular vectors times
     singular values over sqrt(cells).
 
     expression: CSR (cells, genes), of which at most EMBEDDING_CELLS are drawn. Columns in falling order of
     variance.
     """
-    from sklearn.decomposition import PCA
-
     rng = np.random.default_rng(seed)
     cells = expression.shape[0]
     rows = (
@@ -155,8 +162,38 @@ def gene_embedding(expression: Any, size: int, seed: int = 0) -> np.ndarray:
     k = min(size, len(rows) - 1, expression.shape[1] - 1)
     if k < 1:
         return np.zeros((expression.shape[1], 0))
-    found: Any = PCA(k, svd_solver="arpack", random_state=seed).fit(sparse.csr_matrix(expression[rows]))
-    return found.components_.T * found.singular_values_ / np.sqrt(len(rows))
+    values, right = _singular(sparse.csr_matrix(expression[rows]), k, seed, progress)
+    return right.T * values / np.sqrt(len(rows))
+
+
+def _singular(
+    expression: sparse.csr_matrix, k: int, seed: int, progress: Progress | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """(k,) largest singular values of the centred matrix, which is never made, in falling order, and (k,
+    genes) their right vectors, the largest entry of each positive. ARPACK, as scikit-learn's PCA calls it,
+    with a word after every product: nobody knows how many it takes.
+    """
+    mean = np.asarray(expression.mean(axis=0)).ravel()
+    turned, products = expression.T.tocsr(), 0
+
+    def told(values: np.ndarray) -> np.ndarray:
+        nonlocal products
+        products += 1
+        tell(progress, "baselines: principal components", 1 - _LEFT**products)
+        return values
+
+    centred = LinearOperator(
+        expression.shape,
+        matvec=lambda x: told(expression @ x - mean @ x),
+        rmatvec=lambda x: turned @ x - mean * x.sum(),
+        dtype=expression.dtype,
+    )
+    start = np.random.RandomState(seed).uniform(-1, 1, min(expression.shape))
+    _, values, right = svds(centred, k=k, tol=0.0, v0=start.astype(expression.dtype))
+    order = np.argsort(-values)
+    right = right[order]
+    largest = right[np.arange(k), np.abs(right).argmax(axis=1)]
+    return values[order], right * np.where(largest < 0, -1.0, 1.0)[:, None]
 
 
 def own_only(training: pd.DataFrame) -> pd.DataFrame:
@@ -173,7 +210,7 @@ def own_only(training: pd.DataFrame) -> pd.DataFrame:
 
 def target_mask(names: Sequence[str], genes: pd.Index) -> np.ndarray:
     """(perturbations, genes) bool: is this gene perturbed there? Of a combination each of its genes is."""
-    rows = [genes.isin(name.split(keys.PAIR_SEPARATOR)) for name in names]
+    rows = [genes.isin(keys.genes_of(name)) for name in names]
     return np.stack(rows) if rows else np.zeros((0, len(genes)), dtype=bool)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from gpovae_core import keys
+from gpovae_core.data.progress import Progress, stretch
 from gpovae_core.data.schema import PreparedCells
 from gpovae_core.effects.averages import average_effects
 from gpovae_core.effects.changes import fold_table
@@ -31,6 +32,7 @@ def effects_table(
     rests_on: Mapping[str, str] | None = None,
     fold: pd.DataFrame | None = None,
     fold_sd: pd.DataFrame | None = None,
+    progress: Progress | None = None,
 ) -> AnnData:
     """Observed and predicted effects side by side, as stored in effects.h5ad.
 
@@ -47,14 +49,15 @@ def effects_table(
     obs[keys.RESTS_ON] = [(rests_on or {}).get(name, "seen") for name in prepared.perturbations]
     genes = prepared.cells.var_names.astype(object)
     layers: dict[str, np.ndarray] = {}
-    for layer, splits in OBSERVED.items():
-        table = average_effects(prepared, splits)
+    for place, (layer, splits) in enumerate(OBSERVED.items()):
+        part = stretch(progress, place / len(OBSERVED), (place + 1) / len(OBSERVED))
+        table = average_effects(prepared, splits, progress=stretch(part, 0.0, 0.3))
         layers[layer], layers[keys.standard_error(layer)] = (
             table.mean.to_numpy(),
             table.standard_error.to_numpy(),
         )
         obs[keys.cell_count(layer)] = table.cells.to_numpy()
-        layers |= fold_layers(prepared, layer)
+        layers |= fold_layers(prepared, layer, stretch(part, 0.3, 1.0))
     for name, values in (
         (keys.fold(keys.PREDICTED), fold),
         (keys.standard_error(keys.fold(keys.PREDICTED)), fold_sd),
@@ -69,10 +72,12 @@ def effects_table(
     return anndata.AnnData(obs=obs, var=pd.DataFrame(index=genes), layers=single)
 
 
-def fold_layers(prepared: PreparedCells, layer: str) -> dict[str, np.ndarray]:
+def fold_layers(
+    prepared: PreparedCells, layer: str, progress: Progress | None = None
+) -> dict[str, np.ndarray]:
     """Layers with the log2 fold changes of one of OBSERVED, their errors and what is to be believed of
     them.
     """
-    folds, name = fold_table(prepared, OBSERVED[layer]), keys.fold(layer)
+    folds, name = fold_table(prepared, OBSERVED[layer], progress=progress), keys.fold(layer)
     parts = {name: folds.effect, keys.standard_error(name): folds.error, keys.shrunk(name): folds.shrunk}
     return {key: table.to_numpy(dtype=np.float32) for key, table in parts.items()}

@@ -94,7 +94,7 @@ def _with_network(
     """The same with the scores of W, and what is to be noted of them."""
     prepared = scored.prepared
     tell(progress, "testing pairs of genes", 0.5)
-    pairs = held_out_pairs(prepared, expression)
+    pairs = held_out_pairs(prepared, expression, stretch(progress, 0.5, 0.6, "testing pairs of genes: {}"))
     inputs = Inputs(
         prepared=prepared,
         sources=pairs.sources,
@@ -106,7 +106,7 @@ def _with_network(
         prediction=predicted.model,
         fit=scored.fit,
     )
-    judges = Judges(pairs, inputs, rank(inputs), settings)
+    judges = Judges(pairs, inputs, rank(inputs, stretch(progress, 0.6, 0.8)), settings)
     network = score_run_network(scored, judges, known, progress)
     return replace(found, network=network), [*sources_left_out(prepared, pairs), *judges.rankings.notes]
 

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from gpovae_core import keys
+from gpovae_core.data.progress import Progress, stretch
 from gpovae_core.data.schema import PreparedCells
 from gpovae_core.effects.averages import EffectTable, average_effects
 from gpovae_core.evaluation.baselines import target_mask
@@ -31,7 +32,10 @@ FACTORS = np.geomspace(1.0, 100.0, 400)
 
 
 def measure_intervals(
-    prepared: PreparedCells, predicted: pd.DataFrame, deviation: pd.DataFrame
+    prepared: PreparedCells,
+    predicted: pd.DataFrame,
+    deviation: pd.DataFrame,
+    progress: Progress | None = None,
 ) -> Intervals | None:
     """The least factor with which LEVEL of the strongest predicted effects lie in their interval in
     validation cells, at least that of `_by_variance`, and how many do in held-out cells with it and without,
@@ -43,7 +47,11 @@ def measure_intervals(
     names = tuple(name for name in prepared.perturbations if name not in prepared.unseen)
     if not names:
         return None
-    validation, test = (average_effects(prepared, (split,), names) for split in (keys.VALIDATION, keys.TEST))
+    halves = (stretch(progress, 0.0, 0.5, "intervals"), stretch(progress, 0.5, 1.0, "intervals"))
+    validation, test = (
+        average_effects(prepared, (split,), names, progress=half)
+        for split, half in zip((keys.VALIDATION, keys.TEST), halves, strict=True)
+    )
     off, own, error = _compared(validation, predicted, deviation, predicted)
     if not len(off):
         return None

@@ -108,7 +108,9 @@ def predictions(
     tell(progress, "baselines", 0.6)
     model = _aligned(predicted, training.mean)
     both = calibrated(model, training, validation)
-    linear = linear_model(prepared, expression, training.mean, validation.mean, seed)
+    linear = linear_model(
+        prepared, expression, training.mean, validation.mean, seed, stretch(progress, 0.6, 1.0)
+    )
     return Predictions(
         tables={
             "model": model,
@@ -153,7 +155,8 @@ def score_effects(
     for place, (name, splits) in enumerate(REFERENCES.items()):
         part = stretch(progress, 0.5 + place * share, 0.5 + (place + 1) * share)
         tell(part, "tests of all genes", 0.0)
-        tests = gene_tests(prepared, splits, expression=expression).to_numpy()
+        testing = stretch(part, 0.0, 0.5, "tests of all genes: {}")
+        tests = gene_tests(prepared, splits, expression=expression, progress=testing).to_numpy()
         measurement = _measurement(tables[name], predicted.training, tests, settings.significance)
         draws = _draws(prepared, expression, splits, settings.seed, stretch(part, 0.5, 0.8))
         tell(part, "scores and their ceilings", 0.8)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from gpovae_core.config import EvaluationSettings
-from gpovae_core.data.progress import Progress, tell
+from gpovae_core.data.progress import Progress, stretch, tell
 from gpovae_core.data.schema import PreparedCells
 from gpovae_core.effects.pairs import PairStatistics
 from gpovae_core.evaluation.held_out import pairs_without_lift
@@ -81,11 +81,14 @@ def score_run_network(
     network = score_network(Edges(scored.adjacency, scored.threshold), judges)
     references = {"as_measured": judges.pairs}
     if scored.fit is not None and scored.weights is not None:
-        references["without_common_lift"] = pairs_without_lift(scored.prepared, scored.fit)
+        doing = stretch(progress, 0.82, 0.86, "testing pairs of genes: {}")
+        references["without_common_lift"] = pairs_without_lift(scored.prepared, scored.fit, doing)
         rate = float(false_edge_rate(scored.fit, scored.weights, scored.threshold)[0])
         stage = _stage(scored, scored.fit, references, judges)
         network = replace(network, stage=stage, estimated_false_edge_rate=rate)
+    tell(progress, "as many edges of every method", 0.86)
     matched = score_matched(references, judges, network.edges or 0)
+    tell(progress, "what no path joins", 0.88)
     omission = omission_curve(
         judges.pairs,
         w.ordered(judges.inputs),

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from gpovae_core import keys
+from gpovae_core.data.progress import Progress
 from gpovae_core.data.schema import PreparedCells
 from gpovae_core.data.store import rows_of
 from gpovae_core.effects.composition import composition
@@ -21,9 +22,9 @@ MOST_CONTROLS = 10_000
 """Controls that states are looked for in; of more, so many are drawn."""
 
 
-def states_of(prepared: PreparedCells, seed: int) -> States:
+def states_of(prepared: PreparedCells, seed: int, progress: Progress | None = None) -> States:
     """See effects.composition."""
-    found = composition(_with_fewer_controls(prepared, seed), seed)
+    found = composition(_with_fewer_controls(prepared, seed), seed, progress)
     rows = found.table.to_dict("records")
     return States(
         separations=found.separations,
@@ -41,7 +42,9 @@ def states_of(prepared: PreparedCells, seed: int) -> States:
     )
 
 
-def responders_of(prepared: PreparedCells, seed: int) -> tuple[ResponderShare, ...]:
+def responders_of(
+    prepared: PreparedCells, seed: int, progress: Progress | None = None
+) -> tuple[ResponderShare, ...]:
     """See effects.responders."""
     return tuple(
         ResponderShare(
@@ -53,7 +56,7 @@ def responders_of(prepared: PreparedCells, seed: int) -> tuple[ResponderShare, .
             high=one.high,
             separation=one.separation,
         )
-        for one in responders(prepared, seed)
+        for one in responders(prepared, seed, progress)
     )
 
 

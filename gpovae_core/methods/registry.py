@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from gpovae_core import methods as package
+from gpovae_core.data.progress import Progress, tell
 from gpovae_core.errors import GpoVaeError
 from gpovae_core.methods.method import Inputs, Method, Place, Role
 from gpovae_core.registry import one_of_each_file
@@ -25,6 +26,7 @@ MACHINERY = (
     "method",
     "moments",
     "network_fit",
+    "one_target",
     "own_change",
     "passing",
     "prior",
@@ -80,12 +82,14 @@ class Rankings:
         return {measure: self.own[key] for measure, key in ceilings().items() if key in self.own}
 
 
-def rank(inputs: Inputs) -> Rankings:
+def rank(inputs: Inputs, progress: Progress | None = None) -> Rankings:
     """Run every method whose needs are at hand; one that cannot run leaves a note and no ranking."""
+    wanted = list(_wanted(inputs))
     own: dict[str, np.ndarray] = {}
     measured: dict[str, np.ndarray] = {}
     notes = []
-    for method in _wanted(inputs):
+    for done, method in enumerate(wanted):
+        tell(progress, f"ranking pairs by {method.title}", done / len(wanted))
         missing = method.unavailable()
         try:
             if missing is None and method.score is not None:

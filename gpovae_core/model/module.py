@@ -14,6 +14,7 @@ perturbation and then gathered.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -99,15 +100,16 @@ class Guide(nn.Module):
         self.register_buffer("log_std", torch.ones(genes))
 
     def noise(self, particles: int, rows: int, generator: torch.Generator | None = None) -> GuideNoise:
-        """Fresh random numbers on the device of the weights; torch's default generator where None is
-        given.
+        """Fresh random numbers on the device of the weights, drawn on that of the generator; torch's own one
+        where None is given.
         """
         like = self.mask_logits
         moved, latent = like.shape[1], self.artifact_head.mean.out_features
+        drawn: Any = {"generator": generator, "device": generator.device if generator else like.device}
         return GuideNoise(
-            mask=torch.rand(particles, rows, moved, device=like.device, generator=generator),
-            effect=torch.randn(particles, rows, moved, device=like.device, generator=generator),
-            artifact=torch.randn(particles, 1, latent, device=like.device, generator=generator),
+            mask=torch.rand(particles, rows, moved, **drawn).to(like.device),
+            effect=torch.randn(particles, rows, moved, **drawn).to(like.device),
+            artifact=torch.randn(particles, 1, latent, **drawn).to(like.device),
         )
 
     def sample(self, rows: Tensor, noise: GuideNoise, logits: Tensor | None = None) -> GuideDraw:

@@ -40,7 +40,9 @@ QUADRATURE_STEP = 0.6
 SHARED_CELLS = 4
 """Cells in which all draws behind the deviations are compared."""
 TABLE_GENES, DRAW_GENES = 16, 128
-"""Genes worked on at a time: their arrays stay in the processor's cache."""
+"""Genes of the table, and of the draws, worked on at a time: their arrays stay in the processor's cache.
+Elsewhere than on a CPU all are taken at once.
+"""
 
 
 @dataclass(frozen=True)
@@ -83,12 +85,15 @@ class ExpectedLog:
     """
 
     def __init__(self, concentration: Tensor, library_levels: Tensor, largest_mean: float) -> None:
-        """concentration: (G,) per gene; library_levels: (Q,); largest_mean: of any gene in any cell."""
+        """concentration: (G,) per gene; library_levels: (Q,); largest_mean: of any gene in any cell. On one
+        device, which the table is on then.
+        """
+        device = concentration.device
         self.bottom = float(np.log(MEAN_FLOOR))
         points = int(np.ceil((np.log(max(largest_mean, 1.0)) - self.bottom) / GRID_STEP)) + 1
         self.points, self.levels = points, len(library_levels)
-        log_means = self.bottom + GRID_STEP * torch.arange(points, dtype=torch.float32)
-        self.table = torch.empty(len(concentration), points, self.levels)
+        log_means = self.bottom + GRID_STEP * torch.arange(points, dtype=torch.float32, device=device)
+        self.table = torch.empty(len(concentration), points, self.levels, device=device)
         for at in range(0, len(concentration), TABLE_GENES):
             self.table[at : at + TABLE_GENES] = expected_log(
                 concentration[at : at + TABLE_GENES].float(), log_means, library_levels
@@ -103,7 +108,8 @@ class ExpectedLog:
         table = self.table[genes]
         place = log_mean.sub_(self.bottom).mul_(1 / GRID_STEP).clamp_(0, self.points - 1.01)
         left = place.int()
-        start = torch.arange(len(table), dtype=torch.int32)[:, None] * (self.points * self.levels) + level
+        rows = torch.arange(len(table), dtype=torch.int32, device=table.device)
+        start = rows[:, None] * (self.points * self.levels) + level
         at = start.add_(left, alpha=self.levels).reshape(-1)
         flat = table.reshape(-1)
         low = flat.index_select(0, at)
@@ -122,8 +128,10 @@ def expected_log(concentration: Tensor, log_means: Tensor, library_levels: Tenso
     only the weight exp(-t / a) knows the library size.
     """
     scale = EFFECT_SCALE / library_levels.double()
-    first, last = -float(log_means.max().clamp(min=0)) - 14.0, float(np.log(40.0 * scale.max()))
-    t = torch.arange(first, last + QUADRATURE_STEP, QUADRATURE_STEP, dtype=torch.float64).exp()
+    first, last = -float(log_means.max().clamp(min=0)) - 14.0, float(np.log(40.0 * float(scale.max())))
+    t = torch.arange(
+        first, last + QUADRATURE_STEP, QUADRATURE_STEP, dtype=torch.float64, device=scale.device
+    ).exp()
     weights = ((-t[:, None] / scale).exp() * (QUADRATURE_STEP / np.log(2))).float()  # (K, Q)
     rate = (log_means.double().exp()[:, None] * -torch.expm1(-t)).float()  # (P, K)
     c = concentration[:, None, None]
@@ -152,13 +160,14 @@ def treatment_effects(
 
 class EffectPredictor:
     """A model made ready for questions: what all answers share is worked out once. Not changed by
-    answering.
+    answering. Works on the device of the model; random numbers are drawn on the CPU, the same for any device.
     """
 
     def __init__(
         self, model: GpoVae, prepared: PreparedCells, settings: InferenceSettings | None = None
     ) -> None:
         self.model, self.panel, self.genes = model, prepared.panel, prepared.cells.var_names
+        self.device = model.decoder.log_concentration.device
         self.settings = settings or InferenceSettings()
         with torch.inference_mode():
             self._arms, levels = _arms(model, prepared, self.settings)
@@ -219,8 +228,11 @@ class EffectPredictor:
             means = self._log_means(dosage)
             shares, logs = self._log_mean_shares(means), self._mean_logs(means)
             return (
-                [(given - base).numpy() for given, base in zip(logs, self._control, strict=True)],
-                [(given - base).numpy() for given, base in zip(shares, self._control_shares, strict=True)],
+                [(given - base).cpu().numpy() for given, base in zip(logs, self._control, strict=True)],
+                [
+                    (given - base).cpu().numpy()
+                    for given, base in zip(shares, self._control_shares, strict=True)
+                ],
             )
 
     def share_changes(self, dosage: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -263,7 +275,7 @@ class EffectPredictor:
         with torch.inference_mode():
             means = self._log_means(None)[:, -len(cells.level) :]
             expected = [
-                self._expected(means + float(step * np.log(2)), cells.level).mean(dim=1).numpy()
+                self._expected(means + float(step * np.log(2)), cells.level).mean(dim=1).cpu().numpy()
                 for step in steps
             ]
         curve = np.stack(expected, axis=1).astype(float)
@@ -279,11 +291,11 @@ class EffectPredictor:
         """
         column, cells = self.genes.get_loc(gene), len(self._arms[0].level)
         with torch.inference_mode():
-            log_mean = self._log_means(dosage)[column, :cells].double().numpy()
+            log_mean = self._log_means(dosage)[column, :cells].double().cpu().numpy()
             concentration = float(self.model.decoder.log_concentration[column].exp())
         random = np.random.default_rng(seed)
         counts = random.poisson(random.gamma(concentration, (np.exp(log_mean) + MEAN_FLOOR) / concentration))
-        return counts, self._library[:cells].double().numpy()
+        return counts, self._library[:cells].double().cpu().numpy()
 
     def draw_cells(
         self, dosage: np.ndarray | None, cells: int, seed: int = 0
@@ -305,7 +317,7 @@ class EffectPredictor:
         if dosage is not None:
             samples, rows = sum(arm.samples for arm in self._arms), int(np.count_nonzero(dosage))
             noise = self._noise if rows == 1 else guide_noise(self.model, samples, rows, self.settings.seed)
-            offsets = guide_offsets(self.model, torch.from_numpy(dosage), noise)
+            offsets = guide_offsets(self.model, torch.from_numpy(dosage).to(self.device), noise)
             told = self.model.decoder.mlp.first.block("offset", offsets)[:, None].split(
                 [arm.samples for arm in self._arms]
             )
@@ -318,14 +330,15 @@ class EffectPredictor:
         if dosage is None or decoder.influence is None:
             return decoder.head.bias
         genes = np.flatnonzero(dosage)
-        return decoder.head.bias + torch.from_numpy(dosage[genes]) @ decoder.influence[genes]
+        given = torch.from_numpy(dosage[genes]).to(self.device)
+        return decoder.head.bias + given @ decoder.influence[torch.from_numpy(genes).to(self.device)]
 
     def _log_means(self, dosage: np.ndarray | None) -> Tensor:
         """(G, D) log mean counts in the cells of both arms."""
         weight, hidden, bias = self.model.decoder.head.weight, self._hidden(dosage), self._bias(dosage)
         bias = (bias - (weight @ hidden.mean(dim=1) + bias).max())[:, None]  # keeps the exponentials finite
-        logits, total = torch.empty(len(bias), hidden.shape[1]), torch.zeros(hidden.shape[1])
-        for genes in _chunks(len(bias)):
+        logits, total = bias.new_empty(len(bias), hidden.shape[1]), bias.new_zeros(hidden.shape[1])
+        for genes in _chunks(bias):
             torch.addmm(bias[genes], weight[genes], hidden, out=logits[genes])
             total += logits[genes].exp().sum(dim=0)
         return logits.add_(self._library.log() - total.log())
@@ -334,8 +347,8 @@ class EffectPredictor:
         """(G, samples) for each arm: expected log2(1 + 1e4 x / l), mean over the cells of each draw of the
         guide. log_means: (G, D), overwritten.
         """
-        means = [torch.empty(len(log_means), arm.samples) for arm in self._arms]
-        for genes in _chunks(len(log_means)):
+        means = [log_means.new_empty(len(log_means), arm.samples) for arm in self._arms]
+        for genes in _chunks(log_means):
             values = self._expected(log_means[genes], self._level, genes)
             for mean, arm, part in zip(
                 means, self._arms, values.split([len(arm.level) for arm in self._arms], dim=1), strict=True
@@ -358,8 +371,11 @@ def _spread(draws: np.ndarray) -> np.ndarray:
     return draws.std(axis=1, ddof=1) if draws.shape[1] > 1 else np.zeros(len(draws), dtype=draws.dtype)
 
 
-def _chunks(genes: int) -> Iterator[slice]:
-    return (slice(at, min(at + DRAW_GENES, genes)) for at in range(0, genes, DRAW_GENES))
+def _chunks(values: Tensor) -> Iterator[slice]:
+    """Of the genes that are the rows of `values`."""
+    genes = len(values)
+    step = DRAW_GENES if values.device.type == "cpu" else max(genes, 1)
+    return (slice(at, min(at + step, genes)) for at in range(0, genes, step))
 
 
 def guide_noise(model: GpoVae, samples: int, rows: int, seed: int) -> GuideNoise:
@@ -408,6 +424,7 @@ def _arms(
     pool = pool[np.argsort(prepared.library_size[pool], kind="stable")]
     sizes = np.log(prepared.library_size[pool])
     random, noise = np.random.default_rng(settings.seed), torch.Generator().manual_seed(settings.seed)
+    device = model.decoder.log_concentration.device
     samples, draws = settings.guide_samples, settings.basal_draws
     count = min(settings.library_levels, samples * draws)
     levels = np.exp(
@@ -424,7 +441,7 @@ def _arms(
         from.
         """
         cells = pool[(place * len(pool)).astype(int)]
-        basal = torch.randn(*cells.shape, model.settings.latent, generator=noise)
+        basal = torch.randn(*cells.shape, model.settings.latent, generator=noise).to(device)
         if settings.basal == "controls":
             basal = _posterior_of_controls(model, prepared, cells).sample(basal)
         level = np.broadcast_to((place * count).astype(np.int32), (samples, place.shape[1])).reshape(-1)
@@ -432,8 +449,8 @@ def _arms(
         return _Arm(
             samples,
             first.block("basal", basal) + first.bias,
-            torch.from_numpy(levels[level]).float(),
-            torch.from_numpy(level.copy()),
+            torch.from_numpy(levels[level]).float().to(device),
+            torch.from_numpy(level.copy()).to(device),
         )
 
     # Cell i of a draw comes from the i-th of d parts, and within it from another slice than cell i of any
@@ -444,14 +461,18 @@ def _arms(
         (np.arange(SHARED_CELLS)[None] + random.random((1, SHARED_CELLS))) / SHARED_CELLS,
         settings.spread_samples,
     )
-    return (own, shared), torch.from_numpy(levels)
+    return (own, shared), torch.from_numpy(levels).to(device)
 
 
 def _posterior_of_controls(model: GpoVae, prepared: PreparedCells, cells: np.ndarray) -> Normal:
     """q(z_b) of control cells at positions (S, d): (S, d, L)."""
     guide = model.guide
     used, where = np.unique(cells, return_inverse=True)
-    blocks = [SparseCounts.of(prepared.counts[some]) for some in np.array_split(used, len(used) // 256 + 1)]
+    device = guide.log_mean.device
+    blocks = [
+        SparseCounts.of(prepared.counts[some]).to(device)
+        for some in np.array_split(used, len(used) // 256 + 1)
+    ]
     parts = torch.cat([guide.counts_part(block.dense(block.value.log1p())) for block in blocks])
-    part = parts[torch.from_numpy(where.reshape(cells.shape))]
+    part = parts[torch.from_numpy(where.reshape(cells.shape)).to(device)]
     return guide.basal_posterior(part, guide.basal.first.bias)  # no perturbation, no artifact

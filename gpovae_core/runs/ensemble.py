@@ -14,6 +14,7 @@ import json
 import os
 import shutil
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -184,11 +185,13 @@ def make_ensemble(run: RunFolder, plan: EnsemblePlan, progress: Progress | None 
         except (KeyboardInterrupt, jobs.StopRequest, SystemExit):
             job.log("asked to stop")
         except Exception as error:
-            job.write_status(
-                state="failed",
-                message=str(error) if isinstance(error, GpoVaeError) else f"{type(error).__name__}: {error}",
-            )
-            raise
+            clear = jobs.in_words(job, error)
+            words = str(clear) if isinstance(clear, GpoVaeError) else f"{type(clear).__name__}: {clear}"
+            with suppress(OSError):  # the error itself is what the user has to see
+                job.write_status(state="failed", message=words)
+            if clear is error:
+                raise
+            raise clear from error
         found = _collect(job, run, plan)
         if found is not None:
             write_ensemble(run, found)

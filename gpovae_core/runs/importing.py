@@ -29,6 +29,10 @@ Values = Literal["auto", "probabilities", "logits"]
 MOST_GENES = 10_000
 LARGEST_TABLE = 2 * 2**30
 """Bytes of a matrix, as text or unpacked."""
+ARRAYS = ZipLimits(entries=1000, unpacked=LARGEST_TABLE, small=100 * 10**6)
+"""Of arrays packed by numpy: a small network that is nearly all zeros may be packed to a hundredth; a large
+one is kept as a sparse matrix.
+"""
 ANY_ZIP = ZipLimits(entries=20_000, unpacked=64 * 10**9, ratio=None)
 """Of an archive of which it is not known yet what it holds: a checkpoint has an entry for every tensor."""
 LONGEST_NAME = 200
@@ -238,7 +242,7 @@ def _mask(file: Path, tensors: dict[str, np.ndarray]) -> tuple[np.ndarray, str]:
     ):
         if name in tensors:
             matrix = np.asarray(tensors[name], dtype=np.float64)
-            _check_square(file, matrix)
+            _check_square(file, matrix.shape)
             return _logits(file, matrix, kind), f"W from its {kind}"
     near = ", ".join(sorted(tensors)[:3])
     _refuse(
@@ -402,7 +406,6 @@ def _npz(file: Path, genes: Sequence[str] | None) -> tuple[np.ndarray, tuple[str
     were given beside it, taken before those in it.
     """
     matrix, found = _unpacked(file)
-    _check_square(file, matrix)
     inside = [
         value
         for value in found.values()
@@ -432,25 +435,23 @@ def _unpacked(file: Path) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """(the one square matrix, every array by name) of an archive; of a scipy.sparse one the matrix alone."""
     from scipy import sparse
 
-    open_zip(file, ZipLimits(entries=1000, unpacked=LARGEST_TABLE, ratio=None)).close()
+    with open_zip(file, ARRAYS) as archive:
+        shapes = {info.filename.removesuffix(".npy"): _shape_in(archive, info) for info in archive.infolist()}
     try:
         with np.load(file, allow_pickle=False) as arrays:
             if {"format", "shape", "data"} <= set(arrays.files):
-                shape = tuple(int(n) for n in arrays["shape"])
-                _check_square(file, np.empty((0, 0)), shape)
+                shape = tuple(int(n) for n in arrays["shape"]) if shapes["shape"] == (2,) else ()
+                _check_square(file, shape)
                 loaded: Any = sparse.load_npz(file)
                 matrix, found = loaded.toarray(), {}
             else:
-                found = {name: arrays[name] for name in arrays.files}
-                squares = [
-                    name
-                    for name, value in found.items()
-                    if value.ndim == 2 and value.shape[0] == value.shape[1]
-                ]
+                squares = [name for name, shape in shapes.items() if len(shape) == 2 and len(set(shape)) == 1]
                 if len(squares) != 1:
-                    listed = ", ".join(f"{name} {value.shape}" for name, value in found.items()) or "nothing"
-                    _refuse(file, f"exactly one square matrix is expected in it; found {listed}")
-                matrix = found[squares[0]]
+                    listed = ", ".join(f"{name} {shape}" for name, shape in shapes.items()) or "nothing"
+                    _refuse(file, f"exactly one square matrix is expected in it; found {listed[:200]}")
+                _check_square(file, shapes[squares[0]])
+                matrix = arrays[squares[0]]
+                found = {name: arrays[name] for name, shape in shapes.items() if shape == matrix.shape[:1]}
     except (ValueError, OSError, KeyError, EOFError, zipfile.BadZipFile) as error:
         if "pickle" in str(error).lower():
             _refuse(
@@ -463,14 +464,24 @@ def _unpacked(file: Path) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     return _number_array(file, matrix), found
 
 
+def _shape_in(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> tuple[int, ...]:
+    """The shape that an array in an archive has by its header; () where it has none."""
+    with archive.open(info) as stream:
+        try:
+            version = np.lib.format.read_magic(stream)
+            read = np.lib.format.read_array_header_1_0 if version == (1, 0) else None
+            return (read or np.lib.format.read_array_header_2_0)(stream)[0]
+        except (ValueError, EOFError):
+            return ()
+
+
 def _number_array(file: Path, matrix: np.ndarray) -> np.ndarray:
     if matrix.dtype.kind not in "biuf":
         _refuse(file, f"its matrix holds no numbers but {matrix.dtype}")
     return matrix.astype(np.float64)
 
 
-def _check_square(file: Path, matrix: np.ndarray, shape: tuple[int, ...] | None = None) -> None:
-    shape = matrix.shape if shape is None else shape
+def _check_square(file: Path, shape: tuple[int, ...]) -> None:
     if len(shape) != 2 or shape[0] != shape[1] or shape[0] < 1:
         _refuse(file, f"its matrix has shape {shape}; a network is square, with a row and a column per gene")
     if shape[0] > MOST_GENES:

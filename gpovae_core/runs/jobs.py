@@ -8,6 +8,7 @@ sent to a cluster waits there and for nothing here (runs.clusters).
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -67,11 +68,18 @@ def submit(source: Path, path: Path, settings: Settings, asked: Request | None =
 
 
 def _over_gpus(settings: Settings, asked: Request) -> Settings:
-    """One process for each GPU. Raises SettingsError where the settings want several machines."""
+    """One process for each GPU. Raises SettingsError where the settings want another number, or several
+    machines.
+    """
     if settings.training.nodes > 1:
         raise SettingsError(
             "A job that is sent to a cluster trains on one machine; leave out --nodes, or write a script as "
             "in docs/devices.md."
+        )
+    if asked.gpus and settings.training.devices not in (1, asked.gpus):
+        raise SettingsError(
+            f"training.devices is {settings.training.devices}, but the job gets {asked.gpus} GPUs: a process "
+            "for each of them. Leave out --devices, or ask for as many GPUs (--gpus)."
         )
     changes = {"devices": asked.gpus} if asked.gpus > 1 else {}
     return settings.model_copy(update={"training": settings.training.model_copy(update=changes)})
@@ -280,6 +288,31 @@ def stoppable() -> Iterator[None]:
     finally:
         for which, handler in before.items():
             signal.signal(which, handler)
+
+
+def in_words(run: JobFolder, error: Exception) -> Exception:
+    """The error itself, or what a user can mend where it comes from a full disk or a folder that is gone,
+    whichever library met it first.
+    """
+    if not run.path.is_dir():
+        return RunError(
+            f"{run.what} '{run.name}' is gone: its folder '{run.path}' was removed or renamed while it was "
+            "worked on. Nothing of it is left here; start it again."
+        )
+    room = shutil.disk_usage(run.path)
+    seen = {getattr(cause, "errno", None) for cause in (error, error.__cause__, error.__context__)}
+    text = str(error)
+    if not (
+        {errno.ENOSPC, errno.EDQUOT} & seen
+        or "No space left" in text
+        or ("fail" in text and room.free < 2**20)
+    ):
+        return error
+    return RunError(
+        f"The disk that holds '{run.path.parent}' is full: {room.free / 2**20:,.1f} MB of "
+        f"{room.total / 2**20:,.0f} MB are free. Nothing that was finished is lost: make room, then resume "
+        "the run."
+    )
 
 
 def recorded(run: JobFolder, then: Progress | None = None) -> Progress:

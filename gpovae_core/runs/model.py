@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import torch
 from safetensors.torch import load_file
 
+from gpovae_core.config import TrainingSettings
 from gpovae_core.errors import RunError
 from gpovae_core.model.module import GpoVae
 from gpovae_core.runs.folder import RunFolder
@@ -26,3 +28,9 @@ def load_model(run: RunFolder) -> GpoVae:
             f"Run '{run.name}': model.safetensors does not fit the settings in config.json ({error})."
         ) from error
     return model.eval()
+
+
+def asking_device(training: TrainingSettings) -> torch.device:
+    """Where a trained model is asked for effects: a GPU where the training may take one and there is one."""
+    wanted = training.device in ("auto", "cuda") and torch.cuda.is_available()
+    return torch.device("cuda" if wanted else "cpu")

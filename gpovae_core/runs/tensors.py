@@ -17,12 +17,14 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from gpovae_core.data.zips import ZipLimits, open_zip
 from gpovae_core.errors import RunError
 
 LARGEST_PICKLE = 256 * 2**20
 LARGEST_TENSOR = 4 * 2**30
 """Bytes. Far above any checkpoint of this model, far below what fills a machine."""
-MOST_MEMBERS = 100_000
+LIMITS = ZipLimits(entries=20_000, unpacked=64 * 10**9)
+"""torch packs nothing: what unpacks to much more than it has was not written by it."""
 
 _KINDS = {
     "DoubleStorage": "<f8",
@@ -160,8 +162,8 @@ def read_tensors(path: Path, wanted: str = "state_dict") -> dict[str, np.ndarray
     """
     path = Path(path)
     try:
-        with zipfile.ZipFile(path) as archive:
-            members = _members(path, archive)
+        with open_zip(path, LIMITS) as archive:
+            members = {info.filename.partition("/")[2]: info for info in archive.infolist()}
             found = _unpickle(path, archive, members)
             table = found.get(wanted, found) if isinstance(found, dict) else {}
             described = (
@@ -178,14 +180,6 @@ def read_tensors(path: Path, wanted: str = "state_dict") -> dict[str, np.ndarray
     # NotImplementedError: how zipfile answers a packing it does not know
     except (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, EOFError, OSError) as error:
         _refuse(path, f"it is no zip archive of torch, or is cut off ({_first_line(error)})", error)
-
-
-def _members(path: Path, archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
-    """Name below the archive's one folder -> member."""
-    infos = archive.infolist()
-    if len(infos) > MOST_MEMBERS:
-        _refuse(path, f"it has {len(infos):,} parts")
-    return {info.filename.partition("/")[2]: info for info in infos}
 
 
 def _unpickle(path: Path, archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo]) -> Any:

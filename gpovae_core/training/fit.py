@@ -37,6 +37,8 @@ from gpovae_core.training.keeper import Keeper
 from gpovae_core.training.task import VALIDATION_LOSS, GpoVaeTask, epoch_seed
 
 HEARTBEAT_SECONDS = 5.0
+WORD_SECONDS = 2.0
+"""Between words on how far an epoch is."""
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 LAST_CHECKPOINT = "last.ckpt"
 
@@ -70,12 +72,14 @@ def fit(
                 tell(progress, words, 0.0)
 
     doing("measuring the training cells")
-    constants = training_constants(prepared)
+    constants = training_constants(prepared, _by_percent("", doing))
     task = GpoVaeTask(settings, prepared, constants)
     if settings.model.network == "evidence":
         _give_network(run, task.model, prepared, settings, doing)
     doing("gathering counterfactual profiles")
-    profiles = counterfactual_profiles(prepared, settings.loss.counterfactual_cells, training.seed)
+    profiles = counterfactual_profiles(
+        prepared, settings.loss.counterfactual_cells, training.seed, _by_percent("", doing)
+    )
     recorder = RunRecorder(run, training.epochs, progress, first)
     stopper = EarlyStopping(
         VALIDATION_LOSS, min_delta=training.min_improvement, patience=training.patience, check_finite=True
@@ -123,7 +127,7 @@ def _by_percent(words: str, doing: Callable[[str], None]) -> Progress:
 
     def told(stage: str, share: float) -> None:
         nonlocal said
-        text = f"{words}: {stage} ({share:.0%})"
+        text = f"{words}: {stage} ({share:.0%})" if words else f"{stage} ({share:.0%})"
         if text != said:
             said = text
             doing(text)
@@ -189,7 +193,8 @@ class RunRecorder(Checkpoint):
         self.diverged = False
         self.asked = False  # somebody asked this process to stop
         self.stopping = False  # and all processes know of it
-        self._beat = 0.0
+        self._beat = self._word = 0.0
+        self._said = "the first epoch"
         self._epoch_start = time.monotonic()
 
     def state_dict(self) -> dict[str, Any]:
@@ -215,8 +220,14 @@ class RunRecorder(Checkpoint):
     def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         self._epoch_start = time.monotonic()
 
-    def on_train_batch_end(self, trainer: lightning.Trainer, *_: Any) -> None:
+    def on_train_batch_end(
+        self, trainer: lightning.Trainer, _module: Any, _outputs: Any, _batch: Any, batch_idx: int
+    ) -> None:
         self._agree(trainer)
+        if self.first and time.monotonic() - self._word > WORD_SECONDS:
+            self._word = time.monotonic()
+            done = (batch_idx + 1) / max(1, trainer.num_training_batches)
+            tell(self.progress, self._said, (trainer.current_epoch + done) / self.epochs)
         if self.first and time.monotonic() - self._beat > HEARTBEAT_SECONDS:
             self._beat = time.monotonic()
             self.run.write_status(epoch=trainer.current_epoch)
@@ -251,11 +262,8 @@ class RunRecorder(Checkpoint):
         if not self.first:
             return
         self.run.write_status(epoch=epoch, best_epoch=self.best_epoch)
-        tell(
-            self.progress,
-            f"validation loss {loss:.2f}, best {self.best:.2f} at epoch {self.best_epoch}",
-            epoch / self.epochs,
-        )
+        self._said = f"validation loss {loss:.2f}, best {self.best:.2f} at epoch {self.best_epoch}"
+        tell(self.progress, self._said, epoch / self.epochs)
 
     def _save_state(self, trainer: lightning.Trainer) -> None:
         last = self.run.checkpoints / LAST_CHECKPOINT

@@ -8,7 +8,7 @@ import zipfile
 
 import pytest
 
-from gpovae_core.data import room
+from gpovae_core.data import folder, room
 from gpovae_core.data.room import RoomError, check_room, copy_within, in_words, kept_free, room_in
 from gpovae_core.data.zips import ZipLimits, open_zip, unpack
 
@@ -141,6 +141,19 @@ def test_a_stream_is_copied_as_far_as_it_may(tmp_path, monkeypatch):
     monkeypatch.setenv(room.KEEP_FREE, "1e9")
     with pytest.raises(RoomError, match="kept free"):
         copy_within(io.BytesIO(b"abc"), target, tmp_path, "It")
+
+
+def test_an_upload_that_would_be_refused_is_not_kept(tmp_path, monkeypatch):
+    monkeypatch.setattr(folder, "ANY_STORE", ZipLimits(entries=3, unpacked=10**8))
+    many = packed(tmp_path / "a.zip", {f"{number}": b"" for number in range(5)}).read_bytes()
+    alike = packed(tmp_path / "b.zip", {"X/0": bytes(3_000_000)}).read_bytes()
+    kept = tmp_path / "data"
+    for content, words in ((many, "'a.zarr.zip' holds 5 files"), (alike, "'a.zarr.zip' has .* 100 times")):
+        with pytest.raises(RoomError, match=words):
+            folder.save_upload(kept, "a.zarr.zip", io.BytesIO(content))
+    assert list(kept.iterdir()) == []
+    cut = packed(tmp_path / "c.zip", {"X": b"abc"}).read_bytes()[:-5]
+    assert folder.save_upload(kept, "c.zarr.zip", io.BytesIO(cut)).name == "c.zarr.zip"
 
 
 def test_sizes_in_words():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -325,6 +326,19 @@ def small_disk(tmp_path) -> Iterator[Path]:
         pytest.skip("mounting a small file system needs root")
     yield place
     subprocess.run(["umount", "-l", str(place)], check=False)
+
+
+@pytest.mark.parametrize("when", ["preparing", "training", "scoring"])
+def test_a_run_that_is_removed_while_it_is_worked_on_is_said_to_be_gone(tmp_path, when):
+    path = tmp_path / "runs" / "x"
+
+    def remove(stage: str, _share: float) -> None:
+        if stage.startswith(when):
+            shutil.rmtree(path, ignore_errors=True)
+
+    with pytest.raises(RunError, match=r"Run 'x' is gone: .* was removed or renamed"):
+        workflow.start_run(write_toy(tmp_path), path, tiny_settings(), remove)
+    assert not path.exists()
 
 
 @pytest.mark.slow

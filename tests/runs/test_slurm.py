@@ -159,3 +159,4 @@ def test_nothing_of_it_is_left(cluster: SlurmHere) -> None:
         and process.pid != os.getpid()
     ]
     assert not left
+    wait_until(lambda: not cluster.steps(), 5)

@@ -14,7 +14,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import Any
 
 from gpovae_core.data.effect_tables import known
 from gpovae_core.data.effect_tables.finish import finished
@@ -25,6 +25,7 @@ from gpovae_core.data.effect_tables.long import MOST_BYTES, PARQUET, parquet_col
 from gpovae_core.data.effect_tables.pairs import from_table
 from gpovae_core.data.effect_tables.report import MeasuredEffects
 from gpovae_core.data.files import has_hdf5_signature, has_hdf5_start, refuse, start_of
+from gpovae_core.data.gzips import open_gzip
 from gpovae_core.data.room import copy_within
 from gpovae_core.data.store import scratch_folder
 from gpovae_core.data.text_tables import open_table
@@ -103,6 +104,6 @@ def _unpacked(path: Path) -> Iterator[Path]:
         return
     with scratch_folder() as folder:
         plain = folder / path.name.removesuffix(".gz")
-        with gzip.open(path) as packed, plain.open("wb") as out:
-            copy_within(cast("IO[bytes]", packed), out, folder, f"What is packed in '{path.name}'")
+        with open_gzip(path) as packed, plain.open("wb") as out:
+            copy_within(packed, out, folder, f"What is packed in '{path.name}'")
         yield plain

@@ -6,7 +6,7 @@ import gzip
 import os
 import zlib
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from gpovae_core.data.files import MAKE_ONE, first_line, has_hdf5_start, refuse, start_of
 from gpovae_core.data.readers import Reader, reader_of
@@ -32,6 +32,7 @@ def recognises(path: Path) -> bool:
 def read(path: Path) -> AnnData | BackedCells:
     """Its content, unpacked into a scratch file that is left for what stays there."""
     from gpovae_core.data.effect_tables.read import holds_effects
+    from gpovae_core.data.gzips import open_gzip
     from gpovae_core.data.room import copy_within
     from gpovae_core.data.store import scratch_file
 
@@ -40,8 +41,8 @@ def read(path: Path) -> AnnData | BackedCells:
         refuse("not-gzip", message, "Unpack it, and give the file that was inside.")
     unpacked = scratch_file()
     try:
-        with gzip.open(path) as packed, unpacked.open("wb") as plain:
-            copy_within(cast("IO[bytes]", packed), plain, unpacked.parent, f"What is packed in '{path.name}'")
+        with open_gzip(path) as packed, unpacked.open("wb") as plain:
+            copy_within(packed, plain, unpacked.parent, f"What is packed in '{path.name}'")
         if holds_effects(unpacked):
             message = f"'{path.name}' is a table of effects (log fold changes with errors), not of cells."
             refuse("effects-not-cells", message, "Unpack it (gunzip), and give the file that was inside.")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gpovae_core.data.files import MAKE_ONE, first_line, refuse
+from gpovae_core.data.gzips import open_packed_or_not
 from gpovae_core.data.readers import Reader
 from gpovae_core.errors import DataError
 
@@ -69,7 +70,8 @@ def read(path: Path) -> AnnData:
     _must_fit(matrix)
     try:
         cells, rows = _table(barcodes), _table(features)
-        counts: Any = mmread(matrix)
+        with open_packed_or_not(matrix) as file:
+            counts: Any = mmread(file)
     except Exception as error:
         refuse(
             "not-10x", f"'{path.name}' cannot be read as 10x counts ({first_line(error)}).", MAKE_ONE, error
@@ -117,7 +119,8 @@ def _must_fit(matrix: Path) -> None:
 def _table(path: Path) -> pd.DataFrame:
     import pandas as pd
 
-    return pd.read_csv(path, sep="\t", header=None, dtype=str, keep_default_na=False, quoting=3)
+    with open_packed_or_not(path) as file:
+        return pd.read_csv(file, sep="\t", header=None, dtype=str, keep_default_na=False, quoting=3)
 
 
 def beside(path: Path) -> list[Path]:
