@@ -117,6 +117,8 @@ def take(shots: dict[str, Shot], folder: Path) -> list[str]:
                 for selector in (f"role=link[name='{shot.page}']", *shot.clicks):
                     page.locator(selector).first.click()
                     settle(page)
+                if page.locator('[data-testid="stException"]').count():
+                    complaints.append(f"{name}-{scheme}: the page shows an error")
                 page.screenshot(path=folder / f"{name}-{scheme}.png")
                 page.close()
         browser.close()
