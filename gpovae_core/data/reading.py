@@ -197,6 +197,8 @@ def _read_off_guides(
     settings: DataSettings,
 ) -> pd.Series:
     """Labels of two perturbations for genes that some guides raise and others lower (direction.by_guides)."""
+    import pandas as pd
+
     if keys.GUIDE not in design.values:
         return labels
     batch, library = design.compared, design.values.get(keys.SIZE_FACTOR)
@@ -209,7 +211,7 @@ def _read_off_guides(
         None if batch is None else np.asarray(batch.cat.codes),
         max(settings.min_cells, FEWEST_CELLS),
     )
-    return labels.set_axis(labels.index).where(labels.to_numpy(dtype=object) == found, found)
+    return pd.Series(found, index=labels.index, name=labels.name, dtype=object)
 
 
 def _both_in_words(labels: pd.Series) -> list[str]:
