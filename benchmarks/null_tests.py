@@ -2,6 +2,7 @@
 
     python benchmarks/null_tests.py
     python benchmarks/null_tests.py --json --draws 200
+    python benchmarks/null_tests.py --panel
     python benchmarks/null_tests.py --wells
 
 Controls of the real screens called perturbed, against all other controls, in groups of several sizes, at most
@@ -9,7 +10,8 @@ half of the controls; drawn at random, and in the place of a perturbation's cell
 condition) and class of depth. Per screen and size, over the draws: the share of tested genes with p below
 0.05 and 0.001 (as much as that, were the test exact), the share of draws in which Benjamini and Hochberg find
 nothing at 5 % (95 %, were it), and the genes tested; and, beside it, the same p without strata by the usual
-normal approximation of the rank sum, and by Welch's t test of log2(1 + 1e4 x / l). --wells: genes that
+normal approximation of the rank sum, and by Welch's t test of log2(1 + 1e4 x / l). --panel: shares are of the
+file's genes alone, so that a common lift is looked for, and taken out where it is clear. --wells: genes that
 NFATC1 of Datlinger et al. changes beside all other cells, whose wells are shallower, as the design is told.
 Real data as in benchmarks/quality.py.
 """
@@ -46,8 +48,10 @@ LEVEL = 0.05
 CALLED = "CALLED"
 
 
-def screen_of(path: Path, **columns: str) -> PreparedCells:
-    """Cells of a file with what the test has to know of its design: all in one split."""
+def screen_of(path: Path, whole: bool = True, **columns: str) -> PreparedCells:
+    """Cells of a file with what the test has to know of its design: all in one split. whole: with the counts
+    of the whole transcriptome.
+    """
     cells = anndata.read_h5ad(path)
     counts = sparse.csr_matrix(cells.X).astype(np.float32)
     obs = pd.DataFrame(
@@ -55,7 +59,7 @@ def screen_of(path: Path, **columns: str) -> PreparedCells:
             keys.PERTURBATION: cells.obs["perturbation"].astype(str).replace("non-targeting", keys.CONTROL),
             keys.SPLIT: keys.TEST,
             keys.LIBRARY_SIZE: np.asarray(counts.sum(axis=1)).ravel().astype(float),
-            keys.SIZE_FACTOR: cells.obs["total_umis_full_transcriptome"].astype(float),
+            **({keys.SIZE_FACTOR: cells.obs["total_umis_full_transcriptome"].astype(float)} if whole else {}),
             **{part: cells.obs[column].astype(str) for part, column in columns.items()},
         },
         index=cells.obs_names,
@@ -182,6 +186,7 @@ def main() -> None:
     parser.add_argument("--screens", nargs="+", default=list(SCREENS))
     parser.add_argument("--sizes", nargs="+", type=int, default=SIZES)
     parser.add_argument("--others", action="store_true", help="the usual tests beside")
+    parser.add_argument("--panel", action="store_true", help="shares of the file's genes alone")
     parser.add_argument("--wells", action="store_true")
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args()
@@ -190,7 +195,7 @@ def main() -> None:
     )
     rows = wells(folder / "datlinger2021_jurkat.h5ad") if asked.wells else []
     for name in [] if asked.wells else asked.screens:
-        screen = screen_of(folder / f"{name}.h5ad", **SCREENS[name])
+        screen = screen_of(folder / f"{name}.h5ad", not asked.panel, **SCREENS[name])
         most = int((screen.labels == keys.CONTROL).sum()) // 2
         for size in (size for size in asked.sizes if size <= most):
             for like in (False, True):

@@ -21,10 +21,7 @@ exclude_patterns = ["images"]
 smartquotes = False  # it would make a dash of the two hyphens of an option
 # Headings are link targets, as they are where a forge shows these files.
 myst_heading_anchors = 4
-# Notebooks are shown with the outputs that they hold; one without is run.
-nb_execution_mode = "auto"
-nb_execution_timeout = 300
-nb_execution_raise_on_error = True
+nb_execution_mode = "off"  # notebooks are shown with the outputs that they hold; the tests run them
 
 add_module_names = False
 autodoc_typehints = "signature"

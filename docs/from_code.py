@@ -1,8 +1,8 @@
 """The reference as it stands in the code: every command, every setting and every public name, as Markdown for
 the pages of docs/reference that ask for it.
 
-A line `%%commands%%`, `%%settings%%`, `%%simulator%%`, `%%sweep%%` or `%%python%%` of a page is replaced by
-what the function of that name says. As an extension of Sphinx (`setup`) this happens when a page is read.
+A line such as `%%commands%%` of a page (MADE has all) is replaced by what the function of that name says. As
+an extension of Sphinx (`setup`) this happens when a page is read.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import gpovae_core
 from gpovae_core.cli import app
 from gpovae_core.config import DEFAULT_PRESET, PRESETS, make_settings, sections
 from gpovae_core.data.simulate.settings import SimulationSettings
+from gpovae_core.runs.clusters.sites import Site
 from gpovae_core.sweeps.plan import SweepPlan
 
 OTHER_PRESETS = tuple(name for name in PRESETS if name != DEFAULT_PRESET)
@@ -32,8 +33,9 @@ def commands() -> str:
     for name, command in getattr(group, "commands").items():  # noqa: B009 (typer names no public type for it)
         context = command.context_class(command, info_name=f"gpovae {name}")
         rows = [
-            (f"`{names}`", _cell(said))
-            for names, said in (one.get_help_record(context) for one in command.get_params(context))
+            (f"`{said[0]}`", _cell(said[1]))
+            for one in command.get_params(context)
+            if (said := one.get_help_record(context)) is not None  # hidden options have none
         ]
         usage = command.get_usage(context).removeprefix("Usage: ")
         parts += [
@@ -66,6 +68,11 @@ def simulator() -> str:
     return _fields(SimulationSettings, dict(SimulationSettings()))
 
 
+def clusters() -> str:
+    """Every key of a table of clusters.toml."""
+    return _fields(Site, dict(Site()))
+
+
 def sweep() -> str:
     """Every key of the file of a sweep."""
     fields = SweepPlan.model_fields
@@ -96,7 +103,7 @@ def _kind(thing: object) -> str:
 
 
 MADE: dict[str, Callable[[], str]] = {
-    one.__name__: one for one in (commands, settings, simulator, sweep, python)
+    one.__name__: one for one in (commands, settings, simulator, clusters, sweep, python)
 }
 
 

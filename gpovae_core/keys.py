@@ -29,6 +29,21 @@ READER_NOTES = "gpovae_reader_notes"  # uns of cells as read: sentences about wh
 
 CONTROL = "control"
 PAIR_SEPARATOR = "+"
+ACTIVATED = " (activated)"
+"""After the name of a gene that is knocked down in other cells: the perturbation of those where it is raised.
+Two perturbations then speak for one row of W, and the one without this ending is the knock-down.
+"""
+
+
+def genes_of(perturbation: str) -> tuple[str, ...]:
+    """The genes that are perturbed under a label, in its order."""
+    return tuple(part.removesuffix(ACTIVATED) for part in perturbation.split(PAIR_SEPARATOR))
+
+
+def is_raised(perturbation: str) -> bool:
+    """Whether a label stands for the activation of a gene that is knocked down in other cells."""
+    return perturbation.endswith(ACTIVATED)
+
 
 TRAIN = "train"
 VALIDATION = "validation"

@@ -296,7 +296,7 @@ def _answer_unseen(
     respondent = Respondent(prepared, settings, stage, lambda: predictor)
     for part in (predicted.mean, predicted.deviation, predicted.fold, predicted.fold_deviation):
         part.loc[names] = np.nan
-    rests_on = {name: respondent.reach.basis(tuple(name.split(keys.PAIR_SEPARATOR))) for name in names}
+    rests_on = {name: respondent.reach.basis(keys.genes_of(name)) for name in names}
     try:
         for answer in respondent.ask_all(prepared.unseen):
             table = answer.table.set_index("gene").loc[list(predicted.mean.columns)]

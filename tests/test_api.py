@@ -8,7 +8,6 @@ import doctest
 import inspect
 import re
 from pathlib import Path
-from types import ModuleType
 
 import networkx as nx
 import numpy as np
@@ -33,11 +32,6 @@ DOCUMENTED = {**{name: getattr(gp, name) for name in NAMES}, **{f"Run.{n}": vars
 @pytest.fixture(scope="module")
 def demo() -> gp.Run:
     return gp.open_demo("demo")
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("notebook")
 
 
 # What is there ----------------------------------------------------------------------------------------------
@@ -75,14 +69,18 @@ def test_a_name_is_documented_in_full(name: str):
         assert inspect.signature(function).return_annotation is not inspect.Signature.empty
 
 
-@pytest.mark.parametrize("module", [making, run], ids=lambda module: module.__name__)
-def test_the_examples_run(module: ModuleType, place: Path, monkeypatch: pytest.MonkeyPatch):
-    """In this order: a run is trained on a few cells by the first, and gone on with in the second."""
-    monkeypatch.chdir(place)
+def test_the_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """In this order: a run is trained on a few cells in the first, and gone on with in the second."""
+    monkeypatch.chdir(tmp_path)
     flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
-    done = doctest.testmod(module, extraglobs={"gp": gp}, optionflags=flags)
-    assert done.attempted > 5
-    assert done.failed == 0
+    for module in (making, run):
+        done = doctest.testmod(module, extraglobs={"gp": gp}, optionflags=flags)
+        assert done.attempted > 5
+        assert done.failed == 0
+    trained = gp.open_run("runs/toy")  # on an AnnData, and yet as if on its file
+    assert trained._folder.source().path == "toy.h5ad"
+    assert trained._folder.source().simulated
+    assert trained.network_adata().layers[keys.FREQUENCY].max() > 0
 
 
 # Its answers are those of the command line ------------------------------------------------------------------
@@ -94,6 +92,19 @@ def test_edges_are_those_that_the_command_writes(demo: gp.Run, tmp_path: Path, c
     written = pd.read_csv(tmp_path / "edges.csv")
     pd.testing.assert_frame_equal(demo.edges(), written, check_dtype=False)
     assert written["p_adjusted"].notna().any()
+
+
+def test_tables_of_known_edges_have_their_say(tmp_path: Path, monkeypatch):
+    (tmp_path / "table.csv").write_text("source,target,sign\nJAK2,STAT1,1\n")
+    (tmp_path / "damaged.csv").write_text("nothing\n")
+    monkeypatch.setenv("GPOVAE_NETWORKS_DIR", str(tmp_path))
+    real = gp.open_demo()
+    with pytest.warns(match="damaged"):
+        edges = real.edges().set_index(["source", "target"])
+    assert edges.loc[("JAK2", "STAT1"), "known_in"]
+    assert (edges["known_in"] != "").sum() == 1
+    assert real.edge("JAK2", "STAT1").known[0].found
+    assert real.network()["JAK2"]["STAT1"]["known_in"]
 
 
 def test_graph_table_and_matrices_are_one_network(demo: gp.Run):
@@ -117,13 +128,6 @@ def test_a_threshold_of_its_own_is_that_of_the_settings(demo: gp.Run):
 def test_matrices_can_be_written_and_read(demo: gp.Run, tmp_path: Path):
     demo.network_adata().write_h5ad(tmp_path / "network.h5ad")
     assert gp.read(tmp_path / "network.h5ad").shape == (65, 65)
-
-
-def test_an_anndata_is_trained_on_as_its_file_would_be(place: Path):
-    trained = gp.open_run(place / "runs" / "toy")
-    assert trained._folder.source().path == "toy.h5ad"
-    assert trained._folder.source().simulated
-    assert trained.network_adata().layers[keys.FREQUENCY].max() > 0
 
 
 # Its errors -------------------------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ import gpovae_core
 from gpovae_core.cli import app
 from gpovae_core.config import PRESETS, Settings, make_settings, sections
 from gpovae_core.data.simulate.settings import SimulationSettings
+from gpovae_core.runs.clusters.sites import Site
 from gpovae_core.sweeps.plan import SweepPlan
 from tests.conftest import PROJECT
 
@@ -105,6 +106,7 @@ def test_every_command_and_option_is_in_the_reference(name: str) -> None:
     missing = [
         option
         for parameter in COMMANDS[name].params
+        if not getattr(parameter, "hidden", False)
         for option in (parameter.opts if parameter.param_type_name == "option" else [parameter.metavar or ""])
         if option not in section
     ]
@@ -122,7 +124,7 @@ def test_every_setting_is_in_the_reference_with_its_default_and_a_sentence() -> 
             row = rows.pop(f"{section}.{field}")
             assert info.description, f"{section}.{field} lacks a description"
             assert f"; default `{from_code()._shown(getattr(own, field))}`" in "|".join(row[2:])
-    for model in (SimulationSettings, SweepPlan):
+    for model in (SimulationSettings, SweepPlan, Site):
         for field, info in model.model_fields.items():
             assert info.description, f"{model.__name__}.{field} lacks a description"
             assert field in rows

@@ -78,7 +78,7 @@ export class Graph {
     return this.adjusted.some(isKnown);
   }
 
-  /** Lay another network over this one; null takes it away. Edges that the other has alone come behind ours. */
+  /** Lay another network over this one; null takes it away. Edges of the other alone come behind ours. */
   compare(told) {
     const { own } = this;
     for (const edges of [...this.out, ...this.in]) while (edges.at(-1) >= own) edges.pop();
@@ -248,8 +248,8 @@ export const bundleGenes = (key) =>
 
 const ALIKE = 0.2; // least cosine of the targets of two regulators that stand side by side for it
 
-/** Regulators side by side with those that share their targets: chains, each from the largest that is left on,
- * so that the largest stand first. */
+/** Regulators side by side with those that share their targets: chains, each from the largest that is left
+ * on, so that the largest stand first. */
 export function chain(graph, regulators, targets) {
   const left = new Set(regulators);
   const into = new Map();

@@ -801,7 +801,8 @@ export function chanceWords({ tested, level, expected, name, threshold }) {
     return `Differences at a false discovery rate (FDR) of ${percent(level)}, by permuted conditions.`;
   const chance =
     expected === null ? "" : ` Unrelated networks of these sizes share about ${fixed(expected, 1)}.`;
-  return `No test: two runs of the same cells differ, too. Edges of ${name}: above ${threshold.toPrecision(3)}.${chance}`;
+  const above = `Edges of ${name}: above ${threshold.toPrecision(3)}.`;
+  return `No test: two runs of the same cells differ, too. ${above}${chance}`;
 }
 
 /** The open comparison in the overview. */

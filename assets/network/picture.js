@@ -562,9 +562,10 @@ export class Picture {
     const e = found.edge;
     const again = graph.again[e] >= 0 ? `\ncomes back in ${graph.again[e]} %` : "";
     const beside = graph.compared ? `\n${standingWords(graph, e)}` : "";
+    const weight = `${graph.facts.measure} ${graph.weight[e].toPrecision(3)}`;
     return (
       `${short(graph.names[graph.source[e]], 40)} → ${short(graph.names[graph.target[e]], 40)}\n` +
-      `${SIGN_WORDS[graph.signOf(e)]}, ${graph.facts.measure} ${graph.weight[e].toPrecision(3)}${again}${beside}`
+      `${SIGN_WORDS[graph.signOf(e)]}, ${weight}${again}${beside}`
     );
   }
 

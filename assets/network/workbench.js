@@ -726,12 +726,14 @@ class Workbench {
     const { palette, background } = look;
     const edge = (code) => {
       const [casing, dash] = [casingOf(code, look), (DASHES[code] || []).join(" ")];
-      if (matrix)
-        return `<rect x="4" y="1.5" width="14" height="9" fill="${dash ? background : palette[1]}" stroke="${casing || palette[1]}" stroke-width="2"/>`;
-      const lines = casing
-        ? `<path d="M1 6H24" stroke="${casing}" stroke-width="8"/><path d="M1 6H24" stroke="${background}" stroke-width="4.5"/>`
-        : "";
-      return `${lines}<path d="M1 6H24" stroke="${palette[1]}" stroke-width="2" stroke-dasharray="${dash}"/>`;
+      if (matrix) {
+        const paint = `fill="${dash ? background : palette[1]}" stroke="${casing || palette[1]}"`;
+        return `<rect x="4" y="1.5" width="14" height="9" ${paint} stroke-width="2"/>`;
+      }
+      const line = (colour, width, dashes) =>
+        `<path d="M1 6H24" stroke="${colour}" stroke-width="${width}" stroke-dasharray="${dashes}"/>`;
+      const cased = casing ? line(casing, 8, "") + line(background, 4.5, "") : "";
+      return cased + line(palette[1], 2, dash);
     };
     const chance = chanceWords(this.graph.compared);
     return [

@@ -77,7 +77,7 @@ def chosen_gene_words(scene: Scene) -> None:
     """What the chosen gene does under the chosen perturbations, and the way to its paths."""
     if scene.gene is None or not scene.chosen:
         return
-    sources = scene.chosen[0].split(keys.PAIR_SEPARATOR)
+    sources = keys.genes_of(scene.chosen[0])
     panel = scene.run.panel().index
     usable = tuple(gene for gene in sources if gene in panel and gene != scene.gene)
     with st.container(horizontal=True, vertical_alignment="center"):

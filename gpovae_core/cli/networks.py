@@ -78,16 +78,16 @@ def ensemble(
         {"members": members, "vary": vary, "threshold": threshold, "seed": seed},
         "An ensemble that cannot be made",
     )
+    if on is not None and not is_run(source):
+        raise SettingsError(
+            f"'{source}' is no run, and only the ensemble of a run can be sent to a cluster. Send the "
+            f"training first: `gpovae train {source} --run DIR --on {on}`; its ensemble follows it."
+        )
     asked = request_given(on, gpus, hours, memory, jobs, source.resolve().parent)
     if asked is not None:
-        if not is_run(source):
-            raise SettingsError(
-                f"'{source}' is no run, and only the ensemble of a run can be sent to a cluster. Send the "
-                f"training first: `gpovae train {source} --run DIR --on {on}`; its ensemble follows it."
-            )
         folder = RunFolder.open(source)
         submit_ensemble(folder, plan, asked)
-        show_sent("Ensemble of", EnsembleJob.of(folder), as_json)
+        show_sent(f"Ensemble of {folder.path}", EnsembleJob.of(folder), as_json)
         return
     with progress_bar() as progress:
         if is_run(source):

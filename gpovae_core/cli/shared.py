@@ -183,12 +183,12 @@ def request_given(
 
 
 def show_sent(what: str, folder: JobFolder, as_json: bool) -> None:
-    """The answer of a command that sent its work to a cluster."""
+    """The answer of a command that sent its work to a cluster. what: the work in words; folder: its job."""
     from gpovae_core.runs.clusters.told import in_words
 
     status = folder.status()
     answer = {"folder": str(folder.path), "state": status.state, "site": status.site, "job": status.job}
-    show(answer, as_json, f"{what} {folder.path}: {in_words(status)}, job {status.job}.")
+    show(answer, as_json, f"{what}: {in_words(status)}, job {status.job}.")
 
 
 def settings_given(

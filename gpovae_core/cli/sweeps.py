@@ -59,7 +59,7 @@ def sweep(
     memory: Memory = None,
     jobs: Jobs = None,
     worker: Annotated[
-        str, typer.Option(hidden=True, help="Folder of this worker, made by whoever started it.")
+        str, typer.Option(help="Of a job on a cluster: folder of this worker, made by whoever sent it.")
     ] = "",
     as_json: Json = False,
 ) -> None:
@@ -109,7 +109,7 @@ def sweep(
         else:
             opened = SweepFolder.create(folder, plan_from(values, plan), data, storage)
     if asked is not None:
-        show_sent(f"{workers} x worker", opened.workers()[0], as_json)
+        show_sent(f"Sweep {opened.path}, the last of {workers}", opened.workers()[0], as_json)
         return
     with progress_bar() as progress:
         work_together(opened, workers, progress, wait, retry, worker)

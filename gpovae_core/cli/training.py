@@ -145,7 +145,7 @@ def train(
             settings = make_settings(preset, given, published)
             _say_what_is_idle(settings, given)
             sent = _submit(file, run, settings, asked)
-        show_sent("Run", sent, as_json)
+        show_sent(f"Run {sent.path}", sent, as_json)
         return
     with progress_bar() as progress:
         if resume:
@@ -229,7 +229,7 @@ def _each_condition(
     if asked is not None:
         with progress_bar() as progress:
             plan = plan_of_conditions(file, settings, progress)
-        show_sent("Sweep", submit(folder, plan, file, asked=asked).workers()[0], as_json)
+        show_sent(f"Sweep {folder}", submit(folder, plan, file, asked=asked).workers()[0], as_json)
         return
     with progress_bar() as progress:
         opened = SweepFolder.create(folder, plan_of_conditions(file, settings, progress), file)

@@ -224,7 +224,8 @@ def training_constants(prepared: PreparedCells, progress: Progress | None = None
     training = np.flatnonzero(prepared.where(splits=(keys.TRAIN,)))
     names, tally = np.unique(prepared.labels[training].astype(str), return_counts=True)
     cells_per_gene = np.sum(
-        [count * prepared.panel.dosage(name) for name, count in zip(names, tally, strict=True)], axis=0
+        [count * np.abs(prepared.panel.dosage(name)) for name, count in zip(names, tally, strict=True)],
+        axis=0,
     )
     mean, square = _mean_and_square(rows_of(prepared.counts, training), progress)
     unbiased = len(training) / max(len(training) - 1, 1)

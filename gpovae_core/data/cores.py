@@ -179,22 +179,20 @@ class _Products:
         self._lock, self._asking = threading.Lock(), 0
         self._limits: Any = None
         self._libraries: Any = None
-        self._modules = 0
+        self._imported = 0
 
     def limit(self) -> None:
         with self._lock:
             if not self._asking:
-                self._limits = self._known().limit(limits=1, user_api="blas")
+                self._limits = self._found().limit(limits=1, user_api="blas")
             self._asking += 1
 
-    def _known(self) -> Any:
-        """The libraries that are loaded, looked up anew only where modules were imported since: to find them
-        takes longer than many a piece of work.
-        """
+    def _found(self) -> Any:
+        """The libraries of products; to look for them takes milliseconds, so only after further imports."""
         from threadpoolctl import ThreadpoolController
 
-        if self._libraries is None or self._modules != len(sys.modules):
-            self._modules, self._libraries = len(sys.modules), ThreadpoolController()
+        if self._libraries is None or len(sys.modules) != self._imported:
+            self._libraries, self._imported = ThreadpoolController(), len(sys.modules)
         return self._libraries
 
     def release(self) -> None:

@@ -97,7 +97,7 @@ def knock_downs(
     """
     import pandas as pd
 
-    targets = {gene for name in set(labels) - {keys.CONTROL} for gene in name.split(keys.PAIR_SEPARATOR)}
+    targets = {gene for name in set(labels) - {keys.CONTROL} for gene in keys.genes_of(name)}
     own = np.array([i for i, gene in enumerate(genes) if gene in targets], dtype=int)
     column = {genes[i]: place for place, i in enumerate(own)}
     by_column: Any = columns_of(counts, own).tocsc()
@@ -107,7 +107,7 @@ def knock_downs(
     rows = []
     for name in sorted(set(labels) - {keys.CONTROL}):
         cells = labels == name
-        for gene in name.split(keys.PAIR_SEPARATOR):
+        for gene in keys.genes_of(name):
             row: dict[str, Any] = {"perturbation": name, "target": gene, "cells": int(cells.sum())}
             if gene not in column:
                 rows.append({**row, "verdict": "not measured"})

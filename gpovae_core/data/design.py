@@ -349,21 +349,30 @@ def strata(obs: Mapping[str, pd.Series] | pd.DataFrame, labels: np.ndarray) -> n
     columns = [number for number in columns if not holds_one_label(number, labels)]
     control = labels == keys.CONTROL
     tried = [[*always, *columns], *([*always, one] for one in columns), always]
-    crossed = [np.unique(np.stack(one), axis=1, return_inverse=True)[1].ravel() for one in tried if one]
+    crossed = [_crossed(one) for one in tried if one]
     if not crossed:
         return None
     return crossed[int(np.argmax([_beside_controls(one, control) for one in crossed]))]
+
+
+def _crossed(numbers: list[np.ndarray]) -> np.ndarray:
+    """(n_obs,) number of every combination of values that occurs, in their order."""
+    found = np.zeros(len(numbers[0]), dtype=int)
+    for number in numbers:
+        found = np.unique(found * (number.max(initial=0) + 2) + number + 1, return_inverse=True)[1].ravel()
+    return found
 
 
 def holds_one_label(number: np.ndarray, labels: np.ndarray) -> bool:
     """Whether every value of a column holds cells of one label only, and labels come in several: wells with a
     guide each. Within them nothing can be compared, but what the wells of a label disagree on is known.
     """
+    import pandas as pd
+
     known = number >= 0
-    names, label = np.unique(labels[known].astype(str), return_inverse=True)
-    pairs = np.unique(np.stack([number[known], label.ravel()]), axis=1)
-    values = len(np.unique(number[known]))
-    return 2 * len(names) <= pairs.shape[1] == values
+    label, names = pd.factorize(labels[known])
+    pairs = len(np.unique(number[known] * max(len(names), 1) + label))
+    return 2 * len(names) <= pairs == len(np.unique(number[known]))
 
 
 def value_numbers(column: object) -> np.ndarray:

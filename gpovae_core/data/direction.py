@@ -31,6 +31,10 @@ KNOCK_OUT_ABOVE = 0.5
 """Share of its expression above which the median target was not knocked down."""
 SUBSTANTIAL = 0.25
 """Of the targets that changed, the share from which each of the two directions is no accident."""
+UNMISTAKABLE = float(np.log(2))
+"""Natural log fold change, and five of its standard errors, by which guides of one gene must raise and lower
+it to be guides of two kinds: the mRNA of a gene that is cut by some may rise a little.
+"""
 MOST_TARGETS = 200
 """Perturbations that are looked at, those with the most cells: a screen has one direction, or two."""
 
@@ -91,50 +95,111 @@ def _way(text: str) -> str:
     return "" if raises == lowers else "raises" if raises else "lowers"
 
 
-def both_directions(obs: pd.DataFrame, labels: np.ndarray, label_column: str | None) -> list[Problem]:
-    """A problem where cells of one perturbation are activated in part and knocked down in part, as their
-    labels say or another column does: their mean would be the effect of neither.
+def in_both_directions(
+    obs: pd.DataFrame, labels: np.ndarray, label_column: str | None
+) -> tuple[np.ndarray, list[Problem]]:
+    """The labels with keys.ACTIVATED after the gene in cells where it is activated, for every gene that is
+    knocked down or out in other cells, as labels say or another column of obs does; and a problem where that
+    is so of a combination, of which it is not known which of its genes is raised.
 
-    obs: columns of the file; labels: (n_obs,) canonical; label_column: where they were read.
+    obs: columns of the file; labels: (n_obs,) canonical; label_column: where they were read. Cells that say
+    nothing of a gene that others say is activated are those where it is not.
     """
-    import pandas as pd
-
-    told: dict[str, dict[str, set[str]]] = {}
-    letters: dict[str, dict[str, str]] = {}
-    if label_column is not None and (obs.columns == label_column).sum() == 1:
-        written = pd.DataFrame({"text": label_text(column_of(obs, label_column)).to_numpy(), "label": labels})
-        for text, label in written.drop_duplicates().itertuples(index=False):
-            if way := _way(text.replace(label, " ")):
-                told.setdefault(label, {}).setdefault(way, set()).add(text)
-            elif letter := _LETTER.fullmatch(text):
-                letters.setdefault(label, {})[text] = letter[1].casefold()
-    for label, found in letters.items():
-        if set(found.values()) <= {"a", "i"} and len({*found.values(), *told.get(label, {})}) > 1:
-            for text, letter in found.items():
-                told.setdefault(label, {}).setdefault("raises" if letter == "a" else "lowers", set()).add(
-                    text
-                )
-    for name, ways in _ways_told(obs, label_column).items():
-        column = column_of(obs, name)
-        pairs = pd.DataFrame(
-            {"value": column.map(ways).to_numpy(), "text": column.to_numpy(), "label": labels}
-        )
-        for way, text, label in pairs.dropna().drop_duplicates().itertuples(index=False):
-            told.setdefault(label, {}).setdefault(way, set()).add(f"{text} in '{name}'")
-    both = {label: ways for label, ways in told.items() if len(ways) == 2 and label != keys.CONTROL}
-    if not both:
-        return []
-    gene, ways = min(both.items())
-    example = " and ".join(min(ways[way]) for way in ("raises", "lowers"))
-    return [
+    ways, said = _told(obs, labels, label_column)
+    kinds = set(zip(labels, ways == "raises", strict=True))
+    both = {label for label, raised in kinds if raised and (label, False) in kinds} - {keys.CONTROL}
+    pairs = sorted(label for label in both if keys.PAIR_SEPARATOR in label)
+    result = labels.copy()
+    up = (ways == "raises") & np.isin(labels.astype(str), sorted(both - set(pairs)))
+    result[up] = labels[up] + keys.ACTIVATED
+    if not pairs:
+        return result, []
+    example = sorted(set(said[(labels == pairs[0]) & (ways != "")]))[:2]
+    return result, [
         Problem(
             "both-directions",
-            f"{counted(len(both), 'gene')} {'is' if len(both) == 1 else 'are'} activated in some cells and "
-            f"knocked down or out in others, as {gene} is ({example}): taken together they would be the "
-            "effect of neither.",
-            "Keep the cells of one direction in a file of their own, and train on each.",
+            f"{counted(len(pairs), 'combination')} {'is' if len(pairs) == 1 else 'are'} activated in some "
+            f"cells and knocked down or out in others, as {pairs[0]} is ({' and '.join(example)}): taken "
+            "together they would be the effect of neither.",
+            "Keep the cells of combinations of one direction in a file of their own, and train on each.",
         )
     ]
+
+
+def by_guides(
+    counts: sparse.csr_matrix | StoredCounts,
+    genes: Sequence[str],
+    labels: np.ndarray,
+    totals: np.ndarray,
+    guide: np.ndarray,
+    batch: np.ndarray | None,
+    least: int,
+) -> np.ndarray:
+    """The labels with keys.ACTIVATED after a gene in the cells of those guides that raise it, for genes that
+    other guides lower, both unmistakably (UNMISTAKABLE), if either have at least so many cells.
+
+    guide: (n_obs,) number of its guide, -1 where it is not known; others: as in `own_changes`.
+    """
+    column = {gene: i for i, gene in enumerate(genes)}
+    codes = np.zeros(len(labels), dtype=int) if batch is None else np.unique(batch, return_inverse=True)[1]
+    names, number = np.unique(labels.astype(str), return_inverse=True)
+    rows_of = np.split(np.argsort(number, kind="stable"), np.cumsum(np.bincount(number))[:-1])
+    cells = dict(zip(names.tolist(), rows_of, strict=True))
+    controls, result = cells.pop(keys.CONTROL, np.zeros(0, dtype=int)), labels.copy()
+    targets = [name for name in cells if name in column and len(np.unique(guide[cells[name]])) > 1]
+    own = columns_of(counts, np.array([column[gene] for gene in targets], dtype=int)).tocsc()
+    totals = np.maximum(totals, 1.0)
+    for place, gene in enumerate(targets):
+        share = own[:, [place]].toarray().ravel() / totals
+        rows = cells[gene][guide[cells[gene]] >= 0]
+        found = {}
+        for one in np.unique(guide[rows]):
+            change, error = log_ratio(share, totals, codes, rows[guide[rows] == one], controls)
+            found[one] = change, error
+        clear = [change for change, error in found.values() if abs(change) > max(UNMISTAKABLE, 5 * error)]
+        if not clear or min(clear) > 0 or max(clear) < 0:
+            continue
+        up = rows[np.isin(guide[rows], [one for one, (change, _) in found.items() if change > 0])]
+        if min(len(up), len(cells[gene]) - len(up)) >= least:
+            result[up] = gene + keys.ACTIVATED
+    return result
+
+
+def _told(obs: pd.DataFrame, labels: np.ndarray, label_column: str | None) -> tuple[np.ndarray, np.ndarray]:
+    """(n_obs,) "raises", "lowers" or "" for every cell, and the words that say so."""
+    import pandas as pd
+
+    ways, said = np.full((2, len(labels)), "", dtype=object)
+    if label_column is not None and (obs.columns == label_column).sum() == 1:
+        text = label_text(column_of(obs, label_column)).to_numpy()
+        pairs = list(zip(text, labels, strict=True))
+        found = _ways_of_labels(set(pairs))
+        ways[:] = [found.get(pair, "") for pair in pairs]
+        said[:] = np.where(ways == "", "", text)
+    for name, values in _ways_told(obs, label_column).items():
+        column = column_of(obs, name)
+        told = column.map(values).fillna("").to_numpy(dtype=object)
+        here = (told != "") & (ways == "")
+        ways[here] = told[here]
+        said[here] = [f"{value} in '{name}'" for value in pd.Series(column).astype(str).to_numpy()[here]]
+    return ways, said
+
+
+def _ways_of_labels(pairs: set[tuple[str, str]]) -> dict[tuple[str, str], str]:
+    """(label as written, canonical label) -> "raises" or "lowers", where it says one of them."""
+    found: dict[tuple[str, str], str] = {}
+    letters: dict[str, dict[str, str]] = {}
+    for text, label in pairs:
+        if way := _way(text.replace(label, " ")):
+            found[text, label] = way
+        elif letter := _LETTER.fullmatch(text):
+            letters.setdefault(label, {})[text] = letter[1].casefold()
+    for label, own in letters.items():
+        told = {way for (_, other), way in found.items() if other == label}
+        if set(own.values()) <= {"a", "i"} and len({*own.values(), *told}) > 1:
+            for text, letter in own.items():
+                found[text, label] = "raises" if letter == "a" else "lowers"
+    return found
 
 
 def _ways_told(obs: pd.DataFrame, label_column: str | None) -> dict[str, Mapping[object, str]]:
@@ -183,9 +248,9 @@ def own_changes(
 
     sizes = Counter(label for label in labels if label != keys.CONTROL)
     column = {gene: i for i, gene in enumerate(genes)}
-    seen = [name for name in sizes if any(gene in column for gene in name.split(keys.PAIR_SEPARATOR))]
+    seen = [name for name in sizes if any(gene in column for gene in keys.genes_of(name))]
     chosen = sorted(seen, key=lambda name: (-sizes[name], name))[:MOST_TARGETS]
-    targets = sorted({gene for name in chosen for gene in name.split(keys.PAIR_SEPARATOR) if gene in column})
+    targets = sorted({gene for name in chosen for gene in keys.genes_of(name) if gene in column})
     own = columns_of(counts, np.array([column[gene] for gene in targets], dtype=int)).tocsc()
     totals = np.maximum(totals, 1.0)
     codes = np.zeros(len(labels), dtype=int) if batch is None else np.unique(batch, return_inverse=True)[1]
@@ -194,7 +259,7 @@ def own_changes(
     for place, gene in enumerate(targets):
         share = own[:, [place]].toarray().ravel() / totals
         for name in chosen:
-            if gene not in name.split(keys.PAIR_SEPARATOR):
+            if gene not in keys.genes_of(name):
                 continue
             change, error = log_ratio(share, totals, codes, cells[name], cells[keys.CONTROL])
             if np.isfinite(change):

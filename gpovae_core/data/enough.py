@@ -70,7 +70,7 @@ def strong_knockdown(
     control = labels == keys.CONTROL
     strong = np.ones(len(labels), dtype=bool)
     for name in sorted(set(labels) - {keys.CONTROL}):
-        for gene in name.split(keys.PAIR_SEPARATOR):
+        for gene in name.split(keys.PAIR_SEPARATOR):  # a gene that is raised is in no column
             if gene in column and control.any():
                 values = by_column[:, [column[gene]]].toarray().ravel()
                 strong &= (labels != name) | (values <= np.percentile(values[control], percentile))

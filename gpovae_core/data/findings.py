@@ -37,7 +37,7 @@ class Findings:
 
 
 def targets_of(labels: Iterable[str]) -> set[str]:
-    return {gene for label in set(labels) - {keys.CONTROL} for gene in label.split(keys.PAIR_SEPARATOR)}
+    return {gene for label in set(labels) - {keys.CONTROL} for gene in keys.genes_of(label)}
 
 
 def listed(names: Sequence[str], most: int = 10) -> str:

@@ -36,9 +36,7 @@ def choose_panel(
     counts: (n_obs, n_vars) raw; labels: cell id -> canonical label, same rows; training: (n_obs,) bool, the
     only cells the Wilcoxon rule looks at, so that held-out cells have no say; ids: symbol -> Ensembl id.
     """
-    perturbed = sorted(
-        {gene for label in set(labels) - {keys.CONTROL} for gene in label.split(keys.PAIR_SEPARATOR)}
-    )
+    perturbed = sorted({gene for label in set(labels) - {keys.CONTROL} for gene in keys.genes_of(label)})
     if takes_all(len(genes), settings):
         why = "measured, never perturbed: every measured gene is in the panel"
         reasons = dict.fromkeys(sorted(set(genes) - set(perturbed)), why)

@@ -12,9 +12,15 @@ from gpovae_core import keys
 from gpovae_core.data import conditions
 from gpovae_core.data.backed import BackedCells, FileMatrix
 from gpovae_core.data.decisions import Decision, Option
-from gpovae_core.data.design import OFF, WORDS, Design, find_design
-from gpovae_core.data.direction import both_directions, own_changes, read_direction, stated_direction
-from gpovae_core.data.enough import enough_cells, strong_enough
+from gpovae_core.data.design import OFF, WORDS, Design, find_design, value_numbers
+from gpovae_core.data.direction import (
+    by_guides,
+    in_both_directions,
+    own_changes,
+    read_direction,
+    stated_direction,
+)
+from gpovae_core.data.enough import FEWEST_CELLS, enough_cells, strong_enough
 from gpovae_core.data.findings import Findings
 from gpovae_core.data.labels.reading import Labels
 from gpovae_core.data.like_counts import as_csr
@@ -108,16 +114,18 @@ def select(
     columns = np.argsort(np.array(genes), kind="stable")
     made, column = (source, None) if isinstance(source, MadeLabels) else (None, source)
     rows, settings = _of_conditions(cells, canonical, rows, settings, column, found)
+    canonical[rows], problems = in_both_directions(*_labelled(cells, canonical, rows), column)
+    found.add(problems)
     stay = strong_enough(matrix, rows, genes, canonical[rows], settings, found)
     decided = not any(decision.asked for decision in labels.decisions)
     stay &= enough_cells(canonical[rows], stay, settings.min_cells, found, decided)
+    canonical[rows[stay]] = _of_one_direction(canonical[rows[stay]])
     obs, cell_labels = _annotations(cells, canonical, rows[stay])
     if made is not None and made.guides is not None:
         obs[made.guides.name] = made.guides.to_numpy()[rows[stay]]
     totals = np.asarray(matrix.sum(axis=1), dtype=np.float64).ravel()[rows[stay]]
     design = find_design(obs, cell_labels.to_numpy(dtype=object), totals, settings, column)
     found.add(design.problems, design.notes)
-    found.add(both_directions(obs, cell_labels.to_numpy(dtype=object), column))
     found.decisions += design_decisions(design, settings, [str(name) for name in obs.columns])
     found.conditions = found.conditions or conditions.sizes(design)
     found.add(conditions.together(design, settings))
@@ -126,6 +134,8 @@ def select(
     counts = store.counts(matrix, rows[stay], columns, wanted=found.ok)
     measured = tuple(genes[i] for i in columns)
     if found.ok:
+        cell_labels = _read_off_guides(cell_labels, counts, measured, totals, design, settings)
+        found.notes += _both_in_words(cell_labels)
         design = _with_direction(design, counts, measured, cell_labels.to_numpy(dtype=object), totals)
         design = _as_stated(design, obs, found)
     known = {gene: ids[gene] for gene in measured if gene in ids}
@@ -156,6 +166,62 @@ def _of_conditions(
         if name not in settings.conditions:
             found.dropped.append(Dropped(what="cells", name=name, count=n, reason="another condition"))
     return rows[inside], settings.model_copy(update={"condition": design.columns.condition})
+
+
+def _labelled(
+    cells: AnnData | BackedCells, canonical: np.ndarray, rows: np.ndarray
+) -> tuple[pd.DataFrame, np.ndarray]:
+    obs, labels = _annotations(cells, canonical, rows)
+    return obs, labels.to_numpy(dtype=object)
+
+
+def _of_one_direction(labels: np.ndarray) -> np.ndarray:
+    """The labels without keys.ACTIVATED where no other cell of the gene is left."""
+    names = set(labels)
+    alone = {
+        name for name in names if keys.is_raised(name) and name.removesuffix(keys.ACTIVATED) not in names
+    }
+    if not alone:
+        return labels
+    return np.array(
+        [name.removesuffix(keys.ACTIVATED) if name in alone else name for name in labels], dtype=object
+    )
+
+
+def _read_off_guides(
+    labels: pd.Series,
+    counts: sparse.csr_matrix | StoredCounts,
+    genes: Sequence[str],
+    totals: np.ndarray,
+    design: Design,
+    settings: DataSettings,
+) -> pd.Series:
+    """Labels of two perturbations for genes that some guides raise and others lower (direction.by_guides)."""
+    if keys.GUIDE not in design.values:
+        return labels
+    batch, library = design.compared, design.values.get(keys.SIZE_FACTOR)
+    found = by_guides(
+        counts,
+        genes,
+        labels.to_numpy(dtype=object),
+        totals if library is None else library.to_numpy(dtype=np.float64),
+        value_numbers(design.values[keys.GUIDE].mask(design.values[keys.GUIDE] == keys.UNKNOWN)),
+        None if batch is None else np.asarray(batch.cat.codes),
+        max(settings.min_cells, FEWEST_CELLS),
+    )
+    return labels.set_axis(labels.index).where(labels.to_numpy(dtype=object) == found, found)
+
+
+def _both_in_words(labels: pd.Series) -> list[str]:
+    raised = sorted(name for name in set(labels) if keys.is_raised(name))
+    if not raised:
+        return []
+    example = raised[0].removesuffix(keys.ACTIVATED)
+    return [
+        f"{counted(len(raised), 'gene')} {'is' if len(raised) == 1 else 'are'} activated in some cells and "
+        f"knocked down or out in others: two perturbations each, '{raised[0]}' and '{example}', which "
+        "together speak for one row of W."
+    ]
 
 
 def _with_direction(

@@ -89,17 +89,24 @@ class Panel:
         """A typed perturbation under its name in the data: genes as the panel spells them, sorted. Raises
         QueryError.
         """
-        genes = {self.genes[self.position(gene)] for gene in perturbation.split(keys.PAIR_SEPARATOR)}
+        typed = [part.strip() for part in perturbation.split(keys.PAIR_SEPARATOR)]
+        ending = keys.ACTIVATED.strip()
+        raised = [part.casefold().endswith(ending) for part in typed]
+        genes = {
+            self.genes[self.position(part[: -len(ending)] if up else part)] + up * keys.ACTIVATED
+            for part, up in zip(typed, raised, strict=True)
+        }
         return keys.PAIR_SEPARATOR.join(sorted(genes))
 
     def dosage(self, perturbation: str) -> np.ndarray:
-        """(n,) float32 row of the dosage matrix D: one at every gene of `perturbation`, zeros for the
-        control.
+        """(n,) float32 row of the dosage matrix D: one at every gene of `perturbation`, minus one where it is
+        raised and lowered in other cells (keys.ACTIVATED), zeros for the control.
         """
         row = np.zeros(len(self), dtype=np.float32)
         if perturbation != keys.CONTROL:
-            for gene in perturbation.split(keys.PAIR_SEPARATOR):
-                row[self.position(gene)] = 1.0
+            for part in perturbation.split(keys.PAIR_SEPARATOR):
+                (gene,) = keys.genes_of(part)
+                row[self.position(gene)] = -1.0 if keys.is_raised(part) else 1.0
         return row
 
 

@@ -194,6 +194,9 @@ def unseen_perturbations(wanted: Sequence[str], known: Sequence[str]) -> set[str
     if unknown:
         raise SettingsError(_unknown_message(unknown, sorted(perturbations)))
     chosen = set(canonical.values())
+    # who has seen one direction of a gene has seen the gene
+    held_out = {keys.genes_of(name) for name in chosen}
+    chosen |= {name for name in perturbations if keys.genes_of(name) in held_out}
     if chosen and len(perturbations - chosen) < 2:
         left = len(perturbations - chosen)
         raise SettingsError(

@@ -21,7 +21,7 @@ from gpovae_core.data.expression import EFFECT_SCALE, log_expression
 from gpovae_core.data.progress import Progress, stretch, tell
 from gpovae_core.data.schema import PreparedCells
 from gpovae_core.effects.contrasts import label_contrasts
-from gpovae_core.effects.design import Exchangeable
+from gpovae_core.effects.lift import exchangeable
 from gpovae_core.effects.pairs import rank_tests
 from gpovae_core.effects.shrinkage import fit_evidence
 
@@ -143,7 +143,7 @@ def gene_tests(
     where it is at hand.
     """
     names = prepared.perturbations if perturbations is None else perturbations
-    among = Exchangeable.of(prepared, splits)
+    among = exchangeable(prepared, splits, names)
     kept = np.flatnonzero(prepared.where(splits=splits))
     chosen = np.flatnonzero(np.isin(prepared.labels[kept].astype(str), [*names, keys.CONTROL]))
     among, rows = among.at(chosen), kept[chosen]

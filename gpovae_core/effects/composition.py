@@ -108,7 +108,7 @@ def composition(prepared: PreparedCells, seed: int = 0, progress: Progress | Non
         own = np.flatnonzero(usable & (prepared.labels == name) & np.isin(stratum, held))
         if not len(own):
             continue
-        counts, itself = dense(own), np.isin(genes, name.split(keys.PAIR_SEPARATOR))
+        counts, itself = dense(own), np.isin(genes, keys.genes_of(name))
         tested = []
         for states, of_base in zip(found, said, strict=True):
             second, kept = assign(states, counts, size[own], stratum[own], ~itself)

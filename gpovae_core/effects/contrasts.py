@@ -80,7 +80,8 @@ class Contrasts:
     could be compared, counts: (p, strata) the same by stratum, where pairs help (effects.beside) as many as
     would have measured as well; control_cells; control_share: (n,) mean share
     in controls, 0 where not measured; alone: perturbations with cells and no controls in any of their strata,
-    of which nothing can be said.
+    of which nothing can be said; raised: (p,) `second`, empty for none. Those come first, so that of what is
+    kept once for a gene its knock-down has the last word.
     """
 
     sources: np.ndarray
@@ -92,6 +93,17 @@ class Contrasts:
     control_share: np.ndarray
     counts: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), dtype=int))
     alone: tuple[str, ...] = ()
+    raised: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=bool))
+
+    @property
+    def second(self) -> np.ndarray:
+        """(p,) bool: the activation of a gene that is knocked down in other cells."""
+        return self.raised if len(self.raised) else np.zeros(len(self.sources), dtype=bool)
+
+    def names(self, panel: Panel) -> list[str]:
+        """(p,) the perturbations."""
+        pairs = zip(self.sources, self.second, strict=True)
+        return [panel.genes[source] + (keys.ACTIVATED if up else "") for source, up in pairs]
 
     @property
     def counted(self) -> np.ndarray:
@@ -114,20 +126,25 @@ def contrasts(
     splits: tuple[str, ...] = (keys.TRAIN,),
     rows: np.ndarray | None = None,
     progress: Progress | None = None,
+    both: bool = False,
 ) -> Contrasts:
     """Every single-gene perturbation with at least two cells in `splits` that have controls beside them,
     against those (at least two in a stratum, or nothing is known), and beside the genes that it shares cells
     with (effects.beside).
 
     Only cells that pass quality control: what low-quality cells and doublets show is not the perturbation.
-    rows: cells to take in the place of all, where a cell may come several times (effects.bootstrap).
+    rows: cells to take in the place of all, where a cell may come several times (effects.bootstrap); both:
+    whether a gene that is knocked down in some cells and activated in others gets a row for each, or one for
+    its knock-down alone.
     """
     design = Design.of(prepared)
     passing = prepared.where(splits=splits) & prepared.passing & (design.size > 0)
     cells = np.arange(len(passing)) if rows is None else rows
     cells = cells[passing[cells]]
     labels = prepared.labels[cells]
-    present = [gene for gene in prepared.panel.data.perturbed if (labels == gene).sum() > 1]
+    perturbed = prepared.panel.data.perturbed
+    names = [*(gene + keys.ACTIVATED for gene in perturbed if both), *perturbed]
+    present = [name for name in names if (labels == name).sum() > 1]
 
     def reading(done: float) -> None:
         tell(progress, "effects of perturbations", done)
@@ -152,7 +169,7 @@ def _joined(alone: Contrasts, beside: list[Contrasts]) -> Contrasts:
     effect, error, counts = alone.effect.copy(), alone.error.copy(), alone.counts.copy()
     for row, source in enumerate(alone.sources):
         own = [(found, int(at)) for found in beside for at in np.flatnonzero(found.sources == source)]
-        if not own:
+        if not own or alone.second[row]:
             continue
         effect[row], error[row] = joined(
             alone.effect[row],
@@ -174,7 +191,7 @@ def _against_controls(
     genes: list[str],
     done: Callable[[float], None] | None = None,
 ) -> Contrasts:
-    """Each of `genes` that has controls beside it; labels: (cells,) a perturbed gene, or keys.CONTROL; done:
+    """Each of `genes`, as they are labelled, that has controls beside it; labels: (cells,); done:
     as in `_compare`.
     """
     place = {gene: row for row, gene in enumerate(genes)}
@@ -185,28 +202,56 @@ def _against_controls(
     known = compared.counts.sum(axis=1) > 1
     names = [gene for gene, is_known in zip(genes, known, strict=True) if is_known]
     extra = _between(prepared, design, cells, treated, reference, compared)
-    own = np.array([prepared.panel.index[gene] for gene in names], dtype=int)
+    own = np.array([prepared.panel.index[keys.genes_of(name)[0]] for name in names], dtype=int)
     found = _contrasts(prepared, design, own, compared.rows(known), extra[known])
     return replace(
         found,
         control_cells=int(control.sum()),
+        raised=np.array([keys.is_raised(name) for name in names], dtype=bool),
         alone=tuple(gene for gene, is_known in zip(genes, known, strict=True) if not is_known),
     )
 
 
-def label_contrasts(
-    prepared: PreparedCells, names: tuple[str, ...], splits: tuple[str, ...]
-) -> tuple[Contrasts, np.ndarray]:
-    """Every one of `names`, combinations too, against controls over all measured genes, not those of the
-    panel alone; and (G,) the columns of these contrasts in the order of the genes. All cells of `splits`
-    with counts; rows without two cells beside controls have infinite errors throughout.
-    """
-    genes = [str(gene) for gene in prepared.cells.var_names]
-    perturbed = prepared.panel.data.perturbed
+def _over(prepared: PreparedCells, columns: np.ndarray | None) -> tuple[PreparedCells, list[str]]:
+    """The same cells over all measured genes, or those of `columns`, and their names."""
+    names = prepared.cells.var_names if columns is None else prepared.cells.var_names[columns]
+    genes, perturbed = [str(gene) for gene in names], prepared.panel.data.perturbed
     others = tuple(gene for gene in genes if gene not in set(perturbed))
     panel = Panel(PanelData(perturbed=perturbed, extended=others, measured=tuple(genes)))
-    wide = replace(prepared, panel=panel)
-    design = Design.of(wide)
+    return replace(prepared, panel=panel), genes
+
+
+def drawn_controls(
+    prepared: PreparedCells, design: Design, splits: tuple[str, ...], columns: np.ndarray, sizes: np.ndarray
+) -> Contrasts:
+    """Groups of so many controls of `splits`, drawn at random, against all others, over the genes of
+    `columns`, within the strata of `design`; the same cells whatever their order in the file.
+    """
+    wide, _ = _over(prepared, columns)
+    pool = np.flatnonzero(prepared.where(keys.CONTROL, splits) & (design.size > 0))
+    pool = pool[np.argsort(prepared.cells.obs_names.to_numpy(dtype=str)[pool])]
+    rng = np.random.default_rng(0)
+    treated = _of_rows([rng.permutation(len(pool))[:size] for size in sizes], len(pool))
+    compared = _compare(wide, design, pool, treated, _AllBut(treated))
+    nobody = np.full(len(sizes), len(wide.panel))
+    return _contrasts(wide, design, nobody, compared, np.zeros((len(sizes), 1)))
+
+
+def label_contrasts(
+    prepared: PreparedCells,
+    names: tuple[str, ...],
+    splits: tuple[str, ...],
+    columns: np.ndarray | None = None,
+    design: Design | None = None,
+) -> tuple[Contrasts, np.ndarray]:
+    """Every one of `names`, combinations too, against controls over all measured genes (or those of
+    `columns`), not those of the panel alone; and (G,) the columns of these contrasts in the order of the
+    genes. All cells of `splits` with counts; rows without two cells beside controls have infinite errors
+    throughout. design: that of `prepared` where None.
+    """
+    wide, genes = _over(prepared, columns)
+    panel = wide.panel
+    design = Design.of(wide) if design is None else design
     cells = np.flatnonzero(prepared.where(splits=splits) & (design.size > 0))
     place = {name: row for row, name in enumerate(names)}
     labels = prepared.labels[cells]
@@ -216,7 +261,7 @@ def label_contrasts(
     compared = _compare(wide, design, cells, treated, reference)
     known = compared.counts.sum(axis=1) > 1
     extra = _between(wide, design, cells, treated, reference, compared)
-    own = np.array([panel.index[parts(name)[0]] for name in names], dtype=int)
+    own = np.array([panel.index[keys.genes_of(name)[0]] for name in names], dtype=int)
     found = _contrasts(wide, design, own[known], compared.rows(known), extra[known])
     n = len(panel)
     effect, error = np.zeros((len(names), n)), np.full((len(names), n), np.inf)
@@ -277,7 +322,7 @@ def _kinds_of(
     prepared: PreparedCells, like: Contrasts, labels: np.ndarray, kind: np.ndarray
 ) -> list[np.ndarray]:
     """`kind` of the cells of every perturbation of `like`, ascending; labels, kind: (cells,)."""
-    place = {prepared.panel.genes[source]: row for row, source in enumerate(like.sources)}
+    place = {name: row for row, name in enumerate(like.names(prepared.panel))}
     row = np.array([place.get(label, len(place)) for label in labels], dtype=int)
     bounds = np.cumsum(np.bincount(row, minlength=len(place) + 1))[:-1]
     return [np.sort(part) for part in np.split(kind[np.argsort(row, kind="stable")], bounds)[:-1]]
@@ -330,7 +375,7 @@ def guide_contrasts(
 def _guides_each(prepared: PreparedCells, like: Contrasts, number: np.ndarray, most: int) -> np.ndarray:
     """(p,) guides of every perturbation of `like` in the training cells, 1 to `most`."""
     training = prepared.where(splits=(keys.TRAIN,)) & prepared.passing & (number >= 0)
-    place = {prepared.panel.genes[source]: row for row, source in enumerate(like.sources)}
+    place = {name: row for row, name in enumerate(like.names(prepared.panel))}
     row = np.array([place.get(label, -1) for label in prepared.labels[training]], dtype=int)
     pairs = np.unique(np.stack([row, number[training]]), axis=1)[0]
     return np.clip(np.bincount(pairs[pairs >= 0], minlength=len(like.sources)), 1, most)

@@ -87,28 +87,38 @@ class Exchangeable:
     """What a rank test of some cells compares. stratum: (cells,) within which cells could be any of each
     other, had nothing happened; scale: (cells,) by which a share of the measured counts becomes the share
     that is ranked; unit: (cells,) number of the replicate that is ranked as one, -1 unknown, None: cells are.
+    lifted: perturbations whose common lift was taken out; otherwise: the same with lifts that are as possible
+    (effects.lift).
     """
 
     stratum: np.ndarray
     scale: np.ndarray
     unit: np.ndarray | None = None
+    lifted: frozenset[str] = frozenset()
+    otherwise: tuple[Exchangeable, ...] = ()
 
     @classmethod
-    def of(cls, prepared: PreparedCells, splits: tuple[str, ...]) -> Exchangeable:
+    def of(
+        cls, prepared: PreparedCells, splits: tuple[str, ...], lift: np.ndarray | None = None
+    ) -> Exchangeable:
         """Of the cells of `splits`, in their order: within batch, donor, condition and class of depth, or of
         whole wells within condition and donor. Which cells are classed together hangs on no label but on how
-        many controls there are.
+        many controls there are. lift: (cells,) what the size of each is multiplied by.
         """
         design, rows = Design.of(prepared), np.flatnonzero(prepared.where(splits=splits))
-        size = design.size[rows]
+        size = design.size[rows] if lift is None else design.size[rows] * lift
         scale = np.divide(prepared.library_size[rows], size, out=np.ones(len(rows)), where=size > 0)
         if design.unit is not None:
             return cls(design.stratum[rows], scale, design.unit[rows])
-        return cls(depth_strata(prepared, splits), scale)
+        return cls(depth_strata(prepared, splits, lift), scale)
 
     def at(self, rows: np.ndarray) -> Exchangeable:
         return Exchangeable(
-            self.stratum[rows], self.scale[rows], None if self.unit is None else self.unit[rows]
+            self.stratum[rows],
+            self.scale[rows],
+            None if self.unit is None else self.unit[rows],
+            self.lifted,
+            tuple(other.at(rows) for other in self.otherwise),
         )
 
     def apply(self, expression: Any, labels: np.ndarray) -> tuple[Any, np.ndarray, np.ndarray]:
@@ -130,20 +140,25 @@ class Exchangeable:
         return mean.tocsr(), names[units[2]].astype(object), units[1]
 
 
-def depth_strata(prepared: PreparedCells, splits: tuple[str, ...]) -> np.ndarray:
+def depth_strata(
+    prepared: PreparedCells, splits: tuple[str, ...], lift: np.ndarray | None = None
+) -> np.ndarray:
     """(cells,) `by_depth` of the cells of `splits`, in their order."""
     design, rows = Design.of(prepared), np.flatnonzero(prepared.where(splits=splits))
-    return by_depth(design.size[rows], design.stratum[rows], prepared.labels[rows] == keys.CONTROL)
+    return by_depth(design.size[rows], design.stratum[rows], prepared.labels[rows] == keys.CONTROL, lift)
 
 
-def by_depth(size: np.ndarray, stratum: np.ndarray, control: np.ndarray) -> np.ndarray:
+def by_depth(
+    size: np.ndarray, stratum: np.ndarray, control: np.ndarray, lift: np.ndarray | None = None
+) -> np.ndarray:
     """(cells,) number of the stratum and class of depth of every cell; size: (cells,) its counts; control:
-    (cells,) bool.
+    (cells,) bool; lift: (cells,) what the size of each is multiplied by, after the classes are made.
     """
+    lifted = size if lift is None else size * lift
     number = np.unique(stratum, return_inverse=True)[1].ravel()
     depth = np.zeros(len(size), dtype=int)
     for own in (np.flatnonzero(number == each) for each in range(number.max(initial=-1) + 1)):
         classes = int(np.clip(control[own].sum() // CONTROLS_OF_DEPTH, 1, MOST_DEPTHS))
         edges = np.quantile(size[own], np.arange(1, classes) / classes)
-        depth[own] = np.searchsorted(edges, size[own], "right")
+        depth[own] = np.searchsorted(edges, lifted[own], "right")
     return number * MOST_DEPTHS + depth

@@ -170,4 +170,5 @@ def _share_above(
 
 def _off_diagonal(prepared: PreparedCells, names: list[str]) -> np.ndarray:
     targets = prepared.cells.var_names[prepared.panel_columns].to_numpy()
-    return np.array(names, dtype=object)[:, None] != targets[None, :]
+    own = np.array([name.removesuffix(keys.ACTIVATED) for name in names], dtype=object)
+    return own[:, None] != targets[None, :]

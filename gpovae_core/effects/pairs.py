@@ -133,16 +133,21 @@ def rank_tests(
     progress: Progress | None = None,
 ) -> Ranked:
     """The rank test alone, as in `pair_statistics`. expression: (cells, t)."""
-    matrix: Any = sparse.csr_matrix(expression, dtype=np.float64)
-    labels = np.asarray(labels, dtype=object)
-    stratum = np.zeros(len(labels), dtype=int)
+    given: Any = sparse.csr_matrix(expression, dtype=np.float64)
+    matrix, labels = given, np.asarray(labels, dtype=object)
+    stratum, told = np.zeros(len(labels), dtype=int), labels
     if among is not None:
-        matrix, labels, stratum = among.apply(matrix, labels)
+        matrix, labels, stratum = among.apply(given, labels)
     group = _groups(labels, sources)
     group[(group < 0) & (labels != control)] = -2
     found = ranked(matrix, group, stratum, len(sources), progress)
     if len(np.unique(stratum[group >= -1])) == 1:
         _refine_exact(found.p, matrix, group)
+    lifted = [row for row, name in enumerate(sources) if among is not None and name in among.lifted]
+    for other in among.otherwise if among is not None and lifted else ():
+        again = rank_tests(given, told, [sources[row] for row in lifted], control, other)
+        found.p[lifted] = np.fmax(found.p[lifted], again.p)
+        found.testable[lifted] &= again.testable
     return found
 
 

@@ -43,6 +43,11 @@ WORKED_OUT = 40
 show it, are at most so many.
 """
 
+FAR_OUT, WORKED_OUT_FAR = 0.01, 400
+"""With p below this up to so many: far out the binomial number is too wide by some, and p up to a third too
+small.
+"""
+
 _AT_ONCE = 2_000_000
 """Pairs times terms that are held at a time."""
 
@@ -152,7 +157,8 @@ class RankSums:
         """
         p = self.normal_p()
         looked_at = (p < LOOKED_AT_BELOW) & (self.expected < SURELY_NORMAL) & (self.shown < self.both)
-        small = looked_at & ~self.single & (np.minimum(self.size, self.shown) <= WORKED_OUT)
+        fewer = np.minimum(self.size, self.shown)
+        small = looked_at & ~self.single & (fewer <= np.where(p < FAR_OUT, WORKED_OUT_FAR, WORKED_OUT))
         for row in np.flatnonzero(small.any(axis=1)):
             columns = np.flatnonzero(small[row])
             sums = self._at(row * p.shape[1] + columns)

@@ -90,7 +90,8 @@ def linear_model(
     """Effects as a bilinear function of gene embeddings: E = b + P W G', both ridge-regressed in closed form.
 
     G (genes x k): scores of the genes in a PCA of training cells (`gene_embedding`); P: the rows of G of the
-    perturbed genes, summed for a combination; b: mean effect over perturbations. As in Ahlmann-Eltze, Huber
+    perturbed genes, summed for a combination, turned round where the gene is raised beside cells where it is
+    knocked down; b: mean effect over perturbations. As in Ahlmann-Eltze, Huber
     and Anders (Nature Methods 2025), with k and the ridge chosen by squared error on `validation`. It
     predicts perturbations without cells too; one whose gene is not measured gets b. expression:
     `log_expression` of all cells; training, validation: (perturbations x genes) effects there.
@@ -99,11 +100,7 @@ def linear_model(
     names = [str(name) for name in training.index]
     fitted = np.flatnonzero(np.isfinite(training.to_numpy()).all(axis=1))
     empty = LinearModel(perturbation_mean(training), None, None)
-    known = [
-        row
-        for row in fitted
-        if all(part in training.columns for part in names[row].split(keys.PAIR_SEPARATOR))
-    ]
+    known = [row for row in fitted if all(part in training.columns for part in keys.genes_of(names[row]))]
     embedding = gene_embedding(
         rows_of(expression, np.flatnonzero(prepared.where(splits=(keys.TRAIN,)))),
         max(EMBEDDING_SIZES),
@@ -113,8 +110,9 @@ def linear_model(
     if len(known) < 2 or embedding.shape[1] == 0:
         return empty
     place = {gene: i for i, gene in enumerate(genes)}
-    parts = [[place[part] for part in name.split(keys.PAIR_SEPARATOR) if part in place] for name in names]
-    dose = np.stack([embedding[own].sum(axis=0) for own in parts])
+    parts = [[place[part] for part in keys.genes_of(name) if part in place] for name in names]
+    sign = [-1.0 if keys.is_raised(name) else 1.0 for name in names]
+    dose = np.stack([up * embedding[own].sum(axis=0) for own, up in zip(parts, sign, strict=True)])
     values = training.to_numpy()
     base = values[fitted].mean(axis=0)
     truth = validation.loc[training.index, training.columns].to_numpy()
@@ -212,7 +210,7 @@ def own_only(training: pd.DataFrame) -> pd.DataFrame:
 
 def target_mask(names: Sequence[str], genes: pd.Index) -> np.ndarray:
     """(perturbations, genes) bool: is this gene perturbed there? Of a combination each of its genes is."""
-    rows = [genes.isin(name.split(keys.PAIR_SEPARATOR)) for name in names]
+    rows = [genes.isin(keys.genes_of(name)) for name in names]
     return np.stack(rows) if rows else np.zeros((0, len(genes)), dtype=bool)
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+
 import numpy as np
 from scipy import sparse
 
@@ -10,6 +13,7 @@ from gpovae_core.data.expression import log_expression
 from gpovae_core.data.progress import Progress
 from gpovae_core.data.schema import PreparedCells
 from gpovae_core.effects.design import Exchangeable
+from gpovae_core.effects.lift import exchangeable
 from gpovae_core.effects.pairs import PairStatistics, pair_statistics
 from gpovae_core.evaluation.listing import listed
 from gpovae_core.methods.fitted import NetworkFit
@@ -26,26 +30,38 @@ def held_out_pairs(
     are no sources: their effect is no one gene's.
     """
     values = log_expression(prepared.counts, prepared.library_size) if expression is None else expression
+    return _pairs(prepared, values, lambda sources: exchangeable(prepared, (keys.TEST,), sources), progress)
+
+
+def _pairs(
+    prepared: PreparedCells,
+    values: sparse.csr_matrix,
+    among: Callable[[list[str]], Exchangeable],
+    progress: Progress | None,
+) -> PairStatistics:
+    """See `held_out_pairs`; among: of the held-out cells, for some sources."""
     kept = np.flatnonzero(prepared.where(splits=(keys.TEST,)))
     labels = prepared.labels[kept]
     present = set(labels)
     sources = [gene for gene in prepared.panel.data.perturbed if gene in present]
     targets = [str(gene) for gene in prepared.cells.var_names[prepared.panel_columns]]
-    among = Exchangeable.of(prepared, (keys.TEST,))
-    own = values[:, prepared.panel_columns][kept]
-    return pair_statistics(own, labels, sources, targets, among=among, progress=progress)
+    inside = values[:, prepared.panel_columns][kept]
+    return pair_statistics(inside, labels, sources, targets, among=among(sources), progress=progress)
 
 
 def pairs_without_lift(
     prepared: PreparedCells, fit: NetworkFit, progress: Progress | None = None
 ) -> PairStatistics:
     """The held-out pairs once more, with the cells of each perturbation scaled by the common lift that its
-    training cells showed.
+    training cells showed, be it clear (effects.lift) or not.
     """
     lift = {gene: fit.shift[i] for gene, i in prepared.panel.index.items() if np.isfinite(fit.shift[i])}
     scale = np.exp([lift.get(label, 0.0) for label in prepared.labels])
-    scaled = log_expression(prepared.counts, prepared.library_size * scale)
-    return held_out_pairs(prepared, scaled, progress)
+    values = log_expression(prepared.counts, prepared.library_size * scale)
+    inside = scale[prepared.where(splits=(keys.TEST,))]
+    plain = Exchangeable.of(prepared, (keys.TEST,), inside)
+    # the values are divided by the lift already, so that only the classes of depth have to know it
+    return _pairs(prepared, values, lambda _: replace(plain, scale=plain.scale * inside), progress)
 
 
 def sources_left_out(prepared: PreparedCells, pairs: PairStatistics) -> list[str]:

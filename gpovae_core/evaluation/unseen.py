@@ -63,7 +63,9 @@ def hold_out(prepared: PreparedCells, perturbations: tuple[str, ...]) -> Prepare
             f"There are no cells of {', '.join(unknown)}: only perturbations with cells can be held out."
         )
     split = np.asarray(prepared.cells.obs[keys.SPLIT], dtype=object).copy()
-    split[np.isin(prepared.labels.astype(str), perturbations)] = keys.UNSEEN
+    hidden = set(map(keys.genes_of, perturbations))  # in both directions, where a gene has two
+    labels = [name for name in prepared.perturbations if keys.genes_of(name) in hidden]
+    split[np.isin(prepared.labels.astype(str), labels)] = keys.UNSEEN
     columns = {name: prepared.cells.obs[name] for name in prepared.cells.obs.columns}
     obs = pd.DataFrame(columns | {keys.SPLIT: pd.Categorical(split, categories=list(keys.SPLITS))})
     return PreparedCells.of(
@@ -181,7 +183,7 @@ def beside_baselines(
 
 def _own_columns(prepared: PreparedCells, names: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
     """Rows and columns of the perturbed genes, of both where a perturbation is a combination."""
-    pairs = [(row, gene) for row, name in enumerate(names) for gene in name.split(keys.PAIR_SEPARATOR)]
+    pairs = [(row, gene) for row, name in enumerate(names) for gene in keys.genes_of(name)]
     rows, place = (
         np.array([row for row, _ in pairs]),
         prepared.cells.var_names.get_indexer([gene for _, gene in pairs]),

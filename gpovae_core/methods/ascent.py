@@ -8,29 +8,31 @@ weighed, target by target, by how probable they make the effects.
 
 Paths run over edges as far as all perturbations together speak for them. W says more than that an explanation
 needs an edge: it is held to what the cells of its own source show (`most_odds`).
+
+No gene explains itself. Of two that change each other each could pass for a consequence of the other, and the
+edge that leads from the source to either of them would be missing. So a path counts for a target by what
+changes on it while the target is held still: T_im - T_ij T_jm for the gene m between source i and target j
+(from T = B + T B without j; i, j, m all perturbed). Where j takes back a part of its own change over others
+(negative feedback), that part is error: how much of it is cut depends on where the source stands.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
-from scipy import sparse
 from scipy.special import expit, log_expit, softmax
 
-from gpovae_core.data.progress import Progress, stretch, tell
-from gpovae_core.methods.explained import EdgePrior, Tolerance, TotalEffects, logit
+from gpovae_core.data.cores import at_once
+from gpovae_core.data.progress import Progress, tell
+from gpovae_core.methods.explained import LOG_ODDS_LIMIT, EdgePrior, Tolerance, TotalEffects, logit
 
-LOG_ODDS_LIMIT = 30.0
-"""Log odds of an edge are kept within this: beyond it a float32 sigmoid is 0 or 1 anyway."""
+TARGETS = 32
+"""Targets that are worked on in a piece."""
 
 _SWEEPS = 200
-_FREE_SWEEPS = 20
-"""An explanation widens the error that is allowed to it. It may lose its edge by that, and so the error, and
-win the edge back, for ever: after so many sweeps errors are averaged over sweeps, by which that settles.
-"""
-_TOLERANCE = 1e-4
 
 
 @dataclass(frozen=True)
@@ -53,13 +55,34 @@ class Regressions:
     prior: EdgePrior
     tolerance: Tolerance
 
-    @property
-    def everything_direct(self) -> np.ndarray:
-        """(n, n) B with an edge for every effect."""
-        edge = np.zeros((self.design.shape[1],) * 2)
-        seen = np.isfinite(self.noise)
-        edge[self.total.sources] = np.where(seen, self.total.probability * self.response, 0.0)
+    def everything_direct(self, targets: np.ndarray) -> np.ndarray:
+        """(k, n) B into `targets` (k,) with an edge for every effect: target by target."""
+        edge = np.zeros((len(targets), self.design.shape[1]))
+        probability, response = self.total.probability[:, targets], self.response[:, targets]
+        edge[:, self.total.sources] = np.where(
+            np.isfinite(self.noise[:, targets]), probability * response, 0.0
+        ).T
         return edge
+
+    def passed_on(self, targets: np.ndarray) -> np.ndarray:
+        """(k, n) what is felt of every other gene when each of `targets` (k,) is perturbed; zeros where it
+        was not.
+        """
+        row = np.full(self.design.shape[1], -1)
+        row[self.total.sources] = np.arange(len(self.total.sources))
+        found, own = np.zeros((len(targets), len(row))), row[targets] >= 0
+        found[own] = self.design[row[targets[own]]]
+        found[np.arange(len(targets)), targets] = 0.0
+        return found
+
+    @cached_property
+    def by_gene(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """`design` gene after gene: where each gene starts, the rows that reach it, what is felt of it there,
+        and whether it moves against its own perturbation.
+        """
+        genes, rows = np.nonzero(self.design.T)
+        start = np.searchsorted(genes, np.arange(self.design.shape[1] + 1))
+        return start, rows, self.design[rows, genes], self.against[rows, genes] != 0
 
     @property
     def order(self) -> np.ndarray:
@@ -86,14 +109,24 @@ class Optimum:
 
 def best(regressions: Regressions, progress: Progress | None = None) -> Optimum:
     """What both ascents find, weighed."""
-    everything, order = regressions.everything_direct, regressions.order
+    n, order = regressions.design.shape[1], regressions.order
     # Nothing binds the edges of a gene that was never perturbed. They could explain whatever answers in
     # proportion, so they come last and find what the others leave.
     perturbed = np.isin(order[::-1], regressions.total.sources)
     downstream = np.concatenate([order[::-1][perturbed], order[::-1][~perturbed]])
-    starts = ((everything, order), (np.zeros_like(everything), downstream))
-    halves = (stretch(progress, 0.0, 0.5), stretch(progress, 0.5, 1.0))
-    return mixed([ascend(regressions, *start, half) for start, half in zip(starts, halves, strict=True)])
+
+    def piece(targets: np.ndarray) -> Optimum:
+        everything = regressions.everything_direct(targets)
+        starts = ((everything, order), (np.zeros_like(everything), downstream))
+        return mixed([ascend(regressions, *start, targets) for start in starts])
+
+    found = Optimum(*(np.empty((n, n)) for _ in range(3)), np.empty(n))
+    pieces = [np.arange(first, min(first + TARGETS, n)) for first in range(0, n, TARGETS)]
+    for number, part in enumerate(at_once(piece, pieces)):
+        for name in ("log_odds", "mean", "variance", "bound"):
+            getattr(found, name)[..., pieces[number]] = getattr(part, name)
+        tell(progress, "direct edges", (number + 1) / len(pieces))
+    return found
 
 
 def mixed(ends: Sequence[Optimum]) -> Optimum:
@@ -114,127 +147,71 @@ def mixed(ends: Sequence[Optimum]) -> Optimum:
     )
 
 
-def ascend(
-    regressions: Regressions, edge: np.ndarray, order: np.ndarray, progress: Progress | None = None
-) -> Optimum:
-    """Up from `edge`, B (n, n), gene after gene in `order` for all targets at once, until no target moves.
+def ascend(regressions: Regressions, edge: np.ndarray, order: np.ndarray, targets: np.ndarray) -> Optimum:
+    """Up from `edge`, B into `targets` (k,), target by target (k, n), gene after gene in `order`, until
+    nothing moves; arrays of the end are (n, k).
 
-    Cost per sweep: perturbations that reach a gene x targets that have not settled, summed over genes.
+    Cost per sweep of a target: pairs of a perturbation and a gene that it reaches.
     """
-    n = len(edge)
-    ascent = _Ascent(regressions, edge)
-    end = Optimum(np.full((n, n), -LOG_ODDS_LIMIT), np.zeros((n, n)), np.full((n, n), np.nan), np.zeros(n))
-    reached = [(gene, np.flatnonzero(regressions.design[:, gene])) for gene in order]
-    for sweep in range(_SWEEPS):
-        moved = ascent.sweep(sweep, reached, progress)
-        settled = (moved < _TOLERANCE) | (sweep == _SWEEPS - 1)
-        ascent.write(end, settled)
-        ascent.keep(~settled)
-        if settled.all():
-            break
-    return end
+    from gpovae_core.methods.one_target import ascend_one
 
-
-class _Ascent:
-    """The targets that are still on their way; arrays (p, targets) and (n, targets)."""
-
-    over_rows = ("response", "noise2", "seen", "predicted", "off")
-    over_genes = ("edge", "log_odds", "mean", "variance")
-
-    def __init__(self, regressions: Regressions, edge: np.ndarray) -> None:
-        self.given = regressions
-        self.design, self.against = (
-            sparse.csr_array(part) for part in (regressions.design, regressions.against)
+    given, count = regressions, len(targets)
+    p, n = given.design.shape
+    start, rows, design, turned = given.by_gene
+    response, noise = (np.ascontiguousarray(part[:, targets].T) for part in (given.response, given.noise))
+    reached = np.where(np.isfinite(noise), given.design[:, targets].T, 0.0)
+    passed_on, noise2 = given.passed_on(targets), noise**2
+    edge = edge.copy()
+    log_odds, mean, variance = (np.empty((count, n)) for _ in range(3))
+    predicted, spread, indirect, off = (np.empty((count, p)) for _ in range(4))
+    prior, tolerance = given.prior, given.tolerance
+    for k, target in enumerate(targets):
+        ascend_one(
+            target,
+            order,
+            start,
+            rows,
+            design,
+            turned,
+            given.total.sources,
+            response[k],
+            noise2[k],
+            reached[k],
+            passed_on[k],
+            prior.log_odds,
+            prior.least,
+            prior.slab,
+            tolerance.along,
+            tolerance.against,
+            _SWEEPS,
+            edge[k],
+            log_odds[k],
+            mean[k],
+            variance[k],
+            predicted[k],
+            spread[k],
+            indirect[k],
+            off[k],
         )
-        self.columns = np.arange(len(edge))
-        self.seen = np.isfinite(regressions.noise)
-        self.response, self.noise2 = regressions.response, regressions.noise**2
-        self.edge = edge.copy()
-        self.log_odds, self.mean = np.full(edge.shape, -LOG_ODDS_LIMIT), np.zeros(edge.shape)
-        self.variance = np.full(edge.shape, np.nan)
-        self.predicted, self.off = self.design @ edge, np.zeros(regressions.response.shape)
+    least = prior.least[given.total.sources]
+    error2 = np.where(np.isfinite(noise2), noise2 + off**2 + least, 1.0)
+    missed = (response - predicted) ** 2 + spread
+    likelihood = np.where(np.isfinite(noise2), -0.5 * (np.log(error2) + missed / error2), 0.0).sum(axis=1)
+    bound = likelihood - _divergence(prior, log_odds, mean, variance)
+    through, error = (part.T * given.own[:, None] for part in (indirect, off))
+    most = np.maximum(most_odds(given.total, targets, through, np.abs(error)), -LOG_ODDS_LIMIT)
+    log_odds[:, given.total.sources] = np.minimum(log_odds[:, given.total.sources], most.T)
+    return Optimum(log_odds.T, mean.T, variance.T, bound)
 
-    def keep(self, targets: np.ndarray) -> None:
-        """Go on with `targets`, bool, alone."""
-        self.columns = self.columns[targets]
-        for name in (*self.over_rows, *self.over_genes):
-            setattr(self, name, getattr(self, name)[:, targets])
 
-    def sweep(
-        self, number: int, reached: Sequence[tuple[int, np.ndarray]], progress: Progress | None
-    ) -> np.ndarray:
-        """Every gene once; by how much B moved at most, for each target. reached: genes with the rows of the
-        perturbations that reach them.
-        """
-        weight = self._weight(number)
-        largest = np.zeros(len(self.columns))
-        for done, (gene, rows) in enumerate(reached):
-            tell(progress, "direct edges", (number + done / len(reached)) / _SWEEPS)
-            largest = np.maximum(largest, self._update(gene, rows, weight))
-        return largest
-
-    def _indirect(self) -> np.ndarray:
-        """(p, targets) what paths explain."""
-        return np.where(self.seen, self.predicted - self.edge[self.given.total.sources], 0.0)
-
-    def _weight(self, number: int) -> np.ndarray:
-        """(p, targets) weights of the effects."""
-        tolerance, indirect = self.given.tolerance, self._indirect()
-        turned = np.where(self.seen, self.against @ self.edge, 0.0)
-        now = np.hypot(tolerance.along * (indirect - turned), tolerance.against * turned)
-        later = number - _FREE_SWEEPS
-        self.off = now if later < 0 else self.off + (now - self.off) / (later + 2)
-        return np.where(self.seen, 1 / (self.noise2 + self.off**2), 0.0)
-
-    def _update(self, gene: int, rows: np.ndarray, weight: np.ndarray) -> np.ndarray:
-        prior = self.given.prior
-        x, w = self.given.design[rows, gene][:, None], weight[rows]
-        precision = (x**2 * w).sum(axis=0)
-        possible = (precision > 0) & (self.columns != gene)
-        rest = self.response[rows] - self.predicted[rows] + x * self.edge[gene]
-        error2 = 1 / np.where(possible, precision, 1.0)
-        estimate = (x * w * rest).sum(axis=0) * error2
-        odds = prior.posterior(gene, estimate, error2)
-        odds = np.where(possible, np.clip(odds, -LOG_ODDS_LIMIT, LOG_ODDS_LIMIT), -LOG_ODDS_LIMIT)
-        strength = np.where(possible, estimate * prior.slab / (prior.slab + error2), 0.0)
-        new = expit(odds) * strength
-        step = new - self.edge[gene]
-        self.predicted[rows] += x * step
-        self.edge[gene], self.log_odds[gene], self.mean[gene] = new, odds, strength
-        self.variance[gene] = np.where(possible, 1 / (precision + 1 / prior.slab), np.nan)
-        return np.abs(step)
-
-    def write(self, end: Optimum, targets: np.ndarray) -> None:
-        """Put `targets`, bool, into `end` as they stand."""
-        if not targets.any():
-            return
-        columns, total, own = self.columns[targets], self.given.total, self.given.own[:, None]
-        end.bound[columns] = self._bound(targets)
-        for name in ("log_odds", "mean", "variance"):
-            getattr(end, name)[:, columns] = getattr(self, name)[:, targets]
-        through, off = (part[:, targets] * own for part in (self._indirect(), self.off))
-        most = np.maximum(most_odds(total, columns, through, np.abs(off)), -LOG_ODDS_LIMIT)
-        held = np.ix_(total.sources, columns)
-        end.log_odds[held] = np.minimum(end.log_odds[held], most)
-
-    def _bound(self, targets: np.ndarray) -> np.ndarray:
-        """(k,) of `targets`, bool: expected log likelihood minus the divergence of edges and strengths from
-        their priors. A direct effect of the least size is part of the error.
-        """
-        prior, rows = self.given.prior, self.given.total.sources
-        response, noise2, seen, predicted, off = (getattr(self, name)[:, targets] for name in self.over_rows)
-        edge, log_odds, mean, variance = (getattr(self, name)[:, targets] for name in self.over_genes)
-        learned, variance = ~np.isnan(variance), np.nan_to_num(variance, nan=prior.slab)
-        there = expit(log_odds)
-        error2 = np.where(seen, noise2 + off**2 + prior.least[rows][:, None], 1.0)
-        spread = self.design**2 @ (there * (mean**2 + variance) - edge**2)
-        missed = (response - predicted) ** 2 + spread
-        likelihood = np.where(seen, -0.5 * (np.log(error2) + missed / error2), 0.0).sum(axis=0)
-        before, ratio = prior.log_odds[:, None], variance / prior.slab
-        divergence = there * (log_expit(log_odds) - log_expit(before))
-        divergence += (1 - there) * (log_expit(-log_odds) - log_expit(-before))
-        divergence += 0.5 * there * (ratio - np.log(ratio) - 1 + mean**2 / prior.slab)
-        return likelihood - np.where(learned, divergence, 0.0).sum(axis=0)
+def _divergence(prior: EdgePrior, log_odds: np.ndarray, mean: np.ndarray, variance: np.ndarray) -> np.ndarray:
+    """(k,) of edges and strengths (k, n) from their priors."""
+    learned, variance = ~np.isnan(variance), np.nan_to_num(variance, nan=prior.slab)
+    there, ratio = expit(log_odds), variance / prior.slab
+    divergence = there * (log_expit(log_odds) - log_expit(prior.log_odds))
+    divergence += (1 - there) * (log_expit(-log_odds) - log_expit(-prior.log_odds))
+    divergence += 0.5 * there * (ratio - np.log(ratio) - 1 + mean**2 / prior.slab)
+    return np.where(learned, divergence, 0.0).sum(axis=1)
 
 
 def most_odds(total: TotalEffects, columns: np.ndarray, through: np.ndarray, off: np.ndarray) -> np.ndarray:
@@ -248,4 +225,4 @@ def most_odds(total: TotalEffects, columns: np.ndarray, through: np.ndarray, off
         error = np.hypot(error[rows, places], off[rows, places])
         missing = total.rule.probability(rows, effect[rows, places] - through[rows, places], error)
         probability[rows, places] = np.maximum(probability[rows, places], missing)
-    return logit(probability)
+    return logit(total.of_genes(probability, columns))

@@ -30,8 +30,8 @@ import numpy as np
 from scipy.special import expit
 
 from gpovae_core.data.progress import Progress
-from gpovae_core.methods.ascent import LOG_ODDS_LIMIT, Regressions, best
-from gpovae_core.methods.explained import EdgePrior, Tolerance, TotalEffects, felt, logit
+from gpovae_core.methods.ascent import Regressions, best
+from gpovae_core.methods.explained import LOG_ODDS_LIMIT, EdgePrior, Tolerance, TotalEffects, felt, logit
 
 FEWEST_ODDS = 0.05
 """Effects less probable than this are no predictor: a gene through which nothing passes explains nothing."""
@@ -106,8 +106,12 @@ def _over_panel(values: np.ndarray, sources: np.ndarray, n: int) -> np.ndarray:
 
 
 def _direction(total: TotalEffects, n: int) -> np.ndarray:
-    """(n,) the sign of every gene's own change under its perturbation; the usual one for the others."""
-    return np.where(_over_panel(np.sign(total.own), total.sources, n) < 0, -1.0, 1.0)
+    """(n,) the sign of every gene's own change under its perturbation, 0 of one that moves either way, the
+    usual one for the others.
+    """
+    direction = np.where(_over_panel(np.sign(total.own), total.sources, n) < 0, -1.0, 1.0)
+    direction[np.intersect1d(total.sources[total.own < 0], total.sources[total.own > 0])] = 0.0
+    return direction
 
 
 def null_log_odds(

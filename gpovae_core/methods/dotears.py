@@ -10,9 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import optimize
 
+from gpovae_core import keys
 from gpovae_core.errors import QueryError
 from gpovae_core.methods.method import Inputs, Look, Method
-from gpovae_core.methods.moments import Groups, genes_of, spread_out
+from gpovae_core.methods.moments import Groups, spread_out
 
 MOST_GENES = 200
 """Perturbed and measured genes; time grows with the third power."""
@@ -81,7 +82,7 @@ class Problem:
             own = groups.second_moments(rows, base, unit, inner)
             total += own
             for at, column in enumerate(inner):
-                if genes[column] in genes_of(name):
+                if genes[column] in keys.genes_of(name):
                     left_out[at] += own[:, inner]
         outer = np.setdiff1d(np.arange(len(genes)), inner)
         whole = total[:, inner]

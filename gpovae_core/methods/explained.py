@@ -8,6 +8,9 @@ import numpy as np
 
 from gpovae_core.effects.shrinkage import EvidenceRule
 
+LOG_ODDS_LIMIT = 30.0
+"""Log odds of an edge are kept within this: beyond it a float32 sigmoid is 0 or 1 anyway."""
+
 
 @dataclass(frozen=True)
 class TotalEffects:
@@ -33,6 +36,27 @@ class TotalEffects:
         seen = np.isfinite(self.error)
         seen[np.arange(len(self.sources)), self.sources] = False
         return seen
+
+    def of_genes(self, probability: np.ndarray, columns: np.ndarray) -> np.ndarray:
+        """(p, k) `probability` (p, k) of effects on the targets `columns` (k,), each that of its gene: where
+        a gene is knocked down and activated, in cells of their own, the largest of either and of what both
+        say together, if the target answers in proportion to what it feels.
+        """
+        found = probability.copy()
+        for source in np.flatnonzero(np.bincount(self.sources) > 1):
+            rows = np.flatnonzero(self.sources == source)
+            found[rows] = probability[rows].max(axis=0)
+            if self.rule is not None:
+                own = felt(self.own[rows])[:, None]
+                known = self.seen[np.ix_(rows, columns)]
+                weight = np.where(known, (own / self.error[np.ix_(rows, columns)]) ** 2, 0.0)
+                total = weight.sum(axis=0)
+                mean = (weight * self.effect[np.ix_(rows, columns)] / own).sum(axis=0)[total > 0]
+                total, largest = total[total > 0], np.abs(own).max()
+                args = np.full(len(total), rows[-1]), largest * mean / total, largest / np.sqrt(total)
+                at = np.ix_(rows, known.any(axis=0))
+                found[at] = np.maximum(found[at], self.rule.probability(*args))
+        return found
 
 
 @dataclass(frozen=True)

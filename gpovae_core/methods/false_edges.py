@@ -53,6 +53,8 @@ def false_pairs(
     if not counted.any() or total.rule is None:
         return unknown
     weight = np.broadcast_to(total.rule.null_share[:, None], counted.shape)[counted]
+    # a gene that is knocked down and activated may look like the source of an edge in either row
+    rows_a_pair = len(weight) / max(1, int(counted[~observed.second].sum()))
     shares = []
     for drawn in nulls:
         rng = np.random.default_rng(seed)
@@ -61,7 +63,7 @@ def false_pairs(
         if not above and not shares:  # of controls nothing can be drawn, so that guides alone say too little
             return unknown
         if above:
-            shares.append(np.mean(above, axis=0))
+            shares.append(np.mean(above, axis=0) * rows_a_pair)
     return (NULL_THRESHOLDS, np.max(shares, axis=0)) if shares else unknown
 
 

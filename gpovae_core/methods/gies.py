@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from gpovae_core import keys
 from gpovae_core.errors import QueryError
 from gpovae_core.methods.extras import missing, module, refuse_beyond
 from gpovae_core.methods.method import Inputs, Look, Method
-from gpovae_core.methods.moments import Groups, genes_of, spread_out
+from gpovae_core.methods.moments import Groups, spread_out
 
 PACKAGE = "gies"
 MOST_GENES = 40
@@ -26,7 +27,7 @@ def score(inputs: Inputs) -> np.ndarray:
     cells, hit = [inputs.expression[groups.controls].toarray()], [[]]
     for name, rows in groups.rows.items():
         cells.append(inputs.expression[rows].toarray())
-        hit.append([place[gene] for gene in genes_of(name) if gene in place])
+        hit.append([place[gene] for gene in keys.genes_of(name) if gene in place])
     try:
         found = module(PACKAGE).fit_bic(cells, hit)[0] != 0
     except (np.linalg.LinAlgError, ValueError) as error:

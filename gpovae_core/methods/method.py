@@ -125,10 +125,10 @@ class Inputs:
     @cached_property
     def tests(self) -> PairStatistics:
         """Every source against all `genes`, on the training cells."""
-        from gpovae_core.effects.design import Exchangeable
+        from gpovae_core.effects.lift import exchangeable
         from gpovae_core.effects.pairs import pair_statistics
 
-        among = Exchangeable.of(self.prepared, (keys.TRAIN,))
+        among = exchangeable(self.prepared, (keys.TRAIN,), self.sources)
         return pair_statistics(self.expression, self.labels, self.sources, self.genes, among=among)
 
     def of_genes(self, values: np.ndarray) -> np.ndarray:

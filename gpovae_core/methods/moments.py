@@ -73,11 +73,6 @@ class Groups:
         return total / len(rows)
 
 
-def genes_of(perturbation: str) -> tuple[str, ...]:
-    """The genes perturbed together under a label."""
-    return tuple(perturbation.split(keys.PAIR_SEPARATOR))
-
-
 def spread_out(
     values: np.ndarray,
     rows: Sequence[str],

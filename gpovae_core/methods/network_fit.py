@@ -33,7 +33,7 @@ BOOTSTRAP_ERROR = float(np.sqrt(2))
 def fit_network(prepared: PreparedCells, settings: Settings, progress: Progress | None = None) -> NetworkFit:
     """W, S and T_K from the training cells. Raises QueryError where those perturb no gene alone."""
     tell(progress, "effects of perturbations", 0.0)
-    observed = contrasts(prepared, progress=stretch(progress, 0.0, 0.1))
+    observed = contrasts(prepared, progress=stretch(progress, 0.0, 0.1), both=True)
     if not (len(observed.sources) or observed.alone) and _several_at_a_time(prepared):
         raise QueryError(
             "No training cell has one perturbed gene alone (a high multiplicity of infection, MOI, or a "
@@ -99,7 +99,8 @@ def explain_effects(
     """
     belief = rule.judge(observed.effect, observed.error)
     own = own_change(observed, settings.network.perturbation, settings.network.complete_loss)
-    everywhere = own.over(n, observed.sources, settings.network.complete_loss)
+    first = ~observed.second
+    everywhere = own.of(first).over(n, observed.sources[first], settings.network.complete_loss)
     total = _total(observed, rule, belief, own)
     edges = _direct(total, n, settings, stretch(progress, 0.0, 0.6))
     thresholds, null = false_pairs(nulls, observed, total, edges, settings.training.seed)
@@ -114,7 +115,7 @@ def explain_effects(
         strength_sd=edges.deviation,
         influence=influence,
         passing=passing,
-        evidence=_whole(n, observed, belief.probability, known),
+        evidence=_whole(n, observed, total.of_genes(belief.probability, np.arange(n)), known),
         effect=_whole(n, observed, observed.effect, np.isfinite(observed.error)),
         effect_sd=_whole(n, observed, observed.error, np.isfinite(observed.error)),
         own_change=everywhere.change,
@@ -140,7 +141,7 @@ def fit_edges(
     much as that does around the truth, so a rule that weighs effects against their errors has to be given
     errors larger by BOOTSTRAP_ERROR.
     """
-    observed = contrasts(prepared, rows=rows, progress=stretch(progress, 0.0, 0.1))
+    observed = contrasts(prepared, rows=rows, progress=stretch(progress, 0.0, 0.1), both=True)
     observed = replace(observed, error=widen * observed.error)
     return edges_of(observed, len(prepared.panel), settings, stretch(progress, 0.1, 1.0))
 

@@ -53,6 +53,9 @@ class OwnChange:
     kind: np.ndarray
     source: np.ndarray
 
+    def of(self, rows: np.ndarray) -> OwnChange:
+        return OwnChange(self.change[rows], self.kind[rows], self.source[rows])
+
     def over(self, n: int, positions: np.ndarray, complete_loss: float) -> OwnChange:
         """The same over a panel of n genes; positions: (p,) of the perturbed ones. The others take what is
         typical of them, or the loss that is assumed where there are none.
@@ -78,8 +81,15 @@ def own_change(observed: Contrasts, kind: str, complete_loss: float) -> OwnChang
     A knock-down or an activation is read off the gene's own expression; where that was not measured, or does
     not move, the median of the others is taken. A knock-out removes the gene's function, of which its
     expression says little; so does a screen where no target moves. Where a screen holds both directions each
-    perturbation has its own.
+    perturbation has its own. The activation of a gene that is knocked down in other cells is read as one.
     """
+    second = observed.second
+    if second.any():  # known to be raised, whatever is done to the other genes
+        change, kinds, source = np.zeros(len(second)), *np.full((2, len(second)), None, dtype=object)
+        for rows, said in ((second, ACTIVATION), (~second, kind)):
+            found = own_change(_rows(observed, rows), said, complete_loss)
+            change[rows], kinds[rows], source[rows] = found.change, found.kind, found.source
+        return OwnChange(change, kinds, source)
     effect, error = observed.own
     known = np.isfinite(error)
     falling = known & (effect < -SEEN_MOVING * error)
@@ -99,6 +109,11 @@ def own_change(observed: Contrasts, kind: str, complete_loss: float) -> OwnChang
             np.full(len(effect), ASSUMED, dtype=object),
         )
     return _read(effect, falling, nothing)
+
+
+def _rows(observed: Contrasts, rows: np.ndarray) -> Contrasts:
+    parts = (observed.sources[rows], observed.effect[rows], observed.error[rows])
+    return Contrasts(*parts, observed.shift[rows], observed.cells[rows], 0, observed.control_share)
 
 
 def _read(effect: np.ndarray, falling: np.ndarray, rising: np.ndarray) -> OwnChange:

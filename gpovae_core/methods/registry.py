@@ -26,6 +26,7 @@ MACHINERY = (
     "method",
     "moments",
     "network_fit",
+    "one_target",
     "own_change",
     "passing",
     "prior",

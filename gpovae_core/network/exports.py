@@ -167,12 +167,14 @@ def write_edges(
     return path
 
 
-def graph_of(network: GeneNetwork, threshold: float) -> nx.DiGraph:
+def graph_of(
+    network: GeneNetwork, threshold: float, references: Sequence[ReferenceNetwork] = ()
+) -> nx.DiGraph:
     """The edges strictly above `threshold` as the graph that the graph formats hold: nodes with `perturbed`
     and `measured`, edges with `weight`, `sign` and what else is known of them, the facts about the run in its
     attribute `graph`.
     """
-    return _graph(_content(network, threshold, None, ()))
+    return _graph(_content(network, threshold, None, references))
 
 
 def visible(text: str) -> str:

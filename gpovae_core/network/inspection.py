@@ -20,6 +20,7 @@ from gpovae_core.data.expression import log_expression
 from gpovae_core.data.schema import PreparedCells
 from gpovae_core.effects.changes import FoldTable, fold_table
 from gpovae_core.effects.design import Exchangeable
+from gpovae_core.effects.lift import exchangeable
 from gpovae_core.effects.pairs import PairStatistics, pair_statistics
 from gpovae_core.network.grn import GeneNetwork
 from gpovae_core.network.paths import PathTrace, TracedPath, trace_paths
@@ -50,7 +51,7 @@ class HeldOutCells:
         genes = [str(gene) for gene in cells.cells.var_names[cells.panel_columns]]
         columns, labels = {gene: i for i, gene in enumerate(genes)}, cells.labels[here]
         folds = fold_table(cells, keys.HELD_OUT)
-        among = Exchangeable.of(cells, keys.HELD_OUT)
+        among = exchangeable(cells, keys.HELD_OUT)
         return cls(labels, expression.tocsc(), columns, folds, among)
 
     @property

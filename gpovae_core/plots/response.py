@@ -70,7 +70,7 @@ def response_table(effects: AnnData, perturbation: str, reference: Reference = "
             "log_train_mean": layer(keys.OBSERVED_TRAIN),
         }
     )
-    table["target"] = table["gene"].isin(perturbation.split(keys.PAIR_SEPARATOR))
+    table["target"] = table["gene"].isin(keys.genes_of(perturbation))
     strength = table[["shrunk", "observed"]].abs().fillna(-1).to_numpy()
     order = np.lexsort((-strength[:, 1], -strength[:, 0]))
     return table.iloc[order].reset_index(drop=True)

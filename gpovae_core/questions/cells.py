@@ -16,7 +16,7 @@ from gpovae_core import keys
 from gpovae_core.data.expression import log_expression
 from gpovae_core.data.progress import Progress, tell
 from gpovae_core.errors import QueryError
-from gpovae_core.questions.reach import Question
+from gpovae_core.questions.reach import Question, question
 from gpovae_core.questions.whatif import Respondent
 
 if TYPE_CHECKING:
@@ -44,11 +44,15 @@ def predicted_cells(
     network gives effects, and no cells.
     """
     panel, genes = respondent.prepared.panel, respondent.prepared.cells.var_names
+
+    def asked(name: str) -> Question:
+        return question(panel, dict.fromkeys(name.split(keys.PAIR_SEPARATOR)))
+
     names = [panel.canonical(name) for name in perturbations] or list(respondent.prepared.perturbations)
     if not perturbations:
-        names = [name for name in names if not respondent.by_network(_question(name))]
+        names = [name for name in names if not respondent.by_network(asked(name))]
     for name in names:
-        if unseen := respondent.by_network(_question(name)):
+        if unseen := respondent.by_network(asked(name)):
             raise QueryError(
                 f"No training cells of {', '.join(unseen)}: the network alone gives expected effects, and no "
                 "cells can be drawn of them."
@@ -71,7 +75,3 @@ def predicted_cells(
     obs = pd.DataFrame({TARGET_GENE: labels}, index=pd.Index([f"cell{i}" for i in range(len(labels))]))
     obs[TARGET_GENE] = obs[TARGET_GENE].astype("category")
     return anndata.AnnData(sparse.vstack(blocks, format="csr"), obs=obs, var=pd.DataFrame(index=genes))
-
-
-def _question(perturbation: str) -> Question:
-    return Question(dict.fromkeys(perturbation.split(keys.PAIR_SEPARATOR)))

@@ -39,9 +39,12 @@ FEW_CELLS = 50
 
 @dataclass(frozen=True)
 class Question:
-    """Panel genes, and of each the share of its mRNA that is lost; None: as much as the screen reached."""
+    """Panel genes, and of each the share of its mRNA that is lost; None: as much as the screen reached.
+    raised: those of them that are activated, and knocked down in other cells of the screen.
+    """
 
     loss: Mapping[str, float | None]
+    raised: frozenset[str] = frozenset()
 
     @property
     def genes(self) -> tuple[str, ...]:
@@ -50,7 +53,18 @@ class Question:
     @property
     def perturbation(self) -> str:
         """The name under which such cells would stand in the data."""
-        return keys.PAIR_SEPARATOR.join(sorted(self.loss))
+        names = (gene + keys.ACTIVATED if gene in self.raised else gene for gene in self.loss)
+        return keys.PAIR_SEPARATOR.join(sorted(names))
+
+    def with_loss(self, given: Mapping[str, float]) -> Question:
+        """The same with the losses that are given. Raises QueryError where one is given of a raised gene."""
+        wrong = sorted(self.raised & set(given))
+        if wrong:
+            raise QueryError(
+                f"{wrong[0]} is asked for as activated, so that it has no loss. Leave the loss out, which "
+                "answers for as large a change as the knock-down reached, or ask for the knock-down."
+            )
+        return Question({gene: given.get(gene) for gene in self.genes}, self.raised)
 
     @property
     def as_in_the_screen(self) -> bool:
@@ -58,13 +72,15 @@ class Question:
 
 
 def question(panel: Panel, loss: Mapping[str, float | None]) -> Question:
-    """The question in the panel's spelling. Raises QueryError for genes outside the panel, none, or more than
-    MOST_GENES.
+    """The question in the panel's spelling; genes may end in keys.ACTIVATED. Raises QueryError for genes
+    outside the panel, none, or more than MOST_GENES.
     """
-    named = {panel.genes[panel.position(gene)]: value for gene, value in loss.items()}
+    spelled = {panel.canonical(name): value for name, value in loss.items()}
+    named = {keys.genes_of(name)[0]: value for name, value in spelled.items()}
+    raised = frozenset(keys.genes_of(name)[0] for name in spelled if keys.is_raised(name))
     if not 1 <= len(named) <= MOST_GENES:
         raise QueryError(f"Ask for 1 to {MOST_GENES} genes at a time; got {len(named)}.")
-    return Question(named)
+    return Question(named, raised)
 
 
 @dataclass(frozen=True)
@@ -91,7 +107,8 @@ class Reach:
 
     own: of all n panel genes, how far their own mRNA falls when they are perturbed, and how that is known;
     trained, held_out: (n,) bool, the gene alone has training cells, or cells but none of them training;
-    combinations: those with training cells; influence: (n, n) T_K, None where the run has no signed one.
+    combinations: those with training cells; influence: (n, n) T_K, None where the run has no signed one;
+    raised: genes with cells where they are activated, and others where they are knocked down.
     """
 
     panel: Panel
@@ -100,15 +117,19 @@ class Reach:
     held_out: np.ndarray
     combinations: frozenset[str]
     influence: np.ndarray | None = None
+    raised: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, prepared: PreparedCells, settings: Settings, stage: NetworkFit | None = None) -> Reach:
         """From the network stage where the run had one, else from the training cells."""
         panel = prepared.panel
-        labels = set(prepared.labels)
         training = set(prepared.labels[prepared.where(splits=(keys.TRAIN,))])
-        trained = np.array([gene in training for gene in panel.genes])
-        held_out = np.array([gene in labels and gene not in training for gene in panel.genes])
+        alone, alone_in_training = (
+            {name.removesuffix(keys.ACTIVATED) for name in names}
+            for names in (set(prepared.labels), training)
+        )
+        trained = np.array([gene in alone_in_training for gene in panel.genes])
+        held_out = np.array([gene in alone - alone_in_training for gene in panel.genes])
         if stage is not None:
             own = stage.own
         else:
@@ -117,7 +138,11 @@ class Reach:
                 len(panel), observed.sources, network.complete_loss
             )
         combinations = frozenset(name for name in training if keys.PAIR_SEPARATOR in name)
-        return cls(panel, own, trained, held_out, combinations, None if stage is None else stage.influence)
+        raised = frozenset(
+            gene for name in prepared.perturbations if keys.is_raised(name) for gene in keys.genes_of(name)
+        )
+        influence = None if stage is None else stage.influence
+        return cls(panel, own, trained, held_out, combinations, influence, raised)
 
     def reached(self, gene: str) -> float:
         """Share of the gene's mRNA (or, after a knock-out, function) that its perturbation is taken to remove
@@ -125,9 +150,13 @@ class Reach:
         """
         return float(-np.expm1(self.own.change[self.panel.position(gene)]))
 
-    def strength(self, gene: str, loss: float | None) -> Strength:
-        """What a question takes away of a gene; loss: None for as much as the screen did."""
+    def strength(self, gene: str, loss: float | None, raised: bool = False) -> Strength:
+        """What a question takes away of a gene; loss: None for as much as the screen did; raised: the mirror
+        image of that.
+        """
         at = self.panel.position(gene)
+        if raised:
+            return Strength(float(-np.expm1(-self.own.change[at])), ACTIVATION, "assumed")
         source = self.own.source[at] if loss is None else GIVEN
         return Strength(self.reached(gene) if loss is None else loss, self.own.kind[at], source)
 
@@ -149,13 +178,25 @@ class Reach:
             )
         return float(np.log1p(-loss) / self.own.change[self.panel.position(gene)])
 
+    def dose_in(self, asked: Question, gene: str) -> float:
+        """`dose` of a gene of a question, below zero where it is activated: the mirror image of its
+        knock-down.
+        """
+        if gene in asked.raised - self.raised:
+            raise QueryError(
+                f"No cell of this screen has {gene} activated beside others where it is knocked down. Ask "
+                f"for {gene} as it was perturbed."
+            )
+        return (-1 if gene in asked.raised else 1) * self.dose(gene, asked.loss[gene])
+
     def doses(self, asked: Question) -> dict[str, float]:
         """Dose of every gene of a question; smaller after knock-outs where one gene of a combination already
         lowers another.
         """
-        doses = {gene: self.dose(gene, loss) for gene, loss in asked.loss.items()}
+        doses = {gene: self.dose_in(asked, gene) for gene in asked.genes}
         if (
             len(doses) < 2
+            or asked.raised
             or not all(self.strength(gene, None).kind == KNOCK_OUT for gene in doses)
             or self.influence is None
             or self.basis(asked.genes) == "seen combination"

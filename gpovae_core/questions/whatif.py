@@ -150,7 +150,7 @@ class Respondent:
         error, interaction = 0.0, None
         if by_model := reach.spoken_for(asked.genes):
             one = np.stack([reach.panel.dosage(gene) for gene in by_model])
-            single = [reach.dose(gene, asked.loss[gene]) for gene in by_model]
+            single = [reach.dose_in(asked, gene) for gene in by_model]
             doses = reach.doses(asked)
             both = [doses[gene] for gene in by_model]
             dosage = (np.vstack([np.diag(single), both] if len(by_model) > 1 else [single]) @ one).astype(
@@ -166,7 +166,7 @@ class Respondent:
             if len(by_model) > 1 and not by_network:
                 interaction = _departures(self.predictor, asked, dosage)
         for gene in by_network:
-            dose = reach.dose(gene, asked.loss[gene])
+            dose = reach.dose_in(asked, gene)
             change, spread = (
                 dose * self.network_alone.effect(gene),
                 dose * self.network_alone.weights.deviation,
@@ -176,7 +176,9 @@ class Respondent:
             fold = fold.plus(alone.loc[gene].to_numpy(), own)
         width = np.sqrt(fold.variance + (self.widening**2 - 1) * fold.of_model)
         table = _table(asked, genes, fold.effect, np.sqrt(fold.variance), width, alone, log)
-        strengths = {gene: reach.strength(gene, loss) for gene, loss in asked.loss.items()}
+        strengths = {
+            gene: reach.strength(gene, loss, gene in asked.raised) for gene, loss in asked.loss.items()
+        }
         return Answer(asked, reach.basis(asked.genes), strengths, table, interaction, by_network, error)
 
     def _in_folds(self, gene: str, change: np.ndarray, spread: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -212,7 +214,9 @@ class Respondent:
             )
         answers = []
         for done, one in enumerate(questions, start=1):
-            answers.append(self.ask(Question({gene: given.get(gene) for gene in one.genes})))
+            answers.append(
+                self.ask(one.with_loss({gene: given[gene] for gene in one.genes if gene in given}))
+            )
             tell(progress, "predicting", done / len(questions))
         return answers
 

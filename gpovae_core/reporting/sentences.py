@@ -304,11 +304,10 @@ def lift_in_words(network: Network | None) -> str | None:
         return None
     gene = max(known, key=lambda name: abs(known[name]))
     return (
-        "Shares of all counts add up to one: where an abundant gene falls, all others rise, and tests on "
-        "normalised expression call them changed. The largest such common lift here is "
-        f"{math.expm1(known[gene]):+.0%}, under {gene}. The second table takes it out of the held-out "
-        "cells. W speaks of genes, not of shares, and belongs to that table; T_K is scored with the lift "
-        "that it predicts."
+        "Shares of all counts add up to one: where an abundant gene falls, all others rise. The largest such "
+        f"common lift here is {math.expm1(known[gene]):+.0%}, under {gene}. Tests take it out where it is "
+        "beyond doubt; the second table takes it out of the held-out cells altogether. W speaks of genes, "
+        "not of shares, and belongs to that table; T_K is scored with the lift that it predicts."
     )
 
 

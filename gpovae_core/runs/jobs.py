@@ -68,11 +68,18 @@ def submit(source: Path, path: Path, settings: Settings, asked: Request | None =
 
 
 def _over_gpus(settings: Settings, asked: Request) -> Settings:
-    """One process for each GPU. Raises SettingsError where the settings want several machines."""
+    """One process for each GPU. Raises SettingsError where the settings want another number, or several
+    machines.
+    """
     if settings.training.nodes > 1:
         raise SettingsError(
             "A job that is sent to a cluster trains on one machine; leave out --nodes, or write a script as "
             "in docs/devices.md."
+        )
+    if asked.gpus and settings.training.devices not in (1, asked.gpus):
+        raise SettingsError(
+            f"training.devices is {settings.training.devices}, but the job gets {asked.gpus} GPUs: a process "
+            "for each of them. Leave out --devices, or ask for as many GPUs (--gpus)."
         )
     changes = {"devices": asked.gpus} if asked.gpus > 1 else {}
     return settings.model_copy(update={"training": settings.training.model_copy(update=changes)})

@@ -63,7 +63,7 @@ def work(
             study = folder.study()
             _fill(folder, study, retry)
             done = _Teller(folder, study, told)
-            while (trial := _next(folder, study, worker)) is not None:
+            while (trial := _next(folder, study, worker, name)) is not None:
                 _try(folder, study, trial, worker, done, wait)
         worker.write_status(state="done", message="nothing left to try")
     except (KeyboardInterrupt, jobs.StopRequest, SystemExit):
@@ -151,16 +151,16 @@ def _claiming(folder: SweepFolder) -> Iterator[None]:
         yield
 
 
-def _next(folder: SweepFolder, study: optuna.Study, worker: Worker) -> Trial | None:
+def _next(folder: SweepFolder, study: optuna.Study, worker: Worker, name: str) -> Trial | None:
     """A point to try: one whose worker has gone, else one from the queue or, with a sampler, a new one; None
-    where nothing is left.
+    where nothing is left. name: of a worker that may have begun before, and left a point behind.
     """
     import optuna
     from optuna.trial import TrialState
 
     with _claiming(folder):
         for left in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-            if left.user_attrs.get(WORKER) == worker.name or _left_behind(folder, left):
+            if name == left.user_attrs.get(WORKER) or _left_behind(folder, left):
                 trial = optuna.trial.Trial(study, left._trial_id)
                 trial.set_user_attr(WORKER, worker.name)
                 return trial

@@ -8,9 +8,11 @@ import pytest
 from anndata import AnnData
 from scipy import sparse
 
+from gpovae_core import keys
 from gpovae_core.config import DataSettings
 from gpovae_core.data.direction import log_ratio, own_changes, read_direction
 from gpovae_core.data.read import read_cells
+from gpovae_core.data.simulate import SimulationSettings, simulate
 from gpovae_core.data.validate import examine
 from tests.conftest import shared_folder
 from tests.data.small import small_cells
@@ -150,27 +152,68 @@ def written_in_two_ways(raised: str, lowered: str) -> AnnData:
         ("{}_a", "{}_KD"),
     ],
 )
-def test_cells_of_both_directions_of_a_gene_are_not_taken_together(raised: str, lowered: str) -> None:
-    problems = examine(written_in_two_ways(raised, lowered), DataSettings()).problems
-    (problem,) = [one for one in problems if one.code == "both-directions"]
-    assert "1 gene is activated" in problem.message
-    assert raised.split("}")[1] in problem.message
+def test_both_directions_of_a_gene_are_two_perturbations(raised: str, lowered: str) -> None:
+    cells = written_in_two_ways(raised, lowered)
+    found = examine(cells, DataSettings())
+    assert found.problems == ()
+    (up,) = [name for name in found.summary["perturbations"] if keys.is_raised(name)]
+    gene = up.removesuffix(keys.ACTIVATED)
+    assert found.reading is not None
+    written = cells.obs["perturbation"].astype(str).loc[found.reading.labels.index]
+    assert set(written[found.reading.labels == up]) == {raised.format(gene)}
+    assert set(written[found.reading.labels == gene]) == {lowered.format(gene)}
+    assert [note for note in found.summary["notes"] if "two perturbations each" in note]
+
+
+def test_what_too_few_cells_show_is_no_second_direction() -> None:
+    cells = written_in_two_ways("{}_CRISPRa", "{}_CRISPRi")
+    few = examine(cells, DataSettings(min_cells=60)).summary["perturbations"]
+    assert not [name for name in few if keys.is_raised(name)]
+    lowered = cells.obs["perturbation"].astype(str).str.endswith("_CRISPRi").to_numpy()
+    names = examine(cells[~lowered | (np.cumsum(lowered) < 10)].copy(), DataSettings()).summary
+    assert not [name for name in names["perturbations"] if keys.is_raised(name)]
+
+
+def test_a_combination_in_both_directions_is_refused() -> None:
+    cells = toy_simulation().adata.copy()
+    labels = cells.obs["perturbation"].astype(str).to_numpy(dtype=object)
+    one, other = sorted(set(labels) - {"non-targeting"})[:2]
+    own = np.flatnonzero(labels == one)
+    labels[own] = f"{one}+{other}"
+    cells.obs["perturbation"], cells.obs["modality"] = labels, "CRISPRi"
+    cells.obs["modality"] = np.where(np.isin(np.arange(cells.n_obs), own[::2]), "CRISPRa", "CRISPRi")
+    (problem,) = [one for one in examine(cells, DataSettings()).problems if one.code == "both-directions"]
+    assert "1 combination is activated" in problem.message
+    assert "CRISPRa in 'modality'" in problem.message
+
+
+def test_guides_that_raise_are_told_from_those_that_lower() -> None:
+    settings = SimulationSettings(
+        genes=30, perturbations=6, cells=1500, seed=1, guides_per_gene=2, both_share=0.5
+    )
+    cells = simulate(settings).adata
+    truth = cells.obs["perturbation"].astype(str).str.replace("_CRISPRa", keys.ACTIVATED)
+    cells.obs["perturbation"] = truth.str.removesuffix(keys.ACTIVATED).str.removesuffix("_CRISPRi")
+    reading = examine(cells, DataSettings()).reading
+    assert reading is not None
+    assert reading.design.columns.guide == "guide"
+    truth = truth.str.removesuffix("_CRISPRi").replace("non-targeting", keys.CONTROL)
+    assert (reading.labels == truth.loc[reading.labels.index]).all()
 
 
 @pytest.mark.parametrize(
     ("one", "other"), [("{}_a", "{}_b"), ("{}_g1", "{}_g2"), ("{}_KO", "{}_KO2"), ("{}_i", "{}_j")]
 )
 def test_two_guides_are_one_direction(one: str, other: str) -> None:
-    assert "both-directions" not in {
-        problem.code for problem in examine(written_in_two_ways(one, other), DataSettings()).problems
-    }
+    found = examine(written_in_two_ways(one, other), DataSettings())
+    assert not [name for name in found.summary["perturbations"] if keys.is_raised(name)]
 
 
 def test_a_column_that_says_the_direction_of_every_cell_is_read() -> None:
     cells = toy_simulation().adata.copy()
     cells.obs["modality"] = np.where(np.arange(cells.n_obs) % 2, "CRISPRa", "CRISPRi")
-    (problem,) = [one for one in examine(cells, DataSettings()).problems if one.code == "both-directions"]
-    assert "CRISPRa in 'modality'" in problem.message
+    names = examine(cells, DataSettings(min_cells=10)).summary["perturbations"]
+    assert 2 * sum(map(keys.is_raised, names)) == len(names)
     labels = cells.obs["perturbation"].astype(str)
     raised = labels.isin(sorted(set(labels))[:3])  # each gene in one direction
     cells.obs["modality"] = np.where(labels == "non-targeting", "control", np.where(raised, "CRISPRa", "KO"))

@@ -240,7 +240,7 @@ def test_silence_is_drawn_last_so_that_the_default_gives_the_data_it_always_gave
         draw_genes(
             SimulationSettings(**SMALL, seed=5, silent_share=share),
             np.arange(12),
-            Draws(*(np.random.default_rng(seed) for seed in range(1, 5))),
+            Draws(*(np.random.default_rng(seed) for seed in range(1, 6))),
         )
         for share in (0.0, 0.5)
     ]

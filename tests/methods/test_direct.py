@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from scipy.special import expit
 
-from gpovae_core.effects.shrinkage import EvidenceRule, fit_evidence
+from gpovae_core.effects.shrinkage import SLAB, EvidenceRule, fit_evidence
 from gpovae_core.methods.direct import ROW_PRIOR, DirectEdges, direct_edges, null_log_odds
 from gpovae_core.methods.explained import Tolerance, TotalEffects, felt
 from gpovae_core.model.hops import hop_series, influence_over_hops
@@ -34,16 +34,16 @@ def fit(
 
 
 def changes(network: np.ndarray, sources: np.ndarray, own: np.ndarray) -> np.ndarray:
-    """(p, n) log fold changes x of a network without cycles: x_ij = sum_m felt(x_im) B_mj, and own at the
-    perturbed gene itself.
+    """(p, n) log fold changes x: x_ij = sum_m felt(x_im) B_mj, and own at the perturbed gene itself. Circles
+    have to die down.
     """
     n, rows = len(network), np.arange(len(sources))
-    assert not np.linalg.matrix_power(np.abs(network), n).any()
-    x = np.zeros((len(sources), n))
-    for _ in range(n):  # genes further down with every round; after n of them no path is left
+    x, before = np.zeros((len(sources), n)), np.inf
+    for _ in range(20 * n):  # genes further down with every round; after n of them circles alone are left
         x[rows, sources] = own
-        x = felt(x) @ network
+        before, x = x, felt(x) @ network
     x[rows, sources] = own
+    assert np.abs(x - before).max() < 1e-3
     return x
 
 
@@ -62,9 +62,7 @@ def observed(
     seed: int | None = None,
     own: float | np.ndarray = OWN,
 ) -> TotalEffects:
-    """What perturbing `sources` of a network B (n, n) without cycles shows, drawn with noise where there is a
-    seed.
-    """
+    """What perturbing `sources` of a network B (n, n) shows, drawn with noise where there is a seed."""
     n, sources = len(network), np.asarray(sources, dtype=int)
     fall = np.full(len(sources), own) if np.isscalar(own) else np.asarray(own)
     whole = changes(network, sources, fall)
@@ -566,11 +564,13 @@ def test_an_unmeasured_column_has_no_edges(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", range(6))
 def test_every_target_has_a_regression_of_its_own(seed: int) -> None:
-    """Effects on targets turned, with all that passes left as it was: the edges into them turn and nothing
-    else.
+    """Effects on targets turned that pass nothing on, with all that passes left as it was: the edges into
+    them turn and nothing else.
     """
     total = random_screen(seed)
-    sign = np.random.default_rng(seed).choice([-1.0, 1.0], 12)
+    sign = np.where(
+        np.isin(np.arange(12), total.sources), 1.0, np.random.default_rng(seed).choice([-1.0, 1.0], 12)
+    )
     first, second = fit(total, 12), fit(replace(total, effect=total.effect * sign), 12)
     np.testing.assert_allclose(second.log_odds, first.log_odds, atol=1e-9)
     np.testing.assert_allclose(second.strength, first.strength * sign, atol=1e-9)
@@ -726,3 +726,46 @@ def test_nothing_measured_at_all() -> None:
     got = fit(total, n)
     assert (got.probabilities < 1e-9).all()
     assert np.isfinite(got.log_odds).all()
+
+
+# Both directions of a gene ----------------------------------------------------------------------------------
+
+
+def rows_of(total: TotalEffects, rows: list[int]) -> TotalEffects:
+    names = ("sources", "effect", "error", "probability", "believed", "own")
+    parts = {name: getattr(total, name)[rows] for name in names}
+    assert total.rule is not None
+    return replace(total, **parts, rule=replace(total.rule, null_share=total.rule.null_share[rows]))
+
+
+def knocked_down_and_activated(effect: tuple[float, float]) -> TotalEffects:
+    """Gene 0 activated (row 0) and knocked down (row 1), which changes gene 1 by `effect`, hardly seen."""
+    effects, error = np.zeros((2, 5)), np.full((2, 5), 0.1)
+    effects[:, 1] = effect
+    own = np.log([3.0, 0.2])
+    rule = EvidenceRule(np.full(2, 0.9), np.eye(len(SLAB))[2], LEAST)
+    belief = rule.judge(effects, error)
+    return TotalEffects(np.zeros(2, int), effects, error, belief.probability, belief.effect, own, rule)
+
+
+def test_two_weak_signs_of_an_edge_are_one_better_sign() -> None:
+    total = knocked_down_and_activated((0.3, -0.3))
+    alone = [fit(rows_of(total, [row]), 5).probabilities[0, 1] for row in (0, 1)]
+    both = fit(total, 5)
+    assert both.probabilities[0, 1] > max(alone) + 0.2
+    assert both.strength[0, 1] > 0
+    assert both.deviation[0, 1] < min(fit(rows_of(total, [row]), 5).deviation[0, 1] for row in (0, 1))
+    swapped = fit(rows_of(knocked_down_and_activated((-0.3, 0.3)), [0, 1]), 5)
+    assert swapped.strength[0, 1] < 0
+
+
+def test_an_effect_of_one_sign_in_either_direction_is_no_linear_edge() -> None:
+    along, against = (
+        fit(knocked_down_and_activated(effect), 5).probabilities[0, 1] for effect in ((0.3, -0.3), (0.3, 0.3))
+    )
+    assert against < along / 2
+
+
+def test_of_a_gene_in_both_directions_the_knock_down_gives_the_unit() -> None:
+    both = fit(knocked_down_and_activated((0.3, -0.3)), 5)
+    assert both.unit[0] == pytest.approx(-np.expm1(OWN) / -OWN)

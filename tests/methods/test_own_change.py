@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -69,3 +71,13 @@ def test_over_the_panel_the_others_take_what_is_typical() -> None:
     found = own_change(seen([0.9, 1.4]), "auto", 0.9).over(4, np.array([2, 0]), 0.9)
     np.testing.assert_allclose(found.change, [1.4, 1.15, 0.9, 1.15])
     assert set(found.kind) == {ACTIVATION}
+
+
+def test_a_gene_in_both_directions_has_a_change_in_either() -> None:
+    found = replace(seen([1.3, 0.05, -1.0, -1.6, -0.9]), sources=np.array([2, 3, 2, 3, 4]))
+    effect = np.zeros((5, 5))
+    effect[np.arange(5), found.sources] = [1.3, 0.05, -1.0, -1.6, -0.9]
+    both = own_change(replace(found, effect=effect, raised=np.arange(5) < 2), "auto", 0.9)
+    np.testing.assert_allclose(both.change, [1.3, 1.3, -1.0, -1.6, -0.9])
+    assert both.kind.tolist() == [ACTIVATION] * 2 + [KNOCK_DOWN] * 3
+    assert both.source.tolist() == [READ, TYPICAL, READ, READ, READ]

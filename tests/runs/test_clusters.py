@@ -14,7 +14,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from gpovae_core import workflow
+from gpovae_core import cli, workflow
 from gpovae_core.errors import RunError, SettingsError
 from gpovae_core.runs import jobs, processes
 from gpovae_core.runs.archive import export_run, import_archive
@@ -216,6 +216,17 @@ def test_what_the_scheduler_refuses_is_said_in_words_and_leaves_nothing(fake_slu
     assert not (runs / "sweep").exists()
 
 
+def test_processes_and_machines_that_a_job_does_not_have_are_refused(runs, cells):
+    asked = request("gpu", find_site("gpu", runs))
+    for training, message in (
+        ({"devices": 3}, "training.devices is 3, but the job gets 2 GPUs"),
+        ({"nodes": 2}, "leave out --nodes"),
+    ):
+        with pytest.raises(SettingsError, match=message):
+            jobs.submit(cells, runs / "run", tiny_settings(training=training), asked)
+    assert not (runs / "run").exists()
+
+
 def test_without_the_commands_it_is_said_where_they_are(runs, cells, monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(slurm.SchedulerError, match=r"no command sbatch on this machine.*login node"):
@@ -276,6 +287,7 @@ def test_without_the_commands_it_is_said_where_they_are(runs, cells, monkeypatch
         ("71|CANCELLED|None|n3|gpovae-run", "queued", True, "it was cancelled at the cluster"),
         ("71|PREEMPTED|None|n3|gpovae-run", "training", True, "a job that comes first took its place"),
         ("71|FAILED|NonZeroExitCode|n3|gpovae-run", "queued", True, "its process failed without saying why"),
+        ("71|FAILED|JobLaunchFailure|n3|gpovae-run", "queued", True, "it could not be started on its node"),
         ("71|COMPLETED|None|n3|gpovae-run", "training", True, "its process ended without saying why"),
         ("70|RUNNING|None|n3|gpovae-run", "training", True, "the scheduler no longer knows its job"),
     ],
@@ -486,3 +498,37 @@ def test_the_work_only_ever_sees_sigterm(runs, tmp_path, monkeypatch, which):
         for each, handler in before.items():
             signal.signal(each, handler)
     assert (tmp_path / "told").exists()
+
+
+def test_the_commands_send_list_and_stop(fake_slurm, runs, cells, monkeypatch, capsys):
+    def gpovae(*words: object) -> str:
+        monkeypatch.setattr(sys, "argv", ["gpovae", *map(str, words)])
+        with pytest.raises(SystemExit):
+            cli.main()
+        out, err = capsys.readouterr()
+        return out + err
+
+    assert "gpu                  2 GPUs, 4 cores, 8 GB, 1.5 h" in gpovae("sites", "--runs", runs)
+    fake_slurm.says("squeue", "71|PENDING|Priority||gpovae-run\n")
+    there = ("train", cells, "--run", runs / "run")
+    assert "give --on SITE with them" in gpovae(*there, "--gpus", 2)
+    assert "no site 'cpu'" in gpovae(*there, "--on", "cpu")
+    assert not (runs / "run").exists()
+    told = gpovae(*there, "--on", "gpu", "--gpus", 0, "--hours", 3, "--memory", 9, "--epochs", 5)
+    assert told.endswith(
+        f"Run {runs / 'run'}: waiting in the queue of gpu (other jobs come first), job 71.\n"
+    )
+    assert {"--time=180", "--mem=8584M"} <= set(fake_slurm.asked("sbatch"))
+    assert RunFolder(runs / "run").settings().training.epochs == 5
+    assert "was sent to 'gpu' as job 71" in gpovae(*there, "--resume")
+    fake_slurm.says_once_cancelled("71|CANCELLED|None||gpovae-run\n")
+    assert gpovae("stop", runs / "run") == "Asked 1 to stop.\n"
+    assert gpovae("stop", runs / "run").startswith("Nothing is at work there")
+    again = gpovae(*there, "--resume", "--on", "gpu", "--set", "training.learning_rate=1")
+    assert "A resumed run keeps its settings; learning_rate cannot change" in again
+    assert "is no run and no sweep" in gpovae("stop", runs)
+    fake_slurm.says("squeue", "71|PENDING|Priority||gpovae-run\n")
+    sweep = ("sweep", "loss-ablation", "--data", cells, "--folder", runs / "sweep", "--on", "gpu")
+    assert f"{runs / 'sweep'}, the last of 2: waiting in the queue of gpu" in gpovae(*sweep, "--workers", 2)
+    assert len(sweeping.SweepFolder.open(runs / "sweep").alive()) == 2
+    assert "is no run, and only the ensemble of a run" in gpovae("ensemble", cells, "--on", "gpu")

@@ -215,3 +215,14 @@ def test_what_is_no_sweep_is_said_in_words(tmp_path, pretend):
     (folder.path / SWEEP).write_text("{")
     with pytest.raises(RunError, match="damaged"):
         SweepFolder.open(folder.path)
+
+
+def test_a_worker_that_begins_again_goes_on_with_its_own_point(tmp_path, pretend):
+    folder = make(tmp_path)
+    left = folder.study()
+    working._fill(folder, left, False)
+    working._next(folder, left, folder.new_worker("job-1"), "job-1")
+    assert folder.alive(), "it is at work, so its point is left to it"
+    working.work(folder, name="job-1")
+    assert results(folder).count("done") == 6
+    assert len(folder.workers()) == 1

@@ -6,7 +6,8 @@ The generative process, for cell c, network genes i and j, natural logarithms:
     network         B[i, j] is the signed strength of the edge i -> j (row = source, column = target), sparse
                     and acyclic
     strength        a_j = log(1 - e_j), e_j ~ Beta(mean, spread), for a gene that is knocked down or out;
-                    a_j = log fold_j, fold_j log-normal, for one that is activated
+                    a_j = log fold_j, fold_j log-normal, for one that is activated; a gene in both directions
+                    has both, each in cells of its own
     guide           w[u, j] log-normal with median 1; guide u of gene j forces w[u, j] a_j on j and, where it
                     has an off-target, on one other gene too
     forced          d[c, j] = v[donor of c, j] times what the guide of c forces on j, if c did not escape,
@@ -89,6 +90,7 @@ __all__ = [
 _DRAWN = (
     *("network", "gene", "label", "cell", "interaction"),
     *("activation", "donor", "state", "guide", "batch", "library", "donor_of_cell", "state_of_cell"),
+    "both",
 )
 
 
@@ -103,7 +105,7 @@ def simulate(settings: SimulationSettings | None = None) -> Simulation:
     drawn = genes.draw_genes(
         settings,
         network.perturbed,
-        genes.Draws(rng["gene"], rng["activation"], rng["donor"], rng["state"]),
+        genes.Draws(rng["gene"], rng["activation"], rng["donor"], rng["state"], rng["both"]),
     )
     labels, guides, who = droplets.draw_droplets(
         settings,

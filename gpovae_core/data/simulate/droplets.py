@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from gpovae_core import keys
 from gpovae_core.data.simulate.genes import MOST_REMOVED, Genes
 from gpovae_core.data.simulate.settings import SimulationSettings
 
@@ -20,6 +21,17 @@ class Labels:
     home: np.ndarray  # (labels,) the batch of its own, where batches are not balanced
     library: np.ndarray  # (labels,) what the library size is multiplied by
     moves: np.ndarray  # (labels,) bool, moves cells between states
+    raised: np.ndarray  # (labels,) bool, the activation of a gene that another label knocks down
+
+    def names(self, genes: np.ndarray) -> np.ndarray:
+        """(labels,) A, A+B, or, of a gene in both directions, A_CRISPRi and A_CRISPRa; "" for the control."""
+        both = {self.targets[label] for label in np.flatnonzero(self.raised)}
+        ending = [
+            "_CRISPRa" if up else "_CRISPRi" if hit in both else ""
+            for hit, up in zip(self.targets, self.raised, strict=True)
+        ]
+        joined = (keys.PAIR_SEPARATOR.join(genes[list(hit)]) for hit in self.targets)
+        return np.array([name + end for name, end in zip(joined, ending, strict=True)], dtype=object)
 
 
 @dataclass(frozen=True)
@@ -95,6 +107,7 @@ def draw_droplets(
         (),
         *((int(gene),) for gene in perturbed),
         *_draw_pairs(perturbed, settings.pairs, rng),
+        *((int(gene),) for gene in np.flatnonzero(genes.raised > 1)),
     ]
     controls = round(n * settings.control_share)
     # As even as it goes, so that the number of cells per perturbation is known beforehand.
@@ -108,7 +121,7 @@ def draw_droplets(
     escaped = (rng.random(n) < settings.escape_share) & (label > 0)
 
     labels = _draw_labels(settings, perturbed, targets, draws)
-    guides = _draw_guides(settings, targets, genes, draws.guide)
+    guides = _draw_guides(settings, labels, genes, draws.guide)
     if settings.batch_imbalance > 0:
         at_home = (label > 0) & (draws.batch.random(n) < settings.batch_imbalance)
         batch = np.where(at_home, labels.home[label], batch)
@@ -153,22 +166,24 @@ def _draw_labels(
         home=np.concatenate([[-1], draws.batch.permutation(home)]),
         library=np.array([settings.library_effect ** len(fewer & set(hit)) for hit in targets]),
         moves=np.array([bool(moving & set(hit)) for hit in targets]),
+        raised=np.arange(len(targets)) >= len(targets) - settings.in_both_directions,
     )
 
 
 def _draw_guides(
     settings: SimulationSettings,
-    targets: list[tuple[int, ...]],
+    labels: Labels,
     genes: Genes,
     rng: np.random.Generator,
 ) -> Guides:
     """Guide k of a combination is made of guide k of each of its genes."""
-    several = settings.guides_per_gene
+    several, targets = settings.guides_per_gene, labels.targets
     count = np.full(len(targets), several)
     count[0] = settings.control_guides if several > 1 else 1
     label = np.repeat(np.arange(len(targets)), count)
     number = np.concatenate([np.arange(k) for k in count])
-    singles = [hit[0] for hit in targets if len(hit) == 1]
+    pairs_and_raised = zip(targets, labels.raised, strict=True)
+    singles = [hit[0] for hit, up in pairs_and_raised if len(hit) == 1 and not up]
     strength = np.tile(genes.strength, (several, 1))
     strength[:, singles] *= rng.lognormal(0.0, settings.guide_spread, (several, len(singles)))
     strength = np.maximum(strength, np.log1p(-MOST_REMOVED))
@@ -180,6 +195,9 @@ def _draw_guides(
     off_target: list[tuple[int, ...]] = [()] * len(label)
     for row in range(int(count[0]), len(label)):
         hit, k = targets[label[row]], number[row]
+        if labels.raised[label[row]]:
+            dose[row, list(hit)] = np.log(genes.raised[list(hit)])
+            continue
         dose[row, list(hit)] = strength[k, list(hit)]
         for gene in hit:
             if (gene, int(k)) in besides:

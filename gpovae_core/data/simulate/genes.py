@@ -25,6 +25,7 @@ class Genes:
     mito_base: np.ndarray  # (mitochondrial,) shares that sum to 1
     silent: np.ndarray  # (genes,) bool, perturbed without a fall of the own mRNA
     activation: np.ndarray  # (genes,) fold to which the expression rises, 1 where not activated
+    raised: np.ndarray  # (genes,) the same in cells of their own, for genes that others are knocked down of
     donor_effects: np.ndarray  # (donors, genes)
     donor_strength: np.ndarray  # (donors, genes) float32, what its strength is multiplied by
     state_effects: np.ndarray  # (2, genes), zeros in the first state
@@ -43,6 +44,7 @@ class Draws:
     activation: np.random.Generator
     donor: np.random.Generator
     state: np.random.Generator
+    both: np.random.Generator
 
 
 def draw_genes(settings: SimulationSettings, perturbed: np.ndarray, draws: Draws) -> Genes:
@@ -58,7 +60,7 @@ def draw_genes(settings: SimulationSettings, perturbed: np.ndarray, draws: Draws
     measured[rng.choice(perturbed, settings.unmeasured, replace=False)] = False
     width = max(3, len(str(n)))
     weights = rng.lognormal(0.0, 0.5, m)
-    activation = _draw_activation(settings, perturbed, draws.activation)
+    activation = _draw_activation(settings, perturbed, settings.activated, draws.activation)
     genes = Genes(
         names=np.array([f"SIM{i:0{width}d}" for i in range(1, n + 1)], dtype=object),
         log_base=rng.normal(0.0, settings.base_spread, n),
@@ -70,6 +72,7 @@ def draw_genes(settings: SimulationSettings, perturbed: np.ndarray, draws: Draws
         mito_base=weights / weights.sum() if m else weights,
         silent=np.zeros(n, dtype=bool),
         activation=activation,
+        raised=np.ones(n),
         donor_effects=draws.donor.normal(0.0, settings.donor_spread, (settings.donors, n))
         * (settings.donors > 1),
         donor_strength=_draw_donor_strength(settings, perturbed, draws.donor),
@@ -79,14 +82,17 @@ def draw_genes(settings: SimulationSettings, perturbed: np.ndarray, draws: Draws
     genes.silent[rng.choice(lowered, settings.silent, replace=False)] = (
         True  # drawn last: without silent genes nothing else changes
     )
+    loud = lowered[~genes.silent[lowered]]
+    genes.raised[:] = _draw_activation(settings, loud, settings.in_both_directions, draws.both)
     return genes
 
 
 def _draw_activation(
-    settings: SimulationSettings, perturbed: np.ndarray, rng: np.random.Generator
+    settings: SimulationSettings, perturbed: np.ndarray, number: int, rng: np.random.Generator
 ) -> np.ndarray:
+    """(genes,) fold, 1 but for `number` of the perturbed ones."""
     fold = np.ones(settings.genes)
-    chosen = rng.choice(perturbed, settings.activated, replace=False)
+    chosen = rng.choice(perturbed, number, replace=False)
     drawn = settings.activation_mean * rng.lognormal(0.0, settings.activation_spread, len(chosen))
     fold[chosen] = np.maximum(drawn, 1.01)  # an activation raises
     return fold

@@ -44,7 +44,8 @@ class Simulation:
     DOUBLET_WITH, ESCAPED, and STATE (`first` or `second`) where a perturbation moves cells between states.
     var has `base_mean` (expected share in an unperturbed cell of the first state), `perturbed`, `knockdown`
     (share removed), `silent` (not from the own mRNA), `mitochondrial`, and, where asked for, `activation`
-    (fold to which the expression rises) and `state_effect` (log difference of the second state from the
+    (fold to which the expression rises), `raised` (the same of genes in both directions, 1 for others) and
+    `state_effect` (log difference of the second state from the
     first, without what it brings about through the network). uns has `simulated`, `settings` (JSON), `seed`
     and three tables. TRUE_PERTURBATIONS: `perturbation`, `batch` (its own, where batches are not balanced),
     `library_effect` (factor) and `moves_states`. TRUE_GUIDES: `guide`, `perturbation`, `strength` (log fold
@@ -122,11 +123,9 @@ def annotate(
     """The counts with everything that Simulation says of them."""
     import anndata
 
-    names = np.array(
-        [keys.PAIR_SEPARATOR.join(genes.names[list(hit)]) or CONTROL_LABEL for hit in labels.targets],
-        dtype=object,
-    )
-    guide_names = _guide_names(genes, labels, guides)
+    names = labels.names(genes.names)
+    guide_names = _guide_names(names, guides)
+    names[0] = CONTROL_LABEL
     cells, partner = droplets.cells, droplets.partners.guide
     doublet = partner >= 0
     obs = pd.DataFrame(
@@ -162,11 +161,9 @@ def annotate(
     return adata
 
 
-def _guide_names(genes: Genes, labels: Labels, guides: Guides) -> np.ndarray:
+def _guide_names(names: np.ndarray, guides: Guides) -> np.ndarray:
     """(guides,) `A_g1`, `A_g1+B_g1`, `non-targeting_g1`."""
-    parts = (
-        [*genes.names[list(labels.targets[label])]] or [CONTROL_LABEL] for label in guides.label.tolist()
-    )
+    parts = ((names[label] or CONTROL_LABEL).split(keys.PAIR_SEPARATOR) for label in guides.label.tolist())
     return np.array(
         [
             keys.PAIR_SEPARATOR.join(f"{part}_g{number + 1}" for part in each)
@@ -228,6 +225,8 @@ def _gene_table(settings: SimulationSettings, network: Network, genes: Genes) ->
     if settings.activated:
         fold = np.where(perturbed, genes.activation, np.nan)
         table["activation"] = np.concatenate([fold[kept], np.full(mito, np.nan)])
+    if settings.in_both_directions:
+        table["raised"] = np.concatenate([genes.raised[kept], np.full(mito, np.nan)])
     if settings.moving:
         table["state_effect"] = np.concatenate([genes.state_effects[1][kept], np.zeros(mito)])
     return table

@@ -80,6 +80,13 @@ class SimulationSettings(BaseModel):
             "activation of the other."
         ),
     )
+    both_share: Share = Field(
+        default=0.0,
+        description=(
+            "Share of the genes knocked down that are activated too, in cells of their own: labels A_CRISPRi "
+            "and A_CRISPRa."
+        ),
+    )
     activation_mean: float = Field(
         default=4.0, gt=1.0, description="Median fold to which an activation raises a gene's own expression."
     )
@@ -201,6 +208,7 @@ class SimulationSettings(BaseModel):
 
     def _impossible(self) -> list[tuple[str, bool]]:
         singles, pairs = self.perturbations, self.pairs
+        labels = singles + pairs + self.in_both_directions
         controls = round(self.cells * self.control_share)
         mean, spread = self.knockdown_mean, self.knockdown_spread
         return [
@@ -224,8 +232,8 @@ class SimulationSettings(BaseModel):
             ),
             (
                 f"cells: {self.cells} with a control share of {self.control_share} leave fewer than one "
-                f"cell for the controls or for some of the {singles + pairs} perturbations; raise cells",
-                controls < 1 or self.cells - controls < singles + pairs,
+                f"cell for the controls or for some of the {labels} perturbations; raise cells",
+                controls < 1 or self.cells - controls < labels,
             ),
             (
                 f"unmeasured_share: with {self.unmeasured} of {self.genes} genes not measured fewer than 2 "
@@ -274,6 +282,11 @@ class SimulationSettings(BaseModel):
         """Number of perturbed genes whose own mRNA does not fall."""
         share = 1.0 if self.direction == "knock-out" else self.silent_share
         return round(share * (self.perturbations - self.activated))
+
+    @property
+    def in_both_directions(self) -> int:
+        """Number of genes that are knocked down in some cells and activated in others."""
+        return round(self.both_share * (self.perturbations - self.activated - self.silent))
 
     @property
     def off_target(self) -> int:

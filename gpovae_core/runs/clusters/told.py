@@ -137,6 +137,8 @@ def how_it_ended(status: Status) -> str:
     if job is None:
         return f"silent on {status.node or status.site}; its scheduler cannot be asked from here"
     words = ENDS.get(job.state, f"it ended as {job.state}")
+    if job.state == "FAILED" and job.reason in WAITS and job.reason != "None":
+        return WAITS[job.reason]
     if job.state == "FAILED" and status.state == "queued" and not status.node:
         return "it failed before it had begun: its node may not see the folder of the run, or not Python"
     return f"{words} ({status.node})" if job.state == "NODE_FAIL" and status.node else words
