@@ -41,7 +41,7 @@ SHARE = 0.07
 SMALL = "small"
 ACTIONS = 4
 """Of a kind on a page, at most."""
-QUIET = 0.7
+QUIET = 1.5
 SETTLED = '[data-testid="stApp"][data-test-script-state="notRunning"]'
 
 
