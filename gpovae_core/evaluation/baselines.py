@@ -190,9 +190,8 @@ def _singular(
             return turned @ x - mean * x.sum()
 
     centred = Centred(expression.dtype, expression.shape)
-    start = np.random.RandomState(seed).uniform(-1, 1, min(expression.shape[0], len(mean)))
-    found: Any = svds(centred, k=k, tol=0, v0=start.astype(expression.dtype))
-    _, values, right = found
+    start = np.random.RandomState(seed).uniform(-1, 1, min(np.shape(expression)))
+    _, values, right = svds(centred, k=k, tol=0, v0=start.astype(expression.dtype))
     order = np.argsort(-values)
     right = right[order]
     largest = right[np.arange(k), np.abs(right).argmax(axis=1)]
