@@ -190,10 +190,10 @@ def _singular(
             return turned @ x - mean * x.sum()
 
     centred = Centred(expression.dtype, expression.shape)
-    start = np.random.RandomState(seed).uniform(-1, 1, min(np.shape(expression)))
+    start = np.random.RandomState(seed).uniform(-1, 1, min(len(expression.getnnz(axis=1)), len(mean)))
     _, values, right = svds(centred, k=k, tol=0, v0=start.astype(expression.dtype))
     order = np.argsort(-values)
-    right = right[order]
+    right = np.asarray(right)[order]
     largest = right[np.arange(k), np.abs(right).argmax(axis=1)]
     return values[order], right * np.where(largest < 0, -1.0, 1.0)[:, None]
 
