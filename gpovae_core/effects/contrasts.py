@@ -222,19 +222,26 @@ def _over(prepared: PreparedCells, columns: np.ndarray | None) -> tuple[Prepared
 
 
 def drawn_controls(
-    prepared: PreparedCells, design: Design, splits: tuple[str, ...], columns: np.ndarray, sizes: np.ndarray
+    prepared: PreparedCells,
+    design: Design,
+    splits: tuple[str, ...],
+    columns: np.ndarray,
+    size: int,
+    draws: int,
 ) -> Contrasts:
-    """Groups of so many controls of `splits`, drawn at random, against all others, over the genes of
-    `columns`, within the strata of `design`; the same cells whatever their order in the file.
+    """Groups of `size` controls of `splits`, drawn at random, against all others, over the genes of
+    `columns`, within the strata of `design`; the same cells whatever their order in the file. Fewer than
+    `draws` of them where some had not two cells beside others.
     """
     wide, _ = _over(prepared, columns)
     pool = np.flatnonzero(prepared.where(keys.CONTROL, splits) & (design.size > 0))
     pool = pool[np.argsort(prepared.cells.obs_names.to_numpy(dtype=str)[pool])]
     rng = np.random.default_rng(0)
-    treated = _of_rows([rng.permutation(len(pool))[:size] for size in sizes], len(pool))
+    treated = _of_rows([rng.permutation(len(pool))[:size] for _ in range(draws)], len(pool))
     compared = _compare(wide, design, pool, treated, _AllBut(treated))
-    nobody = np.full(len(sizes), len(wide.panel))
-    return _contrasts(wide, design, nobody, compared, np.zeros((len(sizes), 1)))
+    known = compared.counts.sum(axis=1) > 1
+    nobody = np.full(known.sum(), len(wide.panel))
+    return _contrasts(wide, design, nobody, compared.rows(known), np.zeros((len(nobody), 1)))
 
 
 def label_contrasts(
