@@ -32,6 +32,9 @@ def test_it_holds_small_outputs_and_nothing_of_the_machine(path: Path):
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_it_runs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("PYTHONPATH", str(PROJECT))
+    monkeypatch.delenv(
+        "MPLBACKEND", raising=False
+    )  # Streamlit, in a test of its pages, sets one without pictures
     notebook = nbformat.read(path, 4)
     told = {place: len(cell.get("outputs", [])) for place, cell in enumerate(notebook.cells)}
     client = nbclient.NotebookClient(
