@@ -19,6 +19,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+import anndata
+
 from gpovae_core.runs.folder import RunFolder
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -47,6 +49,8 @@ def train(cells: Path, name: str, settings: list[str]) -> None:
     gpovae("null", str(folder))
     run = RunFolder.open(folder)
     run.write_source(run.source().model_copy(update={"path": cells.name}))
+    cells_file = folder / "cells.h5ad"  # once more, as small as gzip makes it
+    anndata.read_h5ad(cells_file).write_h5ad(cells_file, compression="gzip", compression_opts=9)
     shutil.rmtree(run.checkpoints)
     shutil.rmtree(run.path / "ensemble")  # what it says stays, in ensemble.safetensors
 
