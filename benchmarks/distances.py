@@ -33,7 +33,7 @@ from gpovae_core.data.prepare import prepare
 from gpovae_core.data.schema import PreparedCells
 from gpovae_core.effects.nulls import null_screen
 from gpovae_core.effects.pairs import PairStatistics, pair_statistics
-from gpovae_core.evaluation.held_out import held_out_pairs
+from gpovae_core.evaluation.held_out import held_out_pairs, pairs_without_lift
 from gpovae_core.evaluation.network import top_pairs
 from gpovae_core.methods.expected import predicted_by_network
 from gpovae_core.methods.network_fit import fit_network
@@ -46,9 +46,7 @@ def one(name: str, seed: int, draws: int, measured_targets: bool) -> dict[str, A
     prepared = prepare(cells_of(name, measured_targets), settings.data)
     pairs, fit = held_out_pairs(prepared), fit_network(prepared, settings)
     null = fit_network(null_screen(prepared, settings), settings)
-    lifts = {gene: fit.shift[prepared.panel.index[gene]] for gene in pairs.sources}
-    scale = np.exp([lifts.get(label, 0.0) for label in prepared.labels])
-    without_lift = held_out_pairs(prepared, log_expression(prepared.counts, prepared.library_size * scale))
+    without_lift = pairs_without_lift(prepared, fit)
     panel, measured = prepared.panel, prepared.cells.var_names
     rows = [panel.index[gene] for gene in pairs.sources]
     place = np.ix_(rows, [panel.index[gene] for gene in pairs.targets])
