@@ -8,6 +8,8 @@ MAIN = 0.02
 """Least share of the influence that a gene between must carry to be named."""
 SAME = 0.05
 """Shares of two genes that differ by no more are one way over both."""
+CANCELLED = 5.0
+"""Where a way carries more times the influence than this, the ways cancel and shares are of next to nothing."""
 NAMED = 2
 """Genes between that are named at most."""
 _PARTS = (
@@ -81,10 +83,10 @@ def _almost(direct: float) -> str:
 def _cancelling(source: str, target: str, direct: float, gene: str, share: float) -> str:
     if not gene:
         return f"{source} changes {target} directly, against weaker ways that take part of it away."
-    return (
-        f"{source} acts on {target} directly and through {gene}, one against the other: "
-        f"{_percent(direct)} of what is left directly, {_percent(share)} through {gene}."
-    )
+    both = f"{source} acts on {target} directly and through {gene}, one against the other"
+    if max(abs(direct), abs(share)) > CANCELLED:
+        return f"{both}, and hardly anything is left: shares of it would say nothing."
+    return f"{both}: {_percent(direct)} of what is left directly, {_percent(share)} through {gene}."
 
 
 def _and(parts: list[str]) -> str:

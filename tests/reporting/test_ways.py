@@ -54,6 +54,9 @@ def test_ways_that_cancel_are_no_parts_of_a_whole() -> None:
     assert "one against the other" in said
     assert "300 % of what is left directly, -200 % through B" in said
     assert "against weaker ways" in ways_in_words(trace(1.4))
+    said = ways_in_words(trace(55.3, ("B", -54.4)))
+    assert "hardly anything is left" in said
+    assert "%" not in said
 
 
 @pytest.mark.parametrize("share", np.linspace(0, 1, 41))
