@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -45,6 +46,8 @@ WAYS = 4
 """Paths named in the card at most, ..."""
 LEAST = 0.005
 """... and the least share of the influence of one beside the most probable."""
+OFTEN = 0.5
+"""A link that fewer members of the ensemble have is a doubt."""
 
 
 def of_gene(
@@ -191,7 +194,7 @@ def pair_message(
     sections.append(_section("Known elsewhere?", *_known_elsewhere(found.known, network.simulated)))
     return {
         "of": [found.source, found.target],
-        "answer": _answer(found),
+        "answer": _answer(found, network),
         "cells": None if found.measured is None else distributions(found),
         "parts": [forest(one) for one in parts],
         "sections": sections,
@@ -207,10 +210,25 @@ def _publications(known: Sequence[Known]) -> list[tuple[str, str]]:
     return [(name, address) for name in every if (address := publication_link(name))][:PUBLICATIONS]
 
 
-def _answer(found: EdgeInspection) -> str:
+def _answer(found: EdgeInspection, network: GeneNetwork) -> str:
     if found.trace is None:
         return "An edge from a gene to itself."
-    return ways_in_words(found.trace)
+    return f"{ways_in_words(found.trace)}{_weakest_link(found.trace, network)}"
+
+
+def _weakest_link(trace: PathTrace, network: GeneNetwork) -> str:
+    """A doubt about the way that carries most, where fewer than half of the ensemble have one of its links."""
+    if network.ensemble is None or not trace.paths:
+        return ""
+    genes, index = max(trace.paths, key=lambda path: abs(path.share)).genes, network.panel.index
+    again = {(a, b): network.ensemble.frequency[index[a], index[b]] for a, b in pairwise(genes)}
+    (a, b), least = min(again.items(), key=lambda link: link[1])
+    if least >= OFTEN:
+        return ""
+    return (
+        f" Not sure: {a} → {b}, a link of the largest way, comes back in {100 * least:.0f} % of "
+        f"{network.ensemble.members} networks of other draws of the cells."
+    )
 
 
 def _ways(

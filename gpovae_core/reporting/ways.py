@@ -9,7 +9,7 @@ MAIN = 0.02
 SAME = 0.05
 """Shares of two genes that differ by no more are one way over both."""
 CANCELLED = 5.0
-"""Where a way carries more times the influence than this, the ways cancel and shares are of next to nothing."""
+"""A way that carries more times the influence: the ways cancel, and shares are of next to nothing."""
 NAMED = 2
 """Genes between that are named at most."""
 _PARTS = (

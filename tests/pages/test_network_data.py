@@ -23,6 +23,7 @@ from gpovae_core.network.inspection import inspect_edge
 from gpovae_core.network.measured import MeasuredPairs
 from gpovae_core.network.parts import Part, Parts
 from gpovae_core.network.references import ReferenceNetwork
+from gpovae_core.runs.ensemble import Ensemble
 
 
 def network(n: int, seed: int = 0) -> GeneNetwork:
@@ -200,6 +201,21 @@ def test_a_pair_is_answered_in_a_sentence_with_its_ways():
     ] == [["A", "C"], ["A", "B", "C"]]
     assert said["cells"] is None
     assert said["sections"][0]["kind"] == "doubt"
+
+
+def test_a_way_over_an_edge_that_seldom_comes_back_is_doubted():
+    weights = np.zeros((3, 3))
+    weights[0, 1] = weights[1, 2] = 0.9
+    genes = tuple("ABC")
+    net = GeneNetwork.from_weights(Panel(PanelData(perturbed=genes, extended=(), measured=genes)), weights)
+    often = np.where(weights > 0, 0.95, 0.0)
+    for again in (0.35, 0.5):
+        often[1, 2] = again
+        told = replace(
+            net, ensemble=Ensemble(often, often, often, often, 20, 0.5, "both", 0, 2.0, pd.DataFrame())
+        )
+        said = pair_message(inspect_edge(told, "A", "C"), told)["answer"]
+        assert ("Not sure: B → C" in said, "35 % of 20" in said) == (again < 0.5, again < 0.5)
 
 
 def test_modules_become_one_script_without_imports():
