@@ -217,7 +217,7 @@ def _answer(found: EdgeInspection, network: GeneNetwork) -> str:
 
 
 def _weakest_link(trace: PathTrace, network: GeneNetwork) -> str:
-    """A doubt about the way that carries most, where fewer than half of the ensemble have one of its links."""
+    """A doubt about the way that carries most, where under half of the ensemble have one of its links."""
     if network.ensemble is None or not trace.paths:
         return ""
     genes, index = max(trace.paths, key=lambda path: abs(path.share)).genes, network.panel.index
