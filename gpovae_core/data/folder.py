@@ -113,6 +113,8 @@ def inside(folder: Path, name: str) -> Path:
     try:
         path = (root / name).resolve()
         there = path.exists()
+        if path.is_symlink():  # what is resolved is none, but in a circle, which Python 3.13 lets pass
+            raise RuntimeError
     except (OSError, ValueError, RuntimeError):  # too long, or links in a circle
         _refuse("bad-path", f"'{name[:80]}' cannot be followed to a file.", "Choose a file from the list.")
     if not path.is_relative_to(root) or path == root:
