@@ -34,6 +34,30 @@ class Term:
 
 TERMS = (
     Term(
+        "epoch",
+        "One pass of the training over all its cells.",
+        "After each the model is asked about validation cells that it does not learn from; where those "
+        "get no better for a while, the training stops early.",
+        ("epochs",),
+        ("run",),
+    ),
+    Term(
+        "BH share",
+        "Of the strongest pairs, the share whose change is significant in held-out cells, adjusted for "
+        "testing many (Benjamini-Hochberg).",
+        "It judges a ranking without a known network. A pair that a path explains is significant and "
+        "still no edge, so a ranking by size has a higher one than W.",
+        ("share with BH p below the level",),
+        ("held-out cells", "pair"),
+    ),
+    Term(
+        "comes back",
+        "How many of the networks from other draws of the same cells have the edge.",
+        "Below half the edge is drawn faint: another draw of the cells would as likely have missed it.",
+        ("recurrence",),
+        ("ensemble", "edge"),
+    ),
+    Term(
         "run",
         "One training on one file of cells with one set of settings, with everything that came out of it, "
         "in one folder.",
@@ -299,7 +323,7 @@ TERMS = (
         "them that have it.",
         "An edge that comes back is not an accident of the cells at hand. What misleads in all cells alike, "
         "such as an unmeasured gene, misleads every member, so it need not be direct.",
-        ("ensembles", "recurrence", "found again"),
+        ("ensembles", "found again"),
         ("run", "edge"),
     ),
     Term(
