@@ -61,8 +61,8 @@ def facts(run: RunFolder) -> str:
 def what_it_found(run: RunFolder) -> None:
     with shell.errors_in_words():
         scores = contents.evaluation(run)
-        network = None if scores is None else scores.network
-        told = findings(cached.overview_of(run), getattr(network, "estimated_false_edge_rate", None))
+        told = findings(cached.overview_of(run), None if scores is None else scores.network)
+        told += filter(None, [contents.left_out(run)])
         st.markdown("**What it found**\n" + "\n".join(f"- {plain(line)}" for line in told))
         if scores is None:
             return

@@ -9,6 +9,7 @@ from typing import Any
 
 from gpovae_core.data.decisions import Decision
 from gpovae_core.data.effect_tables.report import EffectReport
+from gpovae_core.data.schema import Dropped
 from gpovae_core.evaluation.listing import listed
 from gpovae_core.evaluation.network_scores import Network
 from gpovae_core.evaluation.predictions import PREDICTIONS, TITLES, UNSEEN
@@ -412,6 +413,31 @@ def false_rate_of_effects(report: EffectReport) -> str:
     if not report.null:
         return "Share of false edges: unknown, as the table holds no controls and no null was stated."
     return f"Share of false edges: estimated from {NULL_WORDS.get(report.null, report.null)}."
+
+
+LEFT_OUT_NAMED = 6
+"""Perturbations that were left out named at most, of one reason."""
+
+
+def left_out_in_words(used: int, dropped: Sequence[Dropped]) -> str:
+    """Why a run has fewer perturbations than its file: '23 of 25 perturbations of the file are used; left
+    out: MYC (33 cells), SPI1 (21): fewer than 40 cells.' "" where none was left out. used: how many are
+    used; dropped: everything that was left out.
+    """
+    reasons: dict[str, list[Dropped]] = {}
+    for one in dropped:
+        if one.what == "perturbation":
+            reasons.setdefault(one.reason, []).append(one)
+    if not reasons:
+        return ""
+    told = []
+    for reason, left in reasons.items():
+        most = sorted(left, key=lambda one: (-one.count, one.name))
+        named = [f"{one.name} ({one.count:,}{'' if k else ' cells'})" for k, one in enumerate(most)]
+        more = f" and {len(named) - LEFT_OUT_NAMED:,} more" if len(named) > LEFT_OUT_NAMED else ""
+        told.append(f"{', '.join(named[:LEFT_OUT_NAMED])}{more}: {reason}")
+    whole = used + sum(map(len, reasons.values()))
+    return f"{used:,} of {whole:,} perturbations of the file are used; left out: {'; '.join(told)}."
 
 
 def effects_file_in_words(report: EffectReport) -> list[str]:
