@@ -43,10 +43,10 @@ MOST_PARTS = 8
 """Guides, batches or donors drawn at most."""
 PUBLICATIONS = 4
 """Publications of an edge that are linked at most."""
-WAYS = 4
-"""Paths named in the card at most, ..."""
 WAYS_BY_SHARE = "Ways, by their share of the influence"
 """Head of the list of paths, but where they cancel."""
+WAYS = 4
+"""Paths named in the card at most, ..."""
 LEAST = 0.005
 """... and the least share of the influence of one beside the most probable."""
 OFTEN = 0.5

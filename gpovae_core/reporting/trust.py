@@ -65,10 +65,9 @@ MEASURES = (
         "held",
         good=True,
         about=False,
-        says="have a significant effect in held-out cells.",
+        says="are significant in held-out cells.",
         limits="Not that the others have none: few cells show large effects only.",
-        warning="Do not rest on a single edge: only {count} edges have a significant effect in held-out "
-        "cells.",
+        warning="Do not rest on a single edge: only {count} edges are significant in held-out cells.",
         short="{number} significant",
         unknown="Significant in held-out cells: not tested.",
     ),
@@ -76,10 +75,9 @@ MEASURES = (
         "false",
         good=False,
         about=True,
-        says="are expected to have no effect at all behind them.",
+        says="are expected to have no effect at all.",
         limits="Not that the rest is direct: controls tell an effect from none, no more.",
-        warning="Do not count these edges as effects: {count} edges are expected to have none at all "
-        "behind them.",
+        warning="Do not count these edges as effects: {count} edges are expected to have none at all.",
         short="{number} expected false",
         unknown="Expected without any effect: not estimated.",
     ),
@@ -89,7 +87,11 @@ NO_DOUBT = "What these numbers cannot show: an effect that is direct in the cell
 
 
 def numbers_of(found: Overview, scores: Network | None) -> dict[str, tuple[float, int] | None]:
-    """What is known of a network above the threshold of its scores, by measure."""
+    """What is known of a network, by measure. scores: of its edges in held-out cells; those of another
+    threshold say nothing of these edges.
+    """
+    if scores is not None and scores.threshold != found.threshold:
+        scores = None
     rate = None if scores is None else scores.estimated_false_edge_rate
     share = None if scores is None else scores.bh_share
     tested = None if scores is None else scores.edges
