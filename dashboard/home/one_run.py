@@ -51,7 +51,7 @@ def show(name: str, run: RunFolder, title: str = "") -> None:
 
 
 def facts(run: RunFolder) -> str:
-    """The cells it was made from, which of their perturbations it does without, and how long ago it finished."""
+    """The cells it was made from, which perturbations of theirs it does without, and how old it is."""
     status, source = run.status(), run.source()
     data = PurePath(source.imported or source.path).name
     when = f" · {ago(status.silent())} ago" if status.state == "done" and not listing.is_demo(run) else ""

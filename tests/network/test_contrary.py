@@ -1,4 +1,4 @@
-"""Where an edge has its sign from, where its measured effect has the other one: made networks, and the demo."""
+"""Where an edge has its sign from whose measured effect has the other one: made networks, and the demo."""
 
 from __future__ import annotations
 
