@@ -553,7 +553,9 @@ export class Card {
       against
         ? make("p", {
             class: "quiet",
-            text: `Sign against the measured effect: ${plural(against, "edge")}, * in the table; its card says why.`,
+            text:
+              `Sign against the measured effect: ${plural(against, "edge")}, * in the table; ` +
+              "its card says why.",
           })
         : null,
     ];
