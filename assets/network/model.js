@@ -19,6 +19,10 @@ const BACKWARDS = /\s*(?:<[-=]{1,3}|[←⟵⇐]|<)\s*/;
 /** A column of an Arrow table as an array. */
 const column = (table, name) => Array.from(table.getChild(name));
 
+/** A column of an Arrow table, `unknown` in every row where it has no such column. */
+const optional = (table, name, unknown) =>
+  table.getChild(name) ? column(table, name) : new Array(table.numRows).fill(unknown);
+
 /** A number, NaN where the table has none: Number(null) would be 0, an effect that nobody measured. */
 const orUnknown = (value) => (value === null || value === undefined ? Number.NaN : Number(value));
 
@@ -38,6 +42,10 @@ export class Graph {
     this.sign = edge("sign").map(Number);
     this.effect = edge("effect").map(orUnknown);
     this.error = edge("effect_se").map(orUnknown);
+    // of a source that is activated in cells of their own, while effect and cells are of its knock-down
+    this.raised = optional(data.genes, "cells_activated", -1).map(Number);
+    this.effectUp = optional(data.edges, "effect_activated", null).map(orUnknown);
+    this.errorUp = optional(data.edges, "effect_activated_se", null).map(orUnknown);
     this.again = edge("frequency").map(Number); // percent, -1 unknown
     this.detours = edge("detours").map(Number); // -1 unknown
     this.known = edge("known").map(String);
@@ -60,7 +68,8 @@ export class Graph {
       .map((_, i) => i)
       .filter((i) => this.perturbed[i] || this.out[i].length)
       .sort((a, b) => this.rank(b) - this.rank(a) || this.out[b].length - this.out[a].length || a - b);
-    this.finder = new Finder(this.names, this.ids);
+    this.both = this.raised.some((cells) => cells >= 0);
+    this.finder = new Finder(this.names, this.ids, this.raised);
   }
 
   rank(i) {
@@ -99,13 +108,16 @@ export class Graph {
   }
 
   columns() {
-    const { source, target, weight, sign, effect, error, again, detours, known, standing, adjusted } = this;
-    return { source, target, weight, sign, effect, error, again, detours, known, standing, adjusted };
+    const { source, target, weight, sign, again, detours, known, standing, adjusted } = this;
+    const { effect, error, effectUp, errorUp } = this;
+    const effects = { effect, error, effectUp, errorUp };
+    return { source, target, weight, sign, ...effects, again, detours, known, standing, adjusted };
   }
 
   add(source, target, weight) {
-    const none = { effect: Number.NaN, error: Number.NaN, again: -1, detours: -1, known: "", standing: 0 };
-    const row = { source, target, weight, sign: 0, adjusted: Number.NaN, ...none };
+    const [effect, error, effectUp, errorUp, adjusted] = new Array(5).fill(Number.NaN);
+    const none = { effect, error, effectUp, errorUp, again: -1, detours: -1, known: "", standing: 0 };
+    const row = { source, target, weight, sign: 0, adjusted, ...none };
     const e = this.weight.length;
     for (const [name, values] of Object.entries(this.columns())) values.push(row[name]);
     this.out[source].push(e);
@@ -280,7 +292,8 @@ export function chain(graph, regulators, targets) {
 
 /** Looks genes and pairs of genes up as people write them. */
 export class Finder {
-  constructor(names, ids) {
+  /** raised: cells in which a gene is activated beside others where it is knocked down, -1: it is not. */
+  constructor(names, ids, raised = []) {
     this.names = names;
     this.exact = new Map();
     this.loose = new Map();
@@ -290,6 +303,9 @@ export class Finder {
     for (const [i, name] of names.entries()) add(this.exact, tidy(name), i);
     for (const [i, id] of ids.entries()) add(this.exact, tidy(id), i);
     for (const [i, name] of names.entries()) add(this.loose, bare(name), i);
+    for (const [i, cells] of raised.entries())
+      if (cells >= 0)
+        for (const words of [", activated", " (activated)"]) add(this.exact, tidy(names[i] + words), i);
   }
 
   gene(text) {

@@ -68,7 +68,10 @@ def answer_in_words(one: Answered) -> str:
         for row in table.head(NAMED).to_dict("records")
     )
     name = f"**{plain(one.scenario.name)}**"
-    words = f"Without {name}" if one.scenario.asked.as_in_the_screen else f"{name}:"
+    asked = one.scenario.asked
+    words = f"{name}:"
+    if asked.as_in_the_screen and len(asked.raised) in (0, len(asked.genes)):
+        words = f"{'With' if asked.raised else 'Without'} {name}"
     if named:
         words += f" these genes are expected to change most: {named} (log2, 95 % interval)."
     else:
