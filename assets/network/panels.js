@@ -311,9 +311,9 @@ const MEANS = {
   "Known in": "reference networks that list it",
 };
 
-const interval = (g, e) => between(g.effect[e], g.error[e]);
+const interval = (g, e) => intervalOf(g.effect[e], g.error[e]);
 
-function between(effect, error) {
+function intervalOf(effect, error) {
   return error > 0 ? `${signed(effect - 1.96 * error)} to ${signed(effect + 1.96 * error)}` : "";
 }
 
@@ -840,7 +840,7 @@ function besideParts(graph) {
 function effectWords(effect, error) {
   if (!isKnown(effect)) return "";
   const fold = `x ${(2 ** effect).toFixed(2)} (log2 ${signed(effect)}`;
-  return error > 0 ? `${fold}, ${between(effect, error)})` : `${fold})`;
+  return error > 0 ? `${fold}, ${intervalOf(effect, error)})` : `${fold})`;
 }
 
 /** One line that says whether to believe an edge. */

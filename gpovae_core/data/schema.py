@@ -83,6 +83,12 @@ class Panel:
         ]
         if len(alike) == 1:
             return self.index[alike[0]]
+        bare = keys.genes_of(gene)[0]
+        if keys.is_raised(gene) and bare in self.index:
+            raise QueryError(
+                f"'{gene}' is a perturbation: the network has one row for {bare}, for which its knock-down "
+                f"and its activation both speak. Ask for {bare}."
+            )
         raise QueryError(unknown_gene(gene, self.genes))
 
     def canonical(self, perturbation: str) -> str:

@@ -95,8 +95,22 @@ class MeasuredPairs:
         columns = [panel.index[gene] for gene in pairs.targets]
         for name, values in zip(pairs.by_direction.sources, pairs.by_direction.p, strict=True):
             (up if keys.is_raised(name) else down)[panel.index[keys.genes_of(name)[0]], columns] = values
-        down[np.isnan(self.activated.cells)] = np.nan
+        down[~np.isfinite(self.activated.effect).any(axis=1)] = np.nan
         return replace(found, activated=replace(self.activated, p=up, p_knocked_down=down))
+
+    def under(self, panel: Panel) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """Perturbation -> (n,) effect and (n,) its standard error, of all genes that have any: those that are
+        knocked down (or what else was done to them) in panel order, then those activated in other cells.
+        """
+        sets = [("", self.effect, self.effect_se)]
+        if self.activated is not None:
+            sets.append((keys.ACTIVATED, self.activated.effect, self.activated.effect_se))
+        return {
+            gene + ending: (effect[i], error[i])
+            for ending, effect, error in sets
+            for i, gene in enumerate(panel.genes)
+            if np.isfinite(effect[i]).any()
+        }
 
     def columns(self, source: np.ndarray, target: np.ndarray) -> dict[str, np.ndarray]:
         """Column of an edge table -> (k,) values at the pairs source (k,), target (k,)."""
