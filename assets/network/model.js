@@ -303,21 +303,23 @@ export class Finder {
     for (const [i, name] of names.entries()) add(this.exact, tidy(name), i);
     for (const [i, id] of ids.entries()) add(this.exact, tidy(id), i);
     for (const [i, name] of names.entries()) add(this.loose, bare(name), i);
+    this.activated = new Map();
     for (const [i, cells] of raised.entries())
       if (cells >= 0)
-        for (const words of [", activated", " (activated)"]) add(this.exact, tidy(names[i] + words), i);
+        for (const words of [", activated", " (activated)"]) add(this.activated, tidy(names[i] + words), i);
   }
 
   gene(text) {
     const wanted = tidy(text);
-    return this.exact.get(wanted) ?? this.loose.get(bare(wanted));
+    return this.exact.get(wanted) ?? this.activated.get(wanted) ?? this.loose.get(bare(wanted));
   }
 
   /** {gene} or {source, target}, or null: "stat1", "JAK2 -> UBE2L6", "UBE2L6 <- jak2", "jak2 to ube2l6". */
   find(text) {
     const whole = tidy(text);
     if (!whole) return null;
-    if (this.exact.has(whole)) return { gene: this.exact.get(whole) };
+    for (const known of [this.exact, this.activated])
+      if (known.has(whole)) return { gene: known.get(whole) };
     const pair = (a, b) => {
       const [source, target] = [this.gene(a), this.gene(b)];
       return source === undefined || target === undefined || source === target ? null : { source, target };
@@ -344,6 +346,9 @@ export class Finder {
   /** Genes that begin with what was typed (behind the last arrow), then those that hold it. */
   suggest(text, most = 8) {
     const whole = tidy(text);
+    const typed = (key, i) => key.startsWith(whole) && !tidy(this.names[i]).startsWith(whole);
+    const activated = [...this.activated].filter(([key, i]) => typed(key, i));
+    if (activated.length) return activated.map(([, gene]) => ({ gene })).slice(0, most);
     const cut = [...whole.matchAll(/(?:<?[-=]{1,3}>|[→⟶⇒➔➝>,]|\bto\b)\s*/g)].pop();
     const head = cut ? whole.slice(0, cut.index) : "";
     const source = cut ? this.gene(head) : undefined;

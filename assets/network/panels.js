@@ -673,7 +673,7 @@ export class Card {
       fact("Compared", graph.compared ? standingWords(graph, e) : "", MEANS.Compared);
       const up = graph.raised[source] >= 0;
       const means = "log2 fold change in training cells, with its 95 % interval";
-      fact(up ? "Knocked down" : "Effect", effectWords(graph.effect[e], graph.error[e]), means);
+      fact(up ? "Knock-down" : "Effect", effectWords(graph.effect[e], graph.error[e]), means);
       fact(up ? "Activated" : "", effectWords(graph.effectUp[e], graph.errorUp[e]), means);
       fact("Adjusted p", small(graph.adjusted[e]), MEANS["p (held out)"]);
       const cells = graph.cells[source] >= 0 ? count(graph.cells[source]) : "";
