@@ -11,8 +11,9 @@ import torch
 
 from dashboard.whatif import scenarios
 from gpovae_core import keys
+from gpovae_core.cli.questions import _parse_fold
 from gpovae_core.config import InferenceSettings
-from gpovae_core.errors import QueryError
+from gpovae_core.errors import QueryError, SettingsError
 from gpovae_core.methods.own_change import ACTIVATION, READ
 from gpovae_core.model.module import GpoVae
 from gpovae_core.questions.pairs import rank_pairs
@@ -134,3 +135,9 @@ def test_rankings_list_both_and_pair_knock_downs() -> None:
     assert set(found.genes["gene"]) >= set(both.prepared().perturbations)
     assert not set(genes) & set(found.refused)
     assert any("Pairs are of knock-downs" in line for line in refused_in_words(found))
+
+
+def test_the_command_takes_folds() -> None:
+    assert _parse_fold("STAT1=3") == _parse_fold("STAT1 (activated)=3") == ("STAT1 (activated)", -2.0)
+    with pytest.raises(SettingsError, match="GENE=TIMES"):
+        _parse_fold("STAT1=much")
