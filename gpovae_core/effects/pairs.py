@@ -183,7 +183,7 @@ def of_genes(found: PairStatistics) -> PairStatistics:
         mean_difference=_mean(difference[rows]),
         source_cells=found.source_cells[rows[0]] + np.where(two[:, 0], found.source_cells[rows[1]], 0),
         control_cells=found.control_cells,
-        testable=found.testable[rows].any(axis=0),
+        testable=np.logical_or(*found.testable[rows]),
         by_direction=found,
     )
 

@@ -52,7 +52,8 @@ def null_differences(inputs: Inputs, seed: int, draws: int = DRAWS) -> list[np.n
             if not len(chosen):
                 chosen = rng.permutation(n)[:1]
             sums[row], sizes[row] = np.asarray(controls[chosen].sum(axis=0)).ravel(), len(chosen)
-        differences = pd.DataFrame(sums / sizes - (total - sums) / (n - sizes), names, inputs.genes)
+        values = sums / sizes - (total - sums) / (n - sizes)
+        differences = pd.DataFrame(values, index=pd.Index(names), columns=pd.Index(inputs.genes))
         found.append(np.abs(inputs.of_table(differences)))
     return found
 

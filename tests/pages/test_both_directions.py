@@ -23,7 +23,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a run, trained on the screen of `tests.both`."""
     folder = tmp_path_factory.mktemp("both")
     both.screen().write(folder / "screen.h5ad")
-    network = {"null_draws": 2, "ensemble": 0}
+    network: dict[str, object] = {"null_draws": 2, "ensemble": 0}
     start_run(
         folder / "screen.h5ad", folder / "r", tiny_settings("evidence", data=both.DATA, network=network)
     )

@@ -33,6 +33,7 @@ def respondent() -> Respondent:
     torch.manual_seed(0)
     prepared = both.prepared()
     model = GpoVae(tiny_settings("evidence").model, n=len(prepared.panel), genes=prepared.cells.n_vars)
+    assert model.decoder.influence is not None
     with torch.no_grad():
         model.decoder.influence.normal_(std=0.3)
         model.guide.mask_logits.fill_(-20.0)
