@@ -60,9 +60,9 @@ def told(prepared: PreparedCells) -> None:
         depth, rest = np.median(size[own]), np.median((size - large)[own])
         print(f"{name}: counts {depth:.0f}, without large genes {rest:.0f}")
     own = training & (prepared.labels == keys.CONTROL)
-    rho = stats.spearmanr(size[own], (large / np.maximum(size, 1))[own]).statistic
+    found: Any = stats.spearmanr(size[own], (large / np.maximum(size, 1))[own])
     share = large[own].sum() / size[own].sum()
-    print(f"in controls: share of the large genes {share:.2f}, with depth rho {rho:.2f}")
+    print(f"in controls: share of the large genes {share:.2f}, with depth rho {found.statistic:.2f}")
 
 
 def main() -> None:

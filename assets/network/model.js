@@ -318,8 +318,7 @@ export class Finder {
   find(text) {
     const whole = tidy(text);
     if (!whole) return null;
-    for (const known of [this.exact, this.activated])
-      if (known.has(whole)) return { gene: known.get(whole) };
+    for (const known of [this.exact, this.activated]) if (known.has(whole)) return { gene: known.get(whole) };
     const pair = (a, b) => {
       const [source, target] = [this.gene(a), this.gene(b)];
       return source === undefined || target === undefined || source === target ? null : { source, target };
