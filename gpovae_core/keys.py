@@ -2,6 +2,10 @@
 lookup.
 """
 
+from __future__ import annotations
+
+from collections.abc import Container
+
 # Columns of `obs` in prepared cells (see data/prepare.py); the index is the cell id.
 PERTURBATION = "perturbation"  # CONTROL, a gene, or genes joined by PAIR_SEPARATOR in sorted order
 ARTIFACT = "artifact"  # bool, True = failed quality control
@@ -45,6 +49,20 @@ def is_raised(perturbation: str) -> bool:
     return perturbation.endswith(ACTIVATED)
 
 
+def directions_of(gene: str, among: Container[str]) -> tuple[str, ...]:
+    """The perturbations of one gene alone that are `among` some: its knock-down (or what else was done to
+    it), then its activation in other cells.
+    """
+    return tuple(name for name in (gene, gene + ACTIVATED) if name in among)
+
+
+def for_reading(perturbation: str) -> str:
+    """A perturbation as people read it: 'STAT1, activated'; any other name as it is."""
+    if PAIR_SEPARATOR in perturbation or not is_raised(perturbation):
+        return perturbation
+    return f"{perturbation.removesuffix(ACTIVATED)}, activated"
+
+
 TRAIN = "train"
 VALIDATION = "validation"
 TEST = "test"
@@ -62,6 +80,13 @@ EFFECT_SE = "effect_se"
 P = "p"
 P_ADJUSTED = "p_adjusted"
 CELLS = "cells"  # perturbed training cells behind the effect
+# The same where the source is activated in cells of their own; EFFECT and CELLS are then of its knock-down,
+# P and P_ADJUSTED of both together (effects.pairs.of_genes).
+EFFECT_ACTIVATED = "effect_activated"
+EFFECT_ACTIVATED_SE = "effect_activated_se"
+P_ACTIVATED = "p_activated"
+P_KNOCKED_DOWN = "p_knocked_down"
+CELLS_ACTIVATED = "cells_activated"
 INFLUENCE = "influence"  # T_K of the pair, where the weight is what it makes expected
 STRENGTH = "strength"
 STRENGTH_LOW = "strength_low"

@@ -19,6 +19,10 @@ const BACKWARDS = /\s*(?:<[-=]{1,3}|[←⟵⇐]|<)\s*/;
 /** A column of an Arrow table as an array. */
 const column = (table, name) => Array.from(table.getChild(name));
 
+/** A column of an Arrow table, `unknown` in every row where it has no such column. */
+const optional = (table, name, unknown) =>
+  table.getChild(name) ? column(table, name) : new Array(table.numRows).fill(unknown);
+
 /** A number, NaN where the table has none: Number(null) would be 0, an effect that nobody measured. */
 const orUnknown = (value) => (value === null || value === undefined ? Number.NaN : Number(value));
 
@@ -38,6 +42,10 @@ export class Graph {
     this.sign = edge("sign").map(Number);
     this.effect = edge("effect").map(orUnknown);
     this.error = edge("effect_se").map(orUnknown);
+    // of a source that is activated in cells of their own, while effect and cells are of its knock-down
+    this.raised = optional(data.genes, "cells_activated", -1).map(Number);
+    this.effectUp = optional(data.edges, "effect_activated", null).map(orUnknown);
+    this.errorUp = optional(data.edges, "effect_activated_se", null).map(orUnknown);
     this.again = edge("frequency").map(Number); // percent, -1 unknown
     this.detours = edge("detours").map(Number); // -1 unknown
     this.contrary = edge("contrary").map(Number); // 1: its sign is not that of its measured effect
@@ -64,7 +72,8 @@ export class Graph {
       .map((_, i) => i)
       .filter((i) => this.perturbed[i] || this.out[i].length)
       .sort((a, b) => this.rank(b) - this.rank(a) || this.out[b].length - this.out[a].length || a - b);
-    this.finder = new Finder(this.names, this.ids);
+    this.both = this.raised.some((cells) => cells >= 0);
+    this.finder = new Finder(this.names, this.ids, this.raised);
   }
 
   rank(i) {
@@ -103,17 +112,17 @@ export class Graph {
   }
 
   columns() {
-    const { source, target, weight, sign, effect, error, again, detours } = this;
+    const { source, target, weight, sign, again, detours } = this;
     const { contrary, known, standing, adjusted } = this;
-    return {
-      ...{ source, target, weight, sign, effect, error, again, detours },
-      ...{ contrary, known, standing, adjusted },
-    };
+    const { effect, error, effectUp, errorUp } = this;
+    const effects = { effect, error, effectUp, errorUp };
+    return { source, target, weight, sign, contrary, ...effects, again, detours, known, standing, adjusted };
   }
 
   add(source, target, weight) {
-    const none = { effect: Number.NaN, error: Number.NaN, adjusted: Number.NaN, again: -1, detours: -1 };
-    const row = { source, target, weight, sign: 0, contrary: 0, known: "", standing: 0, ...none };
+    const [effect, error, effectUp, errorUp, adjusted] = new Array(5).fill(Number.NaN);
+    const none = { effect, error, effectUp, errorUp, again: -1, detours: -1, known: "", standing: 0 };
+    const row = { source, target, weight, sign: 0, contrary: 0, adjusted, ...none };
     const e = this.weight.length;
     for (const [name, values] of Object.entries(this.columns())) values.push(row[name]);
     this.out[source].push(e);
@@ -266,7 +275,8 @@ export function chain(graph, regulators, targets) {
 
 /** Looks genes and pairs of genes up as people write them. */
 export class Finder {
-  constructor(names, ids) {
+  /** raised: cells in which a gene is activated beside others where it is knocked down, -1: it is not. */
+  constructor(names, ids, raised = []) {
     this.names = names;
     this.exact = new Map();
     this.loose = new Map();
@@ -276,18 +286,22 @@ export class Finder {
     for (const [i, name] of names.entries()) add(this.exact, tidy(name), i);
     for (const [i, id] of ids.entries()) add(this.exact, tidy(id), i);
     for (const [i, name] of names.entries()) add(this.loose, bare(name), i);
+    this.activated = new Map();
+    for (const [i, cells] of raised.entries())
+      if (cells >= 0)
+        for (const words of [", activated", " (activated)"]) add(this.activated, tidy(names[i] + words), i);
   }
 
   gene(text) {
     const wanted = tidy(text);
-    return this.exact.get(wanted) ?? this.loose.get(bare(wanted));
+    return this.exact.get(wanted) ?? this.activated.get(wanted) ?? this.loose.get(bare(wanted));
   }
 
   /** {gene} or {source, target}, or null: "stat1", "JAK2 -> UBE2L6", "UBE2L6 <- jak2", "jak2 to ube2l6". */
   find(text) {
     const whole = tidy(text);
     if (!whole) return null;
-    if (this.exact.has(whole)) return { gene: this.exact.get(whole) };
+    for (const known of [this.exact, this.activated]) if (known.has(whole)) return { gene: known.get(whole) };
     const pair = (a, b) => {
       const [source, target] = [this.gene(a), this.gene(b)];
       return source === undefined || target === undefined || source === target ? null : { source, target };
@@ -314,6 +328,9 @@ export class Finder {
   /** Genes that begin with what was typed (behind the last arrow), then those that hold it. */
   suggest(text, most = 8) {
     const whole = tidy(text);
+    const typed = (key, i) => key.startsWith(whole) && !tidy(this.names[i]).startsWith(whole);
+    const activated = [...this.activated].filter(([key, i]) => typed(key, i));
+    if (activated.length) return activated.map(([, gene]) => ({ gene })).slice(0, most);
     const cut = [...whole.matchAll(/(?:<?[-=]{1,3}>|[→⟶⇒➔➝>,]|\bto\b)\s*/g)].pop();
     const head = cut ? whole.slice(0, cut.index) : "";
     const source = cut ? this.gene(head) : undefined;

@@ -317,7 +317,18 @@ const COMPARED_COLUMN = [
   (g, e) => standingWords(g, e),
   (g, e) => (g.compared.of.has(e) ? g.standingOf(e) + (g.compared.of.get(e).fdr || 0) : Number.NaN),
 ];
-const columnsOf = (graph) => (graph.compared ? [...COLUMNS, COMPARED_COLUMN] : COLUMNS);
+/** Behind the effect of the knock-down, where any source is activated in cells of their own. */
+const RAISED_COLUMN = [
+  "Activated",
+  "num",
+  (g, e) => signed(g.effectUp[e]),
+  (g, e) => -Math.abs(g.effectUp[e]),
+];
+const columnsOf = (graph) => [
+  ...COLUMNS,
+  ...(graph.both ? [RAISED_COLUMN] : []),
+  ...(graph.compared ? [COMPARED_COLUMN] : []),
+];
 const MEANS = {
   Compared: "Whether the other run of the open comparison has this edge, too",
   W: "How well a direct effect explains what was measured, from 0 to 1; no probability",
@@ -325,6 +336,7 @@ const MEANS = {
   Sign: "Of the direct edge; *: its measured effect has the other sign, the card of the edge says why",
   Effect: "log2 fold change of the target in training cells with the source perturbed",
   "95 % interval": "of that log2 fold change",
+  Activated: "the same effect where the source is activated, in cells of their own",
   "p (held out)": "Mann-Whitney in cells that were not trained on, after Benjamini-Hochberg over all pairs",
   Cells: "training cells with the source perturbed",
   "Comes back": "share of the networks, found from other draws of the cells, that have this edge",
@@ -332,9 +344,10 @@ const MEANS = {
   "Known in": "reference networks that list it",
 };
 
-function interval(g, e) {
-  if (!(g.error[e] > 0)) return "";
-  return `${signed(g.effect[e] - 1.96 * g.error[e])} to ${signed(g.effect[e] + 1.96 * g.error[e])}`;
+const interval = (g, e) => intervalOf(g.effect[e], g.error[e]);
+
+function intervalOf(effect, error) {
+  return error > 0 ? `${signed(effect - 1.96 * error)} to ${signed(effect + 1.96 * error)}` : "";
 }
 
 /** Which edges the table keeps: by what reference networks say of them. */
@@ -582,6 +595,7 @@ export class Card {
             class: cells < graph.few ? "doubt" : "quiet",
             text:
               `${plural(cells, "training cell")}` +
+              (graph.raised[gene] >= 0 ? `, and ${count(graph.raised[gene])} where it is activated` : "") +
               (graph.response[gene] >= 0
                 ? `; ${plural(graph.response[gene], "gene")} of the panel changed clearly.`
                 : ".") +
@@ -668,9 +682,14 @@ export class Card {
           (within.has(e) && graph.standingOf(e) !== THERE ? "" : " (below the threshold)"),
       );
       fact("Compared", graph.compared ? standingWords(graph, e) : "", MEANS.Compared);
-      fact("Effect", effectWords(graph, e), "log2 fold change in training cells, with its 95 % interval");
+      const up = graph.raised[source] >= 0;
+      const means = "log2 fold change in training cells, with its 95 % interval";
+      fact(up ? "Knock-down" : "Effect", effectWords(graph.effect[e], graph.error[e]), means);
+      fact(up ? "Activated" : "", effectWords(graph.effectUp[e], graph.errorUp[e]), means);
       fact("Adjusted p", small(graph.adjusted[e]), MEANS["p (held out)"]);
-      fact("Cells", graph.cells[source] >= 0 ? `${count(graph.cells[source])} with ${a} perturbed` : "");
+      const cells = graph.cells[source] >= 0 ? count(graph.cells[source]) : "";
+      const both = `${cells || 0} with ${a} knocked down, ${count(graph.raised[source])} activated`;
+      fact("Cells", up ? both : cells && `${cells} with ${a} perturbed`);
       fact("Comes back", graph.again[e] >= 0 ? `in ${graph.again[e]} % of the ensemble` : "");
       fact(
         "Detours",
@@ -708,15 +727,16 @@ export class Card {
     const space = make("div", { class: "violins" });
     if (!evidence) return space;
     if (!evidence.cells) return null;
-    const svg = shape("svg", { viewBox: "0 0 280 124", role: "img" }, space);
+    const tall = 36 + 44 * evidence.cells.groups.length;
+    const svg = shape("svg", { viewBox: `0 0 280 ${tall}`, role: "img" }, space);
     svg.setAttribute("aria-label", `Expression of ${target} with and without ${source} perturbed`);
     const x = (value) => 74 + (value / (evidence.cells.top || 1)) * 198;
     evidence.cells.groups.forEach((group, k) => {
       const y = 28 + k * 44;
-      const tall = Math.max(...group.density, 1e-9);
+      const most = Math.max(...group.density, 1e-9);
       const step = evidence.cells.top / (group.density.length - 1);
       const side = (way) =>
-        group.density.map((d, i) => `${x(i * step).toFixed(1)} ${(y + (way * d * 17) / tall).toFixed(1)}`);
+        group.density.map((d, i) => `${x(i * step).toFixed(1)} ${(y + (way * d * 17) / most).toFixed(1)}`);
       shape(
         "path",
         { class: `violin v${k}`, d: `M${side(-1).join("L")}L${side(1).reverse().join("L")}Z` },
@@ -729,9 +749,10 @@ export class Card {
       ])
         shape("text", { x: 68, y: y + up, "text-anchor": "end" }, svg).textContent = words;
     });
-    shape("text", { x: 74, y: 104 }, svg).textContent = "0";
-    shape("text", { x: 272, y: 104, "text-anchor": "end" }, svg).textContent = fixed(evidence.cells.top, 1);
-    shape("text", { x: 173, y: 118, "text-anchor": "middle" }, svg).textContent =
+    shape("text", { x: 74, y: tall - 20 }, svg).textContent = "0";
+    const end = { x: 272, y: tall - 20, "text-anchor": "end" };
+    shape("text", end, svg).textContent = fixed(evidence.cells.top, 1);
+    shape("text", { x: 173, y: tall - 6, "text-anchor": "middle" }, svg).textContent =
       `${target.slice(0, 24)}, log counts, held-out cells`;
     return space;
   }
@@ -835,10 +856,10 @@ function haveAnEdge(names) {
   return `${last} ${names.length === 2 ? "both" : "all"} have an edge`;
 }
 
-function effectWords(graph, e) {
-  if (!isKnown(graph.effect[e])) return "";
-  const fold = `x ${(2 ** graph.effect[e]).toFixed(2)} (log2 ${signed(graph.effect[e])}`;
-  return graph.error[e] > 0 ? `${fold}, ${interval(graph, e)})` : `${fold})`;
+function effectWords(effect, error) {
+  if (!isKnown(effect)) return "";
+  const fold = `x ${(2 ** effect).toFixed(2)} (log2 ${signed(effect)}`;
+  return error > 0 ? `${fold}, ${intervalOf(effect, error)})` : `${fold})`;
 }
 
 /** One line that says whether to believe an edge. */

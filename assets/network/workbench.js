@@ -195,6 +195,7 @@ class Workbench {
     this.unseen = new Set();
     this.graph.compare(compared);
     this.root.classList.toggle("comparing", compared !== null);
+    this.root.classList.toggle("both", this.graph.both);
     return true;
   }
 

@@ -63,12 +63,18 @@ def of_gene(
     for words in (states_in_words(scores, card.gene), responders_in_words(scores, card.gene)):
         if words:
             sections.append(_section("", words))
-    if card.own is not None:
-        error = "" if card.own_se is None else f" ± {card.own_se:.2f}"
-        own = f"Its own expression when it is perturbed: {card.own:+.2f}{error} ({card.unit})."
-        sections.append(_section("", own))
+    both = card.own_raised is not None or not card.as_raised.empty
+    for own, error, done in (
+        (card.own, card.own_se, "knocked down" if both else "perturbed"),
+        (card.own_raised, card.own_raised_se, "activated"),
+    ):
+        if own is not None:
+            spread = "" if error is None else f" ± {error:.2f}"
+            words = f"Its own expression when it is {done}: {own:+.2f}{spread} ({card.unit})."
+            sections.append(_section("", words))
     for title, effects in (
-        ("Strongest measured effects of perturbing it", card.as_source),
+        (f"Strongest measured effects of {'knocking it down' if both else 'perturbing it'}", card.as_source),
+        ("Strongest measured effects of activating it", card.as_raised),
         ("Perturbations that change it most", card.as_target),
     ):
         if not effects.empty:
@@ -170,7 +176,7 @@ def of_pair(run: RunFolder, source: str, target: str) -> dict[str, Any]:
         fit,
     )
     cells = cached.parted(run)
-    parts = () if cells is None else cells.of_edge(found.source, found.target)
+    parts = [] if cells is None else cells.of_both(found.source, found.target)
     own = None if fit is None else float(fit.own_change[network.panel.position(source)])
     return pair_message(found, network, cached.pairs_wait(run), parts, references, own)
 
@@ -179,21 +185,20 @@ def pair_message(
     found: EdgeInspection,
     network: GeneNetwork,
     wait: float | None = None,
-    parts: Sequence[Parts] = (),
+    parts: Sequence[tuple[str, Parts]] = (),
     references: Sequence[ReferenceNetwork] = (),
     own_change: float | None = None,
 ) -> dict[str, Any]:
     """The card's part of an inspected edge. wait: seconds that testing all pairs would take, where it has to
-    be asked for; parts: the effect by guide, batch and donor; references: asked about the steps of paths;
-    own_change: natural log fold change of the source when it is perturbed, None: not known.
+    be asked for; parts: the effect by guide, batch and donor, each behind what was done to the source where
+    that is two things, else ""; references: asked about the steps of paths; own_change: natural log fold
+    change of the source when it is perturbed, None: not known.
     """
     told = [_standing(found), w_in_words(found.weight), *_ensemble_in_words(found, network)]
     sections = [_section("", *told)]
     if found.measured is None:
         sections.insert(0, _section("", found.why_not, kind="doubt"))
-    else:
-        sections.append(_section("In held-out cells", _effect_in_words(found, found.measured)))
-        sections.append(_section("", _tests_in_words(found.measured)))
+    sections += _held_out(found)
     if found.against_paths and found.contrary is None:
         sections.append(_section("", _against_in_words(found), kind="doubt"))
     if found.open_detours is not None:
@@ -203,8 +208,8 @@ def pair_message(
         "of": [found.source, found.target],
         "answer": _answer(found, network),
         "contrary": "" if found.contrary is None else contrary_in_words(found.contrary),
-        "cells": None if found.measured is None else distributions(found),
-        "parts": [forest(one) for one in parts],
+        "cells": distributions(found),
+        "parts": [forest(one, of) for of, one in parts],
         "sections": sections,
         "offer": wait,
         "links": [list(link) for link in _publications(found.known)],
@@ -278,16 +283,31 @@ def _share(share: float) -> str:
     return f"{100 * share:.0f} %"
 
 
-def distributions(found: EdgeInspection) -> dict[str, Any]:
-    """Expression of the target in control cells and in perturbed ones, as densities from 0 to top."""
-    assert found.measured is not None
-    groups = {"control": found.measured.control, f"{found.source} perturbed": found.measured.perturbed}
+KNOCKED_DOWN, ACTIVATED = "knock-down", "activated"
+"""What is done to a source that is perturbed in two directions, as the card names it."""
+
+
+def distributions(found: EdgeInspection) -> dict[str, Any] | None:
+    """Expression of the target in control cells and in perturbed ones, as densities from 0 to top; None where
+    no cells speak.
+    """
+    seen = [one for one in (found.measured, found.activated) if one is not None]
+    if not seen:
+        return None
+    name = f"{found.source} perturbed"
+    alone = name if len(name) <= 11 else "perturbed"
+    names = (alone if found.activated is None else KNOCKED_DOWN, ACTIVATED)
+    groups = {"control": seen[0].control} | {
+        name: one.perturbed
+        for name, one in zip(names, (found.measured, found.activated), strict=True)
+        if one is not None
+    }
     top = max(float(np.max(values)) for values in groups.values()) or 1.0
     return {
         "top": top,
         "groups": [
             {
-                "name": name if len(name) <= 11 else "perturbed",
+                "name": name,
                 "cells": len(values),
                 "mean": float(values.mean()),
                 "density": _density(values, top),
@@ -297,15 +317,15 @@ def distributions(found: EdgeInspection) -> dict[str, Any]:
     }
 
 
-def forest(found: Parts) -> dict[str, Any]:
+def forest(found: Parts, of: str = "") -> dict[str, Any]:
     """The effect in every part of one kind, as it is drawn: the largest parts where there are many, and the
-    one that stands out.
+    one that stands out. of: what was done to the source, where that is two things.
     """
     largest = sorted(range(len(found.parts)), key=lambda k: (k != found.odd, -found.parts[k].cells))
     shown = sorted(largest[:MOST_PARTS])
     more = len(found.parts) - len(shown)
     return {
-        "title": f"By {found.kind}",
+        "title": f"By {found.kind}{', ' if of else ''}{of}",
         "words": parts_in_words(found),
         "rows": [_row(found.parts[k], k == found.odd) for k in shown],
         "whole": _row(found.whole, False),
@@ -344,26 +364,67 @@ def _ensemble_in_words(found: EdgeInspection, network: GeneNetwork) -> list[str]
     return [edge_in_words(network.ensemble, index[found.source], index[found.target])]
 
 
-def _effect_in_words(found: EdgeInspection, measured: Measured) -> str:
+def _held_out(found: EdgeInspection) -> list[dict[str, Any]]:
+    """What the held-out cells show: of a source that is activated in other cells both, and whether they
+    agree.
+    """
+    if found.activated is None:
+        if found.measured is None:
+            return []
+        told = _effect_in_words(found, found.measured, "perturbed")
+        return [_section("In held-out cells", told), _section("", _tests_in_words(found.measured))]
+    sections = []
+    for one, done in ((found.measured, "knocked down"), (found.activated, "activated")):
+        if one is not None:
+            told = _effect_in_words(found, one, done), _tests_in_words(one, of_both=True)
+            sections.append(_section(f"In held-out cells, {found.source} {done}", *told))
+    sections.append(_both_in_words(found))
+    return sections
+
+
+def _both_in_words(found: EdgeInspection) -> dict[str, Any]:
+    """Whether knock-down and activation agree, and the test of both together."""
+    source, target, agree = found.source, found.target, found.directions_agree
+    adjusted = found.activated.adjusted if found.activated is not None else None
+    told = "not computed yet" if adjusted is None else p_value(adjusted)
+    test = f"Test of both together, adjusted over all pairs: {told}."
+    if source == target or agree is None or found.measured is None or found.activated is None:
+        why = "of one of them includes 0" if found.measured is not None else "of its knock-down is not known"
+        words = f"Whether both directions agree is not told: the interval {why}."
+        return _section("Do both directions agree?", *([words] if source != target else []), test)
+    down, up = ("raises" if one.fold > 0 else "lowers" for one in (found.measured, found.activated))
+    if agree:
+        words = f"Yes: knocking {source} down {down} {target}, activating it {up} it."
+        return _section("Do both directions agree?", words, test)
+    words = (
+        f"No: {target} moves the same way in both, which no edge of one sign explains: knocking {source} "
+        f"down {down} it, and activating it {up} it."
+    )
+    return _section("Do both directions agree?", words, test, kind="doubt")
+
+
+def _effect_in_words(found: EdgeInspection, measured: Measured, done: str) -> str:
+    """done: to the source."""
     if found.source == found.target:
-        start = f"With {found.source} perturbed, its own expression is"
+        start = f"With {found.source} {done}, its own expression is"
     else:
-        start = f"With {found.source} perturbed, {found.target} is"
+        start = f"With {found.source} {done}, {found.target} is"
     if not math.isfinite(measured.fold):
         return f"{start} not seen in enough cells for an effect."
     interval = ""
     if math.isfinite(measured.low):
-        sure = " The interval includes 0: no clear effect." if measured.low <= 0 <= measured.high else ""
+        sure = "" if measured.clear else " The interval includes 0: no clear effect."
         interval = f" (95 % interval {measured.low:+.2f} to {measured.high:+.2f}).{sure}"
     return f"{start} x {2**measured.fold:.2f}, log2 fold change {measured.fold:+.2f}{interval or '.'}"
 
 
-def _tests_in_words(measured: Measured) -> str:
+def _tests_in_words(measured: Measured, of_both: bool = False) -> str:
+    """of_both: the adjusted p is that of two directions together, and said elsewhere."""
     adjusted = "not computed yet" if measured.adjusted is None else p_value(measured.adjusted)
+    over_all = "" if of_both else f", adjusted over all pairs {adjusted}"
     return (
         f"{len(measured.perturbed):,} perturbed cells, {len(measured.control):,} control cells. Rank test "
-        f"p {p_value(measured.p)}, adjusted over all pairs {adjusted}. Wasserstein distance "
-        f"{measured.wasserstein:.3f}."
+        f"p {p_value(measured.p)}{over_all}. Wasserstein distance {measured.wasserstein:.3f}."
     )
 
 

@@ -118,10 +118,12 @@ def network_message(
 
 
 def gene_columns(network: GeneNetwork) -> pd.DataFrame:
-    """Genes in panel order: gene, id, perturbed, training cells, genes changed (UNKNOWN: not known)."""
+    """Genes in panel order: gene, id, perturbed, training cells, genes changed (UNKNOWN: not known), and,
+    where any gene is activated in cells of their own, those cells too.
+    """
     nothing = np.full(len(network), np.nan)
     cells = nothing if network.measured is None else network.measured.cells
-    return pd.DataFrame(
+    table = pd.DataFrame(
         {
             "gene": list(network.panel.genes),
             "id": [network.panel.data.ids.get(gene, "") for gene in network.panel.genes],
@@ -130,6 +132,8 @@ def gene_columns(network: GeneNetwork) -> pd.DataFrame:
             "response": changed(network),
         }
     )
+    raised = None if network.measured is None else network.measured.activated
+    return table if raised is None else table.assign(**{keys.CELLS_ACTIVATED: _whole(raised.cells)})
 
 
 def changed(network: GeneNetwork) -> np.ndarray:
@@ -160,6 +164,7 @@ def edge_columns(
     detours = edges[keys.OPEN_DETOURS] if keys.OPEN_DETOURS in edges else unknown  # noqa: SIM401 (its type)
     frequency = edges[keys.FREQUENCY] if keys.FREQUENCY in edges else unknown  # noqa: SIM401
     pairs = list(zip(edges[keys.SOURCE], edges[keys.TARGET], strict=True))
+    raised = [name for name in (keys.EFFECT_ACTIVATED, keys.EFFECT_ACTIVATED_SE) if name in edges]
     said = [[found for ref in references if (found := ref.knows(*pair)).found] for pair in pairs]
     return pd.DataFrame(
         {
@@ -169,6 +174,7 @@ def edge_columns(
             keys.SIGN: edges[keys.SIGN].astype(np.int8),
             keys.EFFECT: edges[keys.EFFECT].astype(np.float32),
             keys.EFFECT_SE: edges[keys.EFFECT_SE].astype(np.float32),
+            **{name: edges[name].astype(np.float32) for name in raised},
             keys.FREQUENCY: _whole(100 * frequency.to_numpy(dtype=float)),  # percent
             "detours": _whole(detours.to_numpy(dtype=float)),
             "contrary": _contrary(network, own_change)[

@@ -8,7 +8,7 @@ import streamlit as st
 
 from dashboard.response.scene import Scene
 from dashboard.shared import contents, shell
-from dashboard.shared.words import number, plain
+from dashboard.shared.words import named, number, plain
 from gpovae_core.plots import response
 from gpovae_core.reporting.sentences import responders_in_words, states_in_words
 
@@ -39,7 +39,7 @@ def show(scene: Scene) -> None:
             st.markdown(in_words(scene, name))
             moved = states_in_words(contents.evaluation(scene.run), name)
             if moved:
-                st.warning(f"**{plain(name)}.** {plain(moved)}")
+                st.warning(f"**{named(name)}.** {plain(moved)}")
 
 
 def explained(scene: Scene) -> None:
@@ -49,7 +49,7 @@ def explained(scene: Scene) -> None:
         for name in scene.chosen:
             responding = responders_in_words(contents.evaluation(scene.run), name)
             if responding:
-                st.caption(f"{plain(name)}. {plain(responding)}")
+                st.caption(f"{named(name)}. {plain(responding)}")
 
 
 def in_words(scene: Scene, name: str) -> str:
@@ -58,7 +58,7 @@ def in_words(scene: Scene, name: str) -> str:
     cells = scene.count(name)
     of_cells = f"{cells:,} {scene.cells}" if cells is not None else scene.cells
     few = ", too few to tell much" if cells is not None and cells < FEW_CELLS else ""
-    return f"**{plain(name)}** ({of_cells}{few}) {_changes(table, scene.level)} {_known(table)}"
+    return f"**{named(name)}** ({of_cells}{few}) {_changes(table, scene.level)} {_known(table)}"
 
 
 def _changes(table: pd.DataFrame, level: float) -> str:

@@ -51,7 +51,7 @@ def expression_groups(run: RunFolder, perturbation: str, gene: str, reference: s
     from gpovae_core.evaluation.score_effects import REFERENCES
 
     cells = contents.cells(run)
-    names = {"control": keys.CONTROL, f"{perturbation} perturbed": perturbation}
+    names = {"control": keys.CONTROL, f"{keys.for_reading(perturbation)} perturbed": perturbation}
     groups = {
         f"Measured, {name}": expression_of(cells, label, gene, REFERENCES[reference])
         for name, label in names.items()

@@ -11,7 +11,7 @@ from dashboard.response.scene import MOST, REFERENCES, Scene, choose_gene
 from dashboard.shared import state
 from dashboard.shared.figures import format_choice
 from dashboard.shared.glossary import meaning
-from dashboard.shared.words import number, plain
+from dashboard.shared.words import named, number, plain
 from gpovae_core import keys
 from gpovae_core.plots import response
 
@@ -32,12 +32,14 @@ def choose(effects: Any, reference: Any, places: Any) -> tuple[str, ...]:
             state.get(state.FOCUS),
             *response.clearest(effects, reference)[:1],
         )
-        kept = tuple(name for name in wanted if name in names)[:1]
+        found = (keys.directions_of(name, names) or (name,) * (name in names) for name in wanted if name)
+        kept = next((one for one in found if one), ())
     state.put(**{state.PERTURBATIONS: kept})
     state.sync_url()
     places[1].multiselect(
         f"Perturbations (up to {MOST})",
         names,
+        format_func=keys.for_reading,
         help=meaning("perturbation"),
         max_selections=MOST,
         **state.bound(state.PERTURBATIONS),
@@ -101,4 +103,4 @@ def _effect_words(scene: Scene, perturbation: str) -> str:
     interval = f"log2 fold change {number(fold, 2)} ({number(low, 2)} to {number(high, 2)})"
     sure = f", adjusted p {adjusted:.2g}" if np.isfinite(adjusted) else ", not tested"
     tested = f"observed {interval}{sure}, {scene.cells}; " if np.isfinite(low) else ""
-    return f"{plain(scene.gene)} under {plain(perturbation)}: {tested}predicted {number(row['predicted'], 2)}"
+    return f"{plain(scene.gene)} under {named(perturbation)}: {tested}predicted {number(row['predicted'], 2)}"

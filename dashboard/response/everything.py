@@ -62,7 +62,7 @@ def show(scene: Scene) -> None:
         "Changed genes": st.column_config.NumberColumn(format="%d"),
     }
     show_table(
-        summary,
+        summary.assign(Perturbation=[keys.for_reading(name) for name in names]),
         key="all_perturbations",
         column_config=formats,
         on_select=ticked,
@@ -84,7 +84,7 @@ def held_out_scores(scene: Scene) -> None:
     report = scores_of(scene).unseen
     if report is None or not report.per_perturbation:
         why = (report and report.reason) or "Evaluate this run again to have them scored."
-        st.caption(plain(f"Held out: {', '.join(scene.held_out)}. {why}"))
+        st.caption(plain(f"Held out: {', '.join(map(keys.for_reading, scene.held_out))}. {why}"))
         return
     show_table(held_out_table(report.per_perturbation), key="held_out_perturbations")
     st.caption(
@@ -101,7 +101,9 @@ def heatmap(scene: Scene) -> None:
             scene.effects.layers.get(layer, np.nan),
             scene.effects.obs_names,
             scene.effects.var_names,
-        ).drop(index=list(scene.held_out))
+        )
+        .drop(index=list(scene.held_out))
+        .rename(index=keys.for_reading)
         for name, layer in (("observed", observed), ("predicted", keys.fold(keys.PREDICTED)))
     }
     rows, genes = (

@@ -9,7 +9,7 @@ from dashboard.response.scene import NO_CELLS, TABLE_ROWS, Scene, choose_gene
 from dashboard.response.words import number_columns
 from dashboard.shared.figures import chart_with_words, download_table
 from dashboard.shared.glossary import show_table
-from dashboard.shared.words import plain
+from dashboard.shared.words import named
 from gpovae_core import keys
 from gpovae_core.plots import response
 
@@ -70,11 +70,11 @@ def show(scene: Scene) -> None:
     tables = {name: scene.table(name) for name in scene.chosen}
     for name, table in tables.items():
         if len(tables) > 1:
-            st.subheader(plain(name))
+            st.subheader(named(name))
         figures(scene, name, table)
     joined = pd.concat(tables, names=[keys.PERTURBATION]).reset_index(level=0)
-    named = joined.drop(columns="target").rename(columns=FILE_NAMES)  # target: is this the perturbed gene?
-    listed = named.filter(list(COLUMNS)).sort_values(by=keys.P_ADJUSTED, kind="stable")
+    own = joined.drop(columns="target").rename(columns=FILE_NAMES)  # target: is this the perturbed gene?
+    listed = own.filter(list(COLUMNS)).sort_values(by=keys.P_ADJUSTED, kind="stable")
     with st.expander("Every gene in a table"):
         st.caption(HOW_TESTED.format(cells=scene.cells))
         show_table(
@@ -96,7 +96,7 @@ def figures(scene: Scene, name: str, table: pd.DataFrame) -> None:
         chart_with_words(
             response.volcano(table, name, scene.level, selected=scene.gene),
             f"volcano_{name}",
-            f"{len(sure):,} of {tested:,} genes change with {plain(name)} (adjusted p below "
+            f"{len(sure):,} of {tested:,} genes change with {named(name)} (adjusted p below "
             f"{scene.level:g}): {up:,} up, {len(sure) - up:,} down. Above the dotted line: significant."
             f"{untested_words(len(table) - tested)}",
             scene.file(name, "volcano"),
@@ -106,7 +106,7 @@ def figures(scene: Scene, name: str, table: pd.DataFrame) -> None:
         chart_with_words(
             response.ma_plot(table, name, scene.level, selected=scene.gene),
             f"ma_{name}",
-            f"The same fold changes of {plain(name)} against how much the gene is expressed. At low "
+            f"The same fold changes of {named(name)} against how much the gene is expressed. At low "
             "expression few counts decide.",
             scene.file(name, "ma"),
             lambda gene: choose_gene(scene.run, gene),

@@ -9,7 +9,7 @@ import streamlit as st
 from dashboard.response import cached
 from dashboard.response.scene import NO_CELLS, Scene
 from dashboard.shared.figures import chart_with_words, download_table
-from dashboard.shared.words import percent, plain
+from dashboard.shared.words import named, percent, plain
 from gpovae_core import keys
 from gpovae_core.plots import response
 
@@ -25,7 +25,7 @@ def show(scene: Scene) -> None:
     for name in scene.chosen:
         groups[name] = cached.expression_groups(scene.run, name, scene.gene, scene.reference)
         if len(scene.chosen) > 1:
-            st.subheader(plain(name))
+            st.subheader(named(name))
         chart_with_words(
             response.gene_distributions(groups[name], scene.gene),
             f"groups_{name}",
@@ -57,7 +57,7 @@ def show(scene: Scene) -> None:
 
 def distribution_words(groups: dict[str, np.ndarray], gene: str) -> str:
     parts = [
-        f"{plain(name)}: mean {values.mean():.2f}, zero in {percent(float((values == 0).mean()))}"
+        f"{named(name)}: mean {values.mean():.2f}, zero in {percent(float((values == 0).mean()))}"
         for name, values in groups.items()
         if len(values)
     ]

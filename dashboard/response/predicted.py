@@ -11,7 +11,7 @@ from dashboard.response.scores import per_perturbation, scores_of
 from dashboard.response.words import held_out_words
 from dashboard.shared.figures import chart_with_words, download_table
 from dashboard.shared.glossary import show_table
-from dashboard.shared.words import number, percent, plain
+from dashboard.shared.words import named, number, percent, plain
 from gpovae_core import keys
 from gpovae_core.plots import response
 from gpovae_core.reporting.tables import held_out_table
@@ -33,11 +33,11 @@ def show(scene: Scene) -> None:
     ceilings = _ceilings(scene)
     for name, table in tables.items():
         if len(tables) > 1:
-            st.subheader(plain(name))
+            st.subheader(named(name))
         if name in scene.held_out:
             st.markdown(held_out_words(scene.held_out[name]))
         figures(scene, name, table)
-        with st.expander(f"Scores of {plain(name)}, beside baseline and ceiling"):
+        with st.expander(f"Scores of {named(name)}, beside baseline and ceiling"):
             show_table(agreement_table(table, ceilings.get(name, np.nan), scene.level))
             st.caption(f"{number(scene.count(name))} cells ({scene.cells}). {CEILING_HELP}")
             st.caption(target_words(table, name))
@@ -113,7 +113,7 @@ def target_words(table: pd.DataFrame, perturbation: str) -> str:
     targets = table.query("target").to_dict("records")
     if not targets:
         return (
-            f"The perturbed gene {plain(perturbation)} is not measured in these data, so it is not among "
+            f"The perturbed gene {named(perturbation)} is not measured in these data, so it is not among "
             "the points."
         )
     return " ".join(
@@ -128,7 +128,7 @@ def target_words(table: pd.DataFrame, perturbation: str) -> str:
 def scatter_words(table: pd.DataFrame, perturbation: str) -> str:
     found, baseline = response.agreement(table), response.agreement(table, "train_mean")
     return (
-        f"Predicted against observed effect of {plain(perturbation)} on {found.genes:,} genes: rho "
+        f"Predicted against observed effect of {named(perturbation)} on {found.genes:,} genes: rho "
         f"{number(found.rho)}, R² {number(found.r2)} (training mean {number(baseline.rho)}, "
         f"{number(baseline.r2)}), both of differences of mean logarithms, as scores are. On the dotted line "
         "both are equal."
@@ -144,7 +144,7 @@ def bar_words(table: pd.DataFrame, perturbation: str) -> str:
         f"{plain(row['gene'])} {number(row['observed'], 2)}" for row in strongest.head(3).to_dict("records")
     )
     return (
-        f"Strongest observed effects of {plain(perturbation)}: {first}. For {len(inside)} of the "
+        f"Strongest observed effects of {named(perturbation)}: {first}. For {len(inside)} of the "
         f"{len(strongest)} the prediction lies inside the observed interval. Strongest of many: these "
         "observed values are on the large side by selection."
     )

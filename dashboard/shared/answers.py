@@ -11,7 +11,7 @@ BADGES = {
     "partly unseen combination": ":orange-badge[combination with an unseen gene]",
 }
 MEANING = {
-    "seen": "Cells with this knock-down trained the model.",
+    "seen": "Cells with this perturbation trained the model.",
     "held out": (
         "The run has cells of it, but none of them trained the model: the answer comes from the network "
         "alone."

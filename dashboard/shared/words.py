@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 
+from gpovae_core import keys
 from gpovae_core.reporting.words import number, percent
 
-__all__ = ["ago", "number", "percent", "plain"]
+__all__ = ["ago", "named", "number", "percent", "plain"]
 
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~$:&^=])")
 
@@ -14,6 +15,11 @@ _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~$:&^=])")
 def plain(text: object) -> str:
     """`text` for a place that reads markdown, so that it shows exactly as it is; line breaks stay."""
     return _MARKDOWN.sub(r"\\\1", str(text)).replace("\n", "  \n")
+
+
+def named(perturbation: str) -> str:
+    """A perturbation as people read it, for a place that reads markdown."""
+    return plain(keys.for_reading(perturbation))
 
 
 def ago(seconds: float) -> str:

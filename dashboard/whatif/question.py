@@ -11,10 +11,19 @@ from streamlit.delta_generator import DeltaGenerator
 from dashboard.shared import contents, questions, shell, state
 from dashboard.shared.words import plain
 from dashboard.whatif import scenarios
+from gpovae_core import keys
 from gpovae_core.errors import GpoVaeError
 from gpovae_core.methods.own_change import ACTIVATION, KNOCK_OUT, READ
 from gpovae_core.plots.response import clearest
-from gpovae_core.questions.reach import LARGEST_LOSS, MOST_GENES, Question, question
+from gpovae_core.questions.reach import (
+    LARGEST_LOSS,
+    MOST_FOLD,
+    MOST_GENES,
+    Question,
+    Reach,
+    Strength,
+    question,
+)
 from gpovae_core.runs.folder import RunFolder
 
 REFERENCES = {"test": "Held-out cells", "all": "All cells"}
@@ -30,34 +39,19 @@ def add(run: str, *more: scenarios.Scenario) -> None:
         st.session_state[REFUSED] = str(error)
 
 
-def strengths(run: RunFolder, genes: list[str]) -> dict[str, float | None]:
-    """Gene -> share of its mRNA to be lost, None for as much as the screen reached."""
+def strengths(run: RunFolder, chosen: list[str]) -> dict[str, float | None]:
+    """Perturbation -> share of its gene's mRNA to be lost (below 0: activated), None for as much as the
+    screen reached.
+    """
     reach = questions.reach(run)
-    known = {gene: reach.panel.genes[reach.panel.position(gene)] for gene in genes}
+    names = [reach.panel.canonical(name) for name in chosen]
     if not st.toggle(
         "Choose how strong",
         key=OWN,
         help="Otherwise every gene is perturbed as far as the screen reached.",
     ):
-        return dict.fromkeys(known.values())
-    loss: dict[str, float | None] = {}
-    for place, gene in enumerate(known.values()):
-        in_the_screen = reach.strength(gene, None)
-        if in_the_screen.kind == ACTIVATION:
-            st.caption(f"In this screen {plain(gene)} {in_the_screen.in_words()}: asked for as that.")
-            loss[gene] = None
-            continue
-        reached = 100 * in_the_screen.lost
-        percent = st.slider(
-            f"{plain(gene)}: {'function' if in_the_screen.kind == KNOCK_OUT else 'mRNA'} lost (%)",
-            1,
-            round(100 * LARGEST_LOSS),
-            round(min(99, max(1, reached))),
-            key=f"whatif_loss_{place}_{gene}",
-        )
-        removed = "removed" if in_the_screen.source == READ else "is taken to have removed"
-        st.caption(f"The screen {removed} {reached:.0f} %.")
-        loss[gene] = None if percent == round(reached) else percent / 100
+        return dict.fromkeys(names)
+    loss = {name: _strength(reach, place, name) for place, name in enumerate(names)}
     st.caption(
         "How strength enters: the model has seen one strength per gene, the screen's. Another one scales "
         "what the network carries, and what the model learned beyond it, by the ratio of the log fold "
@@ -66,14 +60,54 @@ def strengths(run: RunFolder, genes: list[str]) -> dict[str, float | None]:
     return loss
 
 
+def _strength(reach: Reach, place: int, name: str) -> float | None:
+    """The slider of one perturbation, and what it says; None: as in the screen."""
+    (gene,) = keys.genes_of(name)
+    in_the_screen = reach.strength(gene, None, keys.is_raised(name))
+    if keys.is_raised(name):
+        return _fold(in_the_screen, place, gene)
+    if in_the_screen.kind == ACTIVATION:
+        st.caption(f"In this screen {plain(gene)} {in_the_screen.in_words()}: asked for as that.")
+        return None
+    reached = 100 * in_the_screen.lost
+    percent = st.slider(
+        f"{plain(gene)}: {'function' if in_the_screen.kind == KNOCK_OUT else 'mRNA'} lost (%)",
+        1,
+        round(100 * LARGEST_LOSS),
+        round(min(99, max(1, reached))),
+        key=f"whatif_loss_{place}_{gene}",
+    )
+    removed = "removed" if in_the_screen.source == READ else "is taken to have removed"
+    st.caption(f"The screen {removed} {reached:.0f} %.")
+    return None if percent == round(reached) else percent / 100
+
+
+def _fold(in_the_screen: Strength, place: int, gene: str) -> float | None:
+    """The same of a gene that is activated: to how many times its mRNA."""
+    reached = round(1 - in_the_screen.lost, 1)
+    fold = st.slider(
+        f"{plain(gene)}: activated to (times its mRNA)",
+        1.1,
+        min(MOST_FOLD, max(10.0, 3 * reached)),
+        max(1.1, reached),
+        step=0.1,
+        key=f"whatif_fold_{place}_{gene}",
+    )
+    raised = "raised" if in_the_screen.source == READ else "is taken to have raised"
+    st.caption(f"The screen {raised} it to {reached:.1f} x, in cells of its own.")
+    return None if abs(fold - max(1.1, reached)) < 1e-6 else 1 - fold
+
+
 def new_scenario(run: RunFolder, places: Sequence[DeltaGenerator]) -> None:
     """The bar: genes, Ask, the cells to compare with, and what few need. places: its columns, the run in the
     first.
     """
-    panel = questions.reach(run).panel
+    reach = questions.reach(run)
+    panel, raised = reach.panel, [gene + keys.ACTIVATED for gene in reach.raised]
     chosen = places[1].multiselect(
-        f"Knock down (1 to {MOST_GENES} genes)",
-        sorted(panel.genes, key=str.casefold),
+        f"{'Knock down or activate' if raised else 'Knock down'} (1 to {MOST_GENES} genes)",
+        sorted((*panel.genes, *raised), key=str.casefold),
+        format_func=keys.for_reading,
         max_selections=MOST_GENES,
         accept_new_options=True,
         placeholder="Choose or type genes",

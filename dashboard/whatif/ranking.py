@@ -15,7 +15,7 @@ from dashboard.shared.words import plain
 from dashboard.whatif import cached, scenarios
 from dashboard.whatif.question import add
 from gpovae_core import keys
-from gpovae_core.questions.reach import Question
+from gpovae_core.questions.reach import question
 from gpovae_core.runs.folder import RunFolder
 
 if TYPE_CHECKING:
@@ -79,7 +79,8 @@ def asked_pairs(run: RunFolder) -> tuple[tuple[str, str], ...]:
     for scenario in scenarios.of_run(run.name):
         genes = scenario.asked.genes
         known = all(gene in reach.panel.index and reach.trained[reach.panel.index[gene]] for gene in genes)
-        if len(genes) == 2 and known and scenario.asked.as_in_the_screen:
+        as_ranked = scenario.asked.as_in_the_screen and not scenario.asked.raised
+        if len(genes) == 2 and known and as_ranked:
             found.append((genes[0], genes[1]))
     return tuple(found)
 
@@ -125,7 +126,8 @@ def _picked(run: RunFolder, asked: list[tuple[str, ...]], key: str) -> None:
     rows = st.session_state[key].selection.rows
     if not rows or rows[0] >= len(asked):
         return
-    made = scenarios.with_parts(scenarios.named("", Question(dict.fromkeys(asked[rows[0]]))))
+    one = question(questions.reach(run).panel, dict.fromkeys(asked[rows[0]]))
+    made = scenarios.with_parts(scenarios.named("", one))
     kept = scenarios.of_run(run.name)
     if len({one.name for one in (*kept, *made)}) > scenarios.MOST:
         scenarios.keep(run.name, ())
@@ -159,7 +161,7 @@ def gene_table(found: PairRanking) -> pd.DataFrame:
     genes = found.genes
     return pd.DataFrame(
         {
-            "Gene": genes["gene"],
+            "Gene": [keys.for_reading(name) for name in genes["gene"]],
             "Size": genes["size"],
             "95 % from": genes["low"],
             "to": genes["high"],

@@ -17,7 +17,7 @@ from dashboard.shared import state
 from gpovae_core import keys
 from gpovae_core.data.schema import Panel
 from gpovae_core.errors import GpoVaeError, QueryError
-from gpovae_core.questions.reach import LARGEST_LOSS, Question, question
+from gpovae_core.questions.reach import LARGEST_LOSS, MOST_FOLD, Question, check_loss, question
 
 _SEEN = "gpovae_scenarios_seen"
 """Key in the session: the run, and the questions to it that the address held when the page was drawn last."""
@@ -105,26 +105,36 @@ def named(name: str, asked: Question) -> Scenario:
 
 
 def default_name(asked: Question) -> str:
-    """'STAT1 + JAK2 (80 %)': the genes, with the strength behind those that have one of their own."""
-    parts = [gene if loss is None else f"{gene} ({100 * loss:.3g} %)" for gene, loss in asked.loss.items()]
+    """'STAT1 + JAK2 (80 %)', 'STAT1, activated (3 x)': the genes, with the strength behind those that have
+    one of their own.
+    """
+    parts = [
+        keys.for_reading(name) + ("" if loss is None else _strength(name, loss))
+        for name, loss in asked.named.items()
+    ]
     words = " + ".join(parts)
     return words if len(words) <= LONGEST_NAME else words[: LONGEST_NAME - 1] + "…"
+
+
+def _strength(name: str, loss: float) -> str:
+    return f" ({1 - loss:.3g} x)" if keys.is_raised(name) else f" ({100 * loss:.3g} %)"
 
 
 def with_parts(scenario: Scenario) -> tuple[Scenario, ...]:
     """The scenario of a combination behind one for each of its genes alone, of the same strength."""
     if len(scenario.asked.genes) < 2:
         return (scenario,)
-    alone = [Question({gene: loss}) for gene, loss in scenario.asked.loss.items()]
+    alone = scenario.asked.alone()
     return (*(Scenario(default_name(asked), asked) for asked in alone), scenario)
 
 
 def as_text(scenario: Scenario) -> str:
-    """'STAT1+JAK2=0.8', the share lost behind a gene with a strength of its own; before it, up to a bar, a
+    """'STAT1+JAK2=0.8', the share lost behind a gene with a strength of its own (below 0: of one that is
+    activated, as in 'STAT1 (activated)=-2' for three times as much); before it, up to a bar, a
     name that is not the one from the genes. Signs of its own in names are written as in addresses (%2B).
     """
     asked = scenario.asked
-    parts = [_escaped(gene) + ("" if loss is None else f"={loss:g}") for gene, loss in asked.loss.items()]
+    parts = [_escaped(name) + ("" if loss is None else f"={loss:g}") for name, loss in asked.named.items()]
     name = "" if scenario.name == default_name(asked) else f"{_escaped(scenario.name)}|"
     return name + keys.PAIR_SEPARATOR.join(parts)
 
@@ -145,14 +155,21 @@ def _escaped(text: str) -> str:
 
 def _fraction(gene: str, text: str) -> float:
     try:
-        value = float(text)
-    except ValueError:
-        value = float("nan")
-    if not 0 < value <= LARGEST_LOSS:
-        raise QueryError(
-            f"the loss of {gene[:40]} must be more than 0 and at most {LARGEST_LOSS}; got '{text[:20]}'."
-        )
-    return value
+        return _possible(gene, float(text))
+    except (ValueError, QueryError):
+        raise QueryError(f"the loss of {gene[:40]} {_range(gene)}; got '{text[:20]}'.") from None
+
+
+def _possible(gene: str, loss: float) -> float:
+    """`loss`. Raises QueryError where a knock-down, or an activation, cannot have it."""
+    check_loss(gene, loss)
+    return loss
+
+
+def _range(gene: str) -> str:
+    if keys.is_raised(gene):
+        return f"must be below 0 (1 - the fold to which it is activated, at most {MOST_FOLD:g})"
+    return f"must be more than 0 and at most {LARGEST_LOSS}"
 
 
 def to_json(run: str, scenarios: tuple[Scenario, ...]) -> str:
@@ -160,7 +177,7 @@ def to_json(run: str, scenarios: tuple[Scenario, ...]) -> str:
     loss null: as in the screen.
     """
     rows = [
-        {"name": s.name, "genes": [{"gene": gene, "loss": loss} for gene, loss in s.asked.loss.items()]}
+        {"name": s.name, "genes": [{"gene": name, "loss": loss} for name, loss in s.asked.named.items()]}
         for s in scenarios
     ]
     return json.dumps({"format": FORMAT, "run": run, "scenarios": rows}, indent=2)
@@ -211,17 +228,16 @@ def _scenario(place: int, row: Any, panel: Panel) -> Scenario:
             or keys.PAIR_SEPARATOR in entry["gene"]
         ):
             raise wrong('every gene is written as {"gene": name, "loss": fraction or null}.')
-        fraction = entry.get("loss")
-        if fraction is not None and (
-            isinstance(fraction, bool)
-            or not isinstance(fraction, int | float)
-            or not 0 < fraction <= LARGEST_LOSS
-        ):
-            raise wrong(
-                f"the loss of {entry['gene'][:40]} must be null or more than 0 and at most {LARGEST_LOSS}; "
-                f"got {str(fraction)[:20]}."
-            )
-        loss[entry["gene"]] = None if fraction is None else float(fraction)
+        fraction, gene = entry.get("loss"), entry["gene"]
+        if fraction is None:
+            loss[gene] = None
+            continue
+        try:
+            number = isinstance(fraction, int | float) and not isinstance(fraction, bool)
+            loss[gene] = _possible(gene, float(fraction) if number else float("nan"))
+        except QueryError:
+            said = _range(gene).replace("must be", "must be null or", 1)
+            raise wrong(f"the loss of {gene[:40]} {said}; got {str(fraction)[:20]}.") from None
     return _told(wrong, lambda: named(row["name"], question(panel, loss)))
 
 

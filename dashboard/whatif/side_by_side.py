@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import streamlit as st
 
-from dashboard.shared import contents, state
+from dashboard.shared import contents, questions, state
 from dashboard.shared.answers import BADGES, MEANING
 from dashboard.shared.figures import chart, download_table
 from dashboard.shared.words import plain
@@ -21,6 +21,7 @@ from gpovae_core.reporting.sentences import intervals_in_short, intervals_in_wor
 from gpovae_core.runs.folder import RunFolder
 
 if TYPE_CHECKING:
+    from gpovae_core.questions.reach import Reach
     from gpovae_core.questions.whatif import Answer
 
 
@@ -31,7 +32,7 @@ NAMED = 4
 def show(run: RunFolder, found: dict[str, Answered], one: Answered) -> None:
     """The answer of the scenario that is looked at, and all of them to choose from, each with its badge."""
     st.markdown(answer_in_words(one))
-    st.caption(strength_words(one.answer))
+    st.caption(strength_words(one.answer, questions.reach(run)))
     with st.container(horizontal=True, gap="small"):
         for name, other in found.items():
             with st.container(
@@ -68,7 +69,10 @@ def answer_in_words(one: Answered) -> str:
         for row in table.head(NAMED).to_dict("records")
     )
     name = f"**{plain(one.scenario.name)}**"
-    words = f"Without {name}" if one.scenario.asked.as_in_the_screen else f"{name}:"
+    asked = one.scenario.asked
+    words = f"{name}:"
+    if asked.as_in_the_screen and len(asked.raised) in (0, len(asked.genes)):
+        words = f"{'With' if asked.raised else 'Without'} {name}"
     if named:
         words += f" these genes are expected to change most: {named} (log2, 95 % interval)."
     else:
@@ -100,11 +104,16 @@ HOW_KNOWN = {
 }
 
 
-def strength_words(answer: Answer) -> str:
-    """'STAT1 loses 78 % of its mRNA, as in the screen.'"""
+def strength_words(answer: Answer, reach: Reach) -> str:
+    """'STAT1 loses 78 % of its mRNA, as in the screen.' 'STAT1 is activated to 3.0 x of its mRNA (measured at
+    4.1 x).'
+    """
     parts = []
     for gene, strength in answer.strengths.items():
-        parts.append(f"{plain(gene)} {strength.in_words()}{HOW_KNOWN[strength.source]}")
+        how = HOW_KNOWN[strength.source]
+        if strength.source == GIVEN and gene in answer.question.raised:
+            how = f" (measured at {1 - reach.strength(gene, None, raised=True).lost:.1f} x)"
+        parts.append(f"{plain(gene)} {strength.in_words()}{how}")
     return "; ".join(parts) + "."
 
 
@@ -119,7 +128,7 @@ def in_words(found: dict[str, Answered], intervals: str) -> str:
         parts.append(f"{name}: {strongest}")
     words = "; ".join(parts)
     return (
-        f"Strongest predicted effects beside the knocked-down genes: {words}. {intervals} Where the network "
+        f"Strongest predicted effects beside the perturbed genes: {words}. {intervals} Where the network "
         "alone answers, 1.96 times its error on training perturbations that were left out in turn. A gene "
         "that was never perturbed has no effect on itself here: its fall is what you ask for. Effects are "
         "log2 fold changes of mean shares against control, without the common lift."

@@ -444,7 +444,8 @@ class Run:
             Genes of the panel; combinations joined by '+', as in 'IFNGR1+JAK2'. A gene without training
             cells is answered by the network alone.
         loss : mapping of str to float, optional
-            Gene -> share of its mRNA that is lost, where not as in the screen.
+            Gene -> share of its mRNA that is lost, where not as in the screen. Of a gene that is activated in
+            some cells and knocked down in others, 'STAT1 (activated)' -> 1 - the fold to which it rises.
 
         Returns
         -------

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from gpovae_core import keys
 from gpovae_core.cli.shared import Jobs, Json, RunArgument, progress_bar, show
 from gpovae_core.errors import SettingsError
 
@@ -31,6 +32,16 @@ def predict(
         typer.Option(
             metavar="GENE=FRACTION",
             help="Share of a gene's mRNA that is lost, as STAT1=0.8; else as in the screen. Repeatable.",
+        ),
+    ] = None,
+    fold: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="GENE=TIMES",
+            help=(
+                "To how many times its mRNA a gene that is asked for as activated is raised, as STAT1=3; "
+                "else as in the screen. Repeatable."
+            ),
         ),
     ] = None,
     out: Annotated[
@@ -68,8 +79,8 @@ def predict(
 
     folder = RunFolder.open(run)
     if cells is not None:
-        if out is not None or loss:
-            raise SettingsError("--cells writes cells as in the screen: leave out --out and --loss.")
+        if out is not None or loss or fold:
+            raise SettingsError("--cells writes cells as in the screen: leave out --out, --loss and --fold.")
         _draw_cells(folder, tuple(perturbation or ()), cells, cells_each, as_json)
         return
     if not perturbation:
@@ -79,7 +90,7 @@ def predict(
     with progress_bar() as progress:
         answers = Respondent.of(folder, widening=widening).ask_all(
             tuple(perturbation),
-            dict(_parse_loss(text) for text in loss or []),
+            dict(_parse_loss(text) for text in loss or []) | dict(_parse_fold(text) for text in fold or []),
             progress,
         )
     table = effects_of(answers)
@@ -235,6 +246,15 @@ def _parse_loss(text: str) -> tuple[str, float]:
         return gene.strip(), float(fraction)
     except ValueError:
         raise SettingsError(f"--loss takes GENE=FRACTION, for example STAT1=0.8; got '{text}'.") from None
+
+
+def _parse_fold(text: str) -> tuple[str, float]:
+    """`STAT1=3` -> ("STAT1 (activated)", -2.0), the loss of an activated gene."""
+    gene, _, times = text.partition("=")
+    try:
+        return gene.strip().removesuffix(keys.ACTIVATED) + keys.ACTIVATED, 1.0 - float(times)
+    except ValueError:
+        raise SettingsError(f"--fold takes GENE=TIMES, for example STAT1=3; got '{text}'.") from None
 
 
 def _interaction(found: Interaction) -> dict[str, Any]:

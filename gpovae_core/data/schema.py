@@ -83,20 +83,29 @@ class Panel:
         ]
         if len(alike) == 1:
             return self.index[alike[0]]
+        bare = keys.genes_of(gene)[0]
+        if keys.is_raised(gene) and bare in self.index:
+            raise QueryError(
+                f"'{gene}' is a perturbation: the network has one row for {bare}, for which its knock-down "
+                f"and its activation both speak. Ask for {bare}."
+            )
         raise QueryError(unknown_gene(gene, self.genes))
 
     def canonical(self, perturbation: str) -> str:
         """A typed perturbation under its name in the data: genes as the panel spells them, sorted. Raises
         QueryError.
         """
-        typed = [part.strip() for part in perturbation.split(keys.PAIR_SEPARATOR)]
-        ending = keys.ACTIVATED.strip()
-        raised = [part.casefold().endswith(ending) for part in typed]
-        genes = {
-            self.genes[self.position(part[: -len(ending)] if up else part)] + up * keys.ACTIVATED
-            for part, up in zip(typed, raised, strict=True)
-        }
+        genes = {self._named(part) for part in perturbation.split(keys.PAIR_SEPARATOR)}
         return keys.PAIR_SEPARATOR.join(sorted(genes))
+
+    def _named(self, typed: str) -> str:
+        """One gene under its name in the data, also as `keys.for_reading` writes one that is activated."""
+        if typed.strip() in self.index:
+            return typed.strip()
+        for ending in (keys.ACTIVATED, keys.for_reading(keys.ACTIVATED)):
+            if typed.strip().casefold().endswith(ending.strip()):
+                return self.genes[self.position(typed.strip()[: -len(ending.strip())])] + keys.ACTIVATED
+        return self.genes[self.position(typed)]
 
     def dosage(self, perturbation: str) -> np.ndarray:
         """(n,) float32 row of the dosage matrix D: one at every gene of `perturbation`, minus one where it is

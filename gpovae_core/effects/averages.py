@@ -32,6 +32,21 @@ class EffectTable:
     control_cells: int
 
 
+def as_knock_downs(effects: pd.DataFrame) -> pd.DataFrame:
+    """(perturbations x genes) with one row for every perturbed gene: of one that is knocked down in some
+    cells and activated in others, the mean of the one effect and of the other turned round, or the one that
+    is known. `effects` itself where none is.
+    """
+    raised = [str(name) for name in effects.index if keys.is_raised(str(name))]
+    if not raised:
+        return effects
+    turned = -effects.loc[raised].rename(index=lambda name: keys.genes_of(name)[0])
+    down = effects.drop(index=raised)
+    turned = turned.reindex(down.index.union(turned.index, sort=False))
+    down = down.reindex(turned.index)
+    return down.where(turned.isna(), (down + turned) / 2).where(down.notna(), turned)
+
+
 def average_effects(
     prepared: PreparedCells,
     splits: tuple[str, ...] = keys.HELD_OUT,

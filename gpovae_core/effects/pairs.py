@@ -6,13 +6,13 @@ Row = source (perturbed gene), column = target (measured gene), as everywhere.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
-from scipy import sparse, stats
+from scipy import sparse, special, stats
 
 from gpovae_core import keys
 from gpovae_core.data.cores import at_once
@@ -37,9 +37,12 @@ class PairStatistics:
     wasserstein: 1-Wasserstein distance of the target's expression in control cells and in cells with the
     source perturbed; u: Mann-Whitney statistic of the control cells, summed over strata; p: its two-sided p
     value by `rank_test`, in one stratum exact as in scipy for few cells without equal values;
+    sign: of the test, +1 where the target ranks higher with the source perturbed, -1 lower, 0 neither;
     mean_difference: perturbed minus control; source_cells: (s,) cells per source; testable: bool, whether
     enough cells show the target (`rank_test`).
-    The pair of a gene with itself (the knock-down) is there, but is no edge.
+    The pair of a gene with itself (the knock-down) is there, but is no edge. by_direction: the tests of every
+    perturbation, where a source is a gene that is knocked down in some cells and activated in others
+    (`of_genes`); None where none is.
     """
 
     sources: tuple[str, ...]
@@ -47,10 +50,12 @@ class PairStatistics:
     wasserstein: np.ndarray
     u: np.ndarray
     p: np.ndarray
+    sign: np.ndarray
     mean_difference: np.ndarray
     source_cells: np.ndarray
     control_cells: int
     testable: np.ndarray
+    by_direction: PairStatistics | None = None
 
     @cached_property
     def evaluated(self) -> np.ndarray:
@@ -117,11 +122,86 @@ def pair_statistics(
         wasserstein=wasserstein.T,
         u=test.u,
         p=test.p,
+        sign=test.sign,
         mean_difference=mean.T,
         source_cells=sizes,
         control_cells=len(controls),
         testable=test.testable,
     )
+
+
+def pairs_of_genes(
+    expression: sparse.csr_matrix | np.ndarray,
+    labels: np.ndarray,
+    genes: Sequence[str],
+    targets: Sequence[str],
+    among: Callable[[list[str]], Exchangeable],
+    progress: Progress | None = None,
+) -> PairStatistics:
+    """`pair_statistics` with genes for sources, whatever was done to them: of a gene that is knocked down in
+    some cells and activated in others, what both say (`of_genes`). among: of the perturbations it is given.
+    """
+    names = perturbations_of(genes, labels)
+    return of_genes(
+        pair_statistics(expression, labels, names, targets, among=among(names), progress=progress)
+    )
+
+
+def perturbations_of(genes: Sequence[str], labels: np.ndarray) -> list[str]:
+    """The perturbations that speak for the rows of genes, in their order; labels: (cells,)."""
+    present = set(labels)
+    return [name for gene in genes for name in keys.directions_of(gene, present) or (gene,)]
+
+
+def of_genes(found: PairStatistics) -> PairStatistics:
+    """One row for every gene; `found` itself where none was activated beside others that are knocked down.
+
+    Of a gene with both, p is thrice (Bonferroni) the smallest of three: that of the knock-down, that of the
+    activation, and that of both together, their z with opposite signs, over the root of two (Stouffer). The
+    last finds an edge that shows a little in either, the first two one that shows in one direction alone, or
+    the same way in both. Controls that both share make the third too large, never too small. Where one
+    direction cannot be tested p is that of the other. Distances are the mean of both; signs and differences
+    are those of the knock-down and of the activation turned round. U is not defined.
+    """
+    names = {name: row for row, name in enumerate(found.sources)}
+    genes = tuple(dict.fromkeys(keys.genes_of(name)[0] for name in found.sources))
+    if genes == found.sources:
+        return found
+    own = [[names[name] for name in keys.directions_of(gene, names)] for gene in genes]
+    rows = np.array([[of_gene[0], of_gene[-1]] for of_gene in own]).T
+    two = (rows[0] != rows[1])[:, None]
+    turned = np.where([keys.is_raised(name) for name in found.sources], -1.0, 1.0)[:, None]
+    sign, difference = found.sign * turned, found.mean_difference * turned
+    p, joint = _of_both(*(np.where(found.testable, part, np.nan)[rows] for part in (found.p, sign)))
+    return PairStatistics(
+        sources=genes,
+        targets=found.targets,
+        wasserstein=_mean(found.wasserstein[rows]),
+        u=np.where(two, np.nan, found.u[rows[0]]),
+        p=np.where(two, p, found.p[rows[0]]),
+        sign=np.where(two, joint, sign[rows[0]]),
+        mean_difference=_mean(difference[rows]),
+        source_cells=found.source_cells[rows[0]] + np.where(two[:, 0], found.source_cells[rows[1]], 0),
+        control_cells=found.control_cells,
+        testable=np.logical_or(*found.testable[rows]),
+        by_direction=found,
+    )
+
+
+def _of_both(p: np.ndarray, sign: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(g, t) p and sign of two directions (2, g, t), NaN where one cannot be tested; see `of_genes`."""
+    z = sign * -special.ndtri(np.clip(p, 1e-300, 1.0) / 2)
+    together = z.sum(axis=0) / np.sqrt(2)
+    smaller, surer = np.fmin(*p), np.where(p[1] < np.nan_to_num(p[0], nan=np.inf), sign[1], sign[0])
+    least = np.minimum(3 * np.minimum(smaller, 2 * special.ndtr(-np.abs(together))), 1.0)
+    both = np.isfinite(together)
+    return np.where(both, least, smaller), np.where(both, np.sign(together), surer)
+
+
+def _mean(parts: np.ndarray) -> np.ndarray:
+    """(g, t) mean of two (2, g, t), or the one that is known."""
+    mean = parts[0] + (parts[1] - parts[0]) / 2
+    return np.where(np.isfinite(mean), mean, np.where(np.isfinite(parts[0]), *parts))
 
 
 def rank_tests(

@@ -23,10 +23,12 @@ _AT_ONCE = 200_000
 @dataclass(frozen=True)
 class Ranked:
     """Of s sources against t targets: u, (s, t) Mann and Whitney's U of the control cells, summed over
-    strata; p, testable: of `rank_test`. NaN, and False, where no stratum holds cells of both sides.
+    strata; sign: +1 where the perturbed cells rank higher than is expected, -1 lower, 0 neither; p, testable:
+    of `rank_test`. NaN, and False, where no stratum holds cells of both sides.
     """
 
     u: np.ndarray
+    sign: np.ndarray
     p: np.ndarray
     testable: np.ndarray
 
@@ -41,11 +43,11 @@ def ranked(
     matrix.sum_duplicates()
     cells = np.flatnonzero(group >= -1)
     _, t = cast("tuple[int, int]", matrix.shape)
-    u, p = np.full((2, sources, t), np.nan)
+    u, sign, p = np.full((3, sources, t), np.nan)
     testable = np.zeros((sources, t), dtype=bool)
     plan = _Plan.of(group, stratum, cells)
     if not len(plan.source):
-        return Ranked(u, p, testable)
+        return Ranked(u, sign, p, testable)
     least = np.minimum.reduceat(np.append(matrix.data, 0.0), matrix.indptr[:-1]) if t else np.zeros(0)
     signed = (least < 0) & (np.diff(matrix.indptr) > 0)
     filled = np.where(signed, len(group), np.diff(matrix.indptr))
@@ -57,17 +59,17 @@ def ranked(
             for columns in np.split(chosen, np.flatnonzero(np.diff(cost // _AT_ONCE)) + 1):
                 yield columns, bool(kind)
 
-    def tested(block: tuple[np.ndarray, bool]) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    def tested(block: tuple[np.ndarray, bool]) -> tuple[np.ndarray, ...]:
         sums, other = _block(plan, matrix[:, block[0]], block[1])
-        return block[0], other, sums.p_values(), sums.testable()
+        return block[0], other, np.sign(sums.excess), sums.p_values(), sums.testable()
 
     done = 0
-    for columns, other, own, enough in at_once(tested, blocks()):
+    for columns, *found in at_once(tested, blocks()):
         done += len(columns)
         tell(progress, "comparing ranks", done / t)
         places = np.ix_(plan.seen, columns)
-        u[places], p[places], testable[places] = other, own, enough
-    return Ranked(u, p, testable)
+        u[places], sign[places], p[places], testable[places] = found
+    return Ranked(u, sign, p, testable)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from gpovae_core.data.progress import Progress
 from gpovae_core.data.schema import PreparedCells
 from gpovae_core.effects.design import Exchangeable
 from gpovae_core.effects.lift import exchangeable
-from gpovae_core.effects.pairs import PairStatistics, pair_statistics
+from gpovae_core.effects.pairs import PairStatistics, pairs_of_genes
 from gpovae_core.evaluation.listing import listed
 from gpovae_core.methods.fitted import NetworkFit
 
@@ -22,8 +22,8 @@ from gpovae_core.methods.fitted import NetworkFit
 def held_out_pairs(
     prepared: PreparedCells, expression: sparse.csr_matrix | None = None, progress: Progress | None = None
 ) -> PairStatistics:
-    """Every single-gene perturbation with held-out cells against every measured panel gene, on the held-out
-    cells.
+    """Every gene that is perturbed alone in held-out cells against every measured panel gene, on the held-out
+    cells; one that is knocked down in some and activated in others by both (`effects.pairs.of_genes`).
 
     Genes held out as a whole are no sources: no cell speaks for or against their row of W, which would be
     scored beside learned ones. expression: `log_expression` of all cells where it is at hand. Combinations
@@ -43,10 +43,10 @@ def _pairs(
     kept = np.flatnonzero(prepared.where(splits=(keys.TEST,)))
     labels = prepared.labels[kept]
     present = set(labels)
-    sources = [gene for gene in prepared.panel.data.perturbed if gene in present]
+    sources = [gene for gene in prepared.panel.data.perturbed if keys.directions_of(gene, present)]
     targets = [str(gene) for gene in prepared.cells.var_names[prepared.panel_columns]]
     inside = values[:, prepared.panel_columns][kept]
-    return pair_statistics(inside, labels, sources, targets, among=among(sources), progress=progress)
+    return pairs_of_genes(inside, labels, sources, targets, among, progress)
 
 
 def pairs_without_lift(
@@ -55,7 +55,7 @@ def pairs_without_lift(
     """The held-out pairs once more, with the cells of each perturbation scaled by the common lift that its
     training cells showed, be it clear (effects.lift) or not.
     """
-    lift = {gene: fit.shift[i] for gene, i in prepared.panel.index.items() if np.isfinite(fit.shift[i])}
+    lift = fit.lifts(prepared.panel)
     scale = np.exp([lift.get(label, 0.0) for label in prepared.labels])
     values = log_expression(prepared.counts, prepared.library_size * scale)
     inside = scale[prepared.where(splits=(keys.TEST,))]

@@ -9,13 +9,14 @@ from __future__ import annotations
 import zlib
 
 import numpy as np
+import pandas as pd
 
 from gpovae_core import keys
 from gpovae_core.data.expression import log_expression
 from gpovae_core.data.schema import PreparedCells
 from gpovae_core.effects.design import Exchangeable, depth_strata
 from gpovae_core.effects.draws import drawn_like, every_second
-from gpovae_core.effects.pairs import PairStatistics, pair_statistics
+from gpovae_core.effects.pairs import PairStatistics, pairs_of_genes, perturbations_of
 from gpovae_core.evaluation.network import score_edges
 from gpovae_core.methods.method import Inputs
 
@@ -39,10 +40,11 @@ def null_differences(inputs: Inputs, seed: int, draws: int = DRAWS) -> list[np.n
     kind = dict(zip(training.tolist(), depth_strata(prepared, (keys.TRAIN,)).tolist(), strict=True))
     kinds = np.array([kind[cell] for cell in cells.tolist()], dtype=int)
     total = np.asarray(controls.sum(axis=0)).ravel()
+    names = perturbations_of(inputs.sources, inputs.labels)
     found = []
     for draw in range(draws):
-        sums, sizes = np.zeros((len(inputs.sources), len(total))), np.ones((len(inputs.sources), 1))
-        for row, source in enumerate(inputs.sources):
+        sums, sizes = np.zeros((len(names), len(total))), np.ones((len(names), 1))
+        for row, source in enumerate(names):
             own = np.flatnonzero(prepared.where(source, (keys.TRAIN,)))
             wanted = np.array([kind[cell] for cell in own.tolist()], dtype=int)
             rng = _rng(prepared, own, seed, draw)
@@ -50,7 +52,9 @@ def null_differences(inputs: Inputs, seed: int, draws: int = DRAWS) -> list[np.n
             if not len(chosen):
                 chosen = rng.permutation(n)[:1]
             sums[row], sizes[row] = np.asarray(controls[chosen].sum(axis=0)).ravel(), len(chosen)
-        found.append(inputs.of_genes(np.abs(sums / sizes - (total - sums) / (n - sizes))))
+        values = sums / sizes - (total - sums) / (n - sizes)
+        differences = pd.DataFrame(values, index=pd.Index(names), columns=pd.Index(inputs.genes))
+        found.append(np.abs(inputs.of_table(differences)))
     return found
 
 
@@ -72,19 +76,21 @@ def null_omission(inputs: Inputs, pairs: PairStatistics, significance: float, se
     kinds = kind[[at[cell] for cell in cells.tolist()]]
     lent = every_second(kinds)
     pool, kept = cells[lent], cells[~lent]
+    names = perturbations_of(pairs.sources, prepared.labels[here])
     drawn = []
-    for source in pairs.sources:
+    for source in names:
         own = np.flatnonzero(prepared.where(source, (keys.TEST,)))
         wanted = kind[[at[cell] for cell in own.tolist()]]
         drawn.append(pool[drawn_like(_rng(prepared, own, seed, 0), wanted, kinds[lent], most=1.0)])
-    labels = np.repeat([keys.CONTROL, *pairs.sources], [len(kept), *map(len, drawn)]).astype(object)
+    labels = np.repeat([keys.CONTROL, *names], [len(kept), *map(len, drawn)]).astype(object)
     values = inputs.log_counts
     if values is None:
         values = log_expression(prepared.counts, prepared.library_size)
     columns = prepared.cells.var_names.get_indexer(list(pairs.targets))
     rows = np.concatenate([kept, *drawn])
     among = among.at(np.array([at[cell] for cell in rows.tolist()]))
-    null = pair_statistics(values[:, columns][rows], labels, pairs.sources, pairs.targets, among=among)
+    chosen = values[:, columns][rows]
+    null = pairs_of_genes(chosen, labels, pairs.sources, pairs.targets, lambda _: among)
     return score_edges(null, null.evaluated, significance).raw_share
 
 

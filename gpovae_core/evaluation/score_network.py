@@ -185,7 +185,7 @@ def _stage(
 ) -> StageScores:
     """What the network stage knows of its own errors, and the strongest pairs with and without the lift."""
     assert scored.weights is not None
-    rankings, genes = judges.rankings.scored_in("top"), scored.prepared.panel.genes
+    rankings = judges.rankings.scored_in("top")
     return StageScores(
         false_edges=tuple(
             FalseEdgeRate(
@@ -198,7 +198,7 @@ def _stage(
         rankings=TopRankings(
             **{name: _tops(pairs, rankings, judges.significance) for name, pairs in references.items()}
         ),
-        common_lift={genes[i]: float(fit.shift[i]) for i in np.flatnonzero(np.isfinite(fit.shift))},
+        common_lift=fit.lifts(scored.prepared.panel),
         lift_by_network=_lift_agreement(fit, scored.prepared),
     )
 

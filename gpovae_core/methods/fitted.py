@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gpovae_core import keys
 from gpovae_core.methods.own_change import (
     ACTIVATION,
     ASSUMED,
@@ -16,6 +19,40 @@ from gpovae_core.methods.own_change import (
     TYPICAL,
     OwnChange,
 )
+
+if TYPE_CHECKING:
+    from gpovae_core.data.schema import Panel
+
+RAISED = "raised"
+"""Before the names of the arrays of `Raised`, where they lie beside the others."""
+
+
+@dataclass(frozen=True)
+class Raised:
+    """What the k activations of genes show that are knocked down in other cells, as `NetworkFit` has it of
+    the knock-downs. genes: (k,) panel positions; effect, effect_sd: (k, n); own_change, own_source, shift:
+    (k,).
+    """
+
+    genes: np.ndarray
+    effect: np.ndarray
+    effect_sd: np.ndarray
+    own_change: np.ndarray
+    own_source: np.ndarray
+    shift: np.ndarray
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> Raised | None:
+        """Out of what was stored with a run; None where nothing of it was."""
+        found = {field.name: arrays.get(f"{RAISED}_{field.name}") for field in fields(cls)}
+        known = {name: values for name, values in found.items() if values is not None}
+        return cls(**known) if len(known) == len(found) else None
+
+    def over(self, values: np.ndarray, n: int) -> np.ndarray:
+        """(n, ...) one of these (k, ...) by gene, NaN for those that were not activated."""
+        result = np.full((n, *values.shape[1:]), np.nan)
+        result[self.genes.astype(int)] = values
+        return result
 
 
 @dataclass(frozen=True)
@@ -48,16 +85,19 @@ class NetworkFit:
     null_threshold: np.ndarray
     null_share: np.ndarray
     knock_out: np.ndarray
+    raised: Raised | None = None
 
     def arrays(self) -> dict[str, np.ndarray]:
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+        own = {field.name: getattr(self, field.name) for field in fields(self) if field.name != RAISED}
+        more = {} if self.raised is None else vars(self.raised)
+        return own | {f"{RAISED}_{name}": values for name, values in more.items()}
 
     def as_kept(self) -> NetworkFit:
         """The same to the precision in which a run keeps it, float32: what goes on from here and what reads
         the file then do with the same numbers.
         """
-        return NetworkFit(
-            **{name: values.astype(np.float32).astype(np.float64) for name, values in self.arrays().items()}
+        return NetworkFit.from_arrays(
+            {name: values.astype(np.float32).astype(np.float64) for name, values in self.arrays().items()}
         )
 
     @classmethod
@@ -74,7 +114,8 @@ class NetworkFit:
             other = TYPICAL if arrays["knock_out"][0] == 0 else ASSUMED
             source = np.where(read, SOURCES.index(READ), SOURCES.index(other)).astype(np.float64)
             arrays = arrays | {"own_source": source}
-        return cls(**{field.name: arrays[field.name] for field in fields(cls)})
+        own = {field.name: arrays[field.name] for field in fields(cls) if field.name != RAISED}
+        return cls(**own, raised=Raised.from_arrays(arrays))
 
     @property
     def own(self) -> OwnChange:
@@ -88,6 +129,27 @@ class NetworkFit:
                 dtype=object,
             ),
         )
+
+    def z(self) -> np.ndarray:
+        """(n, n) effects over their errors, of a gene that is activated in other cells too what both say: the
+        sum of the one and the other turned round, over the root of two. NaN where nothing was measured.
+        """
+        with np.errstate(invalid="ignore"):
+            found = self.effect / self.effect_sd
+            if self.raised is None:
+                return found
+            turned = self.raised.over(-self.raised.effect / self.raised.effect_sd, len(found))
+        together = (found + turned) / np.sqrt(2)
+        alone = np.where(np.isfinite(found), found, turned)
+        return np.where(np.isfinite(together), together, alone)
+
+    def lifts(self, panel: Panel) -> dict[str, float]:
+        """Perturbation -> its common lift of all shares, where that is known; natural logarithm."""
+        found = {gene: float(self.shift[i]) for gene, i in panel.index.items() if np.isfinite(self.shift[i])}
+        if self.raised is not None:
+            names = [panel.genes[i] + keys.ACTIVATED for i in self.raised.genes.astype(int)]
+            found |= dict(zip(names, self.raised.shift.tolist(), strict=True))
+        return found
 
     def expected_change(self) -> np.ndarray:
         """(n, n) log fold change of the column that perturbing the row is expected to bring about through the

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from gpovae_core.effects.averages import as_knock_downs
 from gpovae_core.methods.method import Inputs, Look, Method
 
 
 def score(inputs: Inputs) -> np.ndarray:
     """(s, t) size of the direct effect."""
-    return np.abs(direct_effects(inputs.effects, inputs.sources, inputs.targets))
+    return np.abs(direct_effects(as_knock_downs(inputs.effects), inputs.sources, inputs.targets))
 
 
 def direct_effects(

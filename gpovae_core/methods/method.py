@@ -99,8 +99,13 @@ class Inputs:
         return matrix[np.ix_(*self.places)]
 
     def of_table(self, effects: pd.DataFrame) -> np.ndarray:
-        """(s, t) the pairs in a table (perturbations x genes); NaN for what it lacks."""
-        return effects.reindex(index=list(self.sources), columns=list(self.targets)).to_numpy()
+        """(s, t) the pairs in a table (perturbations x genes), of a gene that is knocked down and activated
+        by both (`averages.as_knock_downs`); NaN for what it lacks.
+        """
+        from gpovae_core.effects.averages import as_knock_downs
+
+        whole = as_knock_downs(effects)
+        return whole.reindex(index=list(self.sources), columns=list(self.targets)).to_numpy()
 
     @cached_property
     def genes(self) -> list[str]:
@@ -126,10 +131,15 @@ class Inputs:
     def tests(self) -> PairStatistics:
         """Every source against all `genes`, on the training cells."""
         from gpovae_core.effects.lift import exchangeable
-        from gpovae_core.effects.pairs import pair_statistics
+        from gpovae_core.effects.pairs import pairs_of_genes
 
-        among = exchangeable(self.prepared, (keys.TRAIN,), self.sources)
-        return pair_statistics(self.expression, self.labels, self.sources, self.genes, among=among)
+        return pairs_of_genes(
+            self.expression,
+            self.labels,
+            self.sources,
+            self.genes,
+            lambda names: exchangeable(self.prepared, (keys.TRAIN,), names),
+        )
 
     def of_genes(self, values: np.ndarray) -> np.ndarray:
         """(s, t) the pairs in an array (s, m) over `genes`."""

@@ -23,7 +23,7 @@ from gpovae_core.errors import QueryError
 from gpovae_core.methods.direct import DirectEdges, direct_edges
 from gpovae_core.methods.explained import Tolerance, TotalEffects
 from gpovae_core.methods.false_edges import false_pairs, nulls_of
-from gpovae_core.methods.fitted import NetworkFit
+from gpovae_core.methods.fitted import NetworkFit, Raised
 from gpovae_core.methods.own_change import KNOCK_OUT, OwnChange, own_change
 from gpovae_core.methods.passing import total as total_influence
 
@@ -116,14 +116,32 @@ def explain_effects(
         influence=influence,
         passing=passing,
         evidence=_whole(n, observed, total.of_genes(belief.probability, np.arange(n)), known),
-        effect=_whole(n, observed, observed.effect, np.isfinite(observed.error)),
-        effect_sd=_whole(n, observed, observed.error, np.isfinite(observed.error)),
+        effect=_whole(n, observed, observed.effect, np.isfinite(observed.error) & first[:, None]),
+        effect_sd=_whole(n, observed, observed.error, np.isfinite(observed.error) & first[:, None]),
         own_change=everywhere.change,
         own_source=everywhere.source_codes,
         shift=_spread(n, observed, observed.shift),
         null_threshold=thresholds,
         null_share=null,
         knock_out=np.array([float((everywhere.kind == KNOCK_OUT).all())]),
+        raised=_raised(observed, own),
+    )
+
+
+def _raised(observed: Contrasts, own: OwnChange) -> Raised | None:
+    """Of the activated genes, None without any."""
+    rows = observed.second
+    if not rows.any():
+        return None
+    effect, error = observed.effect[rows], observed.error[rows]
+    known = np.isfinite(error)
+    return Raised(
+        genes=observed.sources[rows],
+        effect=np.where(known, effect, np.nan),
+        effect_sd=np.where(known, error, np.nan),
+        own_change=own.change[rows],
+        own_source=own.of(rows).source_codes,
+        shift=observed.shift[rows],
     )
 
 

@@ -12,8 +12,7 @@ from gpovae_core.methods.method import Inputs, Method
 def score(inputs: Inputs) -> np.ndarray:
     """(s, t) size of z."""
     assert inputs.fit is not None
-    with np.errstate(invalid="ignore"):
-        return inputs.of_pairs(np.abs(inputs.fit.effect / inputs.fit.effect_sd))
+    return inputs.of_pairs(np.abs(inputs.fit.z()))
 
 
 METHOD = Method(

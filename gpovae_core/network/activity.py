@@ -81,7 +81,7 @@ def activities(
         raise QueryError(f"The activity of regulators is worked out by decoupler: {reason}")
     effects = effect_scores(network)
     if perturbations:
-        chosen = [network.panel.genes[network.panel.position(gene)] for gene in perturbations]
+        chosen = [network.panel.canonical(name) for name in perturbations]
         absent = [gene for gene in chosen if gene not in effects.index]
         if absent:
             raise QueryError(f"There are no measured effects of {', '.join(absent)}.")
@@ -112,16 +112,17 @@ def effect_scores(network: GeneNetwork) -> pd.DataFrame:
     """(perturbations x measured genes) effect over its error, 0 where nothing was measured, and on the
     perturbed gene itself, which its perturbation moves whatever it regulates. Raises QueryError without any.
     """
-    measured = network.measured
-    rows = [] if measured is None else np.flatnonzero(np.isfinite(measured.effect).any(axis=1))
-    if measured is None or not len(rows):
+    panel = network.panel
+    known = {} if network.measured is None else network.measured.under(panel)
+    if not known:
         raise QueryError("This run has no measured effects with errors: its network stage is missing.")
-    columns = np.flatnonzero(network.panel.is_measured)
+    effect, error = (np.stack([pair[part] for pair in known.values()]) for part in (0, 1))
     with np.errstate(divide="ignore", invalid="ignore"):
-        z = np.nan_to_num(measured.effect / measured.effect_se, posinf=0.0, neginf=0.0)
-    np.fill_diagonal(z, 0.0)
-    genes = np.array(network.panel.genes, dtype=object)
-    return pd.DataFrame(z[np.ix_(rows, columns)], index=genes[rows], columns=genes[columns])
+        z = np.nan_to_num(effect / error, posinf=0.0, neginf=0.0)
+    z[np.arange(len(z)), [panel.index[keys.genes_of(name)[0]] for name in known]] = 0.0
+    columns = np.flatnonzero(panel.is_measured)
+    genes = np.array(panel.genes, dtype=object)
+    return pd.DataFrame(z[:, columns], index=np.array(list(known), dtype=object), columns=genes[columns])
 
 
 def edges_of_w(network: GeneNetwork, threshold: float, genes: Sequence[str]) -> pd.DataFrame:
@@ -169,8 +170,14 @@ def _ulm(effects: pd.DataFrame, net: pd.DataFrame) -> tuple[pd.DataFrame, pd.Dat
 
 def _without_own(part: pd.DataFrame) -> None:
     """Take out, in place, what W says of the perturbation that it was learned from."""
-    for gene in part.index.intersection(part.columns):
-        part.loc[gene, gene] = np.nan
+    for name, gene in _own_rows(part):
+        part.loc[name, gene] = np.nan
+
+
+def _own_rows(scores: pd.DataFrame) -> list[tuple[str, str]]:
+    """Perturbation and regulator that are of one gene."""
+    pairs = ((str(name), keys.genes_of(str(name))[0]) for name in scores.index)
+    return [(name, gene) for name, gene in pairs if gene in scores.columns]
 
 
 def _rows(name: str, scores: pd.DataFrame, p: pd.DataFrame, net: pd.DataFrame) -> pd.DataFrame:
@@ -197,11 +204,11 @@ def _own(network: GeneNetwork, found: tuple[pd.DataFrame, pd.DataFrame] | None) 
         return _frame(columns, [])
     scores, p = found
     rows = []
-    for gene in scores.index.intersection(scores.columns):
-        i = network.panel.index[gene]
-        change = np.nan if network.measured is None else network.measured.effect[i, i]
+    known = {} if network.measured is None else network.measured.under(network.panel)
+    for name, gene in _own_rows(scores):
+        change = known[name][0][network.panel.index[gene]] if name in known else np.nan
         expected = 1 if np.isfinite(change) and change > 0.5 else -1
-        rows.append((gene, float(scores.loc[gene, gene]), float(p.loc[gene, gene]), expected))
+        rows.append((name, float(scores.loc[name, gene]), float(p.loc[name, gene]), expected))
     return _frame(columns, sorted(rows, key=lambda row: row[1]))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
@@ -22,8 +23,9 @@ _SPECIES = {
 @dataclass(frozen=True)
 class GeneCard:
     """targets, regulators: edges out and in above the threshold; as_source, as_target: gene, effect and
-    effect_se, the strongest measured ones of knocking this gene down, and of other genes' knock-downs on it;
-    own, own_se: of its knock-down on itself, None where not measured; unit: of these, in words (the log2 fold
+    effect_se, the strongest measured ones of knocking this gene down, and of other perturbations on it; own,
+    own_se: of its knock-down on itself, None where not measured; as_raised, own_raised, own_raised_se: the
+    same of its activation in other cells, empty and None without any; unit: of these, in words (the log2 fold
     change of `network.measured`, where the run has it); links: site -> address, none for simulated genes.
     """
 
@@ -37,9 +39,12 @@ class GeneCard:
     self_loop: float
     own: float | None
     own_se: float | None
+    own_raised: float | None
+    own_raised_se: float | None
     unit: str
     as_source: pd.DataFrame
     as_target: pd.DataFrame
+    as_raised: pd.DataFrame
     links: dict[str, str]
 
 
@@ -52,7 +57,10 @@ def gene_card(network: GeneNetwork, gene: str, threshold: float, most: int = 5) 
     gene = network.panel.genes[place]
     out, into = network.weights[place] > threshold, network.weights[:, place] > threshold
     effects, errors, unit = measured_effects(network)
-    own, own_se = effects[place, place], errors[place, place]
+    raised = None if network.measured is None else network.measured.activated
+    parts = [np.full(effects.shape, np.nan)] * 2 if raised is None else [raised.effect, raised.effect_se]
+    (up, up_se), (onto, onto_se) = ([part[place] for part in parts], [part[:, place] for part in parts])
+    names = network.panel.genes
     return GeneCard(
         gene=gene,
         identifier=network.panel.data.ids.get(gene, ""),
@@ -62,13 +70,27 @@ def gene_card(network: GeneNetwork, gene: str, threshold: float, most: int = 5) 
         targets=int(out.sum() - out[place]),
         regulators=int(into.sum() - into[place]),
         self_loop=float(network.weights[place, place]),
-        own=float(own) if np.isfinite(own) else None,
-        own_se=float(own_se) if np.isfinite(own_se) else None,
+        own=_known(effects[place, place]),
+        own_se=_known(errors[place, place]),
+        own_raised=_known(up[place]),
+        own_raised_se=_known(up_se[place]),
         unit=unit,
-        as_source=_strongest(network, effects[place], errors[place], place, most),
-        as_target=_strongest(network, effects[:, place], errors[:, place], place, most),
+        as_source=_strongest(names, effects[place], errors[place], place, len(network), most),
+        as_target=_strongest(
+            [*names, *(keys.for_reading(name + keys.ACTIVATED) for name in names)],
+            np.concatenate([effects[:, place], onto]),
+            np.concatenate([errors[:, place], onto_se]),
+            place,
+            len(network),
+            most,
+        ),
+        as_raised=_strongest(names, up, up_se, place, len(network), most),
         links={} if network.simulated else gene_links(gene, network.panel.data.ids.get(gene, "")),
     )
+
+
+def _known(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
 
 
 FOLD_CHANGE = "log2 fold change of mean shares, training cells"
@@ -84,14 +106,19 @@ def measured_effects(network: GeneNetwork) -> tuple[np.ndarray, np.ndarray, str]
 
 
 def _strongest(
-    network: GeneNetwork, effects: np.ndarray, errors: np.ndarray, itself: int, most: int
+    names: Sequence[str], effects: np.ndarray, errors: np.ndarray, itself: int, panel: int, most: int
 ) -> pd.DataFrame:
-    known = np.flatnonzero(np.isfinite(effects) & (np.arange(len(effects)) != itself))
+    """Effects (k,) by name, but those of the panel gene `itself`, whatever was done to it; names: the genes
+    of the panel (`panel` of them), perhaps several times over.
+    """
+    others = np.arange(len(effects)) % panel != itself
+    known = np.flatnonzero(np.isfinite(effects) & others)
     # by the least that their interval allows: few counts give large changes that mean nothing
     least = np.abs(effects[known]) - keys.NORMAL_95 * np.nan_to_num(errors[known])
     best = known[np.argsort(-least, kind="stable")][:most]
-    genes = [network.panel.genes[i] for i in best]
-    return pd.DataFrame({"gene": genes, "effect": effects[best], "effect_se": errors[best]})
+    return pd.DataFrame(
+        {"gene": [names[i] for i in best], "effect": effects[best], "effect_se": errors[best]}
+    )
 
 
 def gene_links(gene: str, identifier: str = "") -> dict[str, str]:

@@ -310,22 +310,53 @@ class _Side:
 
 def _sides(cells: PreparedCells, is_second: np.ndarray, settings: Settings) -> list[_Side]:
     """Both conditions. Raises QueryError where no gene is perturbed in both."""
-    found = [contrasts(cells, rows=np.flatnonzero(chosen)) for chosen in (~is_second, is_second)]
-    rows = np.intersect1d(found[0].sources, found[1].sources)
-    if not len(rows):
+    found = [contrasts(cells, rows=np.flatnonzero(chosen), both=True) for chosen in (~is_second, is_second)]
+    names = [one.names(cells.panel) for one in found]
+    shared = [name for name in names[0] if name in set(names[1])]
+    if not shared:
         raise QueryError("No gene is perturbed, beside controls, under both conditions.")
-    return [_side(observed, rows, settings) for observed in found]
+    places = [np.array([own.index(name) for name in shared], dtype=int) for own in names]
+    sides = [_side(one, at, settings) for one, at in zip(found, places, strict=True)]
+    return _of_genes(sides) if any(keys.is_raised(name) for name in shared) else sides
 
 
-def _side(observed: Contrasts, rows: np.ndarray, settings: Settings) -> _Side:
+def _of_genes(sides: list[_Side]) -> list[_Side]:
+    """One row for every gene: of one that is knocked down in some cells and activated in others, the mean
+    response of both, weighted by how well either tells the conditions apart, alike under both: the two need
+    not respond in proportion, and other weights would pass for a difference.
+    """
+    rows = np.unique(sides[0].rows)
+    weight = 1 / (sides[0].error ** 2 + sides[1].error ** 2)
+    member = (rows[:, None] == sides[0].rows[None, :]).astype(float)
+    total = member @ weight
+    known, divide = total > 0, np.maximum(total, 1e-300)
+    merged = []
+    for side in sides:
+        variance = member @ (weight * np.where(weight > 0, side.error, 0.0)) ** 2
+        last = [np.flatnonzero(side.rows == row)[-1] for row in rows]  # of both, the knock-down
+        probability = [side.probability[side.rows == row].max(axis=0) for row in rows]
+        merged.append(
+            replace(
+                side,
+                rows=rows,
+                own=side.own[last],
+                response=np.where(known, member @ (weight * side.response) / divide, 0.0),
+                error=np.where(known, np.sqrt(variance) / divide, np.inf),
+                probability=np.stack(probability),
+            )
+        )
+    return merged
+
+
+def _side(observed: Contrasts, at: np.ndarray, settings: Settings) -> _Side:
+    """at: (q,) the rows of `observed` that are looked at."""
     network = settings.network
     rule = fit_evidence(observed.effect, observed.error, observed.counted, network.least_effect)
-    at = np.searchsorted(observed.sources, rows)
     own = own_change(observed, network.perturbation, network.complete_loss).change[at][:, None]
     error = np.where(observed.counted, observed.error, np.inf)[at]
     return _Side(
         observed,
-        rows,
+        observed.sources[at],
         own,
         observed.effect[at] / own,
         error / np.abs(own),

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from gpovae_core import keys
 from gpovae_core.data.gene_sets import GeneSet
 from gpovae_core.data.schema import Panel
 from gpovae_core.errors import QueryError
@@ -177,20 +178,23 @@ FEWEST_RANKED = 5
 RANKED_BACKGROUND = "the measured genes of the panel but the perturbed one, by effect over its error"
 
 
-def effects_of(network: GeneNetwork, gene: str) -> tuple[str, dict[str, float]]:
-    """The gene as the panel spells it, and the effect of perturbing it over its error for every other
+def effects_of(network: GeneNetwork, perturbation: str) -> tuple[str, dict[str, float]]:
+    """The perturbation of one gene as the panel spells it, and its effect over its error for every other
     measured gene. Raises QueryError where it was not perturbed, or nothing was measured.
     """
-    i = network.panel.position(gene)
-    name, measured = network.panel.genes[i], network.measured
-    if measured is None or not np.isfinite(measured.effect[i]).any():
+    panel = network.panel
+    name = panel.canonical(perturbation)
+    known = {} if network.measured is None else network.measured.under(panel)
+    if name not in known:
         raise QueryError(
             f"There are no measured effects of {name}: it was not perturbed alone, or the run has no network "
             "stage. --genes takes any genes, --gene the targets of one."
         )
-    effect, error = measured.effect[i], measured.effect_se[i]
-    known = np.flatnonzero(np.isfinite(effect) & np.isfinite(error) & (error > 0))
-    return name, {network.panel.genes[j]: float(effect[j] / error[j]) for j in known if j != i}
+    effect, error = known[name]
+    found = np.flatnonzero(np.isfinite(effect) & np.isfinite(error) & (error > 0))
+    itself = keys.genes_of(name)
+    values = {panel.genes[j]: float(effect[j] / error[j]) for j in found if panel.genes[j] not in itself}
+    return name, values
 
 
 def ranked_enrichment(

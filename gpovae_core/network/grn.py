@@ -174,7 +174,7 @@ class GeneNetwork:
             influence_matrix=stored.get("influence"),
             passing=stored.get("passing"),
             direct_evidence=panel.is_perturbed & ~np.isin(panel.genes, settings.data.unseen),
-            measured=MeasuredPairs.of(panel, stored.get("effect"), stored.get("effect_sd"), table),
+            measured=MeasuredPairs.of(panel, stored, table),
             ensemble=_readable_ensemble(run),
         )
 
@@ -260,7 +260,9 @@ class GeneNetwork:
 
     def edges(self, threshold: float, self_loops: bool = False, top: int | None = None) -> pd.DataFrame:
         """Edges with a weight strictly above `threshold`: columns source, target, weight, sign, and what was
-        measured of them, empty where nothing was: effect, effect_se, p, p_adjusted, cells (`MeasuredPairs`).
+        measured of them, empty where nothing was: effect, effect_se, p, p_adjusted, cells (`MeasuredPairs`);
+        where genes are activated in some cells and knocked down in others, also effect_activated and what
+        else stands in keys beside it.
 
         Of an `expected_network` also influence, T. Where the model has strengths, W also says strength,
         strength_low and strength_high, S with its 95 % interval, and open_detours (see network.detours);
@@ -305,7 +307,8 @@ class GeneNetwork:
         )
         measured = MeasuredPairs.nothing(len(self)) if self.measured is None else self.measured
         table = table.assign(**measured.columns(source, target))
-        table[keys.CELLS] = table[keys.CELLS].astype("Int64")
+        for column in {keys.CELLS, keys.CELLS_ACTIVATED} & set(table):
+            table[column] = table[column].astype("Int64")
         if self.measure == "E" and self.influence_matrix is not None:
             table[keys.INFLUENCE] = self.influence_matrix[source, target]
         if self.strength is not None and self.strength_sd is not None:

@@ -72,8 +72,9 @@ class Measured:
 
     control, perturbed: expression of every cell; fold: log2 fold change of mean shares, perturbed over
     control, with its standard error and interval (NaN where a side has a single cell); wasserstein:
-    1-Wasserstein distance; p: two-sided, of `effects.rank_test`; adjusted: the same after Benjamini-Hochberg
-    over all pairs of the run, None where these were not computed.
+    1-Wasserstein distance; p: two-sided, of `effects.rank_test`; adjusted: that of the pair after
+    Benjamini-Hochberg over all pairs of the run (of both directions together, where the source has two), None
+    where these were not computed.
     """
 
     control: np.ndarray = field(repr=False)
@@ -86,6 +87,11 @@ class Measured:
     p: float
     adjusted: float | None
 
+    @property
+    def clear(self) -> bool:
+        """Whether the interval leaves out 0."""
+        return self.low > 0 or self.high < 0
+
 
 @dataclass(frozen=True)
 class EdgeInspection:
@@ -95,7 +101,8 @@ class EdgeInspection:
     whose source was perturbed (or was not, like this one: rows without evidence are on no common scale with
     the others); sign and effect: as in GeneNetwork; strength: S, None without; influence: T_K of this pair;
     perturbed: was the source perturbed in this screen; measured: None, with the reason in `why_not`, where no
-    cells speak; detour: the most probable path that takes two hops or more; trace: the paths with their
+    cells speak; activated: the same in cells where the source is activated, None where there are none;
+    detour: the most probable path that takes two hops or more; trace: the paths with their
     shares; open_detours: genes never perturbed over which the edge may run all the same, None where that
     cannot be said (see network.detours); known: one entry per reference network; contrary: where the sign
     comes from, None where it is that of the effect, or the fit behind it was not given.
@@ -112,12 +119,21 @@ class EdgeInspection:
     influence: float
     perturbed: bool
     measured: Measured | None
+    activated: Measured | None
     why_not: str
     detour: TracedPath | None
     trace: PathTrace | None
     open_detours: tuple[str, ...] | None
     known: tuple[Known, ...]
     contrary: Contrary | None = None
+
+    @property
+    def directions_agree(self) -> bool | None:
+        """Whether knock-down and activation change the target in opposite ways, as one edge has it; None
+        where the interval of either includes 0, or there is but one.
+        """
+        found = [one for one in (self.measured, self.activated) if one is not None and one.clear]
+        return None if len(found) < 2 else found[0].fold * found[1].fold < 0
 
     @property
     def explained_by_path(self) -> bool:
@@ -151,9 +167,11 @@ def inspect_edge(
     i, j = network.panel.position(source), network.panel.position(target)
     source, target = network.panel.genes[i], network.panel.genes[j]
     why_not = _why_not_measured(network, i, j, cells)
-    measured = None
+    measured = activated = None
     if cells is not None and not why_not:
         measured, why_not = _measured(cells, source, target, pairs)
+        raised = [name for name in keys.directions_of(source, set(cells.labels)) if keys.is_raised(name)]
+        activated = _measured(cells, raised[0], target, pairs)[0] if raised else None
     trace = trace_paths(network, source, target, hops, PATHS_LOOKED_AT) if i != j else None
     rank, of = _rank(network, i, j)
     return EdgeInspection(
@@ -168,6 +186,7 @@ def inspect_edge(
         influence=_influence(network, i, j, trace),
         perturbed=bool(network.has_evidence[i]),
         measured=measured,
+        activated=activated,
         why_not=why_not,
         detour=next((path for path in trace.paths if path.hops > 1), None) if trace else None,
         trace=trace,
@@ -227,20 +246,20 @@ def _stated(network: GeneNetwork, i: int, j: int) -> str:
 
 
 def _measured(
-    cells: HeldOutCells, source: str, target: str, pairs: PairStatistics | None
+    cells: HeldOutCells, perturbation: str, target: str, pairs: PairStatistics | None
 ) -> tuple[Measured | None, str]:
     values = cells.values(target)
-    treated, control = values[cells.labels == source], values[cells.labels == keys.CONTROL]
+    treated, control = values[cells.labels == perturbation], values[cells.labels == keys.CONTROL]
     if len(treated) == 0:
         return (
             None,
-            f"No held-out cell has {source} alone perturbed: its cells were all used for training, or it "
-            "was only part of combinations.",
+            f"No held-out cell has {perturbation} alone perturbed: its cells were all used for training, or "
+            "it was only part of combinations.",
         )
     if len(control) == 0:
         return None, "No control cell was held out."
-    fold, error = (float(part.at[source, target]) for part in (cells.folds.effect, cells.folds.error))
-    test = pair_statistics(values[:, None], cells.labels, [source], [target], among=cells.among)
+    fold, error = (float(part.at[perturbation, target]) for part in (cells.folds.effect, cells.folds.error))
+    test = pair_statistics(values[:, None], cells.labels, [perturbation], [target], among=cells.among)
     reach = keys.NORMAL_95 * error
     return (
         Measured(
@@ -252,7 +271,7 @@ def _measured(
             high=fold + reach,
             wasserstein=float(test.wasserstein[0, 0]),
             p=float(test.p[0, 0]),
-            adjusted=_adjusted(pairs, source, target),
+            adjusted=_adjusted(pairs, keys.genes_of(perturbation)[0], target),
         ),
         "",
     )

@@ -20,7 +20,8 @@ EVIDENCE = "evidence"
 def matrices_of(network: GeneNetwork, hops: int) -> AnnData:
     """obs and var: the n genes of the panel, rows sources and columns targets; X: W, (n, n) float64.
 
-    Layers, each (n, n): keys.SIGN; keys.EFFECT and EFFECT_SE (log2 fold change, NaN where not measured);
+    Layers, each (n, n): keys.SIGN; keys.EFFECT and EFFECT_SE (log2 fold change, NaN where not measured), and
+    EFFECT_ACTIVATED with its error where genes are activated in other cells;
     INFLUENCE, T_K over `hops` hops; where the run has them keys.STRENGTH (S) with `strength_sd`, and of its
     ensemble FREQUENCY, WEIGHT_MEAN, WEIGHT_SD and SIGN_AGREEMENT. obs has `perturbed`, `measured` and
     EVIDENCE, var has `perturbed` and `measured`.
@@ -41,6 +42,8 @@ def matrices_of(network: GeneNetwork, hops: int) -> AnnData:
     }
     if network.measured is not None:
         layers |= {keys.EFFECT: network.measured.effect, keys.EFFECT_SE: network.measured.effect_se}
+        if (raised := network.measured.activated) is not None:
+            layers |= {keys.EFFECT_ACTIVATED: raised.effect, keys.EFFECT_ACTIVATED_SE: raised.effect_se}
     if network.ensemble is not None:
         found = network.ensemble
         layers |= {

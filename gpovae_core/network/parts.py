@@ -118,9 +118,22 @@ class PartedCells:
             usual=float(np.median(library[library > 0])),
         )
 
+    def of_both(self, source: str, target: str) -> list[tuple[str, Parts]]:
+        """`of_edge` of everything that was done to the gene `source` by itself: "" and its parts, or
+        "knock-down" and "activation" with theirs where it was knocked down in some cells and activated in
+        others.
+        """
+        names = keys.directions_of(source, set(self.labels))
+        words = {name: "activation" if keys.is_raised(name) else "knock-down" for name in names}
+        return [
+            (words[name] if len(names) > 1 else "", parts)
+            for name in names
+            for parts in self.of_edge(name, target)
+        ]
+
     def of_edge(self, source: str, target: str) -> tuple[Parts, ...]:
-        """Every kind of which the cells of `source` have a part that can be compared; none where `target` is
-        not measured.
+        """Every kind of which the cells of the perturbation `source` have a part that can be compared; none
+        where `target` is not measured.
         """
         if target not in self.columns:
             return ()

@@ -173,7 +173,7 @@ def response_scatter(
     """Predicted against observed effect, one point per gene; identity line, target marked, the strongest
     genes named.
     """
-    title = f"{perturbation}: predicted against observed"
+    title = f"{keys.for_reading(perturbation)}: predicted against observed"
     shown = table.dropna(subset=["observed", "predicted"])
     if shown.empty:
         return theme.empty(title, "Nothing to compare: no gene has both an observed and a predicted effect.")
@@ -211,7 +211,7 @@ def volcano(
     """Fold change of mean shares against -log10 p, one point per gene; the line is the largest p that is
     still significant after adjustment.
     """
-    title = f"{perturbation}: which genes changed"
+    title = f"{keys.for_reading(perturbation)}: which genes changed"
     shown = table.dropna(subset=["observed", "p"])
     if shown.empty:
         return theme.empty(
@@ -254,7 +254,7 @@ def ma_plot(
     selected: str | None = None,
 ) -> go.Figure:
     """Fold change of mean shares (M) against the mean expression of both groups (A), one point per gene."""
-    title = f"{perturbation}: effect by expression"
+    title = f"{keys.for_reading(perturbation)}: effect by expression"
     shown = table.dropna(subset=["observed", "control"])
     if shown.empty:
         return theme.empty(title, "Nothing to draw: no cells in the chosen reference, or none in this run.")
@@ -392,7 +392,7 @@ def ranked_bars(
 
     Observed: 95 % confidence interval. Predicted: 1.96 standard deviations over guide samples.
     """
-    title = f"{perturbation}: strongest observed effects"
+    title = f"{keys.for_reading(perturbation)}: strongest observed effects"
     shown = table.dropna(subset=["observed"]).head(count).iloc[::-1]
     if shown.empty:
         return theme.empty(

@@ -61,14 +61,14 @@ def scenarios(tables: Mapping[str, pd.DataFrame], count: int = 10) -> go.Figure:
                 trace.update(showlegend=trace.name not in seen, legendgroup=trace.name), row=1, col=column
             )
             seen.add(str(trace.name))
-    theme.style(figure, title, "", "Gene (★ knocked down)", height=150 + ROW_HEIGHT * len(genes))
+    theme.style(figure, title, "", "Gene (★ perturbed)", height=150 + ROW_HEIGHT * len(genes))
     figure.update_xaxes(title_text="", zeroline=True, zerolinewidth=2, matches="x")
     figure.update_xaxes(title_text=theme.EFFECT_UNIT, title_font_size=12, col=(len(tables) + 1) // 2)
     ticks = [("★ " if gene in marked else "") + theme.text(gene, 18) for gene in genes]
     figure.update_yaxes(
         tickmode="array", tickvals=rows, ticktext=ticks, range=[-0.8, len(genes) - 0.2], title_text=""
     )
-    figure.update_yaxes(title_text="Gene (★ knocked down)", col=1)
+    figure.update_yaxes(title_text="Gene (★ perturbed)", col=1)
     return figure.update_layout(margin={"l": 64, "r": 16, "t": 64, "b": 84})
 
 

@@ -77,7 +77,8 @@ class PairRanking:
     held-out cells), trust (one of TRUST), by ("model" or "sum"). size is that of the model where it was
     asked, else the additive one.
 
-    genes: one row per gene of the panel that can be answered for, largest first: gene, size, low, high,
+    genes: one row per gene of the panel that can be answered for, and one more where it is activated in cells
+    of its own and knocked down in others, of which there are no pairs, largest first: gene, size, low, high,
     basis, cells, agreement, trust. possible: pairs of genes with training cells, of which `pairs` lists
     MOST_LISTED at most. asked: for how many of these the model was. refused: gene of the panel -> why it is
     not ranked. checked: None where no combination has held-out cells.
@@ -122,17 +123,19 @@ def rank_pairs(
     the model is asked whatever their place. Raises QueryError for genes that are not in the panel, or of
     which no training cell speaks.
     """
-    prepared, reach = respondent.prepared, respondent.reach
-    trained = tuple(gene for gene, seen in zip(reach.panel.genes, reach.trained, strict=True) if seen)
+    prepared = respondent.prepared
+    trained, raised = _trained(respondent)
     wanted = [_named(respondent, pair, trained) for pair in also]
-    singles = _single_effects(respondent, effects, trained, progress)
+    names = (*trained, *raised)
+    every = _single_effects(respondent, effects, names, progress)
+    singles = every[: len(trained)]
     own = prepared.cells.var_names.get_indexer(pd.Index(trained))
     ask = pairs_asked(prepared.cells.n_vars) if most_asked is None else most_asked
     found = strongest_pairs(singles, own, MOST_LISTED, ask)
     chosen = _to_ask(found, ask, [tuple(sorted(map(trained.index, pair))) for pair in wanted])
-    told = _Told.of(respondent, effects, trained)
+    told = _Told.of(respondent, effects, names)
     table = _formula_table(found, trained, told)
-    answers = _Asked(respondent, trained, singles)
+    answers = _Asked(respondent, names, every)
     rows = []
     for done, place in enumerate(chosen, start=1):
         rows.append(answers.pair(int(found.first[place]), int(found.second[place])))
@@ -140,7 +143,7 @@ def rank_pairs(
     for column, values in (pd.DataFrame(rows, index=chosen) if rows else pd.DataFrame()).items():
         table.loc[chosen, column] = values
     table["non_additive"] = table["non_additive"].astype("Int64")
-    genes, refused = _ranked_genes(respondent, trained, singles, answers, told, progress)
+    genes, refused = _ranked_genes(respondent, names, every, answers, told, progress)
     return PairRanking(
         pairs=table.iloc[np.lexsort((-table["size"], table["by"] != "model"))].reset_index(drop=True),
         genes=genes,
@@ -148,6 +151,19 @@ def rank_pairs(
         asked=len(chosen),
         refused=refused,
         checked=_checked(respondent, effects),
+    )
+
+
+def _trained(respondent: Respondent) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Genes with training cells where they are knocked down (or what else was done to them), and those
+    perturbations that activate one of the genes that are knocked down in other cells.
+    """
+    prepared, panel = respondent.prepared, respondent.reach.panel
+    labels = set(prepared.labels[prepared.where(splits=(keys.TRAIN,))])
+    names = [name for gene in panel.genes for name in keys.directions_of(gene, labels)]
+    return (
+        tuple(name for name in names if not keys.is_raised(name)),
+        tuple(name for name in names if keys.is_raised(name)),
     )
 
 
@@ -258,8 +274,8 @@ def agreement(effects: AnnData | None, perturbation: str, predicted: np.ndarray 
     measured = np.asarray(effects.layers[keys.OBSERVED_TEST][row], dtype=float).ravel()
     if predicted is None:
         predicted = np.asarray(effects.layers[keys.PREDICTED][row], dtype=float).ravel()
-    parts = perturbation.split(keys.PAIR_SEPARATOR)
-    kept = np.isfinite(measured) & np.isfinite(predicted) & ~effects.var_names.isin(parts)
+    genes = keys.genes_of(perturbation)
+    kept = np.isfinite(measured) & np.isfinite(predicted) & ~effects.var_names.isin(genes)
     if kept.sum() < 3 or not predicted[kept].std() or not measured[kept].std():
         return float("nan")
     return float(np.corrcoef(predicted[kept], measured[kept])[0, 1])
@@ -279,7 +295,8 @@ class _Asked:
             gene = self.trained[place]
             dosage = self.respondent.reach.panel.dosage(gene).astype(np.float32)
             (own, shared), (changes, _) = self.respondent.predictor.draws(dosage)
-            size = _size(own.mean(axis=1), shared, ~self.genes.isin([gene]), self.respondent.widening)
+            others = ~self.genes.isin(keys.genes_of(gene))
+            size = _size(own.mean(axis=1), shared, others, self.respondent.widening)
             self._alone[place] = changes.mean(axis=1), _variance(changes), size
         return self._alone[place]
 
@@ -344,7 +361,7 @@ def _ranked_genes(
 ) -> tuple[pd.DataFrame, dict[str, str]]:
     """Single genes, and which of the panel are refused."""
     names = respondent.prepared.cells.var_names
-    sizes = [_rms(row[~names.isin([gene])]) for gene, row in zip(trained, singles, strict=True)]
+    sizes = [_rms(row[~names.isin(keys.genes_of(name))]) for name, row in zip(trained, singles, strict=True)]
     ask = np.argsort(-np.array(sizes), kind="stable")[: pairs_asked(len(names))]
     rows = []
     for place, (gene, size) in enumerate(zip(trained, sizes, strict=True)):
@@ -372,7 +389,7 @@ def _network_alone(
 ) -> tuple[list[tuple[object, ...]], dict[str, str]]:
     """Rows of the genes for which the network alone has something to say, and why not of the others."""
     panel, names = respondent.prepared.panel, respondent.prepared.cells.var_names
-    others = [gene for gene in panel.genes if gene not in set(trained)]
+    others = [gene for gene in panel.genes if not keys.directions_of(gene, set(trained))]
     if not others:
         return [], {}
     try:

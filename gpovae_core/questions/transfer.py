@@ -100,7 +100,8 @@ class Transfer:
     without any error would reach; cut: largest p that counts as significant there; shared_cells: cells that
     are in both sets; strengths_compare: whether the own changes of both sets are of one kind, so that effects
     are scaled by them; own_controls: whether the mean there was measured against controls of its own, so that
-    it cannot follow the scatter of those behind the effects.
+    it cannot follow the scatter of those behind the effects; raised: genes that are activated in other cells
+    of either set, which are compared by their knock-downs alone.
     """
 
     here: str
@@ -119,6 +120,7 @@ class Transfer:
     shared_cells: int
     strengths_compare: bool
     own_controls: bool
+    raised: int = 0
 
     def plain(self) -> dict[str, Any]:
         """As JSON holds it; None for what is undefined."""
@@ -179,7 +181,16 @@ def transfer(run: RunFolder, other: Elsewhere, threshold: float | None = None, s
         shared_cells=cells_in_both(ours, other.cells) if ours is not None and other.cells is not None else 0,
         strengths_compare=sides.strengths_compare,
         own_controls=other.halves is not None,
+        raised=_raised(fit, genes, other),
     )
+
+
+def _raised(fit: NetworkFit, genes: tuple[str, ...], other: Elsewhere) -> int:
+    """Genes that are knocked down and activated in cells of their own, here or there."""
+    here = [] if fit.raised is None else [genes[i] for i in fit.raised.genes.astype(int)]
+    labels = () if other.cells is None else other.cells.perturbations
+    there = [keys.genes_of(name)[0] for name in labels if keys.is_raised(name)]
+    return len({*here, *there})
 
 
 @dataclass(frozen=True)

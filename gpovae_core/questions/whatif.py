@@ -198,25 +198,24 @@ class Respondent:
     ) -> list[Answer]:
         """Answers to several questions, genes of a combination joined by '+'.
 
-        loss: gene -> share of its mRNA lost, where not as in the screen.
+        loss: gene -> share of its mRNA lost, where not as in the screen; of a gene that is activated, with
+        keys.ACTIVATED behind its name, 1 - the fold to which it rises.
 
         Raises QueryError for genes outside the panel, and for a loss of a gene that no question names.
         """
         panel = self.prepared.panel
-        given = {panel.genes[panel.position(gene)]: fraction for gene, fraction in (loss or {}).items()}
+        given = {panel.canonical(gene): fraction for gene, fraction in (loss or {}).items()}
         questions = [
             question(panel, dict.fromkeys(name.split(keys.PAIR_SEPARATOR))) for name in perturbations
         ]
-        unused = sorted(set(given) - {gene for one in questions for gene in one.genes})
+        unused = sorted(set(given) - {name for one in questions for name in one.named})
         if unused:
             raise QueryError(
                 f"A loss is given for {', '.join(unused)}, which no perturbation asked for names."
             )
         answers = []
         for done, one in enumerate(questions, start=1):
-            answers.append(
-                self.ask(one.with_loss({gene: given[gene] for gene in one.genes if gene in given}))
-            )
+            answers.append(self.ask(one.with_loss(given)))
             tell(progress, "predicting", done / len(questions))
         return answers
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from gpovae_core import keys
 from gpovae_core.questions.pairs import PairRanking
 from gpovae_core.questions.reach import FEW_CELLS
 
@@ -123,6 +124,13 @@ def refused_in_words(found: PairRanking) -> list[str]:
     for reason, genes in why.items():
         more = f" and {len(genes) - NAMED:,} more" if len(genes) > NAMED else ""
         told.append(f"Not ranked: {', '.join(genes[:NAMED])}{more}. Why: {reason.rstrip('.')}.")
+    raised = [keys.for_reading(name) for name in found.genes["gene"] if keys.is_raised(name)]
+    if raised:
+        more = f" and {len(raised) - NAMED:,} more" if len(raised) > NAMED else ""
+        told.append(
+            f"Pairs are of knock-downs. Ranked as single perturbations alone: {'; '.join(raised[:NAMED])}"
+            f"{more}."
+        )
     if found.refused or (found.genes["basis"] != "seen").any():
         told.append(
             "No pair with a gene that was never perturbed is ranked: how it acts together with another is "

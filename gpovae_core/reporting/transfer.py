@@ -65,6 +65,11 @@ def warning(found: Transfer) -> list[str]:
             f"{found.shared_cells:,} cells are in both sets: as far as they go, what was found is held "
             "against itself."
         )
+    if found.raised:
+        words.append(
+            f"{found.raised:,} genes are activated in other cells of their own: here they are compared by "
+            "their knock-downs alone."
+        )
     if not found.strengths_compare:
         words.append(
             "One set takes its perturbations for knock-outs, the other reads their strength off the targets: "
