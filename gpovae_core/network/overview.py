@@ -30,8 +30,9 @@ class Overview:
     """A network above a threshold, edges without evidence left out.
 
     regulators: gene -> number of targets, the most first; perturbed: genes that could have targets; groups:
-    the largest first; again: edges that at least AGAIN of an ensemble has, None without one; in_doubt: of
-    how many edges it can be told whether they have open detours, and how many have some; None: not known.
+    the largest first; again: edges that at least AGAIN of an ensemble has, None without one; members: networks
+    in that ensemble, 0 without one; in_doubt: of how many edges it can be told whether they have open detours,
+    and how many have some; None: not known.
     """
 
     threshold: float
@@ -40,6 +41,7 @@ class Overview:
     regulators: dict[str, int]
     groups: tuple[Group, ...]
     again: int | None
+    members: int
     in_doubt: tuple[int, int] | None
 
 
@@ -59,6 +61,7 @@ def overview(network: GeneNetwork, threshold: float) -> Overview:
         regulators=targets,
         groups=_groups(edges, list(targets)),
         again=again,
+        members=0 if seen.ensemble is None else seen.ensemble.members,
         in_doubt=seen.count_open(threshold),
     )
 
