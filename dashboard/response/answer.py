@@ -39,7 +39,7 @@ def show(scene: Scene) -> None:
             st.markdown(in_words(scene, name))
             moved = states_in_words(contents.evaluation(scene.run), name)
             if moved:
-                st.warning(f"**{plain(name)}.** {plain(moved)}")
+                st.warning(plain(moved))
 
 
 def explained(scene: Scene) -> None:

@@ -30,9 +30,9 @@ class Overview:
     """A network above a threshold, edges without evidence left out.
 
     regulators: gene -> number of targets, the most first; perturbed: genes that could have targets; groups:
-    the largest first; again: edges that at least AGAIN of an ensemble has, None without one; members: networks
-    in that ensemble, 0 without one; in_doubt: of how many edges it can be told whether they have open detours,
-    and how many have some; None: not known.
+    the largest first; again: edges that at least AGAIN of an ensemble has, None without one; members:
+    networks in that ensemble, 0 without one; in_doubt: of how many edges it can be told whether they have
+    open detours, and how many have some; None: not known.
     """
 
     threshold: float

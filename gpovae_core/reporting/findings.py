@@ -90,8 +90,8 @@ def _sure(found: Overview, false_share: float | None) -> str:
 
 
 def _as_large(sizes: Sequence[int]) -> int:
-    """How many to name of what has these falling sizes: NAMED and those as large as the last of them, but none
-    of the equals beyond NAMED where they are more than MOST_NAMED in all.
+    """How many to name of what has these falling sizes: NAMED and those as large as the last of them, but
+    none of the equals beyond NAMED where they are more than MOST_NAMED in all.
     """
     if len(sizes) <= NAMED:
         return len(sizes)

@@ -160,9 +160,10 @@ def states_in_words(evaluation: Evaluation | None, perturbation: str) -> str:
     if found is None:
         return ""
     return (
-        f"Moves cells between states: {share(found.share)} of its cells are in the second of two states "
-        f"that controls show, of controls {share(found.control_share)} (z {number(found.z, 1)}). Every "
-        "gene that differs between the states changes by that alone: its edges may be no more."
+        f"{perturbation} moves cells between states: {share(found.share)} of its cells are in the rarer of "
+        f"two states that controls show, of the controls {share(found.control_share)} (apart by "
+        f"{number(abs(found.z or 0), 1)} standard errors). Every gene that differs between the states "
+        "changes by that alone, so edges out of it may be no regulation."
     )
 
 
