@@ -41,6 +41,8 @@ GROUPS = {  # {}: held-out cells, guides, ...
 }
 LIFT = {"as_measured": "as measured", "without_common_lift": "without the common lift of all shares"}
 """The pair tests of a network, for reading."""
+LEAST_LIFT = 0.01
+"""A common lift that is not said in numbers, as it would be none in whole percent."""
 
 
 def scores_in_words(evaluation: Evaluation) -> str:
@@ -59,6 +61,45 @@ def scores_in_words(evaluation: Evaluation) -> str:
         found.append(f"Latent dimensions in use: {count(health.active_latent)} of {count(health.latent)}")
         found += [f"Warning: {text}" for text in health.warnings or ()]
     return "\n".join([*found, *verdicts(evaluation), *(f"Note: {text}" for text in evaluation.notes or ())])
+
+
+def predictions_in_short(evaluation: Evaluation) -> str:
+    """How near predicted effects come to held-out ones, beside baseline and ceiling; "" where that was not
+    measured.
+    """
+    rho = evaluation.against("test").by_prediction("ate_rho")
+    if rho.get("model") is None:
+        return ""
+    beside = [
+        f"{words} {number(rho[key])}"
+        for key, words in (("train_mean", "baseline, the training mean:"), ("ceiling", "ceiling:"))
+        if rho.get(key) is not None
+    ]
+    return f"Predicted effects: correlation with {evaluation.held_out_words} {number(rho['model'])}" + (
+        f" ({'; '.join(beside)})." if beside else "."
+    )
+
+
+def edges_in_short(evaluation: Evaluation) -> str:
+    """How many edges show in held-out cells, beside chance and the best ranking without a model; "" where
+    that was not measured.
+    """
+    network = evaluation.network
+    line = next((one for one in lines(evaluation) if one.key == "bh_share"), None)
+    if network is None or line is None or line.value is None:
+        return ""
+    beside = [
+        f"{name} {share(value)}"
+        for name, value in (
+            (f"baseline, {line.baseline_name}:", line.baseline),
+            (f"best ranking without a model, {line.rival_name}:", line.rival),
+        )
+        if value is not None
+    ]
+    return (
+        f"Edges: {share(line.value)} of {count(network.edges)} show a significant effect in "
+        f"{evaluation.held_out_words}" + (f" ({'; '.join(beside)})." if beside else ".")
+    )
 
 
 W_IN_WORLDS = (
@@ -249,21 +290,39 @@ def verdicts(evaluation: Evaluation) -> list[str]:
     """What the numbers say, a plain sentence per group: wins and losses against the strongest method without
     a model.
     """
-    found = lines(evaluation)
     sentences = []
-    for group, title in GROUPS.items():
-        judged = [line for line in found if line.group == group and line.beats is not None]
-        if not judged:
-            continue
-        lost, won = ([line.name for line in judged if line.beats is beats] for beats in (False, True))
+    for title, won, lost in _judged(evaluation):
         words = (
-            f"{title.format(evaluation.held_out_words)}: better than the best method without a model on "
-            f"{len(won)} of {len(judged)} scores"
+            f"{title}: better than the best method without a model on {len(won)} of {len(won) + len(lost)} "
+            "scores"
         )
         if won and lost:  # the shorter list says it all
             words += f": {'; '.join(won)}" if len(won) <= len(lost) else f", all but: {'; '.join(lost)}"
         sentences.append(f"{words}.")
     return sentences
+
+
+def verdicts_in_short(evaluation: Evaluation) -> list[str]:
+    """How good predictions and network are, each a number beside what needs no model, and on how many scores
+    they are better than that.
+    """
+    counts = [f"{title}, {len(won)} of {len(won) + len(lost)}" for title, won, lost in _judged(evaluation)]
+    better = f"Scores better than the best method without a model: {'; '.join(counts)}." if counts else ""
+    told = (predictions_in_short(evaluation), edges_in_short(evaluation), better)
+    return [words for words in told if words]
+
+
+def _judged(evaluation: Evaluation) -> list[tuple[str, list[str], list[str]]]:
+    """Group of scores, names of those won and of those lost against the strongest method without a model."""
+    found, judged = lines(evaluation), []
+    for group, title in GROUPS.items():
+        won, lost = (
+            [line.name for line in found if line.group == group and line.beats is beats]
+            for beats in (True, False)
+        )
+        if won or lost:
+            judged.append((title.format(evaluation.held_out_words), won, lost))
+    return judged
 
 
 def effects_note(evaluation: Evaluation, reference: str) -> str:
@@ -273,13 +332,20 @@ def effects_note(evaluation: Evaluation, reference: str) -> str:
     told = [one.sentence for one in PREDICTIONS if one.key in shown and one.key != "model"]
     return " ".join(
         [
-            f"{count(part.perturbations)} perturbations, {count(part.cells)} cells"
-            + (f" of {evaluation.held_out_words}." if reference == "test" else "."),
+            f"{count(part.perturbations)} perturbations, {_cells(evaluation, reference)}.",
             *told,
             "Below a baseline the model adds nothing to a plain mean; at the ceiling nothing is left to gain "
             "with these data.",
         ]
     )
+
+
+def _cells(evaluation: Evaluation, reference: str) -> str:
+    """'1,236 held-out cells', '1,236 cells of held-out guides', '6,174 cells'."""
+    cells, of = count(evaluation.against(reference).cells), evaluation.held_out_words
+    if reference != "test":
+        return f"{cells} cells"
+    return f"{cells} {of}" if of == "held-out cells" else f"{cells} cells of {of}"
 
 
 def network_note(network: Network) -> str:
@@ -304,9 +370,11 @@ def lift_in_words(network: Network | None) -> str | None:
     if not known:
         return None
     gene = max(known, key=lambda name: abs(known[name]))
+    lift = math.expm1(known[gene])
+    size = f"{lift:+.0%}, under {gene}" if abs(lift) >= LEAST_LIFT else f"below {share(LEAST_LIFT)}"
     return (
         "Shares of all counts add up to one: where an abundant gene falls, all others rise. The largest such "
-        f"common lift here is {math.expm1(known[gene]):+.0%}, under {gene}. Tests take it out where it is "
+        f"common lift here is {size}. Tests take it out where it is "
         "beyond doubt; the second table takes it out of the held-out cells altogether. W speaks of genes, "
         "not of shares, and belongs to that table; T_K is scored with the lift that it predicts."
     )
