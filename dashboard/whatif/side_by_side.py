@@ -68,16 +68,22 @@ def answer_in_words(one: Answered) -> str:
         for row in table.head(NAMED).to_dict("records")
     )
     name = f"**{plain(one.scenario.name)}**"
-    words = f"Without {name}" if one.scenario.asked.as_in_the_screen else f"{name}:"
+    words = f"Perturbing {name}" if one.scenario.asked.as_in_the_screen else name
     if named:
-        words += f" these genes are expected to change most: {named} (log2, 95 % interval)."
+        words += (
+            f" is expected to change these genes most: {named}: log2 fold changes with their 95 % interval; "
+            "-1 is half as much mRNA, +1 twice as much."
+        )
     else:
-        words += " no other gene is expected to change."
+        words += " is expected to change no other gene."
     found = one.answer.interaction
     if found is not None:
         called, judged = int(found.table["non_additive"].sum()), int((~found.table["perturbed"]).sum())
-        which = f"{called:,}" if called else "None"
-        words += f" {which} of {judged:,} genes should depart from the sum of the single effects."
+        which = f"{called:,}" if called else "none"
+        words += (
+            f" On {which} of {judged:,} genes all together are expected to do something else than their "
+            "single effects added up."
+        )
     return f"{words} {MEANING[one.answer.basis]}"
 
 

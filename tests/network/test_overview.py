@@ -134,6 +134,14 @@ def test_the_picture_draws_regulators_groups_and_signs(seen: Overview) -> None:
     assert overview_picture(replace(seen, groups=())).layout.annotations
 
 
+def test_on_a_telephone_the_names_of_regulators_and_groups_have_room(seen: Overview) -> None:
+    figure = overview_picture(seen)
+    low, high = figure.layout.xaxis.range
+    wide = 330 / (high - low)  # pixels between regulators (at 0) and groups (at 1)
+    assert -low * wide > 90, "a name of ten letters, its count and half a dot"
+    assert (high - 1) * wide > 125, "twenty letters"
+
+
 def test_names_are_no_markup() -> None:
     hostile = "<img src=x>"
     figure = overview_picture(overview(make_network([("A", hostile)], perturbed=("A",)), 0.5))
