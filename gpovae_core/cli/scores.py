@@ -148,7 +148,7 @@ def unseen(
     at_once: Annotated[
         int, typer.Option(min=1, help="Perturbations held out at a time, with all their cells.")
     ] = 3,
-    draws: Annotated[int, typer.Option(min=1, help="How often.")] = 5,
+    draws: Annotated[int, typer.Option(min=1, help="How often such a set is drawn.")] = 5,
     seed: Annotated[int, typer.Option(min=0, help="Seed of what is held out.")] = 0,
     knowledge: Annotated[
         list[Path] | None,
