@@ -79,10 +79,10 @@ def answer_in_words(one: Answered) -> str:
     found = one.answer.interaction
     if found is not None:
         called, judged = int(found.table["non_additive"].sum()), int((~found.table["perturbed"]).sum())
-        which = f"{called:,}" if called else "none"
+        which = f"{called:,}" if called else "None"
         words += (
-            f" On {which} of {judged:,} genes all together are expected to do something else than their "
-            "single effects added up."
+            f" {which} of {judged:,} genes should change otherwise than by the effects of each alone, added "
+            "up."
         )
     return f"{words} {MEANING[one.answer.basis]}"
 

@@ -164,9 +164,9 @@ def intervals_in_short(evaluation: Evaluation | None) -> str:
     if found is None or found.held is None or found.largest_held is None:
         return ""
     return (
-        f"Intervals held {share(found.held)} of the strongest predicted effects in held-out cells, "
-        f"{share(found.largest_held)} of the largest measured ones (the error of the measurement added; "
-        f"{share(found.largest_held_as_drawn)} as drawn)."
+        f"Intervals are to hold 95 %. In held-out cells they held {share(found.held)} of the strongest "
+        f"predicted effects and {share(found.largest_held)} of the largest measured ones, the error of the "
+        f"measurement added; of these as they are drawn, without it, {share(found.largest_held_as_drawn)}."
     )
 
 

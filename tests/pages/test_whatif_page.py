@@ -83,7 +83,7 @@ def test_the_answer_comes_first_and_needs_no_word_of_the_model(open_app: Opener,
     )
     assert told.index(answer) < next(k for k, line in enumerate(told) if "Simulated data" in line)
     assert "with their 95 % interval; -1 is half as much mRNA" in answer
-    assert re.search(r"On (none|\d+) of \d+ genes all together are expected to do something else", answer)
+    assert re.search(r"(None|\d+) of \d+ genes should change otherwise than by the effects of each", answer)
     assert not {"W", "T_K", "rho"} & set(re.findall(r"\w+", answer))
 
 
