@@ -5,11 +5,12 @@ bad input.
 from __future__ import annotations
 
 import csv
+import inspect
 import json
+import shutil
 import subprocess
 import sys
 import time
-from inspect import isfunction
 from pathlib import Path
 
 import anndata
@@ -89,7 +90,29 @@ def run(tmp_path_factory) -> Path:
     done = subprocess.run([*line, *tiny_options()], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["state"] == "done"
+    (folder / "progress.txt").write_text(done.stderr)
     return folder / "R1"
+
+
+def test_a_training_tells_of_its_ensemble_in_one_line(run):
+    told = (run.parent / "progress.txt").read_text().splitlines()
+    assert len([line for line in told if "come back" in line]) == 1
+    assert not [line for line in told if "member " in line]
+
+
+def test_a_training_ends_in_a_few_short_lines_and_says_what_to_do_next(gpovae, run, tmp_path, monkeypatch):
+    shutil.copytree(run, tmp_path / "runs" / "mine")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("gpovae_core.workflow.resume_run", lambda path, *_: RunFolder.open(path))
+    code, out, err = gpovae("train", run.parent / "toy.h5ad", "--run", "runs/mine", "--resume")
+    assert code == 0, err
+    told = out.splitlines()
+    assert 6 <= len(told) <= 10
+    assert told[0].startswith("Run runs/mine: done after 4 epochs")
+    assert "edges with W above 0.5" in told[1]
+    assert "come back in at least half of 20 networks" in told[2]
+    assert told[-2].startswith("Next: gpovae app ")
+    assert "gpovae evaluate runs/mine" in told[-1]
 
 
 def test_every_command_of_every_group_is_listed():
@@ -116,7 +139,7 @@ def test_every_command_of_every_group_is_listed():
         value
         for group in groups
         for name, value in vars(group).items()
-        if isfunction(value) and value.__module__ == group.__name__ and not name.startswith("_")
+        if inspect.isfunction(value) and value.__module__ == group.__name__ and not name.startswith("_")
     }
     assert found == set(cli.COMMANDS)
 
@@ -126,6 +149,28 @@ def test_help(gpovae, command):
     code, out, _ = gpovae(*([command] if command else []), "--help")
     assert code == 0
     assert "Usage" in out
+
+
+def test_every_command_is_told_in_a_whole_sentence_at_80_columns(gpovae, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    _, out, _ = gpovae("--help")
+    told = dict(line.split(maxsplit=1) for line in out.partition("Commands:\n")[2].splitlines())
+    assert sorted(told) == COMMANDS
+    for command in cli.COMMANDS:
+        first = inspect.cleandoc(command.__doc__ or "").partition("\n\n")[0]
+        name = command.__name__.rstrip("_").replace("_", "-")
+        assert told[name] == first, f"the first paragraph of `gpovae {name}` is one sentence that fits a line"
+        assert first[0].isupper()
+        assert first.endswith(".")
+        assert "..." not in told[name]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_no_help_of_a_command_is_cut_off(gpovae, monkeypatch, command):
+    monkeypatch.setenv("COLUMNS", "80")
+    _, out, _ = gpovae(command, "--help")
+    assert "..." not in out.partition("Options:")[2]
+    assert max(map(len, out.splitlines())) <= 80
 
 
 def test_light_commands_do_not_import_heavy_libraries():

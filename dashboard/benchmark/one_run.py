@@ -56,7 +56,9 @@ def show(run: RunFolder) -> None:
 def scores(report: RunReport) -> None:
     """What the numbers say in sentences, and the shares of the achievable beside them; the numbers folded."""
     left, right = st.columns([2, 3], gap="medium")
-    told = [*sentences.verdicts(report.evaluation)]
+    found = report.evaluation
+    short = (sentences.predictions_in_short(found), sentences.edges_in_short(found))
+    told = [*(words for words in short if words), *sentences.verdicts(found)]
     told.append(f"Held out: {sentences.held_out_in_words(report.evaluation)}")
     left.markdown("\n".join(f"- {plain(sentence)}" for sentence in told))
     facts = (

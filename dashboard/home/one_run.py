@@ -67,7 +67,7 @@ def what_it_found(run: RunFolder) -> None:
         st.markdown("**What it found**\n" + "\n".join(f"- {plain(line)}" for line in told))
         if scores is None:
             return
-        judged = [*sentences.verdicts(scores), f"Held out: {sentences.held_out_in_words(scores)}"]
+        judged = [*sentences.verdicts_in_short(scores), f"Held out: {sentences.held_out_in_words(scores)}"]
         st.markdown("**How good that is**\n" + "\n".join(f"- {plain(line)}" for line in judged))
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 import streamlit as st
 
 from dashboard.home import at_work, one_run
-from dashboard.shared import job_view, listing, shell, state
+from dashboard.shared import demos, job_view, listing, shell, state
 from dashboard.shared.words import plain
 from gpovae_core.errors import GpoVaeError
 from gpovae_core.runs.folder import RunFolder
@@ -45,6 +45,8 @@ def first_time(runs: dict[str, RunFolder]) -> None:
     if shown is not None:
         with st.container(border=True), shell.errors_in_words():
             one_run.show(shown, listing.open_run(shown), title="The demo")
+    with st.container(horizontal=True):
+        demos.show(runs, but=shown)
 
 
 def with_runs(runs: dict[str, RunFolder]) -> None:
@@ -59,7 +61,7 @@ def with_runs(runs: dict[str, RunFolder]) -> None:
         title = "The demo" if demo else "Your newest run" if shown == newest else ""
         with shell.errors_in_words():
             one_run.show(shown, listing.open_run(shown), title)
-    others([name for name in runs if name != shown])
+    others(runs, shown)
 
 
 def readable(name: str) -> bool:
@@ -72,8 +74,10 @@ def readable(name: str) -> bool:
         return False
 
 
-def others(names: list[str]) -> None:
-    """The other runs by name, and the way to the cells for another."""
+def others(runs: dict[str, RunFolder], shown: str | None) -> None:
+    """The way to the cells for another run, the other runs by name, and the demos."""
+    own = [name for name, run in runs.items() if not listing.is_demo(run)]
+    names = [name for name in own if name != shown]
     with st.container(horizontal=True, vertical_alignment="center"):
         if st.button("Use my data", key="home_data"):
             st.switch_page("pages/data.py")
@@ -81,5 +85,6 @@ def others(names: list[str]) -> None:
             st.caption("Other runs:", width="content")
         for name in names[:MOST_LISTED]:
             st.button(plain(name), key=f"home_open_{name}", on_click=shell.choose_run, args=(name,))
-        if len(names) > MOST_LISTED and st.button(f"All {len(names) + 1} runs", key="home_runs"):
+        if len(names) > MOST_LISTED and st.button(f"All {len(own)} runs", key="home_runs"):
             st.switch_page("pages/runs.py")
+        demos.show(runs, but=shown)

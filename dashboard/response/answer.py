@@ -7,6 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard.response.scene import Scene
+from dashboard.response.scores import ceilings_of
 from dashboard.shared import contents, shell
 from dashboard.shared.words import named, number, plain
 from gpovae_core.plots import response
@@ -27,6 +28,10 @@ EXPLAINED = {
         "is."
     ),
 }
+SCALES = (
+    "Numbers behind genes are log2 fold changes: -1 is half as much mRNA, +1 twice as much. Correlation: 1 "
+    "is a perfect prediction, 0 none; of differences of mean log expression, as all scores are."
+)
 FEW_CELLS = 20
 """Cells below which hardly any change can be told from noise."""
 NAMED = 4
@@ -34,12 +39,15 @@ NAMED = 4
 
 def show(scene: Scene) -> None:
     """A sentence for each chosen perturbation, and what could mislead."""
+    ceilings = ceilings_of(scene) if scene.chosen else {}
     for name in scene.chosen:
         with shell.errors_in_words():
-            st.markdown(in_words(scene, name))
+            st.markdown(in_words(scene, name, ceilings.get(name, np.nan)))
             moved = states_in_words(contents.evaluation(scene.run), name)
             if moved:
                 st.warning(f"**{named(name)}.** {plain(moved)}")
+    if scene.chosen:
+        st.caption(SCALES)
 
 
 def explained(scene: Scene) -> None:
@@ -52,13 +60,16 @@ def explained(scene: Scene) -> None:
                 st.caption(f"{named(name)}. {plain(responding)}")
 
 
-def in_words(scene: Scene, name: str) -> str:
-    """'JAK2 (74 held-out cells) changes 30 of 585 genes: ...' and how near the prediction comes. Markdown."""
+def in_words(scene: Scene, name: str, ceiling: float) -> str:
+    """'Perturbing JAK2 changes 30 of 585 genes ...' and how near the prediction comes. ceiling: what a
+    perfect one would reach, NaN where that is not known. Markdown.
+    """
     table = scene.table(name)
     cells = scene.count(name)
     of_cells = f"{cells:,} {scene.cells}" if cells is not None else scene.cells
     few = ", too few to tell much" if cells is not None and cells < FEW_CELLS else ""
-    return f"**{named(name)}** ({of_cells}{few}) {_changes(table, scene.level)} {_known(table)}"
+    known = _known(table, ceiling)
+    return f"Perturbing **{named(name)}** ({of_cells}{few}) {_changes(table, scene.level)} {known}"
 
 
 def _changes(table: pd.DataFrame, level: float) -> str:
@@ -70,10 +81,13 @@ def _changes(table: pd.DataFrame, level: float) -> str:
         return f"was not tested gene by gene here; largest observed effects: {named}." if named else ""
     sure = response.changed(table, level)
     up = int((sure["observed"] > 0).sum())
-    words = f"changes **{len(sure):,} of {tested:,} genes** ({up:,} up, {len(sure) - up:,} down)"
+    words = (
+        f"changes **{len(sure):,} of {tested:,} genes** tested ({up:,} up, {len(sure) - up:,} down; adjusted "
+        f"p below {level:g})"
+    )
     largest = sure.loc[~sure["target"]]
     named = _strongest(largest.sort_values("p", kind="stable"), "observed")
-    return f"{words}, most clearly {named} (log2 fold change)." if named else f"{words}."
+    return f"{words}, most clearly {named}." if named else f"{words}."
 
 
 def _strongest(table: pd.DataFrame, column: str) -> str:
@@ -83,13 +97,18 @@ def _strongest(table: pd.DataFrame, column: str) -> str:
     )
 
 
-def _known(table: pd.DataFrame) -> str:
-    """How near model and training mean come to what was observed."""
+def _known(table: pd.DataFrame, ceiling: float) -> str:
+    """How near model and training mean come to what was observed, and how near anything could."""
     model, mean = response.agreement(table), response.agreement(table, "train_mean")
     if not np.isfinite(model.rho):
         return ""
-    beside = f"; the training cells' own mean, without any model, {number(mean.rho, 2)}"
-    return (
-        f"The model's prediction correlates with what was observed by **rho {number(model.rho, 2)}**"
-        f"{beside if np.isfinite(mean.rho) else ''} (of differences of mean log expression, as scores are)."
-    )
+    beside = [
+        f"{words} {number(value, 2)}"
+        for words, value in (
+            ("baseline, the mean of the training cells:", mean.rho),
+            ("ceiling, what so few cells allow:", ceiling),
+        )
+        if np.isfinite(value)
+    ]
+    words = f"The model's prediction correlates with what was observed by **{number(model.rho, 2)}**"
+    return f"{words} ({'; '.join(beside)})." if beside else f"{words}."

@@ -30,13 +30,13 @@ def show(run: RunFolder) -> None:
     if run.without_cells and not run.has("effects.h5ad"):
         st.info(plain(run.without_cells))
         return
-    shell.notices(run)
     effects = contents.effects(run)
     reference = state.get(state.REFERENCE)
     chosen = choice.choose(effects, reference, places)
     scene = Scene(run, effects, reference, chosen, chosen_gene(run, effects))
     choice.gene_choice(scene, places[2])
     answer.show(scene)
+    shell.notices(run)
     with shell.errors_in_words():
         choice.chosen_gene_words(scene)
     parts = {name: lambda part=part: part(scene) for name, part in PARTS.items()}

@@ -7,14 +7,13 @@ import pandas as pd
 import streamlit as st
 
 from dashboard.response.scene import Scene, choose_gene
-from dashboard.response.scores import per_perturbation, scores_of
+from dashboard.response.scores import ceilings_of
 from dashboard.response.words import held_out_words
 from dashboard.shared.figures import chart_with_words, download_table
 from dashboard.shared.glossary import show_table
 from dashboard.shared.words import named, number, percent, plain
 from gpovae_core import keys
 from gpovae_core.plots import response
-from gpovae_core.reporting.tables import held_out_table
 
 CEILING_HELP = (
     "Beside the model stand the training mean (the mean effect in the training cells, without any model) "
@@ -30,7 +29,7 @@ def show(scene: Scene) -> None:
     if not tables:
         st.info("Choose at least one perturbation above.")
         return
-    ceilings = _ceilings(scene)
+    ceilings = ceilings_of(scene)
     for name, table in tables.items():
         if len(tables) > 1:
             st.subheader(named(name))
@@ -52,18 +51,6 @@ def show(scene: Scene) -> None:
         }
     )
     download_table(joined, "Download these effects (CSV)", f"{scene.file('effects')}.csv", "download_effects")
-
-
-def _ceilings(scene: Scene) -> dict[str, float]:
-    """Perturbation -> the rho that a perfect prediction could reach."""
-    summary = per_perturbation(scene)
-    apart = scores_of(scene).unseen
-    unseen = held_out_table(apart and apart.per_perturbation)
-    return {
-        name: ceiling
-        for table in (summary, unseen)
-        for name, ceiling in zip(table["Perturbation"], table["Ceiling"].astype(float), strict=True)
-    }
 
 
 def figures(scene: Scene, name: str, table: pd.DataFrame) -> None:

@@ -7,7 +7,7 @@ import pandas as pd
 from dashboard.response.scene import Scene
 from dashboard.shared import contents
 from gpovae_core.evaluation.scores import Evaluation
-from gpovae_core.reporting.tables import perturbation_table
+from gpovae_core.reporting.tables import held_out_table, perturbation_table
 
 
 def scores_of(scene: Scene) -> Evaluation:
@@ -23,3 +23,14 @@ def per_perturbation(scene: Scene) -> pd.DataFrame:
     ceiling = table["Ceiling"].astype(float)
     table["Of the ceiling"] = (table["rho, model"].astype(float) / ceiling.where(ceiling > 0)).astype(float)
     return table
+
+
+def ceilings_of(scene: Scene) -> dict[str, float]:
+    """Perturbation -> the rho that a perfect prediction could reach."""
+    apart = scores_of(scene).unseen
+    unseen = held_out_table(apart and apart.per_perturbation)
+    return {
+        name: ceiling
+        for table in (per_perturbation(scene), unseen)
+        for name, ceiling in zip(table["Perturbation"], table["Ceiling"].astype(float), strict=True)
+    }

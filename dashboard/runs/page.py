@@ -7,8 +7,7 @@ from functools import partial
 import streamlit as st
 
 from dashboard.runs import comparison, details, importing, manage, table
-from dashboard.shared import job_view, listing, shell, state
-from gpovae_core.runs import shipped
+from dashboard.shared import demos, job_view, listing, shell, state
 
 
 def show() -> None:
@@ -16,7 +15,9 @@ def show() -> None:
     runs = listing.all_runs()
     if runs:
         table.show(runs)
-    if not [name for name in runs if name not in shipped.DEMOS]:
+    with st.container(horizontal=True):
+        demos.show(runs)
+    if all(listing.is_demo(run) for run in runs.values()):
         table.no_runs()
     with st.expander("Import a run, a checkpoint or a matrix"):
         importing.show()

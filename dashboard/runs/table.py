@@ -82,6 +82,7 @@ def no_runs() -> None:
     if st.button("Use my data", type="primary", key="runs_data"):
         st.switch_page("pages/data.py")
     st.markdown(f"This page looks in `{listing.runs_folder().resolve()}`. In a terminal:")
-    st.code("gpovae train my_screen.h5ad --run runs/first", language="bash")
+    st.code("gpovae train my_screen.h5ad --run runs/first", language="bash", wrap_lines=True)
     st.markdown("No data at hand? Make some, with a network that is known, and choose it on the page Data:")
-    st.code("gpovae simulate data/toy.h5ad --genes 60 --perturbations 20 --cells 3000", language="bash")
+    toy = "gpovae simulate data/toy.h5ad --genes 60 --perturbations 20 --cells 3000"
+    st.code(toy, language="bash", wrap_lines=True)

@@ -13,11 +13,13 @@ if TYPE_CHECKING:
 
 
 def all_runs() -> dict[str, RunFolder]:
-    """Name -> run: those in the runs folder, newest first, then the demo runs."""
+    """Name -> run: those in the runs folder, newest first, then the demo runs, which give way where a run of
+    one's own has their name.
+    """
     runs = {run.name: run for run in find_runs(runs_folder())}
     for name, path in DEMOS.items():
         if is_run(path):
-            runs.setdefault(name, RunFolder(path))
+            runs[f"{name} (comes with gpovae)" if name in runs else name] = RunFolder(path)
     return runs
 
 

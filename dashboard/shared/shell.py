@@ -249,7 +249,7 @@ def another_way(gone: str) -> None:
     run_choice(st.container(width=320))
     other = listing.newest(but=gone)
     if other is not None:
-        what = "the demo" if other in shipped.DEMOS else "the newest run"
+        what = "the demo" if listing.is_demo(listing.all_runs()[other]) else "the newest run"
         st.button(
             f"Open {what}, {plain(other)}",
             key="open_another",
@@ -262,15 +262,14 @@ def another_way(gone: str) -> None:
 def notices(run: RunFolder) -> None:
     """What is to be known of the run on every page: that it opened by itself, that it is simulated."""
     if st.session_state.get(_BY_ITSELF) == state.get(state.RUN) is not None:
-        st.caption(opened_in_words(state.get(state.RUN)))
+        st.caption(opened_in_words(run))
     if is_simulated(run):
         st.markdown(SIMULATED)
 
 
-def opened_in_words(name: str) -> str:
+def opened_in_words(run: RunFolder) -> str:
     """Why this run is the open one, where nobody has chosen any."""
-    if name == shipped.REAL_DEMO:
-        return "There is no run of yours yet, so the demo of real cells is open."
-    if name == shipped.DEMO:
-        return "There is no run of yours yet, so the demo is open."
-    return f"No run was open: this is the newest, {plain(name)}."
+    if not listing.is_demo(run):
+        return f"No run was open: this is the newest, {plain(run.name)}."
+    which = "demo of real cells" if run.path == shipped.DEMOS[shipped.REAL_DEMO] else "demo"
+    return f"There is no run of yours yet, so the {which} is open."

@@ -20,7 +20,6 @@ def show(run: RunFolder) -> None:
     if run.without_cells:
         st.info(plain(run.without_cells))
         return
-    shell.notices(run)
     for problem in scenarios.from_address(run.name, questions.reach(run).panel):
         st.error(plain(problem))
     question.new_scenario(run, places)
@@ -32,7 +31,10 @@ def show(run: RunFolder) -> None:
     if found:
         one = details.chosen(found)
         side_by_side.show(run, found, one)
+        shell.notices(run)
         details.show(run, found, one)
+    else:
+        shell.notices(run)
     ranking.show(run)
     with st.expander("How good are answers about genes that were never perturbed?"):
         how_good.show(run)

@@ -110,8 +110,9 @@ def ranked(run: RunFolder, found: PairRanking) -> None:
         selection_mode="single-row",
     )
     st.caption(
-        "Choose a row to ask for it: each gene alone, and both together, with intervals. Size: root mean "
-        "square of the expected log2 fold changes of all other genes."
+        "Choose a row to ask for it: each gene alone, and both together, with intervals. Size: how far all "
+        "other genes are expected to change, root mean square of differences of mean log2(counts per 10,000 "
+        "+ 1)."
     )
     whole = found.genes if what == GENES else found.ordered(by)
     name = "genes" if what == GENES else "pairs"

@@ -70,18 +70,23 @@ def answer_in_words(one: Answered) -> str:
     )
     name = f"**{plain(one.scenario.name)}**"
     asked = one.scenario.asked
-    words = f"{name}:"
-    if asked.as_in_the_screen and len(asked.raised) in (0, len(asked.genes)):
-        words = f"{'With' if asked.raised else 'Without'} {name}"
+    as_seen = asked.as_in_the_screen and len(asked.raised) in (0, len(asked.genes))
+    words = f"{'Activating' if asked.raised else 'Perturbing'} {name}" if as_seen else name
     if named:
-        words += f" these genes are expected to change most: {named} (log2, 95 % interval)."
+        words += (
+            f" is expected to change these genes most: {named}: log2 fold changes with their 95 % interval; "
+            "-1 is half as much mRNA, +1 twice as much."
+        )
     else:
-        words += " no other gene is expected to change."
+        words += " is expected to change no other gene."
     found = one.answer.interaction
     if found is not None:
         called, judged = int(found.table["non_additive"].sum()), int((~found.table["perturbed"]).sum())
         which = f"{called:,}" if called else "None"
-        words += f" {which} of {judged:,} genes should depart from the sum of the single effects."
+        words += (
+            f" {which} of {judged:,} genes should change otherwise than by the effects of each alone, added "
+            "up."
+        )
     return f"{words} {MEANING[one.answer.basis]}"
 
 

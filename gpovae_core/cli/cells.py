@@ -82,7 +82,10 @@ def simulate(
     seed: Annotated[int, typer.Option(help="Same seed, same cells.")] = 0,
     as_json: Json = False,
 ) -> None:
-    """Draw cells from a stated process with a known network."""
+    """Draw cells from a process with a known network.
+
+    The process is stated and seeded; the true edges are written beside the cells.
+    """
     from gpovae_core.data.simulate import SimulationSettings
     from gpovae_core.data.simulate import simulate as draw
 
@@ -137,8 +140,9 @@ def validate(
     jobs: Jobs = None,
     as_json: Json = False,
 ) -> None:
-    """Say what is wrong with a file, all at once, and what would be used of it. Exit code 2 where it cannot
-    be used.
+    """Say what is wrong with a file, and what is usable.
+
+    All faults are named at once. Exit code 2 where the file cannot be used.
     """
     from gpovae_core.config import DataSettings, NetworkSettings, checked
     from gpovae_core.data.effect_tables.read import holds_effects, read_effects
@@ -205,8 +209,9 @@ def fetch(
     folder: Annotated[Path, typer.Option(help="Where the file goes.")] = Path("data"),
     as_json: Json = False,
 ) -> None:
-    """List public Perturb-seq data sets, or fetch one: size and checksum from Zenodo's record, continued
-    where it was cut off.
+    """List public Perturb-seq data sets, or fetch one.
+
+    Size and checksum come from Zenodo's record; what was cut off is continued.
     """
     from gpovae_core.data import catalogue
 

@@ -17,7 +17,10 @@ def sites(
     ] = Path("runs"),
     as_json: Json = False,
 ) -> None:
-    """The sites of clusters.toml, to which --on sends a training, an ensemble or a sweep."""
+    """List the clusters that --on can send work to.
+
+    They are the sites of clusters.toml; what is sent is a training, an ensemble or a sweep.
+    """
     from gpovae_core.runs.clusters.sites import FILE, clusters_file, read_sites
 
     found, path = read_sites(runs), clusters_file(runs)
@@ -35,8 +38,10 @@ def stop(
     folder: Annotated[Path, typer.Argument(metavar="RUN|SWEEP", help="A run, or a sweep.")],
     as_json: Json = False,
 ) -> None:
-    """Stop the training, the ensemble and the workers of a run or a sweep, here or on a cluster. What is
-    finished is kept; jobs that wait leave the queue.
+    """Stop the work on a run or a sweep.
+
+    Its training, ensemble and workers are stopped, here or on a cluster. What is finished is kept; jobs that
+    wait leave the queue.
     """
     from gpovae_core.errors import GpoVaeError
     from gpovae_core.runs import jobs

@@ -40,10 +40,11 @@ def transfer(
     set_: Sets = None,
     as_json: Json = False,
 ) -> None:
-    """Does the network hold in other cells? Its edges and what T_K predicts, against effects measured there.
+    """Say whether a network holds in other cells.
 
-    The share of edges that comes back stands beside a ceiling (the same effects, measured as well as they are
-    there) and beside other pairs. The options about labels and conditions are for a file of cells.
+    Its edges and what T_K predicts stand against effects measured there. The share of edges that comes back
+    stands beside a ceiling (the same effects, measured as well as they are there) and beside other pairs. The
+    options about labels and conditions are for a file of cells.
     """
     from gpovae_core.config import make_settings
     from gpovae_core.data.write import no_formulas
@@ -87,8 +88,10 @@ def compare(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Two conditions of one screen (gpovae train --each-condition): edges in both, in one alone, with another
-    sign or strength, each with the rate of false ones that permuted condition labels give.
+    """Compare the networks of two conditions.
+
+    Of one screen (gpovae train --each-condition): edges in both, in one alone, with another sign or strength,
+    each with the rate of false ones that permuted condition labels give.
     """
     from gpovae_core.data.write import no_formulas
     from gpovae_core.network.differences import differences

@@ -73,8 +73,9 @@ def network_from_effects(
     jobs: Jobs = None,
     as_json: Json = False,
 ) -> None:
-    """Make a network from a table of effects instead of cells: W, S and T_K, the evidence, and a run that
-    opens on the page Network.
+    """Make a network from a table of effects.
+
+    No cells are needed: W, S and T_K, the evidence, and a run that opens on the page Network.
     """
     from gpovae_core.config import make_settings
     from gpovae_core.data.effect_tables.known import EffectColumns, Unit

@@ -32,7 +32,9 @@ def enrich(
     top: Annotated[int, typer.Option(min=1, help="How many sets are printed as text.")] = 20,
     as_json: Json = False,
 ) -> None:
-    """Which known gene sets hold more of the genes than chance would put there? Hypergeometric test against
+    """Find gene sets among targets, or along effects.
+
+    Known gene sets that hold more of the genes than chance would put there: hypergeometric test against
     the measured genes of the panel, Benjamini-Hochberg over all sets tested. With --perturbation: which sets
     go up or down under it, by the ranks of all effects.
     """
@@ -90,8 +92,10 @@ def activity(
     out: Annotated[Path | None, typer.Option(help="CSV to write: every activity.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Which regulators act under a perturbation, by what their targets do: by W, by a table, and where both
-    agree. Needs decoupler (pip install 'gpovae[activity]').
+    """Say which regulators act under a perturbation.
+
+    By what their targets do: by W, by a table, and where both agree. Needs decoupler (pip install
+    'gpovae[activity]').
     """
     from gpovae_core.data.write import no_formulas
     from gpovae_core.network.activity import activities
@@ -121,8 +125,10 @@ def prior(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Would a table of known edges help? The weight that the cells of a run give it, beside rewired tables,
-    the other half of the table, and held-out cells. The run itself stays as it is.
+    """Say whether a table of known edges would help.
+
+    The weight that the cells of a run give it, beside rewired tables, the other half of the table, and
+    held-out cells. The run itself stays as it is.
     """
     from gpovae_core.data.write import no_formulas
     from gpovae_core.network.knowledge import ask_cells

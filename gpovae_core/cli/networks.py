@@ -62,11 +62,11 @@ def ensemble(
     jobs: Jobs = None,
     as_json: Json = False,
 ) -> None:
-    """Find the network again from other draws of the cells and other seeds: how often does each edge come
-    back?
+    """Count how often each edge comes back.
 
-    With W from calibrated effects (preset evidence) no autoencoder is trained for it; elsewhere every member
-    is a training. Stopped by Ctrl-C, continued by the same command.
+    The network is found again from other draws of the cells and other seeds. With W from calibrated effects
+    (preset evidence) no autoencoder is trained for it; elsewhere every member is a training. Stopped by
+    Ctrl-C, continued by the same command.
     """
     from gpovae_core.config import checked, make_settings
     from gpovae_core.runs.ensemble import EnsembleJob, EnsemblePlan, make_ensemble, submit_ensemble
@@ -143,7 +143,9 @@ def network(
     reference: References = None,
     as_json: Json = False,
 ) -> None:
-    """Write the edges above a threshold: source, target, weight, sign, effect (log2 fold change of mean
+    """Write the edges of a run to a file.
+
+    Edges above a threshold: source, target, weight, sign, effect (log2 fold change of mean
     shares in the training cells), effect_se, p, p_adjusted (held-out cells; empty where they were too many to
     test), cells, strength with its interval and frequency where the run has them, and, where there are tables
     of known edges, known_in, known_signs and publications.
@@ -209,8 +211,10 @@ def figure(
     caption: Annotated[bool, typer.Option(help="With a caption below the picture.")] = True,
     as_json: Json = False,
 ) -> None:
-    """Draw the network for a paper: regulators and their groups of targets, with legend and caption, letters
-    of at least 6 pt at the width it is printed in.
+    """Draw the network for a paper.
+
+    Regulators and their groups of targets, with legend and caption, letters of at least 6 pt at the width it
+    is printed in.
     """
     from dataclasses import replace
 
@@ -236,8 +240,10 @@ def paths(
     reference: References = None,
     as_json: Json = False,
 ) -> None:
-    """The most probable paths from a gene to another, their share of what reaches the target within the hops,
-    and which of their steps tables of known edges list.
+    """Find the most probable paths between two genes.
+
+    With their share of what reaches the target within the hops, and which of their steps tables of known
+    edges list.
     """
     from gpovae_core.network.agreement import known_steps
     from gpovae_core.network.paths import trace_paths

@@ -66,10 +66,10 @@ def predict(
     jobs: Jobs = None,
     as_json: Json = False,
 ) -> None:
-    """Expected effects of perturbations: log2 fold changes of mean shares against control, with spread, and
-    what they rest on.
+    """Predict the effects of perturbing genes.
 
-    Genes without training cells are answered by the network alone. Combinations stand beside the sum of their
+    They are log2 fold changes of mean shares against control, with spread, and what they rest on. Genes
+    without training cells are answered by the network alone. Combinations stand beside the sum of their
     parts.
     """
     from gpovae_core.data.write import no_formulas
@@ -178,8 +178,10 @@ def pairs(
     out: Annotated[Path | None, typer.Option(help="CSV to write, with every pair.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Which two genes, and which gene, are worth perturbing? All pairs of genes with training cells, and all
-    genes of the panel, by expected size, departure from additivity, and trust.
+    """Rank pairs of genes that are worth perturbing.
+
+    All pairs of genes with training cells, and all genes of the panel, by expected size, departure from
+    additivity, and trust.
     """
     from gpovae_core.data.write import no_formulas
     from gpovae_core.evaluation.stored import read_evaluation

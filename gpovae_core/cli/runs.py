@@ -13,7 +13,7 @@ from gpovae_core.errors import SettingsError
 
 
 def info(run: RunArgument, as_json: Json = False) -> None:
-    """What a run is: data, settings, state, panel."""
+    """Show the data, settings, state and panel of a run."""
     from gpovae_core.runs.clusters.told import in_words
     from gpovae_core.runs.folder import RunFolder
 
@@ -58,7 +58,10 @@ def import_(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Make a run from a network that was trained elsewhere. Nothing in the file is executed."""
+    """Make a run from a network trained elsewhere.
+
+    Nothing in the file is executed.
+    """
     from gpovae_core.runs.importing import import_file
 
     if values not in ("auto", "probabilities", "logits"):
@@ -84,7 +87,10 @@ def export(
     resumable: Annotated[bool, typer.Option("--resumable", help="With what is needed to train on.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Write a run as one file, to keep it or to carry it to another machine."""
+    """Write a run as one file, to keep or to move.
+
+    `gpovae import` opens it on another machine.
+    """
     from gpovae_core.runs.archive import export_run
     from gpovae_core.runs.folder import RunFolder
 

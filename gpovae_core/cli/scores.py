@@ -57,8 +57,9 @@ def evaluate(
     jobs: Jobs = None,
     as_json: Json = False,
 ) -> None:
-    """Score a run, or any other edge table or predicted effects against its held-out cells, with baselines
-    and ceilings.
+    """Score a run, an edge table or predicted effects.
+
+    All are scored against the held-out cells of the run, beside baselines and ceilings.
     """
     from gpovae_core.reporting.sentences import scores_in_words
     from gpovae_core.runs.folder import RunFolder
@@ -101,8 +102,10 @@ def null(
     jobs: Jobs = None,
     as_json: Json = False,
 ) -> None:
-    """Relabel controls as perturbed cells and go the whole way to W: every edge that appears is false. Kept
-    with a run it was asked of.
+    """Count the edges found where there are none.
+
+    Controls are relabelled as perturbed cells and taken the whole way to W: every edge that appears is false.
+    Kept with a run it was asked of.
     """
     from gpovae_core.config import make_settings, parse_settings
     from gpovae_core.runs.folder import RunFolder, is_run
@@ -145,7 +148,7 @@ def unseen(
     at_once: Annotated[
         int, typer.Option(min=1, help="Perturbations held out at a time, with all their cells.")
     ] = 3,
-    draws: Annotated[int, typer.Option(min=1, help="How often.")] = 5,
+    draws: Annotated[int, typer.Option(min=1, help="How often such a set is drawn.")] = 5,
     seed: Annotated[int, typer.Option(min=0, help="Seed of what is held out.")] = 0,
     knowledge: Annotated[
         list[Path] | None,
@@ -160,8 +163,10 @@ def unseen(
     jobs: Jobs = None,
     as_json: Json = False,
 ) -> None:
-    """Hold out whole perturbations and predict them by the network alone, beside the mean over the other
-    perturbations; with --knowledge by what tables say that genes share.
+    """Predict perturbations that were held out whole.
+
+    The network alone predicts them, beside the mean over the other perturbations; with --knowledge what
+    tables say that genes share.
     """
     from gpovae_core.config import make_settings
     from gpovae_core.reporting.sentences import unseen_in_words
@@ -210,8 +215,10 @@ def report(
     ],
     as_json: Json = False,
 ) -> None:
-    """Write the scores of runs with baselines and ceilings, as a page, as JSON, or as a Methods paragraph
-    with all settings.
+    """Write the scores of runs as a page or as text.
+
+    Scores stand beside baselines and ceilings; the text is a Methods paragraph with all settings, and JSON is
+    for scripts.
     """
     from gpovae_core.reporting.document import write_report
     from gpovae_core.runs.folder import RunFolder

@@ -36,9 +36,10 @@ def app_(
         typer.Option(metavar="DIR", help="Folder with files of cells (default: GPOVAE_DATA_DIR, or data)."),
     ] = None,
 ) -> None:
-    """Serve the dashboard, to be opened in a browser: on this machine alone, unless --host says otherwise.
+    """Serve the dashboard, to be opened in a browser.
 
-    The demo runs are in it from the start. Ctrl-C stops it; trainings that it started go on.
+    It is served on this machine alone, unless --host says otherwise. The demo runs are in it from the start.
+    Ctrl-C stops it; trainings that it started go on.
     """
     from gpovae_core.data.folder import data_folder
     from gpovae_core.runs.folder import runs_folder

@@ -32,7 +32,10 @@ FileArgument = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, for scripts.")]
 Threshold = Annotated[
-    float | None, typer.Option(help="W above this is an edge (default: the run's own setting, 0.5).")
+    float | None,
+    typer.Option(
+        help="A pair whose weight W (0 to 1) is above this is an edge (default: the run's own setting, 0.5)."
+    ),
 ]
 LabelColumn = Annotated[
     str | None, typer.Option(help="Column of obs with the perturbed gene; found by name when not given.")
@@ -108,7 +111,10 @@ HoldOut = Annotated[
 Preset = Annotated[
     str | None,
     typer.Option(
-        help="evidence (default): W from calibrated effects; released or paper: the published formulas."
+        help=(
+            "How the network is found. evidence (default): from the effects and their errors; released or "
+            "paper: by the published formulas; sams-vae or cradle-vae: none is."
+        )
     ),
 ]
 Published = Annotated[
@@ -147,7 +153,11 @@ References = Annotated[
 ]
 Sets = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="SECTION.FIELD=VALUE", help="Any other setting; repeatable."),
+    typer.Option(
+        "--set",
+        metavar="SECTION.FIELD=VALUE",
+        help="Any other setting, as loss.hops=3; repeatable. config.json of a run holds them all.",
+    ),
 ]
 
 

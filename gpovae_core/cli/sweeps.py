@@ -63,8 +63,9 @@ def sweep(
     ] = "",
     as_json: Json = False,
 ) -> None:
-    """Train runs over conditions, axes and seeds (Optuna), and compare them. Stopped by Ctrl-C; `gpovae sweep
-    FOLDER` goes on.
+    """Train runs at several settings and compare them.
+
+    Runs go over conditions, axes and seeds (Optuna). Stopped by Ctrl-C; `gpovae sweep FOLDER` goes on.
 
     Several machines share a sweep by giving the same plan, the same cells and the same --storage, each with a
     --folder of its own or on a shared disk. With --on every one of --workers is a job of a cluster.

@@ -107,10 +107,12 @@ def train(
     jobs: Jobs = None,
     as_json: Json = False,
 ) -> None:
-    """Prepare the cells, train to the early stop, and score the run on held-out cells."""
+    """Prepare cells, train on them and score the run.
+
+    The training ends with the early stop; the scores are measured on held-out cells.
+    """
     from gpovae_core.config import make_settings
-    from gpovae_core.evaluation.stored import read_evaluation
-    from gpovae_core.reporting.sentences import scores_in_words
+    from gpovae_core.reporting.ending import ending
     from gpovae_core.training.ranks import is_first
     from gpovae_core.workflow import resume_in_turn, resume_run, start_run
 
@@ -165,14 +167,11 @@ def train(
         "epochs": status.epoch,
         "best_epoch": status.best_epoch,
     }
-    scores = read_evaluation(folder)
-    show(
-        answer,
-        as_json,
-        f"Run {folder.path}: {status.state}, {status.message}."
-        + ("" if scores is None else f"\n{scores_in_words(scores)}"),
-    )
+    if as_json:  # a script learns at once that the run is done
+        show(answer, as_json, "")
     _how_often(folder)
+    if not as_json:
+        print("\n".join(ending(folder)))
 
 
 def _submit(file: Path, run: Path, settings: Settings, asked: Request) -> RunFolder:
@@ -208,12 +207,12 @@ def _say_what_is_idle(settings: Settings, given: dict[str, dict[str, Any]]) -> N
 
 
 def _how_often(folder: RunFolder) -> None:
-    """The run is done and has said so; what follows may be stopped, and takes nothing from it."""
+    """What follows a run that is done may be stopped, and takes nothing from it."""
     from gpovae_core.runs.ensemble import follow_training
 
     with progress_bar() as progress:
         try:
-            follow_training(folder, stretch(progress, words="how often edges come back: {}"))
+            follow_training(folder, stretch(progress, words="how often edges come back"))
         except GpoVaeError as error:
             typer.echo(f"Note: how often edges come back is not known: {error}", err=True)
 
@@ -253,7 +252,10 @@ def estimate(
     jobs: Jobs = None,
     as_json: Json = False,
 ) -> None:
-    """Say how long an epoch takes on this machine and how much memory it needs, measured on a few steps."""
+    """Say how long an epoch takes here, and its memory.
+
+    Both are measured on this machine, on a few steps.
+    """
     from gpovae_core import workflow
     from gpovae_core.config import make_settings
 

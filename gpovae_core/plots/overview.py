@@ -43,7 +43,7 @@ def overview_picture(found: Overview) -> go.Figure:
     hover = [f"{theme.text(', '.join(group.genes), 300)}" for group in groups]
     _dots(figure, 1.0, right, sizes, [_named(group) for group in groups], hover, "middle right")
     theme.style(figure, title, "", "", height=HEIGHT)
-    figure.update_xaxes(visible=False, range=[-0.45, 2.05], fixedrange=True)
+    figure.update_xaxes(visible=False, range=[-0.85, 2.2], fixedrange=True)
     figure.update_yaxes(visible=False, range=[-0.06, 1.06], fixedrange=True)
     return figure.update_layout(margin={"l": 4, "r": 4, "t": 40, "b": 30})
 

@@ -33,8 +33,8 @@ def answer_in_words(found: PairRanking) -> str:
         return "No two genes of this run have training cells of their own, so there is no pair to rank."
     first = found.pairs.iloc[0]
     words = (
-        f"{first['first']} + {first['second']} is expected to change most: {_size(first)}, where the sum of "
-        f"its genes alone is {first['additive']:.2f}. {_rests_on(first)}"
+        f"{first['first']} + {first['second']} is expected to change most: {_size(first)}; the two alone, "
+        f"added up, give {first['additive']:.2f}. {_rests_on(first)}"
     )
     trusted = found.pairs.loc[found.pairs["trust"].isin(["measured together", "good"])]
     if first["trust"] not in ("measured together", "good") and len(trusted):

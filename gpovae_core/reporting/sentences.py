@@ -14,7 +14,7 @@ from gpovae_core.data.schema import Dropped
 from gpovae_core.evaluation.listing import listed
 from gpovae_core.evaluation.network_scores import Network
 from gpovae_core.evaluation.predictions import PREDICTIONS, TITLES, UNSEEN
-from gpovae_core.evaluation.scores import EffectScores, Evaluation, UnseenProtocol
+from gpovae_core.evaluation.scores import EffectScores, Evaluation, Line, UnseenProtocol
 from gpovae_core.evaluation.summary import RESPONSE, lines
 from gpovae_core.methods import registry
 from gpovae_core.reporting.tables import MAIN_SCORES, UNSEEN_PARTS, UNSEEN_SCORES
@@ -43,6 +43,8 @@ GROUPS = {  # {}: held-out cells, guides, ...
 }
 LIFT = {"as_measured": "as measured", "without_common_lift": "without the common lift of all shares"}
 """The pair tests of a network, for reading."""
+LEAST_LIFT = 0.01
+"""A common lift that is not said in numbers, as it would be none in whole percent."""
 
 
 def scores_in_words(evaluation: Evaluation) -> str:
@@ -61,6 +63,45 @@ def scores_in_words(evaluation: Evaluation) -> str:
         found.append(f"Latent dimensions in use: {count(health.active_latent)} of {count(health.latent)}")
         found += [f"Warning: {text}" for text in health.warnings or ()]
     return "\n".join([*found, *verdicts(evaluation), *(f"Note: {text}" for text in evaluation.notes or ())])
+
+
+def predictions_in_short(evaluation: Evaluation) -> str:
+    """How near predicted effects come to held-out ones, beside baseline and ceiling; "" where that was not
+    measured.
+    """
+    rho = evaluation.against("test").by_prediction("ate_rho")
+    if rho.get("model") is None:
+        return ""
+    beside = [
+        f"{words} {number(rho[key])}"
+        for key, words in (("train_mean", "baseline, the training mean:"), ("ceiling", "ceiling:"))
+        if rho.get(key) is not None
+    ]
+    return f"Predicted effects: correlation with {evaluation.held_out_words} {number(rho['model'])}" + (
+        f" ({'; '.join(beside)})." if beside else "."
+    )
+
+
+def edges_in_short(evaluation: Evaluation) -> str:
+    """How many edges show in held-out cells, beside chance and the best ranking without a model; "" where
+    that was not measured.
+    """
+    network = evaluation.network
+    line = next((one for one in lines(evaluation) if one.key == "bh_share"), None)
+    if network is None or line is None or line.value is None:
+        return ""
+    beside = [
+        f"{name} {share(value)}"
+        for name, value in (
+            (f"baseline, {line.baseline_name}:", line.baseline),
+            (f"best ranking without a model, {line.rival_name}:", line.rival),
+        )
+        if value is not None
+    ]
+    return (
+        f"Edges: {share(line.value)} of {count(network.edges)} show a significant effect in "
+        f"{evaluation.held_out_words}" + (f" ({'; '.join(beside)})." if beside else ".")
+    )
 
 
 W_IN_WORLDS = (
@@ -125,9 +166,9 @@ def intervals_in_short(evaluation: Evaluation | None) -> str:
     if found is None or found.held is None or found.largest_held is None:
         return ""
     return (
-        f"Intervals held {share(found.held)} of the strongest predicted effects in held-out cells, "
-        f"{share(found.largest_held)} of the largest measured ones (the error of the measurement added; "
-        f"{share(found.largest_held_as_drawn)} as drawn)."
+        f"Intervals are to hold 95 %. In held-out cells they held {share(found.held)} of the strongest "
+        f"predicted effects and {share(found.largest_held)} of the largest measured ones, the error of the "
+        f"measurement added; of these as they are drawn, without it, {share(found.largest_held_as_drawn)}."
     )
 
 
@@ -162,9 +203,10 @@ def states_in_words(evaluation: Evaluation | None, perturbation: str) -> str:
     if found is None:
         return ""
     return (
-        f"Moves cells between states: {share(found.share)} of its cells are in the second of two states "
-        f"that controls show, of controls {share(found.control_share)} (z {number(found.z, 1)}). Every "
-        "gene that differs between the states changes by that alone: its edges may be no more."
+        f"{perturbation} moves cells between states: {share(found.share)} of its cells are in the rarer of "
+        f"two states that controls show, of the controls {share(found.control_share)} (apart by "
+        f"{number(abs(found.z or 0), 1)} standard errors). Every gene that differs between the states "
+        "changes by that alone, so edges out of it may be no regulation."
     )
 
 
@@ -250,23 +292,41 @@ def verdicts(evaluation: Evaluation) -> list[str]:
     """What the numbers say, a line per group: wins and losses against the strongest method without a model,
     and what follows for whoever wants to use them.
     """
-    found = lines(evaluation)
     sentences = []
-    for group, title in GROUPS.items():
-        judged = [line for line in found if line.group == group and line.beats is not None]
-        if not judged:
-            continue
-        behind, ahead = ([line for line in judged if line.beats is beats] for beats in (False, True))
-        lost, won = ([line.name for line in part] for part in (behind, ahead))
+    for group, title, won, lost in _judged(evaluation):
         words = (
-            f"{title.format(evaluation.held_out_words)}: better than the best method without a model on "
-            f"{len(won)} of {len(judged)} scores"
+            f"{title}: better than the best method without a model on {len(won)} of {len(won) + len(lost)} "
+            "scores"
         )
         if won and lost:  # the shorter list says it all
-            words += f": {'; '.join(won)}" if len(won) <= len(lost) else f", all but: {'; '.join(lost)}"
-        rivals = [name for name, _ in Counter(line.rival_name for line in behind).most_common()]
-        sentences.append(f"{words}. {_what_follows(evaluation, group, bool(won), rivals)}")
+            names = "; ".join(line.name for line in (won if len(won) <= len(lost) else lost))
+            words += f": {names}" if len(won) <= len(lost) else f", all but: {names}"
+        sentences.append(f"{words}. {_what_follows(evaluation, group, won, lost)}")
     return sentences
+
+
+def verdicts_in_short(evaluation: Evaluation) -> list[str]:
+    """How good predictions and network are, each a number beside what needs no model, on how many scores
+    they are better than that, and what follows for whoever wants to use them.
+    """
+    judged = _judged(evaluation)
+    counts = [f"{title}, {len(won)} of {len(won) + len(lost)}" for _, title, won, lost in judged]
+    better = f"Scores better than the best method without a model: {'; '.join(counts)}." if counts else ""
+    follows = [_what_follows(evaluation, group, won, lost) for group, _, won, lost in judged]
+    told = (predictions_in_short(evaluation), edges_in_short(evaluation), better, " ".join(follows))
+    return [words for words in told if words]
+
+
+def _judged(evaluation: Evaluation) -> list[tuple[str, str, list[Line], list[Line]]]:
+    """Group of scores, its title, those won and those lost against the strongest method without a model."""
+    found, judged = lines(evaluation), []
+    for group, title in GROUPS.items():
+        won, lost = (
+            [line for line in found if line.group == group and line.beats is beats] for beats in (True, False)
+        )
+        if won or lost:
+            judged.append((group, title.format(evaluation.held_out_words), won, lost))
+    return judged
 
 
 _RANKED_FOR = {
@@ -279,10 +339,9 @@ _TAKEN = tuple(one.key for one in PREDICTIONS if one.role != "ceiling")
 """Predictions that a reader may take, the model's first: of two that score alike it is named."""
 
 
-def _what_follows(evaluation: Evaluation, group: str, won: bool, rivals: Sequence[str]) -> str:
-    """What to use, by the scores of a group. won: whether there is one on which the model leads; rivals: the
-    methods without a model that lead on the others, the one that leads most often first.
-    """
+def _what_follows(evaluation: Evaluation, group: str, won: Sequence[Line], lost: Sequence[Line]) -> str:
+    """What to use, by the scores of a group on which the model leads and those on which another one does."""
+    rivals = [name for name, _ in Counter(line.rival_name for line in lost).most_common()]
     if group == "response":
         return f"So, for predictions: {_predictions_to_take(evaluation)}."
     what = _RANKED_FOR[group]
@@ -326,13 +385,20 @@ def effects_note(evaluation: Evaluation, reference: str) -> str:
     told = [one.sentence for one in PREDICTIONS if one.key in shown and one.key != "model"]
     return " ".join(
         [
-            f"{count(part.perturbations)} perturbations, {count(part.cells)} cells"
-            + (f" of {evaluation.held_out_words}." if reference == "test" else "."),
+            f"{count(part.perturbations)} perturbations, {_cells(evaluation, reference)}.",
             *told,
             "Below a baseline the model adds nothing to a plain mean; at the ceiling nothing is left to gain "
             "with these data.",
         ]
     )
+
+
+def _cells(evaluation: Evaluation, reference: str) -> str:
+    """'1,236 held-out cells', '1,236 cells of held-out guides', '6,174 cells'."""
+    cells, of = count(evaluation.against(reference).cells), evaluation.held_out_words
+    if reference != "test":
+        return f"{cells} cells"
+    return f"{cells} {of}" if of == "held-out cells" else f"{cells} cells of {of}"
 
 
 def network_note(network: Network) -> str:
@@ -357,9 +423,11 @@ def lift_in_words(network: Network | None) -> str | None:
     if not known:
         return None
     gene = max(known, key=lambda name: abs(known[name]))
+    lift = math.expm1(known[gene])
+    size = f"{lift:+.0%}, under {gene}" if abs(lift) >= LEAST_LIFT else f"below {share(LEAST_LIFT)}"
     return (
         "Shares of all counts add up to one: where an abundant gene falls, all others rise. The largest such "
-        f"common lift here is {math.expm1(known[gene]):+.0%}, under {gene}. Tests take it out where it is "
+        f"common lift here is {size}. Tests take it out where it is "
         "beyond doubt; the second table takes it out of the held-out cells altogether. W speaks of genes, "
         "not of shares, and belongs to that table; T_K is scored with the lift that it predicts."
     )

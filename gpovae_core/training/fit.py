@@ -325,8 +325,8 @@ def _close(run: Keeper, trainer: lightning.Trainer, stopper: EarlyStopping, reco
         raise RunError(f"Run '{run.name}': {message}")
     if stopper.stopped_epoch and not recorder.stopping:
         message = (
-            f"stopped early after epoch {trainer.current_epoch}: over {stopper.patience} epochs the "
-            f"validation loss fell by less than {abs(stopper.min_delta):g} nats per cell"
+            f"finished after epoch {trainer.current_epoch}, as it got no better: over {stopper.patience} "
+            f"epochs the validation loss fell by less than {abs(stopper.min_delta):g} nats per cell"
         )
     elif recorder.stopping:
         message = f"stopped on request after epoch {recorder.run.status().epoch}"

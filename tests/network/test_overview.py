@@ -58,12 +58,64 @@ def test_the_sentences_say_what_was_counted(seen: Overview) -> None:
     scores = Network(0.5, edges=7, pairs=20, mu_wd=None, bh_share=None, raw_share=None)
     sure, hubs, groups = findings(seen, replace(scores, estimated_false_edge_rate=0.2))
     assert hubs.startswith("A (4), B (2) and C (1) have most targets: 7 edges with W above 0.5")
-    assert "2 genes have an edge from both of A and B (x, y)" in groups
+    assert "go out from 3 of 4 perturbed genes" in hubs
+    assert "2 answer to both A and B (x, y)" in groups
     assert "about 1 of 7 edges are expected to have none at all" in sure
     nothing = findings(replace(seen, edges=0, regulators={}, groups=()), None)
     assert len(nothing) == 1
     assert "No edge is above W 0.5" in nothing[0]
     assert findings(seen, None) == [hubs, groups]
+
+
+def test_the_largest_groups_are_named_in_their_order_one_regulator_or_more() -> None:
+    """A group of one regulator is passed over no more than one of several."""
+    edges = [("A", f"a{k}") for k in range(5)] + [("B", f"b{k}") for k in range(4)]
+    edges += [("C", f"c{k}") for k in range(3)] + [(gene, f"d{k}") for k in range(2) for gene in "AB"]
+    seen = overview(make_network(edges, perturbed=("A", "B", "C")), 0.5)
+    words = findings(seen, None)[1]
+    assert "5 answer to A alone (a0, a1, a2, …), 4 to B alone, 3 to C alone;" in words
+    assert "the largest with more than one regulator: 2 to both A and B" in words
+    largest = replace(seen, groups=(seen.groups[-1],))
+    assert "more than one regulator" not in findings(largest, None)[1]
+
+
+def test_equals_of_the_last_that_is_named_are_named_too() -> None:
+    counts = {"A": 9, "B": 4, "C": 3, "D": 3, "E": 2}
+    seen = overview(
+        make_network([(a, f"{a}{k}") for a in counts for k in range(counts[a])], tuple(counts)), 0.5
+    )
+    hubs, groups = findings(seen, None)
+    assert hubs.startswith("A (9), B (4), C (3) and D (3) have most")
+    assert "3 to C alone, 3 to D alone. Genes" in groups
+    crowd = replace(seen, regulators={**dict.fromkeys("AB", 9), **dict.fromkeys("CDEFGH", 3)})
+    assert findings(crowd, None)[0].startswith("A (9), B (9) and C (3) have most")
+
+
+@pytest.mark.parametrize(
+    ("name", "hubs", "groups", "back"),
+    [
+        (
+            "papalexi",
+            "JAK2 (48), SMAD4 (32) and IRF1 (19) ",
+            "31 answer to JAK2 alone (ANTXR1, PSMB9, TNFRSF14, …), 18 to SMAD4 alone, 10 to STAT1 alone; the "
+            "largest with more than one regulator: 7 to both JAK2 and SMAD4.",
+            "22 of 133 come back in at least half of 20 networks",
+        ),
+        (
+            "run",
+            "SIM028 (20), SIM012 (9) and SIM052 (9) ",
+            "10 answer to SIM028 alone (SIM039, SIM042, SIM056, …), 4 to both SIM028 and SIM052, 3 to both "
+            "SIM011 and SIM035.",
+            "63 of 65 come back in at least half of 20 networks",
+        ),
+    ],
+)
+def test_what_the_demo_runs_are_said_to_have_found(name: str, hubs: str, groups: str, back: str) -> None:
+    run = RunFolder(PROJECT / "assets" / "demo" / name)
+    seen = overview(GeneNetwork.from_run(run, measured=False), run.settings().evaluation.threshold)
+    told = findings(seen, None)
+    for words, line in zip((back, hubs, groups), told, strict=True):
+        assert words in line
 
 
 def test_the_groups_say_how_many_genes_rise_and_fall() -> None:
@@ -81,6 +133,14 @@ def test_the_picture_draws_regulators_groups_and_signs(seen: Overview) -> None:
     for name in ("A", "B", "C", "2 genes", "x, y"):
         assert name in written
     assert overview_picture(replace(seen, groups=())).layout.annotations
+
+
+def test_on_a_telephone_the_names_of_regulators_and_groups_have_room(seen: Overview) -> None:
+    figure = overview_picture(seen)
+    low, high = figure.layout.xaxis.range
+    wide = 330 / (high - low)  # pixels between regulators (at 0) and groups (at 1)
+    assert -low * wide > 90, "a name of ten letters, its count and half a dot"
+    assert (high - 1) * wide > 125, "twenty letters"
 
 
 def test_names_are_no_markup() -> None:

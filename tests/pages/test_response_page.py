@@ -4,6 +4,7 @@ back.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -50,6 +51,23 @@ def test_every_part_has_its_charts_with_a_sentence_each(demo: AppTest) -> None:
         assert not app.error
         assert len(app.get("plotly_chart")) == charts[part]
     assert "Observed (held-out cells) and predicted effects in the same order" in text(demo)
+
+
+def test_the_answer_comes_first_and_needs_no_word_of_the_model(demo: AppTest) -> None:
+    told = [part.value.replace("\\", "") for part in demo.markdown]
+    answer = next(line for line in told if line.startswith("Perturbing "))
+    assert told.index(answer) < next(k for k, line in enumerate(told) if "Simulated data" in line)
+    name = demo.multiselect[0].value[0]
+    assert f"Perturbing **{name}** (" in answer
+    assert " held-out cells) changes **" in answer
+    assert "adjusted p below 0.05" in answer
+    numbers = re.search(r"by \*\*([\d.]+)\*\* \(baseline, .*: ([\d.]+); ceiling, .*: ([\d.]+)\)\.", answer)
+    assert numbers is not None, answer
+    model, baseline, ceiling = map(float, numbers.groups())
+    assert min(model, baseline) > 0.9
+    assert ceiling <= 1
+    assert not {"W", "T_K", "rho"} & set(re.findall(r"\w+", answer))
+    assert "-1 is half as much mRNA" in words(demo)
 
 
 def test_scores_stand_beside_baseline_and_ceiling(demo: AppTest) -> None:

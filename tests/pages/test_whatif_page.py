@@ -74,6 +74,18 @@ def test_two_genes_and_both_together_side_by_side(open_app: Opener, trained: Pat
     assert f"Through the network {first} is expected to change" in shown
 
 
+def test_the_answer_comes_first_and_needs_no_word_of_the_model(open_app: Opener, trained: Path) -> None:
+    first, second, _ = genes(trained)
+    app = open_app("whatif", folder=trained, run="toy", scenario=f"{first}+{second}")
+    assert not app.exception
+    told = [re.sub(r"\\(.)", r"\1", part.value) for part in app.markdown]
+    answer = next(line for line in told if line.startswith(f"Perturbing **{first} + {second}** is expected"))
+    assert told.index(answer) < next(k for k, line in enumerate(told) if "Simulated data" in line)
+    assert "with their 95 % interval; -1 is half as much mRNA" in answer
+    assert re.search(r"(None|\d+) of \d+ genes should change otherwise than by the effects of each", answer)
+    assert not {"W", "T_K", "rho"} & set(re.findall(r"\w+", answer))
+
+
 def test_an_extended_gene_rests_on_the_network_and_says_how_good_that_is(
     open_app: Opener, trained: Path
 ) -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from gpovae_core.evaluation.scores import Evaluation, ResponderShare, States, StateShare
+from gpovae_core.evaluation.stored import read_evaluation
 from gpovae_core.evaluation.told import notes
 from gpovae_core.reporting.sentences import W_IN_WORLDS, responders_in_words, states_in_words, w_in_words
+from gpovae_core.runs.folder import RunFolder
 from tests.conftest import PROJECT
 
 
@@ -46,8 +50,36 @@ def test_responding_cells_are_told_by_perturbation_and_guide(scores):
 
 
 def test_a_moved_state_is_told_where_it_is_flagged(scores):
-    assert "70 % of its cells" in states_in_words(scores, "A")
+    words = states_in_words(scores, "A")
+    assert words.startswith("A moves cells between states: 70 % of its cells")
+    assert "of the controls 40 % (apart by 6.2 standard errors)" in words
+    assert "edges out of it may be no regulation" in words
     assert states_in_words(scores, "B") == states_in_words(Evaluation(), "A") == ""
-    found = notes(scores.states, scores.responders)
-    assert any("between states" in text and "A" in text for text in found)
-    assert any("A 50 %" in text for text in found)
+
+
+def test_the_notes_say_of_whom_what_was_measured_and_what_it_means_for_edges(scores):
+    moved, escaped = notes(scores.states, scores.responders)
+    assert moved.startswith(
+        "A (70 % of its cells, 40 % of controls) moves cells between two states that controls show: "
+    )
+    assert "more than 4 standard errors apart" in moved
+    assert "edges out of it may be no regulation" in moved
+    assert escaped.startswith("In A (50 %) some cells escape")
+    assert "interval ends below 80 %" in escaped
+    assert "edges out of these genes are missed more easily" in escaped
+    assert notes(States((), ()), ()) == []
+
+
+def test_the_notes_speak_of_several_as_of_several(scores):
+    both = tuple(replace(one, flagged=True) for one in scores.states.perturbations)
+    moved = notes(States((4.0,), both), ())[0]
+    assert moved.startswith(
+        "A (70 % of its cells, 40 % of controls), B (40 % of its cells, 40 % of controls) move "
+    )
+    assert "edges out of them" in moved
+
+
+@pytest.mark.parametrize("demo", ["papalexi", "run"])
+def test_the_demo_runs_say_it_as_it_is_said_now(demo):
+    scores = read_evaluation(RunFolder(PROJECT / "assets" / "demo" / demo))
+    assert set(notes(scores.states, scores.responders)) <= set(scores.notes)

@@ -131,6 +131,7 @@ def test_early_stop(tmp_path):
         tmp_path / "run", tiny_settings(training={"epochs": 50, "patience": 2, "min_improvement": 1e6})
     )
     assert len(run.metrics()) == 3
+    assert run.status().message.startswith("finished after epoch")
     assert "fell by less than" in run.status().message
 
 
