@@ -62,13 +62,11 @@ def fold_table(
     batches, donors and conditions.
     """
     names = prepared.perturbations if perturbations is None else perturbations
-    present = tuple(name for name in names if (prepared.where(name, splits)).sum() >= FEWEST_CELLS)
-    genes = prepared.cells.var_names
-    index = pd.Index(names, name=keys.PERTURBATION)
+    genes, index = prepared.cells.var_names, pd.Index(names, name=keys.PERTURBATION)
     effect, error, shrunk = (np.full((len(names), len(genes)), np.nan) for _ in range(3))
     cells, lift = np.zeros(len(names), dtype=int), np.zeros(len(names))
-    controls = prepared.where(keys.CONTROL, splits).sum()
-    if present and controls >= FEWEST_CELLS:
+    present = _with_cells(prepared, splits, names)
+    if present:
         found, columns = label_contrasts(prepared, present, splits)
         rows = [names.index(name) for name in present]
         cells[rows], lift[rows] = found.cells, found.shift / np.log(2)
@@ -86,6 +84,33 @@ def fold_table(
     return FoldTable(
         tables[0], tables[1], tables[2], pd.Series(cells, index=index), pd.Series(lift, index=index)
     )
+
+
+def fold_changes(
+    prepared: PreparedCells, splits: tuple[str, ...], genes: np.ndarray
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Effect and error of `fold_table` for all perturbations at some of the measured genes (m,), their
+    places; nothing is shrunk, which takes most of its time.
+    """
+    names = prepared.perturbations
+    index, columns = pd.Index(names, name=keys.PERTURBATION), prepared.cells.var_names[genes]
+    effect, error = (np.full((len(names), len(genes)), np.nan) for _ in range(2))
+    present = _with_cells(prepared, splits, names)
+    if present:
+        found, places = label_contrasts(prepared, present, splits)
+        rows = [names.index(name) for name in present]
+        own, deviation = (part[:, places[genes]] for part in (found.effect, found.error))
+        known = np.isfinite(deviation)
+        effect[rows] = np.where(known, own, np.nan) / np.log(2)
+        error[rows] = np.where(known, deviation, np.nan) / np.log(2)
+    return tuple(pd.DataFrame(part, index, columns) for part in (effect, error))  # type: ignore[return-value]
+
+
+def _with_cells(prepared: PreparedCells, splits: tuple[str, ...], names: tuple[str, ...]) -> tuple[str, ...]:
+    """Those of the perturbations that can be compared; none without controls."""
+    if prepared.where(keys.CONTROL, splits).sum() < FEWEST_CELLS:
+        return ()
+    return tuple(name for name in names if (prepared.where(name, splits)).sum() >= FEWEST_CELLS)
 
 
 def _shrunk(effect: np.ndarray, error: np.ndarray, others: np.ndarray) -> np.ndarray:

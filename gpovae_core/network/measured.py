@@ -13,10 +13,9 @@ import numpy as np
 from gpovae_core import keys
 
 if TYPE_CHECKING:
-    from anndata import AnnData
-
     from gpovae_core.data.schema import Panel, PreparedCells
     from gpovae_core.effects.pairs import PairStatistics
+    from gpovae_core.runs.stored_effects import Effects
 
 
 MOST_TESTED = 20_000_000
@@ -38,12 +37,12 @@ class MeasuredPairs:
 
     @classmethod
     def nothing(cls, genes: int) -> MeasuredPairs:
-        square = np.full((genes, genes), np.nan)
+        square = np.broadcast_to(np.nan, (genes, genes))  # one number, whatever the panel
         return cls(square, square, np.full(genes, np.nan), square, square)
 
     @classmethod
     def of(
-        cls, panel: Panel, effect: np.ndarray | None, error: np.ndarray | None, effects: AnnData | None
+        cls, panel: Panel, effect: np.ndarray | None, error: np.ndarray | None, effects: Effects | None
     ) -> MeasuredPairs:
         """Of a run: effect, error (n, n) of its network stage (natural logarithms) and its effects.h5ad, as
         far as there are any.
