@@ -80,7 +80,7 @@ def clearest(run: RunFolder, reference: Reference) -> list[str]:
     return response.clearest(effects(run), reference)
 
 
-@of_run("cells.h5ad", kind="resource", entries=2, spinner="Reading the cells …")
+@of_run("cells.h5ad", kind="resource", entries=4, spinner="Reading the cells …")
 def cells(run: RunFolder) -> PreparedCells:
     """The prepared cells. Raises RunError where the run holds none."""
     return run.cells()

@@ -8,6 +8,7 @@ Benjamini-Hochberg over the genes of one perturbation. A gene that too few cells
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,7 @@ from gpovae_core.data.cores import at_once
 from gpovae_core.data.expression import EFFECT_SCALE, log_expression
 from gpovae_core.data.progress import Progress, stretch, tell
 from gpovae_core.data.schema import PreparedCells
+from gpovae_core.data.store import columns_of, rows_of
 from gpovae_core.effects.contrasts import label_contrasts
 from gpovae_core.effects.lift import exchangeable
 from gpovae_core.effects.pairs import rank_tests
@@ -135,10 +137,9 @@ def observed_changes(
     fold, error, shrunk = (part.iloc[0].to_numpy() for part in (folds.effect, folds.error, folds.shrunk))
     p = gene_tests(prepared, splits, (perturbation,)).iloc[0].to_numpy()
     controls = np.flatnonzero(prepared.where(keys.CONTROL, splits))
-    expression: Any = log_expression(prepared.counts[controls], prepared.library_size[controls])
     base = np.full(len(p), np.nan)
-    if len(controls):
-        base = np.asarray(expression.mean(axis=0)).ravel() / np.log(2)
+    for columns, expression in _log_blocks(prepared, controls) if len(controls) else ():
+        base[columns] = np.asarray(expression.mean(axis=0)).ravel() / np.log(2)
     reach = keys.NORMAL_95 * error
     return pd.DataFrame(
         {
@@ -173,21 +174,34 @@ def gene_tests(
     chosen = np.flatnonzero(np.isin(prepared.labels[kept].astype(str), [*names, keys.CONTROL]))
     among, rows = among.at(chosen), kept[chosen]
     labels, genes = prepared.labels[rows], prepared.cells.n_vars
-    if expression is None:
-        values: Any = log_expression(prepared.counts[rows], prepared.library_size[rows])
-    else:
-        values = expression
     enough = np.array([(labels == name).sum() >= FEWEST_CELLS for name in names], dtype=bool)
     enough &= (labels == keys.CONTROL).sum() >= FEWEST_CELLS
     parts = [np.zeros((len(names), 0))]
-    for start in range(0, genes, _GENES_AT_ONCE):
-        columns = values[:, np.arange(start, min(start + _GENES_AT_ONCE, genes))]
-        part = stretch(progress, start / genes, min(start + _GENES_AT_ONCE, genes) / genes)
-        own = columns if expression is None else columns[rows]
+    for columns, own in _log_blocks(prepared, rows) if expression is None else _blocks_of(expression, rows):
+        part = stretch(progress, columns.start / genes, columns.stop / genes)
         found = rank_tests(own, labels, names, among=among, progress=part)
         parts.append(np.where(found.testable & enough[:, None], found.p, np.nan))
     p = np.concatenate(parts, axis=1)
     return pd.DataFrame(p, index=pd.Index(names, name=keys.PERTURBATION), columns=prepared.cells.var_names)
+
+
+def _log_blocks(prepared: PreparedCells, rows: np.ndarray) -> Iterator[tuple[slice, Any]]:
+    """(genes, log expression of these cells in them), some genes at a time: pages ask for this, and many cells
+    with all their genes would take more memory than all that a page holds.
+    """
+    own, genes = rows_of(prepared.counts, rows), prepared.cells.n_vars
+    for start in range(0, genes, _GENES_AT_ONCE):
+        columns = slice(start, min(start + _GENES_AT_ONCE, genes))
+        counts = columns_of(own, np.arange(columns.start, columns.stop))
+        yield columns, log_expression(counts, prepared.library_size[rows])
+
+
+def _blocks_of(expression: Any, rows: np.ndarray) -> Iterator[tuple[slice, Any]]:
+    """The same of the log expression of all cells."""
+    genes = expression.shape[1]
+    for start in range(0, genes, _GENES_AT_ONCE):
+        columns = slice(start, min(start + _GENES_AT_ONCE, genes))
+        yield columns, expression[:, np.arange(columns.start, columns.stop)][rows]
 
 
 def adjusted(p: np.ndarray) -> np.ndarray:

@@ -190,16 +190,25 @@ class GeneNetwork:
         return np.array(self.panel.genes, dtype=object)
 
     def _ascending(self, self_loops: bool) -> np.ndarray:
-        """All weights in rising order, kept: as large as W each, with self-loops or without."""
+        """All weights above 0 in rising order, kept: with self-loops or without."""
         return self._all_ascending if self_loops else self._others_ascending
 
     @cached_property
     def _all_ascending(self) -> np.ndarray:
-        return np.sort(self.weights, axis=None)
+        return np.sort(self.weights[self.weights > 0.0])
 
     @cached_property
     def _others_ascending(self) -> np.ndarray:
-        return np.sort(self.weights[~np.eye(len(self), dtype=bool)])
+        return np.sort(self.weights[self._above(0.0, self_loops=False)])
+
+    def _on_rank(self, rank: int, self_loops: bool) -> float | None:
+        """The weight on this rank, 1 = strongest; 0 beyond the last edge, None where there are not so many
+        pairs.
+        """
+        weights, n = self._ascending(self_loops), len(self)
+        if not 1 <= rank <= n * n - (0 if self_loops else n):
+            return None
+        return float(weights[-rank]) if rank <= len(weights) else 0.0
 
     @cached_property
     def has_evidence(self) -> np.ndarray:
@@ -290,8 +299,8 @@ class GeneNetwork:
 
     def _floor_for(self, top: int, self_loops: bool) -> float:
         """Just below the weight of the edge on rank `top`, so that sorting starts with few edges."""
-        weights = self._ascending(self_loops)
-        return float(np.nextafter(weights[-top], -1.0)) if 0 < top <= len(weights) else -1.0
+        weight = self._on_rank(top, self_loops)
+        return -1.0 if weight is None else float(np.nextafter(weight, -1.0))
 
     def _edge_table(self, rows: np.ndarray, columns: np.ndarray, top: int | None = None) -> pd.DataFrame:
         """Table of pairs given as places in name order, row by row; the stable sort keeps that order among
@@ -345,12 +354,11 @@ class GeneNetwork:
         """The largest threshold, in thousandths of the scale, that shows at least `edges` edges; None where
         none does.
         """
-        weights = self._ascending(self_loops)
         if edges < 1:
             raise QueryError(f"edges must be 1 or more, got {edges}.")
-        if edges > len(weights) or weights[-edges] <= 0.0:
+        weight = self._on_rank(edges, self_loops)
+        if not weight:
             return None
-        weight = float(weights[-edges])
         step = int(np.floor(weight / self.top * _THRESHOLD_STEPS))
         candidates = (round(k / _THRESHOLD_STEPS * self.top, 12) for k in (step + 1, step, step - 1))
         return next((t for t in candidates if 0.0 <= t < weight), 0.0)
@@ -385,10 +393,8 @@ class GeneNetwork:
         For comparing networks at the same number of edges, so exact and not rounded as `suggest_threshold`
         is.
         """
-        weights = self._ascending(self_loops)
-        if not 1 <= edges <= len(weights) or weights[-edges] <= 0.0:
-            return None
-        return max(0.0, float(np.nextafter(weights[-edges], -1.0)))
+        weight = self._on_rank(edges, self_loops)
+        return max(0.0, float(np.nextafter(weight, -1.0))) if weight else None
 
     def neighbourhood(
         self,

@@ -32,16 +32,17 @@ PATHS_LOOKED_AT = 6
 
 @dataclass(frozen=True)
 class HeldOutCells:
-    """Expression of the panel's measured genes in the held-out cells, cut out once so that one edge costs one
+    """Counts of the panel's measured genes in the held-out cells, cut out once so that one edge costs one
     column.
 
-    labels: (h,) perturbation of every cell; expression: (h, m) CSC; columns: gene -> column; fold, error:
-    (perturbations x these genes) effects in these cells (effects.changes); among: of the same cells, within
-    what they are ranked.
+    labels, library_size: (h,) perturbation and UMIs of every cell; counts: (h, m) CSC; columns: gene ->
+    column; fold, error: (perturbations x these genes) effects in these cells (effects.changes); among: of the
+    same cells, within what they are ranked.
     """
 
     labels: np.ndarray
-    expression: sparse.csc_matrix
+    library_size: np.ndarray
+    counts: sparse.csc_matrix
     columns: dict[str, int]
     fold: pd.DataFrame
     error: pd.DataFrame
@@ -51,12 +52,11 @@ class HeldOutCells:
     def of(cls, cells: PreparedCells) -> HeldOutCells:
         here = np.flatnonzero(cells.where(splits=keys.HELD_OUT))
         counts = columns_of(rows_of(cells.counts, here), cells.panel_columns)
-        expression = log_expression(counts, cells.library_size[here])
         genes = [str(gene) for gene in cells.cells.var_names[cells.panel_columns]]
         columns, labels = {gene: i for i, gene in enumerate(genes)}, cells.labels[here]
         fold, error = fold_changes(cells, keys.HELD_OUT, cells.panel_columns)
         among = exchangeable(cells, keys.HELD_OUT)
-        return cls(labels, expression.tocsc(), columns, fold, error, among)
+        return cls(labels, cells.library_size[here], counts.tocsc(), columns, fold, error, among)
 
     @property
     def size(self) -> int:
@@ -65,7 +65,8 @@ class HeldOutCells:
 
     def values(self, gene: str) -> np.ndarray:
         """(h,) expression of one measured gene."""
-        return self.expression[:, [self.columns[gene]]].toarray().ravel()
+        counts = self.counts[:, [self.columns[gene]]].tocsr()
+        return log_expression(counts, self.library_size).toarray().ravel()
 
 
 @dataclass(frozen=True)
