@@ -23,6 +23,7 @@ from gpovae_core.data.progress import Progress, stretch, tell
 from gpovae_core.data.schema import PreparedCells
 from gpovae_core.data.store import columns_of, rows_of
 from gpovae_core.effects.contrasts import label_contrasts
+from gpovae_core.effects.design import Design
 from gpovae_core.effects.lift import exchangeable
 from gpovae_core.effects.pairs import rank_tests
 from gpovae_core.effects.shrinkage import fit_evidence
@@ -34,6 +35,8 @@ LEAST_EFFECT = 0.05
 """Natural log fold change that is taken for none in shrunk effects, as by default in the network stage."""
 
 _GENES_AT_ONCE = 4000
+_SUMS_AT_ONCE = 2**21
+"""Perturbations times genes that are compared at a time, where perturbations say nothing of each other."""
 
 
 @dataclass(frozen=True)
@@ -98,9 +101,13 @@ def fold_changes(
     index, columns = pd.Index(names, name=keys.PERTURBATION), prepared.cells.var_names[genes]
     effect, error = (np.full((len(names), len(genes)), np.nan) for _ in range(2))
     present = _with_cells(prepared, splits, names)
-    if present:
-        found, places = label_contrasts(prepared, present, splits)
-        rows = [names.index(name) for name in present]
+    most = max(1, _SUMS_AT_ONCE // prepared.cells.n_vars)
+    if Design.of(prepared).replicates:  # what these disagree on is learned from all perturbations together
+        most = len(names)
+    for start in range(0, len(present), most):
+        some = present[start : start + most]
+        found, places = label_contrasts(prepared, some, splits)
+        rows = [names.index(name) for name in some]
         own, deviation = (part[:, places[genes]] for part in (found.effect, found.error))
         known = np.isfinite(deviation)
         effect[rows] = np.where(known, own, np.nan) / np.log(2)
@@ -186,8 +193,8 @@ def gene_tests(
 
 
 def _log_blocks(prepared: PreparedCells, rows: np.ndarray) -> Iterator[tuple[slice, Any]]:
-    """(genes, log expression of these cells in them), some genes at a time: pages ask for this, and many cells
-    with all their genes would take more memory than all that a page holds.
+    """(genes, log expression of these cells in them), some genes at a time: pages ask for this, and many
+    cells with all their genes would take more memory than all that a page holds.
     """
     own, genes = rows_of(prepared.counts, rows), prepared.cells.n_vars
     for start in range(0, genes, _GENES_AT_ONCE):

@@ -54,8 +54,6 @@ FEWEST_OF_GUIDE = 10
 
 _BLOCK = 20_000
 """Cells whose shares are held at a time."""
-_SUMS = 2**21
-"""Sums of shares, groups times genes, that are worked out at a time."""
 _PAIRS = 2**18
 """Pairs whose ratios are worked out at a time."""
 
@@ -769,29 +767,15 @@ def _blocks(cells: int) -> Iterator[int]:
 
 
 def _shares(counts: csr_matrix, size: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> Any:
-    chosen: Any = columns_of(rows_of(counts, rows), columns).astype(np.float64).tocsr()
-    chosen.data /= np.repeat(size[rows], np.diff(chosen.indptr))
-    return chosen
+    chosen: Any = columns_of(rows_of(counts, rows), columns).tocsr()
+    data = chosen.data.astype(np.float64)
+    data /= np.repeat(size[rows], np.diff(chosen.indptr))
+    return sparse.csr_matrix((data, chosen.indices, chosen.indptr), chosen.shape)
 
 
 def _sums(chosen: Any, shares: Any) -> tuple[np.ndarray, np.ndarray]:
-    """(r, m) sums of shares and of their squares. chosen: (r, cells) 0 or 1; shares: (cells, m) sparse.
-
-    Where there are many sums, for some columns at a time: a sparse product takes more room than they do.
-    """
-    (r, _), m = chosen.shape, shares.shape[1]
-    if r * m <= _SUMS:
-        return _dense(chosen @ shares), _dense(chosen @ shares.multiply(shares).tocsr())
-    first, square = np.empty((r, m)), np.empty((r, m))
-    by_column, width = shares.tocsc(), max(1, _SUMS // r)
-    for low in range(0, m, width):
-        columns = slice(low, low + width)
-        part = by_column[:, columns].tocsr()
-        first[:, columns], square[:, columns] = (
-            _dense(chosen @ part),
-            _dense(chosen @ part.multiply(part).tocsr()),
-        )
-    return first, square
+    """(r, m) sums of shares and of their squares. chosen: (r, cells) 0 or 1; shares: (cells, m) sparse."""
+    return _dense(chosen @ shares), _dense(chosen @ shares.multiply(shares).tocsr())
 
 
 def _dense(matrix: Any) -> np.ndarray:

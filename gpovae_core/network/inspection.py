@@ -58,11 +58,6 @@ class HeldOutCells:
         among = exchangeable(cells, keys.HELD_OUT)
         return cls(labels, cells.library_size[here], counts.tocsc(), columns, fold, error, among)
 
-    @property
-    def size(self) -> int:
-        """Cells times genes: what testing every pair grows with."""
-        return len(self.labels) * len(self.columns)
-
     def values(self, gene: str) -> np.ndarray:
         """(h,) expression of one measured gene."""
         counts = self.counts[:, [self.columns[gene]]].tocsr()
