@@ -190,7 +190,6 @@ def measure(folder: Path, clicks: int) -> dict[str, Any]:
                 for name in PAGES:
                     open_page(session, own, name)
                     answer["errors"] += errors_on(session, name)
-                    print(f"{run} {place} {name} {resident_gb(own)} {most_gb(own)}", file=sys.stderr, flush=True)
                 answer["memory_gb"][f"{run}, session {place}"] = resident_gb(own)
                 print(f"{run}, session {place}: {resident_gb(own)} GB", file=sys.stderr, flush=True)
         answer["most_gb"] = most_gb(own)
