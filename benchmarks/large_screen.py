@@ -9,8 +9,9 @@ on what else the machine does. first_s: from a click on the name of a page to it
 first time for this server) and again; action_s: from a press on a tab, or the choice of another option, until
 the page has settled; click_s: of the network page, from a click on a gene until its evidence stands in the
 card. cells_read_mb: what the server had read when the page Network stood there for the first time, beyond
-what it reads for a small run; memory_gb: of the server after both sessions have been through all pages of all
-three runs, and after each page of the first one.
+what it reads for a small run; memory_gb: resident memory of the server after each page of the first run, and
+after both sessions have been through all pages of a run, one entry for each run and session; most_gb: the
+largest it ever was (VmHWM).
 """
 
 from __future__ import annotations
@@ -142,6 +143,17 @@ def errors_on(page: Any, name: str) -> list[str]:
     return [f"{name}: {text[:300]}" for text in page.locator('[data-testid="stException"]').all_inner_texts()]
 
 
+def resident_gb(own: psutil.Process) -> float:
+    return round(own.memory_info().rss / 1e9, 2)
+
+
+def most_gb(own: psutil.Process) -> float:
+    """The largest resident memory of a process so far, as Linux keeps it."""
+    lines = Path(f"/proc/{own.pid}/status").read_text().splitlines()
+    kib = next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
+    return round(kib * 1024 / 1e9, 2)
+
+
 def measure(folder: Path, clicks: int) -> dict[str, Any]:
     from playwright.sync_api import sync_playwright
 
@@ -164,20 +176,23 @@ def measure(folder: Path, clicks: int) -> dict[str, Any]:
         for name in PAGES:
             seen = answer["pages"][name] = {"first_s": [open_page(sessions[0], own, name)]}
             seen["action_s"] = actions(sessions[0], own)
-            seen["memory_gb"] = round(own.memory_info().rss / 1e9, 2)
+            seen["memory_gb"] = resident_gb(own)
             print(f"{name}: {seen}", file=sys.stderr, flush=True)
             answer["errors"] += errors_on(sessions[0], name)
         for name in PAGES:
             answer["pages"][name]["first_s"].append(open_page(sessions[0], own, name))
-        answer["memory_of_one_gb"] = round(own.memory_info().rss / 1e9, 2)
-        for session in sessions:
+        answer["of_one_gb"], answer["most_of_one_gb"] = resident_gb(own), most_gb(own)
+        answer["memory_gb"] = {}
+        for place, session in enumerate(sessions, start=1):
             for run in RUNS:
                 session.goto(f"{server.address}/?run={run}")
                 rest(session)
                 for name in PAGES:
                     open_page(session, own, name)
                     answer["errors"] += errors_on(session, name)
-        answer["memory_gb"] = round(own.memory_info().rss / 1e9, 2)
+                answer["memory_gb"][f"{run}, session {place}"] = resident_gb(own)
+                print(f"{run}, session {place}: {resident_gb(own)} GB", file=sys.stderr, flush=True)
+        answer["most_gb"] = most_gb(own)
         browser.close()
     return answer
 

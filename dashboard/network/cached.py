@@ -16,6 +16,7 @@ from dashboard.network.slider import false_edge_rate
 from dashboard.shared import contents
 from dashboard.shared.cached import of_run, stamp
 from dashboard.shared.networks import NETWORK_FILES, Shown, network, shown_network, stage
+from gpovae_core import keys
 from gpovae_core.errors import RunError
 from gpovae_core.network.agreement import ListedShare, listed_share
 from gpovae_core.network.communities import communities
@@ -91,9 +92,22 @@ def network_communities(run: RunFolder, which: Shown, threshold: float) -> np.nd
 # Tests on the held-out cells --------------------------------------------------------------------------------
 
 
-@of_run("cells.h5ad", kind="resource", entries=4, spinner="Reading the held-out cells …")
+@of_run("cells.h5ad", kind="data", entries=32)
+def pairs_size(run: RunFolder) -> int:
+    """Held-out cells times measured genes of the panel: what testing every pair grows with; 0 without
+    cells.
+    """
+    if not run.has("cells.h5ad"):
+        return 0
+    cells = contents.cells(run)
+    return int(cells.where(splits=keys.HELD_OUT).sum()) * len(cells.panel_columns)
+
+
+@of_run("cells.h5ad", kind="resource", entries=4, spinner="Reading the held-out cells, once per run …")
 def held_out(run: RunFolder) -> HeldOutCells | None:
-    """Expression of the panel in the held-out cells; None where the run holds no cells."""
+    """Counts of the panel in the held-out cells, and their effects; None where the run holds no cells. Only
+    what an edge shows needs them.
+    """
     if not run.has("cells.h5ad"):
         return None
     from gpovae_core.network.inspection import HeldOutCells
@@ -128,10 +142,7 @@ def pairs(run: RunFolder) -> PairStatistics | None:
     """Every perturbation against every panel gene; None without cells, or where it takes long and nobody has
     asked (`ask_for_pairs`).
     """
-    cells = held_out(run)
-    if cells is None or (cells.size > PAIRS_AT_ONCE and str(run.path) not in st.session_state.get(ASKED, ())):
-        return None
-    return tested_pairs(run)
+    return tested_pairs(run) if run.has("cells.h5ad") and pairs_wait(run) is None else None
 
 
 def pairs_at_hand(run: RunFolder) -> PairStatistics | None:
@@ -153,10 +164,10 @@ def pairs_wait(run: RunFolder) -> float | None:
     """About how many seconds `pairs` would take if it were asked for; None where it does not wait to be
     asked.
     """
-    cells = held_out(run)
-    if cells is None or cells.size <= PAIRS_AT_ONCE or str(run.path) in st.session_state.get(ASKED, ()):
+    size = pairs_size(run)
+    if size <= PAIRS_AT_ONCE or str(run.path) in st.session_state.get(ASKED, ()):
         return None
-    return cells.size / PAIRS_AT_ONCE * 15
+    return size / PAIRS_AT_ONCE * 15
 
 
 # Thresholds -------------------------------------------------------------------------------------------------

@@ -2,13 +2,63 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import pandas as pd
+import plotly.graph_objects as go
 
 from dashboard.shared import contents, questions
 from dashboard.shared.cached import of_run
+from dashboard.shared.contents import EFFECT_FILES
 from gpovae_core import keys
+from gpovae_core.plots import response
+from gpovae_core.plots.response import Reference
 from gpovae_core.runs.folder import RunFolder
+
+
+@dataclass(frozen=True)
+class HeatMap:
+    """The figure, of how many perturbations, and the correlation of all observed with all predicted
+    effects.
+    """
+
+    figure: go.Figure
+    perturbations: int
+    rho: float
+
+
+@of_run(*EFFECT_FILES, kind="data", entries=16)
+def table(run: RunFolder, perturbation: str, reference: Reference) -> pd.DataFrame:
+    """Response table of a perturbation (see gpovae_core.plots.response), without tests."""
+    return response.response_table(contents.effects(run), perturbation, reference)
+
+
+@of_run(*EFFECT_FILES, kind="data", entries=8)
+def sizes(run: RunFolder, reference: Reference) -> pd.Series:
+    """Size of the observed effects of every perturbation."""
+    return response.effect_sizes(contents.effects(run), reference)
+
+
+@of_run(*EFFECT_FILES, kind="data", entries=4, spinner="Drawing all effects …")
+def heat_map(run: RunFolder, reference: Reference, but: tuple[str, ...]) -> HeatMap:
+    """The effects of all perturbations `but` some."""
+    effects = contents.effects(run)
+    layers = (keys.shrunk(keys.fold(response.LAYER[reference])), keys.fold(keys.PREDICTED))
+    observed, predicted = (
+        pd.DataFrame(
+            np.asarray(effects.layers[layer]) if layer in effects.layers else np.nan,
+            effects.obs_names,
+            effects.var_names,
+        )
+        .drop(index=list(but))
+        .rename(index=keys.for_reading)
+        for layer in layers
+    )
+    a, b = observed.to_numpy().ravel(), predicted.to_numpy().ravel()
+    both = np.isfinite(a) & np.isfinite(b)
+    rho = response.pearson(a[both], b[both])
+    return HeatMap(response.effect_heatmap(observed, predicted), len(observed), rho)
 
 
 @of_run("cells.h5ad", kind="data", entries=16, spinner="Testing every gene …")

@@ -8,19 +8,19 @@ import numpy as np
 import streamlit as st
 
 from dashboard.response.scene import MOST, REFERENCES, Scene, choose_gene
-from dashboard.shared import state
+from dashboard.shared import contents, state
 from dashboard.shared.figures import format_choice
 from dashboard.shared.glossary import meaning
 from dashboard.shared.words import named, number, plain
 from gpovae_core import keys
-from gpovae_core.plots import response
+from gpovae_core.runs.folder import RunFolder
 
 
-def choose(effects: Any, reference: Any, places: Any) -> tuple[str, ...]:
+def choose(run: RunFolder, reference: Any, places: Any) -> tuple[str, ...]:
     """The chosen perturbations; where none was chosen yet, that of the pinned path or the chosen gene, else
     the one that is best told from noise. places: the columns of the bar, the run in the first.
     """
-    names = [str(name) for name in effects.obs_names]
+    names = [str(name) for name in contents.effects(run).obs_names]
     said = state.get(state.PERTURBATIONS)
     kept = tuple(name for name in said or () if name in names)[:MOST]
     unknown = [name for name in said or () if name not in names]
@@ -30,7 +30,7 @@ def choose(effects: Any, reference: Any, places: Any) -> tuple[str, ...]:
         wanted = (
             *state.get(state.PATH)[:1],
             state.get(state.FOCUS),
-            *response.clearest(effects, reference)[:1],
+            *contents.clearest(run, reference)[:1],
         )
         found = (keys.directions_of(name, names) or (name,) * (name in names) for name in wanted if name)
         kept = next((one for one in found if one), ())

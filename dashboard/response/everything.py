@@ -31,7 +31,7 @@ def show(scene: Scene) -> None:
     summary = pd.DataFrame(summary[~summary["Perturbation"].isin(list(scene.held_out))]).reset_index(
         drop=True
     )
-    size = response.effect_sizes(scene.effects, scene.reference)  # type: ignore[arg-type]
+    size = cached.sizes(scene.run, scene.reference)
     counted = cached.changed(scene.run, scene.reference)
     names = list(summary["Perturbation"])
     summary.insert(2, "Effect size", size.reindex(names).to_numpy())
@@ -95,35 +95,17 @@ def held_out_scores(scene: Scene) -> None:
 
 
 def heatmap(scene: Scene) -> None:
-    observed = keys.shrunk(keys.fold(response.LAYER[scene.reference]))
-    layers = {
-        name: pd.DataFrame(
-            scene.effects.layers.get(layer, np.nan),
-            scene.effects.obs_names,
-            scene.effects.var_names,
-        )
-        .drop(index=list(scene.held_out))
-        .rename(index=keys.for_reading)
-        for name, layer in (("observed", observed), ("predicted", keys.fold(keys.PREDICTED)))
-    }
-    rows, genes = (
-        min(len(layers["observed"]), response.HEAT_ROWS),
-        min(scene.effects.n_vars, response.HEAT_GENES),
-    )
+    found = cached.heat_map(scene.run, scene.reference, tuple(scene.held_out))
+    rows = min(found.perturbations, response.HEAT_ROWS)
+    genes = min(scene.effects.n_vars, response.HEAT_GENES)
     chart_with_words(
-        response.effect_heatmap(layers["observed"], layers["predicted"]),
+        found.figure,
         "heatmap",
         f"Observed ({scene.cells}) and predicted effects in the same order, log2 fold changes of mean "
         "shares, of the observed ones what is to be believed of them; both clustered by the observed: the "
         f"{genes:,} strongest of {scene.effects.n_vars:,} genes under the {rows:,} strongest of "
-        f"{len(layers['observed']):,} perturbations. Red: up, blue: down. "
-        f"{heat_words(layers['observed'], layers['predicted'])}",
+        f"{found.perturbations:,} perturbations. Red: up, blue: down. "
+        f"rho over all entries {number(found.rho)}.",
         scene.file("heatmap"),
         lambda gene: choose_gene(scene.run, gene),
     )
-
-
-def heat_words(observed: pd.DataFrame, predicted: pd.DataFrame) -> str:
-    a, b = observed.to_numpy().ravel(), predicted.to_numpy().ravel()
-    both = np.isfinite(a) & np.isfinite(b)
-    return f"rho over all entries {number(response.pearson(a[both], b[both]))}."

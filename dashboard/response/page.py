@@ -32,7 +32,7 @@ def show(run: RunFolder) -> None:
         return
     effects = contents.effects(run)
     reference = state.get(state.REFERENCE)
-    chosen = choice.choose(effects, reference, places)
+    chosen = choice.choose(run, reference, places)
     scene = Scene(run, effects, reference, chosen, chosen_gene(run, effects))
     choice.gene_choice(scene, places[2])
     answer.show(scene)

@@ -14,7 +14,7 @@ from gpovae_core.plots import response
 from gpovae_core.runs.folder import RunFolder
 
 if TYPE_CHECKING:
-    from anndata import AnnData
+    from gpovae_core.runs.stored_effects import StoredEffects
 
 MOST = 4
 REFERENCES = {"test": "Held-out cells", "all": "All cells"}
@@ -29,8 +29,8 @@ class Scene:
     """
 
     run: RunFolder
-    effects: AnnData
-    reference: str
+    effects: StoredEffects
+    reference: response.Reference
     chosen: tuple[str, ...]
     gene: str | None
 
@@ -45,7 +45,7 @@ class Scene:
     def table(self, perturbation: str) -> pd.DataFrame:
         """Response table of a perturbation with its tests."""
         tests = cached.changes(self.run, perturbation, self.reference)
-        return response.with_tests(response.response_table(self.effects, perturbation, self.reference), tests)  # type: ignore[arg-type]
+        return response.with_tests(cached.table(self.run, perturbation, self.reference), tests)
 
     @property
     def held_out(self) -> dict[str, str]:
@@ -71,7 +71,7 @@ class Scene:
         return "".join(c if c.isalnum() or c in "-_." else "_" for c in words)[:120]
 
 
-def chosen_gene(run: RunFolder, effects: AnnData) -> str | None:
+def chosen_gene(run: RunFolder, effects: StoredEffects) -> str | None:
     """The measured gene chosen on any page. One outside the panel is no focus for the Network page, so it is
     kept beside it.
     """

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal, ParamSpec, TypeVar
+from functools import wraps
+from typing import Any, Literal, ParamSpec, TypeVar
 
 import streamlit as st
 
+from dashboard.shared.held import HELD, Held
 from gpovae_core.runs.folder import RunFolder
 
 Stamp = tuple[tuple[str, int, int], ...]
+KEPT = Held(HELD)
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -40,12 +43,38 @@ def of_run(
     depends on, those of the functions that are called included.
 
     kind: "data" hands out a copy each time; "resource" the thing itself, shared between sessions: never
-    change it. entries: at most so many answers are kept; the oldest goes first. spinner: what the page says
-    while it waits; False: nothing.
+    change it. entries: at most so many answers are kept; the oldest goes first. Of all resources together
+    no more is kept than `held.HELD` says. spinner: what the page says while it waits; False: nothing.
     """
-    cache = st.cache_data if kind == "data" else st.cache_resource
 
     def key(run: RunFolder) -> tuple[str, Stamp]:
         return str(run.path), stamp(run, *files)
 
-    return cache(max_entries=entries, show_spinner=spinner, hash_funcs={RunFolder: key})
+    if kind == "data":
+        return st.cache_data(max_entries=entries, show_spinner=spinner, hash_funcs={RunFolder: key})
+    resource = st.cache_resource(
+        max_entries=entries, show_spinner=spinner, hash_funcs={RunFolder: key}, on_release=KEPT.gone
+    )
+
+    def decorate(function: Callable[P, R]) -> Callable[P, R]:
+        @wraps(function)
+        def worked_out(*args: P.args, **kwargs: P.kwargs) -> R:
+            value = function(*args, **kwargs)
+            KEPT.add(_path(args), value, lambda: kept.clear(*args, **kwargs))
+            return value
+
+        kept = resource(worked_out)
+
+        @wraps(function)
+        def asked(*args: P.args, **kwargs: P.kwargs) -> R:
+            KEPT.use(_path(args))
+            return kept(*args, **kwargs)
+
+        return asked
+
+    return decorate
+
+
+def _path(args: tuple[Any, ...]) -> str:
+    """Of the run, the first argument of all that is kept of one."""
+    return str(args[0].path)

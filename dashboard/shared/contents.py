@@ -17,7 +17,10 @@ from gpovae_core.reporting.sentences import left_out_in_words
 from gpovae_core.runs.folder import RunFolder
 
 if TYPE_CHECKING:
-    from anndata import AnnData
+    from gpovae_core.plots.response import Reference
+    from gpovae_core.runs.stored_effects import StoredEffects
+
+EFFECT_FILES = ("effects.h5ad", "cells.h5ad", "model.safetensors")
 
 
 @of_run("metrics.jsonl", kind="data", entries=32)
@@ -49,29 +52,24 @@ def evaluation(run: RunFolder) -> Evaluation | None:
     return read_evaluation(run)
 
 
-@of_run(
-    "effects.h5ad",
-    "cells.h5ad",
-    "model.safetensors",
-    kind="resource",
-    entries=4,
-    spinner="Reading the effects …",
-)
-def effects(run: RunFolder) -> AnnData:
-    """Effects, obs = perturbations, var = measured genes. Raises RunError, with the command that makes them,
-    where there are none. Fold changes, which runs of before do not hold, are worked out from their cells and
-    their model.
+@of_run(*EFFECT_FILES, kind="resource", entries=4, spinner="Reading the effects …")
+def effects(run: RunFolder) -> StoredEffects:
+    """Effects, obs = perturbations, var = measured genes, left on disk. Raises RunError, with the command
+    that makes them, where there are none. Fold changes, which runs of before do not hold, are worked out from
+    their cells and their model, and held.
     """
     from gpovae_core.evaluation.effects_table import OBSERVED, fold_layers
 
-    found = run.effects()
+    found = run.stored_effects()
     if keys.fold(keys.OBSERVED_TEST) in found.layers or not run.has("cells.h5ad"):
         return found
     prepared = cells(run)
     names, genes = prepared.perturbations, prepared.cells.var_names
-    for layer in OBSERVED:
-        for name, values in fold_layers(prepared, layer).items():
-            found.layers[name] = _like(found, pd.DataFrame(values, pd.Index(names), genes))
+    worked_out = {
+        name: _like(found, pd.DataFrame(values, pd.Index(names), genes))
+        for layer in OBSERVED
+        for name, values in fold_layers(prepared, layer).items()
+    }
     if run.has("model.safetensors"):
         from gpovae_core.questions.predicted import EffectPredictor
         from gpovae_core.runs.model import load_model
@@ -79,20 +77,28 @@ def effects(run: RunFolder) -> AnnData:
         try:
             model = load_model(run)
         except GpoVaeError:  # the pages that need it say what is wrong
-            return found
+            return found.with_layers(worked_out)
         seen = tuple(name for name in names if name not in prepared.unseen)
         predicted = EffectPredictor(model, prepared, run.settings().inference).effects(seen)
         fold = keys.fold(keys.PREDICTED)
-        found.layers[fold] = _like(found, predicted.fold)
-        found.layers[keys.standard_error(fold)] = _like(found, predicted.fold_deviation)
-    return found
+        worked_out[fold] = _like(found, predicted.fold)
+        worked_out[keys.standard_error(fold)] = _like(found, predicted.fold_deviation)
+    return found.with_layers(worked_out)
 
 
-def _like(effects: AnnData, table: pd.DataFrame) -> np.ndarray:
+def _like(effects: StoredEffects, table: pd.DataFrame) -> np.ndarray:
     return table.reindex(index=effects.obs_names, columns=effects.var_names).to_numpy(dtype=np.float32)
 
 
-@of_run("cells.h5ad", kind="resource", entries=2, spinner="Reading the cells …")
+@of_run(*EFFECT_FILES, kind="data", entries=16)
+def clearest(run: RunFolder, reference: Reference) -> list[str]:
+    """Perturbations, those first whose observed effects are best told from their noise."""
+    from gpovae_core.plots import response
+
+    return response.clearest(effects(run), reference)
+
+
+@of_run("cells.h5ad", kind="resource", entries=4, spinner="Reading the cells …")
 def cells(run: RunFolder) -> PreparedCells:
     """The prepared cells. Raises RunError where the run holds none."""
     return run.cells()

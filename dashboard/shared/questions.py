@@ -22,7 +22,7 @@ MODEL_FILES = (*PREDICTOR_FILES, "network.safetensors")
     *MODEL_FILES,
     "evaluation.json",
     kind="resource",
-    entries=2,
+    entries=4,
     spinner="Getting the run ready for questions …",
 )
 def respondent(run: RunFolder) -> Respondent:
@@ -53,7 +53,7 @@ def reach(run: RunFolder) -> Reach:
 @of_run(
     *MODEL_FILES,
     kind="resource",
-    entries=2,
+    entries=4,
     spinner="Learning from the training perturbations what the network alone can say, once per run …",
 )
 def network_alone(run: RunFolder) -> NetworkAlone:

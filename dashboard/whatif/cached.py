@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from dashboard.shared import contents, questions
 from dashboard.shared.cached import of_run
 from dashboard.shared.questions import MODEL_FILES
+from gpovae_core import keys
 from gpovae_core.evaluation.scores import UnseenProtocol
 from gpovae_core.evaluation.stored import read_unseen
 from gpovae_core.runs.folder import RunFolder
@@ -53,5 +54,7 @@ def ranking(run: RunFolder, asked: tuple[tuple[str, str], ...]) -> PairRanking:
         known = {frozenset(pair) for pair in zip(told["first"], told["second"], strict=True)}
         if all(frozenset(pair) in known for pair in asked):
             return whole
-    effects = contents.effects(run) if run.has("effects.h5ad") else None
+    effects = None
+    if run.has("effects.h5ad"):  # row by row: not from disk
+        effects = contents.effects(run).held(keys.OBSERVED_TEST, keys.PREDICTED)
     return rank_pairs(questions.respondent(run), effects, asked)

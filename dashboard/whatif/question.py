@@ -14,7 +14,6 @@ from dashboard.whatif import scenarios
 from gpovae_core import keys
 from gpovae_core.errors import GpoVaeError
 from gpovae_core.methods.own_change import ACTIVATION, KNOCK_OUT, READ
-from gpovae_core.plots.response import clearest
 from gpovae_core.questions.reach import (
     LARGEST_LOSS,
     MOST_FOLD,
@@ -173,7 +172,7 @@ def examples(run: RunFolder) -> None:
     reach = questions.reach(run)
     trained = [gene for gene, seen in zip(reach.panel.genes, reach.trained, strict=True) if seen]
     if run.has("effects.h5ad"):
-        clear = clearest(contents.effects(run), "all")
+        clear = contents.clearest(run, "all")
         trained = [gene for gene in clear if gene in set(trained)] or trained
     extended = [
         gene

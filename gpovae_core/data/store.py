@@ -29,6 +29,8 @@ HELD = 2**26
 """Stored values of a matrix up to which it is held in memory (with their columns: 0.5 GB)."""
 BLOCK = 2**24
 """Stored values that are worked on at a time."""
+FEW = 2**22
+"""The same where most of them are let go at once."""
 SCRATCH = "scratch"
 _STALE_SECONDS = 24 * 3600
 
@@ -263,5 +265,5 @@ def columns_of(counts: Any, columns: np.ndarray) -> sparse.csr_matrix:
     """(n_obs, len(columns)) these columns, in memory."""
     if not isinstance(counts, StoredCounts):
         return counts[:, columns]
-    parts = [block[:, columns] for _, block in row_blocks(counts)]
+    parts = [counts[rows][:, columns] for rows in cuts(counts.lengths, FEW)]
     return sparse.csr_matrix(sparse.vstack(parts, format="csr"))

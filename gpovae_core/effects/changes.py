@@ -8,6 +8,7 @@ Benjamini-Hochberg over the genes of one perturbation. A gene that too few cells
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +21,9 @@ from gpovae_core.data.cores import at_once
 from gpovae_core.data.expression import EFFECT_SCALE, log_expression
 from gpovae_core.data.progress import Progress, stretch, tell
 from gpovae_core.data.schema import PreparedCells
+from gpovae_core.data.store import columns_of, rows_of
 from gpovae_core.effects.contrasts import label_contrasts
+from gpovae_core.effects.design import Design
 from gpovae_core.effects.lift import exchangeable
 from gpovae_core.effects.pairs import rank_tests
 from gpovae_core.effects.shrinkage import fit_evidence
@@ -32,6 +35,8 @@ LEAST_EFFECT = 0.05
 """Natural log fold change that is taken for none in shrunk effects, as by default in the network stage."""
 
 _GENES_AT_ONCE = 4000
+_SUMS_AT_ONCE = 2**21
+"""Perturbations times genes that are compared at a time, where perturbations say nothing of each other."""
 
 
 @dataclass(frozen=True)
@@ -62,13 +67,11 @@ def fold_table(
     batches, donors and conditions.
     """
     names = prepared.perturbations if perturbations is None else perturbations
-    present = tuple(name for name in names if (prepared.where(name, splits)).sum() >= FEWEST_CELLS)
-    genes = prepared.cells.var_names
-    index = pd.Index(names, name=keys.PERTURBATION)
+    genes, index = prepared.cells.var_names, pd.Index(names, name=keys.PERTURBATION)
     effect, error, shrunk = (np.full((len(names), len(genes)), np.nan) for _ in range(3))
     cells, lift = np.zeros(len(names), dtype=int), np.zeros(len(names))
-    controls = prepared.where(keys.CONTROL, splits).sum()
-    if present and controls >= FEWEST_CELLS:
+    present = _with_cells(prepared, splits, names)
+    if present:
         found, columns = label_contrasts(prepared, present, splits)
         rows = [names.index(name) for name in present]
         cells[rows], lift[rows] = found.cells, found.shift / np.log(2)
@@ -86,6 +89,37 @@ def fold_table(
     return FoldTable(
         tables[0], tables[1], tables[2], pd.Series(cells, index=index), pd.Series(lift, index=index)
     )
+
+
+def fold_changes(
+    prepared: PreparedCells, splits: tuple[str, ...], genes: np.ndarray
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Effect and error of `fold_table` for all perturbations at some of the measured genes (m,), their
+    places; nothing is shrunk, which takes most of its time.
+    """
+    names = prepared.perturbations
+    index, columns = pd.Index(names, name=keys.PERTURBATION), prepared.cells.var_names[genes]
+    effect, error = (np.full((len(names), len(genes)), np.nan) for _ in range(2))
+    present = _with_cells(prepared, splits, names)
+    most = max(1, _SUMS_AT_ONCE // prepared.cells.n_vars)
+    if Design.of(prepared).replicates:  # what these disagree on is learned from all perturbations together
+        most = len(names)
+    for start in range(0, len(present), most):
+        some = present[start : start + most]
+        found, places = label_contrasts(prepared, some, splits)
+        rows = [names.index(name) for name in some]
+        own, deviation = (part[:, places[genes]] for part in (found.effect, found.error))
+        known = np.isfinite(deviation)
+        effect[rows] = np.where(known, own, np.nan) / np.log(2)
+        error[rows] = np.where(known, deviation, np.nan) / np.log(2)
+    return tuple(pd.DataFrame(part, index, columns) for part in (effect, error))  # type: ignore[return-value]
+
+
+def _with_cells(prepared: PreparedCells, splits: tuple[str, ...], names: tuple[str, ...]) -> tuple[str, ...]:
+    """Those of the perturbations that can be compared; none without controls."""
+    if prepared.where(keys.CONTROL, splits).sum() < FEWEST_CELLS:
+        return ()
+    return tuple(name for name in names if (prepared.where(name, splits)).sum() >= FEWEST_CELLS)
 
 
 def _shrunk(effect: np.ndarray, error: np.ndarray, others: np.ndarray) -> np.ndarray:
@@ -110,10 +144,9 @@ def observed_changes(
     fold, error, shrunk = (part.iloc[0].to_numpy() for part in (folds.effect, folds.error, folds.shrunk))
     p = gene_tests(prepared, splits, (perturbation,)).iloc[0].to_numpy()
     controls = np.flatnonzero(prepared.where(keys.CONTROL, splits))
-    expression: Any = log_expression(prepared.counts[controls], prepared.library_size[controls])
     base = np.full(len(p), np.nan)
-    if len(controls):
-        base = np.asarray(expression.mean(axis=0)).ravel() / np.log(2)
+    for columns, expression in _log_blocks(prepared, controls) if len(controls) else ():
+        base[columns] = np.asarray(expression.mean(axis=0)).ravel() / np.log(2)
     reach = keys.NORMAL_95 * error
     return pd.DataFrame(
         {
@@ -148,21 +181,34 @@ def gene_tests(
     chosen = np.flatnonzero(np.isin(prepared.labels[kept].astype(str), [*names, keys.CONTROL]))
     among, rows = among.at(chosen), kept[chosen]
     labels, genes = prepared.labels[rows], prepared.cells.n_vars
-    if expression is None:
-        values: Any = log_expression(prepared.counts[rows], prepared.library_size[rows])
-    else:
-        values = expression
     enough = np.array([(labels == name).sum() >= FEWEST_CELLS for name in names], dtype=bool)
     enough &= (labels == keys.CONTROL).sum() >= FEWEST_CELLS
     parts = [np.zeros((len(names), 0))]
-    for start in range(0, genes, _GENES_AT_ONCE):
-        columns = values[:, np.arange(start, min(start + _GENES_AT_ONCE, genes))]
-        part = stretch(progress, start / genes, min(start + _GENES_AT_ONCE, genes) / genes)
-        own = columns if expression is None else columns[rows]
+    for columns, own in _log_blocks(prepared, rows) if expression is None else _blocks_of(expression, rows):
+        part = stretch(progress, columns.start / genes, columns.stop / genes)
         found = rank_tests(own, labels, names, among=among, progress=part)
         parts.append(np.where(found.testable & enough[:, None], found.p, np.nan))
     p = np.concatenate(parts, axis=1)
     return pd.DataFrame(p, index=pd.Index(names, name=keys.PERTURBATION), columns=prepared.cells.var_names)
+
+
+def _log_blocks(prepared: PreparedCells, rows: np.ndarray) -> Iterator[tuple[slice, Any]]:
+    """(genes, log expression of these cells in them), some genes at a time: pages ask for this, and many
+    cells with all their genes would take more memory than all that a page holds.
+    """
+    own, genes = rows_of(prepared.counts, rows), prepared.cells.n_vars
+    for start in range(0, genes, _GENES_AT_ONCE):
+        columns = slice(start, min(start + _GENES_AT_ONCE, genes))
+        counts = columns_of(own, np.arange(columns.start, columns.stop))
+        yield columns, log_expression(counts, prepared.library_size[rows])
+
+
+def _blocks_of(expression: Any, rows: np.ndarray) -> Iterator[tuple[slice, Any]]:
+    """The same of the log expression of all cells."""
+    genes = expression.shape[1]
+    for start in range(0, genes, _GENES_AT_ONCE):
+        columns = slice(start, min(start + _GENES_AT_ONCE, genes))
+        yield columns, expression[:, np.arange(columns.start, columns.stop)][rows]
 
 
 def adjusted(p: np.ndarray) -> np.ndarray:

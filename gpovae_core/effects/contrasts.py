@@ -29,6 +29,7 @@ from gpovae_core.data.cores import at_once
 from gpovae_core.data.design import FEWEST_CONTROLS
 from gpovae_core.data.progress import Progress, tell
 from gpovae_core.data.schema import Panel, PanelData
+from gpovae_core.data.store import columns_of, rows_of
 from gpovae_core.effects.agreement import excess
 from gpovae_core.effects.beside import beside_others, joined, parts
 from gpovae_core.effects.design import MOST_DEPTHS, Design, by_depth
@@ -766,9 +767,10 @@ def _blocks(cells: int) -> Iterator[int]:
 
 
 def _shares(counts: csr_matrix, size: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> Any:
-    chosen: Any = counts[rows].astype(np.float64)
-    chosen.data /= np.repeat(size[rows], np.diff(chosen.indptr))
-    return chosen[:, columns].tocsr()
+    chosen: Any = columns_of(rows_of(counts, rows), columns).tocsr()
+    data = chosen.data.astype(np.float64)
+    data /= np.repeat(size[rows], np.diff(chosen.indptr))
+    return sparse.csr_matrix((data, chosen.indices, chosen.indptr), chosen.shape)
 
 
 def _sums(chosen: Any, shares: Any) -> tuple[np.ndarray, np.ndarray]:

@@ -220,6 +220,7 @@ def rank_tests(
         matrix, labels, stratum = among.apply(given, labels)
     group = _groups(labels, sources)
     group[(group < 0) & (labels != control)] = -2
+    matrix = sparse.csc_matrix(matrix)  # here, so that the rows are let go
     found = ranked(matrix, group, stratum, len(sources), progress)
     if len(np.unique(stratum[group >= -1])) == 1:
         _refine_exact(found.p, matrix, group)

@@ -48,8 +48,10 @@ def ranked(
     plan = _Plan.of(group, stratum, cells)
     if not len(plan.source):
         return Ranked(u, sign, p, testable)
-    least = np.minimum.reduceat(np.append(matrix.data, 0.0), matrix.indptr[:-1]) if t else np.zeros(0)
-    signed = (least < 0) & (np.diff(matrix.indptr) > 0)
+    signed = np.zeros(t, dtype=bool)
+    if len(matrix.data) and matrix.data.min() < 0:
+        least = np.minimum.reduceat(np.append(matrix.data, 0.0), matrix.indptr[:-1])
+        signed = (least < 0) & (np.diff(matrix.indptr) > 0)
     filled = np.where(signed, len(group), np.diff(matrix.indptr))
 
     def blocks() -> Iterator[tuple[np.ndarray, bool]]:

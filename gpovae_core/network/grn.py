@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
@@ -25,11 +25,10 @@ from gpovae_core.network.detours import genes_of_detours, open_detours
 from gpovae_core.network.measured import MeasuredPairs
 
 if TYPE_CHECKING:
-    from anndata import AnnData
-
     from gpovae_core.effects.pairs import PairStatistics
     from gpovae_core.runs.ensemble import Ensemble
     from gpovae_core.runs.folder import RunFolder
+    from gpovae_core.runs.stored_effects import Effects
 
 Direction = Literal["out", "in", "both"]
 Measure = Literal["W", "T", "E"]
@@ -138,12 +137,12 @@ class GeneNetwork:
         cls, panel: Panel, weights: np.ndarray, name: str = "network", simulated: bool = False
     ) -> GeneNetwork:
         """A network of which only W is known: no signs, no effects."""
-        n = len(panel)
+        nothing = (len(panel), len(panel))
         return cls(
             panel,
             weights,
-            np.zeros((n, n), dtype=np.int8),
-            np.full((n, n), np.nan),
+            np.broadcast_to(np.int8(0), nothing),
+            np.broadcast_to(np.nan, nothing),
             name=name,
             simulated=simulated,
         )
@@ -159,7 +158,7 @@ class GeneNetwork:
         panel = run.panel()
         stored, settings = run.network_arrays(), run.settings()
         wanted = measured or "strength" not in stored
-        table = run.effects() if wanted and run.has("effects.h5ad") else None
+        table = run.stored_effects() if wanted and run.has("effects.h5ad") else None
         effects, signs = _observed(panel, table)
         return cls(
             panel=panel,
@@ -190,12 +189,26 @@ class GeneNetwork:
     def _names(self) -> np.ndarray:
         return np.array(self.panel.genes, dtype=object)
 
+    def _ascending(self, self_loops: bool) -> np.ndarray:
+        """All weights above 0 in rising order, kept: with self-loops or without."""
+        return self._all_ascending if self_loops else self._others_ascending
+
     @cached_property
-    def _ascending(self) -> dict[bool, np.ndarray]:
-        """All weights in rising order, with self-loops (True) and without (False)."""
-        own = np.eye(len(self), dtype=bool)
-        without = np.sort(self.weights[~own])
-        return {False: without, True: np.sort(np.concatenate([without, self.weights[own]]))}
+    def _all_ascending(self) -> np.ndarray:
+        return np.sort(self.weights[self.weights > 0.0])
+
+    @cached_property
+    def _others_ascending(self) -> np.ndarray:
+        return np.sort(self.weights[self._above(0.0, self_loops=False)])
+
+    def _on_rank(self, rank: int, self_loops: bool) -> float | None:
+        """The weight on this rank, 1 = strongest; 0 beyond the last edge, None where there are not so many
+        pairs.
+        """
+        weights, n = self._ascending(self_loops), len(self)
+        if not 1 <= rank <= n * n - (0 if self_loops else n):
+            return None
+        return float(weights[-rank]) if rank <= len(weights) else 0.0
 
     @cached_property
     def has_evidence(self) -> np.ndarray:
@@ -243,7 +256,8 @@ class GeneNetwork:
         """
         if self.measure == "W":
             return 1.0
-        largest = float(self._ascending[False][-1]) if len(self._ascending[False]) else 0.0
+        weights = self._ascending(False)
+        largest = float(weights[-1]) if len(weights) else 0.0
         if largest <= 0.0:
             return 1.0
         unit = 10.0 ** np.floor(np.log10(largest))
@@ -287,8 +301,8 @@ class GeneNetwork:
 
     def _floor_for(self, top: int, self_loops: bool) -> float:
         """Just below the weight of the edge on rank `top`, so that sorting starts with few edges."""
-        weights = self._ascending[self_loops]
-        return float(np.nextafter(weights[-top], -1.0)) if 0 < top <= len(weights) else -1.0
+        weight = self._on_rank(top, self_loops)
+        return -1.0 if weight is None else float(np.nextafter(weight, -1.0))
 
     def _edge_table(self, rows: np.ndarray, columns: np.ndarray, top: int | None = None) -> pd.DataFrame:
         """Table of pairs given as places in name order, row by row; the stable sort keeps that order among
@@ -336,19 +350,18 @@ class GeneNetwork:
 
     def count_edges(self, thresholds: Sequence[float] | np.ndarray, self_loops: bool = False) -> np.ndarray:
         """(t,) edges strictly above each threshold. Sorts W once; every further call is a search."""
-        weights = self._ascending[self_loops]
+        weights = self._ascending(self_loops)
         return len(weights) - np.searchsorted(weights, np.asarray(thresholds, dtype=np.float64), side="right")
 
     def suggest_threshold(self, edges: int = 1, self_loops: bool = False) -> float | None:
         """The largest threshold, in thousandths of the scale, that shows at least `edges` edges; None where
         none does.
         """
-        weights = self._ascending[self_loops]
         if edges < 1:
             raise QueryError(f"edges must be 1 or more, got {edges}.")
-        if edges > len(weights) or weights[-edges] <= 0.0:
+        weight = self._on_rank(edges, self_loops)
+        if not weight:
             return None
-        weight = float(weights[-edges])
         step = int(np.floor(weight / self.top * _THRESHOLD_STEPS))
         candidates = (round(k / _THRESHOLD_STEPS * self.top, 12) for k in (step + 1, step, step - 1))
         return next((t for t in candidates if 0.0 <= t < weight), 0.0)
@@ -383,10 +396,8 @@ class GeneNetwork:
         For comparing networks at the same number of edges, so exact and not rounded as `suggest_threshold`
         is.
         """
-        weights = self._ascending[self_loops]
-        if not 1 <= edges <= len(weights) or weights[-edges] <= 0.0:
-            return None
-        return max(0.0, float(np.nextafter(weights[-edges], -1.0)))
+        weight = self._on_rank(edges, self_loops)
+        return max(0.0, float(np.nextafter(weight, -1.0))) if weight else None
 
     def neighbourhood(
         self,
@@ -585,32 +596,28 @@ def _check_matrix(what: str, matrix: np.ndarray, n: int, most: float = 1.0) -> N
         raise QueryError("signs must be -1, 0 or 1.")
 
 
-def _observed(panel: Panel, table: AnnData | None) -> tuple[np.ndarray, np.ndarray]:
+def _observed(panel: Panel, table: Effects | None) -> tuple[np.ndarray, np.ndarray]:
     """Effects (n, n) and signs (n, n) by name from effects.h5ad, single-gene perturbations only.
 
     The diagonal has an effect but no sign: that a knocked-down gene falls says nothing about self-regulation.
     """
     n = len(panel)
-    effects, signs = np.full((n, n), np.nan), np.zeros((n, n), dtype=np.int8)
+    nothing, signs = np.broadcast_to(np.nan, (n, n)), np.zeros((n, n), dtype=np.int8)
     if table is None or keys.OBSERVED_TRAIN not in table.layers:
-        return effects, signs
+        return nothing, signs
     rows = [(i, panel.index[name]) for i, name in enumerate(table.obs_names) if name in panel.index]
     columns = [(j, panel.index[name]) for j, name in enumerate(table.var_names) if name in panel.index]
     if not rows or not columns:
-        return effects, signs
+        return nothing, signs
     (here, there), (from_column, to_column) = (np.array(pairs).T for pairs in (rows, columns))
-    effects[np.ix_(there, to_column)] = _layer(table, keys.OBSERVED_TRAIN)[np.ix_(here, from_column)]
+    among = np.ix_(here, from_column)
+    effects = nothing.copy()
+    effects[np.ix_(there, to_column)] = np.asarray(table.layers[keys.OBSERVED_TRAIN])[among]
     least = np.zeros((n, n))
     if (errors := keys.standard_error(keys.OBSERVED_TRAIN)) in table.layers:
-        least[np.ix_(there, to_column)] = SIGN_ERRORS * _layer(table, errors)[np.ix_(here, from_column)]
+        least[np.ix_(there, to_column)] = np.asarray(table.layers[errors])[among]
+        least *= SIGN_ERRORS
     known = np.abs(effects) > least  # False for NaN on either side
     np.fill_diagonal(known, False)
     signs[known] = -np.sign(effects[known]).astype(np.int8)
     return effects, signs
-
-
-def _layer(table: AnnData, name: str) -> np.ndarray:
-    from scipy import sparse
-
-    layer: Any = table.layers[name]
-    return np.asarray(layer.toarray() if sparse.issparse(layer) else layer, dtype=np.float64)

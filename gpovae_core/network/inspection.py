@@ -10,15 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
+import pandas as pd
 from scipy import sparse
 
 from gpovae_core import keys
 from gpovae_core.data.expression import log_expression
 from gpovae_core.data.schema import PreparedCells
-from gpovae_core.effects.changes import FoldTable, fold_table
+from gpovae_core.data.store import columns_of, rows_of
+from gpovae_core.effects.changes import fold_changes
 from gpovae_core.effects.design import Exchangeable
 from gpovae_core.effects.lift import exchangeable
 from gpovae_core.effects.pairs import PairStatistics, pair_statistics
@@ -33,37 +34,36 @@ PATHS_LOOKED_AT = 6
 
 @dataclass(frozen=True)
 class HeldOutCells:
-    """Expression of the panel's measured genes in the held-out cells, cut out once so that one edge costs one
+    """Counts of the panel's measured genes in the held-out cells, cut out once so that one edge costs one
     column.
 
-    labels: (h,) perturbation of every cell; expression: (h, m) CSC; columns: gene -> column; folds: effects
-    in these cells; among: of the same cells, within what they are ranked.
+    labels, library_size: (h,) perturbation and UMIs of every cell; counts: (h, m) CSC; columns: gene ->
+    column; fold, error: (perturbations x these genes) effects in these cells (effects.changes); among: of the
+    same cells, within what they are ranked.
     """
 
     labels: np.ndarray
-    expression: sparse.csc_matrix
+    library_size: np.ndarray
+    counts: sparse.csc_matrix
     columns: dict[str, int]
-    folds: FoldTable
+    fold: pd.DataFrame
+    error: pd.DataFrame
     among: Exchangeable
 
     @classmethod
     def of(cls, cells: PreparedCells) -> HeldOutCells:
         here = np.flatnonzero(cells.where(splits=keys.HELD_OUT))
-        expression: Any = log_expression(cells.counts[here], cells.library_size[here])[:, cells.panel_columns]
+        counts = columns_of(rows_of(cells.counts, here), cells.panel_columns)
         genes = [str(gene) for gene in cells.cells.var_names[cells.panel_columns]]
         columns, labels = {gene: i for i, gene in enumerate(genes)}, cells.labels[here]
-        folds = fold_table(cells, keys.HELD_OUT)
+        fold, error = fold_changes(cells, keys.HELD_OUT, cells.panel_columns)
         among = exchangeable(cells, keys.HELD_OUT)
-        return cls(labels, expression.tocsc(), columns, folds, among)
-
-    @property
-    def size(self) -> int:
-        """Cells times genes: what testing every pair grows with."""
-        return len(self.labels) * len(self.columns)
+        return cls(labels, cells.library_size[here], sparse.csc_matrix(counts), columns, fold, error, among)
 
     def values(self, gene: str) -> np.ndarray:
         """(h,) expression of one measured gene."""
-        return self.expression[:, [self.columns[gene]]].toarray().ravel()
+        counts = self.counts[:, [self.columns[gene]]].tocsr()
+        return log_expression(counts, self.library_size).toarray().ravel()
 
 
 @dataclass(frozen=True)
@@ -258,7 +258,7 @@ def _measured(
         )
     if len(control) == 0:
         return None, "No control cell was held out."
-    fold, error = (float(part.at[perturbation, target]) for part in (cells.folds.effect, cells.folds.error))
+    fold, error = (float(part.at[perturbation, target]) for part in (cells.fold, cells.error))
     test = pair_statistics(values[:, None], cells.labels, [perturbation], [target], among=cells.among)
     reach = keys.NORMAL_95 * error
     return (

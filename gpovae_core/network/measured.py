@@ -15,10 +15,9 @@ from gpovae_core import keys
 from gpovae_core.methods.fitted import Raised
 
 if TYPE_CHECKING:
-    from anndata import AnnData
-
     from gpovae_core.data.schema import Panel, PreparedCells
     from gpovae_core.effects.pairs import PairStatistics
+    from gpovae_core.runs.stored_effects import Effects
 
 
 MOST_TESTED = 20_000_000
@@ -57,11 +56,11 @@ class MeasuredPairs:
 
     @classmethod
     def nothing(cls, genes: int) -> MeasuredPairs:
-        square = np.full((genes, genes), np.nan)
+        square = np.broadcast_to(np.nan, (genes, genes))  # one number, whatever the panel
         return cls(square, square, np.full(genes, np.nan), square, square)
 
     @classmethod
-    def of(cls, panel: Panel, stored: Mapping[str, np.ndarray], effects: AnnData | None) -> MeasuredPairs:
+    def of(cls, panel: Panel, stored: Mapping[str, np.ndarray], effects: Effects | None) -> MeasuredPairs:
         """Of a run: what its network stage stored (NetworkFit.arrays, natural logarithms) and its
         effects.h5ad, as far as there are any.
         """
@@ -132,7 +131,7 @@ class MeasuredPairs:
         }
 
 
-def _cells(effects: AnnData | None) -> dict[str, float]:
+def _cells(effects: Effects | None) -> dict[str, float]:
     """Perturbation -> training cells behind its effects; empty where that is not known."""
     column = keys.cell_count(keys.OBSERVED_TRAIN)
     if effects is None or column not in effects.obs:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -18,7 +19,7 @@ from gpovae_core.plots import theme
 from gpovae_core.plots.labels import place_labels
 
 if TYPE_CHECKING:
-    from anndata import AnnData
+    from gpovae_core.runs.stored_effects import Effects
 
 Reference = Literal["test", "all"]
 LAYER: dict[str, str] = {"test": keys.OBSERVED_TEST, "all": keys.OBSERVED_ALL}
@@ -28,12 +29,14 @@ FOLD_AXIS = f"Effect ({theme.EFFECT_UNIT})"
 EXPRESSION_AXIS = "Expression (log2(counts per 10,000 + 1))"
 HEAT_ROWS, HEAT_GENES = 80, 40
 """Perturbations and genes of the heat map at most: more cannot be told apart on a screen."""
+ROWS = 100
+"""Perturbations whose effects on all genes are looked at together, where a figure needs all of them."""
 MOST_POINTS = 400
 """Cells drawn as single points in a distribution; of more, only the shape is drawn."""
 _INNER_WIDTH, _INNER_HEIGHT = SCATTER_WIDTH - 96, SCATTER_HEIGHT - 152
 
 
-def response_table(effects: AnnData, perturbation: str, reference: Reference = "test") -> pd.DataFrame:
+def response_table(effects: Effects, perturbation: str, reference: Reference = "test") -> pd.DataFrame:
     """One row per measured gene of one perturbation, strongest first by what is to be believed of its effect.
 
     Columns: gene; observed, observed_se, shrunk (what is to be believed of it), predicted, predicted_sd and
@@ -98,7 +101,7 @@ def agreement(table: pd.DataFrame, prediction: str = "predicted") -> Agreement:
     )
 
 
-def clearest(effects: AnnData, reference: Reference = "test") -> list[str]:
+def clearest(effects: Effects, reference: Reference = "test") -> list[str]:
     """Perturbations, those first whose observed effects are best told from their noise; without those that
     were not observed.
 
@@ -106,25 +109,34 @@ def clearest(effects: AnnData, reference: Reference = "test") -> list[str]:
     cells and a strong response both count. Gene by gene, genes that few cells show, and whose error is
     therefore too small, would decide, and with them the perturbation with the fewest cells.
     """
-    observed = np.asarray(effects.layers[LAYER[reference]], dtype=float)
-    error = np.asarray(effects.layers[keys.standard_error(LAYER[reference])], dtype=float)
-    known = np.isfinite(observed).all(axis=1) & (observed.shape[1] > 0)
-    noise = (np.nan_to_num(error) ** 2).sum(axis=1)
-    signal = (np.nan_to_num(observed) ** 2).sum(axis=1) - noise
+    name = LAYER[reference]
+    known = [np.isfinite(part).all(axis=1) & (part.shape[1] > 0) for part in _row_blocks(effects, name)]
+    noise, whole = (
+        np.concatenate([(np.nan_to_num(part) ** 2).sum(axis=1) for part in _row_blocks(effects, layer)])
+        for layer in (keys.standard_error(name), name)
+    )
+    signal = whole - noise
     told = np.divide(signal, noise, out=np.full_like(noise, -1.0), where=noise > 0)
     order = np.argsort(-told, kind="stable")
-    return [str(effects.obs_names[row]) for row in order if known[row]]
+    seen = np.concatenate(known)
+    return [str(effects.obs_names[row]) for row in order if seen[row]]
 
 
-def effect_sizes(effects: AnnData, reference: Reference = "test") -> pd.Series:
+def _row_blocks(effects: Effects, layer: str) -> Iterator[np.ndarray]:
+    """(ROWS or fewer, G) float64 values of a layer; an empty block where there is no row."""
+    for start in range(0, max(effects.n_obs, 1), ROWS):
+        yield np.asarray(effects.layers[layer][start : start + ROWS], dtype=float)
+
+
+def effect_sizes(effects: Effects, reference: Reference = "test") -> pd.Series:
     """Root mean square over genes of what is to be believed of the observed effects of every perturbation
     (log2 fold changes of mean shares); NaN without cells.
     """
     name = keys.shrunk(keys.fold(LAYER[reference]))
-    shrunk = np.full(effects.shape, np.nan)
+    squares: np.ndarray = np.full(effects.n_obs, np.nan)
     if name in effects.layers:
-        shrunk = np.asarray(effects.layers[name], dtype=float)
-    return pd.Series(np.sqrt((shrunk**2).mean(axis=1)), index=effects.obs_names.astype(str))
+        squares = np.concatenate([(part**2).mean(axis=1) for part in _row_blocks(effects, name)])
+    return pd.Series(np.sqrt(squares), index=effects.obs_names.astype(str))
 
 
 @dataclass(frozen=True)

@@ -31,9 +31,8 @@ from gpovae_core.questions.pair_formula import Pairs, strongest_pairs
 from gpovae_core.questions.reach import FEW_CELLS, question
 
 if TYPE_CHECKING:
-    from anndata import AnnData
-
     from gpovae_core.questions.whatif import Respondent
+    from gpovae_core.runs.stored_effects import Effects
 
 MOST_ASKED, FEWEST_ASKED = 300, 60
 """Pairs for which the model itself is asked, on a small and on a large screen."""
@@ -110,7 +109,7 @@ def pairs_asked(genes: int) -> int:
 
 def rank_pairs(
     respondent: Respondent,
-    effects: AnnData | None = None,
+    effects: Effects | None = None,
     also: Sequence[tuple[str, str]] = (),
     most_asked: int | None = None,
     progress: Progress | None = None,
@@ -190,7 +189,7 @@ def _to_ask(found: Pairs, ask: int, wanted: list[tuple[int, ...]]) -> np.ndarray
 
 
 def _single_effects(
-    respondent: Respondent, effects: AnnData | None, trained: tuple[str, ...], progress: Progress | None
+    respondent: Respondent, effects: Effects | None, trained: tuple[str, ...], progress: Progress | None
 ) -> np.ndarray:
     """(p, G) predicted effects of the single genes: those kept with the run, or else asked of the model."""
     genes = respondent.prepared.cells.var_names
@@ -250,7 +249,7 @@ class _Told:
     combinations: frozenset[str]
 
     @classmethod
-    def of(cls, respondent: Respondent, effects: AnnData | None, trained: tuple[str, ...]) -> _Told:
+    def of(cls, respondent: Respondent, effects: Effects | None, trained: tuple[str, ...]) -> _Told:
         prepared = respondent.prepared
         counts = pd.Series(prepared.labels[prepared.where(splits=(keys.TRAIN,))]).value_counts()
         return cls(
@@ -264,7 +263,7 @@ class _Told:
         return "seen combination" if together in self.combinations else "combination of seen genes"
 
 
-def agreement(effects: AnnData | None, perturbation: str, predicted: np.ndarray | None = None) -> float:
+def agreement(effects: Effects | None, perturbation: str, predicted: np.ndarray | None = None) -> float:
     """Correlation of the predicted effects of a perturbation with those in held-out cells, over the genes
     that it does not perturb; NaN where there are none. predicted: (G,) in the place of those of `effects`.
     """
@@ -420,7 +419,7 @@ def _rms(values: np.ndarray) -> float:
     return float(np.sqrt((known**2).mean())) if len(known) else 0.0
 
 
-def _checked(respondent: Respondent, effects: AnnData | None) -> Checked | None:
+def _checked(respondent: Respondent, effects: Effects | None) -> Checked | None:
     """Combinations that the model was not trained on where there are any, else those that it was."""
     if effects is None:
         return None
@@ -433,7 +432,7 @@ def _checked(respondent: Respondent, effects: AnnData | None) -> Checked | None:
         rows = effects.obs_names.get_indexer(pd.Index(parts))
         additive = float("nan")
         if (rows >= 0).all():
-            added = np.asarray(effects.layers[keys.PREDICTED], dtype=float)[rows].sum(axis=0)
+            added = np.asarray(effects.layers[keys.PREDICTED][rows], dtype=float).sum(axis=0)
             additive = agreement(effects, name, added)
         found[name in respondent.reach.combinations].append((rho, additive))
     trained = not found[False]

@@ -38,9 +38,8 @@ from gpovae_core.questions.predicted import EffectPredictor
 from gpovae_core.questions.reach import Basis, Question, Reach, Strength, question
 
 if TYPE_CHECKING:
-    from anndata import AnnData
-
     from gpovae_core.runs.folder import RunFolder
+    from gpovae_core.runs.stored_effects import Effects
 
 
 @dataclass(frozen=True)
@@ -231,7 +230,7 @@ def effects_of(answers: Sequence[Answer]) -> pd.DataFrame:
     return table.reindex(columns=[*columns, *["additive"] * ("additive" in table), "log_difference"])
 
 
-def with_measured(answer: Answer, effects: AnnData | None, layer: str) -> pd.DataFrame:
+def with_measured(answer: Answer, effects: Effects | None, layer: str) -> pd.DataFrame:
     """The table of an answer with the columns measured and measured_se: what cells with exactly these genes
     perturbed show, log2 fold changes of mean shares, NaN where there are none. effects: as in effects.h5ad;
     layer: keys.OBSERVED_TEST or OBSERVED_ALL."""

@@ -149,7 +149,7 @@ def _gene_sets(run: RunFolder) -> pd.DataFrame | None:
     if run.without_network:
         return None
     try:
-        return gene_set_table(GeneNetwork.from_run(run), run.settings().evaluation.threshold)
+        return gene_set_table(GeneNetwork.from_run(run, measured=False), run.settings().evaluation.threshold)
     except RunError:
         return None
 

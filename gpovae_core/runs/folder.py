@@ -27,7 +27,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -43,6 +43,7 @@ from gpovae_core.data.schema import Panel, PanelData, PreparationReport, Prepare
 from gpovae_core.errors import RunError
 from gpovae_core.runs import processes
 from gpovae_core.runs.clusters import slurm
+from gpovae_core.runs.stored_effects import StoredEffects, readable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -294,14 +295,8 @@ class RunFolder(JobFolder):
         for part in self.checkpoints.glob(".*.part"):
             part.unlink(missing_ok=True)
 
-    @contextmanager
-    def _readable(self, name: str) -> Iterator[None]:
-        """Whatever the libraries below say about a damaged file becomes a RunError that names it."""
-        try:
-            yield
-        except (OSError, KeyError, ValueError, TypeError, AttributeError) as error:
-            reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-            raise RunError(f"Run '{self.name}': {name} is damaged or incomplete ({reason}).") from error
+    def _readable(self, name: str) -> AbstractContextManager[None]:
+        return readable(self.name, name)
 
     def settings(self) -> Settings:
         return parse_settings(self._config().get("settings"))
@@ -458,16 +453,24 @@ class RunFolder(JobFolder):
 
     def effects(self) -> AnnData:
         """Effects, log2 fold change of counts per 10,000 (plus 1): obs = perturbations, var = measured genes,
-        layers as in keys.
+        layers as in keys. All of it, in memory; see `stored_effects`.
         """
         import anndata
 
+        path = self._effects_file()
+        with self._readable(path.name):
+            return anndata.read_h5ad(path)
+
+    def stored_effects(self) -> StoredEffects:
+        """The same, left on disk."""
+        return StoredEffects.open(self._effects_file())
+
+    def _effects_file(self) -> Path:
         if not self.has("effects.h5ad"):
             if self.without_cells:
                 raise RunError(self.without_cells)
             raise RunError(f"Run '{self.name}' has no effects yet. Run `gpovae evaluate {self.path}` first.")
-        with self._readable("effects.h5ad"):
-            return anndata.read_h5ad(self.path / "effects.h5ad")
+        return self.path / "effects.h5ad"
 
     def write_evaluation(self, report: dict[str, Any]) -> None:
         write_text(self.path / "evaluation.json", json.dumps(report, indent=2, allow_nan=False))
