@@ -22,6 +22,7 @@ _MODULES = {
         "elements",
         "pens",
         "layout",
+        "map",
         "picture",
         "forest",
         "panels",
