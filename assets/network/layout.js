@@ -1,17 +1,15 @@
-// Where things stand in the three pictures. A picture is {nodes, links, left}: nodes have a place, a radius
-// and a label with its own place, links join two nodes and stand for one edge or several; `left` says in
-// words what did not fit. Labels of one picture never cover one another: each has a line of its own.
+// Where things stand in the pictures (of the map: map.js). A picture is {nodes, links, left}: nodes have a
+// place, a radius and a label with its own place, links join two nodes and stand for one edge or several;
+// `left` says in words what did not fit. Labels of one picture never cover one another: each has a line of its own.
 
-import { chain, fold, HERE, THERE } from "./model.js";
+import { chain, HERE, THERE } from "./model.js";
 
 export const LABEL = 12; // pixels of the letters
 const MATRIX_CELL = 6; // least pixels across
-const LINE = 14; // pixels from one label to the next
-const MOST_REGULATORS = 40;
-const REST = "\u0000rest"; // key of what is folded together for want of room
+export const LINE = 14; // pixels from one label to the next
 
 export const short = (name, length) => (name.length > length ? `${name.slice(0, length - 1)}…` : name);
-const between = (low, value, high) => Math.max(low, Math.min(high, value));
+export const between = (low, value, high) => Math.max(low, Math.min(high, value));
 
 /** As much of a text as fits. */
 export function fit(words, room, measure, size = LABEL, bold = false) {
@@ -60,149 +58,17 @@ function around(count, centre, rx, ry) {
   });
 }
 
-function beside(node, side, room, measure, size = LABEL, bold = false) {
+/** A node with its label on one side of it, as long as there is room. */
+export function beside(node, side, room, measure, size = LABEL, bold = false) {
+  const label = fit(node.label, room, measure, size, bold);
   return Object.assign(node, {
-    label: fit(node.label, room, measure, size, bold),
+    label,
+    wide: measure(label, size, bold),
     dx: side * (node.r + 7),
     dy: size * 0.36,
     anchor: side > 0 ? "start" : "end",
     size,
     bold,
-  });
-}
-
-// ------------------------------------------------------------------------------------------------ map
-
-/** Regulators on a ring, the other genes folded into bundles on either side. */
-export function mapLayout(graph, edges, { width, height, open, measure, order }) {
-  const folded = fold(graph, edges);
-  const shown = folded.regulators.slice(0, MOST_REGULATORS);
-  const kept = new Set(shown);
-  const ring = ringOrder(graph, shown, folded.targets, order);
-  const column = between(96, width * 0.23, 230);
-  const centre = { x: width / 2, y: height / 2 };
-  const rx = between(60, (width - 2 * column) / 2 - 110, 190);
-  const places = around(ring.length, centre, rx, height / 2 - 34);
-  const nodes = ring.map((gene, k) => {
-    const count = folded.targets.get(gene).length;
-    const r =
-      ring.length > 24 ? 4 + Math.min(5, Math.sqrt(count)) : between(5, 4 + 2.6 * Math.sqrt(count), 24);
-    const node = {
-      gene,
-      x: places[k].x,
-      y: places[k].y,
-      r,
-      label: graph.names[gene],
-      regulator: true,
-      count,
-    };
-    const size = ring.length > 24 ? 12 : 14;
-    return beside(node, places[k].side, 96, measure, size, true);
-  });
-  const at = new Map(nodes.map((node, k) => [node.gene, k]));
-  const { rows, left } = bundleRows(folded.bundles, kept, height, open);
-  const sides = sidesOf(rows, nodes, at, height);
-  for (const side of [1, -1])
-    placeRows(sides.get(side), side, { graph, nodes, at, width, height, column, measure });
-  const links = mapLinks(graph, folded, at, rows, kept);
-  const more = folded.regulators.length - shown.length;
-  const words = [];
-  if (more)
-    words.push(`${more.toLocaleString("en")} regulators with fewer targets are in the list and the matrix`);
-  if (left) words.push(`${left.toLocaleString("en")} targets in small groups are folded together`);
-  return { kind: "whole", nodes, links, left: words.join("; "), order: ring, folded };
-}
-
-function ringOrder(graph, shown, targets, order) {
-  const now = new Set(shown);
-  const known = (order || []).filter((gene) => now.has(gene));
-  if (known.length === shown.length) return known; // while the threshold is dragged, nobody changes places
-  return shown.length ? chain(graph, shown, new Map(shown.map((gene) => [gene, targets.get(gene)]))) : [];
-}
-
-/** The bundles that get a row of their own; the smallest share one where there are too many. */
-function bundleRows(bundles, kept, height, open) {
-  const drawn = bundles
-    .map((bundle) => ({ ...bundle, regulators: bundle.regulators.filter((gene) => kept.has(gene)) }))
-    .filter((bundle) => bundle.regulators.length);
-  const most = 2 * Math.floor((height - 20) / (LINE + 4));
-  if (drawn.length <= most) return { rows: drawn, left: 0 };
-  const rows = drawn.filter((bundle, k) => k < most - 1 || bundle.key === open);
-  const small = drawn.filter((bundle) => !rows.includes(bundle));
-  const genes = small.flatMap((bundle) => bundle.genes);
-  const regulators = [...new Set(small.flatMap((bundle) => bundle.regulators))];
-  rows.push({
-    key: REST,
-    regulators,
-    genes,
-    edges: small.flatMap((bundle) => bundle.edges),
-    rest: small.length,
-  });
-  return { rows, left: genes.length };
-}
-
-/** Every bundle on the side where its regulators are, as long as there is room. */
-function sidesOf(rows, nodes, at, height) {
-  const middle = nodes.length ? nodes.reduce((sum, node) => sum + node.x, 0) / nodes.length : 0;
-  const mean = (row, axis) =>
-    row.regulators.reduce((sum, gene) => sum + nodes[at.get(gene)][axis], 0) / row.regulators.length;
-  const sides = new Map([
-    [1, []],
-    [-1, []],
-  ]);
-  const tall = new Map([
-    [1, 0],
-    [-1, 0],
-  ]);
-  const total = rows.reduce((sum, row) => sum + rowHeight(row), 0);
-  const fair = Math.max(total * 0.56, Math.min(height * 0.8, total));
-  for (const row of rows) {
-    row.wish = mean(row, "y");
-    const wanted = mean(row, "x") >= middle - 1 ? 1 : -1;
-    const side = tall.get(wanted) + rowHeight(row) <= fair ? wanted : -wanted;
-    sides.get(side).push(row);
-    tall.set(side, tall.get(side) + rowHeight(row));
-  }
-  return sides;
-}
-
-const rowHeight = (row) => (row.genes.length > 1 ? 2 * LINE + 10 : LINE + 4);
-
-function placeRows(rows, side, { graph, nodes, at, width, height, column, measure }) {
-  const room = height - 16;
-  let need = rows.map((row) => (row.openRows ? row.openRows * LINE + 26 : rowHeight(row)));
-  const full = need.reduce((sum, one) => sum + one, 0) <= room;
-  if (!full) need = rows.map((row, k) => (row.openRows ? need[k] : LINE + 4));
-  const places = spread(
-    rows.map((row) => row.wish),
-    need,
-    room,
-  );
-  rows.forEach((row, k) => {
-    const single = row.genes.length === 1;
-    const r = single ? 3.5 : between(5, 3 + 1.9 * Math.sqrt(row.genes.length), full ? 17 : 8);
-    const x = side > 0 ? width - column : column;
-    const names = row.genes.map((gene) => graph.names[gene]);
-    const title = row.rest
-      ? `${names.length} genes in ${row.rest} small groups`
-      : `${regulatorNames(graph, row.regulators)}: ${names.length} genes${onlyWords(graph, row.edges)}`;
-    const node = {
-      bundle: row.key,
-      row,
-      gene: single ? row.genes[0] : undefined,
-      x,
-      y: 8 + places[k],
-      r,
-      side,
-      label: single ? names[0] : title,
-    };
-    beside(node, side, column - r - 14, measure, LABEL, !single);
-    if (!single && full) {
-      node.note = fit(names.slice(0, 12).join(", "), column - r - 14, measure, 11);
-      node.dy = -1;
-    }
-    at.set(row.key, nodes.length);
-    nodes.push(node);
   });
 }
 
@@ -217,76 +83,6 @@ export function onlyWords(graph, edges) {
 export function regulatorNames(graph, regulators) {
   const names = regulators.slice(0, 4).map((gene) => graph.names[gene]);
   return names.join(", ") + (regulators.length > 4 ? ` +${regulators.length - 4}` : "");
-}
-
-/** One link per regulator and bundle and sign, and one per edge among regulators. */
-function mapLinks(graph, folded, at, rows, kept) {
-  const links = [];
-  for (const row of rows) {
-    const by = new Map();
-    for (const e of row.edges) {
-      if (!kept.has(graph.source[e])) continue;
-      const key = `${graph.source[e]} ${graph.signOf(e)} ${graph.standingOf(e)}`;
-      if (!by.has(key)) by.set(key, []);
-      by.get(key).push(e);
-    }
-    const pairs = new Map();
-    for (const list of by.values()) {
-      const from = graph.source[list[0]];
-      pairs.set(from, (pairs.get(from) || 0) + 1);
-      links.push({
-        a: at.get(from),
-        b: at.get(row.key),
-        edges: list,
-        sign: graph.signOf(list[0]),
-        bend: 0.06,
-        shift: (pairs.get(from) - 1) * 5,
-      });
-    }
-  }
-  for (const gene of kept)
-    for (const e of folded.targets.get(gene))
-      if (kept.has(graph.target[e]))
-        links.push({
-          a: at.get(gene),
-          b: at.get(graph.target[e]),
-          edges: [e],
-          sign: graph.signOf(e),
-          bend: 0.16,
-          inner: true,
-        });
-  return links;
-}
-
-/** The genes of an opened bundle, in columns of names over the picture: {box, genes with their places}. */
-export function openBundle(graph, node, { width, height, measure }) {
-  const names = node.row.genes.map((gene) => graph.names[gene]);
-  const longest = Math.max(...names.map((name) => measure(name, LABEL, false)));
-  const widest = between(116, longest + 26, 146);
-  const across = between(
-    1,
-    Math.ceil((names.length * LINE) / (height * 0.55)),
-    Math.floor((width * 0.6) / widest),
-  );
-  const down = Math.ceil(names.length / across);
-  const w = across * widest + 12;
-  const h = down * LINE + 30;
-  const x =
-    node.side > 0 ? Math.min(node.x - node.r - 12 - w, width - w - 8) : Math.max(node.x + node.r + 12, 8);
-  const y = between(6, node.y - h / 2, Math.max(6, height - h - 6));
-  const genes = node.row.genes.map((gene, k) => ({
-    gene,
-    x: x + 14 + Math.floor(k / down) * widest,
-    y: y + 30 + (k % down) * LINE,
-    r: 3,
-    dx: 8,
-    dy: LABEL * 0.36,
-    anchor: "start",
-    size: LABEL,
-    label: fit(graph.names[gene], widest - 24, measure),
-    inBundle: true,
-  }));
-  return { x, y, w, h, genes };
 }
 
 // ------------------------------------------------------------------------------------------------ around

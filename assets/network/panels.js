@@ -63,6 +63,7 @@ export class ThresholdCurve {
   constructor(root, on) {
     Object.assign(this, { root, on });
     this.svg = root.querySelector("svg");
+    this.scales = root.querySelector(".scales");
     this.exact = root.querySelector(".exact");
     this.words = root.querySelector(".now");
     this.sure = root.querySelector(".sure");
@@ -111,12 +112,14 @@ export class ThresholdCurve {
     const edges = line(counts, (value) => low - (Math.log10(Math.max(1, value)) / most) * (low - 3));
     shape("path", { class: "area", d: `M0 ${low}L${edges}L${this.width} ${low}Z` }, this.svg);
     shape("path", { class: "edges", d: `M${edges}` }, this.svg);
-    if (falseShare?.some((one) => one !== null))
+    const known = falseShare?.some((one) => one !== null);
+    if (known)
       shape(
         "path",
         { class: "false", d: `M${line(falseShare, (value) => low - value * (low - 3))}` },
         this.svg,
       );
+    this.drawScales(known);
     this.line = shape("line", { class: "line", y1: 0, y2: this.height }, this.svg);
     this.grip = shape("circle", { class: "grip", cy: 5, r: 4.5 }, this.svg);
     this.stopButtons = stops.map((stop) =>
@@ -140,6 +143,24 @@ export class ThresholdCurve {
     this.exact.max = this.scale;
     this.svg.setAttribute("aria-valuemin", 0);
     this.svg.setAttribute("aria-valuemax", scale);
+  }
+
+  /** What runs across and up, with its ends: below the curves, in as many words as there is room for. */
+  drawScales(known) {
+    const most = count(this.counts[0]);
+    const said = [
+      [`edges, 1 to ${most} (log scale)`, "expected false, 0 to 100 %"],
+      [`edges 1–${most}, log`, "false 0–100 %"],
+      ["edges (log)", "false"],
+    ];
+    const wide = (words) => words.slice(0, known ? 2 : 1).join("").length * 5.6 + (known ? 104 : 60);
+    const [edges, wrong] = said.find((words) => wide(words) <= this.width) || said.at(-1);
+    const key = (name, words) => make("span", {}, make("i", { class: name }), words);
+    this.scales.replaceChildren(
+      make("span", { text: `${this.measure} 0` }),
+      make("span", { class: "keys" }, key("", edges), known ? key("dashed", wrong) : null),
+      make("span", { text: `${Number(this.scale.toPrecision(3))}` }),
+    );
   }
 
   /** sure: how far the edges above the threshold can be believed, in a line. */

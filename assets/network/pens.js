@@ -7,16 +7,16 @@ export class CanvasPen {
     this.font = font;
   }
 
-  /** A curve from (x1, y1) over the control point (cx, cy) to (x2, y2). */
-  curve(x1, y1, cx, cy, x2, y2, color, width, alpha, dash) {
+  /** Curves one after the other: points where they end, and between them those that they lean to. */
+  curve(points, color, width, alpha, dash) {
     const c = this.context;
     c.globalAlpha = alpha;
     c.strokeStyle = color;
     c.lineWidth = width;
     c.setLineDash(dash || []);
     c.beginPath();
-    c.moveTo(x1, y1);
-    c.quadraticCurveTo(cx, cy, x2, y2);
+    c.moveTo(...points[0]);
+    for (let k = 1; k + 1 < points.length; k += 2) c.quadraticCurveTo(...points[k], ...points[k + 1]);
     c.stroke();
   }
 
@@ -113,10 +113,11 @@ export class SvgPen {
     this.parts.push(inside ? `<${tag}${words}>${inside}</${tag}>` : `<${tag}${words}/>`);
   }
 
-  curve(x1, y1, cx, cy, x2, y2, color, width, alpha, dash) {
-    const f = (value) => value.toFixed(1);
+  curve(points, color, width, alpha, dash) {
+    const at = ([x, y]) => `${x.toFixed(1)} ${y.toFixed(1)}`;
+    const curves = points.slice(1).map((point, k) => (k % 2 ? " " : "Q") + at(point));
     this.add("path", {
-      d: `M${f(x1)} ${f(y1)}Q${f(cx)} ${f(cy)} ${f(x2)} ${f(y2)}`,
+      d: `M${at(points[0])}${curves.join("")}`,
       fill: "none",
       stroke: color,
       "stroke-width": width,
@@ -193,13 +194,16 @@ export class StrokePen {
     this.strokes = [];
   }
 
-  curve(x1, y1, cx, cy, x2, y2, line, width, alpha, dash) {
-    const points = [
-      [x1, y1],
-      [cx, cy],
-      [x2, y2],
-    ];
-    this.strokes.push({ kind: "curve", points, line, width, alpha, dash: dash || [] });
+  curve(points, line, width, alpha, dash) {
+    for (let k = 0; k + 2 < points.length; k += 2)
+      this.strokes.push({
+        kind: "curve",
+        points: points.slice(k, k + 3),
+        line,
+        width,
+        alpha,
+        dash: dash || [],
+      });
   }
 
   path(points, color, width, alpha, filled) {

@@ -2,7 +2,8 @@
 // end of a line says it again, and how faint a line is says how unsure.
 
 import { escapeText } from "./files.js";
-import { aroundLayout, LABEL, mapLayout, matrixLayout, openBundle, short } from "./layout.js";
+import { aroundLayout, LABEL, matrixLayout, short } from "./layout.js";
+import { COUNT, headOf, mapLayout, openBundle, strand, wayOnScreen } from "./map.js";
 import { HERE, OTHER_SIGN, OTHER_STRENGTH, SIGN_WORDS, standingWords, THERE, UNTOLD } from "./model.js";
 import { CanvasPen, StrokePen, SvgPen } from "./pens.js";
 
@@ -43,6 +44,30 @@ export const DASHES = { [THERE]: [9, 5], [UNTOLD]: [2, 3] };
 export const casingOf = (standing, { palette, text }) =>
   ({ [HERE]: palette.here, [THERE]: palette.there, [OTHER_SIGN]: text, [OTHER_STRENGTH]: text })[standing];
 
+/** Points on a chain of curves, `most` for each. */
+export function along(points, most) {
+  const found = [];
+  for (let k = 0; k + 2 < points.length; k += 2) {
+    const [p, c, q] = points.slice(k, k + 3);
+    for (let n = 0; n <= most; n++) {
+      const [t, s] = [n / most, 1 - n / most];
+      const on = (axis) => s * s * p[axis] + 2 * s * t * c[axis] + t * t * q[axis];
+      found.push([on(0), on(1)]);
+    }
+  }
+  return found;
+}
+
+/** "JAK2 activates 14, represses 17" of these edges. */
+function signsInWords(graph, gene, edges) {
+  const own = edges.filter((e) => graph.source[e] === gene);
+  const told = [1, -1, 0]
+    .map((sign) => [SIGN_WORDS[sign], own.filter((e) => graph.signOf(e) === sign).length])
+    .filter(([, number]) => number)
+    .map(([words, number]) => `${words} ${number}`);
+  return `${short(graph.names[gene], 40)} ${told.join(", ")}`;
+}
+
 export class Picture {
   constructor(canvas, tip, on) {
     Object.assign(this, { canvas, tip, on, zoom: { k: 1, x: 0, y: 0 }, cursor: -1 });
@@ -70,9 +95,9 @@ export class Picture {
     this.pen = new CanvasPen(this.canvas.getContext("2d"), scene.look.font);
     const sight = [scene.view, scene.view === "ego" && scene.focus, scene.graph.facts.run].join("|");
     if (sight !== this.sight) this.zoom = { k: 1, x: 0, y: 0 };
-    const order = keep && sight === this.sight ? this.layout?.order : undefined;
+    const before = keep && sight === this.sight ? this.layout?.now : undefined;
     this.sight = sight;
-    this.layout = this.place(scene, order);
+    this.layout = this.place(scene, before);
     this.opened = null;
     const open =
       scene.view === "whole" && scene.open && this.layout.nodes.find((node) => node.bundle === scene.open);
@@ -80,7 +105,7 @@ export class Picture {
     this.draw();
   }
 
-  place(scene, order) {
+  place(scene, before) {
     const { graph, edges } = scene;
     const common = { ...this.size, measure: this.measure, whole: scene.onPaper };
     if (scene.view === "matrix") return matrixLayout(graph, edges, common);
@@ -93,7 +118,7 @@ export class Picture {
         also,
       });
     }
-    return mapLayout(graph, edges, { ...common, open: scene.open, order });
+    return mapLayout(graph, edges, { ...common, open: scene.open, before });
   }
 
   measure = (words, size, bold) => this.pen.width(words, size, bold);
@@ -166,7 +191,7 @@ export class Picture {
       for (const link of links) {
         if (shines(link) === faint || isLit.has(link)) continue;
         const sure = this.alphaOf(link);
-        this.drawLink(pen, link, palette[link.sign], this.widthOf(link), faint ? sure * FADED : sure);
+        this.drawLink(pen, link, palette[link.sign], link.width ?? strand(1), faint ? sure * FADED : sure);
       }
     for (const link of isLit) this.drawLink(pen, link, palette.path, 4, 1);
     for (const [k, node] of nodes.entries()) {
@@ -186,7 +211,11 @@ export class Picture {
       if (chosen || ends || k === this.cursor)
         pen.circle(x, y, node.r + 3.5, "", chosen || ends ? text : palette[1], k === this.cursor ? 3 : 2, 1);
     }
-    for (const [k, node] of nodes.entries()) this.drawLabel(pen, node, bright !== null && !bright.has(k));
+    for (const [k, node] of nodes.entries()) {
+      const dim = bright !== null && !bright.has(k);
+      this.drawCounts(pen, node, dim ? FADED : 1);
+      this.drawLabel(pen, node, dim);
+    }
     if (this.opened) this.drawOpened(pen);
   }
 
@@ -214,63 +243,70 @@ export class Picture {
     return (0.22 + 0.73 * sure) * (link.aside ? 0.45 : 1);
   }
 
-  widthOf(link) {
-    return link.edges.length > 1 ? Math.min(7, 1.4 + Math.log2(link.edges.length)) : 1.4;
-  }
-
-  /** Control point and ends of a link, on the screen, shortened by the radii of its nodes. */
+  /** A link on the screen, shortened by the radii of its nodes: where its curves end, and between these the
+   * points that they lean to. */
   geometry(link) {
+    if (link.way) return wayOnScreen(link, this.zoom);
     const [a, b] = [this.layout.nodes[link.a], this.layout.nodes[link.b]];
     const [p, q] = [this.at(a), this.at(b)];
     const far = Math.hypot(q.x - p.x, q.y - p.y) || 1;
     const normal = { x: -(q.y - p.y) / far, y: (q.x - p.x) / far };
-    const bend = far * (link.bend || 0) + (link.shift || 0);
+    const bend = far * (link.bend || 0);
     const c = { x: (p.x + q.x) / 2 + normal.x * bend, y: (p.y + q.y) / 2 + normal.y * bend };
     const toward = (from, to, by) => {
       const length = Math.hypot(to.x - from.x, to.y - from.y) || 1;
       const step = Math.min(by, length * 0.45);
-      return { x: from.x + ((to.x - from.x) * step) / length, y: from.y + ((to.y - from.y) * step) / length };
+      return [from.x + ((to.x - from.x) * step) / length, from.y + ((to.y - from.y) * step) / length];
     };
-    return { p: toward(p, c, a.r + 1), c, q: toward(q, c, b.r + 3) };
+    return [toward(p, c, a.r + 1), [c.x, c.y], toward(q, c, b.r + 3)];
   }
 
   drawLink(pen, link, color, width, alpha) {
-    const { p, c, q } = this.geometry(link);
-    const far = Math.hypot(q.x - c.x, q.y - c.y) || 1;
-    const [ux, uy] = [(q.x - c.x) / far, (q.y - c.y) / far];
-    const head = 5 + width * 1.1;
-    const back = { x: q.x - ux * head, y: q.y - uy * head };
+    const points = this.geometry(link);
+    const [[cx, cy], [x, y]] = points.slice(-2);
+    const far = Math.hypot(x - cx, y - cy) || 1;
+    const [ux, uy] = [(x - cx) / far, (y - cy) / far];
+    const head = headOf(width);
+    const back = [x - ux * head, y - uy * head];
     const wing = head * 0.5;
     const { graph, look } = this.scene;
     const blind = link.edges.every((e) => !graph.perturbed[graph.source[e]]);
-    const end = link.sign > 0 ? back : q;
+    const line = link.sign > 0 ? [...points.slice(0, -1), back] : points;
     const standing = graph.standingOf(link.edges[0]);
     const casing = casingOf(standing, look);
     const dash = DASHES[standing] ?? (blind ? [5, 4] : []);
     if (casing) {
       const pale = alpha < 2 * FADED ? FADED : 1;
-      pen.curve(p.x, p.y, c.x, c.y, end.x, end.y, casing, width + 5, pale, []);
-      pen.curve(p.x, p.y, c.x, c.y, end.x, end.y, look.background, width + 2, 1, []);
+      pen.curve(line, casing, width + 5, pale, []);
+      pen.curve(line, look.background, width + 2, 1, []);
     }
-    pen.curve(p.x, p.y, c.x, c.y, end.x, end.y, color, width, alpha, dash);
-    const wings = [
-      [back.x - uy * wing, back.y + ux * wing],
-      [back.x + uy * wing, back.y - ux * wing],
+    pen.curve(line, color, width, alpha, dash);
+    const across = (from, by) => [
+      [from[0] - uy * by, from[1] + ux * by],
+      [from[0] + uy * by, from[1] - ux * by],
     ];
-    if (link.sign > 0) pen.path([[q.x, q.y], ...wings], color, width, alpha, true);
-    else if (link.sign < 0)
-      pen.path(
-        [
-          [q.x - uy * wing * 1.2, q.y + ux * wing * 1.2],
-          [q.x + uy * wing * 1.2, q.y - ux * wing * 1.2],
-        ],
-        color,
-        Math.max(2.2, width * 0.8),
-        alpha,
-      );
-    else pen.path([wings[0], [q.x, q.y], wings[1]], color, Math.max(1.2, width * 0.7), alpha);
+    const [left, right] = across(back, wing);
+    if (link.sign > 0) pen.path([[x, y], left, right], color, width, alpha, true);
+    else if (link.sign < 0) pen.path(across([x, y], wing * 1.2), color, Math.max(2.2, width * 0.8), alpha);
+    else pen.path([left, [x, y], right], color, Math.max(1.2, width * 0.7), alpha);
   }
 
+  /** How many edges of each sign end at a bundle, on their line. */
+  drawCounts(pen, node, alpha) {
+    const { palette, background } = this.scene.look;
+    const { x, y } = this.at(node);
+    for (const { words, sign, dx, dy } of node.counts || [])
+      pen.text(words, x + dx, y + dy + COUNT * 0.36, {
+        size: COUNT,
+        anchor: node.side > 0 ? "end" : "start",
+        color: palette[sign],
+        halo: background,
+        bold: true,
+        alpha,
+      });
+  }
+
+  /** Left, top, right and bottom of a name, with what stands below it. */
   labelBox(node) {
     const { x, y } = this.at(node);
     const wide = Math.max(
@@ -281,6 +317,16 @@ export class Picture {
       node.anchor === "start" ? x + node.dx : node.anchor === "end" ? x + node.dx - wide : x - wide / 2;
     const top = y + node.dy - node.size * 0.85;
     return [left, top, left + wide, top + node.size + (node.note ? 13 : 1)];
+  }
+
+  /** The same of each number of edges at a bundle. */
+  countBoxes(node) {
+    const { x, y } = this.at(node);
+    return (node.counts || []).map(({ words, dx, dy }) => {
+      const wide = this.measure(words, COUNT, true);
+      const left = node.side > 0 ? x + dx - wide : x + dx;
+      return [left, y + dy - COUNT / 2, left + wide, y + dy + COUNT / 2];
+    });
   }
 
   drawLabel(pen, node, dim) {
@@ -458,12 +504,10 @@ export class Picture {
     let best = null;
     let least = EDGE_REACH;
     for (const link of this.layout.links) {
-      const { p, c, q } = this.geometry(link);
-      if (at.x < Math.min(p.x, c.x, q.x) - 8 || at.x > Math.max(p.x, c.x, q.x) + 8) continue;
-      for (let t = 0.04; t < 1; t += 0.04) {
-        const s = 1 - t;
-        const x = s * s * p.x + 2 * s * t * c.x + t * t * q.x;
-        const y = s * s * p.y + 2 * s * t * c.y + t * t * q.y;
+      const points = this.geometry(link);
+      const across = points.map(([x]) => x);
+      if (at.x < Math.min(...across) - 8 || at.x > Math.max(...across) + 8) continue;
+      for (const [x, y] of along(points, 12)) {
         const far = Math.hypot(at.x - x, at.y - y);
         if (far < least) [best, least] = [link, far];
       }
@@ -543,9 +587,9 @@ export class Picture {
     const { graph } = this.scene;
     if (found.bundle !== undefined) {
       const { row } = found.node;
-      const who = row.regulators.map((gene) => graph.names[gene]).join(", ");
       const names = row.genes.map((gene) => graph.names[gene]).join(", ");
-      return `${row.genes.length} genes under ${who}\n${short(names, 220)}`;
+      const who = row.regulators.map((gene) => signsInWords(graph, gene, row.edges)).join("\n");
+      return `${row.genes.length} genes\n${short(who, 220)}\n${short(names, 220)}`;
     }
     if (found.gene !== undefined) {
       const own = this.scene.own.filter((e) => graph.source[e] === found.gene).length;
@@ -644,6 +688,13 @@ export class Picture {
   }
 
   // ------------------------------------------------------------------ for tests, exports
+
+  /** A point on a link, so much of the way along it. */
+  onLink(link, part) {
+    const points = along(this.geometry(link), 40);
+    const [x, y] = points[Math.round(part * (points.length - 1))];
+    return { x, y };
+  }
 
   /** Where a gene is drawn, by itself or in its bundle, in pixels of the canvas; null where it is not. */
   placeOf(gene) {

@@ -5,11 +5,11 @@
 const THRESHOLD_EVENT = "gpovae-threshold";
 const SVG = "http://www.w3.org/2000/svg";
 const WIDTH = 360,
-  HEIGHT = 130;
+  HEIGHT = 144;
 const LEFT = 40,
   RIGHT = 8,
   TOP = 6,
-  BOTTOM = 20;
+  BOTTOM = 34;
 
 const views = new WeakMap();
 
@@ -175,11 +175,13 @@ class ThresholdChart {
       const anchor = part === 0 ? "start" : part === 1 ? "end" : "middle";
       draw(
         "text",
-        { x: this.x(part * this.last), y: HEIGHT - 6, "text-anchor": anchor },
+        { x: this.x(part * this.last), y: HEIGHT - 20, "text-anchor": anchor },
         svg,
         Number((part * this.data.scale).toPrecision(2)).toString(),
       );
     }
+    const across = { x: this.x(this.last / 2), y: HEIGHT - 5, "text-anchor": "middle" };
+    draw("text", across, svg, `threshold on ${this.data.measure}`);
   }
 
   tick(panel, value) {

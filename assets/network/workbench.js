@@ -675,49 +675,35 @@ class Workbench {
     const stroke = (color, more = "") =>
       `<path d="M1 6H18" stroke="${color}" ${more || 'stroke-width="2"'}/>`;
     const square = (color) => `<rect x="4" y="1" width="14" height="10" fill="${color}"/>`;
-    const entries =
-      view === "matrix"
-        ? [
-            [square(palette[1]), "activates: target falls when the source is perturbed"],
-            [square(palette["-1"]), "represses: target rises"],
-            [square(palette[0]), "sign unknown"],
-            [
-              `${square(palette[1])}<circle cx="11" cy="6" r="2.4" fill="${this.look.background}"/>`,
-              "dot: seen again",
-            ],
-            [
-              `<rect x="2" y="1" width="8" height="10" fill="${palette[1]}" opacity="0.25"/>` +
-                `<rect x="12" y="1" width="8" height="10" fill="${palette[1]}"/>`,
-              "deeper: larger effect",
-            ],
-          ]
-        : [
-            [
-              `${stroke(palette[1])}<path d="M14 1L22 6L14 11Z" fill="${palette[1]}"/>`,
-              "activates: target falls when the source is perturbed",
-            ],
-            [
-              `${stroke(palette["-1"])}<path d="M19 1V11" stroke="${palette["-1"]}" stroke-width="2.5"/>`,
-              "represses: target rises",
-            ],
-            [
-              `${stroke(palette[0])}<path d="M14 2L19 6L14 10" fill="none" stroke="${palette[0]}"/>`,
-              "sign unknown",
-            ],
-            [
-              `${stroke(text, 'stroke-width="2" opacity="0.25"')}`,
-              this.data.has_ensemble ? "faint: rarely comes back" : "faint: low weight",
-            ],
-            [`${stroke(palette.path, 'stroke-width="4"')}`, "chosen way"],
-          ];
+    const matrix = view === "matrix";
+    const drawings = {
+      activates: matrix
+        ? square(palette[1])
+        : `${stroke(palette[1])}<path d="M14 1L22 6L14 11Z" fill="${palette[1]}"/>`,
+      represses: matrix
+        ? square(palette["-1"])
+        : `${stroke(palette["-1"])}<path d="M19 1V11" stroke="${palette["-1"]}" stroke-width="2.5"/>`,
+      unknown: matrix
+        ? square(palette[0])
+        : `${stroke(palette[0])}<path d="M14 2L19 6L14 10" fill="none" stroke="${palette[0]}"/>`,
+      number:
+        `${stroke(text, 'stroke-width="4" opacity="0.35"')}` +
+        `<text x="19" y="9.5" font-size="9.5" font-weight="600" fill="${text}">2</text>`,
+      faint: stroke(text, 'stroke-width="2" opacity="0.25"'),
+      way: stroke(palette.path, 'stroke-width="4"'),
+      again: `${square(palette[1])}<circle cx="11" cy="6" r="2.4" fill="${this.look.background}"/>`,
+      depth:
+        `<rect x="2" y="1" width="8" height="10" fill="${palette[1]}" opacity="0.25"/>` +
+        `<rect x="12" y="1" width="8" height="10" fill="${palette[1]}"/>`,
+    };
     const drawn = (inside) =>
       document.importNode(
         new DOMParser().parseFromString(line(inside), "image/svg+xml").documentElement,
         true,
       );
     this.find(".legend").replaceChildren(
-      ...entries.map(([drawing, words]) => make("span", {}, drawn(drawing), words)),
-      ...(this.graph.compared ? this.comparedLegend(view === "matrix", drawn) : []),
+      ...this.data.legend[view].map(([mark, words]) => make("span", {}, drawn(drawings[mark]), words)),
+      ...(this.graph.compared ? this.comparedLegend(matrix, drawn) : []),
     );
   }
 

@@ -9,7 +9,7 @@ import streamlit as st
 from dashboard.benchmark import ablations, take_away
 from dashboard.benchmark.cached import report_of
 from dashboard.shared import run_summary, shell, state
-from dashboard.shared.figures import chart
+from dashboard.shared.figures import chart, chart_for_any_width
 from dashboard.shared.glossary import meaning, show_table
 from dashboard.shared.words import plain
 from gpovae_core.evaluation.summary import response_lines
@@ -69,8 +69,11 @@ def scores(report: RunReport) -> None:
     )
     left.caption(plain(" · ".join(facts)))
     left.caption(plain(sentences.SHARE_IN_WORDS))
-    bars = figures.share_bars(report.lines, report.evaluation.held_out_words)
-    chart(bars, key="share_bars", place=right, config={"displayModeBar": False})
+    wide, narrow = (
+        figures.share_bars(report.lines, report.evaluation.held_out_words, narrow=narrow)
+        for narrow in (False, True)
+    )
+    chart_for_any_width(wide, narrow, key="share_bars", place=right, config={"displayModeBar": False})
     with st.expander("Every score in a table"):
         show_table(tables.score_table(report.lines), column_config=NARROW)
         for note in report.evaluation.notes or ():

@@ -23,6 +23,7 @@ _MODULES = {
         "trust",
         "pens",
         "layout",
+        "map",
         "picture",
         "forest",
         "panels",

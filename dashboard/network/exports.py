@@ -120,8 +120,8 @@ def numbers(given: Any, width: int) -> np.ndarray:
 
 
 WIDE_ENOUGH = 150.0
-"""Millimetres from which the names of the map fit beside its ring; on less the same edges are drawn in two
-columns, as `gpovae figure` does.
+"""Millimetres from which the names of the groups fit beside the map as it is on the screen; on less it is
+drawn as `gpovae figure` does.
 """
 
 
@@ -148,7 +148,7 @@ def chosen_figure(scene: Scene, wanted: dict[str, Any]) -> tuple[str, str, bytes
         float(sheet[0, 0]),
         float(sheet[0, 1]),
         strokes,
-        signs_legend(certain, matrix=view == state.MATRIX),
+        signs_legend(certain, view),
         figure_caption(scene, edges, focus if view == state.EGO else None),
         _facts(scene, view) | {"run": scene.run.name, "threshold": scene.threshold},
     )

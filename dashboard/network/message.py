@@ -23,6 +23,7 @@ from gpovae_core.network.contrary import against_effect
 from gpovae_core.network.curves import STEPS, steps
 from gpovae_core.network.grn import GeneNetwork
 from gpovae_core.network.references import ReferenceNetwork
+from gpovae_core.plots.signs import AROUND, MAP, MATRIX, legend
 from gpovae_core.questions.reach import FEW_CELLS
 from gpovae_core.reporting import trust
 
@@ -103,6 +104,10 @@ def network_message(
         "hidden": None if whole is None else _without_evidence(whole, thresholds, loops),
         "rare": None if with_rare is None else (with_rare.count_edges(thresholds, loops) - counts).tolist(),
         "has_ensemble": network.ensemble is not None,
+        "legend": {
+            picture: [[entry.mark, entry.words] for entry in legend(picture, network.ensemble is not None)]
+            for picture in (MAP, AROUND, MATRIX)
+        },
         "members": None if network.ensemble is None else network.ensemble.members,
         "trust": trust.for_browser(),
         "left_out": left_out,

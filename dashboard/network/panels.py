@@ -87,8 +87,8 @@ def _effects(curves: ThresholdCurves) -> list[dict[str, Any]]:
             "values": curves.mu_wd,
             "base": np.full(STEPS + 1, curves.random_mu_wd),
             "note": (
-                "larger is better; dotted: as many random edges. Falls as edges are added, whatever "
-                "the method."
+                "log(1 + counts per 10,000), larger is better; dotted: as many random edges. Falls as "
+                "edges are added, whatever the method."
             ),
         },
         {

@@ -58,7 +58,7 @@ def _message(scene: Scene, parts: list[str]) -> dict[str, Any]:
         "compared": beside.message(scene, version, known),
         "tests_ready": cached.held_out_here(scene.run) and cached.pairs_wait(scene.run) is None,
     }
-    later = {"stops", "digits", "hidden", "rare", "has_ensemble"}
+    later = {"stops", "digits", "hidden", "rare", "has_ensemble", "legend"}
     return message | {name: value for name, value in graph.items() if name in later or not known}
 
 

@@ -47,6 +47,17 @@ def chart(figure: go.Figure, key: str, place: Any = st, **options: Any) -> Any:
     return drawn
 
 
+def chart_for_any_width(
+    wide: go.Figure, narrow: go.Figure, key: str, place: Any = st, **options: Any
+) -> None:
+    """A figure that has another layout where the window is narrow: the browser shows one of the two (see
+    `shell.STYLE`). What is taken along for a paper is the wide one.
+    """
+    chart(wide, key, place.container(key=f"{key}_if_wide"), **options)
+    phone = place.container(key=f"{key}_if_narrow")
+    phone.plotly_chart(narrow, key=f"{key}_narrow", alt=described(narrow), **options)
+
+
 def for_a_paper(figure: go.Figure, key: str, place: Any = st) -> None:
     """A way to take a chart along as PDF, SVG or PNG of an exact width; the file is made when it is asked
     for.

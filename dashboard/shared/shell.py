@@ -39,6 +39,8 @@ h1{padding:0 0 .25rem!important;font-size:1.9rem!important}
   .st-key-bar [data-testid=stColumn]{flex:1 1 11rem;min-width:11rem}
 }
 @media(max-width:640px){.js-plotly-plot .annotation:has(.annotation-arrow-g){display:none}}
+@media(max-width:640px){[class*=_if_wide]{display:none}}
+@media(min-width:641px){[class*=_if_narrow]{display:none}}
 @media(max-width:760px){
   details.fold{
     padding:.45rem .75rem;border:1px solid light-dark(#c8ccd4,#4a4f5a);border-radius:.5rem

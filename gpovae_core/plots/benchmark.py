@@ -25,9 +25,10 @@ MEASURES = {
 EDGES_AXIS = "Number of edges (strongest first, log scale)"
 
 
-def share_bars(lines: Sequence[Line], held_out: str = "held-out cells") -> go.Figure:
+def share_bars(lines: Sequence[Line], held_out: str = "held-out cells", narrow: bool = False) -> go.Figure:
     """What model and strongest simple method reach between baseline (0 %) and ceiling (100 %), one row per
-    score that has both. held_out: what they are measured on, in words.
+    score that has both. held_out: what they are measured on, in words; narrow: names stand above their rows
+    instead of beside them, so that on a phone the whole width is left for the marks.
     """
     title = f"Share of the achievable, {held_out}"
     shown = [line for line in lines if line.share is not None][::-1]
@@ -62,11 +63,32 @@ def share_bars(lines: Sequence[Line], held_out: str = "held-out cells") -> go.Fi
         title,
         "Share (%)",
         "",
-        height=130 + 22 * len(shown),
+        height=130 + (34 if narrow else 22) * len(shown),
     )
+    if narrow:
+        _names_above(figure, names)
     for at in (0, 100):
         figure.add_vline(x=at, line={"color": theme.GREY, "width": 1, "dash": "dot"})
     return figure
+
+
+def _names_above(figure: go.Figure, names: Sequence[str]) -> None:
+    """The names of the rows on lines of their own, from the left edge of the figure on."""
+    for name in names:
+        figure.add_annotation(
+            text=name,
+            x=0,
+            xref="paper",
+            xanchor="left",
+            y=name,
+            yshift=13,
+            showarrow=False,
+            align="left",
+            font={"size": 12},
+        )
+    figure.update_yaxes(showticklabels=False, ticks="", automargin=False)
+    figure.update_xaxes(nticks=6)
+    figure.update_layout(margin={"l": 8, "r": 8})
 
 
 def matched_curves(

@@ -41,6 +41,8 @@ MARKS = {
     "square-open": "s",
     "triangle-up": "^",
     "triangle-down": "v",
+    "triangle-right": ">",
+    "triangle-right-open": ">",
     "cross": "P",
     "x": "X",
     "star": "*",

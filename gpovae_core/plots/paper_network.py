@@ -18,10 +18,10 @@ import pandas as pd
 from gpovae_core import keys
 from gpovae_core.errors import QueryError
 from gpovae_core.network.grn import GeneNetwork
-from gpovae_core.plots import theme
+from gpovae_core.plots import signs, theme
 from gpovae_core.plots.paper import INK, LEAST_LETTER, PAPER, WIDTHS, Drawing, Key, Stroke, units
 
-SIGNS = {1: theme.BLUE, -1: "#C34E00", 0: "#707070"}
+SIGNS = signs.COLOURS
 REGULATOR, TARGET = "#3F4A5A", "#7D8896"
 MOST_REGULATORS, MOST_GROUPS = 40, 60
 """Those with most targets are drawn; the caption says how many were left out."""
@@ -30,21 +30,22 @@ LETTER = 0.62
 """Width of a letter over its height, on the safe side."""
 
 
-def signs_legend(certain: bool, matrix: bool = False) -> tuple[Key, ...]:
-    """What the marks of a picture of the network mean. certain: the run has an ensemble."""
-    if matrix:
-        return (
-            Key("activates: target falls when the source is perturbed", SIGNS[1], "s", False),
-            Key("represses: target rises", SIGNS[-1], "s", False),
-            Key("pale: small effect", SIGNS[0], "s", False, 0.3),
-            Key("dot: replicated", INK, ".", False),
-        )
-    return (
-        Key("activates: target falls when the source is perturbed", SIGNS[1], ">"),
-        Key("represses: target rises", SIGNS[-1], "|"),
-        Key("sign unknown", SIGNS[0], "4"),
-        Key("faint: rarely comes back" if certain else "faint: low weight", INK, "", True, 0.25),
-    )
+def signs_legend(certain: bool, picture: str = signs.MAP) -> tuple[Key, ...]:
+    """What the marks of a picture of the network mean. certain: the run has an ensemble; picture: one of
+    those of `signs`.
+    """
+    filled = picture == signs.MATRIX
+    looks: dict[str, tuple[str, str, bool, float]] = {
+        "activates": (SIGNS[1], "s" if filled else ">", not filled, 1.0),
+        "represses": (SIGNS[-1], "s" if filled else "|", not filled, 1.0),
+        "unknown": (SIGNS[0], "s" if filled else "4", not filled, 1.0),
+        "number": (INK, "$2$", True, 1.0),
+        "faint": (INK, "", True, 0.25),
+        "again": (INK, ".", False, 1.0),
+        "depth": (SIGNS[1], "s", False, 0.3),
+    }
+    entries = signs.legend(picture, certain)
+    return tuple(Key(entry.words, *looks[entry.mark]) for entry in entries if entry.mark in looks)
 
 
 def network_drawing(
@@ -73,7 +74,7 @@ def network_drawing(
     caption = _caption(network, threshold, gene, edges, left)
     facts = {"run": network.name, "measure": network.measure, "threshold": threshold, "edges": len(edges)}
     facts["settings"] = network.settings
-    return Drawing(wide, height, tuple(strokes), signs_legend(certain), caption, facts)
+    return Drawing(wide, height, tuple(strokes), signs_legend(certain, signs.AROUND), caption, facts)
 
 
 def _certainty(network: GeneNetwork, edges: pd.DataFrame) -> np.ndarray:

@@ -15,6 +15,7 @@ from xml.etree import ElementTree
 import pytest
 
 from dashboard.network.page import PARTS
+from gpovae_core.plots.signs import AROUND, MAP, MATRIX, legend
 from tests.e2e.visit import Visit
 from tests.fake_run import HOSTILE
 
@@ -69,6 +70,59 @@ def test_what_was_not_measured_is_left_empty(visit: Visit) -> None:
     shown = dict(zip([name.split(" ↓")[0] for name in names], row, strict=True))
     assert (shown["Effect"], shown["95 % interval"], shown["Comes back"], shown["Detours"]) == ("",) * 4
     assert float(shown["W"]) > 0.5
+
+
+@pytest.mark.parametrize("width", [1440, 1280, 390])
+def test_the_curves_over_the_threshold_say_what_they_show(browser: Any, server: str, width: int) -> None:
+    one = Visit(browser, server, size=(width, 844))
+    one.page.goto(f"{server}/?run=plain")
+    if width < 760:
+        one.page.get_by_test_id("stExpandSidebarButton").click()
+    one.to("Network")
+    one.ready()
+    if width < 760 and (close := one.page.get_by_test_id("stSidebarCollapseButton")).is_visible():
+        close.click()
+    for known in (False, True):
+        shares = "Array.from({ length: 201 }, () => 0.1)" if known else "null"
+        one.ask(f"(bench.graph.falseShare = {shares}, bench.drawFrame(), bench.repaint(), 1)")
+        scales = one.page.locator(".explorer .scales")
+        words = scales.inner_text().split("\n")
+        assert words[0] == "W 0"
+        assert words[-1] == "1"
+        assert "log" in scales.inner_text()
+        assert "edges" in scales.inner_text()
+        assert ("false" in scales.inner_text()) == known
+        keys = one.page.locator(".explorer .scales .keys")
+        assert keys.evaluate("(one) => one.scrollWidth - one.clientWidth") <= 0, "nothing is cut off"
+        box = scales.bounding_box()
+        assert box["x"] + box["width"] <= width
+        assert box["height"] < 20, "one line"
+    one.page.close()
+    assert one.complaints == []
+
+
+def test_the_legend_explains_what_is_drawn_in_each_picture(visit: Visit) -> None:
+    visit.network("plain", "&gene=PERT0003")
+    for name, picture in (("Map", MAP), ("Matrix", MATRIX), ("Around", AROUND)):
+        visit.page.get_by_role("button", name=name, exact=True).click()
+        said = visit.page.locator(".explorer .legend").inner_text()
+        for entry in legend(picture):
+            assert entry.words in said, name
+
+
+def test_a_group_says_how_many_of_its_genes_rise_and_fall(visit: Visit) -> None:
+    visit.network("plain")
+    for tip, counts, edges in visit.ask(
+        """picture.layout.nodes.filter((node) => node.row && node.row.genes.length > 1).map((node) => [
+          picture.describe({ bundle: node.bundle, node }),
+          node.counts.map(({ words }) => Number(words)), node.row.edges.length])"""
+    ):
+        assert sum(counts) == edges
+        assert sum(int(one) for one in re.findall(r"(?:activates|represses|regulates) (\d+)", tip)) == edges
+    drawn = visit.save("SVG").read_text()
+    assert drawn.count('font-size="9.5"') == visit.ask(
+        "picture.layout.nodes.flatMap((node) => node.counts || []).length"
+    )
 
 
 def test_stops_are_thresholds_with_their_edges(visit: Visit) -> None:

@@ -98,11 +98,8 @@ class Visit:
               const g = bench.graph;
               for (const link of picture.layout.links) {
                 if (link.edges.length > 1) continue;
-                const { p, c, q } = picture.geometry(link);
-                for (const t of [0.5, 0.4, 0.6, 0.3, 0.7]) {
-                  const s = 1 - t;
-                  const at = { x: s * s * p.x + 2 * s * t * c.x + t * t * q.x,
-                               y: s * s * p.y + 2 * s * t * c.y + t * t * q.y };
+                for (const part of [0.5, 0.4, 0.6, 0.3, 0.7]) {
+                  const at = picture.onLink(link, part);
                   const found = picture.under(at), e = link.edges[0];
                   if (found && found.edge === e && found.gene === undefined)
                     return [g.names[g.source[e]], g.names[g.target[e]], at.x, at.y];

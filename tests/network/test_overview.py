@@ -12,7 +12,8 @@ from gpovae_core.errors import QueryError
 from gpovae_core.evaluation.network_scores import Network
 from gpovae_core.network.grn import GeneNetwork
 from gpovae_core.network.overview import Overview, overview
-from gpovae_core.plots.overview import overview_picture
+from gpovae_core.plots import signs as marks
+from gpovae_core.plots.overview import COLOURS, ENDS, overview_picture
 from gpovae_core.reporting.findings import findings
 from gpovae_core.runs.folder import RunFolder
 from tests.conftest import PROJECT
@@ -141,6 +142,33 @@ def test_on_a_telephone_the_names_of_regulators_and_groups_have_room(seen: Overv
     wide = 330 / (high - low)  # pixels between regulators (at 0) and groups (at 1)
     assert -low * wide > 90, "a name of ten letters, its count and half a dot"
     assert (high - 1) * wide > 125, "twenty letters"
+
+
+def test_the_picture_explains_every_mark_that_it_draws() -> None:
+    network = make_network(EDGES, perturbed=("A", "B", "C", "D"))
+    known = np.zeros(network.weights.shape, dtype=np.int8)
+    place = network.panel.index
+    known[place["A"], place["x"]], known[place["A"], place["y"]] = 1, -1
+    figure = overview_picture(overview(replace(network, signs=known), 0.5))
+    explained = {trace.line.color: trace for trace in figure.data if trace.showlegend is not False}
+    drawn = [trace for trace in figure.data if trace.showlegend is False and trace.mode == "lines+markers"]
+    assert {trace.line.color for trace in drawn} == set(COLOURS.values()), "each sign, and the unknown one"
+    for trace in drawn:
+        sign = next(sign for sign, colour in COLOURS.items() if colour == trace.line.color)
+        assert trace.marker.symbol == ENDS[sign]
+        assert trace.line.color in explained
+    names = [trace.name for trace in figure.data if trace.showlegend is not False]
+    assert names == [entry.words for entry in marks.legend(marks.OVERVIEW)]
+    assert "sign unknown" in names
+
+
+def test_home_and_network_say_the_same_of_a_sign() -> None:
+    pictures = (marks.OVERVIEW, marks.MAP, marks.AROUND, marks.MATRIX)
+    words = [{entry.mark: entry.words for entry in marks.legend(picture)} for picture in pictures]
+    for sign in marks.SIGN_MARKS.values():
+        assert len({one[sign] for one in words}) == 1
+    assert any("rarely comes back" in entry.words for entry in marks.legend(marks.MAP, certain=True))
+    assert any("low weight" in entry.words for entry in marks.legend(marks.MAP, certain=False))
 
 
 def test_names_are_no_markup() -> None:

@@ -45,6 +45,16 @@ def test_shares_of_scores_without_a_ceiling_are_left_out():
     assert "No score" in benchmark.share_bars([]).layout.annotations[0].text
 
 
+def test_on_a_narrow_screen_names_stand_above_their_rows():
+    lines = [line("<i>one</i>", 0.5, 0.7), line("two", 0.2, None)]
+    wide, narrow = benchmark.share_bars(lines), benchmark.share_bars(lines, narrow=True)
+    assert [list(trace.x) for trace in narrow.data] == [list(trace.x) for trace in wide.data]
+    assert [note.text for note in narrow.layout.annotations] == list(narrow.data[1].y)
+    assert {note.y for note in narrow.layout.annotations} == set(narrow.data[1].y)
+    assert narrow.layout.yaxis.showticklabels is False
+    assert not wide.layout.annotations
+
+
 def test_curves_have_units_and_mark_the_network():
     figure = benchmark.matched_curves(MATCHED, "bh_share", own=300)
     assert [list(trace.y) for trace in figure.data] == [[80.0, None]]
