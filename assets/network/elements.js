@@ -12,7 +12,6 @@ export const fixed = (value, digits = 2) => (isKnown(value) ? value.toFixed(digi
 export const signed = (value) => (isKnown(value) ? `${value > 0 ? "+" : ""}${value.toFixed(2)}` : "");
 export const small = (p) =>
   !isKnown(p) ? "" : p < 1e-15 ? "<1e-15" : p < 0.001 ? p.toExponential(0) : p.toPrecision(2);
-export const of = (pair) => pair && `${count(pair[0])} of ${count(pair[1])}`;
 export const plural = (number, word) => `${count(number)} ${word}${number === 1 ? "" : "s"}`;
 
 /** An element: make("button", {class: "x", text: "name", click: f, title: "…"}, ...children). */

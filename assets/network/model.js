@@ -40,6 +40,7 @@ export class Graph {
     this.error = edge("effect_se").map(orUnknown);
     this.again = edge("frequency").map(Number); // percent, -1 unknown
     this.detours = edge("detours").map(Number); // -1 unknown
+    this.contrary = edge("contrary").map(Number); // 1: its sign is not that of its measured effect
     this.known = edge("known").map(String);
     this.standing = edge("standing").map(Number); // 1 listed somewhere, -1 with the other sign, 0 nowhere
     this.adjusted = this.weight.map(() => Number.NaN);
@@ -48,6 +49,9 @@ export class Graph {
     this.counts = data.counts;
     this.falseShare = data.false_share;
     this.facts = data.facts;
+    this.members = data.members; // networks of the ensemble, null without one
+    this.trust = data.trust;
+    this.leftOut = data.left_out;
     this.few = data.few_cells;
     this.index = new Map(this.names.map((name, i) => [name, i]));
     this.out = this.names.map(() => []);
@@ -99,13 +103,17 @@ export class Graph {
   }
 
   columns() {
-    const { source, target, weight, sign, effect, error, again, detours, known, standing, adjusted } = this;
-    return { source, target, weight, sign, effect, error, again, detours, known, standing, adjusted };
+    const { source, target, weight, sign, effect, error, again, detours } = this;
+    const { contrary, known, standing, adjusted } = this;
+    return {
+      ...{ source, target, weight, sign, effect, error, again, detours },
+      ...{ contrary, known, standing, adjusted },
+    };
   }
 
   add(source, target, weight) {
-    const none = { effect: Number.NaN, error: Number.NaN, again: -1, detours: -1, known: "", standing: 0 };
-    const row = { source, target, weight, sign: 0, adjusted: Number.NaN, ...none };
+    const none = { effect: Number.NaN, error: Number.NaN, adjusted: Number.NaN, again: -1, detours: -1 };
+    const row = { source, target, weight, sign: 0, contrary: 0, known: "", standing: 0, ...none };
     const e = this.weight.length;
     for (const [name, values] of Object.entries(this.columns())) values.push(row[name]);
     this.out[source].push(e);
@@ -139,28 +147,6 @@ export class Graph {
       else high = middle;
     }
     return low;
-  }
-
-  /** The four numbers of trust of a list of edges; null where nothing is known. */
-  trust(edges) {
-    const about = (known, yes) => {
-      const of = edges.filter(known);
-      return of.length ? [of.filter(yes).length, of.length] : null;
-    };
-    return {
-      again: about(
-        (e) => this.again[e] >= 0,
-        (e) => this.again[e] >= 50,
-      ),
-      held: about(
-        (e) => isKnown(this.adjusted[e]),
-        (e) => this.adjusted[e] < 0.05,
-      ),
-      indirect: about(
-        (e) => this.detours[e] >= 0,
-        (e) => this.detours[e] > 0,
-      ),
-    };
   }
 
   /** Whether an edge was seen a second time, and how that was found out. */

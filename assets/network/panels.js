@@ -1,7 +1,7 @@
 // What stands around the picture: perturbations, card, table, and the curve of thresholds. Names from the
 // data only ever become textContent.
 
-import { count, fixed, make, of, percent, plural, shape, signed, small } from "./elements.js";
+import { count, fixed, make, percent, plural, shape, signed, small } from "./elements.js";
 import { forest } from "./forest.js";
 import { onlyWords, regulatorNames } from "./layout.js";
 import {
@@ -16,6 +16,7 @@ import {
   THERE,
   UNTOLD,
 } from "./model.js";
+import { knownOf, notToBelieve, trustLines } from "./trust.js";
 
 /** A long list of which only the rows in sight are there. row(k) gives the element of the k-th. */
 export class LongList {
@@ -64,6 +65,7 @@ export class ThresholdCurve {
     this.svg = root.querySelector("svg");
     this.exact = root.querySelector(".exact");
     this.words = root.querySelector(".now");
+    this.sure = root.querySelector(".sure");
     this.stops = root.querySelector(".stops");
     const drag = (event) => {
       const box = this.svg.getBoundingClientRect();
@@ -84,7 +86,7 @@ export class ThresholdCurve {
       if (this.exact.value !== "" && value >= 0 && value <= this.scale) {
         this.on.drag(value);
         this.on.release();
-      } else this.move(this.now);
+      } else this.move(this.now, this.sure.textContent);
     });
   }
 
@@ -93,7 +95,7 @@ export class ThresholdCurve {
   }
 
   take({ counts, falseShare, scale, measure, stops, digits }) {
-    Object.assign(this, { counts, falseShare, scale, measure, digits });
+    Object.assign(this, { counts, scale, measure, digits });
     this.svg.replaceChildren();
     this.width = this.svg.clientWidth || 250;
     this.height = this.svg.clientHeight || 42;
@@ -140,23 +142,24 @@ export class ThresholdCurve {
     this.svg.setAttribute("aria-valuemax", scale);
   }
 
-  move(threshold) {
+  /** sure: how far the edges above the threshold can be believed, in a line. */
+  move(threshold, sure) {
     this.now = threshold;
     const step = Math.round((threshold / this.scale) * STEPS);
     const at = Math.max(3, Math.min(this.width - 3, (step / STEPS) * this.width));
     this.line.setAttribute("x1", at);
     this.line.setAttribute("x2", at);
     this.grip.setAttribute("cx", at);
-    const share = this.falseShare?.[step];
-    const wrong = share === null || share === undefined ? "" : `, ${percent(share)} expected false`;
-    const words = `${count(this.counts[step])} edges${wrong}`;
+    const words = plural(this.counts[step], "edge");
     this.words.textContent = words;
+    this.sure.textContent = sure;
+    this.sure.title = sure;
     this.words.dataset.count = this.counts[step];
     this.exact.value = threshold.toFixed(this.digits);
     this.svg.setAttribute("aria-valuenow", threshold);
     this.svg.setAttribute(
       "aria-valuetext",
-      `${this.measure} above ${threshold.toFixed(this.digits)}: ${words}`,
+      `${this.measure} above ${threshold.toFixed(this.digits)}: ${[words, sure].filter(Boolean).join(", ")}`,
     );
     this.stopValues.forEach((value, k) => {
       this.stopButtons[k].setAttribute(
@@ -179,21 +182,33 @@ export class ThresholdCurve {
 
 // ------------------------------------------------------------------------------------------- perturbations
 
-/** The perturbed genes, most measured response first; faint where cells are few. */
+/** What the perturbed genes are sorted by, and what the button says of it. */
+const ORDERS = {
+  changed: "Genes of the panel that perturbing it changes clearly in training cells, the most first",
+  targets: "Edges out of it above the threshold, the most first",
+};
+
+/** The perturbed genes, by one of ORDERS; faint where cells are few. */
 export class Perturbations {
-  constructor(scroller, on) {
+  constructor(root, on) {
+    const scroller = root.querySelector(".genes");
     this.on = on;
+    this.legend = root.querySelector(".bars");
+    this.sorting = Object.entries(ORDERS).map(([order, title]) =>
+      make("button", { text: order, title, click: () => this.sort(order) }),
+    );
+    root.querySelector(".sorting").append(...this.sorting);
+    this.order = "changed";
     this.list = new LongList(scroller, 38, (k) => this.row(k));
     scroller.addEventListener("keydown", (event) => {
       const by = { ArrowDown: 1, ArrowUp: -1 }[event.key];
       if (!by) return;
       event.preventDefault();
-      const now = this.graph.ranked.indexOf(this.focus);
-      const next = Math.max(0, Math.min(this.graph.ranked.length - 1, now + by));
-      this.on.gene(this.graph.ranked[next]);
+      const now = this.ranked.indexOf(this.focus);
+      const next = Math.max(0, Math.min(this.ranked.length - 1, now + by));
+      this.on.gene(this.ranked[next]);
       this.list.reveal(next);
     });
-    this.scroller = scroller;
   }
 
   show(graph, edges, focus) {
@@ -207,7 +222,19 @@ export class Perturbations {
       this.targets.set(gene, (this.targets.get(gene) || 0) + 1);
       if (graph.again[e] >= 0) this.again.set(gene, (this.again.get(gene) || 0) + graph.again[e]);
     }
-    this.list.set(graph.ranked.length);
+    this.legend.hidden = !this.again.size;
+    this.sort(this.order);
+  }
+
+  sort(order) {
+    this.order = order;
+    this.sorting.forEach((button) => {
+      button.setAttribute("aria-pressed", String(button.textContent === order));
+    });
+    const targets = (gene) => this.targets.get(gene) || 0;
+    const { ranked } = this.graph;
+    this.ranked = order === "targets" ? [...ranked].sort((a, b) => targets(b) - targets(a)) : ranked;
+    this.list.set(this.ranked.length);
   }
 
   under(gene, few) {
@@ -221,7 +248,7 @@ export class Perturbations {
 
   row(k) {
     const { graph } = this;
-    const gene = graph.ranked[k];
+    const gene = this.ranked[k];
     const targets = this.targets.get(gene) || 0;
     const cells = graph.cells[gene];
     const few = cells >= 0 && cells < graph.few;
@@ -231,7 +258,7 @@ export class Perturbations {
       plural(targets, "target"),
       cells >= 0 ? plural(cells, "cell") : "",
       graph.response[gene] >= 0 ? `${plural(graph.response[gene], "gene")} changed` : "",
-      again === null ? "" : `edges come back in ${Math.round(again)} %`,
+      again === null ? "" : `bar: its edges come back in ${Math.round(again)} % of the networks on average`,
       why,
     ].filter(Boolean);
     const bar = make("span", { class: "bar", "aria-hidden": "true" }, make("i"));
@@ -248,7 +275,12 @@ export class Perturbations {
         click: () => this.on.gene(gene),
       },
       make("span", { class: "name", text: graph.names[gene] }),
-      make("b", { text: count(targets) }),
+      make(
+        "span",
+        { class: "number" },
+        make("b", { text: count(targets) }),
+        ` target${targets === 1 ? "" : "s"}`,
+      ),
       make("span", {
         class: "cells",
         text: this.under(gene, few),
@@ -264,7 +296,7 @@ const COLUMNS = [
   ["Source", "", (g, e) => g.names[g.source[e]], (g, e) => g.names[g.source[e]].toLowerCase()],
   ["Target", "", (g, e) => g.names[g.target[e]], (g, e) => g.names[g.target[e]].toLowerCase()],
   ["W", "num", (g, e) => fixed(g.weight[e], 3), (g, e) => -g.weight[e]],
-  ["Sign", "", (g, e) => SIGN_WORDS[g.signOf(e)], (g, e) => -g.signOf(e)],
+  ["Sign", "", (g, e) => SIGN_WORDS[g.signOf(e)] + (g.contrary[e] ? "*" : ""), (g, e) => -g.signOf(e)],
   ["Effect", "num", (g, e) => signed(g.effect[e]), (g, e) => -Math.abs(g.effect[e])],
   ["95 % interval", "num", (g, e) => interval(g, e), (g, e) => g.error[e]],
   ["p (held out)", "num", (g, e) => small(g.adjusted[e]), (g, e) => g.adjusted[e]],
@@ -290,6 +322,7 @@ const MEANS = {
   Compared: "Whether the other run of the open comparison has this edge, too",
   W: "How well a direct effect explains what was measured, from 0 to 1; no probability",
   T: "Size of everything that a change of the source changes, over several hops",
+  Sign: "Of the direct edge; *: its measured effect has the other sign, the card of the edge says why",
   Effect: "log2 fold change of the target in training cells with the source perturbed",
   "95 % interval": "of that log2 fold change",
   "p (held out)": "Mann-Whitney in cells that were not trained on, after Benjamini-Hochberg over all pairs",
@@ -397,6 +430,7 @@ export class EdgeTable {
     for (const [name, kind, words] of columnsOf(graph)) {
       const cell = make("span", { class: `cell ${kind}`, role: "cell", text: words(graph, e) });
       if (name === "Source" || name === "Target" || name === "Compared") cell.title = cell.textContent;
+      if (name === "Sign" && graph.contrary[e]) cell.title = MEANS.Sign;
       row.append(cell);
     }
     return row;
@@ -404,6 +438,12 @@ export class EdgeTable {
 }
 
 // ------------------------------------------------------------------------------------------------ card
+
+/** What the edges of a network are taken for, by its measure. */
+const EDGES_ARE = {
+  W: "effects that the model takes for direct",
+  T: "all that follows from a perturbation over several hops",
+};
 
 /** The card: overview, gene, bundle or pair. Python's evidence is put in when it arrives. */
 export class Card {
@@ -450,7 +490,6 @@ export class Card {
         make("h3", { text: "No edges at this threshold" }),
         make("p", { text: "Lower the threshold: take default or generous above." }),
       ];
-    const names = hubs.slice(0, 3).map((gene) => `${graph.names[gene]} (${count(size(gene))})`);
     const most = hubs.length ? size(hubs[0]) : 1;
     const groups = scene.folded.bundles.filter((bundle) => bundle.genes.length > 1).slice(0, 5);
     return [
@@ -459,10 +498,10 @@ export class Card {
       make("p", {
         text:
           `${plural(edges.length, "edge")} from ${count(folded.regulators.length)} of ` +
-          `${count(known)} perturbed genes. ` +
-          `${names.join(", ")} regulate${names.length === 1 ? "s" : ""} most.`,
+          `${count(known)} perturbed genes: ${EDGES_ARE[scene.measure]}.`,
       }),
-      make("h4", { text: "Regulate most" }),
+      ...this.trust(scene),
+      make("h4", { text: "Most targets" }),
       make(
         "div",
         { class: "hubs" },
@@ -496,46 +535,29 @@ export class Card {
           }),
         ),
       ),
-      make("h4", { text: "How sure" }),
-      ...this.trust(scene),
+      graph.leftOut ? make("p", { class: "quiet", text: graph.leftOut }) : null,
     ];
   }
 
-  trust({ graph, own: edges, falseShare }) {
-    const found = graph.trust(edges);
-    const tile = (value, words, title) =>
-      make(
-        "div",
-        { class: "tile", title },
-        make("b", { text: value ?? "not known" }),
-        make("span", { text: words }),
-      );
+  /** What not to believe, and the four numbers that say so: the most sobering first, all of one size. */
+  trust({ graph, own: edges, trust: lines }) {
+    const against = edges.filter((e) => graph.contrary[e]).length;
+    const rows = lines.flatMap(({ value, says, limits }) => [
+      make("dt", { text: value ?? "not known" }),
+      make("dd", { text: `${says} ` }, make("small", { text: limits })),
+    ]);
     return [
-      make(
-        "div",
-        { class: "tiles" },
-        tile(
-          falseShare === null || falseShare === undefined ? null : percent(falseShare),
-          "expected false: no effect at all",
-          "Estimated from controls relabelled as perturbed",
-        ),
-        tile(
-          of(found.held),
-          "significant in held-out cells",
-          "Mann-Whitney, adjusted p below 0.05, cells not trained on",
-        ),
-        tile(
-          of(found.again),
-          "come back in half of an ensemble",
-          "Networks found again from other draws of the cells",
-        ),
-        tile(
-          of(found.indirect),
-          "may run over a gene nobody perturbed",
-          "Open detours: not told from direct edges",
-        ),
-      ),
-      make("p", { class: "doubt", text: doubt(found, falseShare) }),
+      make("p", { class: "doubt", text: notToBelieve(graph, lines) }),
+      make("h4", { text: "How sure, the weakest first" }),
+      make("dl", { class: "trust" }, ...rows),
+      against
+        ? make("p", {
+            class: "quiet",
+            text:
+              `Sign against the measured effect: ${plural(against, "edge")}, * in the table; ` +
+              "its card says why.",
+          })
+        : null,
     ];
   }
 
@@ -547,19 +569,14 @@ export class Card {
     const signedBy = (sign) => count(out.filter((e) => graph.sign[e] === sign).length);
     const cells = graph.cells[gene];
     const first = graph.perturbed[gene]
-      ? `${name} regulates ${plural(out.length, "gene")} here` +
-        (out.length ? `: activates ${signedBy(1)}, represses ${signedBy(-1)}.` : ".")
+      ? `${name} has ${out.length ? plural(out.length, "edge") : "no edge"} to other genes here` +
+        (out.length ? `: ${signedBy(1)} activating, ${signedBy(-1)} repressing.` : ".")
       : `${name} was never perturbed: no cell speaks for edges out of it.`;
-    const found = graph.trust(out);
-    const sure = [
-      found.held && `${count(found.held[0])} of ${count(found.held[1])} are significant in held-out cells`,
-      found.again && `${count(found.again[0])} come back in half of an ensemble`,
-      found.indirect && `${count(found.indirect[0])} may be indirect`,
-    ].filter(Boolean);
+    const sure = knownOf(trustLines(graph, out, null));
     return [
       make("h3", { text: name }),
       make("p", { text: first }),
-      out.length && sure.length ? make("p", { text: `Of its edges ${sure.join(", ")}.` }) : null,
+      sure ? make("p", { text: `Of these edges ${sure}.` }) : null,
       cells >= 0
         ? make("p", {
             class: cells < graph.few ? "doubt" : "quiet",
@@ -619,19 +636,13 @@ export class Card {
   }
 
   bundle({ graph }, bundle, evidence) {
-    const who = bundle.regulators.map((gene) => graph.names[gene]).join(", ");
-    const alone = bundle.regulators.length === 1 ? "alone" : "together, and by nobody else here";
-    const found = graph.trust(bundle.edges);
+    const who = bundle.regulators.map((gene) => graph.names[gene]);
+    const genes = plural(bundle.genes.length, "gene");
+    const sure = knownOf(trustLines(graph, bundle.edges, null));
     return [
-      make("h3", {
-        text: `${who}: ${plural(bundle.genes.length, "gene")}${onlyWords(graph, bundle.edges)}`,
-      }),
-      make("p", { text: `Regulated by ${who} ${alone}.` }),
-      found.again
-        ? make("p", {
-            text: `${of(found.again)} of its edges come back in half of an ensemble.`,
-          })
-        : null,
+      make("h3", { text: `${who.join(", ")}: ${genes}${onlyWords(graph, bundle.edges)}` }),
+      make("p", { text: `${genes} to which ${haveAnEdge(who)}, and no other gene here.` }),
+      sure ? make("p", { text: `Of these edges ${sure}.` }) : null,
       make("h4", { text: "Genes" }),
       make("p", { class: "names" }, ...bundle.genes.flatMap((gene) => [this.geneButton(graph, gene), " "])),
       make("h4", { text: "Regulators" }),
@@ -675,6 +686,7 @@ export class Card {
       make("h3", {}, this.geneButton(graph, source), " → ", this.geneButton(graph, target)),
       make("p", { class: "answer", text: evidence?.answer ?? (evidence ? "" : "Tracing the ways …") }),
       e >= 0 ? make("p", { class: "verdict", text: within.has(e) ? verdict(graph, e) : "" }) : null,
+      evidence?.contrary ? make("p", { class: "contrary", text: evidence.contrary }) : null,
       e >= 0 || evidence
         ? null
         : make("p", { class: "quiet", text: `No edge among the strongest: ${measure} is low.` }),
@@ -752,7 +764,7 @@ export class Card {
     return make(
       "div",
       {},
-      make("h4", { text: "Ways, by their share of the influence" }),
+      make("h4", { text: evidence.ways }),
       make(
         "div",
         { class: "ways" },
@@ -816,6 +828,13 @@ function besideParts(graph) {
   ];
 }
 
+/** "STAT1 has an edge", "JAK2, STAT1 and IFNGR1 all have one". */
+function haveAnEdge(names) {
+  if (names.length === 1) return `${names[0]} has an edge`;
+  const last = `${names.slice(0, -1).join(", ")} and ${names.at(-1)}`;
+  return `${last} ${names.length === 2 ? "both" : "all"} have an edge`;
+}
+
 function effectWords(graph, e) {
   if (!isKnown(graph.effect[e])) return "";
   const fold = `x ${(2 ** graph.effect[e]).toFixed(2)} (log2 ${signed(graph.effect[e])}`;
@@ -836,33 +855,4 @@ function verdict(graph, e) {
   if (held < 0.05 && again >= 80) return "Well supported: confirmed in held-out cells, and it comes back.";
   if (held < 0.05) return "Confirmed in held-out cells.";
   return "";
-}
-
-/** What not to believe of a network, in one sentence: its weakest side. */
-function doubt(found, falseShare) {
-  const share = (pair) => (pair?.[1] ? pair[0] / pair[1] : null);
-  const open = share(found.indirect);
-  const held = share(found.held);
-  const again = share(found.again);
-  const weak = [
-    [
-      open ?? 0,
-      `Do not read an arrow as direct: ${of(found.indirect)} may run over a gene that nobody perturbed.`,
-    ],
-    [
-      held === null ? 0 : 1 - held,
-      `Do not count on single edges: only ${of(found.held)} are significant in held-out cells.`,
-    ],
-    [
-      again === null ? 0 : 1 - again,
-      `Do not count on single edges: only ${of(found.again)} come back in half of an ensemble.`,
-    ],
-    [
-      falseShare ?? 0,
-      `Do not count edges: ${percent(falseShare ?? 0)} are expected to join genes without any effect.`,
-    ],
-  ].sort((a, b) => b[0] - a[0])[0];
-  return weak[0] > 0
-    ? weak[1]
-    : "What these numbers cannot show: an effect that is direct in the cell, and not only in the model.";
 }

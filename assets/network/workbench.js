@@ -8,6 +8,7 @@ import { reach } from "./layout.js";
 import { bundleGenes, fold, Graph, SIGN_WORDS, STEPS, THERE } from "./model.js";
 import { Card, chanceWords, comparedCounts, EdgeTable, Perturbations, ThresholdCurve } from "./panels.js";
 import { casingOf, DASHES, PALETTES, Picture } from "./picture.js";
+import { inShort, trustLines } from "./trust.js";
 
 // The charts of thresholds below and this screen tell each other of a drag.
 const THRESHOLD_EVENT = "gpovae-threshold";
@@ -78,7 +79,7 @@ class Workbench {
       drag: (value) => this.drag(value),
       release: () => this.release(),
     });
-    this.list = new Perturbations(find(".genes"), { gene: (gene) => this.gene(gene) });
+    this.list = new Perturbations(find(".list"), { gene: (gene) => this.gene(gene) });
     this.table = new EdgeTable(find(".head"), find(".rows"), { edge: (e) => this.edge(e) });
     this.card = new Card(find(".card"), {
       gene: (gene) => this.gene(gene),
@@ -399,9 +400,9 @@ class Workbench {
       look: this.look,
       threshold: sight.threshold,
       measure: graph.facts.measure,
-      falseShare: graph.falseShare?.[step],
+      trust: trustLines(graph, this.own, graph.falseShare?.[step]),
     };
-    this.curve.move(sight.threshold);
+    this.curve.move(sight.threshold, inShort(this.scene.trust));
     this.card.show(this.scene, evidence);
     this.list.show(graph, this.own, sight.focus);
     this.table.show(graph, this.listed(), sight.edge ? graph.edgeOf(...sight.edge) : -1);

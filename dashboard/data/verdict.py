@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import streamlit as st
 
 from dashboard.shared import settings_form
@@ -42,11 +44,25 @@ def direction(found: Examination) -> None:
             settings_form.field("network.perturbation", explained=True)
 
 
+LEFT_OUT_NAMED = 3
+"""Perturbations that were left out named below their number at most; the decisions name all."""
+
+
+def _left_out(summary: dict[str, Any]) -> str:
+    """'of 25; without MYC, SPI1', below the number of perturbations; "" where all are used."""
+    names = [one["name"] for one in summary["dropped"] if one["what"] == "perturbation"]
+    if not names:
+        return ""
+    more = ", …" if len(names) > LEFT_OUT_NAMED else ""
+    whole = len(summary["perturbations"]) + len(names)
+    return f"of {whole:,}; without {', '.join(names[:LEFT_OUT_NAMED])}{more}"
+
+
 def numbers(found: Examination) -> None:
     summary = found.summary
     facts = [
         ("Cells used", f"{summary['cells_kept']:,}", f"of {summary['cells']:,}"),
-        ("Perturbations", f"{len(summary['perturbations']):,}", ""),
+        ("Perturbations", f"{len(summary['perturbations']):,}", _left_out(summary)),
         ("Control cells", f"{summary['control_cells']:,}", f"label {summary['control_label']}"),
         ("Genes measured", f"{summary['genes']:,}", ""),
         ("Labels from", summary["label_column"], "column of obs"),

@@ -51,18 +51,19 @@ def show(name: str, run: RunFolder, title: str = "") -> None:
 
 
 def facts(run: RunFolder) -> str:
-    """The cells it was made from, and how long ago it finished."""
+    """The cells it was made from, which perturbations of theirs it does without, and how old it is."""
     status, source = run.status(), run.source()
     data = PurePath(source.imported or source.path).name
     when = f" · {ago(status.silent())} ago" if status.state == "done" and not listing.is_demo(run) else ""
-    return f"from {plain(data)} · {plain(status.state)}{when}"
+    left_out = contents.left_out(run)
+    without = f" · {plain(left_out.removesuffix('.'))}" if left_out else ""
+    return f"from {plain(data)}{without} · {plain(status.state)}{when}"
 
 
 def what_it_found(run: RunFolder) -> None:
     with shell.errors_in_words():
         scores = contents.evaluation(run)
-        network = None if scores is None else scores.network
-        told = findings(cached.overview_of(run), getattr(network, "estimated_false_edge_rate", None))
+        told = findings(cached.overview_of(run), None if scores is None else scores.network)
         st.markdown("**What it found**\n" + "\n".join(f"- {plain(line)}" for line in told))
         if scores is None:
             return

@@ -15,7 +15,7 @@ from dashboard.network.scene import default_threshold
 from dashboard.network.slider import false_edge_rate
 from dashboard.shared import contents
 from dashboard.shared.cached import of_run, stamp
-from dashboard.shared.networks import NETWORK_FILES, Shown, network, shown_network
+from dashboard.shared.networks import NETWORK_FILES, Shown, network, shown_network, stage
 from gpovae_core.errors import RunError
 from gpovae_core.network.agreement import ListedShare, listed_share
 from gpovae_core.network.communities import communities
@@ -53,7 +53,14 @@ def places(run: RunFolder) -> np.ndarray:
 
 
 @of_run(
-    *NETWORK_FILES, "evaluation.json", "null.json", kind="resource", entries=8, spinner="Sorting the edges …"
+    *NETWORK_FILES,
+    "evaluation.json",
+    "null.json",
+    "cells.h5ad",
+    "network.safetensors",
+    kind="resource",
+    entries=8,
+    spinner="Sorting the edges …",
 )
 def network_data(
     run: RunFolder, which: Shown, self_loops: bool, references: tuple[str, ...]
@@ -70,6 +77,8 @@ def network_data(
         with_rare=shown_network(run, Shown(which.measure, which.blind)) if which.often else None,
         false_rate=None if which.often else false_edge_rate(false_edges(run), shown),
         references=[ref for ref in all_references(found.simulated) if ref.name in references],
+        left_out=contents.left_out(run),
+        own_change=None if (fit := stage(run)) is None else fit.own_change,
     )
 
 

@@ -20,6 +20,7 @@ _MODULES = {
         "files",
         "model",
         "elements",
+        "trust",
         "pens",
         "layout",
         "picture",

@@ -26,10 +26,11 @@ from gpovae_core.network.inspection import EdgeInspection, Measured, inspect_edg
 from gpovae_core.network.parts import Part, Parts
 from gpovae_core.network.paths import PathTrace
 from gpovae_core.network.references import Known, ReferenceNetwork, networks_folder
+from gpovae_core.reporting.contrary import contrary_in_words
 from gpovae_core.reporting.known import known_in_words, listed_in_words, sets_in_words, steps_in_short
 from gpovae_core.reporting.parts import parts_in_words
 from gpovae_core.reporting.sentences import responders_in_words, states_in_words, w_in_words
-from gpovae_core.reporting.ways import ways_in_words
+from gpovae_core.reporting.ways import CANCELLED, ways_in_words
 from gpovae_core.reporting.words import share
 from gpovae_core.runs.folder import RunFolder
 
@@ -42,6 +43,8 @@ MOST_PARTS = 8
 """Guides, batches or donors drawn at most."""
 PUBLICATIONS = 4
 """Publications of an edge that are linked at most."""
+WAYS_BY_SHARE = "Ways, by their share of the influence"
+"""Head of the list of paths, but where they cancel."""
 WAYS = 4
 """Paths named in the card at most, ..."""
 LEAST = 0.005
@@ -154,7 +157,7 @@ def _effects_in_words(effects: pd.DataFrame) -> str:
 
 def of_pair(run: RunFolder, source: str, target: str) -> dict[str, Any]:
     """Everything known of source -> target. Tests of all pairs are used where they are there already."""
-    network = networks.network(run)
+    network, fit = networks.network(run), networks.stage(run)
     references = all_references(network.simulated)
     found = inspect_edge(
         network,
@@ -164,10 +167,12 @@ def of_pair(run: RunFolder, source: str, target: str) -> dict[str, Any]:
         cached.pairs_at_hand(run),
         references,
         run.settings().loss.shown_hops,
+        fit,
     )
     cells = cached.parted(run)
     parts = () if cells is None else cells.of_edge(found.source, found.target)
-    return pair_message(found, network, cached.pairs_wait(run), parts, references)
+    own = None if fit is None else float(fit.own_change[network.panel.position(source)])
+    return pair_message(found, network, cached.pairs_wait(run), parts, references, own)
 
 
 def pair_message(
@@ -176,9 +181,11 @@ def pair_message(
     wait: float | None = None,
     parts: Sequence[Parts] = (),
     references: Sequence[ReferenceNetwork] = (),
+    own_change: float | None = None,
 ) -> dict[str, Any]:
     """The card's part of an inspected edge. wait: seconds that testing all pairs would take, where it has to
-    be asked for; parts: the effect by guide, batch and donor; references: asked about the steps of paths.
+    be asked for; parts: the effect by guide, batch and donor; references: asked about the steps of paths;
+    own_change: natural log fold change of the source when it is perturbed, None: not known.
     """
     told = [_standing(found), w_in_words(found.weight), *_ensemble_in_words(found, network)]
     sections = [_section("", *told)]
@@ -187,7 +194,7 @@ def pair_message(
     else:
         sections.append(_section("In held-out cells", _effect_in_words(found, found.measured)))
         sections.append(_section("", _tests_in_words(found.measured)))
-    if found.against_paths:
+    if found.against_paths and found.contrary is None:
         sections.append(_section("", _against_in_words(found), kind="doubt"))
     if found.open_detours is not None:
         sections.append(_section("Direct, or through other genes?", _detours_in_words(found)))
@@ -195,12 +202,13 @@ def pair_message(
     return {
         "of": [found.source, found.target],
         "answer": _answer(found, network),
+        "contrary": "" if found.contrary is None else contrary_in_words(found.contrary),
         "cells": None if found.measured is None else distributions(found),
         "parts": [forest(one) for one in parts],
         "sections": sections,
         "offer": wait,
         "links": [list(link) for link in _publications(found.known)],
-        **_ways(found.trace, network, references),
+        **_ways(found.trace, network, references, own_change),
     }
 
 
@@ -232,22 +240,36 @@ def _weakest_link(trace: PathTrace, network: GeneNetwork) -> str:
 
 
 def _ways(
-    trace: PathTrace | None, network: GeneNetwork, references: Sequence[ReferenceNetwork]
+    trace: PathTrace | None,
+    network: GeneNetwork,
+    references: Sequence[ReferenceNetwork],
+    own_change: float | None,
 ) -> dict[str, Any]:
+    """The largest ways with their shares of the influence; where these would say nothing, as the ways cancel,
+    with what each alone would make of the target.
+    """
     if trace is None or not trace.paths:
-        return {"paths": [], "remainder": ""}
+        return {"ways": "", "paths": [], "remainder": ""}
     listed = [path for k, path in enumerate(trace.paths) if k == 0 or abs(path.share) >= LEAST][:WAYS]
     rest = 1.0 - sum(path.share for path in listed)
+    folds = own_change is not None and max(abs(path.share) for path in listed) > CANCELLED
+
+    def size(share: float) -> str:
+        if not folds or own_change is None:
+            return _share(share)
+        return f"x {math.exp(share * trace.influence * own_change):.2f}"
+
     return {
+        "ways": f"Ways, and what each alone would make of {trace.target}" if folds else WAYS_BY_SHARE,
         "paths": [
             {
                 "genes": list(path.genes),
-                "share": _share(path.share),
+                "share": size(path.share),
                 "known": steps_in_short(known_steps(network, path.genes, references)),
             }
             for path in listed
         ],
-        "remainder": f"The remaining {_share(rest)}: other ways, and walks that pass a gene more than once.",
+        "remainder": f"The remaining {size(rest)}: other ways, and walks that pass a gene more than once.",
     }
 
 
@@ -350,10 +372,16 @@ def p_value(p: float) -> str:
 
 
 def _against_in_words(found: EdgeInspection) -> str:
-    return (
+    told = (
         "The edge and the paths work against each other, so that little is left of either: T = "
-        f"{found.influence:+.3g}. The edge is inferred from an effect of {found.source} that the paths "
-        "predict and the cells hardly show."
+        f"{found.influence:+.3g}."
+    )
+    seen = found.measured
+    if seen is None or not math.isfinite(seen.low) or not seen.low <= 0 <= seen.high:
+        return told
+    return (
+        f"{told} The edge is inferred from an effect of {found.source} that the paths predict and the cells "
+        "hardly show."
     )
 
 

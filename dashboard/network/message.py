@@ -19,10 +19,12 @@ from dashboard.network.slider import digits, on_step
 from gpovae_core import __version__, keys
 from gpovae_core.effects.changes import adjusted
 from gpovae_core.network.agreement import standing
+from gpovae_core.network.contrary import against_effect
 from gpovae_core.network.curves import STEPS, steps
 from gpovae_core.network.grn import GeneNetwork
 from gpovae_core.network.references import ReferenceNetwork
 from gpovae_core.questions.reach import FEW_CELLS
+from gpovae_core.reporting import trust
 
 MOST_EDGES = 5000
 """Edges sent at most, the strongest."""
@@ -77,18 +79,22 @@ def network_message(
     with_rare: GeneNetwork | None = None,
     false_rate: list[float | None] | None = None,
     references: Sequence[ReferenceNetwork] = (),
+    left_out: str = "",
+    own_change: np.ndarray | None = None,
 ) -> dict[str, Any]:
     """Genes, strongest edges, counts per threshold and stops: what does not change with what is chosen.
 
     default: threshold of the run's evaluation on this measure; whole, with_rare: the networks of which this
     one leaves out the edges without evidence, and those that come back too rarely (None: it leaves out none);
-    false_rate: (STEPS + 1,) estimated share of false edges at every step of the slider, None where unknown.
+    false_rate: (STEPS + 1,) estimated share of false edges at every step of the slider, None where unknown;
+    left_out: in words, perturbations of the file that the run does without; own_change: (n,) log fold change
+    of every gene when it is perturbed, None where the run has no network stage.
     """
     thresholds = steps(network)
     counts = network.count_edges(thresholds, loops)
     return {
         "genes": gene_columns(network),
-        "edges": edge_columns(network, network.edges(0.0, loops, top=MOST_EDGES), references),
+        "edges": edge_columns(network, network.edges(0.0, loops, top=MOST_EDGES), references, own_change),
         "counts": counts.tolist(),
         "false_share": false_rate,
         "stops": stops(network, counts, default, false_rate),
@@ -97,6 +103,9 @@ def network_message(
         "hidden": None if whole is None else _without_evidence(whole, thresholds, loops),
         "rare": None if with_rare is None else (with_rare.count_edges(thresholds, loops) - counts).tolist(),
         "has_ensemble": network.ensemble is not None,
+        "members": None if network.ensemble is None else network.ensemble.members,
+        "trust": trust.for_browser(),
+        "left_out": left_out,
         "facts": {
             "run": network.name,
             "simulated": network.simulated,
@@ -138,9 +147,14 @@ def changed(network: GeneNetwork) -> np.ndarray:
 
 
 def edge_columns(
-    network: GeneNetwork, edges: pd.DataFrame, references: Sequence[ReferenceNetwork] = ()
+    network: GeneNetwork,
+    edges: pd.DataFrame,
+    references: Sequence[ReferenceNetwork] = (),
+    own_change: np.ndarray | None = None,
 ) -> pd.DataFrame:
-    """An edge table with genes as their numbers in the panel, in small types: it travels to the browser."""
+    """An edge table with genes as their numbers in the panel, in small types: it travels to the browser.
+    own_change: (n,) as in `network_message`; without it no edge is called contrary to its effect.
+    """
     index = network.panel.index
     unknown = pd.Series(np.full(len(edges), np.nan))
     detours = edges[keys.OPEN_DETOURS] if keys.OPEN_DETOURS in edges else unknown  # noqa: SIM401 (its type)
@@ -157,6 +171,9 @@ def edge_columns(
             keys.EFFECT_SE: edges[keys.EFFECT_SE].astype(np.float32),
             keys.FREQUENCY: _whole(100 * frequency.to_numpy(dtype=float)),  # percent
             "detours": _whole(detours.to_numpy(dtype=float)),
+            "contrary": _contrary(network, own_change)[
+                [index[source] for source, _ in pairs], [index[target] for _, target in pairs]
+            ].astype(np.int8),
             "known": [", ".join(one.reference for one in found) for found in said],
             "standing": np.array(
                 [standing(int(sign), found) for sign, found in zip(edges[keys.SIGN], said, strict=True)],
@@ -164,6 +181,13 @@ def edge_columns(
             ),
         }
     )
+
+
+def _contrary(network: GeneNetwork, own_change: np.ndarray | None) -> np.ndarray:
+    """(n, n) bool: edges of W whose sign is not that of their measured effect."""
+    if own_change is None or network.measured is None or network.strength is None:
+        return np.zeros((len(network), len(network)), dtype=bool)
+    return against_effect(network.signs, network.measured.effect, own_change)
 
 
 def _whole(values: np.ndarray) -> np.ndarray:

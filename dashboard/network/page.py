@@ -127,7 +127,7 @@ def close() -> None:
 
 
 def trust(scene: Scene) -> None:
-    """What the edges rest on, before anybody reads them as confidence."""
+    """What the edges rest on; how many of them are in doubt, the card says."""
     scores = contents.evaluation(scene.run)
     words = None if scores is None else null_in_words(scores)
     if words:
@@ -135,14 +135,6 @@ def trust(scene: Scene) -> None:
     effects = scene.run.effects_report()
     if effects is not None:
         st.caption(plain(f"Made from a table of effects, without cells. {false_rate_of_effects(effects)}"))
-    counted = scene.shown.count_open(scene.threshold)
-    if counted is not None and counted[0]:
-        judged, in_doubt = counted
-        st.caption(
-            f"Direct or not: of the {judged:,} edges out of perturbed genes with {scene.above}, "
-            f"{in_doubt:,} may run over a gene that nobody perturbed, as their source changes such a gene "
-            "more than the target. No cell of this screen tells that from a direct edge."
-        )
 
 
 def _inputs() -> tuple[object, ...]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard.runs import cached
 from dashboard.shared import contents, job_view, run_summary, shell
 from dashboard.shared.figures import chart
 from dashboard.shared.glossary import show_table
@@ -110,7 +109,7 @@ def curves(run: RunFolder) -> None:
 
 
 def preparation(run: RunFolder) -> None:
-    report = cached.report(run)
+    report = contents.report(run)
     if report is None:
         st.info("This run holds no prepared cells, so there is no report on them.")
         return

@@ -9,10 +9,11 @@ import pandas as pd
 
 from dashboard.shared.cached import of_run
 from gpovae_core import keys
-from gpovae_core.data.schema import PreparedCells
-from gpovae_core.errors import GpoVaeError
+from gpovae_core.data.schema import PreparationReport, PreparedCells
+from gpovae_core.errors import GpoVaeError, RunError
 from gpovae_core.evaluation.scores import Evaluation
 from gpovae_core.evaluation.stored import read_evaluation
+from gpovae_core.reporting.sentences import left_out_in_words
 from gpovae_core.runs.folder import RunFolder
 
 if TYPE_CHECKING:
@@ -23,6 +24,23 @@ if TYPE_CHECKING:
 def metrics(run: RunFolder) -> pd.DataFrame:
     """One row per finished epoch; empty before the first."""
     return run.metrics()
+
+
+@of_run("cells.h5ad", kind="data", entries=32)
+def report(run: RunFolder) -> PreparationReport | None:
+    """How the cells were prepared; None where the run holds none."""
+    return run.report() if run.has("cells.h5ad") else None
+
+
+def left_out(run: RunFolder) -> str:
+    """Which perturbations of the file the run does without, in words; "" where none, or where it holds no
+    cells that can be read.
+    """
+    try:
+        found = report(run)
+    except RunError:  # damaged cells say so where they are shown
+        return ""
+    return "" if found is None else left_out_in_words(len(found.perturbations), found.dropped)
 
 
 @of_run("evaluation.json", kind="data", entries=64)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dashboard.shared.cached import of_run
+from gpovae_core.methods.fitted import NetworkFit
 from gpovae_core.network.grn import GeneNetwork
 from gpovae_core.network.paths import PathTrace, trace_paths
 from gpovae_core.runs.folder import RunFolder
@@ -34,6 +35,13 @@ class Shown:
 def network(run: RunFolder) -> GeneNetwork:
     """W with names and signs, all of it."""
     return GeneNetwork.from_run(run)
+
+
+@of_run("network.safetensors", kind="resource", entries=4)
+def stage(run: RunFolder) -> NetworkFit | None:
+    """What the network stage found, for W and S; None where the run has none."""
+    arrays = run.network_arrays()
+    return NetworkFit.from_arrays(arrays) if arrays else None
 
 
 @of_run(*NETWORK_FILES, kind="resource", entries=4, spinner="Adding up the influence over several hops …")

@@ -13,6 +13,7 @@ from gpovae_core.config import Settings, changed_from_preset, sections
 from gpovae_core.data.schema import PreparationReport
 from gpovae_core.errors import GpoVaeError
 from gpovae_core.evaluation.scores import Evaluation
+from gpovae_core.reporting.sentences import left_out_in_words
 from gpovae_core.runs.clusters.told import in_words
 from gpovae_core.runs.folder import RunFolder, Status
 
@@ -104,12 +105,14 @@ def preparation_in_words(report: PreparationReport) -> str:
     """The numbers of the preparation in one paragraph."""
     words = (
         f"{report.cells_kept:,} of {report.cells_read:,} cells kept, {report.control_cells:,} of them "
-        f"controls (label {report.control_label}); {len(report.perturbations):,} perturbations; "
+        f"controls (label {report.control_label}); {len(report.perturbations):,} perturbations used; "
         f"{report.genes_measured:,} genes measured; counts from {report.counts_from}; {report.artifacts:,} "
         "cells marked as artifacts."
     )
+    left_out = left_out_in_words(len(report.perturbations), report.dropped)
     missing = ", ".join(report.unmeasured_targets)
-    return f"{words} Perturbed but not measured: {missing}." if missing else words
+    unmeasured = f"Perturbed but not measured: {missing}." if missing else ""
+    return " ".join(filter(None, (words, left_out, unmeasured)))
 
 
 def dropped(report: PreparationReport) -> pd.DataFrame:

@@ -75,7 +75,7 @@ def direct_edges(
     """Fit W and S to total effects. Deterministic."""
     given = regressions(total, n, least_effect, tolerance, unperturbed_prior)
     found = best(given, progress)
-    unit = _over_panel(given.own / total.own, total.sources, n)
+    unit = over_panel(given.own / total.own, total.sources, n)
     scale = unit[:, None]
     return DirectEdges(found.log_odds, found.mean * scale, np.sqrt(found.variance) * scale, given.prior, unit)
 
@@ -98,7 +98,7 @@ def regressions(
     return Regressions(total, own, response, noise, design, against, prior, tolerance)
 
 
-def _over_panel(values: np.ndarray, sources: np.ndarray, n: int) -> np.ndarray:
+def over_panel(values: np.ndarray, sources: np.ndarray, n: int) -> np.ndarray:
     """(n,) values of the perturbed genes, their median for all others; 1 where there are none."""
     result = np.full(n, np.median(values) if len(values) else 1.0)
     result[sources] = values
@@ -109,7 +109,7 @@ def _direction(total: TotalEffects, n: int) -> np.ndarray:
     """(n,) the sign of every gene's own change under its perturbation, 0 of one that moves either way, the
     usual one for the others.
     """
-    direction = np.where(_over_panel(np.sign(total.own), total.sources, n) < 0, -1.0, 1.0)
+    direction = np.where(over_panel(np.sign(total.own), total.sources, n) < 0, -1.0, 1.0)
     direction[np.intersect1d(total.sources[total.own < 0], total.sources[total.own > 0])] = 0.0
     return direction
 
@@ -155,7 +155,7 @@ def _prior(
     share = np.where(seen, total.probability, 0.0).sum(axis=1) / np.maximum(seen.sum(axis=1), 1)
     probability = np.full(n, unperturbed_prior)
     probability[total.sources] = np.clip(share, *ROW_PRIOR)
-    change = _over_panel(own, total.sources, n)
+    change = over_panel(own, total.sources, n)
     evident = seen & (total.probability > EVIDENT)
     slab = float(np.mean(response[evident] ** 2)) if evident.any() else 1.0
     return EdgePrior(logit(probability), (least_effect / change) ** 2, slab)

@@ -22,6 +22,8 @@ from gpovae_core.effects.changes import FoldTable, fold_table
 from gpovae_core.effects.design import Exchangeable
 from gpovae_core.effects.lift import exchangeable
 from gpovae_core.effects.pairs import PairStatistics, pair_statistics
+from gpovae_core.methods.fitted import NetworkFit
+from gpovae_core.network.contrary import Contrary, contrary
 from gpovae_core.network.grn import GeneNetwork
 from gpovae_core.network.paths import PathTrace, TracedPath, trace_paths
 from gpovae_core.network.references import Known, ReferenceNetwork
@@ -95,7 +97,8 @@ class EdgeInspection:
     perturbed: was the source perturbed in this screen; measured: None, with the reason in `why_not`, where no
     cells speak; detour: the most probable path that takes two hops or more; trace: the paths with their
     shares; open_detours: genes never perturbed over which the edge may run all the same, None where that
-    cannot be said (see network.detours); known: one entry per reference network.
+    cannot be said (see network.detours); known: one entry per reference network; contrary: where the sign
+    comes from, None where it is that of the effect, or the fit behind it was not given.
     """
 
     source: str
@@ -114,6 +117,7 @@ class EdgeInspection:
     trace: PathTrace | None
     open_detours: tuple[str, ...] | None
     known: tuple[Known, ...]
+    contrary: Contrary | None = None
 
     @property
     def explained_by_path(self) -> bool:
@@ -122,9 +126,7 @@ class EdgeInspection:
 
     @property
     def against_paths(self) -> bool:
-        """Whether the paths take away most of what the edge does: it is then inferred from an effect that is
-        missing.
-        """
+        """Whether the paths take away most of what the edge does."""
         if self.strength is None:
             return False
         direct = self.weight * self.strength
@@ -139,9 +141,10 @@ def inspect_edge(
     pairs: PairStatistics | None = None,
     references: Sequence[ReferenceNetwork] = (),
     hops: int = 5,
+    fit: NetworkFit | None = None,
 ) -> EdgeInspection:
     """What is known of source -> target. cells, pairs: of the run, where it has them; hops: longest path
-    looked at.
+    looked at; fit: what the network stage of the run found.
 
     Raises QueryError for genes that are not in the panel.
     """
@@ -170,6 +173,7 @@ def inspect_edge(
         trace=trace,
         open_detours=network.detour_genes(source, target),
         known=tuple(reference.knows(source, target) for reference in references),
+        contrary=None if fit is None else contrary(network, fit, source, target),
     )
 
 

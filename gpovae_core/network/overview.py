@@ -30,8 +30,9 @@ class Overview:
     """A network above a threshold, edges without evidence left out.
 
     regulators: gene -> number of targets, the most first; perturbed: genes that could have targets; groups:
-    the largest first; again: edges that at least AGAIN of an ensemble has, None without one; in_doubt: of
-    how many edges it can be told whether they have open detours, and how many have some; None: not known.
+    the largest first; again: edges that at least AGAIN of an ensemble has, members: networks of it, None
+    without one; in_doubt: of how many edges it can be told whether they have open detours, and how many have
+    some; None: not known.
     """
 
     threshold: float
@@ -41,6 +42,7 @@ class Overview:
     groups: tuple[Group, ...]
     again: int | None
     in_doubt: tuple[int, int] | None
+    members: int | None = None
 
 
 def overview(network: GeneNetwork, threshold: float) -> Overview:
@@ -60,6 +62,7 @@ def overview(network: GeneNetwork, threshold: float) -> Overview:
         groups=_groups(edges, list(targets)),
         again=again,
         in_doubt=seen.count_open(threshold),
+        members=None if seen.ensemble is None else seen.ensemble.members,
     )
 
 

@@ -1,39 +1,34 @@
-"""What a run found, in three lines: who regulates most, which groups there are, how sure that is."""
+"""What a run found, in three lines: how sure it is, which genes have most edges, which groups there are."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from gpovae_core.evaluation.network_scores import Network
 from gpovae_core.network.overview import Overview
-from gpovae_core.reporting.words import share
+from gpovae_core.reporting.trust import numbers_of, trust_in_words
 
 NAMED = 3
 """Regulators and groups named at most."""
 
 
-def findings(found: Overview, false_share: float | None) -> list[str]:
-    """Up to three sentences, plain text. false_share: estimated share of the edges without any effect; None:
-    not known.
-    """
+def findings(found: Overview, scores: Network | None) -> list[str]:
+    """Up to three lines, plain text. scores: of its edges in held-out cells, None where it was not scored."""
     if not found.edges:
         return [
             f"No edge is above W {found.threshold:g}: at this threshold the run says nothing about who "
             "regulates whom."
         ]
-    told = [_hubs(found)]
-    if groups := _groups(found):
-        told.append(groups)
-    if sure := _sure(found, false_share):
-        told.append(sure)
-    return told
+    told = (trust_in_words(numbers_of(found, scores), found.members), _hubs(found), _groups(found))
+    return [line for line in told if line]
 
 
 def _hubs(found: Overview) -> str:
     hubs = [f"{gene} ({targets:,})" for gene, targets in list(found.regulators.items())[:NAMED]]
-    verb = "regulate" if len(hubs) > 1 else "regulates"
+    verb = "have" if len(hubs) > 1 else "has"
     return (
-        f"{_listed(hubs)} {verb} most: {found.edges:,} edges with W above {found.threshold:g} go out from "
-        f"{len(found.regulators):,} of {found.perturbed:,} perturbed genes."
+        f"{_listed(hubs)} {verb} most targets: {found.edges:,} edges with W above {found.threshold:g} go out "
+        f"from {len(found.regulators):,} of {found.perturbed:,} perturbed genes."
     )
 
 
@@ -44,26 +39,14 @@ def _groups(found: Overview) -> str:
     alone = next((group for group in several if len(group.regulators) == 1), None)
     parts = []
     if alone is not None:
-        parts.append(f"{len(alone.genes):,} genes answer to {alone.regulators[0]} alone")
+        parts.append(f"{len(alone.genes):,} genes have an edge from {alone.regulators[0]} alone")
     if shared is not None:
         by = _listed(list(shared.regulators))
         which = "both" if len(shared.regulators) == 2 else "each"
         first = ", ".join(shared.genes[:NAMED]) + ", …" * (len(shared.genes) > NAMED)
-        what = "" if parts else " genes answer"
-        parts.append(f"{len(shared.genes):,}{what} to {which} of {by} ({first})")
+        what = "" if parts else " genes have an edge"
+        parts.append(f"{len(shared.genes):,}{what} from {which} of {by} ({first})")
     return f"Largest groups of targets: {', '.join(parts)}." if parts else ""
-
-
-def _sure(found: Overview, false_share: float | None) -> str:
-    parts = []
-    if false_share is not None:
-        parts.append(f"about {share(false_share)} of these edges have no effect at all behind them")
-    if found.again is not None:
-        parts.append(f"{found.again:,} of {found.edges:,} come back in half of an ensemble")
-    if found.in_doubt is not None and found.in_doubt[0]:
-        judged, doubtful = found.in_doubt
-        parts.append(f"{doubtful:,} of {judged:,} may run over a gene that nobody perturbed")
-    return f"How sure: {'; '.join(parts)}." if parts else ""
 
 
 def _listed(names: Sequence[str]) -> str:

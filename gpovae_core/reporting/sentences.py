@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 import shlex
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gpovae_core.data.decisions import Decision
 from gpovae_core.data.effect_tables.report import EffectReport
+from gpovae_core.data.schema import Dropped
 from gpovae_core.evaluation.listing import listed
 from gpovae_core.evaluation.network_scores import Network
 from gpovae_core.evaluation.predictions import PREDICTIONS, TITLES, UNSEEN
@@ -245,8 +247,8 @@ def _stage_lines(network: Network) -> list[str]:
 
 
 def verdicts(evaluation: Evaluation) -> list[str]:
-    """What the numbers say, a plain sentence per group: wins and losses against the strongest method without
-    a model.
+    """What the numbers say, a line per group: wins and losses against the strongest method without a model,
+    and what follows for whoever wants to use them.
     """
     found = lines(evaluation)
     sentences = []
@@ -254,15 +256,67 @@ def verdicts(evaluation: Evaluation) -> list[str]:
         judged = [line for line in found if line.group == group and line.beats is not None]
         if not judged:
             continue
-        lost, won = ([line.name for line in judged if line.beats is beats] for beats in (False, True))
+        behind, ahead = ([line for line in judged if line.beats is beats] for beats in (False, True))
+        lost, won = ([line.name for line in part] for part in (behind, ahead))
         words = (
             f"{title.format(evaluation.held_out_words)}: better than the best method without a model on "
             f"{len(won)} of {len(judged)} scores"
         )
         if won and lost:  # the shorter list says it all
             words += f": {'; '.join(won)}" if len(won) <= len(lost) else f", all but: {'; '.join(lost)}"
-        sentences.append(f"{words}.")
+        rivals = [name for name, _ in Counter(line.rival_name for line in behind).most_common()]
+        sentences.append(f"{words}. {_what_follows(evaluation, group, bool(won), rivals)}")
     return sentences
+
+
+_RANKED_FOR = {
+    "network": "pairs that change in held-out cells",
+    "references": "edges that these networks list",
+    "truth": "the true edges",
+}
+"""Group of scores -> what a ranking is judged by there."""
+_TAKEN = tuple(one.key for one in PREDICTIONS if one.role != "ceiling")
+"""Predictions that a reader may take, the model's first: of two that score alike it is named."""
+
+
+def _what_follows(evaluation: Evaluation, group: str, won: bool, rivals: Sequence[str]) -> str:
+    """What to use, by the scores of a group. won: whether there is one on which the model leads; rivals: the
+    methods without a model that lead on the others, the one that leads most often first.
+    """
+    if group == "response":
+        return f"So, for predictions: {_predictions_to_take(evaluation)}."
+    what = _RANKED_FOR[group]
+    if not rivals:
+        return f"So, to find {what}: rank by W or T_K."
+    best = " or ".join(rivals[:2])
+    told = (
+        f"So, to find {what}: rank by W or T_K where they lead, else by {best}."
+        if won
+        else f"So, to find {what}: rank by {best}, not by W or T_K."
+    )
+    return f"{told} Which changes are direct these scores cannot say." if group == "network" else told
+
+
+def _predictions_to_take(evaluation: Evaluation) -> str:
+    """Which prediction leads on most scores, and which on most of the others; those of fewer perturbations
+    than the model's are not asked.
+    """
+    part = evaluation.against("test")
+    compared = part.compared or {}
+    taken = [key for key in _TAKEN if (compared.get(key) or 0) >= (compared.get("model") or 0)]
+    leads: Counter[str] = Counter()
+    for score in RESPONSE:
+        values = part.by_prediction(score)
+        known = {key: value for key in taken if (value := values.get(key)) is not None}
+        if known:
+            leads[max(known, key=known.__getitem__)] += 1
+    whole = leads.total()
+    (first, most), *others = leads.most_common()
+    told = f"take the {TITLES[first].removeprefix('this ')}, best of all on {most} of {whole} scores"
+    if not others:
+        return told
+    second, times = others[0]
+    return f"{told}; next the {TITLES[second].removeprefix('this ')}, on {times}"
 
 
 def effects_note(evaluation: Evaluation, reference: str) -> str:
@@ -412,6 +466,31 @@ def false_rate_of_effects(report: EffectReport) -> str:
     if not report.null:
         return "Share of false edges: unknown, as the table holds no controls and no null was stated."
     return f"Share of false edges: estimated from {NULL_WORDS.get(report.null, report.null)}."
+
+
+LEFT_OUT_NAMED = 6
+"""Perturbations that were left out named at most, of one reason."""
+
+
+def left_out_in_words(used: int, dropped: Sequence[Dropped]) -> str:
+    """Why a run has fewer perturbations than its file: '23 of the file's 25 perturbations are used; left
+    out: MYC (33 cells), SPI1 (21): fewer than 40 cells.' "" where none was. used: how many are used; dropped:
+    everything that was left out.
+    """
+    reasons: dict[str, list[Dropped]] = {}
+    for one in dropped:
+        if one.what == "perturbation":
+            reasons.setdefault(one.reason, []).append(one)
+    if not reasons:
+        return ""
+    told = []
+    for reason, left in reasons.items():
+        most = sorted(left, key=lambda one: (-one.count, one.name))
+        named = [f"{one.name} ({one.count:,}{'' if k else ' cells'})" for k, one in enumerate(most)]
+        more = f" and {len(named) - LEFT_OUT_NAMED:,} more" if len(named) > LEFT_OUT_NAMED else ""
+        told.append(f"{', '.join(named[:LEFT_OUT_NAMED])}{more}: {reason}")
+    whole = used + sum(map(len, reasons.values()))
+    return f"{used:,} of the file's {whole:,} perturbations are used; left out: {'; '.join(told)}."
 
 
 def effects_file_in_words(report: EffectReport) -> list[str]:

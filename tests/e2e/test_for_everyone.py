@@ -149,7 +149,7 @@ def test_the_answers_are_on_the_first_screen(browser: Any, alone: str) -> None:
     visit.page.goto(alone + ASKED)
     visit.settle()
     for page, said in (
-        ("Home", "regulate most"),
+        ("Home", "have most targets"),
         ("Response", "The model's prediction correlates"),
         ("What if", "these genes are expected to change most"),
         ("Benchmark", "better than the best method without a model"),

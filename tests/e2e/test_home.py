@@ -60,7 +60,7 @@ def mine(tmp_path: Path) -> Iterator[App]:
 def test_the_front_door_says_what_this_is_and_leads_on(browser: Any, alone: str) -> None:
     visit = at(browser, alone)
     visit.page.get_by_role("heading", level=1).filter(has_text="Perturb-seq").wait_for()
-    visit.page.get_by_text("regulate most").first.wait_for()  # the demo, open behind the words
+    visit.page.get_by_text("have most targets").first.wait_for()  # the demo, open behind the words
     visit.page.locator(".js-plotly-plot").first.wait_for()
     press(visit, "Use my data")
     visit.page.get_by_role("heading", name="Data", exact=True, level=1).wait_for()
@@ -169,7 +169,7 @@ def test_two_tabs_keep_their_own_choice(browser: Any, alone: str) -> None:
 
 def test_an_address_that_is_none_leads_home(browser: Any, alone: str) -> None:
     visit = at(browser, alone, "/nowhere")
-    visit.page.get_by_text("regulate most").first.wait_for()
+    visit.page.get_by_text("have most targets").first.wait_for()
     no_trace(visit)
     visit.page.close()
     wrong = (

@@ -12,8 +12,12 @@ from typing import Any
 
 import pytest
 
+from gpovae_core.evaluation.stored import read_evaluation
+from gpovae_core.network.grn import GeneNetwork
+from gpovae_core.network.overview import overview
+from gpovae_core.reporting.trust import counted, numbers_of, ranked, warning
 from gpovae_core.runs import shipped
-from gpovae_core.runs.folder import is_run
+from gpovae_core.runs.folder import RunFolder, is_run
 from tests.e2e.conftest import App
 from tests.e2e.visit import Visit
 from tests.toy import write_toy
@@ -63,7 +67,43 @@ def test_the_page_opens_on_the_real_cells_and_answers_in_ten_seconds(visit: Visi
     assert set(hubs) <= set(drawn), "the largest regulators are named in the picture"
     assert any("genes" in label for label in drawn), "and so are groups of targets"
     assert visit.overlaps() == []
-    assert "expected false" in visit.card()
+    assert "expected to have no effect at all" in visit.card()
+
+
+def test_the_weakest_number_leads_in_the_words_of_every_page(visit: Visit) -> None:
+    run = RunFolder(shipped.DEMOS[shipped.REAL_DEMO])
+    scores = read_evaluation(run)
+    assert scores is not None
+    seen = overview(GeneNetwork.from_run(run), run.settings().evaluation.threshold)
+    numbers = numbers_of(seen, scores.network)
+    visit.until("bench.graph.tested")
+    rows = visit.page.locator(".explorer .trust")
+    assert rows.locator("dt").all_inner_texts() == [counted(one, numbers) for one in ranked(numbers)]
+    told = [f"{one.says} {one.limits}".format(members=seen.members) for one in ranked(numbers)]
+    assert rows.locator("dd").all_inner_texts() == told
+    assert visit.page.locator(".card .doubt").first.inner_text() == warning(numbers, seen.members)
+    sizes = rows.locator("dt").evaluate_all("(all) => all.map((one) => getComputedStyle(one).fontSize)")
+    assert len(set(sizes)) == 1, "none is dwarfed"
+    line = visit.page.locator(".explorer .sure").inner_text()
+    worst, _ = counted(ranked(numbers)[0], numbers).split(" of ")
+    assert line.startswith(ranked(numbers)[0].short.format(number=worst))
+    assert "MYC (33 cells), SPI1 (21)" in visit.card(), "why there are fewer genes than were perturbed"
+    bars = visit.page.locator(".explorer .bars")
+    assert bars.inner_text().strip() == "how often its edges come back"
+    assert bars.is_visible()
+
+
+def test_an_edge_against_its_effect_says_why(visit: Visit) -> None:
+    visit.search("STAT1 -> CMPK2")
+    visit.until("bench.card.root.querySelector('.contrary') !== null")
+    told = visit.page.locator(".explorer .contrary").inner_text()
+    assert "although CMPK2 falls when STAT1 is perturbed" in told
+    assert "The sign comes from cells with" in told
+    chosen = visit.page.locator(".explorer .row[aria-selected=true] .cell").nth(3)
+    assert chosen.inner_text() == "represses*"
+    visit.search("JAK2 -> STAT1")
+    visit.until("bench.card.root.querySelector('.answer')?.textContent.startsWith('JAK2')")
+    assert visit.page.locator(".explorer .contrary").count() == 0
 
 
 def test_what_does_stat1_control_here(visit: Visit) -> None:

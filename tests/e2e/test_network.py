@@ -37,7 +37,7 @@ def test_everything_is_on_the_first_screen(visit: Visit) -> None:
         assert box["y"] + box["height"] <= 900, part
     assert visit.page.locator(".explorer .stage").bounding_box()["y"] < 130
     assert "What this network says" in visit.card()
-    assert "expected false" in visit.card()
+    assert "How sure, the weakest first" in visit.card()
     sizes = [int(one) for one in visit.page.locator(".explorer .hub b").all_inner_texts()]
     assert sizes == sorted(sizes, reverse=True)
     assert max(sizes) > 0
@@ -211,6 +211,44 @@ def test_no_label_covers_another_at_220_edges(visit: Visit) -> None:
     assert visit.overlaps() == []
     for gene in visit.ask("bench.folded.regulators.map((gene) => bench.graph.names[gene])"):
         assert visit.ask("picture.layout.nodes.some((node) => node.label === given[0])", gene), gene
+
+
+def test_the_list_says_what_it_is_sorted_by_and_sorts_by_the_other(visit: Visit) -> None:
+    visit.network("plain")
+    listed = visit.page.locator(".explorer .list")
+    group = listed.get_by_role("group", name="Sort perturbed genes by")
+    changed, targets = (group.get_by_role("button", name=name, exact=True) for name in ("changed", "targets"))
+    assert changed.get_attribute("aria-pressed") == "true"
+    assert targets.get_attribute("aria-pressed") == "false"
+    targets.click()
+    assert targets.get_attribute("aria-pressed") == "true"
+    shown = [words.split()[0] for words in listed.locator(".gene .number").all_inner_texts()]
+    numbers = [int(number) for number in shown]
+    assert numbers == sorted(numbers, reverse=True)
+    assert max(numbers) > 0
+    first = listed.locator(".gene").first
+    assert first.locator(".number").inner_text().endswith("targets")
+    assert f"{numbers[0]} targets" in first.get_attribute("aria-label")
+    first.focus()
+    visit.page.keyboard.press("ArrowDown")
+    top = listed.locator(".gene .name").first.inner_text()
+    assert visit.ask("bench.graph.names[bench.sight.focus]") == top, "keys follow the order on the screen"
+    assert listed.locator(".bars").is_hidden(), "without an ensemble there are no bars to explain"
+
+
+def test_a_group_is_said_by_its_edges(visit: Visit) -> None:
+    visit.network("plain")
+    genes, who = visit.ask(
+        "(() => { const one = bench.folded.bundles.find((b) => b.regulators.length > 1);"
+        " bench.bundle(one.key);"
+        " return [one.genes.length, one.regulators.map((g) => bench.graph.names[g])]; })()"
+    )
+    visit.settle()
+    shown = visit.card()
+    every = f"{', '.join(who[:-1])} and {who[-1]} {'both' if len(who) == 2 else 'all'} have an edge"
+    assert f"{genes} gene{'s' * (genes != 1)} to which {every}, and no other gene here." in shown
+    assert "Regulated by" not in shown
+    assert "together" not in shown
 
 
 def test_keys_go_through_genes_and_edges(visit: Visit) -> None:

@@ -10,7 +10,7 @@ from anndata import AnnData
 
 from gpovae_core.errors import DataError
 from tests.app_words import Opener, words
-from tests.data.small import small_cells
+from tests.data.small import PERTURBED, small_cells
 from tests.data.test_guides import guide_umis
 from tests.pages.broken_files import BROKEN
 
@@ -99,6 +99,17 @@ def test_columns_that_no_gene_has_are_left_out_or_kept_on_the_page(open_app: Ope
     app = choice.set_value("keep").run()
     assert not app.exception
     assert "Kept as genes" in words(app)
+
+
+def test_perturbations_that_are_left_out_are_named_below_their_number(open_app: Opener, data: Path) -> None:
+    cells = small_cells()
+    labels = cells.obs["perturbation"].astype(str)
+    few = labels.index[labels == PERTURBED[0]][:3]
+    labels[few] = "GENE25"
+    cells.obs["perturbation"] = labels
+    cells.write_h5ad(data / "cells.h5ad")
+    shown = words(open_app("data", data="cells.h5ad"))
+    assert "of 4; without GENE25" in shown
 
 
 def test_labels_that_were_not_used_can_be_taken_on_the_page(open_app: Opener, data: Path) -> None:

@@ -23,6 +23,7 @@ from gpovae_core.network.inspection import inspect_edge
 from gpovae_core.network.measured import MeasuredPairs
 from gpovae_core.network.parts import Part, Parts
 from gpovae_core.network.references import ReferenceNetwork
+from gpovae_core.reporting.trust import MEASURES
 from gpovae_core.runs.ensemble import Ensemble
 
 
@@ -167,6 +168,54 @@ def test_flat_networks_have_stops_too(weights):
     genes = tuple(f"G{i}" for i in range(len(weights)))
     net = GeneNetwork.from_weights(Panel(PanelData(perturbed=genes, extended=(), measured=genes)), weights)
     assert len(network_message(net, 0.5)["stops"]) == 3
+
+
+def test_edges_whose_sign_is_not_that_of_their_effect_are_marked():
+    net = network(4)
+    strength = np.ones((4, 4))
+    effect = np.full((4, 4), -0.5)  # all fall, as is meant by activation: two do not
+    effect[0, 1], effect[2, 3], effect[1, 0] = 0.4, 0.1, np.nan
+    measured = replace(MeasuredPairs.nothing(4), effect=effect)
+    signed = replace(net, strength=strength, measured=measured)
+
+    def marked(own: np.ndarray | None) -> set[tuple[int, int]]:
+        edges = network_message(signed, 0.5, own_change=own)["edges"]
+        return set(map(tuple, edges.query("contrary == 1")[["source", "target"]].to_numpy().tolist()))
+
+    assert marked(np.full(4, -2.0)) == {(0, 1), (2, 3)}
+    assert marked(np.array([1.0, -2.0, -2.0, -2.0])) == {(0, 2), (0, 3), (2, 3)}  # G000 is activated
+    assert marked(None) == set()
+
+
+def test_the_words_of_trust_and_what_was_left_out_go_to_the_browser():
+    net = network(4)
+    sent = network_message(net, 0.5, left_out="2 were left out.")
+    assert sent["left_out"] == "2 were left out."
+    assert sent["members"] is None
+    assert [one["key"] for one in json.loads(json.dumps(sent["trust"]))["measures"]] == [
+        one.key for one in MEASURES
+    ]
+    often = np.ones((4, 4))
+    ensemble = Ensemble(often, often, often, often, 20, 0.5, "both", 0, 2.0, pd.DataFrame())
+    assert network_message(replace(net, ensemble=ensemble), 0.5)["members"] == 20
+
+
+def test_ways_that_cancel_are_said_by_what_each_would_make_of_the_target():
+    weights = np.zeros((3, 3))
+    weights[0, 1] = weights[1, 2] = weights[0, 2] = 1.0
+    strength = np.zeros((3, 3))
+    strength[0, 1] = strength[1, 2] = 0.5
+    strength[0, 2] = -0.26
+    genes = tuple("ABC")
+    net = GeneNetwork.from_weights(Panel(PanelData(perturbed=genes, extended=(), measured=genes)), weights)
+    found = inspect_edge(replace(net, strength=strength), "A", "C")
+    said = pair_message(found, net, own_change=-2.0)
+    assert said["ways"] == "Ways, and what each alone would make of C"
+    told = {"".join(path["genes"]): path["share"] for path in said["paths"]}
+    assert told == {"ABC": f"x {np.exp(-2 * 0.25):.2f}", "AC": f"x {np.exp(2 * 0.26):.2f}"}
+    by_share = pair_message(found, net)
+    assert by_share["ways"] == "Ways, by their share of the influence"
+    assert by_share["paths"][0]["share"].endswith(" %")
 
 
 def test_tests_come_in_the_order_of_the_edges():
