@@ -2,8 +2,8 @@
 
 Targets do not hear of each other, so they can be worked on at once, with the same result in any order. LANES
 of them go side by side through all genes: what is read of a gene then serves all of them. A target that has
-become calm goes on by itself, over the genes whose edges still move. Every third of such sweeps goes through
-all genes, and so does the one that decides that it has arrived.
+become calm goes on by itself, over the genes whose edges still move. After three
+such sweeps it goes through all genes again, and so it does in the one that decides that it has arrived.
 """
 
 from __future__ import annotations
