@@ -77,12 +77,16 @@ class Regressions:
 
     @cached_property
     def by_gene(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """`design` gene after gene: where each gene starts, the rows that reach it, what is felt of it there,
-        and whether it moves against its own perturbation.
+        """`design` gene after gene: where each gene starts, from where on it moves against its own
+        perturbation, the rows that reach it and what is felt of it there.
         """
         genes, rows = np.nonzero(self.design.T)
+        turned = self.against[rows, genes] != 0
+        arranged = np.lexsort((turned, genes))
         start = np.searchsorted(genes, np.arange(self.design.shape[1] + 1))
-        return start, rows, self.design[rows, genes], self.against[rows, genes] != 0
+        turn = start[1:] - np.bincount(genes, turned, minlength=len(start) - 1).astype(int)
+        genes, rows = genes[arranged], rows[arranged]
+        return start, turn, rows.astype(np.uint32), self.design[rows, genes]
 
     @property
     def order(self) -> np.ndarray:
@@ -153,46 +157,28 @@ def ascend(regressions: Regressions, edge: np.ndarray, order: np.ndarray, target
 
     Cost per sweep of a target: pairs of a perturbation and a gene that it reaches.
     """
-    from gpovae_core.methods.one_target import ascend_one
+    from gpovae_core.methods.side_by_side import Ends, Genes, Targets, ascend_targets
 
-    given, count = regressions, len(targets)
+    given, count, prior, tolerance = regressions, len(targets), regressions.prior, regressions.tolerance
     p, n = given.design.shape
-    start, rows, design, turned = given.by_gene
+    genes = Genes(
+        order,
+        *given.by_gene,
+        given.total.sources,
+        prior.log_odds,
+        prior.least,
+        prior.slab,
+        tolerance.along,
+        tolerance.against,
+    )
     response, noise = (np.ascontiguousarray(part[:, targets].T) for part in (given.response, given.noise))
-    reached = np.where(np.isfinite(noise), given.design[:, targets].T, 0.0)
-    passed_on, noise2 = given.passed_on(targets), noise**2
-    edge = edge.copy()
+    noise2 = noise**2
+    reached = np.where(np.isfinite(noise2), given.design[:, targets].T, 0.0)
     log_odds, mean, variance = (np.empty((count, n)) for _ in range(3))
     predicted, spread, indirect, off = (np.empty((count, p)) for _ in range(4))
-    prior, tolerance = given.prior, given.tolerance
-    for k, target in enumerate(targets):
-        ascend_one(
-            target,
-            order,
-            start,
-            rows,
-            design,
-            turned,
-            given.total.sources,
-            response[k],
-            noise2[k],
-            reached[k],
-            passed_on[k],
-            prior.log_odds,
-            prior.least,
-            prior.slab,
-            tolerance.along,
-            tolerance.against,
-            _SWEEPS,
-            edge[k],
-            log_odds[k],
-            mean[k],
-            variance[k],
-            predicted[k],
-            spread[k],
-            indirect[k],
-            off[k],
-        )
+    ends = Ends(edge.copy(), log_odds, mean, variance, predicted, spread, indirect, off)
+    of = Targets(targets, response, noise2, reached, given.passed_on(targets))
+    ascend_targets(genes, of, ends, _SWEEPS)
     least = prior.least[given.total.sources]
     error2 = np.where(np.isfinite(noise2), noise2 + off**2 + least, 1.0)
     missed = (response - predicted) ** 2 + spread

@@ -26,11 +26,11 @@ MACHINERY = (
     "method",
     "moments",
     "network_fit",
-    "one_target",
     "own_change",
     "passing",
     "prior",
     "registry",
+    "side_by_side",
 )
 """What finds W and S, and this file: no methods of their own."""
 

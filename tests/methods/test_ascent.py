@@ -176,6 +176,47 @@ def test_nothing_hangs_on_cores_or_on_which_targets_are_taken_together(
         np.testing.assert_allclose(other.bound, found[0].bound, rtol=1e-12)  # a sum, in another order
 
 
+def swept(problem: Regressions, target: int, edge: np.ndarray, order: np.ndarray) -> np.ndarray:
+    """(n,) edges into the target after sweeps over all genes, none of which ever waits."""
+    design, sources, against = problem.design, problem.total.sources, problem.against
+    response, noise = problem.response[:, target], problem.noise[:, target]
+    use = np.flatnonzero(np.isfinite(noise))
+    x = np.array([[passes(design, sources, i, target, m) for m in range(N)] for i in use])
+    turned, edge, off = np.where(against[use] != 0, x, 0.0), edge.copy(), np.zeros(len(use))
+    for sweep in range(200):
+        back, direct = turned @ edge, edge[sources[use]]
+        along = (
+            x @ edge - direct - back + taken_back(design, sources, use, target, edge[:, None] * np.ones(N))
+        )
+        now = np.hypot(problem.tolerance.along * along, problem.tolerance.against * back)
+        off = now if sweep < 20 else off + (now - off) / (sweep - 18)
+        weight, before = 1 / (noise[use] ** 2 + off**2), edge.copy()
+        for m in order[order != target]:
+            precision = x[:, m] ** 2 @ weight
+            if precision == 0:
+                edge[m] = 0.0
+                continue
+            estimate = x[:, m] * weight @ (response[use] - x @ edge) / precision + edge[m]
+            odds = problem.prior.posterior(int(m), estimate, np.array(1 / precision))
+            edge[m] = expit(odds) * estimate * problem.prior.slab / (problem.prior.slab + 1 / precision)
+        if np.abs(edge - before).max() < 1e-4:
+            break
+    return edge
+
+
+@pytest.mark.usefixtures("free")
+@pytest.mark.parametrize("seed", range(4))
+def test_edges_that_wait_end_where_plain_sweeps_end(seed: int) -> None:
+    problem, targets = given(random_screen(seed)), np.arange(N)
+    starts = problem.everything_direct(targets)
+    end = ascend(problem, starts, problem.order, targets)
+    got = expit(end.log_odds) * end.mean
+    for j in np.flatnonzero(np.isfinite(problem.noise).any(axis=0)):
+        want = swept(problem, int(j), starts[j], problem.order)
+        want[j] = 0.0
+        np.testing.assert_allclose(got[:, j], want, atol=1e-4)
+
+
 # Two starts -------------------------------------------------------------------------------------------------
 
 
