@@ -17,8 +17,9 @@ import numpy as np
 from gpovae_core import keys
 from gpovae_core.config import Settings
 from gpovae_core.data import cache
+from gpovae_core.data.atomic import replacing
 from gpovae_core.data.progress import Progress, stretch, tell
-from gpovae_core.errors import DataError, GpoVaeError, QueryError, RunError, SettingsError
+from gpovae_core.errors import DataError, QueryError, RunError, SettingsError
 from gpovae_core.runs import jobs
 from gpovae_core.runs.clusters.submit import check_free
 from gpovae_core.runs.folder import DataSource, RunFolder, is_run
@@ -353,7 +354,8 @@ def _true_edges(run: RunFolder, given: Path | None) -> pd.DataFrame | None:
             "gpovae simulate writes it."
         )
     if found != own:
-        shutil.copyfile(found, own)
+        with replacing(own) as aside:
+            shutil.copyfile(found, aside)
     return table
 
 
@@ -518,8 +520,7 @@ def _carry_on(
         run.sweep()
         told = jobs.recorded(run, progress)
         try:
-            with jobs.stoppable(), jobs.beating(run):
-                (run.path / RESERVE).write_bytes(bytes(RESERVED))
+            with jobs.stoppable(), jobs.beating(run), jobs.reserve(run):
                 run.write_status(pid=os.getpid())
                 _work(run, settings, told, changed, warn)
         except (
@@ -529,15 +530,7 @@ def _carry_on(
         ):  # Lightning turns an interrupt that reaches it into an exit
             _note_stop(run)
         except Exception as error:
-            clear = jobs.in_words(run, error)
-            _note_failure(
-                run, str(clear) if isinstance(clear, GpoVaeError) else f"{type(clear).__name__}: {clear}"
-            )
-            if clear is error:
-                raise
-            raise clear from error
-        finally:
-            (run.path / RESERVE).unlink(missing_ok=True)
+            jobs.fail(run, error)
     return run
 
 
@@ -567,22 +560,6 @@ def _work(
     score_run(run, progress=progress, prepared=prepared)
     run.write_status(state="done")
     run.log("done")
-
-
-RESERVE = ".reserve.part"
-RESERVED = 32 * 1024
-"""Bytes of disk held while a run is worked on, and given up so that a full disk can still be said in its
-status.
-"""
-
-
-def _note_failure(run: RunFolder, message: str) -> None:
-    run.sweep()  # gives up the reserve too: there must be room for the message
-    try:
-        run.write_status(state="failed", message=message)
-        run.log(f"failed: {message}")
-    except (OSError, GpoVaeError):  # the error itself is what the user has to see
-        return
 
 
 def _note_stop(run: RunFolder) -> None:

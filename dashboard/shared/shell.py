@@ -15,6 +15,7 @@ from dashboard.shared import listing, state
 from dashboard.shared.controls import on_page
 from dashboard.shared.glossary import meaning
 from dashboard.shared.words import plain
+from gpovae_core.data.room import is_full
 from gpovae_core.errors import GpoVaeError
 from gpovae_core.runs import shipped
 from gpovae_core.runs.folder import RunFolder
@@ -68,11 +69,17 @@ REAL_CELLS = (
 
 @contextmanager
 def errors_in_words() -> Iterator[None]:
-    """Show a GpoVaeError as its message. Anything else is a mistake in this program and goes through."""
+    """Show a GpoVaeError as its message, and say that a disk is full. Anything else is a mistake in this
+    program and goes through.
+    """
     try:
         yield
     except GpoVaeError as error:
         st.error(plain(on_page(str(error))))
+    except OSError as error:
+        if not is_full(error):
+            raise
+        st.error("The disk is full, so this could not be written. Make room there, then try again.")
 
 
 def begin() -> None:

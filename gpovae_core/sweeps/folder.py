@@ -25,6 +25,7 @@ from pydantic import ValidationError
 from gpovae_core import __version__
 from gpovae_core.data.atomic import write_text
 from gpovae_core.data.cache import fingerprint
+from gpovae_core.data.room import full_disk_said
 from gpovae_core.errors import GpoVaeError, RunError, SettingsError
 from gpovae_core.runs import jobs, processes
 from gpovae_core.runs.clusters import submit as clusters
@@ -46,6 +47,7 @@ class Worker(JobFolder):
     """One process that works on a sweep."""
 
     what = "Worker"
+    resumed = "the sweep"
 
     @property
     def alive(self) -> bool:
@@ -95,8 +97,13 @@ class SweepFolder:
             "storage": storage,
             "plan": values,
         }
-        (path / WORKERS).mkdir(parents=True)
-        write_text(path / SWEEP, json.dumps(config, indent=2))
+        with full_disk_said(path.parent):
+            try:
+                (path / WORKERS).mkdir(parents=True)
+                write_text(path / SWEEP, json.dumps(config, indent=2))
+            except OSError:
+                shutil.rmtree(path, ignore_errors=True)
+                raise
         return cls(path)
 
     @classmethod
@@ -183,12 +190,13 @@ class SweepFolder:
 
     def _storage(self) -> Any:
         from optuna.storages import JournalStorage
-        from optuna.storages.journal import JournalFileBackend
+
+        from gpovae_core.sweeps.journal import WholeLines
 
         wanted = self._config.get("storage", "")
         if "://" in wanted:
             return wanted
-        return JournalStorage(JournalFileBackend(str(Path(wanted) if wanted else self.path / JOURNAL)))
+        return JournalStorage(WholeLines(Path(wanted) if wanted else self.path / JOURNAL))
 
     def has_study(self) -> bool:
         """Whether a worker has begun; a page need not make a study by looking."""
@@ -251,7 +259,7 @@ def submit(
     folder = SweepFolder.create(path, plan, source, storage)
     try:
         launch(folder, workers, asked=asked)
-    except GpoVaeError:
+    except (GpoVaeError, OSError):
         if not folder.workers():
             shutil.rmtree(path)
         raise
@@ -267,11 +275,12 @@ def launch(folder: SweepFolder, workers: int = 1, retry: bool = False, asked: Re
     if not Path(folder.source.path).exists():
         raise RunError(f"Sweep '{folder.name}' cannot go on: its cells '{folder.source.path}' are not there.")
     again = ("--retry",) if retry else ()
-    if asked is None:
-        start_workers(folder, workers, ("--wait", *again))
-        return
-    for number in range(workers):
-        _send_worker(folder, f"job-{int(time.time() * 1000)}-{number}", again, asked)
+    with full_disk_said(folder.path.parent):
+        if asked is None:
+            start_workers(folder, workers, ("--wait", *again))
+            return
+        for number in range(workers):
+            _send_worker(folder, f"job-{int(time.time() * 1000)}-{number}", again, asked)
 
 
 def _send_worker(folder: SweepFolder, name: str, options: tuple[str, ...], asked: Request) -> None:
