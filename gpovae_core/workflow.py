@@ -19,8 +19,9 @@ from gpovae_core.config import Settings
 from gpovae_core.data import cache
 from gpovae_core.data.atomic import replacing
 from gpovae_core.data.progress import Progress, stretch, tell
+from gpovae_core.data.sizes import size_of_cells
 from gpovae_core.errors import DataError, QueryError, RunError, SettingsError
-from gpovae_core.runs import jobs
+from gpovae_core.runs import jobs, needs
 from gpovae_core.runs.clusters.submit import check_free
 from gpovae_core.runs.folder import DataSource, RunFolder, is_run
 from gpovae_core.runs.waiting import wait_for_first
@@ -50,8 +51,9 @@ def start_run(
     """Make a new run at `path` from the cells in `source`, train it and score it. Raises GpoVaeError with
     what is wrong. warn: told what the preparation warns of, before the training begins.
 
-    Cells that cannot be used leave no run behind: the mended file can go to the same place. Of several
-    processes that train together the first does all this, and the others join its training.
+    Cells that cannot be used, or are reckoned not to fit, leave no run behind: the mended file can go to the
+    same place. Of several processes that train together the first does all this, and the others join its
+    training.
     """
     source = Path(source)
     ranks.check_launch(settings.training)
@@ -59,6 +61,7 @@ def start_run(
         return _join(path)
     if not source.exists():
         raise RunError(f"There is no file '{source}'.")
+    needs.check_training(source, Path(path).parent, settings)
     run = RunFolder.create(path, settings, DataSource(path=str(source.resolve())))
     try:
         return _carry_on(run, settings, progress, warn=warn)
@@ -152,6 +155,7 @@ def estimate(source: Path, settings: Settings, progress: Progress | None = None)
         prepared = PreparedCells.read(kept)
     except (OSError, KeyError, ValueError):  # not there, or damaged
         kept.unlink(missing_ok=True)
+        needs.check_work(source, settings, f"Preparing '{source.name}'")
         prepared = prepare(source, settings.data, progress=stretch(progress, words="preparing: {}"))
         cache.keep_cells(prepared.write, kept)
     tell(progress, "measuring", 0.0)
@@ -378,6 +382,7 @@ def null_network(
             "the presets evidence, released or paper."
         )
     source = Path(source)
+    needs.check_work(source, settings, f"The null of '{source.name}'")
     own = None
     if is_run(source):
         run = RunFolder.open(source)
@@ -422,6 +427,7 @@ def measure_unseen(
     run = RunFolder.open(source) if is_run(source) else None
     if run is None and not source.exists():
         raise RunError(f"There is no file '{source}'.")
+    needs.check_work(source, settings, f"Holding out perturbations of '{source.name}'")
     if run is not None:
         prepared = run.cells()
     else:
@@ -549,6 +555,8 @@ def _work(
     if warn is not None:
         for text in prepared.report.warnings:
             warn(text)
+    need = needs.to_train(size_of_cells(prepared), settings, prepared=True)
+    needs.check(need, run.path.parent, f"Run '{run.name}'", own=True)
     if changed or not run.status().trained:
         run.write_status(state="training", stage="training", share=None)
         epochs = stretch(progress, words="training: {}")

@@ -27,7 +27,7 @@ from gpovae_core.cli import (
     training,
 )
 from gpovae_core.cli.flags import in_flags
-from gpovae_core.data.room import is_full
+from gpovae_core.data.room import NotEnoughError, is_full
 from gpovae_core.errors import GpoVaeError
 
 COMMANDS = (
@@ -80,6 +80,8 @@ def main() -> NoReturn:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         app()
+    except NotEnoughError as error:
+        print(f"Error: {in_flags(str(error))} To begin it all the same: --anyway.", file=sys.stderr)
     except GpoVaeError as error:
         print(f"Error: {in_flags(str(error))}", file=sys.stderr)
     except OSError as error:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gpovae_core.cli.shared import (
+    Anyway,
     Gpus,
     Hours,
     Jobs,
@@ -60,6 +61,7 @@ def ensemble(
     hours: Hours = None,
     memory: Memory = None,
     jobs: Jobs = None,
+    anyway: Anyway = False,
     as_json: Json = False,
 ) -> None:
     """Find the network again from other draws of the cells and other seeds: how often does each edge come

@@ -9,6 +9,7 @@ import typer
 
 from gpovae_core.cli.shared import (
     CELLS,
+    Anyway,
     Jobs,
     Json,
     Preset,
@@ -99,6 +100,7 @@ def null(
     run: Annotated[Path | None, typer.Option(help="Keep the run of the null in this new folder.")] = None,
     set_: Sets = None,
     jobs: Jobs = None,
+    anyway: Anyway = False,
     as_json: Json = False,
 ) -> None:
     """Relabel controls as perturbed cells and go the whole way to W: every edge that appears is false. Kept
@@ -158,6 +160,7 @@ def unseen(
     ] = None,
     set_: Sets = None,
     jobs: Jobs = None,
+    anyway: Anyway = False,
     as_json: Json = False,
 ) -> None:
     """Hold out whole perturbations and predict them by the network alone, beside the mean over the other

@@ -18,11 +18,19 @@ from gpovae_core.errors import GpoVaeError
 
 KEEP_FREE = "GPOVAE_KEEP_FREE_GB"
 """Environment variable: gigabytes (10^9 bytes) of every disk that are never filled; 1 where it is not set."""
+ANYWAY = "GPOVAE_ANYWAY"
+"""Environment variable: not empty where work begins although it is reckoned not to fit (runs.needs); a
+background job takes it over.
+"""
 BLOCK = 1 << 20
 
 
 class RoomError(GpoVaeError):
     """More than there is room for, or than is allowed."""
+
+
+class NotEnoughError(RoomError):
+    """Work that is reckoned to need more memory or disk than there is; it has not begun."""
 
 
 class FullDiskError(RoomError):
@@ -73,6 +81,15 @@ def kept_free() -> int:
     if not 0 <= gigabytes < float("inf"):
         raise RoomError(f"{KEEP_FREE} is '{told[:40]}'; expected gigabytes to keep free, such as 1 or 0.5.")
     return int(gigabytes * 1e9)
+
+
+def anyway(asked: bool) -> bool:
+    """From now on, in this process and those that it starts, begin what is reckoned not to fit; returns what
+    was asked, for the option that it is a callback of.
+    """
+    if asked:
+        os.environ[ANYWAY] = "1"
+    return asked
 
 
 def room_in(folder: Path) -> int:

@@ -34,7 +34,7 @@ from gpovae_core.data.room import full_disk_said
 from gpovae_core.effects.bootstrap import bootstrap_rows, resample
 from gpovae_core.errors import GpoVaeError, RunError, SettingsError
 from gpovae_core.methods.network_fit import BOOTSTRAP_ERROR, fit_edges
-from gpovae_core.runs import jobs, processes
+from gpovae_core.runs import jobs, needs, processes
 from gpovae_core.runs.clusters import submit as clusters
 from gpovae_core.runs.clusters.sites import Request
 from gpovae_core.runs.folder import NOWHERE, DataSource, JobFolder, RunFolder, is_run
@@ -166,6 +166,12 @@ def check_plan(run: RunFolder, plan: EnsemblePlan) -> None:
         )
 
 
+def _check_fits(run: RunFolder, plan: EnsemblePlan, asked: Request | None = None) -> None:
+    """Raises NotEnoughError where there is not the memory or the disk for the members."""
+    settings, words = run.settings(), f"An ensemble of {plan.members:,} of run '{run.name}'"
+    needs.check_run(run, lambda size: needs.to_sample(size, settings, plan.members), words, asked)
+
+
 def make_ensemble(run: RunFolder, plan: EnsemblePlan, progress: Progress | None = None) -> Ensemble | None:
     """Make the members that are not there yet, and store what they say with the run; None where it was
     stopped before two were done.
@@ -180,6 +186,7 @@ def make_ensemble(run: RunFolder, plan: EnsemblePlan, progress: Progress | None 
     job = EnsembleJob.of(run)
     if job.has("status.json"):
         clusters.check_free(job)
+    _check_fits(run, plan)
     (job.path / "members").mkdir(parents=True, exist_ok=True)
     with job.working():
         job.sweep()
@@ -223,6 +230,7 @@ def submit_ensemble(run: RunFolder, plan: EnsemblePlan, asked: Request | None = 
     job = EnsembleJob.of(run)
     if at_work(run):
         raise RunError(f"An ensemble of run '{run.name}' is being made already.")
+    _check_fits(run, plan, asked)
     options = ["--members", str(plan.members), "--vary", plan.vary, "--seed", str(plan.seed)]
     options += [] if plan.threshold is None else ["--threshold", str(plan.threshold)]
     path = run.path.resolve()

@@ -44,24 +44,32 @@ class StopRequest(BaseException):
     """
 
 
-def submit(source: Path, path: Path, settings: Settings, asked: Request | None = None) -> RunFolder:
+def submit(
+    source: Path, path: Path, settings: Settings, asked: Request | None = None, anyway: bool = False
+) -> RunFolder:
     """A new run at `path` that prepares the cells in `source`, trains and is scored in the background, as
     soon as it is its turn; on a cluster where `asked` names one, over the GPUs that are asked for.
 
-    Raises RunError where there is no such file, or already something at `path`, SettingsError for a site that
-    is not there, SchedulerError where the cluster refuses; nothing is then left at `path`.
+    anyway: although it is reckoned not to fit. Raises RunError where there is no such file, or already
+    something at `path`, SettingsError for a site that is not there, NotEnoughError where there is not the
+    memory or the disk for it, SchedulerError where the cluster refuses; nothing is then left at `path`.
     """
+    from gpovae_core.runs import needs
+
     source, path = Path(source), Path(path).resolve()
     if not source.exists():
         raise RunError(f"There is no file '{source}'.")
     if asked is not None:
         find_site(asked.site, path.parent)
         settings = _over_gpus(settings, asked)
+    if not anyway:
+        waits = asked is None and any(at_work(run) for run in find_runs(path.parent))
+        needs.check_training(source, path.parent, settings, asked, later=waits)
     with full_disk_said(path.parent):
         run = RunFolder.create(path, settings, DataSource(path=str(source.resolve())))
         try:
             run.write_status(state="queued", **NOWHERE)
-            launch(run, asked=asked)
+            launch(run, asked=asked, anyway=anyway)
         except (GpoVaeError, OSError):
             shutil.rmtree(run.path)
             raise
@@ -131,7 +139,12 @@ def stop(run: JobFolder) -> bool:
     )
 
 
-def launch(run: RunFolder, changes: dict[str, Any] | None = None, asked: Request | None = None) -> None:
+def launch(
+    run: RunFolder,
+    changes: dict[str, Any] | None = None,
+    asked: Request | None = None,
+    anyway: bool = False,
+) -> None:
     """Start `gpovae train --resume` on a run, here when it is its turn or as a job of a cluster; what it
     prints goes to worker.txt in the run folder.
     """
@@ -141,6 +154,7 @@ def launch(run: RunFolder, changes: dict[str, Any] | None = None, asked: Request
         for part in ("--set", f"training.{name}={json.dumps(value)}")
     ]
     runs = run.path.resolve().parent
+    options += ["--anyway"] if anyway else []
     command = ["train", run.source().path, "--run", str(run.path.resolve()), "--resume", *options]
     if asked is not None:
         clusters.send(run, command, asked, runs)
@@ -217,15 +231,22 @@ def ahead_of(run: RunFolder, runs: list[RunFolder]) -> list[RunFolder]:
     for other in runs:
         if other.path.resolve() == run.path.resolve():
             continue
-        try:
-            status = other.status()
-            at_work = status.busy and not status.job and not status.dead()
-        except GpoVaeError:  # a damaged run holds up nobody
+        if not at_work(other):
             continue
+        status = other.status()
         ticket = (status.started, other.name)
-        if at_work and (status.state != "queued" or ticket < own):
+        if status.state != "queued" or ticket < own:
             found.append((status.state == "queued", ticket, other))
     return [other for _, _, other in sorted(found, key=lambda item: item[:2])]
+
+
+def at_work(run: RunFolder) -> bool:
+    """Whether a run is worked on here, or waits for that; a damaged one holds up nobody."""
+    try:
+        status = run.status()
+        return status.busy and not status.job and not status.dead()
+    except GpoVaeError:
+        return False
 
 
 @contextmanager

@@ -24,7 +24,7 @@ from gpovae_core.data.room import RoomError
 from gpovae_core.errors import DataError, GpoVaeError, RunError
 from gpovae_core.runs import jobs
 from gpovae_core.runs.folder import RunFolder, find_runs, is_run
-from gpovae_core.sweeps.folder import WORKERS, SweepFolder, Worker, start_workers, stop
+from gpovae_core.sweeps.folder import WORKERS, SweepFolder, Worker, check_workers, start_workers, stop
 from gpovae_core.sweeps.measures import measure_run
 from gpovae_core.sweeps.plan import Point, Range, point_words
 
@@ -88,6 +88,7 @@ def work_together(
     """`work`, with other processes beside this one where `workers` is more than 1; ends when all have ended,
     and stops them with it.
     """
+    check_workers(folder, workers)
     if workers > 1:  # before torch is loaded: each with its share of the cores
         os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // workers)))
         before = {worker.name for worker in folder.workers()}
@@ -305,16 +306,8 @@ def _give_way(folder: SweepFolder, tell: Callable[[str], None]) -> None:
     if hasattr(os, "nice") and os.nice(0) < 5:
         os.nice(5)
     while True:
-        busy = [run.name for run in find_runs(folder.path.resolve().parent) if _at_work(run)]
+        busy = [run.name for run in find_runs(folder.path.resolve().parent) if jobs.at_work(run)]
         if not busy:
             return
         tell(f"waiting for {', '.join(busy)}")
         time.sleep(jobs.LOOK_EVERY)
-
-
-def _at_work(run: RunFolder) -> bool:
-    try:
-        status = run.status()
-    except GpoVaeError:
-        return False
-    return status.busy and not status.job and not status.dead()  # a cluster takes nothing away here
