@@ -166,7 +166,11 @@ class Workbench {
       return;
     }
     this.evidence = data.evidence;
-    if (fresh || data.view.seq >= this.seq) this.takeView(data.view);
+    const anew = this.session !== undefined && this.session !== data.session;
+    this.session = data.session;
+    // A server that has started again knows the address, and not what was chosen while it was away.
+    if (anew && data.view.seq < this.seq) this.tell();
+    else if (fresh || data.view.seq >= this.seq) this.takeView(data.view);
     this.resize(true);
     const look = JSON.stringify([this.readLook(), data.stops]);
     if (fresh || look !== this.looked) {

@@ -166,10 +166,12 @@ def check_plan(run: RunFolder, plan: EnsemblePlan) -> None:
         )
 
 
-def _check_fits(run: RunFolder, plan: EnsemblePlan, asked: Request | None = None) -> None:
-    """Raises NotEnoughError where there is not the memory or the disk for the members."""
+def _check_fits(run: RunFolder, plan: EnsemblePlan, asked: Request | None = None, own: bool = False) -> None:
+    """Raises NotEnoughError where there is not the memory or the disk for the members. own: in this process,
+    which may have trained the run just now.
+    """
     settings, words = run.settings(), f"An ensemble of {plan.members:,} of run '{run.name}'"
-    needs.check_run(run, lambda size: needs.to_sample(size, settings, plan.members), words, asked)
+    needs.check_run(run, lambda size: needs.to_sample(size, settings, plan.members), words, asked, own)
 
 
 def make_ensemble(run: RunFolder, plan: EnsemblePlan, progress: Progress | None = None) -> Ensemble | None:
@@ -186,7 +188,7 @@ def make_ensemble(run: RunFolder, plan: EnsemblePlan, progress: Progress | None 
     job = EnsembleJob.of(run)
     if job.has("status.json"):
         clusters.check_free(job)
-    _check_fits(run, plan)
+    _check_fits(run, plan, own=True)
     (job.path / "members").mkdir(parents=True, exist_ok=True)
     with job.working():
         job.sweep()

@@ -1,7 +1,7 @@
 """What a training, an ensemble or a sweep takes of memory and disk, reckoned before it begins from the size
 of the screen and the settings, and held against what there is.
 
-The coefficients are measured (docs/performance.md, "Will it fit?"); an estimate is good to about a third.
+The coefficients are measured (docs/performance.md, "Will it fit?"); take an estimate as good to a third.
 """
 
 from __future__ import annotations
@@ -36,13 +36,15 @@ RANKED_PER_VALUE = 70
 """Bytes of the rank-sum tests for each count of a block."""
 EXPRESSED = 16
 """Bytes of a value of the panel's expression in all cells."""
-SCORED_PER_PAIR = 650
-"""Bytes of predicting and scoring for each perturbation and measured gene."""
+SCORING_LOADED, SCORED_PER_VALUE, SCORED_AT_MOST, SCORED_PER_PAIR = 0.9e9, 130, 1e9, 370
+"""Bytes of a process that scores, with its libraries; of its work on blocks for each stored count, and of that
+at most; for each perturbation and measured gene.
+"""
 PER_WEIGHT = 16
 """Bytes of a weight that is trained: itself, its gradient, two moments of Adam."""
 PER_LIKELIHOOD = 12
 """Bytes of a step for each cell, particle and measured gene."""
-COMPRESSED, EFFECT, MEMBER, ENSEMBLE, NETWORK = 3, 45, 3, 16, 28
+COMPRESSED, EFFECT, MEMBER, ENSEMBLE, NETWORK = 2.5, 70, 3, 16, 28
 """Bytes on disk: of a count in compressed cells, of a perturbation and a gene in effects.h5ad, of a pair of
 panel genes in a member of an ensemble, in the whole of it, and in network.safetensors.
 """
@@ -89,7 +91,7 @@ def to_train(size: Size, settings: Settings, prepared: bool = False) -> Need:
     stages = {
         NETWORK_FIT: base + _network(size) if settings.model.network == "evidence" else base,
         TRAINING: base + PER_WEIGHT * trained + PER_LIKELIHOOD * step,
-        SCORING: base + panel + SCORED_PER_PAIR * size.perturbations * size.genes,
+        SCORING: base - LOADED + panel + _scoring(size),
     }
     if not prepared:
         stages |= _to_prepare(size, settings, base, panel)
@@ -125,6 +127,11 @@ def to_sample(size: Size, settings: Settings, members: int) -> Need:
 
 def _network(size: Size) -> float:
     return memory.PANEL_SQUARE * size.panel**2 + memory.PANEL_EFFECTS * size.perturbations * size.panel
+
+
+def _scoring(size: Size) -> float:
+    blocks = min(SCORED_AT_MOST, SCORED_PER_VALUE * size.stored)
+    return SCORING_LOADED + blocks + SCORED_PER_PAIR * size.perturbations * size.genes
 
 
 def _members(size: Size, members: int) -> float:
@@ -177,10 +184,16 @@ def check_training(
     check(need, folder, what, asked, later)
 
 
-def check_run(run: RunFolder, need: Callable[[Size], Need], what: str, asked: Request | None = None) -> None:
+def check_run(
+    run: RunFolder,
+    need: Callable[[Size], Need],
+    what: str,
+    asked: Request | None = None,
+    own: bool = False,
+) -> None:
     """The same for work on the cells of a run, from the size of which follows what it needs."""
     if not waived():
-        check(need(size_of_run(run)), run.path.parent, what, asked)
+        check(need(size_of_run(run)), run.path.parent, what, asked, own=own)
 
 
 def check_work(source: Path, settings: Settings, what: str) -> None:

@@ -98,6 +98,7 @@ def test_measured_peaks_are_met_within_a_third() -> None:
     for size, seen in (
         (LARGE, 4.75),
         (Size(20_000, 3_000, 21_200_000, 100, 200), 2.2),
+        (Size(8_000, 2_000, 5_660_000, 60, 120), 1.7),
         (Size(3_000, 1_000, 1_060_614, 30, 60), 1.03),
     ):
         assert needs.to_train(size, settings).memory / 1e9 == pytest.approx(seen, rel=1 / 3)
@@ -118,7 +119,8 @@ def test_memory_is_said_with_what_needs_it_and_what_helps(little_memory: None, t
     need = needs.to_train(Size(20_000, 3_000, 21_200_000, 100, 200), make_settings())
     said = (
         r"^It needs about 2\.4 GB of memory \(looking for doublets\), and there are 100\.0 MB free\. "
-        r"Close other programs, use a larger machine, or switch off the search for doublets by data\.detect_doublets\.$"
+        r"Close other programs, use a larger machine, or switch off the search for doublets by "
+        r"data\.detect_doublets\.$"
     )
     with pytest.raises(NotEnoughError, match=said):
         needs.check(need, tmp_path, "It")
