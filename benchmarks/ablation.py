@@ -2,11 +2,12 @@
 Table 5 come back?
 
     python benchmarks/ablation.py --json
+    python benchmarks/ablation.py --json --plan hops-and-weight --presets paper
 
-The shipped sweep `loss-ablation`, with a smaller model and a fixed number of epochs, on a simulated screen of
-which half of the genes are perturbed. One line of JSON per preset: mean and standard deviation over the seeds
-of every measure, by condition, and whether each part of the pattern holds. The seeds are those of split,
-weights, batches and draws; the cells are the same for all.
+The shipped sweep `loss-ablation` or `hops-and-weight`, with a smaller model and a fixed number of epochs, on
+a simulated screen of which half of the genes are perturbed. One line of JSON per preset: mean and standard
+deviation over the seeds of every measure, by point of the sweep, and, of the ablation, whether each part of
+the pattern holds. The seeds are those of split, weights, batches and draws; the cells are the same for all.
 """
 
 from __future__ import annotations
@@ -25,9 +26,10 @@ from sklearn.metrics import average_precision_score
 from gpovae_core.data.simulate import Simulation, SimulationSettings, simulate
 from gpovae_core.sweeps.folder import SweepFolder
 from gpovae_core.sweeps.plan import find_plan, plan_from
-from gpovae_core.sweeps.results import results
+from gpovae_core.sweeps.results import WORDS, results
 from gpovae_core.sweeps.work import work
 
+ABLATION = "loss-ablation"
 SMALL = {"latent": 16, "decoder_width": 64, "basal_width": 64, "embedding_width": 64}
 MEASURES = (
     "w_other",
@@ -55,7 +57,7 @@ NO_HOPS = {"released": 0, "paper": 1}
 def ablation(
     preset: str, source: Path, simulation: Simulation, options: argparse.Namespace, folder: Path
 ) -> dict[str, Any]:
-    values = find_plan("loss-ablation").model_dump()
+    values = find_plan(options.plan).model_dump()
     training = {
         "epochs": options.epochs,
         "patience": options.epochs,
@@ -70,7 +72,7 @@ def ablation(
     for condition in values["conditions"]:
         if condition["name"] == "alignment without hops":
             condition["changes"]["loss"]["hops"] = NO_HOPS[preset]
-    path = folder / preset
+    path = folder / (preset if options.plan == ABLATION else f"{preset}-{options.plan}")
     sweep = (
         SweepFolder.open(path)
         if (path / "sweep.json").is_file()
@@ -80,14 +82,10 @@ def ablation(
     runs = results(sweep).runs
     truth = pd.DataFrame([_truth(simulation, sweep, name) for name in runs["run"]])
     table = pd.concat([runs, truth], axis=1)
-    rows = {name: _summary(part) for name, part in table.groupby("condition", sort=False)}
-    return {
-        "preset": preset,
-        "seeds": options.seeds,
-        "changes": values["changes"],
-        "conditions": rows,
-        "pattern": pattern(rows),
-    }
+    point = "condition" if options.plan == ABLATION else WORDS
+    rows = {str(name): _summary(part) for name, part in table.groupby(point, sort=False)}
+    row = {"preset": preset, "seeds": options.seeds, "changes": values["changes"], "conditions": rows}
+    return row | ({"pattern": pattern(rows)} if options.plan == ABLATION else {})
 
 
 def _truth(simulation: Simulation, sweep: SweepFolder, name: str) -> dict[str, float]:
@@ -151,6 +149,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--plan", default=ABLATION, choices=[ABLATION, "hops-and-weight"])
     parser.add_argument("--presets", nargs="+", default=["released"], choices=list(NO_HOPS))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--epochs", type=int, default=60)
