@@ -5,7 +5,6 @@ there.
 from __future__ import annotations
 
 import base64
-import secrets
 import time
 from functools import partial
 from typing import Any
@@ -26,8 +25,6 @@ from gpovae_core.errors import GpoVaeError
 _SEQ = "gpovae_sight"
 """Key in the session: number of the browser's last message, so that it knows which answers are late."""
 _TESTS = "gpovae_tests_in_browser"
-_SESSION = "gpovae_session"
-"""Key in the session: a name of it, by which the browser knows that the server has started again."""
 _FILE = "gpovae_file"
 _LEAVE = "gpovae_leave"
 
@@ -48,7 +45,6 @@ def _message(scene: Scene, parts: list[str]) -> dict[str, Any]:
     runs = listing.all_runs()
     message = {
         "version": version,
-        "session": st.session_state.setdefault(_SESSION, secrets.token_hex(8)),
         "open": state.get(state.RUN),
         "runs": [
             {"name": name, "label": f"{name} (simulated)" if shell.is_simulated(run) else name}

@@ -112,7 +112,7 @@ def _perturbations(obs: Any, cells: int, genes: Sequence[str], settings: DataSet
     found = find_labels(pd.DataFrame(columns), Names(genes), settings).labels.canonical
     if found is None:
         return 0
-    seen = found[found != keys.CONTROL].value_counts()
+    seen = found.value_counts().drop(keys.CONTROL, errors="ignore")
     return int((seen * step >= settings.min_cells).sum())
 
 

@@ -29,9 +29,10 @@ def write_table(table: pd.DataFrame, names: Iterable[str], path: Path) -> None:
     """
     from pandas.io.common import infer_compression
 
+    packing: Any = infer_compression(path, "infer")
     safe = table.assign(**{name: no_formulas(table[name]) for name in names})
     with replacing(path) as aside:
-        safe.to_csv(aside, index=False, compression=infer_compression(path, "infer"))
+        safe.to_csv(aside, index=False, compression=packing)
 
 
 def write_cells(cells: AnnData, path: Path) -> None:

@@ -47,6 +47,7 @@ FILE = "ensemble.safetensors"
 FOLDER = "ensemble"
 MOST_RANKED = 5000
 """Strongest edges of every member whose agreement is looked at."""
+STOPS = (KeyboardInterrupt, jobs.StopRequest, SystemExit)
 _GRID = (10, 20, 30, 50, 75, 100, 150, 200, 300, 500, 750, 1000, 1500, 2000, 3000, 5000)
 _LARGEST_LOG_ODDS = 6e4  # of a float16
 
@@ -193,18 +194,16 @@ def make_ensemble(run: RunFolder, plan: EnsemblePlan, progress: Progress | None 
     with job.working():
         job.sweep()
         _keep_members_of(job, plan)
-        job.write_status(state="training", pid=os.getpid(), message="", stage="")
         try:
-            with jobs.reserve(job):
-                _until_stopped(job, run, plan, jobs.recorded(job, progress))
+            with jobs.stoppable(), jobs.beating(job), jobs.reserve(job):
+                job.write_status(state="training", pid=os.getpid(), message="", stage="")
+                with suppress(*STOPS):
+                    _members(job, run, plan, jobs.recorded(job, progress))
                 return _finish(job, run, plan)
+        except STOPS:  # before it had begun, or once more
+            return _finish(job, run, plan)
         except Exception as error:
             jobs.fail(job, error)
-
-
-def _until_stopped(job: EnsembleJob, run: RunFolder, plan: EnsemblePlan, progress: Progress) -> None:
-    with suppress(KeyboardInterrupt, jobs.StopRequest, SystemExit), jobs.stoppable(), jobs.beating(job):
-        _members(job, run, plan, progress)
 
 
 def _finish(job: EnsembleJob, run: RunFolder, plan: EnsemblePlan) -> Ensemble | None:

@@ -37,8 +37,8 @@ RANKED_PER_VALUE = 70
 EXPRESSED = 16
 """Bytes of a value of the panel's expression in all cells."""
 SCORING_LOADED, SCORED_PER_VALUE, SCORED_AT_MOST, SCORED_PER_PAIR = 0.9e9, 130, 1e9, 370
-"""Bytes of a process that scores, with its libraries; of its work on blocks for each stored count, and of that
-at most; for each perturbation and measured gene.
+"""Bytes of a process that scores, with its libraries; of its work on blocks for each stored count, and of
+that at most; for each perturbation and measured gene.
 """
 PER_WEIGHT = 16
 """Bytes of a weight that is trained: itself, its gradient, two moments of Adam."""

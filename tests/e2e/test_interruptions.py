@@ -69,14 +69,18 @@ def test_a_server_starts_again_under_an_open_network_and_a_training(
         connected = '[data-testid="stApp"][data-test-connection-state="CONNECTED"]'
         for visit in (network, train):
             visit.page.locator(connected).wait_for()
+        network.page.bring_to_front()
         assert network.ask("bench.graph.names[bench.sight.focus]") == "PERT0003"
         network.search("PERT0005")
         network.until("bench.graph.names[bench.sight.focus] === 'PERT0005'")
-        network.until_url("at.includes('gene=PERT0005')")
+        network.until("bench.data.view.gene === 'PERT0005'")  # the server says so too
+        network.settle()
+        assert network.url()["gene"] == ["PERT0005"]
         assert "PERT0005" in network.card()
         no_trace(network)
 
         assert run.status().pid == before.pid
+        train.page.bring_to_front()
         train.page.get_by_role("button", name="Stop training", exact=True).click()
         train.page.get_by_role("button", name="Resume", exact=True).wait_for()
         assert run.status().state == "stopped"
