@@ -10,7 +10,8 @@ The file (.h5ad, gzip, CSR, cells in random order) is written in blocks: Poisson
 means such that about 35 % of the entries are not zero; cells are in one of six states that move every gene a
 little (without them doublets cannot be told); every perturbation takes four fifths of its own gene and lifts
 a gene that is never perturbed twelvefold. `gpovae train` then works on it in a process of its own. peak_gb:
-its largest resident memory (VmHWM), looked up while it works; stages: seconds by the words that its status
+its largest resident memory (VmHWM), looked up while it works; disk_gb: the most that lay in its folder and
+its cache; stages: seconds by the words that its status
 shows; processor_s: processor time of all its processes by the same words; still_s: longest time for which
 neither words nor share moved, where that was more than 3 s; matrix_product_gflop_per_s: rate of a plain 2048
 x 2048 float32 product in this process, before and after. --scoring 0 stops after the training.
@@ -108,12 +109,13 @@ def watch(command: list[str], run: Path, stop_before: str = "", limit: float = 1
     )
     stages: dict[str, float] = {}
     processor: dict[str, float] = {}
-    peak, together, last, used = 0.0, 0.0, time.perf_counter(), 0.0
+    peak, together, disk, last, used = 0.0, 0.0, 0.0, time.perf_counter(), 0.0
     still, seen, moved = {}, None, last
     while process.poll() is None:
         time.sleep(0.2)
         now = time.perf_counter()
         peak = max(peak, peak_gb(process.pid))
+        disk = max(disk, disk_gb(run.parent))
         status = _status(run)
         stage = status.get("stage") or "starting"
         stage = "training" if stage.startswith("training") else stage
@@ -142,6 +144,7 @@ def watch(command: list[str], run: Path, stop_before: str = "", limit: float = 1
         "seconds": round(seconds, 1),
         "peak_gb": round(peak, 2),
         "peak_of_all_processes_gb": round(together, 2),
+        "disk_gb": round(disk, 3),
         "state": _status(run).get("state"),
         "said": error,
     }
@@ -172,6 +175,18 @@ def peak_gb(pid: int) -> float:
     except OSError:
         return 0.0
     return next((int(line.split()[1]) * 1024 / 1e9 for line in lines if line.startswith("VmHWM:")), 0.0)
+
+
+def disk_gb(folder: Path) -> float:
+    """What lies in a folder, a file with two names once."""
+    sizes = {}
+    for path in folder.rglob("*"):
+        try:
+            stat = path.stat()
+        except OSError:  # gone again
+            continue
+        sizes[stat.st_ino] = stat.st_size if path.is_file() else 0
+    return sum(sizes.values()) / 1e9
 
 
 def _status(run: Path) -> dict[str, Any]:

@@ -5,15 +5,19 @@
 
 Small simulated cells, so that much happens. Every turn the two sessions (headless Chromium, pages of one
 browser) open another page of the dashboard and press something there, and jobs are started, stopped, resumed
-and thrown away. What is watched, once a turn: memory and open files of the server, memory of every job. At
-the end all jobs are stopped; then
+and thrown away. What is watched, every two seconds: memory, open files and threads of the server, memory of
+every job. At the end all jobs are stopped; then
 
-- server_mb, server_files: medians of the second and of the last quarter; grew says by how much a quarter
+- server_mb: least memory of the server in the first and the last minute after both sessions have seen every
+  page; server_mb_per_minute: slope of the least memory of every such minute, with its standard error (None
+  for fewer than three minutes); it grew where the slope less two errors makes more than MOST_GROWTH_MB of
+  the time it was taken over
+- server_files, server_threads: medians of the second and of the last quarter of the time
 - job_mb: largest memory of a job in the first and the last half
-- left_behind: processes that still belong to the folder; lost: what a run no longer holds (epochs in its
-  status that its metrics lack, members of an ensemble, unreadable files), and runs that are neither in the
-  folder nor in its trash; parts: files that were being made and nobody removed
-- complaints: errors that a page showed, or logged
+- bad: all that is wrong: what grew; processes left behind that still belong to the folder, or that the server
+  does not look after; what is lost (epochs in a status that its metrics lack, members of an ensemble,
+  unreadable files, runs that are neither in the folder nor in its trash); files that were being made and
+  nobody removed; errors that a page showed, or logged
 """
 
 from __future__ import annotations
@@ -26,9 +30,11 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -43,7 +49,7 @@ import psutil  # noqa: E402
 
 from gpovae_core.errors import GpoVaeError  # noqa: E402
 from gpovae_core.runs import archive, jobs  # noqa: E402
-from gpovae_core.runs.ensemble import EnsembleJob, EnsemblePlan, submit_ensemble  # noqa: E402
+from gpovae_core.runs.ensemble import EnsembleJob, EnsemblePlan, read_ensemble, submit_ensemble  # noqa: E402
 from gpovae_core.runs.folder import RunFolder, find_runs  # noqa: E402
 from tests.toy import tiny_settings, write_toy  # noqa: E402
 
@@ -51,17 +57,30 @@ PAGES = ("Home", "Runs", "Data", "Train", "Network", "Response", "What if", "Ben
 MOST_RUNS = 6
 STOP_SECONDS = 120
 WAIT = 120_000  # milliseconds
-MOST_GROWTH_MB, MOST_GROWTH_FILES = 60.0, 10.0
-"""From the second to the last quarter: what caches and Python's own memory may add."""
+LOOK_EVERY = 2.0
+MOST_GROWTH_MB, MOST_GROWTH_FILES, MOST_GROWTH_THREADS = 60.0, 10.0, 10.0
+"""What caches and Python's own memory may add."""
+MOST_GROWTH_JOB = 1.3
+"""Largest memory of a job in the last half over that in the first."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """The server after so many seconds."""
+
+    seconds: float
+    mb: float
+    files: int
+    threads: int
 
 
 @dataclass
 class Seen:
     """What was looked at on the way."""
 
-    server_mb: list[float] = field(default_factory=list)
-    server_files: list[int] = field(default_factory=list)
-    job_mb: list[tuple[float, float]] = field(default_factory=list)  # (share of the time, MB)
+    server: list[Look] = field(default_factory=list)
+    job_mb: list[tuple[float, float]] = field(default_factory=list)  # (seconds, MB)
+    warm: float | None = None  # seconds until both sessions had seen every page
     started: set[str] = field(default_factory=set)
     done: Counter[str] = field(default_factory=Counter)
     complaints: list[str] = field(default_factory=list)
@@ -138,19 +157,22 @@ def soak(browser: Any, seconds: float, root: Path) -> dict[str, Any]:
     began, number = time.monotonic(), 0
     try:
         sessions = [Session(browser, server, seen, who) for who in range(2)]
-        while (share := (time.monotonic() - began) / seconds) < 1:
-            _act(runs, file, number, seen)
-            for session in sessions:
-                session.turn(number)
-            _look(server, root, share, seen)
-            number += 1
+        with _watched(server, root, seen):
+            while time.monotonic() - began < seconds:
+                _act(runs, file, number, seen)
+                for session in sessions:
+                    session.turn(number)
+                number += 1
+                if number == len(PAGES):
+                    seen.warm = time.monotonic() - began
         for session in sessions:
             session.page.close()
         _stop_all(runs)
         left_behind = _left_behind(root, server)
     finally:
         server.stop()
-    return _told(runs, seen, left_behind) | {"turns": number, "seconds": round(time.monotonic() - began)}
+    seen.complaints += _logged(root / "server.txt")
+    return _told(root, seen, left_behind) | {"turns": number, "seconds": round(time.monotonic() - began)}
 
 
 def _act(runs: Path, file: Path, number: int, seen: Seen) -> None:
@@ -192,15 +214,34 @@ def _tried(seen: Seen, what: str, action: Callable[[], Any]) -> None:
         seen.done[f"{what}: refused"] += 1
 
 
-def _look(server: Server, root: Path, share: float, seen: Seen) -> None:
-    own = psutil.Process(server.process.pid)
-    seen.server_mb.append(own.memory_info().rss / 1e6)
-    seen.server_files.append(own.num_fds())
-    for job in _of_folder(root):
-        try:
-            seen.job_mb.append((share, job.memory_info().rss / 1e6))
-        except psutil.Error:
-            continue
+@contextmanager
+def _watched(server: Server, root: Path, seen: Seen) -> Iterator[None]:
+    """Look at the server and its jobs every LOOK_EVERY seconds, whatever goes on meanwhile."""
+    began, over, own = time.monotonic(), threading.Event(), psutil.Process(server.process.pid)
+
+    def watch() -> None:
+        while not over.wait(LOOK_EVERY):
+            now = time.monotonic() - began
+            seen.server.append(Look(now, own.memory_info().rss / 1e6, own.num_fds(), own.num_threads()))
+            for job in _of_folder(root):
+                try:
+                    seen.job_mb.append((now, job.memory_info().rss / 1e6))
+                except psutil.Error:
+                    continue
+
+    watching = threading.Thread(target=watch, daemon=True)
+    watching.start()
+    try:
+        yield
+    finally:
+        over.set()
+        watching.join()
+
+
+def _logged(log: Path) -> list[str]:
+    """Traces in what the server printed."""
+    lines = log.read_text(errors="replace").splitlines()
+    return [f"logged: {lines[-1][:300]}" for line in lines if line.startswith("Traceback")]
 
 
 def _of_folder(root: Path) -> list[psutil.Process]:
@@ -237,11 +278,19 @@ def _left_behind(root: Path, server: Server) -> list[str]:
     while (left := _of_folder(root)) and time.monotonic() < end:
         time.sleep(1.0)
     children = psutil.Process(server.process.pid).children(recursive=True)
-    return [" ".join(one.cmdline())[:200] for one in [*left, *children] if one.is_running()]
+    found = [*(one for one in left if one.is_running()), *children]
+    return [f"{one.status()} {' '.join(_words(one))[:200]}" for one in found]
+
+
+def _words(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.Error:  # it has ended, and nobody has asked how
+        return [str(process.pid)]
 
 
 def _lost(run: RunFolder) -> list[str]:
-    """What a run says it has and has not."""
+    """What a run, or its ensemble, says it has and has not."""
     try:
         status = run.status()
         if status.busy:
@@ -252,31 +301,86 @@ def _lost(run: RunFolder) -> list[str]:
             return [f"{run.name}: {status.epoch} epochs, {epochs} of them written"]
         if status.state == "done":
             run.edge_probabilities(), run.effects(), run.evaluation(), run.cells()
-        return []
+        return _lost_members(run)
     except (GpoVaeError, OSError) as error:
         return [f"{run.name}: {error}"]
 
 
-def _told(runs: Path, seen: Seen, left_behind: list[str]) -> dict[str, Any]:
+def _lost_members(run: RunFolder) -> list[str]:
+    job = EnsembleJob.of(run)
+    if not job.has("status.json"):
+        return []
+    status, there = job.status(), job.finished()
+    if status.state not in ("done", "stopped"):
+        return [f"ensemble of {run.name}: {status.state}: {status.message[:200]}"]
+    if there < status.epoch:
+        return [f"ensemble of {run.name}: {status.epoch} members, {there} of them there"]
+    if status.state == "done" and (found := read_ensemble(run)) is not None and found.members > there:
+        return [f"ensemble of {run.name}: made of {found.members} members, {there} of them there"]
+    return []
+
+
+def minutes(looks: Sequence[Look], since: float) -> list[tuple[float, float]]:
+    """(minute, least MB in it) of every whole minute from `since` on."""
+    least: dict[int, float] = {}
+    for look in looks:
+        if look.seconds >= since:
+            minute = int((look.seconds - since) // 60)
+            least[minute] = min(look.mb, least.get(minute, look.mb))
+    last = max((look.seconds for look in looks), default=0.0)
+    return [(float(minute), mb) for minute, mb in sorted(least.items()) if since + 60 * (minute + 1) <= last]
+
+
+def slope(points: Sequence[tuple[float, float]]) -> tuple[float, float] | None:
+    """MB per minute by least squares, and its standard error; None for fewer than three minutes."""
+    if len(points) < 3:
+        return None
+    x, y = np.array(points).T
+    (steepness, start), spread = np.polyfit(x, y, 1), ((x - x.mean()) ** 2).sum()
+    left = ((y - start - steepness * x) ** 2).sum() / (len(x) - 2)
+    return float(steepness), float(np.sqrt(left / spread))
+
+
+def _told(root: Path, seen: Seen, left_behind: list[str]) -> dict[str, Any]:
+    runs = root / "runs"
     thrown = [RunFolder(path) for path in archive.in_trash(runs)]
     there = find_runs(runs)
     names = {*(run.name for run in there), *(run.name.rpartition(" (")[0] for run in thrown)}
     lost = [words for run in (*there, *thrown) for words in _lost(run)]
     lost += [f"{name}: gone" for name in sorted(seen.started - names)]
-    parts = [str(path.relative_to(runs)) for path in runs.rglob("*.part")]
-    quarter = max(1, len(seen.server_mb) // 4)
+    parts = [str(path.relative_to(root)) for path in root.rglob("*.part")]
+    quarter = max(1, len(seen.server) // 4)
 
     def grown(values: list[Any]) -> list[float]:
         """Medians of the second and the last quarter."""
         before = values[quarter : 2 * quarter] or values
         return [round(float(statistics.median(part)), 1) for part in (before, values[-quarter:])]
 
-    halves = [[mb for share, mb in seen.job_mb if (share < 0.5) == first] for first in (True, False)]
-    memory, files = grown(seen.server_mb), grown(seen.server_files)
-    more_mb, more_files = memory[1] - memory[0], files[1] - files[0]
+    half = seen.server[-1].seconds / 2 if seen.server else 0.0
+    halves = [[mb for at, mb in seen.job_mb if (at < half) == first] for first in (True, False)]
+    jobs_mb = [max(part, default=0.0) for part in halves]
+    files = grown([look.files for look in seen.server])
+    threads = grown([look.threads for look in seen.server])
+    least = [] if seen.warm is None else minutes(seen.server, seen.warm)
+    steepness = slope(least)
+    sure = 0.0 if steepness is None else (steepness[0] - 2 * steepness[1]) * len(least)
     bad = [
-        *([f"the server grew by {more_mb:.0f} MB"] if more_mb > MOST_GROWTH_MB else []),
-        *([f"the server holds {more_files:.0f} more files"] if more_files > MOST_GROWTH_FILES else []),
+        *([f"the server grew by {sure:.0f} MB or more"] if sure > MOST_GROWTH_MB else []),
+        *(
+            [f"the server holds {files[1] - files[0]:.0f} more files"]
+            if files[1] - files[0] > MOST_GROWTH_FILES
+            else []
+        ),
+        *(
+            [f"the server holds {threads[1] - threads[0]:.0f} more threads"]
+            if threads[1] - threads[0] > MOST_GROWTH_THREADS
+            else []
+        ),
+        *(
+            [f"jobs grew from {jobs_mb[0]:.0f} to {jobs_mb[1]:.0f} MB"]
+            if jobs_mb[0] and jobs_mb[1] > MOST_GROWTH_JOB * jobs_mb[0]
+            else []
+        ),
         *(f"left behind: {one}" for one in left_behind),
         *(f"lost: {one}" for one in lost),
         *(f"not removed: {one}" for one in parts),
@@ -284,9 +388,12 @@ def _told(runs: Path, seen: Seen, left_behind: list[str]) -> dict[str, Any]:
     ]
     return {
         "done": dict(seen.done),
-        "server_mb": memory,
+        "server_mb": [round(mb, 1) for _, mb in (least[:1] + least[-1:])],
+        "server_mb_per_minute": None if steepness is None else [round(value, 2) for value in steepness],
+        "minutes_after_warming_up": len(least),
         "server_files": files,
-        "job_mb": [round(max(half, default=0.0), 1) for half in halves],
+        "server_threads": threads,
+        "job_mb": [round(mb, 1) for mb in jobs_mb],
         "bad": bad,
     }
 

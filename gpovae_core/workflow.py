@@ -17,9 +17,11 @@ import numpy as np
 from gpovae_core import keys
 from gpovae_core.config import Settings
 from gpovae_core.data import cache
+from gpovae_core.data.atomic import replacing
 from gpovae_core.data.progress import Progress, stretch, tell
-from gpovae_core.errors import DataError, GpoVaeError, QueryError, RunError, SettingsError
-from gpovae_core.runs import jobs
+from gpovae_core.data.sizes import size_of_cells
+from gpovae_core.errors import DataError, QueryError, RunError, SettingsError
+from gpovae_core.runs import jobs, needs
 from gpovae_core.runs.clusters.submit import check_free
 from gpovae_core.runs.folder import DataSource, RunFolder, is_run
 from gpovae_core.runs.waiting import wait_for_first
@@ -49,8 +51,9 @@ def start_run(
     """Make a new run at `path` from the cells in `source`, train it and score it. Raises GpoVaeError with
     what is wrong. warn: told what the preparation warns of, before the training begins.
 
-    Cells that cannot be used leave no run behind: the mended file can go to the same place. Of several
-    processes that train together the first does all this, and the others join its training.
+    Cells that cannot be used, or are reckoned not to fit, leave no run behind: the mended file can go to the
+    same place. Of several processes that train together the first does all this, and the others join its
+    training.
     """
     source = Path(source)
     ranks.check_launch(settings.training)
@@ -58,6 +61,7 @@ def start_run(
         return _join(path)
     if not source.exists():
         raise RunError(f"There is no file '{source}'.")
+    needs.check_training(source, Path(path).parent, settings)
     run = RunFolder.create(path, settings, DataSource(path=str(source.resolve())))
     try:
         return _carry_on(run, settings, progress, warn=warn)
@@ -151,6 +155,7 @@ def estimate(source: Path, settings: Settings, progress: Progress | None = None)
         prepared = PreparedCells.read(kept)
     except (OSError, KeyError, ValueError):  # not there, or damaged
         kept.unlink(missing_ok=True)
+        needs.check_work(source, settings, f"Preparing '{source.name}'")
         prepared = prepare(source, settings.data, progress=stretch(progress, words="preparing: {}"))
         cache.keep_cells(prepared.write, kept)
     tell(progress, "measuring", 0.0)
@@ -353,7 +358,8 @@ def _true_edges(run: RunFolder, given: Path | None) -> pd.DataFrame | None:
             "gpovae simulate writes it."
         )
     if found != own:
-        shutil.copyfile(found, own)
+        with replacing(own) as aside:
+            shutil.copyfile(found, aside)
     return table
 
 
@@ -376,6 +382,7 @@ def null_network(
             "the presets evidence, released or paper."
         )
     source = Path(source)
+    needs.check_work(source, settings, f"The null of '{source.name}'")
     own = None
     if is_run(source):
         run = RunFolder.open(source)
@@ -420,6 +427,7 @@ def measure_unseen(
     run = RunFolder.open(source) if is_run(source) else None
     if run is None and not source.exists():
         raise RunError(f"There is no file '{source}'.")
+    needs.check_work(source, settings, f"Holding out perturbations of '{source.name}'")
     if run is not None:
         prepared = run.cells()
     else:
@@ -518,8 +526,7 @@ def _carry_on(
         run.sweep()
         told = jobs.recorded(run, progress)
         try:
-            with jobs.stoppable(), jobs.beating(run):
-                (run.path / RESERVE).write_bytes(bytes(RESERVED))
+            with jobs.stoppable(), jobs.beating(run), jobs.reserve(run):
                 run.write_status(pid=os.getpid())
                 _work(run, settings, told, changed, warn)
         except (
@@ -529,15 +536,7 @@ def _carry_on(
         ):  # Lightning turns an interrupt that reaches it into an exit
             _note_stop(run)
         except Exception as error:
-            clear = jobs.in_words(run, error)
-            _note_failure(
-                run, str(clear) if isinstance(clear, GpoVaeError) else f"{type(clear).__name__}: {clear}"
-            )
-            if clear is error:
-                raise
-            raise clear from error
-        finally:
-            (run.path / RESERVE).unlink(missing_ok=True)
+            jobs.fail(run, error)
     return run
 
 
@@ -556,6 +555,8 @@ def _work(
     if warn is not None:
         for text in prepared.report.warnings:
             warn(text)
+    need = needs.to_train(size_of_cells(prepared), settings, prepared=True)
+    needs.check(need, run.path.parent, f"Run '{run.name}'", own=True)
     if changed or not run.status().trained:
         run.write_status(state="training", stage="training", share=None)
         epochs = stretch(progress, words="training: {}")
@@ -567,22 +568,6 @@ def _work(
     score_run(run, progress=progress, prepared=prepared)
     run.write_status(state="done")
     run.log("done")
-
-
-RESERVE = ".reserve.part"
-RESERVED = 32 * 1024
-"""Bytes of disk held while a run is worked on, and given up so that a full disk can still be said in its
-status.
-"""
-
-
-def _note_failure(run: RunFolder, message: str) -> None:
-    run.sweep()  # gives up the reserve too: there must be room for the message
-    try:
-        run.write_status(state="failed", message=message)
-        run.log(f"failed: {message}")
-    except (OSError, GpoVaeError):  # the error itself is what the user has to see
-        return
 
 
 def _note_stop(run: RunFolder) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -65,3 +66,28 @@ def fake_slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[obje
     monkeypatch.setenv("FAKE_SLURM", str(made.folder))
     yield made
     slurm._seen.clear()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A file system of 1.5 MB, on which work begins although it may not fit; skipped where one cannot be
+    mounted.
+    """
+    monkeypatch.setenv("GPOVAE_ANYWAY", "1")
+    place = tmp_path / "disk"
+    place.mkdir()
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1500k", "tmpfs", str(place)], capture_output=True, check=False
+    )
+    if done.returncode:
+        pytest.skip("mounting a small file system needs root")
+    yield place
+    subprocess.run(["umount", "-l", str(place)], check=False)
+
+
+def fill(disk: Path, kilobytes: int = 0) -> Path:
+    """Fill a disk up to so many kB; returns the file that does, to be removed again."""
+    ballast = disk / "ballast"
+    free = os.statvfs(disk).f_bavail * os.statvfs(disk).f_bsize
+    ballast.write_bytes(bytes(max(0, free - kilobytes * 1024)))
+    return ballast

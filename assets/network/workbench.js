@@ -22,6 +22,7 @@ const POINTS_PER_UNIT = 6 / 11; // letters of 11 units, the smallest, have 6 poi
 const MAP_AT_MOST = 300; // edges; more are shown as a matrix, unless somebody asks for the map
 const TALLEST = 1100; // pixels: in a higher window what is opened below is seen, too
 const PATIENCE = 180; // milliseconds between two messages to Python while something is moved
+const AGAIN = [5000, 15000]; // milliseconds after which what was not answered is said once more
 const VIEWS = [
   ["whole", "Map", "Regulators in the middle, their targets folded into groups"],
   ["matrix", "Matrix", "Regulators in rows, targets in columns, colour: effect"],
@@ -167,6 +168,7 @@ class Workbench {
       return;
     }
     this.evidence = data.evidence;
+    this.answered = data.view.seq;
     if (fresh || data.view.seq >= this.seq) this.takeView(data.view);
     this.resize(true);
     const look = JSON.stringify([this.readLook(), data.stops]);
@@ -281,23 +283,31 @@ class Workbench {
     this.seq += 1;
     clearTimeout(this.telling);
     const wait = Math.max(0, (this.told || 0) + PATIENCE - performance.now());
+    this.telling = setTimeout(() => this.sendSight(AGAIN), wait);
+  }
+
+  /** Said once more after each of `waits` (ms) without an answer: a server that starts again loses what comes
+      before it has drawn the page. */
+  sendSight([next, ...waits]) {
+    this.told = performance.now();
+    const { threshold, focus, edge, view, open, hops, direction, row } = this.sight;
+    const name = (gene) => (gene === null ? null : this.graph.names[gene]);
+    this.send("sight", {
+      seq: this.seq,
+      threshold,
+      gene: name(focus),
+      edge_from: edge && name(edge[0]),
+      edge_to: edge && name(edge[1]),
+      view,
+      bundle: bundleGenes(open),
+      hops,
+      direction,
+      row,
+    });
+    if (next === undefined) return;
     this.telling = setTimeout(() => {
-      this.told = performance.now();
-      const { threshold, focus, edge, view, open, hops, direction, row } = this.sight;
-      const name = (gene) => (gene === null ? null : this.graph.names[gene]);
-      this.send("sight", {
-        seq: this.seq,
-        threshold,
-        gene: name(focus),
-        edge_from: edge && name(edge[0]),
-        edge_to: edge && name(edge[1]),
-        view,
-        bundle: bundleGenes(open),
-        hops,
-        direction,
-        row,
-      });
-    }, wait);
+      if ((this.answered ?? 0) < this.seq) this.sendSight(waits);
+    }, next);
   }
 
   // ------------------------------------------------------------------ choosing

@@ -22,6 +22,7 @@ from gpovae_core.config import NetworkSettings
 from gpovae_core.data.effect_tables.known import EffectColumns
 from gpovae_core.data.effect_tables.read import read_effects
 from gpovae_core.data.effect_tables.report import MeasuredEffects
+from gpovae_core.data.room import full_disk_said
 from gpovae_core.errors import DataError, GpoVaeError, RunError
 from gpovae_core.reporting.sentences import effects_file_in_words
 from gpovae_core.runs import processes
@@ -189,7 +190,8 @@ def start(path: Path, options: list[str]) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         run = (folder / name).resolve()
         words = ["network-from-effects", str(path.resolve()), "--run", str(run), *options]
-        processes.start_errand(words, _record(name), folder.resolve())
+        with full_disk_said(folder):
+            processes.start_errand(words, _record(name), folder.resolve())
     except (GpoVaeError, OSError) as error:
         st.session_state[PROBLEM] = str(error)
         return

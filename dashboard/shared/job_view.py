@@ -46,6 +46,8 @@ def watch(run: RunFolder, whole: bool = True) -> None:
 
 
 def _look(run: RunFolder, whole: bool) -> None:
+    if not run.path.is_dir():  # thrown away meanwhile: the page says so
+        st.rerun()
     with shell.errors_in_words():
         status = run.status()
         if not status.busy or status.dead():

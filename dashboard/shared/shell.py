@@ -15,6 +15,7 @@ from dashboard.shared import listing, state
 from dashboard.shared.controls import on_page
 from dashboard.shared.glossary import meaning
 from dashboard.shared.words import plain
+from gpovae_core.data.room import is_full
 from gpovae_core.errors import GpoVaeError
 from gpovae_core.runs import shipped
 from gpovae_core.runs.folder import RunFolder
@@ -70,11 +71,21 @@ REAL_CELLS = (
 
 @contextmanager
 def errors_in_words() -> Iterator[None]:
-    """Show a GpoVaeError as its message. Anything else is a mistake in this program and goes through."""
+    """Show a GpoVaeError as its message, and say that a disk is full. Anything else is a mistake in this
+    program and goes through.
+    """
     try:
         yield
     except GpoVaeError as error:
         st.error(plain(on_page(str(error))))
+    except OSError as error:
+        if not is_full(error):
+            raise
+        st.error("The disk is full, so this could not be written. Make room there, then try again.")
+
+
+_FRAMED, _STARTED_OVER = "gpovae_framed", "gpovae_started_over"
+"""Keys in the session: app.py has been through before this page; a page without it has started over."""
 
 
 def begin() -> None:
@@ -82,10 +93,12 @@ def begin() -> None:
 
     Streamlit runs a file in pages/ on its own when a fresh server is first asked for that page by its
     address, because it learns of st.navigation only by running app.py once. Then tell it, and start over
-    through app.py.
+    through app.py: so does every session that began before it was told, once.
     """
-    if PagesManager.uses_pages_directory:
+    framed = st.session_state.pop(_FRAMED, False)
+    if PagesManager.uses_pages_directory or (not framed and not st.session_state.get(_STARTED_OVER)):
         PagesManager.uses_pages_directory = False
+        st.session_state[_STARTED_OVER] = True
         st.rerun()
 
 
@@ -150,6 +163,7 @@ def _keep_tab(key: str, titles: list[str], name: str) -> None:
 
 def frame() -> None:
     """Keep the URL in step. Called by app.py before the page."""
+    st.session_state[_FRAMED] = True
     state.sync_url()
     st.html(STYLE)
 

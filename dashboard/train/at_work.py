@@ -14,7 +14,10 @@ def show() -> None:
     """The open run if there is anything to watch about it, and the others at work."""
     busy = listing.at_work()
     name = state.get(state.RUN)
-    opened = listing.all_runs().get(name) if name is not None else None
+    opened = None
+    if name is not None:
+        with shell.errors_in_words():
+            opened = listing.open_run(name)
     if opened is not None:
         with shell.errors_in_words():
             status = RunFolder.open(opened.path).status()

@@ -6,10 +6,14 @@ from pathlib import Path
 
 import streamlit as st
 
+from dashboard.shared import listing
+from dashboard.shared.controls import on_page
 from dashboard.shared.words import ago, plain
 from gpovae_core.config import Settings
 from gpovae_core.data.memory import free_memory
-from gpovae_core.runs import jobs
+from gpovae_core.data.room import NotEnoughError
+from gpovae_core.runs import jobs, needs
+from gpovae_core.runs.clusters.sites import Request
 
 EARLY_STOPS = (65, 437)
 """Epochs after which training stopped by itself, least and most of those in docs/results.md."""
@@ -61,6 +65,17 @@ def show(source: Path, settings: Settings) -> None:
             "This is close to all the memory that is free. Close other programs, or train on a larger "
             "machine."
         )
+
+
+def anyway(source: Path, settings: Settings, asked: Request | None) -> bool:
+    """Where it is reckoned not to fit into memory or disk, say so, and ask whether to begin all the same."""
+    waits = asked is None and any(not run.status().job for run in listing.at_work())
+    try:
+        needs.check_training(source, listing.runs_folder(), settings, asked, later=waits)
+    except NotEnoughError as error:
+        st.warning(plain(on_page(str(error))))
+        return st.checkbox("Start it all the same", key="train_anyway")
+    return False
 
 
 def _wait_for_estimate(source: Path, settings: Settings) -> None:

@@ -55,7 +55,7 @@ def show() -> None:
         with top:  # what most people want needs no scrolling past the settings that made it
             cost.show(source, settings)
             asked = where.choose("train")
-            start(name, source, settings, asked)
+            start(name, source, settings, asked, cost.anyway(source, settings, asked))
         if len(settings.data.conditions or _examined(source).summary["conditions"]) > 1:
             each_condition(source, settings, asked)
 
@@ -100,8 +100,10 @@ def conditions(found: Examination, names: list[str]) -> None:
         settings_form.field(CONDITION_FIELDS[1], explained=True)
 
 
-def start(name: str, source: Path, settings: Settings, asked: Request | None) -> None:
-    """Name and button. The run appears at once; its job starts when it is its turn."""
+def start(name: str, source: Path, settings: Settings, asked: Request | None, anyway: bool) -> None:
+    """Name and button. The run appears at once; its job starts when it is its turn. anyway: although it is
+    reckoned not to fit.
+    """
     folder = listing.runs_folder()
     if st.session_state.get("named_for") != name or not st.session_state.get(NAME):
         st.session_state["named_for"] = name
@@ -113,7 +115,7 @@ def start(name: str, source: Path, settings: Settings, asked: Request | None) ->
         type="primary",
         key="train_start",
         on_click=submit,
-        args=(source, settings, asked),
+        args=(source, settings, asked, anyway),
         width="stretch",
     )
     waiting = [run for run in listing.at_work() if not run.status().job]
@@ -128,6 +130,7 @@ def start(name: str, source: Path, settings: Settings, asked: Request | None) ->
             folder / str(st.session_state[NAME]),
             *jobs.as_options(settings),
             *where.options(asked),
+            *(["--anyway"] if anyway else []),
         )
         st.code(command(*words), language="bash")
 
@@ -165,14 +168,14 @@ def submit_each(source: Path, settings: Settings, asked: Request | None) -> None
     state.put(**{state.SWEEP: name})
 
 
-def submit(source: Path, settings: Settings, asked: Request | None = None) -> None:
+def submit(source: Path, settings: Settings, asked: Request | None = None, anyway: bool = False) -> None:
     folder = listing.runs_folder()
     try:
         name = check_run_name(st.session_state[NAME])
         if name in listing.all_runs():
             raise RunError(f"There is already a run called '{name}'. Choose another name.")
         folder.mkdir(parents=True, exist_ok=True)
-        run = jobs.submit(source, folder / name, settings, asked)
+        run = jobs.submit(source, folder / name, settings, asked, anyway)
     except (GpoVaeError, OSError) as error:
         st.session_state["job_problem"] = str(error)
         return

@@ -27,6 +27,7 @@ from gpovae_core.cli import (
     training,
 )
 from gpovae_core.cli.flags import in_flags
+from gpovae_core.data.room import NotEnoughError, is_full
 from gpovae_core.errors import GpoVaeError
 
 COMMANDS = (
@@ -79,11 +80,12 @@ def main() -> NoReturn:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         app()
+    except NotEnoughError as error:
+        print(f"Error: {in_flags(str(error))} To begin it all the same: --anyway.", file=sys.stderr)
     except GpoVaeError as error:
         print(f"Error: {in_flags(str(error))}", file=sys.stderr)
     except OSError as error:
-        print(
-            f"Error: {error.strerror or error}" + (f": '{error.filename}'" if error.filename else ""),
-            file=sys.stderr,
-        )
+        place = f": '{error.filename}'" if error.filename else ""
+        words = "The disk is full; make room there, then try again" if is_full(error) else error.strerror
+        print(f"Error: {words or error}{place}", file=sys.stderr)
     raise SystemExit(2)

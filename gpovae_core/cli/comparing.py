@@ -47,7 +47,7 @@ def transfer(
     options about labels and conditions are for a file of cells.
     """
     from gpovae_core.config import make_settings
-    from gpovae_core.data.write import no_formulas
+    from gpovae_core.data.write import write_table
     from gpovae_core.questions.elsewhere import read_elsewhere
     from gpovae_core.questions.transfer import transfer as held_against
     from gpovae_core.reporting.transfer import transfer_in_words
@@ -69,8 +69,7 @@ def transfer(
         there = read_elsewhere(other, folder.panel().genes, make_settings(None, given), progress)
     found = held_against(folder, there, threshold)
     if out is not None:
-        names = {name: no_formulas(found.edges[name]) for name in ("source", "target")}
-        found.edges.assign(**names).to_csv(out, index=False)
+        write_table(found.edges, ("source", "target"), out)
     show(found.plain(), as_json, transfer_in_words(found))
 
 
@@ -93,7 +92,7 @@ def compare(
     Of one screen (gpovae train --each-condition): edges in both, in one alone, with another sign or strength,
     each with the rate of false ones that permuted condition labels give.
     """
-    from gpovae_core.data.write import no_formulas
+    from gpovae_core.data.write import write_table
     from gpovae_core.network.differences import differences
     from gpovae_core.reporting.conditions import differences_in_words
     from gpovae_core.runs.folder import RunFolder
@@ -103,6 +102,5 @@ def compare(
             RunFolder.open(run), RunFolder.open(other), threshold, permutations, fdr, seed, progress
         )
     if out is not None:
-        names = {name: no_formulas(found.edges[name]) for name in ("source", "target")}
-        found.edges.assign(**names).to_csv(out, index=False)
+        write_table(found.edges, ("source", "target"), out)
     show(found.plain(), as_json, differences_in_words(found))

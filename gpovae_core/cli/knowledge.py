@@ -97,7 +97,7 @@ def activity(
     By what their targets do: by W, by a table, and where both agree. Needs decoupler (pip install
     'gpovae[activity]').
     """
-    from gpovae_core.data.write import no_formulas
+    from gpovae_core.data.write import write_table
     from gpovae_core.network.activity import activities
     from gpovae_core.network.references import read_reference_files
     from gpovae_core.reporting.knowledge import activities_in_words
@@ -106,8 +106,7 @@ def activity(
     reference = None if table is None else read_reference_files([table])[0]
     found = activities(net, reference, cut, tuple(perturbation or ()))
     if out is not None:
-        names = {name: no_formulas(found.table[name]) for name in ("network", "perturbation", "regulator")}
-        found.table.assign(**names).to_csv(out, index=False)
+        write_table(found.table, ("network", "perturbation", "regulator"), out)
     show(found.plain(), as_json, activities_in_words(found, top))
 
 
@@ -130,7 +129,7 @@ def prior(
     The weight that the cells of a run give it, beside rewired tables, the other half of the table, and
     held-out cells. The run itself stays as it is.
     """
-    from gpovae_core.data.write import no_formulas
+    from gpovae_core.data.write import write_table
     from gpovae_core.network.knowledge import ask_cells
     from gpovae_core.network.references import read_reference_files
     from gpovae_core.reporting.knowledge import knowledge_in_words
@@ -140,6 +139,5 @@ def prior(
     with progress_bar() as progress:
         found = ask_cells(folder, read_reference_files([table])[0], threshold, draws, seed, progress)
     if out is not None:
-        names = {name: no_formulas(found.edges[name]) for name in ("source", "target")}
-        found.edges.assign(**names).to_csv(out, index=False)
+        write_table(found.edges, ("source", "target"), out)
     show(found.plain(), as_json, knowledge_in_words(found))

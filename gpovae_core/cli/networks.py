@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gpovae_core.cli.shared import (
+    Anyway,
     Gpus,
     Hours,
     Jobs,
@@ -60,6 +61,7 @@ def ensemble(
     hours: Hours = None,
     memory: Memory = None,
     jobs: Jobs = None,
+    anyway: Anyway = False,
     as_json: Json = False,
 ) -> None:
     """Count how often each edge comes back.
@@ -218,6 +220,7 @@ def figure(
     """
     from dataclasses import replace
 
+    from gpovae_core.data.atomic import replacing
     from gpovae_core.plots.paper import check, drawing_bytes
     from gpovae_core.plots.paper_network import network_drawing
 
@@ -225,7 +228,8 @@ def figure(
     check(form, width)
     net, cut = network_of(run, threshold)
     drawing = network_drawing(net, cut, gene, width)
-    out.write_bytes(drawing_bytes(drawing if caption else replace(drawing, caption=""), form, width))
+    with replacing(out) as aside:
+        aside.write_bytes(drawing_bytes(drawing if caption else replace(drawing, caption=""), form, width))
     answer = {"out": str(out), "width_mm": width, "threshold": cut, "caption": drawing.caption}
     show(answer, as_json, f"Wrote {out}, {width:g} mm wide. {drawing.caption}")
 

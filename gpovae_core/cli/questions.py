@@ -72,7 +72,7 @@ def predict(
     without training cells are answered by the network alone. Combinations stand beside the sum of their
     parts.
     """
-    from gpovae_core.data.write import no_formulas
+    from gpovae_core.data.write import write_table
     from gpovae_core.evaluation.stored import read_evaluation
     from gpovae_core.questions.whatif import Respondent, effects_of
     from gpovae_core.runs.folder import RunFolder
@@ -95,8 +95,7 @@ def predict(
         )
     table = effects_of(answers)
     if out is not None:
-        safe = {name: no_formulas(table[name]) for name in ("perturbation", "gene")}
-        table.assign(**safe).to_csv(out, index=False)
+        write_table(table, ("perturbation", "gene"), out)
     strongest = (
         table.sort_values("effect", key=abs, ascending=False).groupby("perturbation", sort=False).head(10)
     )
@@ -183,7 +182,7 @@ def pairs(
     All pairs of genes with training cells, and all genes of the panel, by expected size, departure from
     additivity, and trust.
     """
-    from gpovae_core.data.write import no_formulas
+    from gpovae_core.data.write import write_table
     from gpovae_core.evaluation.stored import read_evaluation
     from gpovae_core.questions.pairs import ORDERS, rank_pairs
     from gpovae_core.questions.whatif import Respondent
@@ -201,8 +200,7 @@ def pairs(
         found = rank_pairs(respondent, effects, also, ask, progress)
     ranked = found.ordered(by)
     if out is not None:
-        safe = {name: no_formulas(ranked[name]) for name in ("first", "second")}
-        ranked.assign(**safe).to_csv(out, index=False)
+        write_table(ranked, ("first", "second"), out)
     panel = respondent.prepared.panel
     places = {
         "+".join(one): words.place_of(found, (panel.canonical(one[0]), panel.canonical(one[1])))

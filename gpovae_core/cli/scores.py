@@ -9,6 +9,7 @@ import typer
 
 from gpovae_core.cli.shared import (
     CELLS,
+    Anyway,
     Jobs,
     Json,
     Preset,
@@ -100,6 +101,7 @@ def null(
     run: Annotated[Path | None, typer.Option(help="Keep the run of the null in this new folder.")] = None,
     set_: Sets = None,
     jobs: Jobs = None,
+    anyway: Anyway = False,
     as_json: Json = False,
 ) -> None:
     """Count the edges found where there are none.
@@ -161,6 +163,7 @@ def unseen(
     ] = None,
     set_: Sets = None,
     jobs: Jobs = None,
+    anyway: Anyway = False,
     as_json: Json = False,
 ) -> None:
     """Predict perturbations that were held out whole.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gpovae_core.data import cores
+from gpovae_core.data import cores, room
 from gpovae_core.data.readers import forms_in_words
 from gpovae_core.errors import SettingsError
 
@@ -128,6 +128,14 @@ Jobs = Annotated[
         min=1,
         callback=cores.use,
         help="Cores to use from reading to scoring (default: all); the result is the same for any number.",
+    ),
+]
+Anyway = Annotated[
+    bool,
+    typer.Option(
+        "--anyway",
+        callback=room.anyway,
+        help="Begin although it is reckoned to need more memory or disk than there is.",
     ),
 ]
 On = Annotated[

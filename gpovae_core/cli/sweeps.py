@@ -9,6 +9,7 @@ import typer
 
 from gpovae_core.cli.shared import (
     CELLS,
+    Anyway,
     Gpus,
     Hours,
     Jobs,
@@ -58,6 +59,7 @@ def sweep(
     hours: Hours = None,
     memory: Memory = None,
     jobs: Jobs = None,
+    anyway: Anyway = False,
     worker: Annotated[
         str, typer.Option(help="Of a job on a cluster: folder of this worker, made by whoever sent it.")
     ] = "",

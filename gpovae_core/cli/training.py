@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gpovae_core.cli.shared import (
+    Anyway,
     Batch,
     Condition,
     ConditionAsBatch,
@@ -105,6 +106,7 @@ def train(
     hours: Hours = None,
     memory: Memory = None,
     jobs: Jobs = None,
+    anyway: Anyway = False,
     as_json: Json = False,
 ) -> None:
     """Prepare cells, train on them and score the run.
@@ -250,6 +252,7 @@ def estimate(
     control_label: ControlLabel = None,
     set_: Sets = None,
     jobs: Jobs = None,
+    anyway: Anyway = False,
     as_json: Json = False,
 ) -> None:
     """Say how long an epoch takes here, and its memory.

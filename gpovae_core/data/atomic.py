@@ -28,6 +28,9 @@ def replacing(path: Path, mode: int | None = None) -> Iterator[Path]:
 
     mode: permissions of the new file, where the library that writes it sets others than `open` does.
     """
+    if path.exists() and not (path.is_file() or path.is_dir()):  # /dev/stdout, a pipe
+        yield path
+        return
     aside = aside_of(path)
     try:
         yield aside

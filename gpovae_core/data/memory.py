@@ -24,20 +24,80 @@ SHARE = 0.5
 
 
 def free_memory() -> int:
-    """Bytes that a process could take now; the limit of a container where that is lower."""
+    """Bytes that a process could take now; what is left of the limit of a container or a job where that is
+    lower.
+    """
     import psutil
 
-    free = psutil.virtual_memory().available
-    for limit, used in (
-        ("memory.max", "memory.current"),
-        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
-    ):
-        try:
-            base = Path("/sys/fs/cgroup")
-            free = min(free, int((base / limit).read_text()) - int((base / used).read_text()))
-        except (OSError, ValueError):  # no container, or no limit ("max")
+    left = (limit - used for limit, used in _limits())
+    return max(0, min([psutil.virtual_memory().available, *left]))
+
+
+def whole_memory() -> int:
+    """Bytes that a process could take if nothing else ran."""
+    import psutil
+
+    return min([psutil.virtual_memory().total, *(limit for limit, _ in _limits())])
+
+
+def own_memory() -> int:
+    """Bytes that this process holds."""
+    import psutil
+
+    return psutil.Process().memory_info().rss
+
+
+CGROUPS = Path("/sys/fs/cgroup")
+OWN_GROUP = Path("/proc/self/cgroup")
+UNLIMITED = 2**60
+"""Bytes; the first version of control groups says "no limit" by a number of this size."""
+
+
+def _limits() -> list[tuple[int, int]]:
+    """(limit, used) in bytes of every control group that this process is in: that of a container, of a job of
+    SLURM, of a user. Files that the system has at hand and would give up do not count as used.
+    """
+    found = []
+    for group in _groups():
+        for limit, used in (
+            ("memory.max", "memory.current"),
+            ("memory.limit_in_bytes", "memory.usage_in_bytes"),
+        ):
+            try:
+                most = int((group / limit).read_text())
+                taken = int((group / used).read_text()) - _given_up(group)
+            except (OSError, ValueError):  # no such group, or no limit ("max")
+                continue
+            if most < UNLIMITED:
+                found.append((most, max(0, taken)))
+    return found
+
+
+def _groups() -> list[Path]:
+    """Folders of the control groups of this process, its own first, then those around it."""
+    found = []
+    try:
+        lines = OWN_GROUP.read_text().splitlines()
+    except OSError:  # another system
+        lines = []
+    for line in ["0::/", ":memory:/", *lines]:
+        _, _, rest = line.partition(":")
+        controllers, _, name = rest.partition(":")
+        if controllers not in ("", "memory"):
             continue
-    return max(0, free)
+        root = CGROUPS / controllers
+        own = root / name.lstrip("/")
+        found += [own, *(parent for parent in own.parents if parent.is_relative_to(root))]
+    return list(dict.fromkeys(found))
+
+
+def _given_up(group: Path) -> int:
+    """Bytes of files in memory that were not used of late."""
+    for line in (group / "memory.stat").read_text().splitlines():
+        name, _, value = line.partition(" ")
+        if name in ("inactive_file", "total_inactive_file"):
+            return int(value)
+    return 0
 
 
 def stored_bytes(path: Path) -> int:

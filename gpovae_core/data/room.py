@@ -6,8 +6,11 @@ free for runs that are being trained: a full disk would stop them.
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -15,11 +18,49 @@ from gpovae_core.errors import GpoVaeError
 
 KEEP_FREE = "GPOVAE_KEEP_FREE_GB"
 """Environment variable: gigabytes (10^9 bytes) of every disk that are never filled; 1 where it is not set."""
+ANYWAY = "GPOVAE_ANYWAY"
+"""Environment variable: not empty where work begins although it is reckoned not to fit (runs.needs); a
+background job takes it over.
+"""
 BLOCK = 1 << 20
 
 
 class RoomError(GpoVaeError):
     """More than there is room for, or than is allowed."""
+
+
+class NotEnoughError(RoomError):
+    """Work that is reckoned to need more memory or disk than there is; it has not begun."""
+
+
+class FullDiskError(RoomError):
+    """A disk that became full while something was written to it."""
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether an error says that a disk is full, or that a user may write no more to it."""
+    chain = (error, error.__cause__, error.__context__)
+    codes = {getattr(cause, "errno", None) for cause in chain}
+    return bool({errno.ENOSPC, errno.EDQUOT} & codes) or "No space left" in str(error)
+
+
+def full_in_words(folder: Path) -> str:
+    """What is said of the disk of a folder when it is full."""
+    room = shutil.disk_usage(_nearest(folder))
+    return (
+        f"The disk that holds '{folder}' is full: {in_words(room.free)} of {in_words(room.total)} are free."
+    )
+
+
+@contextmanager
+def full_disk_said(folder: Path) -> Iterator[None]:
+    """A full disk inside becomes a FullDiskError that names the disk of `folder`."""
+    try:
+        yield
+    except OSError as error:
+        if not is_full(error):
+            raise
+        raise FullDiskError(f"{full_in_words(folder)} Make room there, then try again.") from error
 
 
 def in_words(size: float) -> str:
@@ -42,12 +83,26 @@ def kept_free() -> int:
     return int(gigabytes * 1e9)
 
 
+def anyway(asked: bool) -> bool:
+    """From now on, in this process and those that it starts, begin what is reckoned not to fit; returns what
+    was asked, for the option that it is a callback of.
+    """
+    if asked:
+        os.environ[ANYWAY] = "1"
+    return asked
+
+
 def room_in(folder: Path) -> int:
     """Bytes that may be written to the disk of a folder, which need not be there yet."""
+    return max(0, shutil.disk_usage(_nearest(folder)).free - kept_free())
+
+
+def _nearest(folder: Path) -> Path:
+    """The folder, or the nearest above it that is there."""
     there = folder.resolve()
     while not there.exists():
         there = there.parent
-    return max(0, shutil.disk_usage(there).free - kept_free())
+    return there
 
 
 def check_room(need: int, folder: Path, what: str, most: int | None = None) -> None:

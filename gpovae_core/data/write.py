@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from gpovae_core.data.atomic import replacing
 
 if TYPE_CHECKING:
+    import pandas as pd
     from anndata import AnnData
 
 
@@ -20,6 +21,18 @@ def no_formulas(values: Iterable[Any]) -> list[Any]:
     front.
     """
     return [f"'{v}" if isinstance(v, str) and v.startswith(FORMULA_STARTS) else v for v in values]
+
+
+def write_table(table: pd.DataFrame, names: Iterable[str], path: Path) -> None:
+    """A table as .csv (packed where the ending says so), replaced as a whole; `names`: its columns that a
+    spreadsheet may take for formulas. Raises OSError.
+    """
+    from pandas.io.common import infer_compression
+
+    packing: Any = infer_compression(path, "infer")
+    safe = table.assign(**{name: no_formulas(table[name]) for name in names})
+    with replacing(path) as aside:
+        safe.to_csv(aside, index=False, compression=packing)
 
 
 def write_cells(cells: AnnData, path: Path) -> None:

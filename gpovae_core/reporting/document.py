@@ -20,6 +20,7 @@ import plotly.graph_objects as go
 
 from gpovae_core import __version__
 from gpovae_core.config import Settings, changed_from_preset
+from gpovae_core.data.atomic import replacing
 from gpovae_core.data.effect_tables.report import EffectReport
 from gpovae_core.data.schema import PreparationReport
 from gpovae_core.errors import QueryError, RunError
@@ -161,10 +162,9 @@ def write_report(runs: Sequence[RunFolder], out: Path) -> None:
     if out.suffix not in FORMATS:
         raise QueryError(f"A report is written as {', '.join(FORMATS)}; '{out.name}' ends otherwise.")
     reports = [RunReport.of(run) for run in runs]
-    out.write_text(
-        {".html": report_html, ".json": report_json, ".txt": report_text}[out.suffix](reports),
-        encoding="utf-8",
-    )
+    write = {".html": report_html, ".json": report_json, ".txt": report_text}[out.suffix]
+    with replacing(out) as aside:
+        aside.write_text(write(reports), encoding="utf-8")
 
 
 def report_json(reports: Sequence[RunReport]) -> str:

@@ -30,10 +30,11 @@ from gpovae_core.config import Settings
 from gpovae_core.data.atomic import READABLE, replacing, write_text
 from gpovae_core.data.cores import at_once
 from gpovae_core.data.progress import Progress
+from gpovae_core.data.room import full_disk_said
 from gpovae_core.effects.bootstrap import bootstrap_rows, resample
 from gpovae_core.errors import GpoVaeError, RunError, SettingsError
 from gpovae_core.methods.network_fit import BOOTSTRAP_ERROR, fit_edges
-from gpovae_core.runs import jobs, processes
+from gpovae_core.runs import jobs, needs, processes
 from gpovae_core.runs.clusters import submit as clusters
 from gpovae_core.runs.clusters.sites import Request
 from gpovae_core.runs.folder import NOWHERE, DataSource, JobFolder, RunFolder, is_run
@@ -46,6 +47,7 @@ FILE = "ensemble.safetensors"
 FOLDER = "ensemble"
 MOST_RANKED = 5000
 """Strongest edges of every member whose agreement is looked at."""
+STOPS = (KeyboardInterrupt, jobs.StopRequest, SystemExit)
 _GRID = (10, 20, 30, 50, 75, 100, 150, 200, 300, 500, 750, 1000, 1500, 2000, 3000, 5000)
 _LARGEST_LOG_ODDS = 6e4  # of a float16
 
@@ -112,6 +114,7 @@ class EnsembleJob(JobFolder):
     """The job of an ensemble, in the folder of its run."""
 
     what = "Ensemble of run"
+    resumed = "the ensemble"
 
     @classmethod
     def of(cls, run: RunFolder) -> EnsembleJob:
@@ -133,6 +136,11 @@ class EnsembleJob(JobFolder):
 
     def member_file(self, number: int) -> Path:
         return self.path / "members" / f"{number:04d}.safetensors"
+
+    def sweep(self) -> None:
+        super().sweep()
+        for part in (self.path / "members").glob(".*.part"):
+            part.unlink(missing_ok=True)
 
     def finished(self) -> int:
         """Members that are there."""
@@ -159,6 +167,14 @@ def check_plan(run: RunFolder, plan: EnsemblePlan) -> None:
         )
 
 
+def _check_fits(run: RunFolder, plan: EnsemblePlan, asked: Request | None = None, own: bool = False) -> None:
+    """Raises NotEnoughError where there is not the memory or the disk for the members. own: in this process,
+    which may have trained the run just now.
+    """
+    settings, words = run.settings(), f"An ensemble of {plan.members:,} of run '{run.name}'"
+    needs.check_run(run, lambda size: needs.to_sample(size, settings, plan.members), words, asked, own)
+
+
 def make_ensemble(run: RunFolder, plan: EnsemblePlan, progress: Progress | None = None) -> Ensemble | None:
     """Make the members that are not there yet, and store what they say with the run; None where it was
     stopped before two were done.
@@ -173,37 +189,37 @@ def make_ensemble(run: RunFolder, plan: EnsemblePlan, progress: Progress | None 
     job = EnsembleJob.of(run)
     if job.has("status.json"):
         clusters.check_free(job)
+    _check_fits(run, plan, own=True)
     (job.path / "members").mkdir(parents=True, exist_ok=True)
     with job.working():
         job.sweep()
         _keep_members_of(job, plan)
-        job.write_status(state="training", pid=os.getpid(), message="", stage="")
-        told = jobs.recorded(job, progress)
         try:
-            with jobs.stoppable(), jobs.beating(job):
-                _members(job, run, plan, told)
-        except (KeyboardInterrupt, jobs.StopRequest, SystemExit):
-            job.log("asked to stop")
+            with jobs.stoppable(), jobs.beating(job), jobs.reserve(job):
+                job.write_status(state="training", pid=os.getpid(), message="", stage="")
+                with suppress(*STOPS):
+                    _members(job, run, plan, jobs.recorded(job, progress))
+                return _finish(job, run, plan)
+        except STOPS:  # before it had begun, or once more
+            return _finish(job, run, plan)
         except Exception as error:
-            clear = jobs.in_words(job, error)
-            words = str(clear) if isinstance(clear, GpoVaeError) else f"{type(clear).__name__}: {clear}"
-            with suppress(OSError):  # the error itself is what the user has to see
-                job.write_status(state="failed", message=words)
-            if clear is error:
-                raise
-            raise clear from error
-        found = _collect(job, run, plan)
-        if found is not None:
-            write_ensemble(run, found)
-        done = job.finished()
-        if done >= plan.members:
-            job.write_status(state="done", epoch=done, message=f"{plan.members} members")
-        else:  # only when what is done can be read: whoever sees the state may look for it
-            job.write_status(
-                state="stopped",
-                epoch=done,
-                message=f"stopped on request after {done} of {plan.members} members",
-            )
+            jobs.fail(job, error)
+
+
+def _finish(job: EnsembleJob, run: RunFolder, plan: EnsemblePlan) -> Ensemble | None:
+    """Store what the finished members say, then that it is done, or stopped: whoever sees the state may look
+    for it.
+    """
+    found = _collect(job, run, plan)
+    if found is not None:
+        write_ensemble(run, found)
+    done = job.finished()
+    if done >= plan.members:
+        job.write_status(state="done", epoch=done, message=f"{plan.members} members")
+    else:
+        words = f"stopped on request after {done} of {plan.members} members"
+        job.write_status(state="stopped", epoch=done, message=words)
+        job.log(words)
     return found
 
 
@@ -215,17 +231,19 @@ def submit_ensemble(run: RunFolder, plan: EnsemblePlan, asked: Request | None = 
     job = EnsembleJob.of(run)
     if at_work(run):
         raise RunError(f"An ensemble of run '{run.name}' is being made already.")
-    job.path.mkdir(exist_ok=True)
+    _check_fits(run, plan, asked)
     options = ["--members", str(plan.members), "--vary", plan.vary, "--seed", str(plan.seed)]
     options += [] if plan.threshold is None else ["--threshold", str(plan.threshold)]
     path = run.path.resolve()
     command = ["ensemble", str(path), *options]
-    if asked is not None:
-        clusters.send(job, command, asked, path.parent)
-        return
-    clusters.here_again(job)
-    job.write_status(state="queued", **NOWHERE, message="")
-    processes.start_gpovae(command, job.path / "worker.txt", path.parent)
+    with full_disk_said(path.parent):
+        job.path.mkdir(exist_ok=True)
+        if asked is not None:
+            clusters.send(job, command, asked, path.parent)
+            return
+        clusters.here_again(job)
+        job.write_status(state="queued", **NOWHERE, message="")
+        processes.start_gpovae(command, job.path / "worker.txt", path.parent)
 
 
 def follow_training(run: RunFolder, progress: Progress | None = None) -> Ensemble | None:

@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import threading
 import time
 from collections.abc import Iterator
@@ -145,6 +146,8 @@ class JobFolder:
     path: Path
     what: ClassVar[str] = "Run"
     """How messages call it."""
+    resumed: ClassVar[str] = "the run"
+    """How they call what goes on where it ended."""
 
     @property
     def name(self) -> str:
@@ -237,10 +240,14 @@ class RunFolder(JobFolder):
         """A new run. Raises RunError where `path` already holds anything."""
         path = Path(path)
         check_new(path)
-        (path / "checkpoints").mkdir(parents=True)
         run = cls(path)
-        run._write_config(source, settings)
-        run.write_status(state="preparing", started=time.time(), pid=os.getpid())
+        try:
+            (path / "checkpoints").mkdir(parents=True)
+            run._write_config(source, settings)
+            run.write_status(state="preparing", started=time.time(), pid=os.getpid())
+        except OSError:  # half a run is in the way of the next
+            shutil.rmtree(path, ignore_errors=True)
+            raise
         return run
 
     @classmethod
@@ -423,8 +430,15 @@ class RunFolder(JobFolder):
         return {name: values.astype(np.float64) for name, values in arrays.items()}
 
     def append_metrics(self, row: dict[str, float]) -> None:
-        with (self.path / "metrics.jsonl").open("a") as file:
-            file.write(json.dumps(row) + "\n")
+        """One line more. What a full disk or a killed process cut off stays a line of its own, that is not
+        read: the next would be lost with it.
+        """
+        with (self.path / "metrics.jsonl").open("ab+") as file:
+            if file.tell():
+                file.seek(-1, os.SEEK_END)
+                if file.read(1) != b"\n":
+                    file.write(b"\n")
+            file.write(json.dumps(row).encode() + b"\n")
 
     def metrics(self) -> pd.DataFrame:
         """One row per finished epoch (the last where a resumed run repeated one); empty before the first."""

@@ -20,6 +20,7 @@ from gpovae_core.data.atomic import write_text
 from gpovae_core.data.effect_tables.known import EffectColumns
 from gpovae_core.data.effect_tables.read import read_effects
 from gpovae_core.data.effect_tables.report import MeasuredEffects
+from gpovae_core.data.memory import panel_too_large
 from gpovae_core.data.progress import Progress, stretch, tell
 from gpovae_core.data.schema import Panel, PanelData
 from gpovae_core.effects.contrasts import Contrasts
@@ -110,6 +111,9 @@ def choose_panel(found: MeasuredEffects, extra: int) -> Panel:
                 )
             ]
         )
+    if huge := panel_too_large(total, len(perturbed)):
+        few = f"Set effects.panel_extra to fewer than {len(chosen):,}, or use a machine with more memory."
+        raise DataError([replace(huge, hint=few)])
     reasons = {
         found.genes[j]: (
             f"log2 fold change {found.effect[best[j], j] / np.log(2):+.2f} under "

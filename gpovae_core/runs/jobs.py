@@ -8,7 +8,6 @@ sent to a cluster waits there and for nothing here (runs.clusters).
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import os
@@ -17,14 +16,15 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from gpovae_core.config import Settings, changed_from_preset
 from gpovae_core.data.cache import cache_folder
 from gpovae_core.data.progress import Progress, tell
+from gpovae_core.data.room import FullDiskError, full_disk_said, full_in_words, is_full
 from gpovae_core.errors import GpoVaeError, RunError, SettingsError
 from gpovae_core.runs import processes
 from gpovae_core.runs.clusters import submit as clusters
@@ -44,26 +44,35 @@ class StopRequest(BaseException):
     """
 
 
-def submit(source: Path, path: Path, settings: Settings, asked: Request | None = None) -> RunFolder:
+def submit(
+    source: Path, path: Path, settings: Settings, asked: Request | None = None, anyway: bool = False
+) -> RunFolder:
     """A new run at `path` that prepares the cells in `source`, trains and is scored in the background, as
     soon as it is its turn; on a cluster where `asked` names one, over the GPUs that are asked for.
 
-    Raises RunError where there is no such file, or already something at `path`, SettingsError for a site that
-    is not there, SchedulerError where the cluster refuses; nothing is then left at `path`.
+    anyway: although it is reckoned not to fit. Raises RunError where there is no such file, or already
+    something at `path`, SettingsError for a site that is not there, NotEnoughError where there is not the
+    memory or the disk for it, SchedulerError where the cluster refuses; nothing is then left at `path`.
     """
+    from gpovae_core.runs import needs
+
     source, path = Path(source), Path(path).resolve()
     if not source.exists():
         raise RunError(f"There is no file '{source}'.")
     if asked is not None:
         find_site(asked.site, path.parent)
         settings = _over_gpus(settings, asked)
-    run = RunFolder.create(path, settings, DataSource(path=str(source.resolve())))
-    run.write_status(state="queued", **NOWHERE)
-    try:
-        launch(run, asked=asked)
-    except GpoVaeError:
-        shutil.rmtree(run.path)
-        raise
+    if not anyway:
+        waits = asked is None and any(at_work(run) for run in find_runs(path.parent))
+        needs.check_training(source, path.parent, settings, asked, later=waits)
+    with full_disk_said(path.parent):
+        run = RunFolder.create(path, settings, DataSource(path=str(source.resolve())))
+        try:
+            run.write_status(state="queued", **NOWHERE)
+            launch(run, asked=asked, anyway=anyway)
+        except (GpoVaeError, OSError):
+            shutil.rmtree(run.path)
+            raise
     return run
 
 
@@ -107,10 +116,11 @@ def resume(run: RunFolder, changes: dict[str, Any] | None = None, asked: Request
     gpus = [one.gpus for one in (clusters.kept(run), asked) if one is not None]
     if max(gpus, default=0) > 1:  # as many processes as there are GPUs where it goes on
         changes = {"devices": max(1, asked.gpus if asked is not None else 1), **(changes or {})}
-    if asked is None:
-        clusters.here_again(run)
-        run.write_status(state="queued", **{**NOWHERE, "started": time.time(), "message": ""})
-    launch(run, changes, asked)
+    with full_disk_said(run.path.parent):
+        if asked is None:
+            clusters.here_again(run)
+            run.write_status(state="queued", **{**NOWHERE, "started": time.time(), "message": ""})
+        launch(run, changes, asked)
 
 
 def stop(run: JobFolder) -> bool:
@@ -129,7 +139,12 @@ def stop(run: JobFolder) -> bool:
     )
 
 
-def launch(run: RunFolder, changes: dict[str, Any] | None = None, asked: Request | None = None) -> None:
+def launch(
+    run: RunFolder,
+    changes: dict[str, Any] | None = None,
+    asked: Request | None = None,
+    anyway: bool = False,
+) -> None:
     """Start `gpovae train --resume` on a run, here when it is its turn or as a job of a cluster; what it
     prints goes to worker.txt in the run folder.
     """
@@ -139,6 +154,7 @@ def launch(run: RunFolder, changes: dict[str, Any] | None = None, asked: Request
         for part in ("--set", f"training.{name}={json.dumps(value)}")
     ]
     runs = run.path.resolve().parent
+    options += ["--anyway"] if anyway else []
     command = ["train", run.source().path, "--run", str(run.path.resolve()), "--resume", *options]
     if asked is not None:
         clusters.send(run, command, asked, runs)
@@ -215,15 +231,22 @@ def ahead_of(run: RunFolder, runs: list[RunFolder]) -> list[RunFolder]:
     for other in runs:
         if other.path.resolve() == run.path.resolve():
             continue
-        try:
-            status = other.status()
-            at_work = status.busy and not status.job and not status.dead()
-        except GpoVaeError:  # a damaged run holds up nobody
+        if not at_work(other):
             continue
+        status = other.status()
         ticket = (status.started, other.name)
-        if at_work and (status.state != "queued" or ticket < own):
+        if status.state != "queued" or ticket < own:
             found.append((status.state == "queued", ticket, other))
     return [other for _, _, other in sorted(found, key=lambda item: item[:2])]
+
+
+def at_work(run: RunFolder) -> bool:
+    """Whether a run is worked on here, or waits for that; a damaged one holds up nobody."""
+    try:
+        status = run.status()
+        return status.busy and not status.job and not status.dead()
+    except GpoVaeError:
+        return False
 
 
 @contextmanager
@@ -299,20 +322,43 @@ def in_words(run: JobFolder, error: Exception) -> Exception:
             f"{run.what} '{run.name}' is gone: its folder '{run.path}' was removed or renamed while it was "
             "worked on. Nothing of it is left here; start it again."
         )
-    room = shutil.disk_usage(run.path)
-    seen = {getattr(cause, "errno", None) for cause in (error, error.__cause__, error.__context__)}
-    text = str(error)
-    if not (
-        {errno.ENOSPC, errno.EDQUOT} & seen
-        or "No space left" in text
-        or ("fail" in text and room.free < 2**20)
-    ):
+    if not is_full(error) and not ("fail" in str(error) and shutil.disk_usage(run.path).free < 2**20):
         return error
-    return RunError(
-        f"The disk that holds '{run.path.parent}' is full: {room.free / 2**20:,.1f} MB of "
-        f"{room.total / 2**20:,.0f} MB are free. Nothing that was finished is lost: make room, then resume "
-        "the run."
+    return FullDiskError(
+        f"{full_in_words(run.path.parent)} Nothing that was finished is lost: make room, then resume "
+        f"{run.resumed}."
     )
+
+
+RESERVE = ".reserve.part"
+RESERVED = 32 * 1024
+"""Bytes of disk held while a folder is worked on, and given up so that a full disk can still be said in its
+status.
+"""
+
+
+@contextmanager
+def reserve(run: JobFolder) -> Iterator[None]:
+    """Hold the reserve of a folder while it is worked on."""
+    held = run.path / RESERVE
+    try:
+        held.write_bytes(bytes(RESERVED))
+        yield
+    finally:
+        held.unlink(missing_ok=True)
+
+
+def fail(run: JobFolder, error: Exception) -> NoReturn:
+    """Write a failure into the status of a folder, and raise it as `in_words` has it."""
+    clear = in_words(run, error)
+    message = str(clear) if isinstance(clear, GpoVaeError) else f"{type(clear).__name__}: {clear}"
+    with suppress(OSError, GpoVaeError):  # the error itself is what the user has to see
+        run.sweep()
+        run.write_status(state="failed", message=message)
+        run.log(f"failed: {message}")
+    if clear is error:
+        raise error
+    raise clear from error
 
 
 def recorded(run: JobFolder, then: Progress | None = None) -> Progress:

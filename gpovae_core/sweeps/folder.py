@@ -23,14 +23,16 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from gpovae_core import __version__
+from gpovae_core.config import Settings
 from gpovae_core.data.atomic import write_text
 from gpovae_core.data.cache import fingerprint
+from gpovae_core.data.room import full_disk_said
 from gpovae_core.errors import GpoVaeError, RunError, SettingsError
-from gpovae_core.runs import jobs, processes
+from gpovae_core.runs import jobs, needs, processes
 from gpovae_core.runs.clusters import submit as clusters
 from gpovae_core.runs.clusters.sites import Request
 from gpovae_core.runs.folder import AT_REST, DataSource, JobFolder, RunFolder, is_run
-from gpovae_core.sweeps.plan import SweepPlan
+from gpovae_core.sweeps.plan import Range, SweepPlan
 
 if TYPE_CHECKING:
     import optuna
@@ -46,6 +48,7 @@ class Worker(JobFolder):
     """One process that works on a sweep."""
 
     what = "Worker"
+    resumed = "the sweep"
 
     @property
     def alive(self) -> bool:
@@ -83,6 +86,8 @@ class SweepFolder:
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
             raise RunError(f"'{path}' already exists and is not empty. Choose another folder for the sweep.")
         plan = _expanded(plan, source)
+        runs = plan.size * len(plan.seeds)
+        needs.check_training(source, path.parent, _some_settings(plan), later=True, runs=runs)
         storage = _checked_storage(storage)
         found = fingerprint(source)
         values = plan.model_dump(mode="json")
@@ -95,8 +100,13 @@ class SweepFolder:
             "storage": storage,
             "plan": values,
         }
-        (path / WORKERS).mkdir(parents=True)
-        write_text(path / SWEEP, json.dumps(config, indent=2))
+        with full_disk_said(path.parent):
+            try:
+                (path / WORKERS).mkdir(parents=True)
+                write_text(path / SWEEP, json.dumps(config, indent=2))
+            except OSError:
+                shutil.rmtree(path, ignore_errors=True)
+                raise
         return cls(path)
 
     @classmethod
@@ -183,12 +193,13 @@ class SweepFolder:
 
     def _storage(self) -> Any:
         from optuna.storages import JournalStorage
-        from optuna.storages.journal import JournalFileBackend
+
+        from gpovae_core.sweeps.journal import WholeLines
 
         wanted = self._config.get("storage", "")
         if "://" in wanted:
             return wanted
-        return JournalStorage(JournalFileBackend(str(Path(wanted) if wanted else self.path / JOURNAL)))
+        return JournalStorage(WholeLines(Path(wanted) if wanted else self.path / JOURNAL))
 
     def has_study(self) -> bool:
         """Whether a worker has begun; a page need not make a study by looking."""
@@ -251,7 +262,7 @@ def submit(
     folder = SweepFolder.create(path, plan, source, storage)
     try:
         launch(folder, workers, asked=asked)
-    except GpoVaeError:
+    except (GpoVaeError, OSError):
         if not folder.workers():
             shutil.rmtree(path)
         raise
@@ -266,12 +277,14 @@ def launch(folder: SweepFolder, workers: int = 1, retry: bool = False, asked: Re
     """
     if not Path(folder.source.path).exists():
         raise RunError(f"Sweep '{folder.name}' cannot go on: its cells '{folder.source.path}' are not there.")
+    check_workers(folder, workers, asked)
     again = ("--retry",) if retry else ()
-    if asked is None:
-        start_workers(folder, workers, ("--wait", *again))
-        return
-    for number in range(workers):
-        _send_worker(folder, f"job-{int(time.time() * 1000)}-{number}", again, asked)
+    with full_disk_said(folder.path.parent):
+        if asked is None:
+            start_workers(folder, workers, ("--wait", *again))
+            return
+        for number in range(workers):
+            _send_worker(folder, f"job-{int(time.time() * 1000)}-{number}", again, asked)
 
 
 def _send_worker(folder: SweepFolder, name: str, options: tuple[str, ...], asked: Request) -> None:
@@ -299,6 +312,23 @@ def stop(folder: SweepFolder) -> int:
     finished is kept.
     """
     return sum(jobs.stop(worker) for worker in folder.workers() if worker.status().state not in AT_REST)
+
+
+def _some_settings(plan: SweepPlan) -> Settings:
+    """Of one point of a plan, for what its runs need."""
+    first: dict[str, Any] = {
+        name: axis.low if isinstance(axis, Range) else axis[0] for name, axis in plan.parameters.items()
+    }
+    return plan.settings(first, plan.seeds[0])
+
+
+def check_workers(folder: SweepFolder, workers: int, asked: Request | None = None) -> None:
+    """Raises NotEnoughError where there is not the memory for so many runs at a time, or that of a job on a
+    cluster.
+    """
+    at_once = 1 if asked is not None else workers
+    source, settings = Path(folder.source.path), _some_settings(folder.plan)
+    needs.check_training(source, folder.path.resolve().parent, settings, asked, at_once=at_once)
 
 
 def _expanded(plan: SweepPlan, source: Path) -> SweepPlan:

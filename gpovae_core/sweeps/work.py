@@ -13,16 +13,18 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from gpovae_core.data.progress import Progress
+from gpovae_core.data.room import RoomError
 from gpovae_core.errors import DataError, GpoVaeError, RunError
 from gpovae_core.runs import jobs
 from gpovae_core.runs.folder import RunFolder, find_runs, is_run
-from gpovae_core.sweeps.folder import WORKERS, SweepFolder, Worker, start_workers, stop
+from gpovae_core.sweeps.folder import WORKERS, SweepFolder, Worker, check_workers, start_workers, stop
 from gpovae_core.sweeps.measures import measure_run
 from gpovae_core.sweeps.plan import Point, Range, point_words
 
@@ -42,6 +44,8 @@ MEASURED = "measured"
 """Attribute of a trial: all its runs are done and measured, whether or not an objective is defined."""
 SPARE = "spare"
 """Attribute of a trial that stands for no point: two workers asked for the last one."""
+UNCLAIMED = 15.0
+"""Seconds after which a trial that is being tried by nobody has lost its worker."""
 
 
 def work(
@@ -59,7 +63,7 @@ def work(
     worker = folder.new_worker(name)
     told = jobs.recorded(worker, progress)
     try:
-        with jobs.stoppable(), jobs.beating(worker):
+        with jobs.stoppable(), jobs.beating(worker), jobs.reserve(worker):
             study = folder.study()
             _fill(folder, study, retry)
             done = _Teller(folder, study, told)
@@ -69,11 +73,7 @@ def work(
     except (KeyboardInterrupt, jobs.StopRequest, SystemExit):
         worker.write_status(state="stopped", message="stopped on request")
     except Exception as error:
-        worker.write_status(
-            state="failed",
-            message=str(error) if isinstance(error, GpoVaeError) else f"{type(error).__name__}: {error}",
-        )
-        raise
+        jobs.fail(worker, error)
     return worker
 
 
@@ -88,6 +88,7 @@ def work_together(
     """`work`, with other processes beside this one where `workers` is more than 1; ends when all have ended,
     and stops them with it.
     """
+    check_workers(folder, workers)
     if workers > 1:  # before torch is loaded: each with its share of the cores
         os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // workers)))
         before = {worker.name for worker in folder.workers()}
@@ -203,8 +204,11 @@ def _left_behind(folder: SweepFolder, trial: FrozenTrial) -> bool:
     that has gone back into the queue of a cluster looks for another point when it begins again.
     """
     name = str(trial.user_attrs.get(WORKER, ""))
+    if not name:  # taken out of the queue by a worker that could not write who it is
+        began = trial.datetime_start
+        return began is not None and (datetime.now() - began).total_seconds() > UNCLAIMED
     worker = Worker(folder.path / WORKERS / name)
-    return bool(name) and worker.has("status.json") and not worker.working
+    return worker.has("status.json") and not worker.working
 
 
 def _point(folder: SweepFolder, trial: Trial) -> Point:
@@ -249,7 +253,7 @@ def _try(
                 lambda text, seed=seed: teller(f"{words}, seed {seed}: {text}"),
             )
             values = measure_run(run, folder.plan.top)
-        except DataError:  # it is the cells, so no point will fare better
+        except (DataError, RoomError):  # it is the cells or the disk, so no point will fare better
             raise
         except GpoVaeError as error:
             worker.log(f"{words}, seed {seed} failed: {error}")
@@ -302,16 +306,8 @@ def _give_way(folder: SweepFolder, tell: Callable[[str], None]) -> None:
     if hasattr(os, "nice") and os.nice(0) < 5:
         os.nice(5)
     while True:
-        busy = [run.name for run in find_runs(folder.path.resolve().parent) if _at_work(run)]
+        busy = [run.name for run in find_runs(folder.path.resolve().parent) if jobs.at_work(run)]
         if not busy:
             return
         tell(f"waiting for {', '.join(busy)}")
         time.sleep(jobs.LOOK_EVERY)
-
-
-def _at_work(run: RunFolder) -> bool:
-    try:
-        status = run.status()
-    except GpoVaeError:
-        return False
-    return status.busy and not status.job and not status.dead()  # a cluster takes nothing away here

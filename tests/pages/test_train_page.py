@@ -11,6 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard.shared import settings_form
 from gpovae_core.config import PRESETS, Settings, idle_settings, make_settings
+from gpovae_core.data import memory
 from gpovae_core.runs import jobs
 from gpovae_core.runs.folder import RunFolder
 from gpovae_core.sweeps import folder as sweeping
@@ -26,9 +27,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "runs").mkdir()
     monkeypatch.setenv("GPOVAE_DATA_DIR", str(tmp_path / "data"))
     small_cells().write_h5ad(tmp_path / "data" / "cells.h5ad")
-    monkeypatch.setattr(
-        jobs, "launch", lambda run, changes=None, asked=None: run.write_status(pid=os.getpid())
-    )
+    monkeypatch.setattr(jobs, "launch", lambda run, *_, **__: run.write_status(pid=os.getpid()))
     monkeypatch.setattr(jobs, "start_estimate", lambda source, settings: None)
     return tmp_path
 
@@ -204,3 +203,22 @@ def test_conditions_are_chosen_or_trained_one_by_one(
     app = next(button for button in app.button if button.key == "train_each_condition").click().run()
     assert not app.exception
     assert launched == ["two 2"]
+
+
+def test_what_does_not_fit_is_said_before_it_starts_and_started_where_somebody_insists(
+    open_app: Opener, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory, "free_memory", lambda: 3 * 10**8)
+    app = open_app("train", folder=place / "runs", data="cells.h5ad")
+    said = next(one.value for one in app.warning if "needs about" in one.value)
+    assert "Training on" in said
+    assert "MB of memory" in said
+    start = next(button for button in app.button if button.label == "Start training")
+    app = start.click().run()
+    assert any("needs about" in error.value for error in app.error)
+    assert not list((place / "runs").iterdir())
+    app = app.checkbox(key="train_anyway").check().run()
+    assert any("--anyway" in code.value for code in app.code)
+    app = next(button for button in app.button if button.label == "Start training").click().run()
+    assert not app.exception
+    assert RunFolder.open(place / "runs" / "cells").status().state == "queued"

@@ -304,3 +304,18 @@ def test_what_goes_wrong_afterwards_takes_nothing_from_the_training(tmp_path, mo
     assert result.exit_code == 0, result.output
     assert "Note: how often edges come back is not known: no room" in result.stderr
     assert RunFolder.open(run).status().state == "done"
+
+
+def test_a_stop_is_heard_from_the_first_moment_to_the_last(run, monkeypatch):
+    finish, stops = module._finish, [StopRequest()]
+
+    def stopped_once(*given):
+        if stops:
+            raise stops.pop()
+        return finish(*given)
+
+    monkeypatch.setattr(module, "_finish", stopped_once)
+    assert make_ensemble(run, EnsemblePlan(members=2, vary="cells")) is not None
+    job = EnsembleJob.of(run)
+    assert job.status().state == "done"
+    assert not list(job.path.glob(".*.part"))

@@ -19,10 +19,11 @@ import pytest
 from gpovae_core import workflow
 from gpovae_core.config import make_settings
 from gpovae_core.data import cache
+from gpovae_core.data.room import FullDiskError
 from gpovae_core.errors import GpoVaeError, RunError
 from gpovae_core.runs import jobs, processes
 from gpovae_core.runs.folder import SILENCE, DataSource, RunFolder, find_runs
-from tests.conftest import PROJECT
+from tests.conftest import PROJECT, fill
 from tests.fake_run import make_fake_run
 from tests.toy import tiny_settings, write_toy
 
@@ -305,27 +306,13 @@ def test_a_full_disk_is_said_and_the_run_stays_readable(folder, tmp_path, monkey
     run = RunFolder.create(folder / "x", tiny_settings(), DataSource(path=str(source)))
     with monkeypatch.context() as patch:
         patch.setattr("gpovae_core.training.fit.save_weights", full)
-        with pytest.raises(RunError, match=r"is full.*make room, then resume"):
+        with pytest.raises(FullDiskError, match=r"is full.*make room, then resume"):
             workflow.resume_run(run.path)
     assert run.status().state == "failed"
     assert "is full" in run.status().message
     check_readable(run)
     workflow.resume_run(run.path)
     assert run.status().state == "done"
-
-
-@pytest.fixture
-def small_disk(tmp_path) -> Iterator[Path]:
-    """A file system of 1.5 MB; skipped where one cannot be mounted."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    done = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=1500k", "tmpfs", str(place)], capture_output=True, check=False
-    )
-    if done.returncode:
-        pytest.skip("mounting a small file system needs root")
-    yield place
-    subprocess.run(["umount", "-l", str(place)], check=False)
 
 
 @pytest.mark.parametrize("when", ["preparing", "training", "scoring"])
@@ -351,10 +338,8 @@ def test_a_disk_that_really_is_full(small_disk, tmp_path, room):
     run = RunFolder.create(
         small_disk / "x", tiny_settings(model={"embedding_width": 64}), DataSource(path=str(source))
     )
-    ballast = small_disk / "ballast"
-    free = os.statvfs(small_disk).f_bavail * os.statvfs(small_disk).f_bsize
-    ballast.write_bytes(bytes(max(0, free - room * 1024)))
-    with pytest.raises(RunError, match="is full"):
+    ballast = fill(small_disk, room)
+    with pytest.raises(FullDiskError, match="is full"):
         workflow.resume_run(run.path)
     check_readable(run)
     assert run.status().state == "failed"

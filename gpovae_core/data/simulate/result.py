@@ -15,7 +15,7 @@ from gpovae_core.data.simulate.droplets import Droplets, Guides, Labels
 from gpovae_core.data.simulate.genes import Genes
 from gpovae_core.data.simulate.network import Network
 from gpovae_core.data.simulate.settings import SimulationSettings
-from gpovae_core.data.write import write_cells
+from gpovae_core.data.write import write_cells, write_table
 from gpovae_core.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -77,9 +77,9 @@ class Simulation:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_cells(self.adata, path)
         edges = path.with_suffix(".edges.csv")
-        self.edges.to_csv(edges, index=False)
+        write_table(self.edges, (), edges)
         if len(self.interactions):
-            self.interactions.to_csv(path.with_suffix(".interactions.csv"), index=False)
+            write_table(self.interactions, (), path.with_suffix(".interactions.csv"))
         return edges
 
 
