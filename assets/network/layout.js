@@ -1,6 +1,6 @@
 // Where things stand in the pictures (of the map: map.js). A picture is {nodes, links, left}: nodes have a
 // place, a radius and a label with its own place, links join two nodes and stand for one edge or several;
-// `left` says in words what did not fit. Labels of one picture never cover one another: each has a line of its own.
+// `left` says in words what did not fit. Labels of one picture never cover one another: each has a line.
 
 import { chain, HERE, THERE } from "./model.js";
 

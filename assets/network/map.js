@@ -244,8 +244,8 @@ function innerLinks(graph, folded, at, kept) {
 /** Pixels across a line that stands for so many edges. */
 export const strand = (edges) => 1.4 + (edges > 1 ? Math.log2(edges) : 0);
 
-// `way` of a link: four points {x, y, dx, dy}. Zooming stretches x and y; dx and dy are pixels from there. From
-// the first to the second and from the third to the fourth it goes straight, in the rows of its two ends.
+// `way` of a link: four points {x, y, dx, dy}. Zooming stretches x and y; dx and dy are pixels from there.
+// From the first to the second and from the third to the fourth it goes straight, in the rows of its ends.
 
 function layWays(nodes, links) {
   for (const link of links) {

@@ -191,6 +191,7 @@ const WIDER = 1.2; // letters of the figure's font over those of the page
 export class StrokePen {
   constructor(measuring) {
     this.measuring = measuring;
+    this.least = 11; // of letters: six points in print
     this.strokes = [];
   }
 

@@ -295,9 +295,10 @@ export class Picture {
   drawCounts(pen, node, alpha) {
     const { palette, background } = this.scene.look;
     const { x, y } = this.at(node);
+    const size = Math.max(COUNT, pen.least || 0);
     for (const { words, sign, dx, dy } of node.counts || [])
-      pen.text(words, x + dx, y + dy + COUNT * 0.36, {
-        size: COUNT,
+      pen.text(words, x + dx, y + dy + size * 0.36, {
+        size,
         anchor: node.side > 0 ? "end" : "start",
         color: palette[sign],
         halo: background,

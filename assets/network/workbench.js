@@ -22,7 +22,7 @@ const POINTS_PER_UNIT = 6 / 11; // letters of 11 units, the smallest, have 6 poi
 const MAP_AT_MOST = 300; // edges; more are shown as a matrix, unless somebody asks for the map
 const TALLEST = 1100; // pixels: in a higher window what is opened below is seen, too
 const PATIENCE = 180; // milliseconds between two messages to Python while something is moved
-const AGAIN = [5000, 15000]; // milliseconds after which what was not answered is said once more
+const ASKED_AGAIN = [5000, 15000]; // milliseconds after which what was not answered is said once more
 const VIEWS = [
   ["whole", "Map", "Regulators in the middle, their targets folded into groups"],
   ["matrix", "Matrix", "Regulators in rows, targets in columns, colour: effect"],
@@ -283,7 +283,7 @@ class Workbench {
     this.seq += 1;
     clearTimeout(this.telling);
     const wait = Math.max(0, (this.told || 0) + PATIENCE - performance.now());
-    this.telling = setTimeout(() => this.sendSight(AGAIN), wait);
+    this.telling = setTimeout(() => this.sendSight(ASKED_AGAIN), wait);
   }
 
   /** Said once more after each of `waits` (ms) without an answer: a server that starts again loses what comes

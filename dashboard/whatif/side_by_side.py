@@ -70,8 +70,7 @@ def answer_in_words(one: Answered) -> str:
     )
     name = f"**{plain(one.scenario.name)}**"
     asked = one.scenario.asked
-    as_seen = asked.as_in_the_screen and len(asked.raised) in (0, len(asked.genes))
-    words = f"{'Activating' if asked.raised else 'Perturbing'} {name}" if as_seen else name
+    words = f"Perturbing {name}" if asked.as_in_the_screen and not asked.raised else name
     if named:
         words += (
             f" is expected to change these genes most: {named}: log2 fold changes with their 95 % interval; "

@@ -23,7 +23,7 @@ PAGES = ("Home", "Runs", "Data", "Train", "Network", "Response", "What if", "Ben
 ASKED = f"/?run={shipped.REAL_DEMO}&gene=STAT1&scenario=JAK2&scenario=IFNGR1%2BJAK2"
 FOLDED = {
     "response": ("The model's prediction correlates", "Perturbations (up to 4)"),
-    "whatif": ("these genes are expected to change most", "Knock down (1 to 4 genes)"),
+    "whatif": ("is expected to change these genes most", "Knock down (1 to 4 genes)"),
     "benchmark": ("better than the best method without a model", "Open run"),
 }
 """Page -> words of its answer, and the title of a control, which a telephone folds."""
@@ -151,7 +151,7 @@ def test_the_answers_are_on_the_first_screen(browser: Any, alone: str) -> None:
     for page, said in (
         ("Home", "have most targets"),
         ("Response", "The model's prediction correlates"),
-        ("What if", "these genes are expected to change most"),
+        ("What if", "is expected to change these genes most"),
         ("Benchmark", "better than the best method without a model"),
     ):
         rested(visit, page)

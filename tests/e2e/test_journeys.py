@@ -187,7 +187,7 @@ def test_which_pair_should_i_knock_down(browser: Any, alone: str) -> None:
     visit.settle()
     assert best.bounding_box()["y"] < table.bounding_box()["y"] < 700, "in sight without scrolling"
     visit.page.get_by_role("button", name="Try JAK2 + IFNGR1").click()  # two: the clearest ones, side by side
-    visit.page.get_by_text("these genes are expected to change most").wait_for()
+    visit.page.get_by_text("is expected to change these genes most").wait_for()
     visit.page.get_by_text("never the combination: how they act together is its guess").wait_for()
     clock.stop()
     visit.page.locator(".js-plotly-plot").first.wait_for()

@@ -107,5 +107,5 @@ def test_what_is_asked_in_the_address_is_answered(open_app: Opener, trained: Pat
     source = gene(trained)
     app = open_app("whatif", folder=trained, run="r", scenario=f"{source}, activated")
     told = plain_words(words(app))
-    assert f"With **{source}, activated** these genes" in told
+    assert f"**{source}, activated** is expected to change these genes most" in told
     assert "Cells with this perturbation trained the model" in told

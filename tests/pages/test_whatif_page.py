@@ -7,11 +7,13 @@ import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from dashboard.whatif import ranking, scenarios
+from gpovae_core.data.schema import Panel, PanelData
 from gpovae_core.errors import QueryError
 from gpovae_core.network import paths
 from gpovae_core.questions.reach import Question
@@ -291,6 +293,8 @@ def test_a_chosen_row_is_asked_with_its_parts(monkeypatch: pytest.MonkeyPatch) -
     made: list[scenarios.Scenario] = []
     monkeypatch.setattr(ranking, "add", lambda run, *more: made.extend(more))
     monkeypatch.setattr(scenarios, "of_run", lambda run: ())
+    panel = Panel(PanelData(perturbed=tuple("ABCD"), extended=(), measured=tuple("ABCD")))
+    monkeypatch.setattr(ranking.questions, "reach", lambda run: SimpleNamespace(panel=panel))
     run = RunFolder(Path("toy"))
     ranking._picked(run, [("A", "B"), ("C", "D")], "table")
     assert [one.asked.genes for one in made] == [("C",), ("D",), ("C", "D")]
