@@ -24,7 +24,7 @@ ASKED = f"/?run={shipped.REAL_DEMO}&gene=STAT1&scenario=JAK2&scenario=IFNGR1%2BJ
 FOLDED = {
     "response": ("The model's prediction correlates", "Perturbations (up to 4)"),
     "whatif": ("is expected to change these genes most", "Knock down (1 to 4 genes)"),
-    "benchmark": ("better than the best method without a model", "Open run"),
+    "benchmark": ("Predicted effects: correlation with", "Open run"),
 }
 """Page -> words of its answer, and the title of a control, which a telephone folds."""
 LEAST = 4.5
