@@ -156,6 +156,7 @@ class Workbench {
     }
     this.data = data;
     const fresh = data.version !== this.version;
+    const unheard = fresh && data.view.seq < this.seq ? this.said() : null;
     if (fresh) {
       this.graph = new Graph(data);
       this.version = data.version;
@@ -169,7 +170,10 @@ class Workbench {
     }
     this.evidence = data.evidence;
     this.answered = data.view.seq;
-    if (fresh || data.view.seq >= this.seq) this.takeView(data.view);
+    if (unheard) {
+      this.takeView(unheard); // chosen while this network was on its way: Python hears of it once more
+      this.tell();
+    } else if (data.view.seq >= this.seq) this.takeView(data.view);
     this.resize(true);
     const look = JSON.stringify([this.readLook(), data.stops]);
     if (fresh || look !== this.looked) {
@@ -290,9 +294,18 @@ class Workbench {
       before it has drawn the page. */
   sendSight([next, ...waits]) {
     this.told = performance.now();
+    this.send("sight", this.said());
+    if (next === undefined) return;
+    this.telling = setTimeout(() => {
+      if ((this.answered ?? 0) < this.seq) this.sendSight(waits);
+    }, next);
+  }
+
+  /** What is looked at, as Python names it. */
+  said() {
     const { threshold, focus, edge, view, open, hops, direction, row } = this.sight;
     const name = (gene) => (gene === null ? null : this.graph.names[gene]);
-    this.send("sight", {
+    return {
       seq: this.seq,
       threshold,
       gene: name(focus),
@@ -303,11 +316,7 @@ class Workbench {
       hops,
       direction,
       row,
-    });
-    if (next === undefined) return;
-    this.telling = setTimeout(() => {
-      if ((this.answered ?? 0) < this.seq) this.sendSight(waits);
-    }, next);
+    };
   }
 
   // ------------------------------------------------------------------ choosing

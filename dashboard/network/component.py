@@ -12,6 +12,8 @@ from typing import Any
 import streamlit as st
 from streamlit.components.v2 import component
 
+from dashboard.shared import state
+
 KEY = "workbench"
 THRESHOLDS_KEY = "threshold_chart"
 _ASSETS = Path(__file__).resolve().parents[2] / "assets" / "network"
@@ -99,6 +101,7 @@ def workbench(data: dict[str, Any], answers: Answers) -> None:
             answers.asked(what, said.get("value"))
 
     def missing() -> None:
+        state.heard()  # what was chosen just before is not in the address that comes with this
         st.session_state.pop(_HELD, None)
 
     _component("workbench")(

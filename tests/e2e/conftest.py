@@ -48,12 +48,18 @@ class App:
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Address of the app, served from a folder with two made-up runs: `plain` and `hostile`."""
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with two made-up runs: `plain` and `hostile`."""
     folder = tmp_path_factory.mktemp("runs")
     make_fake_run(folder / "plain", n_perturbed=15, n_extended=40, n_measured=70, seed=1, simulated=False)
     make_fake_run(folder / "hostile", names=HOSTILE, n_perturbed=8, n_extended=6, seed=2)
-    app = App(folder, tmp_path_factory.mktemp("log") / "streamlit.txt")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def server(runs: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of the app, served from the folder `runs`."""
+    app = App(runs, tmp_path_factory.mktemp("log") / "streamlit.txt")
     yield app.address
     app.stop()
 

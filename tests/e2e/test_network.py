@@ -5,6 +5,7 @@ host asked, nothing in the console.
 from __future__ import annotations
 
 import json
+import os
 import re
 import zlib
 from collections.abc import Iterator
@@ -265,6 +266,21 @@ def test_no_label_covers_another_at_220_edges(visit: Visit) -> None:
     assert visit.overlaps() == []
     for gene in visit.ask("bench.folded.regulators.map((gene) => bench.graph.names[gene])"):
         assert visit.ask("picture.layout.nodes.some((node) => node.label === given[0])", gene), gene
+
+
+def test_a_choice_outlives_a_network_that_was_on_its_way(visit: Visit, runs: Path) -> None:
+    """Files of the run change, and the answer with its new network was sent before Python heard of a drag."""
+    visit.network("plain")
+    visit.ask("(bench.held = bench.take, bench.take = (data) => { bench.late = data; })")
+    os.utime(runs / "plain" / "config.json")
+    visit.ask("bench.ask('tests')")
+    visit.until("bench.late?.genes")
+    visit.ask(
+        "(bench.drag(0.6), bench.release(), bench.take = bench.held, bench.take(bench.late), bench.late = null)"
+    )
+    assert visit.ask("bench.sight.threshold") == 0.6
+    visit.until_url("at.includes('threshold=0.6')")
+    assert visit.ask("bench.sight.threshold") == 0.6
 
 
 def test_the_list_says_what_it_is_sorted_by_and_sorts_by_the_other(visit: Visit) -> None:
