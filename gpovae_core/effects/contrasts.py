@@ -22,7 +22,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import sparse
-from scipy.special import kl_div
 
 from gpovae_core import keys
 from gpovae_core.data.cores import at_once
@@ -45,17 +44,14 @@ PSEUDO_COUNT = 0.5
 
 _CENTRINGS = 3
 
-_EQUAL = 1e-3
-"""Log ratios nearer to zero than this get the first-order error, which is the limit there."""
-
 FEWEST_GUIDES = 6
 FEWEST_OF_GUIDE = 10
 """Control guides, and training cells of each, that show what guides do by themselves."""
 
 _BLOCK = 20_000
 """Cells whose shares are held at a time."""
-_PAIRS = 2**18
-"""Pairs whose ratios are worked out at a time."""
+_PAIRS = 2**15
+"""Pairs that are worked out at a time: as many as stay close to the processor."""
 
 
 @dataclass(frozen=True)
@@ -399,15 +395,15 @@ def share_moments(
     counts: csr_matrix, library_size: np.ndarray, groups: list[np.ndarray], columns: np.ndarray
 ) -> ShareMoments:
     """Moments of the shares x / l at `columns` for every group of rows; zeros for a group without cells."""
-    parts = []
-    for rows in groups:
-        sums = _sums(np.ones((1, len(rows))), _shares(counts, library_size, rows, columns))
-        parts.append(_moments(np.array([float(len(rows))]), *sums))
-    return ShareMoments(
-        np.concatenate([mean for mean, _ in parts]),
-        np.concatenate([variance for _, variance in parts]),
-        np.array([len(rows) for rows in groups]),
-    )
+    from gpovae_core.effects.compiled import add_moments
+
+    mean, variance = np.zeros((2, len(groups), len(columns)))
+    for row, rows in enumerate(groups):
+        everybody = sparse.csr_matrix(np.ones((1, len(rows))))
+        (sums,) = _sums([everybody], _shares(counts, library_size, rows, columns))
+        at = slice(row, row + 1)
+        add_moments(sums, np.full(1, float(len(rows))), np.ones((2, 1)), mean[at], variance[at])
+    return ShareMoments(mean, variance, np.array([len(rows) for rows in groups]))
 
 
 def log_fold_change(
@@ -417,64 +413,39 @@ def log_fold_change(
     each.
 
     The error is the one for which effect / error is the signed root of the likelihood ratio against no effect
-    (`_root_deviance`). The usual first-order error of a logarithm fails where a group has few counts: none
-    seen where six were expected is a logarithm of six such errors, and happens once in 400.
+    for sums of shares that scatter as a Poisson count times variance / mean does (quasi-likelihood, McCullagh
+    and Nelder 1989, chapter 9). The usual first-order error of a logarithm fails where a group has few
+    counts: none seen where six were expected is a logarithm of six such errors, and happens once in 400.
     benchmarks/calibration.py shows how often either exceeds a normal where there is no effect. pseudo_share:
     (r, 1) added to both sides of the ratio.
 
     Without an effect both groups have one mean, and their variances differ only as their cells differ in
-    size: each is the pooled one, its Poisson part that of the group's own cells (`_variances`).
+    size: each is the mean times the group's own `scatter` for the counting, plus what is left of the pooled
+    one; where less than counting is left, the pooled one in proportion.
     """
-    n, m = _as_columns(treated.cells), _as_columns(control.cells)
-    pooled_mean = (n * treated.mean + m * control.mean) / (n + m)
-    pooled_variance = ((n - 1) * treated.variance + (m - 1) * control.variance) / np.maximum(n + m - 2, 1)
-    # Where neither side has a single count the variance of half a count stands in.
-    pooled_variance = np.where(pooled_variance > 0, pooled_variance, pseudo_share**2 * (n + m))
-    of_treated, of_control = _variances(treated, control, pooled_mean, pooled_variance)
-    a, b = n / of_treated, m / of_control
-    mean = (a * treated.mean + b * control.mean) / (a + b)
-    effect = np.log(treated.mean + pseudo_share) - np.log(control.mean + pseudo_share)
-    first_order = np.sqrt(1 / a + 1 / b) / (mean + pseudo_share)
-    size, root = np.abs(effect), _root_deviance(treated.mean, control.mean, mean, a, b)
-    return effect, np.where(size > _EQUAL, size / np.maximum(root, 1e-300), first_order)
+    from gpovae_core.effects.compiled import ratios
+
+    effect, error = np.empty(treated.mean.shape), np.empty(treated.mean.shape)
+    ratios(_columns(treated), _columns(control), _table(pseudo_share), effect, error)
+    return effect, error
 
 
-def _variances(
-    treated: ShareMoments, control: ShareMoments, mean: np.ndarray, variance: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """(r, m) variance of a share in each of two groups with the same `mean` and pooled `variance`: mean times
-    the group's own `scatter` for the counting, plus what is left of the pooled one. Where less than counting
-    is left, the pooled one in proportion.
-    """
-    if treated.scatter is None or control.scatter is None:
-        return variance, variance
-    n, m = _as_columns(treated.cells), _as_columns(control.cells)
-    own, other = _as_columns(treated.scatter), _as_columns(control.scatter)
-    pooled = ((n - 1) * own + (m - 1) * other) / np.maximum(n + m - 2, 1)
-    rest = variance - mean * pooled
-    of_treated, of_control = (
-        np.where(rest >= 0, mean * scatter + rest, variance * scatter / pooled) for scatter in (own, other)
-    )
-    return of_treated, of_control
+def _columns(moments: ShareMoments) -> tuple[np.ndarray, ...]:
+    """As the compiled loop takes them."""
+    scatter = np.zeros((0, 1)) if moments.scatter is None else moments.scatter
+    return _table(moments.mean), _table(moments.variance), _table(moments.cells), _table(scatter)
 
 
-def _root_deviance(
-    treated: np.ndarray, control: np.ndarray, mean: np.ndarray, a: np.ndarray, b: np.ndarray
-) -> np.ndarray:
-    """(r, m) root of twice the log likelihood ratio of two means against the common one, for sums of shares
-    that scatter as a Poisson count times variance / mean does (quasi-likelihood, McCullagh and Nelder 1989,
-    chapter 9): normal where there is no effect. a, b: cells over variance of either group."""
-    deviance = a * kl_div(treated, mean) + b * kl_div(control, mean)
-    return np.sqrt(2 * np.maximum(deviance, 0.0) * mean)
+def _table(values: np.ndarray) -> np.ndarray:
+    columns = values[:, None] if values.ndim == 1 else values
+    return np.ascontiguousarray(columns, dtype=np.float64)
 
 
 def weighted_median(values: np.ndarray, weights: np.ndarray) -> float:
     """Least value at which half of the weight is reached; 0 without values."""
-    if not len(values):
-        return 0.0
-    order = np.argsort(values)
-    reached = np.cumsum(weights[order])
-    return float(values[order][np.searchsorted(reached, reached[-1] / 2)])
+    from gpovae_core.effects.compiled import median
+
+    return median(np.array(values, dtype=np.float64), np.array(weights, dtype=np.float64))
 
 
 @dataclass(frozen=True)
@@ -489,14 +460,23 @@ class _AllBut:
     def shape(self) -> tuple[int, int]:
         return self.left_out.shape
 
-    def __getitem__(self, part: Any) -> _AllBut:
-        return _AllBut(self.left_out[part])
-
     def sum(self, axis: int) -> np.ndarray:
         return self.left_out.shape[axis] - np.asarray(self.left_out.sum(axis=axis))
 
-    def __matmul__(self, values: Any) -> np.ndarray:
-        return _dense(values.sum(axis=0)) - _dense(self.left_out @ values)
+    def __matmul__(self, values: np.ndarray) -> np.ndarray:
+        return values.sum() - self.left_out @ values
+
+
+def _of_cells(sides: list[Any], cells: Any) -> list[Any]:
+    """Some of the cells of every side; a side that stands there twice is cut once."""
+    cut: dict[int, Any] = {}
+
+    def of(chosen: Any) -> Any:
+        if id(chosen) not in cut:
+            cut[id(chosen)] = chosen[:, cells]
+        return cut[id(chosen)]
+
+    return [_AllBut(of(side.left_out)) if isinstance(side, _AllBut) else of(side) for side in sides]
 
 
 @dataclass(frozen=True)
@@ -527,7 +507,7 @@ def _compare(
     groups, strata = treated.shape[0], np.unique(design.stratum)
     m = len(prepared.panel_columns)
     weight, inverse_n, inverse_m, degrees = (np.zeros(groups) for _ in range(4))
-    mean_t, mean_c, var_t, var_c = (np.zeros((groups, m)) for _ in range(4))
+    sides_of = [(np.zeros((groups, m)), np.zeros((groups, m))) for _ in range(2)]
     scatter_t, scatter_c = np.zeros(groups), np.zeros(groups)
     counts = np.zeros((groups, len(strata)), dtype=int)
     read = 0
@@ -540,40 +520,39 @@ def _compare(
 
     for column, stratum in enumerate(strata):
         own = np.flatnonzero(design.stratum[cells] == stratum)
-        sides = [chosen[:, own] for chosen in (treated, control)]
+        sides = _of_cells([treated, control], own)
         n, k = (np.asarray(side.sum(axis=1)).ravel() for side in sides)
         w = np.where((n > 0) & (k >= FEWEST_CONTROLS), n * k / np.maximum(n + k, 1), 0.0)
         if not w.any():
             continue
         counts[:, column] = np.where(w > 0, n, 0)
-        (first_t, square_t), (first_c, square_c) = _sums_of(prepared, design, cells[own], sides, reading)
+        sums = _sums_of(prepared, design, cells[own], sides, reading)
         inverse = 1 / design.size[cells[own]]
-        (own_mean, own_var), (other_mean, other_var) = (
-            _moments(n, first_t, square_t),
-            _moments(k, first_c, square_c),
-        )
         over_n, over_m = w**2 / np.maximum(n, 1), w**2 / np.maximum(k, 1)
         weight += w
         inverse_n, inverse_m = inverse_n + over_n, inverse_m + over_m
-        mean_t += w[:, None] * own_mean
-        mean_c += w[:, None] * other_mean
         free = np.where(w > 0, np.maximum(n - 1, 0), 0)
         degrees += free
-        var_t += free[:, None] * own_var
-        var_c += over_m[:, None] * other_var
+        for side, number, of_variance, found in zip(sums, (n, k), (free, over_m), sides_of, strict=True):
+            _add_moments(side, number, np.stack([w, of_variance]), found)
         scatter_t += over_n * (sides[0] @ inverse) / np.maximum(n, 1)
         scatter_c += over_m * (sides[1] @ inverse) / np.maximum(k, 1)
     some, divide = np.maximum(weight, 1e-300), np.maximum(inverse_n, 1e-300)
+    (mean_t, var_t), (mean_c, var_c) = sides_of
+    mean_t /= some[:, None]
+    mean_c /= some[:, None]
+    var_t /= np.maximum(degrees, 1)[:, None]
+    var_c /= np.maximum(inverse_m, 1e-300)[:, None]
     return _Compared(
         ShareMoments(
-            mean_t / some[:, None],
-            var_t / np.maximum(degrees, 1)[:, None],
+            mean_t,
+            var_t,
             np.where(weight > 0, weight**2 / divide, 0.0),
             scatter_t / divide,
         ),
         ShareMoments(
-            mean_c / some[:, None],
-            var_c / np.maximum(inverse_m, 1e-300)[:, None],
+            mean_c,
+            var_c,
             np.where(weight > 0, weight**2 / np.maximum(inverse_m, 1e-300), 0.0),
             scatter_c / np.maximum(inverse_m, 1e-300),
         ),
@@ -624,7 +603,7 @@ def _disagreement(
     seen, expected, size = np.zeros((units, m)), np.zeros((units, m)), np.zeros(units)
     for stratum in np.unique(design.stratum):
         own = np.flatnonzero(design.stratum[cells] == stratum)
-        sides = [replicates[:, own], control[:, own]]
+        sides = _of_cells([replicates, control], own)
         beside = np.broadcast_to(np.asarray(sides[1].sum(axis=1)).ravel(), groups)[group_of]
         if not (beside >= FEWEST_CONTROLS).any():
             continue
@@ -671,9 +650,7 @@ def _contrasts(
         sides = _rows(treated, rows), _rows(control, rows)
         return _centred(*sides, extra[rows], pseudo[rows], itself[rows], design.whole)
 
-    size = max(1, _PAIRS // max(1, len(measured)))
-    blocks = (slice(low, low + size) for low in range(0, len(own) if known else 0, size))
-    found = list(zip(*at_once(centred, blocks), strict=True))
+    found = list(zip(*at_once(centred, _row_blocks(len(own) if known else 0, len(measured))), strict=True))
     nothing = np.zeros(itself.shape), np.full(itself.shape, np.inf), np.zeros((len(own), 1))
     effect, error, shift = (np.concatenate(part) for part in found) if found else nothing
     whole_effect, whole_error, share = np.zeros((len(own), n)), np.full((len(own), n), np.inf), np.zeros(n)
@@ -695,22 +672,23 @@ def _centred(
     bool, the perturbed gene, which has no say in it; whole: shares are of the whole transcriptome, where what
     the panel does lifts nothing; others: as in `_contrasts`.
     """
-    shift = step = np.zeros((len(itself), 1))
+    from gpovae_core.effects.compiled import centres
+
+    shift, step = np.zeros((2, len(itself), 1))
+    worth = _worth(treated, extra)
     effect, error = np.zeros(itself.shape), np.full(itself.shape, np.inf)
     for _ in range(_CENTRINGS):  # the lift changes the pooled mean a little, so it is taken out of the cells
         scale = np.exp(-shift)
         moved = ShareMoments(
             treated.mean * scale,
             treated.variance * scale**2,
-            _worth(treated, extra),
+            worth,
             None if treated.scatter is None else treated.scatter * scale[:, 0],
         )
         effect, error = log_fold_change(moved, control, pseudo)
         if whole:
             break
-        step = np.array(
-            [[weighted_median(e[~i], 1 / s[~i])] for e, s, i in zip(effect, error, itself, strict=True)]
-        )
+        centres(effect, error, itself, step[:, 0])
         shift = shift + step
     return effect - step, error, shift
 
@@ -751,7 +729,7 @@ def _sums_of(
     def block(low: int) -> tuple[int, list[tuple[np.ndarray, np.ndarray]]]:
         part = slice(low, low + _BLOCK)
         shares = _shares(prepared.counts, design.size, cells[part], prepared.panel_columns)
-        return shares.shape[0], [_sums(side[:, part], shares) for side in sides]
+        return shares.shape[0], _sums(_of_cells(sides, part), shares)
 
     for read, sums in at_once(block, _blocks(len(cells))):
         for (more, squares), (first, square) in zip(sums, totals, strict=True):
@@ -773,25 +751,57 @@ def _shares(counts: csr_matrix, size: np.ndarray, rows: np.ndarray, columns: np.
     return sparse.csr_matrix((data, chosen.indices, chosen.indptr), chosen.shape)
 
 
-def _sums(chosen: Any, shares: Any) -> tuple[np.ndarray, np.ndarray]:
-    """(r, m) sums of shares and of their squares. chosen: (r, cells) 0 or 1; shares: (cells, m) sparse."""
-    return _dense(chosen @ shares), _dense(chosen @ shares.multiply(shares).tocsr())
+def _add_moments(
+    sums: tuple[np.ndarray, np.ndarray],
+    cells: np.ndarray,
+    weights: np.ndarray,
+    found: tuple[np.ndarray, np.ndarray],
+) -> None:
+    """Adds means and unbiased variances of the shares of r groups, weighted, to `found` (r, m) each.
+    sums: (r, m) or one for all, over `cells` (r,) or (1,) cells; weights: (2, r).
+    """
+    from gpovae_core.effects.compiled import add_moments
+
+    def add(part: slice) -> None:
+        own = slice(None) if len(cells) == 1 else part
+        first, square = (each[own] for each in sums)
+        add_moments((first, square), cells[own].astype(np.float64), weights[:, part], *(each[part] for each in found))
+
+    for _ in at_once(add, _row_blocks(*found[0].shape)):
+        pass
 
 
-def _dense(matrix: Any) -> np.ndarray:
-    return matrix.toarray() if sparse.issparse(matrix) else np.asarray(matrix)
+def _row_blocks(rows: int, columns: int) -> Iterator[slice]:
+    size = max(1, _PAIRS // max(1, columns))
+    return (slice(low, low + size) for low in range(0, rows, size))
 
 
-def _moments(cells: np.ndarray, first: np.ndarray, square: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and unbiased variance (r, m) from sums over `cells` (r,) cells."""
-    n = np.maximum(cells, 1)[:, None]
-    mean = first / n
-    unbiased = (cells / np.maximum(cells - 1, 1))[:, None]
-    return mean, np.maximum(square / n - mean**2, 0.0) * unbiased
+def _sums(sides: list[Any], shares: Any) -> list[tuple[np.ndarray, np.ndarray]]:
+    """For every side, (r, cells) 0 or 1, the (r, m) sums of shares and of their squares; shares: (cells, m)
+    sparse.
+    """
+    from gpovae_core.effects.compiled import group_sums
+
+    kept: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+
+    def of(chosen: Any) -> tuple[np.ndarray, np.ndarray]:
+        if id(chosen) not in kept:
+            first, square = (np.zeros((chosen.shape[0], shares.shape[1])) for _ in range(2))
+            group_sums(_arrays(chosen), _arrays(shares), first, square)
+            kept[id(chosen)] = first, square
+        return kept[id(chosen)]
+
+    def but(left_out: Any) -> tuple[np.ndarray, np.ndarray]:
+        first, square = of(left_out)
+        everything, squares = of(everybody)
+        return everything - first, squares - square
+
+    everybody = sparse.csr_matrix(np.ones((1, shares.shape[0])))
+    return [but(side.left_out) if isinstance(side, _AllBut) else of(side) for side in sides]
 
 
-def _as_columns(values: np.ndarray) -> np.ndarray:
-    return values[:, None] if values.ndim == 1 else values
+def _arrays(matrix: Any) -> tuple[np.ndarray, ...]:
+    return matrix.indptr, matrix.indices, matrix.data
 
 
 def _rows(moments: ShareMoments, rows: np.ndarray | slice) -> ShareMoments:

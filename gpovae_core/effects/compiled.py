@@ -1,0 +1,147 @@
+"""The loops behind contrasts (effects.contrasts), compiled: every pair of a perturbation and a gene is gone
+through once, with nothing kept in between.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+EQUAL = 1e-3
+"""Log ratios nearer to zero than this get the first-order error, which is the limit there."""
+
+
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+def _divergence(x: float, mean: float) -> float:
+    """Of a mean from another, as scipy's kl_div."""
+    if x > 0 and mean > 0:
+        return x * np.log(x / mean) - x + mean
+    return mean if x == 0 and mean >= 0 else np.inf
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def ratios(treated: Any, control: Any, pseudo: np.ndarray, effect: np.ndarray, error: np.ndarray) -> None:
+    """`contrasts.log_fold_change`, written to effect and error (r, m). treated, control: mean, variance
+    (r, m), cells (r, m) or (r, 1) and scatter (r, 1), no rows where there is none; pseudo: (r, 1). One row
+    stands for all.
+    """
+    mean_t, variance_t, cells_t, scatter_t = treated
+    mean_c, variance_c, cells_c, scatter_c = control
+    rows, columns = effect.shape
+    counting = len(scatter_t) > 0 and len(scatter_c) > 0
+    for i in range(rows):
+        c, p = i if len(mean_c) > 1 else 0, i if len(pseudo) > 1 else 0
+        own, other = (scatter_t[i, 0], scatter_c[c, 0]) if counting else (0.0, 0.0)
+        half = pseudo[p, 0]
+        for j in range(columns):
+            n = cells_t[i, j if cells_t.shape[1] > 1 else 0]
+            k = cells_c[c, j if cells_c.shape[1] > 1 else 0]
+            x, y = mean_t[i, j], mean_c[c, j]
+            free = max(n + k - 2, 1.0)
+            variance = ((n - 1) * variance_t[i, j] + (k - 1) * variance_c[c, j]) / free
+            # Where neither side has a single count the variance of half a count stands in.
+            variance = variance if variance > 0 else half**2 * (n + k)
+            of_treated = of_control = variance
+            if counting:
+                pooled_mean, pooled = (n * x + k * y) / (n + k), ((n - 1) * own + (k - 1) * other) / free
+                rest = variance - pooled_mean * pooled
+                if rest >= 0:
+                    of_treated, of_control = pooled_mean * own + rest, pooled_mean * other + rest
+                else:
+                    of_treated, of_control = variance * own / pooled, variance * other / pooled
+            a, b = n / of_treated, k / of_control
+            mean = (a * x + b * y) / (a + b)
+            ratio = np.log((x + half) / (y + half))
+            effect[i, j] = ratio
+            if abs(ratio) > EQUAL:
+                deviance = a * _divergence(x, mean) + b * _divergence(y, mean)
+                error[i, j] = abs(ratio) / max(np.sqrt(2 * max(deviance, 0.0) * mean), 1e-300)
+            else:
+                error[i, j] = np.sqrt(1 / a + 1 / b) / (mean + half)
+
+
+@njit(cache=True, nogil=True)
+def median(values: np.ndarray, weights: np.ndarray) -> float:
+    """Least value at which half of the weight is reached, by quickselect; 0 without values. Both (k,) come
+    out in another order.
+    """
+    if len(values) == 0:
+        return 0.0
+    low, high, before, half = 0, len(values), 0.0, weights.sum() / 2
+    while True:
+        one, two, three = values[low], values[(low + high) // 2], values[high - 1]
+        pivot = max(min(one, two), min(max(one, two), three))
+        less, at, more, lighter, same = low, low, high, 0.0, 0.0
+        while at < more:
+            value, weight = values[at], weights[at]
+            if value < pivot:
+                lighter += weight
+                values[at], weights[at] = values[less], weights[less]
+                values[less], weights[less] = value, weight
+                less += 1
+                at += 1
+            elif value > pivot:
+                more -= 1
+                values[at], weights[at] = values[more], weights[more]
+                values[more], weights[more] = value, weight
+            else:
+                same += weight
+                at += 1
+        if less > low and before + lighter >= half:
+            high = less
+        elif more == high or before + lighter + same >= half:
+            return pivot
+        else:
+            before += lighter + same
+            low = more
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def centres(effect: np.ndarray, error: np.ndarray, itself: np.ndarray, found: np.ndarray) -> None:
+    """Medians of every row of effect (r, m), weighted by 1 / error, over the genes that are not `itself`."""
+    rows, columns = effect.shape
+    values, weights = np.empty(columns), np.empty(columns)
+    for i in range(rows):
+        count = 0
+        for j in range(columns):
+            if not itself[i, j]:
+                values[count], weights[count] = effect[i, j], 1 / error[i, j]
+                count += 1
+        found[i] = median(values[:count], weights[:count])
+
+
+@njit(cache=True, nogil=True)
+def group_sums(chosen: Any, shares: Any, first: np.ndarray, square: np.ndarray) -> None:
+    """Adds the shares of the cells of every group, and their squares, to first and square (r, m). chosen: the
+    arrays (indptr, indices, data) of groups by cells; shares: of cells by genes.
+    """
+    start, cells, times = chosen
+    begin, genes, values = shares
+    for group in range(len(start) - 1):
+        for k in range(start[group], start[group + 1]):
+            cell, weight = cells[k], times[k]
+            for q in range(begin[cell], begin[cell + 1]):
+                more = weight * values[q]
+                first[group, genes[q]] += more
+                square[group, genes[q]] += more * values[q]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def add_moments(
+    sums: Any, cells: np.ndarray, weights: np.ndarray, mean: np.ndarray, variance: np.ndarray
+) -> None:
+    """Adds mean and unbiased variance of the shares of r groups, each weighted, to mean and variance (r, m).
+    sums: of shares and of their squares, (r, m) each or (1, m), of cells (r,) or (1,); weights: (2, r).
+    """
+    first, square = sums
+    rows, columns = mean.shape
+    for i in range(rows):
+        c = i if len(first) > 1 else 0
+        n = max(cells[c], 1.0)
+        unbiased = cells[c] / max(cells[c] - 1, 1.0)
+        for j in range(columns):
+            one = first[c, j] / n
+            mean[i, j] += weights[0, i] * one
+            variance[i, j] += weights[1, i] * (max(square[c, j] / n - one**2, 0.0) * unbiased)
