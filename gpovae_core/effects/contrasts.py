@@ -765,7 +765,9 @@ def _add_moments(
     def add(part: slice) -> None:
         own = slice(None) if len(cells) == 1 else part
         first, square = (each[own] for each in sums)
-        add_moments((first, square), cells[own].astype(np.float64), weights[:, part], *(each[part] for each in found))
+        add_moments(
+            (first, square), cells[own].astype(np.float64), weights[:, part], *(each[part] for each in found)
+        )
 
     for _ in at_once(add, _row_blocks(*found[0].shape)):
         pass

@@ -29,7 +29,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import expit
 
+from gpovae_core.data.cores import at_once
 from gpovae_core.data.progress import Progress
+from gpovae_core.effects.mixture import row_blocks
 from gpovae_core.methods.ascent import Regressions, best
 from gpovae_core.methods.explained import LOG_ODDS_LIMIT, EdgePrior, Tolerance, TotalEffects, felt, logit
 
@@ -114,30 +116,55 @@ def _direction(total: TotalEffects, n: int) -> np.ndarray:
     return direction
 
 
-def null_log_odds(
-    total: TotalEffects, edges: DirectEdges, effect: np.ndarray, error: np.ndarray, rng: np.random.Generator
-) -> np.ndarray:
-    """(p, n) log odds of W where there is no effect: controls in the place of the perturbed cells show
-    `effect` with `error` (p, n).
-
-    The draw takes the place of what the source's own perturbation says about its edge. What the other
-    perturbations say that reach the source keeps its precision: no edge, up to noise. Needs total.rule; least
-    odds where nothing was measured.
+def others_say(total: TotalEffects, edges: DirectEdges) -> np.ndarray:
+    """(p, n) precision of the strength of an edge, per unit that is felt, that comes of other perturbations
+    than that of its source; -1 where nothing was measured.
     """
-    assert total.rule is not None
-    sources, seen, own = total.sources, total.seen, felt(total.own)[:, None]
+    sources, own = total.sources, felt(total.own)[:, None]
     deviation = edges.deviation[sources] / edges.unit[sources][:, None]
     with np.errstate(divide="ignore", invalid="ignore"):
         precision = np.nan_to_num(1 / deviation**2 - 1 / edges.prior.slab)
-    others = np.maximum(precision - np.where(seen, (own / total.error) ** 2, 0.0), 0.0)
-    drawn = np.where(seen, (own / error) ** 2, 0.0)
-    error2 = 1 / np.where(seen, drawn + others, 1.0)
-    estimate = (drawn * effect / own + np.sqrt(others) * rng.standard_normal(effect.shape)) * error2
-    odds = np.minimum(
-        edges.prior.posterior(sources[:, None], estimate, error2),
-        logit(total.rule.judge(effect, error).probability),
-    )
-    return np.where(seen, np.clip(odds, -LOG_ODDS_LIMIT, LOG_ODDS_LIMIT), -LOG_ODDS_LIMIT)
+    return np.where(total.seen, np.maximum(precision - (own / total.error) ** 2, 0.0), -1.0)
+
+
+def null_log_odds(
+    total: TotalEffects,
+    edges: DirectEdges,
+    others: np.ndarray,
+    drawn: tuple[np.ndarray, np.ndarray],
+    rng: np.random.Generator,
+    least: float = -LOG_ODDS_LIMIT,
+) -> np.ndarray:
+    """(p, n) log odds of W where there is no effect: controls in the place of the perturbed cells show an
+    effect with an error, `drawn` (p, n) each.
+
+    The draw takes the place of what the source's own perturbation says about its edge. What the other
+    perturbations say that reach the source (`others_say`) keeps its precision: no edge, up to noise. Needs
+    total.rule; least odds where nothing was measured. Whether there is an effect at all is asked of pairs
+    over `least` alone, so those below it may be too high.
+    """
+    assert total.rule is not None
+    rule, own, prior, sources = total.rule, felt(total.own), edges.prior, total.sources
+    of_rows = prior.log_odds[sources], prior.least[sources]
+    noise, (effect, error) = rng.standard_normal(others.shape), drawn
+    odds = np.empty(others.shape)
+
+    def judge(part: slice) -> None:
+        from gpovae_core.methods.null_odds import posterior
+
+        draw = effect[part], error[part], noise[part]
+        found = odds[part]
+        posterior((of_rows[0][part], of_rows[1][part], prior.slab), own[part], others[part], draw, found)
+        row, column = np.nonzero((found > least) & np.isfinite(error[part]))
+        row, at = row + part.start, (row, column)
+        evidence = logit(rule.probability(row, effect[part][at], error[part][at]))
+        found[at] = np.minimum(found[at], evidence)
+        found[~np.isfinite(error[part])] = -LOG_ODDS_LIMIT
+        np.clip(found, -LOG_ODDS_LIMIT, LOG_ODDS_LIMIT, out=found)
+
+    for _ in at_once(judge, row_blocks(*odds.shape)):
+        pass
+    return odds
 
 
 def _prior(

@@ -81,16 +81,6 @@ class EdgePrior:
     least: np.ndarray
     slab: float
 
-    def posterior(self, sources: np.ndarray | int, estimate: np.ndarray, error2: np.ndarray) -> np.ndarray:
-        """Log odds of edges from `sources`, given estimates of their strengths and the squares of their
-        errors; broadcasts.
-        """
-        without = error2 + self.least[sources]
-        having = without + self.slab
-        return self.log_odds[sources] + 0.5 * (
-            np.log(without / having) + estimate**2 * (1 / without - 1 / having)
-        )
-
 
 def felt(change: np.ndarray) -> np.ndarray:
     """What a target feels of log fold changes of its regulator: minus the share that is lost, or the log of

@@ -14,11 +14,13 @@ from gpovae_core.config import Settings
 from gpovae_core.data.progress import Progress, stretch
 from gpovae_core.data.schema import PreparedCells
 from gpovae_core.effects.contrasts import Contrasts, guide_contrasts, null_contrasts
-from gpovae_core.methods.direct import DirectEdges, null_log_odds
-from gpovae_core.methods.explained import TotalEffects
+from gpovae_core.methods.direct import DirectEdges, null_log_odds, others_say
+from gpovae_core.methods.explained import TotalEffects, logit
 from gpovae_core.methods.fitted import NetworkFit
 
 NULL_THRESHOLDS = np.round(np.linspace(0.0, 0.99, 100), 2)
+
+_ROOM = 1e-6  # of log odds, so that rounding leaves no pair out that passes the first threshold over 0
 
 
 def nulls_of(
@@ -52,18 +54,24 @@ def false_pairs(
     unknown = NULL_THRESHOLDS, np.full(len(NULL_THRESHOLDS), np.nan)
     if not counted.any() or total.rule is None:
         return unknown
-    weight = np.broadcast_to(total.rule.null_share[:, None], counted.shape)[counted]
+    number = counted.sum(axis=1)
+    of_pairs = number @ total.rule.null_share
+    others, least = others_say(total, edges), float(logit(NULL_THRESHOLDS[1])) - _ROOM
     # a gene that is knocked down and activated may look like the source of an edge in either row
-    rows_a_pair = len(weight) / max(1, int(counted[~observed.second].sum()))
+    pairs = max(1, int(number[~observed.second].sum()))
     shares = []
     for drawn in nulls:
         rng = np.random.default_rng(seed)
-        odds = (null_log_odds(total, edges, null.effect, null.error, rng) for null in drawn)
-        above = [_weighted_above(expit(each[counted]), weight) for each in odds]
+        above = []
+        for null in drawn:
+            odds = null_log_odds(total, edges, others, (null.effect, null.error), rng, least)
+            row, column = np.nonzero((odds > least) & counted)
+            passing = _weighted_above(expit(odds[row, column]), total.rule.null_share[row])
+            above.append(np.concatenate([[of_pairs], passing[1:]]))  # at 0 every pair passes
         if not above and not shares:  # of controls nothing can be drawn, so that guides alone say too little
             return unknown
         if above:
-            shares.append(np.mean(above, axis=0) * rows_a_pair)
+            shares.append(np.mean(above, axis=0) / pairs)
     return (NULL_THRESHOLDS, np.max(shares, axis=0)) if shares else unknown
 
 
@@ -96,7 +104,7 @@ def false_edges(fit: NetworkFit, weights: np.ndarray, thresholds: np.ndarray | N
 
 
 def _weighted_above(values: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    order = np.argsort(values)
-    reached = np.concatenate([[0.0], np.cumsum(weight[order])])
-    below = np.searchsorted(values, NULL_THRESHOLDS, side="right", sorter=order)
-    return (reached[-1] - reached[below]) / len(values)
+    """At every threshold the weight of the values above it."""
+    passed = np.searchsorted(NULL_THRESHOLDS, values, side="left")  # so many thresholds
+    by_number = np.bincount(passed, weight, minlength=len(NULL_THRESHOLDS) + 1)
+    return np.cumsum(by_number[::-1])[::-1][1:]

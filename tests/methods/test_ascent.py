@@ -12,7 +12,7 @@ from scipy.special import expit, logit
 from gpovae_core.methods import ascent
 from gpovae_core.methods.ascent import Optimum, Regressions, ascend, best, mixed, most_odds
 from gpovae_core.methods.direct import ROW_PRIOR, regressions
-from gpovae_core.methods.explained import LOG_ODDS_LIMIT, Tolerance, TotalEffects
+from gpovae_core.methods.explained import LOG_ODDS_LIMIT, EdgePrior, Tolerance, TotalEffects
 from tests.methods.test_direct import (
     LEAST,
     OWN,
@@ -39,6 +39,14 @@ def both(problem: Regressions) -> tuple[Optimum, Optimum]:
     starts = ((everything, order), (np.zeros_like(everything), order[::-1]))
     first, second = (ascend(problem, *start, targets) for start in starts)
     return first, second
+
+
+def edge_odds(prior: EdgePrior, source: int, estimate: float, error2: float) -> float:
+    """Log odds of an edge, given an estimate of its strength and the square of its error."""
+    there, not_there = (
+        stats.norm(0, np.sqrt(error2 + prior.least[source] + more)) for more in (prior.slab, 0.0)
+    )
+    return float(prior.log_odds[source] + there.logpdf(estimate) - not_there.logpdf(estimate))
 
 
 @pytest.fixture
@@ -197,7 +205,7 @@ def swept(problem: Regressions, target: int, edge: np.ndarray, order: np.ndarray
                 edge[m] = 0.0
                 continue
             estimate = x[:, m] * weight @ (response[use] - x @ edge) / precision + edge[m]
-            odds = problem.prior.posterior(int(m), estimate, np.array(1 / precision))
+            odds = edge_odds(problem.prior, int(m), estimate, 1 / precision)
             edge[m] = expit(odds) * estimate * problem.prior.slab / (problem.prior.slab + 1 / precision)
         if np.abs(edge - before).max() < 1e-4:
             break

@@ -15,7 +15,7 @@ from scipy import stats
 from scipy.special import expit
 
 from gpovae_core.effects.shrinkage import SLAB, EvidenceRule, fit_evidence
-from gpovae_core.methods.direct import ROW_PRIOR, DirectEdges, direct_edges, null_log_odds
+from gpovae_core.methods.direct import ROW_PRIOR, DirectEdges, direct_edges, null_log_odds, others_say
 from gpovae_core.methods.explained import Tolerance, TotalEffects, felt
 from gpovae_core.model.hops import hop_series, influence_over_hops
 
@@ -402,7 +402,7 @@ def test_a_null_draw_of_a_gene_that_no_other_perturbation_reaches_is_judged_as_a
         np.array([0]), effect, error, belief.probability, belief.effect, np.array([fall]), rule
     )
     got = direct_edges(total, n, LEAST, TOLERANCE, 1e-300)
-    again = null_log_odds(total, got, effect, error, np.random.default_rng(0))
+    again = null_log_odds(total, got, others_say(total, got), (effect, error), np.random.default_rng(0))
     np.testing.assert_allclose(again[0, 1:], got.log_odds[0, 1:], atol=1e-6)
     assert expit(again[0, 0]) < 1e-9
 
@@ -415,10 +415,10 @@ def test_null_draws_pass_as_often_as_in_screens_that_are_fitted_with_them() -> N
     total = judged(network, 0, noise)
     none = total.seen & (np.abs(signed_influence(network, n)) < 1e-9)
     edges = fit(total, n)
-    by_formula, by_fits = [], []
+    others, by_formula, by_fits = others_say(total, edges), [], []
     for _ in range(60):
         drawn = noise * rng.standard_normal(total.effect.shape)
-        by_formula.append(null_log_odds(total, edges, drawn, total.error, rng)[none])
+        by_formula.append(null_log_odds(total, edges, others, (drawn, total.error), rng)[none])
         effect = np.where(none, drawn, total.effect)
         assert total.rule is not None
         belief = total.rule.judge(effect, total.error)
