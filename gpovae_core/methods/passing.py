@@ -13,12 +13,18 @@ from __future__ import annotations
 
 import numpy as np
 
-from gpovae_core.model.hops import influence_passed
+from gpovae_core.data.cores import at_once
+from gpovae_core.model.hops import walked
 
 ROOT = 0.5
 """Power of what is left of a gene in which its targets are taken to follow: 0 would be its logarithm, 1 the
 share itself.
 """
+
+LARGE = 2000
+"""Panels of so many genes are multiplied in float32, in which a run keeps T_K: it moves by 1e-6 at most."""
+
+_ROWS = 500  # sources that are worked on in a piece
 
 
 def followed(change: np.ndarray) -> np.ndarray:
@@ -28,28 +34,42 @@ def followed(change: np.ndarray) -> np.ndarray:
     return np.where(change < 0, np.expm1(ROOT * np.minimum(change, 0.0)) / ROOT, change)
 
 
-def passing(direct: np.ndarray, own: np.ndarray, hops: int) -> np.ndarray:
-    """(n, n) how much of a change of the column its edges pass on when the row is perturbed, over what S
-    says: more than 1 where the gene falls by less than under its own perturbation. 0 on the diagonal: what
-    comes back to the perturbed gene is part of the change that its perturbation makes.
+def total(direct: np.ndarray, own: np.ndarray, hops: int) -> tuple[np.ndarray, np.ndarray]:
+    """T_K, and how much of a change of the column its edges pass on when the row is perturbed, over what S
+    says: more than 1 where the gene falls by less than under its own perturbation. Both (n, n). 0 on the
+    diagonal: what comes back to the perturbed gene is part of the change that its perturbation makes.
 
     direct: (n, n) W * S; own: (n,) log fold change of every gene when it is itself perturbed. The changes are
     those after `hops` hops, each made by the actual changes before it.
     """
-    at_own = _per_unit(own)
-    change = np.diag(own)
-    for _ in range(hops):
-        change = (followed(change) / at_own) @ direct
-        np.fill_diagonal(change, own)
+    matrix = direct.astype(np.float32) if len(direct) >= LARGE else direct
+    influence, found = np.empty(direct.shape), np.empty(direct.shape)
+
+    def follow(rows: slice) -> None:
+        sources = np.arange(len(own))[rows]
+        found[rows] = _passing(direct[rows], matrix, own, hops, sources)
+        influence[rows] = walked(direct[rows], found[rows], matrix, hops)
+        influence[sources, sources] = 0.0
+
+    for _ in at_once(follow, (slice(low, low + _ROWS) for low in range(0, len(own), _ROWS))):
+        pass
+    return influence, found
+
+
+def _passing(
+    direct: np.ndarray, matrix: np.ndarray, own: np.ndarray, hops: int, sources: np.ndarray
+) -> np.ndarray:
+    """(r, n) rows of `sources` (r,); direct: (r, n) those of `matrix`."""
+    at_own, rows = _per_unit(own), np.arange(len(sources))
+    straight = own[sources, None] * direct  # of the perturbed gene itself, the same in every hop
+    change = straight.copy()
+    for _ in range(hops - 1):
+        change[rows, sources] = 0.0
+        change = straight + (followed(change) / at_own).astype(matrix.dtype, copy=False) @ matrix
+    change[rows, sources] = own[sources]
     found = _per_unit(change) / at_own
-    np.fill_diagonal(found, 0.0)
+    found[rows, sources] = 0.0
     return found
-
-
-def total(direct: np.ndarray, own: np.ndarray, hops: int) -> tuple[np.ndarray, np.ndarray]:
-    """T_K and `passing`, both (n, n)."""
-    found = passing(direct, own, hops)
-    return influence_passed(direct, found, hops), found
 
 
 def _per_unit(change: np.ndarray) -> np.ndarray:

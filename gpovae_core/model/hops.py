@@ -81,10 +81,17 @@ def influence_passed(
     is what its perturbation makes it.
     """
     chosen = np.arange(len(matrix)) if sources is None else sources
-    factor, walk = passing[chosen], matrix[chosen]
-    reached = walk.copy()
-    for _ in range(hops - 1):
-        walk = (walk * factor) @ matrix
-        reached += walk
+    reached = walked(matrix[chosen], passing[chosen], matrix, hops)
     reached[np.arange(len(chosen)), chosen] = 0.0
+    return reached
+
+
+def walked(first: np.ndarray, passing: np.ndarray, matrix: np.ndarray, hops: int) -> np.ndarray:
+    """(r, n) sum over all walks of `influence_passed` that begin with `first` (r, n), also those back to the
+    source; passing: (r, n). Further hops are multiplied in the precision of `matrix`.
+    """
+    walk, reached = first, first.copy()
+    for _ in range(hops - 1):
+        walk = (walk * passing).astype(matrix.dtype, copy=False) @ matrix
+        reached += walk
     return reached

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gpovae_core.data.schema import Panel, PanelData
-from gpovae_core.methods.passing import ROOT, followed, passing, total
+from gpovae_core.methods.passing import ROOT, followed, total
 from gpovae_core.model.hops import hop_series, influence_passed
 from gpovae_core.network.grn import GeneNetwork
 from gpovae_core.network.paths import trace_paths
@@ -59,6 +59,19 @@ def test_the_square_root_of_what_is_left_is_followed_and_of_a_rise_its_logarithm
     assert followed(np.array([-np.inf])).tolist() == [-2.0]
 
 
+def test_a_large_panel_is_followed_in_pieces_and_single_precision(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    direct, own = rng.normal(0, 0.05, (60, 60)) * (1 - np.eye(60)), rng.uniform(-2.3, 1.0, 60)
+    plain = total(direct, own, 5)
+    monkeypatch.setattr("gpovae_core.methods.passing._ROWS", 7)
+    for part, whole in zip(total(direct, own, 5), plain, strict=True):
+        np.testing.assert_allclose(part, whole, atol=1e-14)
+    monkeypatch.setattr("gpovae_core.methods.passing.LARGE", 60)
+    for short, whole in zip(total(direct, own, 5), plain, strict=True):
+        np.testing.assert_allclose(short, whole, atol=1e-6)
+        assert np.abs(short - whole).max() > 0
+
+
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_changes_are_those_that_follow_gene_by_gene(seed: int) -> None:
     direct = no_cycle(seed=seed)
@@ -75,7 +88,7 @@ def test_a_gene_that_changes_as_under_its_own_perturbation_passes_on_what_s_says
         direct = np.zeros((3, 3))
         direct[0, 1], direct[1, 2] = strength, 0.5
         own = np.full(3, np.log(0.2))
-        passed = passing(direct, own, 5)
+        _, passed = total(direct, own, 5)
         if factor == 1.0:
             assert passed[0, 1] == pytest.approx(1.0)
         else:
