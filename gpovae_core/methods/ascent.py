@@ -29,7 +29,7 @@ from gpovae_core.data.cores import at_once
 from gpovae_core.data.progress import Progress, tell
 from gpovae_core.methods.explained import LOG_ODDS_LIMIT, EdgePrior, Tolerance, TotalEffects, logit
 
-TARGETS = 32
+TARGETS = 128
 """Targets that are worked on in a piece."""
 
 _SWEEPS = 200

@@ -185,7 +185,7 @@ def test_nothing_hangs_on_cores_or_on_which_targets_are_taken_together(
 
 
 def swept(problem: Regressions, target: int, edge: np.ndarray, order: np.ndarray) -> np.ndarray:
-    """(n,) edges into the target after sweeps over all genes, none of which ever waits."""
+    """(n,) edges into the target after sweeps over all genes, in plain numpy."""
     design, sources, against = problem.design, problem.total.sources, problem.against
     response, noise = problem.response[:, target], problem.noise[:, target]
     use = np.flatnonzero(np.isfinite(noise))
@@ -214,7 +214,7 @@ def swept(problem: Regressions, target: int, edge: np.ndarray, order: np.ndarray
 
 @pytest.mark.usefixtures("free")
 @pytest.mark.parametrize("seed", range(4))
-def test_edges_that_wait_end_where_plain_sweeps_end(seed: int) -> None:
+def test_the_ascent_ends_where_plain_sweeps_end(seed: int) -> None:
     problem, targets = given(random_screen(seed)), np.arange(N)
     starts = problem.everything_direct(targets)
     end = ascend(problem, starts, problem.order, targets)
