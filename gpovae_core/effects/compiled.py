@@ -1,5 +1,5 @@
-"""The loops behind contrasts (effects.contrasts), compiled: every pair of a perturbation and a gene is gone
-through once, with nothing kept in between.
+"""The loops behind contrasts (effects.contrasts) and the mixture behind them, compiled: every pair of a
+perturbation and a gene is gone through once, with nothing kept in between.
 """
 
 from __future__ import annotations
@@ -145,3 +145,28 @@ def add_moments(
             one = first[c, j] / n
             mean[i, j] += weights[0, i] * one
             variance[i, j] += weights[1, i] * (max(square[c, j] / n - one**2, 0.0) * unbiased)
+
+
+_TOGETHER = 8  # densities that are multiplied before a logarithm is taken
+
+
+@njit(cache=True, nogil=True)
+def log_products(
+    null: np.ndarray, present: np.ndarray, size: np.ndarray, shares: np.ndarray, found: np.ndarray
+) -> None:
+    """Log likelihood of the pairs of r rows, size (r,) of each one after another, at every share of the null
+    (k,), written to found (r, k). null, present: (pairs,) density of either; the mixture of both is over
+    1e-30 everywhere.
+    """
+    product, at = np.empty(len(shares)), 0
+    for row in range(len(size)):
+        found[row] = 0.0
+        for first in range(at, at + size[row], _TOGETHER):
+            product[:] = 1.0
+            for pair in range(first, min(first + _TOGETHER, at + size[row])):
+                x, y = null[pair], present[pair]
+                for k in range(len(shares)):
+                    product[k] *= shares[k] * x + (1 - shares[k]) * y
+            for k in range(len(shares)):
+                found[row, k] += np.log(product[k])
+        at += size[row]

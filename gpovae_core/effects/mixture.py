@@ -216,10 +216,12 @@ class _Block:
 
     def by_share(self, slab: np.ndarray) -> np.ndarray:
         """(rows, len(_SHARES)) log likelihood of every row if its null share were each of _SHARES."""
+        from gpovae_core.effects.compiled import log_products
+
         null, present = self.density[0].astype(np.float64), slab @ self.density[1:].astype(np.float64)
-        first = np.cumsum(self.size) - self.size
-        logs = np.log(_SHARES[:, None] * null + (1 - _SHARES[:, None]) * present)
-        return np.add.reduceat(logs, first, axis=1).T
+        found = np.empty((len(self.size), len(_SHARES)))
+        log_products(null, present, self.size, _SHARES, found)
+        return found
 
     def sums(self, point: _Point, prior: float) -> _Sums:
         null, wide = self.density[0].astype(np.float64), self.density[1:].astype(np.float64)
