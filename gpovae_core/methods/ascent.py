@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from scipy import sparse
 from scipy.special import expit, log_expit, softmax
 
 from gpovae_core.data.cores import at_once
@@ -87,6 +88,11 @@ class Regressions:
         turn = start[1:] - np.bincount(genes, turned, minlength=len(start) - 1).astype(int)
         genes, rows = genes[arranged], rows[arranged]
         return start, turn, rows.astype(np.uint32), self.design[rows, genes]
+
+    @cached_property
+    def squares(self) -> sparse.csr_matrix:
+        """(p, n) those of `design`."""
+        return sparse.csr_matrix(self.design**2)
 
     @property
     def order(self) -> np.ndarray:
@@ -157,7 +163,7 @@ def ascend(regressions: Regressions, edge: np.ndarray, order: np.ndarray, target
 
     Cost per sweep of a target: pairs of a perturbation and a gene that it reaches.
     """
-    from gpovae_core.methods.side_by_side import Ends, Genes, Targets, ascend_targets
+    from gpovae_core.methods.side_by_side import Ends, Genes, Targets, ascend_targets, held_differently
 
     given, count, prior, tolerance = regressions, len(targets), regressions.prior, regressions.tolerance
     p, n = given.design.shape
@@ -174,11 +180,15 @@ def ascend(regressions: Regressions, edge: np.ndarray, order: np.ndarray, target
     response, noise = (np.ascontiguousarray(part[:, targets].T) for part in (given.response, given.noise))
     noise2 = noise**2
     reached = np.where(np.isfinite(noise2), given.design[:, targets].T, 0.0)
-    log_odds, mean, variance = (np.empty((count, n)) for _ in range(3))
-    predicted, spread, indirect, off = (np.empty((count, p)) for _ in range(4))
-    ends = Ends(edge.copy(), log_odds, mean, variance, predicted, spread, indirect, off)
+    ends = Ends(edge.copy(), *np.zeros((2, count, n)), *np.empty((2, count, p)))
     of = Targets(targets, response, noise2, reached, given.passed_on(targets))
     ascend_targets(genes, of, ends, _SWEEPS)
+    log_odds, mean, variance = _of_edges(prior, ends.precise, ends.wanted)
+    uncertain = np.nan_to_num((mean**2 + variance) * expit(log_odds) - ends.edge**2)
+    spread = np.ascontiguousarray((given.squares @ np.ascontiguousarray(uncertain.T)).T)
+    held_differently(genes, of, uncertain, spread)
+    predicted, off = ends.predicted, ends.off
+    indirect = np.where(np.isfinite(noise2), predicted - ends.edge[:, given.total.sources], 0.0)
     least = prior.least[given.total.sources]
     error2 = np.where(np.isfinite(noise2), noise2 + off**2 + least, 1.0)
     missed = (response - predicted) ** 2 + spread
@@ -188,6 +198,25 @@ def ascend(regressions: Regressions, edge: np.ndarray, order: np.ndarray, target
     most = np.maximum(most_odds(given.total, targets, through, np.abs(error)), -LOG_ODDS_LIMIT)
     log_odds[:, given.total.sources] = np.minimum(log_odds[:, given.total.sources], most.T)
     return Optimum(log_odds.T, mean.T, variance.T, bound)
+
+
+def _of_edges(
+    prior: EdgePrior, precise: np.ndarray, wanted: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(k, n) log odds, mean and variance of edges, from the precisions of their estimates (k, n), 0 where
+    nothing was learned, and those times the estimates.
+    """
+    learned, slab = precise > 0, prior.slab
+    error2 = 1 / np.where(learned, precise, 1.0)
+    estimate, without = wanted * error2, error2 + prior.least
+    having = without + slab
+    gain = np.log(without / having) + estimate**2 * (slab / (without * having))
+    log_odds = np.clip(prior.log_odds + 0.5 * gain, -LOG_ODDS_LIMIT, LOG_ODDS_LIMIT)
+    return (
+        np.where(learned, log_odds, -LOG_ODDS_LIMIT),
+        np.where(learned, estimate * slab / (slab + error2), 0.0),
+        np.where(learned, 1 / (precise + 1 / slab), np.nan),
+    )
 
 
 def _divergence(prior: EdgePrior, log_odds: np.ndarray, mean: np.ndarray, variance: np.ndarray) -> np.ndarray:

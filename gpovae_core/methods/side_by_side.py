@@ -69,17 +69,15 @@ class Targets(NamedTuple):
 
 
 class Ends(NamedTuple):
-    """Where it ends, to be written; edge: (k, n) where it begins; log_odds, mean, variance (k, n); predicted,
-    spread (variance of it), indirect, off (k, p).
+    """Where it ends, to be written; edge: (k, n) where it begins, and ends; precise, wanted: (k, n) precision
+    of the estimate of an edge, 0 where nothing was learned, and that times the estimate; predicted, off:
+    (k, p).
     """
 
     edge: np.ndarray
-    log_odds: np.ndarray
-    mean: np.ndarray
-    variance: np.ndarray
+    precise: np.ndarray
+    wanted: np.ndarray
     predicted: np.ndarray
-    spread: np.ndarray
-    indirect: np.ndarray
     off: np.ndarray
 
 
@@ -333,46 +331,54 @@ def _load(given: Any, of: Any, ends: Any, k: int, state: Any, lane: int) -> None
 @njit(cache=True, nogil=True, _nrt=False)
 def _unload(given: Any, of: Any, ends: Any, state: Any, lane: int) -> None:
     """The target leaves the lane."""
-    k, rows, design, sources, slab = state.doing[lane], given.rows, given.design, given.sources, given.slab
-    start, least, prior, left, off = given.start, given.least, given.log_odds, state.rows, state.off
-    told, held, response, noise2, place = state.given, state.held, of.response, of.noise2, of.place[k]
-    passed_on, edges, log_odds, means, variances = (
-        of.passed_on,
-        ends.edge,
-        ends.log_odds,
-        ends.mean,
-        ends.variance,
+    k, left, off, told, held, genes = (
+        state.doing[lane],
+        state.rows,
+        state.off,
+        state.given,
+        state.held,
+        state.genes,
     )
-    all_predicted, indirect, ends_off = ends.predicted, ends.indirect, ends.off
-    reached, spread_of, genes = of.reached[k], ends.spread[k], state.genes
-    log_odds[k], means[k], variances[k] = -LOG_ODDS_LIMIT, 0.0, np.nan
-    for i in range(len(sources)):
-        predicted = response[k, i] - left[i * _ROW + _LEFT + lane]
-        all_predicted[k, i], ends_off[k, i], spread_of[i] = predicted, off[i * LANES + lane], 0.0
-        seen = np.isfinite(noise2[k, i])
-        indirect[k, i] = predicted - genes[sources[i] * _GENE + _EDGE + lane] if seen else 0.0
+    response, passed_on, place, predicted, all_off = (
+        of.response,
+        of.passed_on,
+        of.place[k],
+        ends.predicted,
+        ends.off,
+    )
+    edge, precise, wanted = ends.edge, ends.precise, ends.wanted
+    for i in range(len(given.sources)):
+        predicted[k, i] = response[k, i] - left[i * _ROW + _LEFT + lane]
+        all_off[k, i] = off[i * LANES + lane]
         told[i * _GIVEN + _NOISE2 + lane] = np.inf
     for gene in given.order:
-        at, passed = gene * _GENE + lane, passed_on[k, gene]
-        held[gene] -= passed != 0 or place == gene
-        edge, precise, wanted = genes[at + _EDGE], genes[at + _PRECISE], genes[at + _WANTED]
-        edges[k, gene] = edge
+        at = gene * _GENE + lane
+        held[gene] -= passed_on[k, gene] != 0 or place == gene
+        edge[k, gene], precise[k, gene], wanted[k, gene] = (
+            genes[at],
+            genes[at + _PRECISE],
+            genes[at + _WANTED],
+        )
         for part in range(_EDGE, _GENE, LANES):
             genes[at + part] = 0.0
-        if precise <= 0:
-            continue
-        estimate, without = wanted / precise, 1 / precise + least[gene]
-        odds = prior[gene] + 0.5 * np.log(without / (without + slab))
-        odds += estimate * estimate * 0.5 * slab / (without * (without + slab))
-        odds = min(max(odds, -LOG_ODDS_LIMIT), LOG_ODDS_LIMIT)
-        mean, variance = estimate * slab / (slab + 1 / precise), 1 / (precise + 1 / slab)
-        log_odds[k, gene], means[k, gene], variances[k, gene] = odds, mean, variance
-        uncertain = (mean**2 + variance) / (1 + np.exp(-odds)) - edge**2
-        for q in range(start[gene], start[gene + 1]):
-            i = rows[q]
-            x = felt_without(design[q], reached[i], passed, sources[i] == gene)
-            spread_of[i] += x**2 * uncertain
     state.doing[lane] = -1
+
+
+@njit(cache=True, nogil=True, _nrt=False)
+def held_differently(given: Genes, of: Targets, uncertain: np.ndarray, spread_of: np.ndarray) -> None:
+    """Adds to spread_of (k, p) how much more, or less, of the variances `uncertain` (k, n) of edges is felt
+    while the target is held than what the squares of `design` say.
+    """
+    start, rows, design, sources = given.start, given.rows, given.design, given.sources
+    passed_on, reached = of.passed_on, of.reached
+    for k in range(spread_of.shape[0]):
+        for gene in given.order:
+            if passed_on[k, gene] == 0:
+                continue
+            for q in range(start[gene], start[gene + 1]):
+                i, x = rows[q], design[q]
+                felt = felt_without(x, reached[k, i], passed_on[k, gene], sources[i] == gene)
+                spread_of[k, i] += (felt**2 - x**2) * uncertain[k, gene]
 
 
 @njit(cache=True, nogil=True)
