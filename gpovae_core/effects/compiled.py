@@ -170,3 +170,53 @@ def log_products(
             for k in range(len(shares)):
                 found[row, k] += np.log(product[k])
         at += size[row]
+
+
+_CHUNK = 256  # pairs that are held while they are gone through
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc"})
+def mixture_sums(
+    density: np.ndarray,
+    size: np.ndarray,
+    share: np.ndarray,
+    slab: np.ndarray,
+    by_row: np.ndarray,
+    cross: np.ndarray,
+    wide: np.ndarray,
+) -> float:
+    """The sums of `mixture._Sums` over the pairs of r rows, size (r,) of each; density: (1 + K, pairs), the
+    null first. Written: by_row: (3, r) null, share_slope and share_bend; cross: (r, K); wide: (K, pairs)
+    derivative of the log likelihood by the weights. Returns the log likelihood.
+    """
+    present, null, times = np.empty(_CHUNK), np.empty(_CHUNK), np.empty(_CHUNK)
+    likelihood, end = 0.0, 0
+    for row in range(len(size)):
+        s, end = share[row], end + size[row]
+        zero, slope, bend = 0.0, 0.0, 0.0
+        cross[row] = 0.0
+        for low in range(end - size[row], end, _CHUNK):
+            count = min(_CHUNK, end - low)
+            present[:count] = 0.0
+            for c in range(len(slab)):
+                for q in range(count):
+                    present[q] += slab[c] * density[1 + c, low + q]
+            for q in range(count):
+                joint = s * density[0, low + q] + (1 - s) * present[q]
+                a = density[0, low + q] / joint
+                apart = a - present[q] / joint
+                zero += s * a
+                slope += apart
+                bend += apart * apart
+                present[q], null[q], times[q] = joint, a / joint, (1 - s) / joint
+            for q in range(count):
+                likelihood += np.log(present[q])
+            for c in range(len(slab)):
+                total = 0.0
+                for q in range(count):
+                    x = np.float64(density[1 + c, low + q])
+                    total += x * null[q]
+                    wide[c, low + q] = x * times[q]
+                cross[row, c] += total
+        by_row[0, row], by_row[1, row], by_row[2, row] = zero, slope, bend
+    return likelihood

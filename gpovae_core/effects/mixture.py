@@ -224,29 +224,13 @@ class _Block:
         return found
 
     def sums(self, point: _Point, prior: float) -> _Sums:
-        null, wide = self.density[0].astype(np.float64), self.density[1:].astype(np.float64)
-        share = np.repeat(point.share[self.rows], self.size)
-        present = point.slab @ wide
-        joint = share * null + (1 - share) * present
-        a, part = null / joint, (1 - share) / joint
-        apart = a - present / joint
-        first = np.cumsum(self.size) - self.size
+        from gpovae_core.effects.compiled import mixture_sums
 
-        def by_row(values: np.ndarray) -> np.ndarray:
-            return np.add.reduceat(values, first, axis=-1)
-
-        cross = by_row(wide * (a / joint)).T
-        wide *= part
-        return _Sums(
-            by_row(share * a),
-            by_row(apart),
-            by_row(apart * apart),
-            cross,
-            wide.sum(axis=1),
-            wide @ wide.T,
-            float(np.log(joint).sum() + self.factor),
-            prior,
-        )
+        rows, pairs = len(self.size), self.density.shape[1]
+        by_row, cross, wide = np.empty((3, rows)), np.empty((rows, len(SLAB))), np.empty((len(SLAB), pairs))
+        share = point.share[self.rows]
+        likelihood = mixture_sums(self.density, self.size, share, point.slab, by_row, cross, wide)
+        return _Sums(*by_row, cross, wide.sum(axis=1), wide @ wide.T, likelihood + self.factor, prior)
 
 
 @dataclass(frozen=True)
