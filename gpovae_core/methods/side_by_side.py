@@ -2,7 +2,9 @@
 
 Targets do not hear of each other, so they can be worked on at once, with the same result in any order. LANES
 of them go side by side through all genes: what is read of a gene then serves all of them, and they are
-multiplied and added at once (methods.lanes). When one has arrived the next takes its lane.
+multiplied and added at once (methods.lanes). One that has become calm goes on over the genes whose edges
+still move; after three such sweeps, and in the one that decides that it has arrived, it goes through all genes
+again. When one has arrived the next takes its lane.
 """
 
 from __future__ import annotations
@@ -21,14 +23,23 @@ win the edge back, for ever: after so many sweeps errors are averaged over sweep
 """
 SETTLED = 1e-4
 """A target of which no edge moves by more has arrived."""
+CALM = 1e-3
+"""A target of which no edge moves by more is past choosing between explanations, so that edges that stay may
+be left alone for a few sweeps. Where they are left alone before, small differences grow and W may end
+elsewhere.
+"""
+_PATIENCE = 3  # sweeps over some genes before one over all
+_FIRST = 3  # sweeps over all genes before any other
 _LEAST_STEP = 1e-7
 """An edge that would move by less stays, and nothing has to hear of it."""
 _LARGEST_ODDS, _LEAST_ODDS = np.exp(LOG_ODDS_LIMIT), np.exp(-LOG_ODDS_LIMIT)
 
 _WEIGHT, _LEFT = 0, LANES  # of a row: its precision, and what is left of the response
 _ROW = 2 * LANES
-_EDGE, _PRECISE, _WANTED, _PASSED = 0, LANES, 2 * LANES, 3 * LANES  # of a gene: `_State`
-_GENE = 4 * LANES
+# of a gene: `_State`
+_EDGE, _PRECISE, _WANTED, _PASSED, _STEP, _ASKED = (part * LANES for part in range(6))
+_GENE = 6 * LANES
+_ALL, _MOVING, _OTHERS, _ARRIVED = 0, 1, 2, 3  # genes of a sweep, and what comes after the last one
 _RESPONSE, _NOISE2, _REACHED = 0, LANES, 2 * LANES  # of a row: as in `Targets`
 _GIVEN = 3 * LANES
 
@@ -86,10 +97,10 @@ class _State(NamedTuple):
 
     rows: p times weight and what is left; back: p times what is predicted by genes that move against their
     own perturbation; off: p; given: p times response, noise2 (infinite in a lane without a target) and
-    reached; genes: n times the edge, its precision and that times its estimate when it was last asked, and
-    passed_on; held: (n,) lanes whose target is the gene or reaches it when it is
-    perturbed; doing: (LANES,) number of the target, -1 for none; largest: (LANES,) step of a sweep; some:
-    room for a few numbers.
+    reached; genes: n times the edge, its precision and that times its estimate when it was last asked,
+    passed_on, how far the edge moved then, and whether it was asked in the last sweep over some genes; held:
+    (n,) lanes whose target is the gene or reaches it when it is perturbed; doing: (LANES,) number of the
+    target, -1 for none; largest: (LANES,) step of a sweep; some: room for a few numbers.
     """
 
     rows: np.ndarray
@@ -195,6 +206,7 @@ def _move_held(rest: Any, gene: int, lane: int, step: float) -> None:
 @njit(cache=True, nogil=True, _nrt=False, forceinline=True)
 def _visit(
     gene: int,
+    who: Any,
     before: Any,
     start: Any,
     turn: Any,
@@ -210,8 +222,8 @@ def _visit(
     some: Any,
     rest: Any,
 ) -> None:
-    """Moves the edge of a gene. before: (n,) odds against edges; then what `Genes` and `_State` hold, largest
-    as `furthest`; rest: those and the targets.
+    """Moves the edge of a gene in the lanes that `who` is 1 in. before: (n,) odds against edges; then what
+    `Genes` and `_State` hold, largest as `furthest`; rest: those and the targets.
     """
     at, first, last = gene * _GENE, start[gene], start[gene + 1]
     precision, total = _sums(rows, design, left, first, last)
@@ -220,14 +232,15 @@ def _visit(
         store(some, LANES, total)
         _held_sums(rest, gene)
         precision, total = load(some, 0), load(some, LANES)
-    old, none = load(genes, at + _EDGE), spread(0.0)
+    old, half, none = load(genes, at + _EDGE), spread(0.5), spread(0.0)
     wanted = total + old * precision
     new = _expected(before[gene], least[gene], slab, precision, wanted)
-    step = where_over(size(new - old), spread(_LEAST_STEP), new - old, none)
+    step = where_over(size(new - old) * who, spread(_LEAST_STEP), new - old, none)
     moved = size(step)
     store(genes, at + _EDGE, where_over(moved, none, new, old))
-    store(genes, at + _PRECISE, precision)
-    store(genes, at + _WANTED, wanted)
+    store(genes, at + _PRECISE, where_over(who, half, precision, load(genes, at + _PRECISE)))
+    store(genes, at + _WANTED, where_over(who, half, wanted, load(genes, at + _WANTED)))
+    store(genes, at + _STEP, where_over(who, half, step, load(genes, at + _STEP)))
     if not any_over(moved, none):
         return
     largest = load(furthest, 0)
@@ -243,14 +256,14 @@ def _visit(
 
 
 @njit(cache=True, nogil=True, _nrt=False)
-def _begin(given: Any, state: Any, sweep: np.ndarray) -> None:
-    """What the predictions of the targets may be off by, and so what every row weighs in this `sweep`
-    (LANES,), nothing in a lane without a target; no step is made in it so far.
+def _begin(given: Any, state: Any, sweep: np.ndarray, lanes: np.ndarray) -> None:
+    """What the predictions of the targets in `lanes` (LANES,) 0 or 1 may be off by, and so what every row
+    weighs in this `sweep` (LANES,), nothing in a lane without a target; no step is made in it so far.
     """
     genes, rows, sources, some = state.genes, state.rows, given.sources, state.some
     told, all_back, all_off, held = state.given, state.back, state.off, state.held
-    over_all, none = spread(0.0), spread(0.0)
-    store(state.largest, 0, none)
+    who, half, over_all, none = load(lanes, 0), spread(0.5), spread(0.0), spread(0.0)
+    store(state.largest, 0, where_over(who, half, none, load(state.largest, 0)))
     for gene in given.order:
         if held[gene] > 0:
             over_all = over_all + load(genes, gene * _GENE + _PASSED) * load(genes, gene * _GENE + _EDGE)
@@ -269,20 +282,34 @@ def _begin(given: Any, state: Any, sweep: np.ndarray) -> None:
         now, before = root(along * along + against * against), load(all_off, i * LANES)
         off = where_over(share, spread(1.5), before + (now - before) / share, now)
         off = where_over(noise2, spread(1e300), none, off)
-        store(all_off, i * LANES, off)
-        store(rows, at + _WEIGHT, spread(1.0) / (noise2 + off * off))
+        store(all_off, i * LANES, where_over(who, half, off, before))
+        weight = spread(1.0) / (noise2 + off * off)
+        store(rows, at + _WEIGHT, where_over(who, half, weight, load(rows, at + _WEIGHT)))
 
 
 @njit(cache=True, nogil=True, _nrt=False)
-def _side_by_side(given: Any, of: Any, state: Any, before: np.ndarray) -> None:
-    """One sweep over all genes. before: as in `_visit`."""
+def _side_by_side(given: Any, of: Any, state: Any, before: np.ndarray, lanes: np.ndarray) -> None:
+    """One sweep of every lane over its genes. lanes: (3, LANES) 1 in those that ask _ALL genes, those _MOVING
+    that moved when they were last asked, or the _OTHERS, left out in the sweep of before. before: as in
+    `_visit`.
+    """
     # Taken out of the tuples once: numba counts who holds an array each time that it is.
     start, turn, rows, design, least = given.start, given.turn, given.rows, given.design, given.least
     left, back, genes, held, some = state.rows, state.back, state.genes, state.held, state.some
     largest, slab, rest = state.largest, given.slab, (given, of, state)
+    half, none = spread(0.5), spread(0.0)
+    everything, moving, others = load(lanes, 0), load(lanes, LANES), load(lanes, 2 * LANES)
     for gene in given.order:
+        at = gene * _GENE
+        moved = where_over(size(load(genes, at + _STEP)), none, moving, none)
+        asked = where_over(moving, half, moved, load(genes, at + _ASKED))
+        store(genes, at + _ASKED, asked)
+        asked = everything + moved + where_over(asked, half, none, others)
+        if not any_over(asked, none):
+            continue
         _visit(
             gene,
+            asked,
             before,
             start,
             turn,
@@ -382,6 +409,16 @@ def held_differently(given: Genes, of: Targets, uncertain: np.ndarray, spread_of
 
 
 @njit(cache=True, nogil=True)
+def _next(phase: int, largest: float, sweep: int, sweeps: int, patience: int) -> int:
+    """What a target asks next, after `sweep` sweeps of which the last `patience` were over some genes."""
+    if phase == _MOVING and largest < SETTLED:
+        return _OTHERS
+    if largest < SETTLED or sweep >= sweeps:
+        return _ARRIVED
+    return _MOVING if sweep >= _FIRST and largest < CALM and patience < _PATIENCE else _ALL
+
+
+@njit(cache=True, nogil=True)
 def ascend_targets(given: Genes, of: Targets, ends: Ends, sweeps: int) -> None:
     """Up from ends.edge to where each target ends, in at most `sweeps` sweeps."""
     (targets, p), n = of.response.shape, ends.edge.shape[1]
@@ -396,18 +433,27 @@ def ascend_targets(given: Genes, of: Targets, ends: Ends, sweeps: int) -> None:
         np.zeros(LANES),
         np.zeros(2 * LANES),
     )
-    before = np.exp(-given.log_odds)
-    sweep, begun, ended = np.zeros(LANES, dtype=np.int64), 0, 0
+    before, lanes = np.exp(-given.log_odds), np.zeros(3 * LANES)
+    phase, sweep = np.full(LANES, _ARRIVED), np.zeros(LANES, dtype=np.int64)
+    patience = np.zeros(LANES, dtype=np.int64)
+    begun, ended = 0, 0
     while ended < targets:
+        lanes[:] = 0.0
         for lane in range(LANES):
-            if state.doing[lane] < 0 and begun < targets:
+            if phase[lane] == _ARRIVED and begun < targets:
                 _load(given, of, ends, begun, state, lane)
-                sweep[lane] = 0
+                phase[lane], sweep[lane], patience[lane] = _ALL, 0, 0
                 begun += 1
-        _begin(given, state, sweep)
-        _side_by_side(given, of, state, before)
+            if phase[lane] != _ARRIVED:
+                lanes[phase[lane] * LANES + lane] = 1.0
+        _begin(given, state, sweep, lanes[:LANES] + lanes[LANES : 2 * LANES])
+        _side_by_side(given, of, state, before, lanes)
         for lane in range(LANES):
-            sweep[lane] += 1
-            if state.doing[lane] >= 0 and (state.largest[lane] < SETTLED or sweep[lane] >= sweeps):
+            if phase[lane] == _ARRIVED:
+                continue
+            sweep[lane] += phase[lane] != _OTHERS
+            patience[lane] = 0 if phase[lane] == _ALL else patience[lane] + (phase[lane] == _MOVING)
+            phase[lane] = _next(phase[lane], state.largest[lane], sweep[lane], sweeps, patience[lane])
+            if phase[lane] == _ARRIVED:
                 _unload(given, of, ends, state, lane)
                 ended += 1
