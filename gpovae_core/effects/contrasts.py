@@ -16,6 +16,7 @@ beyond the scatter of cells is part of the error.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -141,7 +142,8 @@ def contrasts(
     labels = prepared.labels[cells]
     perturbed = prepared.panel.data.perturbed
     names = [*(gene + keys.ACTIVATED for gene in perturbed if both), *perturbed]
-    present = [name for name in names if (labels == name).sum() > 1]
+    number = Counter(labels.tolist())
+    present = [name for name in names if number[name] > 1]
 
     def reading(done: float) -> None:
         tell(progress, "effects of perturbations", done)

@@ -3,8 +3,8 @@
 Targets do not hear of each other, so they can be worked on at once, with the same result in any order. LANES
 of them go side by side through all genes: what is read of a gene then serves all of them, and they are
 multiplied and added at once (methods.lanes). One that has become calm goes on over the genes whose edges
-still move; after three such sweeps, and in the one that decides that it has arrived, it goes through all genes
-again. When one has arrived the next takes its lane.
+still move; after three such sweeps, and in the one that decides that it has arrived, it goes through all
+genes again. When one has arrived the next takes its lane.
 """
 
 from __future__ import annotations
