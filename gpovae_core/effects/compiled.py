@@ -189,7 +189,9 @@ def mixture_sums(
     null first. Written: by_row: (3, r) null, share_slope and share_bend; cross: (r, K); wide: (K, pairs)
     derivative of the log likelihood by the weights. Returns the log likelihood.
     """
-    present, null, times = np.empty(_CHUNK), np.empty(_CHUNK), np.empty(_CHUNK)
+    # Sums have loops of their own that write nothing: in others the order in which numbers are added would
+    # hang on where the arrays lie.
+    present, joint, null, apart = np.empty(_CHUNK), np.empty(_CHUNK), np.empty(_CHUNK), np.empty(_CHUNK)
     likelihood, end = 0.0, 0
     for row in range(len(size)):
         s, end = share[row], end + size[row]
@@ -202,21 +204,24 @@ def mixture_sums(
                 for q in range(count):
                     present[q] += slab[c] * density[1 + c, low + q]
             for q in range(count):
-                joint = s * density[0, low + q] + (1 - s) * present[q]
-                a = density[0, low + q] / joint
-                apart = a - present[q] / joint
-                zero += s * a
-                slope += apart
-                bend += apart * apart
-                present[q], null[q], times[q] = joint, a / joint, (1 - s) / joint
+                joint[q] = s * density[0, low + q] + (1 - s) * present[q]
+                null[q] = density[0, low + q] / joint[q]
+                apart[q] = null[q] - present[q] / joint[q]
             for q in range(count):
-                likelihood += np.log(present[q])
+                zero += s * null[q]
+                slope += apart[q]
+                bend += apart[q] * apart[q]
+            for q in range(count):
+                likelihood += np.log(joint[q])
+            for q in range(count):
+                null[q] /= joint[q]
+                present[q] = (1 - s) / joint[q]
             for c in range(len(slab)):
                 total = 0.0
                 for q in range(count):
-                    x = np.float64(density[1 + c, low + q])
-                    total += x * null[q]
-                    wide[c, low + q] = x * times[q]
+                    total += density[1 + c, low + q] * null[q]
                 cross[row, c] += total
+                for q in range(count):
+                    wide[c, low + q] = density[1 + c, low + q] * present[q]
         by_row[0, row], by_row[1, row], by_row[2, row] = zero, slope, bend
     return likelihood

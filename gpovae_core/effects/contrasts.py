@@ -648,18 +648,19 @@ def _contrasts(
     itself = own[:, None] == measured[None, :]
     known = len(own) > 0 and cells.min() > 0
 
-    def centred(rows: slice) -> tuple[np.ndarray, ...]:
-        sides = _rows(treated, rows), _rows(control, rows)
-        return _centred(*sides, extra[rows], pseudo[rows], itself[rows], design.whole)
+    effect, error, shift = np.zeros((len(own), n)), np.full((len(own), n), np.inf), np.zeros((len(own), 1))
 
-    found = list(zip(*at_once(centred, _row_blocks(len(own) if known else 0, len(measured))), strict=True))
-    nothing = np.zeros(itself.shape), np.full(itself.shape, np.inf), np.zeros((len(own), 1))
-    effect, error, shift = (np.concatenate(part) for part in found) if found else nothing
-    whole_effect, whole_error, share = np.zeros((len(own), n)), np.full((len(own), n), np.inf), np.zeros(n)
-    whole_effect[:, measured], whole_error[:, measured] = effect, error
+    def centre(rows: slice) -> None:
+        sides = _rows(treated, rows), _rows(control, rows)
+        found = _centred(*sides, extra[rows], pseudo[rows], itself[rows], design.whole)
+        effect[rows][:, measured], error[rows][:, measured], shift[rows] = found
+
+    for _ in at_once(centre, _row_blocks(len(own) if known else 0, len(measured))):
+        pass
+    share = np.zeros(n)
     share[measured] = np.average(control.mean, axis=0, weights=np.maximum(cells, 1e-9)) if len(own) else 0.0
     controls = round(float(control.cells.max())) if len(own) else 0
-    return Contrasts(own, whole_effect, whole_error, shift[:, 0], cells, controls, share, compared.counts)
+    return Contrasts(own, effect, error, shift[:, 0], cells, controls, share, compared.counts)
 
 
 def _centred(
