@@ -383,7 +383,7 @@ export class EdgeTable {
   constructor(head, scroller, on) {
     Object.assign(this, { head, on, sorted: [2, 1], edges: [], kept: "" });
     this.list = new LongList(scroller, 24, (k) => this.row(k));
-    scroller.addEventListener("scroll", () => (head.scrollLeft = scroller.scrollLeft));
+    scroller.addEventListener("scroll", () => (head.parentElement.scrollLeft = scroller.scrollLeft));
     scroller.addEventListener("keydown", (event) => {
       const by = { ArrowDown: 1, ArrowUp: -1, PageDown: 8, PageUp: -8 }[event.key];
       if (!by || !this.edges.length) return;

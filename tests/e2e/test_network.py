@@ -282,6 +282,30 @@ def test_a_choice_outlives_a_network_that_was_on_its_way(visit: Visit, runs: Pat
     assert visit.ask("bench.sight.threshold") == 0.6
 
 
+def test_beside_a_chosen_gene_only_its_own_edges_shine(visit: Visit) -> None:
+    visit.network("plain")
+    chosen = visit.ask(
+        """(() => {
+          const { nodes, links } = picture.layout;
+          const out = (k) => links.filter((link) => link.a === k);
+          const k = nodes.findIndex((node, k) =>
+            node.regulator && out(k).some((one) => links.some((l) => l.b === one.b && l.a !== k)));
+          bench.gene(nodes[k].gene, true);
+          return nodes[k].label;
+        })()"""
+    )
+    visit.settle()
+    shining, others = visit.ask(
+        """(() => {
+          const shining = picture.shining();
+          const sources = (links) => [...new Set(links.map((link) => picture.layout.nodes[link.a].label))];
+          return [sources([...shining]), picture.layout.links.filter((link) => !shining.has(link)).length];
+        })()"""
+    )
+    assert shining == [chosen]
+    assert others > 0
+
+
 def test_the_list_says_what_it_is_sorted_by_and_sorts_by_the_other(visit: Visit) -> None:
     visit.network("plain")
     listed = visit.page.locator(".explorer .list")
