@@ -652,17 +652,19 @@ export class Card {
       make(
         "div",
         { class: "edges" },
-        ...edges
-          .slice(0, 6)
-          .map((e) =>
-            make(
-              "button",
-              { class: `edge sign${graph.sign[e]}`, click: () => this.on.edge(e) },
-              make("span", { class: "name", text: graph.names[other(e)] }),
-              make("span", { text: signed(graph.effect[e]) }),
-              make("span", { text: fixed(graph.weight[e]) }),
-            ),
+        ...edges.slice(0, 6).map((e) =>
+          make(
+            "button",
+            {
+              class: `edge sign${graph.sign[e]}`,
+              ...(graph.contrary[e] ? { title: MEANS.Sign } : {}),
+              click: () => this.on.edge(e),
+            },
+            make("span", { class: "name", text: graph.names[other(e)] + (graph.contrary[e] ? "*" : "") }),
+            make("span", { text: signed(graph.effect[e]) }),
+            make("span", { text: fixed(graph.weight[e]) }),
           ),
+        ),
       ),
       edges.length > 6
         ? make("p", { class: "quiet", text: `and ${count(edges.length - 6)} more in the table below` })
