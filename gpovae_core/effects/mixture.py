@@ -230,7 +230,9 @@ class _Block:
         by_row, cross, wide = np.empty((3, rows)), np.empty((rows, len(SLAB))), np.empty((len(SLAB), pairs))
         share = point.share[self.rows]
         likelihood = mixture_sums(self.density, self.size, share, point.slab, by_row, cross, wide)
-        return _Sums(*by_row, cross, wide.sum(axis=1), wide @ wide.T, likelihood + self.factor, prior)
+        null, slope, bend = by_row
+        whole = likelihood + self.factor
+        return _Sums(null, slope, bend, cross, wide.sum(axis=1), wide @ wide.T, whole, prior)
 
 
 @dataclass(frozen=True)

@@ -162,7 +162,7 @@ def null_log_odds(
         found[~np.isfinite(error[part])] = -LOG_ODDS_LIMIT
         np.clip(found, -LOG_ODDS_LIMIT, LOG_ODDS_LIMIT, out=found)
 
-    for _ in at_once(judge, row_blocks(*odds.shape)):
+    for _ in at_once(judge, row_blocks(*effect.shape)):
         pass
     return odds
 

@@ -13,11 +13,23 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 from numba import njit, types
-from numba.core import cgutils
-from numba.core.extending import intrinsic, models, overload, register_model
+from numba.core import cgutils, extending
+from numba.core.extending import models, overload, register_model
 
 LANES = 8
 """Targets that are worked on side by side."""
+
+intrinsic: Any = extending.intrinsic  # what it makes of a function takes other arguments
+_njit: Any = njit
+
+
+def loop(inline: bool = False) -> Any:
+    """Compiles a function that makes no array. numba counts who holds an array each time that it comes out of
+    a tuple or into a function, which takes longer than what is done with LANES numbers; here it does not.
+    inline: a copy of it stands wherever it is called.
+    """
+    return _njit(cache=True, nogil=True, _nrt=False, forceinline=inline)
+
 
 _DOUBLES, _INTEGERS = (ir.VectorType(kind, LANES) for kind in (ir.DoubleType(), ir.IntType(64)))
 
@@ -170,7 +182,7 @@ _PER_DOUBLING = 1 / np.log(2.0)
 _DOUBLING, _ITS_REST = 6.93147180369123816490e-01, 1.90821492927058770002e-10  # log 2 in two parts
 
 
-@njit(cache=True, nogil=True, _nrt=False, forceinline=True)
+@loop(inline=True)
 def falling(q: Any) -> Any:
     """exp(-q) of lanes from 0 to 700, larger ones as 700; within 1e-15 of itself."""
     x = spread(0.0) - where_over(q, spread(700.0), spread(700.0), q)

@@ -15,7 +15,18 @@ import numpy as np
 from numba import njit
 
 from gpovae_core.methods.explained import LOG_ODDS_LIMIT
-from gpovae_core.methods.lanes import LANES, any_over, falling, load, root, size, spread, store, where_over
+from gpovae_core.methods.lanes import (
+    LANES,
+    any_over,
+    falling,
+    load,
+    loop,
+    root,
+    size,
+    spread,
+    store,
+    where_over,
+)
 
 FREE_SWEEPS = 20
 """An explanation widens the error that is allowed to it. It may lose its edge by that, and so the error, and
@@ -114,7 +125,7 @@ class _State(NamedTuple):
     some: np.ndarray
 
 
-@njit(cache=True, nogil=True, _nrt=False, forceinline=True)
+@loop(inline=True)
 def felt_without(all_of_it: Any, reached: Any, passed_on: Any, itself: bool) -> float:
     """What is felt of a gene while the target is held (numbers): between nothing and all of it. reached: what
     is felt of the target; passed_on: what of the gene, per unit that is felt of the target; itself: the gene
@@ -128,7 +139,7 @@ def felt_without(all_of_it: Any, reached: Any, passed_on: Any, itself: bool) -> 
     return max(min(left, 0.0), all_of_it)
 
 
-@njit(cache=True, nogil=True, _nrt=False, forceinline=True)
+@loop(inline=True)
 def _expected(before: float, least: float, slab: float, precision: Any, wanted: Any) -> Any:
     """Of lanes: the edge of a gene that its own regression gives, its strength times its probability.
 
@@ -144,7 +155,7 @@ def _expected(before: float, least: float, slab: float, precision: Any, wanted: 
     return wanted * slab / ((precision * slab + 1.0) * (against + 1.0))
 
 
-@njit(cache=True, nogil=True, _nrt=False, forceinline=True)
+@loop(inline=True)
 def _sums(rows: Any, design: Any, left: Any, first: int, last: int) -> Any:
     """Of lanes: the precision of a gene's edge and what the rows want of it."""
     precision, total = spread(0.0), spread(0.0)
@@ -156,7 +167,7 @@ def _sums(rows: Any, design: Any, left: Any, first: int, last: int) -> Any:
     return precision, total
 
 
-@njit(cache=True, nogil=True, _nrt=False, forceinline=True)
+@loop(inline=True)
 def _held_sums(rest: Any, gene: int) -> None:
     """The same in the lanes whose target is held, in the place of what stands in state.some: none of the gene
     that is the target.
@@ -178,7 +189,7 @@ def _held_sums(rest: Any, gene: int) -> None:
         some[lane], some[LANES + lane] = precision, total
 
 
-@njit(cache=True, nogil=True, _nrt=False, forceinline=True)
+@loop(inline=True)
 def _move(rows: Any, design: Any, left: Any, back: Any, first: int, turn: int, last: int, step: Any) -> None:
     """The edge of a gene, of the entries first:last, moves by `step`, of lanes."""
     for k in range(first, last):
@@ -189,7 +200,7 @@ def _move(rows: Any, design: Any, left: Any, back: Any, first: int, turn: int, l
         store(back, at, load(back, at) + spread(design[k]) * step)
 
 
-@njit(cache=True, nogil=True, _nrt=False, forceinline=True)
+@loop(inline=True)
 def _move_held(rest: Any, gene: int, lane: int, step: float) -> None:
     """The same of a lane whose target passes something on to the gene."""
     given, of, state = rest
@@ -203,7 +214,7 @@ def _move_held(rest: Any, gene: int, lane: int, step: float) -> None:
             state.back[i * LANES + lane] += x * step
 
 
-@njit(cache=True, nogil=True, _nrt=False, forceinline=True)
+@loop(inline=True)
 def _visit(
     gene: int,
     who: Any,
@@ -255,7 +266,7 @@ def _visit(
     _move(rows, design, left, back, first, turn[gene], last, step)
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@loop()
 def _begin(given: Any, state: Any, sweep: np.ndarray, lanes: np.ndarray) -> None:
     """What the predictions of the targets in `lanes` (LANES,) 0 or 1 may be off by, and so what every row
     weighs in this `sweep` (LANES,), nothing in a lane without a target; no step is made in it so far.
@@ -287,13 +298,12 @@ def _begin(given: Any, state: Any, sweep: np.ndarray, lanes: np.ndarray) -> None
         store(rows, at + _WEIGHT, where_over(who, half, weight, load(rows, at + _WEIGHT)))
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@loop()
 def _side_by_side(given: Any, of: Any, state: Any, before: np.ndarray, lanes: np.ndarray) -> None:
     """One sweep of every lane over its genes. lanes: (3, LANES) 1 in those that ask _ALL genes, those _MOVING
     that moved when they were last asked, or the _OTHERS, left out in the sweep of before. before: as in
     `_visit`.
     """
-    # Taken out of the tuples once: numba counts who holds an array each time that it is.
     start, turn, rows, design, least = given.start, given.turn, given.rows, given.design, given.least
     left, back, genes, held, some = state.rows, state.back, state.genes, state.held, state.some
     largest, slab, rest = state.largest, given.slab, (given, of, state)
@@ -327,7 +337,7 @@ def _side_by_side(given: Any, of: Any, state: Any, before: np.ndarray, lanes: np
         )
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@loop()
 def _load(given: Any, of: Any, ends: Any, k: int, state: Any, lane: int) -> None:
     """Target k enters the lane at ends.edge."""
     rows, design, sources, reached = given.rows, given.design, given.sources, of.reached[k]
@@ -355,7 +365,7 @@ def _load(given: Any, of: Any, ends: Any, k: int, state: Any, lane: int) -> None
                 back[i * LANES + lane] += x * edge
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@loop()
 def _unload(given: Any, of: Any, ends: Any, state: Any, lane: int) -> None:
     """The target leaves the lane."""
     k, left, off, told, held, genes = (
@@ -391,7 +401,7 @@ def _unload(given: Any, of: Any, ends: Any, state: Any, lane: int) -> None:
     state.doing[lane] = -1
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@loop()
 def held_differently(given: Genes, of: Targets, uncertain: np.ndarray, spread_of: np.ndarray) -> None:
     """Adds to spread_of (k, p) how much more, or less, of the variances `uncertain` (k, n) of edges is felt
     while the target is held than what the squares of `design` say.
