@@ -70,8 +70,7 @@ def main() -> None:
     prepared = prepare(folder / REAL[asked.data], settings.data)
     told(prepared)
     if asked.all_genes:
-        for place in (module, nulls):
-            place.depth_to_draw_by = lambda _, design: design.size
+        module.depth_to_draw_by = nulls.depth_to_draw_by = lambda _, design: design.size
     share_of_false(prepared, settings)
     for draw in range(asked.draws):
         other = settings.model_copy(update={"data": settings.data.model_copy(update={"seed": draw})})

@@ -63,11 +63,11 @@ def test_a_lift_of_nothing_is_no_number(scores: Evaluation) -> None:
 def test_a_gene_that_is_left_out_of_the_depth_is_named_with_its_share(scores: Evaluation) -> None:
     network = scores.network
     assert network is not None
-    assert network.stage is not None
+    stage = network.stage
+    assert stage is not None
 
     def without(genes: dict[str, float] | None) -> Evaluation:
-        stage = replace(network.stage, left_out=genes)
-        return replace(scores, network=replace(network, stage=stage))
+        return replace(scores, network=replace(network, stage=replace(stage, left_out=genes)))
 
     places = (
         lambda found: null_in_words(found) or "",
