@@ -13,7 +13,8 @@ every job. At the end all jobs are stopped; then
   for fewer than three minutes); it grew where the slope less two errors makes more than MOST_GROWTH_MB of
   the time it was taken over
 - server_files, server_threads: medians of the second and of the last quarter of the time
-- job_mb: largest memory of a job in the first and the last half
+- job_mb: most memory of a job in the first and the last of those minutes; jobs grew where the slope of that
+  most, less two errors, makes more than MOST_GROWTH_JOB of it
 - bad: all that is wrong: what grew; processes left behind that still belong to the folder, or that the server
   does not look after; what is lost (epochs in a status that its metrics lack, members of an ensemble,
   unreadable files, runs that are neither in the folder nor in its trash); files that were being made and
@@ -60,8 +61,8 @@ WAIT = 120_000  # milliseconds
 LOOK_EVERY = 2.0
 MOST_GROWTH_MB, MOST_GROWTH_FILES, MOST_GROWTH_THREADS = 60.0, 10.0, 10.0
 """What caches and Python's own memory may add."""
-MOST_GROWTH_JOB = 1.3
-"""Largest memory of a job in the last half over that in the first."""
+MOST_GROWTH_JOB = 0.3
+"""Share that the most memory of a job may add, over all minutes."""
 
 
 @dataclass(frozen=True)
@@ -320,15 +321,17 @@ def _lost_members(run: RunFolder) -> list[str]:
     return []
 
 
-def minutes(looks: Sequence[Look], since: float) -> list[tuple[float, float]]:
-    """(minute, least MB in it) of every whole minute from `since` on."""
-    least: dict[int, float] = {}
-    for look in looks:
-        if look.seconds >= since:
-            minute = int((look.seconds - since) // 60)
-            least[minute] = min(look.mb, least.get(minute, look.mb))
-    last = max((look.seconds for look in looks), default=0.0)
-    return [(float(minute), mb) for minute, mb in sorted(least.items()) if since + 60 * (minute + 1) <= last]
+def minutes(
+    seen: Sequence[tuple[float, float]], since: float, of: Callable[[float, float], float] = min
+) -> list[tuple[float, float]]:
+    """(minute, least MB in it, or most) of every whole minute from `since` on. seen: (seconds, MB)."""
+    found: dict[int, float] = {}
+    for at, mb in seen:
+        if at >= since:
+            minute = int((at - since) // 60)
+            found[minute] = of(mb, found.get(minute, mb))
+    last = max((at for at, _ in seen), default=0.0)
+    return [(float(minute), mb) for minute, mb in sorted(found.items()) if since + 60 * (minute + 1) <= last]
 
 
 def slope(points: Sequence[tuple[float, float]]) -> tuple[float, float] | None:
@@ -339,6 +342,12 @@ def slope(points: Sequence[tuple[float, float]]) -> tuple[float, float] | None:
     (steepness, start), spread = np.polyfit(x, y, 1), ((x - x.mean()) ** 2).sum()
     left = ((y - start - steepness * x) ** 2).sum() / (len(x) - 2)
     return float(steepness), float(np.sqrt(left / spread))
+
+
+def surely_added(points: Sequence[tuple[float, float]]) -> float:
+    """MB that came in all these minutes: slope less two errors; 0 where there are too few to say."""
+    steepness = slope(points)
+    return 0.0 if steepness is None else (steepness[0] - 2 * steepness[1]) * len(points)
 
 
 def _told(root: Path, seen: Seen, left_behind: list[str]) -> dict[str, Any]:
@@ -356,14 +365,12 @@ def _told(root: Path, seen: Seen, left_behind: list[str]) -> dict[str, Any]:
         before = values[quarter : 2 * quarter] or values
         return [round(float(statistics.median(part)), 1) for part in (before, values[-quarter:])]
 
-    half = seen.server[-1].seconds / 2 if seen.server else 0.0
-    halves = [[mb for at, mb in seen.job_mb if (at < half) == first] for first in (True, False)]
-    jobs_mb = [max(part, default=0.0) for part in halves]
     files = grown([look.files for look in seen.server])
     threads = grown([look.threads for look in seen.server])
-    least = [] if seen.warm is None else minutes(seen.server, seen.warm)
-    steepness = slope(least)
-    sure = 0.0 if steepness is None else (steepness[0] - 2 * steepness[1]) * len(least)
+    warm = float("inf") if seen.warm is None else seen.warm
+    least = minutes([(look.seconds, look.mb) for look in seen.server], warm)
+    most = minutes(seen.job_mb, warm, max)
+    steepness, sure, jobs_sure = slope(least), surely_added(least), surely_added(most)
     bad = [
         *([f"the server grew by {sure:.0f} MB or more"] if sure > MOST_GROWTH_MB else []),
         *(
@@ -377,8 +384,8 @@ def _told(root: Path, seen: Seen, left_behind: list[str]) -> dict[str, Any]:
             else []
         ),
         *(
-            [f"jobs grew from {jobs_mb[0]:.0f} to {jobs_mb[1]:.0f} MB"]
-            if jobs_mb[0] and jobs_mb[1] > MOST_GROWTH_JOB * jobs_mb[0]
+            [f"jobs grew by {jobs_sure:.0f} MB or more, from {most[0][1]:.0f}"]
+            if most and jobs_sure > MOST_GROWTH_JOB * most[0][1]
             else []
         ),
         *(f"left behind: {one}" for one in left_behind),
@@ -393,7 +400,7 @@ def _told(root: Path, seen: Seen, left_behind: list[str]) -> dict[str, Any]:
         "minutes_after_warming_up": len(least),
         "server_files": files,
         "server_threads": threads,
-        "job_mb": [round(mb, 1) for mb in jobs_mb],
+        "job_mb": [round(mb, 1) for _, mb in (most[:1] + most[-1:])],
         "bad": bad,
     }
 

@@ -275,9 +275,7 @@ def test_a_choice_outlives_a_network_that_was_on_its_way(visit: Visit, runs: Pat
     os.utime(runs / "plain" / "config.json")
     visit.ask("bench.ask('tests')")
     visit.until("bench.late?.genes")
-    visit.ask(
-        "(bench.drag(0.6), bench.release(), bench.take = bench.held, bench.take(bench.late), bench.late = null)"
-    )
+    visit.ask("(bench.drag(0.6), bench.release(), bench.held(bench.late), bench.take = bench.held)")
     assert visit.ask("bench.sight.threshold") == 0.6
     visit.until_url("at.includes('threshold=0.6')")
     assert visit.ask("bench.sight.threshold") == 0.6

@@ -8,16 +8,16 @@ from typing import Any
 
 import pytest
 
-from benchmarks.soak import Look, minutes, slope, soak
+from benchmarks.soak import minutes, slope, soak, surely_added
 
 MINUTES = float(os.environ.get("GPOVAE_SOAK_MINUTES", "0.6"))
 """10 for the longer one; `python benchmarks/soak.py --hours 4` is the whole."""
 
 
-def looks(mb_per_minute: float, minutes_long: int = 12) -> list[Look]:
-    """A server that makes garbage between its looks, and grows."""
+def looks(mb_per_minute: float, minutes_long: int = 12) -> list[tuple[float, float]]:
+    """(seconds, MB) of a server that makes garbage between its looks, and grows."""
     times = [2.0 * k for k in range(30 * minutes_long)]
-    return [Look(t, 500 + mb_per_minute * t / 60 + 30 * (t % 14 > 6), 20, 8) for t in times]
+    return [(at, 500 + mb_per_minute * at / 60 + 30 * (at % 14 > 6)) for at in times]
 
 
 def test_growth_is_told_from_garbage_and_from_warming_up() -> None:
@@ -25,10 +25,19 @@ def test_growth_is_told_from_garbage_and_from_warming_up() -> None:
     assert steady == pytest.approx((0.0, 0.0), abs=1e-9)
     assert leaking is not None
     assert leaking[0] == pytest.approx(5.0, abs=0.1)
-    warming = [Look(one.seconds, one.mb + max(0, 120 - one.seconds), 20, 8) for one in looks(0.0)]
+    warming = [(at, mb + max(0, 120 - at)) for at, mb in looks(0.0)]
     assert slope(minutes(warming, 120)) == pytest.approx((0.0, 0.0), abs=1e-9)
     assert len(minutes(looks(0.0), 120)) == 9  # the last minute is not whole
     assert slope(minutes(looks(0.0, 3), 60)) is None
+
+
+def test_jobs_grow_where_the_most_that_they_hold_does() -> None:
+    """What starts holds little: the least of a minute says nothing of jobs that come and go."""
+    starting = [(at, mb * (at % 40 > 20)) for at, mb in looks(0.0)]
+    assert minutes(starting, 0, max)[0][1] == 530
+    assert surely_added(minutes(starting, 0, max)) == pytest.approx(0.0, abs=1e-9)
+    assert surely_added(minutes(looks(20.0), 0, max)) == pytest.approx(20 * 11, rel=0.01)
+    assert surely_added(minutes(looks(20.0, 3), 0, max)) == 0.0, "two minutes are too few"
 
 
 @pytest.mark.e2e
