@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 RAISED = "raised"
 """Before the names of the arrays of `Raised`, where they lie beside the others."""
-LEFT_OUT = "left_out"
+DEPTH_WITHOUT = "depth_without"
 """The name of that array, kept where a gene was left out."""
 
 
@@ -70,7 +70,7 @@ class NetworkFit:
     how that is known, as places in own_change.SOURCES; shift: (n,) common lift of all shares under each
     perturbation, NaN where none. null_threshold, null_share: (t,) share of pairs with W above a threshold
     where there is no effect, by the same rule. knock_out: (1,) 1 where own_change was assumed and not read
-    off the targets. left_out: (k, 2) of the genes that were left out of the depth by which controls were
+    off the targets. depth_without: (k, 2) of the genes that were left out of the depth by which controls were
     drawn for the null (effects.draws), the largest first: the place among all measured genes by name (a gene
     need not be in the panel), and the share of the controls' counts.
     """
@@ -89,13 +89,13 @@ class NetworkFit:
     null_threshold: np.ndarray
     null_share: np.ndarray
     knock_out: np.ndarray
-    left_out: np.ndarray = field(default_factory=lambda: np.zeros((0, 2)))
+    depth_without: np.ndarray = field(default_factory=lambda: np.zeros((0, 2)))
     raised: Raised | None = None
 
     def arrays(self) -> dict[str, np.ndarray]:
         own = {one.name: getattr(self, one.name) for one in fields(self) if one.name != RAISED}
-        if not len(self.left_out):
-            del own[LEFT_OUT]
+        if not len(self.depth_without):
+            del own[DEPTH_WITHOUT]
         more = {} if self.raised is None else vars(self.raised)
         return own | {f"{RAISED}_{name}": values for name, values in more.items()}
 
@@ -121,7 +121,7 @@ class NetworkFit:
             other = TYPICAL if arrays["knock_out"][0] == 0 else ASSUMED
             source = np.where(read, SOURCES.index(READ), SOURCES.index(other)).astype(np.float64)
             arrays = arrays | {"own_source": source}
-        arrays = {LEFT_OUT: np.zeros((0, 2))} | arrays
+        arrays = {DEPTH_WITHOUT: np.zeros((0, 2))} | arrays
         own = {one.name: arrays[one.name] for one in fields(cls) if one.name != RAISED}
         return cls(**own, raised=Raised.from_arrays(arrays))
 

@@ -88,7 +88,7 @@ def explain(
     fit = explain_effects(len(prepared.panel), observed, rule, settings, nulls, progress)
     large = large_genes(prepared, Design.of(prepared))
     places = np.sort(prepared.cells.var_names.to_numpy(dtype=str)).searchsorted(list(large))
-    return replace(fit, left_out=np.column_stack([places, list(large.values())]))
+    return replace(fit, depth_without=np.column_stack([places, list(large.values())]))
 
 
 def explain_effects(

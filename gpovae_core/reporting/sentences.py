@@ -442,10 +442,11 @@ def what_false_means(network: Network | None) -> str:
 def depth_in_words(network: Network | None) -> str:
     """Which genes had no say in how deep a control is; "" where all had."""
     stage = None if network is None else network.stage
-    if stage is None or not stage.left_out:
+    without = {} if stage is None else stage.depth_without or {}
+    if not without:
         return ""
-    genes = listed(f"{gene} ({share(part)} of the controls' counts)" for gene, part in stage.left_out.items())
-    was, it = ("was", "it") if len(stage.left_out) == 1 else ("were", "one of them")
+    genes = listed(f"{gene} ({share(part)} of the controls' counts)" for gene, part in without.items())
+    was, it = ("was", "it") if len(without) == 1 else ("were", "one of them")
     return (
         f"{genes} {was} left out of the depth by which controls were drawn: a cell that loses {it} is "
         "shallow for that alone."

@@ -24,6 +24,7 @@ from gpovae_core.effects.nulls import null_screen
 from gpovae_core.evaluation import relabelled
 from gpovae_core.evaluation.held_out import held_out_pairs
 from gpovae_core.evaluation.relabelled import null_differences, null_omission
+from gpovae_core.evaluation.score_network import genes_left_out
 from gpovae_core.methods.false_edges import false_edge_rate
 from gpovae_core.methods.fitted import NetworkFit
 from gpovae_core.methods.method import Inputs
@@ -115,7 +116,7 @@ def test_without_a_large_gene_the_depth_is_the_size_and_nothing_moves(
     design = Design.of(prepared)
     assert depth_to_draw_by(prepared, design) is design.size
     before = drawn(prepared)
-    assert "left_out" not in fit_network(prepared, make_settings("evidence")).arrays()
+    assert "depth_without" not in fit_network(prepared, make_settings("evidence")).arrays()
     drawn_by_all(monkeypatch)
     for one, other in zip(before, drawn(prepared), strict=True):
         np.testing.assert_array_equal(one, other)
@@ -249,10 +250,12 @@ def test_held_out_controls_in_the_place_of_perturbed_cells_stay_at_the_level() -
 
 
 def test_a_fit_keeps_what_was_left_out() -> None:
-    prepared = dominated()
-    fit = fit_network(prepared, make_settings("evidence"))
-    ((place, share),) = NetworkFit.from_arrays(fit.arrays()).as_kept().left_out
+    prepared, settings = dominated(), make_settings("evidence")
+    fit = fit_network(prepared, settings)
+    ((place, share),) = NetworkFit.from_arrays(fit.arrays()).as_kept().depth_without
     assert sorted(prepared.cells.var_names)[int(place)] == "BIG"
+    assert genes_left_out(fit, prepared) == pytest.approx(found_in(prepared))
+    assert genes_left_out(fit_network(dominated(share=0.085), settings), prepared) is None
     assert share == pytest.approx(found_in(prepared)["BIG"], abs=1e-6)
-    older = {name: values for name, values in fit.arrays().items() if name != "left_out"}
-    assert NetworkFit.from_arrays(older).left_out.shape == (0, 2)
+    older = {name: values for name, values in fit.arrays().items() if name != "depth_without"}
+    assert NetworkFit.from_arrays(older).depth_without.shape == (0, 2)

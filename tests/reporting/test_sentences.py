@@ -67,7 +67,7 @@ def test_a_gene_that_is_left_out_of_the_depth_is_named_with_its_share(scores: Ev
     assert stage is not None
 
     def without(genes: dict[str, float] | None) -> Evaluation:
-        return replace(scores, network=replace(network, stage=replace(stage, left_out=genes)))
+        return replace(scores, network=replace(network, stage=replace(stage, depth_without=genes)))
 
     places = (
         lambda found: null_in_words(found) or "",
