@@ -383,7 +383,7 @@ export class EdgeTable {
   constructor(head, scroller, on) {
     Object.assign(this, { head, on, sorted: [2, 1], edges: [], kept: "" });
     this.list = new LongList(scroller, 24, (k) => this.row(k));
-    scroller.addEventListener("scroll", () => (head.scrollLeft = scroller.scrollLeft));
+    scroller.addEventListener("scroll", () => (head.parentElement.scrollLeft = scroller.scrollLeft));
     scroller.addEventListener("keydown", (event) => {
       const by = { ArrowDown: 1, ArrowUp: -1, PageDown: 8, PageUp: -8 }[event.key];
       if (!by || !this.edges.length) return;
@@ -652,17 +652,19 @@ export class Card {
       make(
         "div",
         { class: "edges" },
-        ...edges
-          .slice(0, 6)
-          .map((e) =>
-            make(
-              "button",
-              { class: `edge sign${graph.sign[e]}`, click: () => this.on.edge(e) },
-              make("span", { class: "name", text: graph.names[other(e)] }),
-              make("span", { text: signed(graph.effect[e]) }),
-              make("span", { text: fixed(graph.weight[e]) }),
-            ),
+        ...edges.slice(0, 6).map((e) =>
+          make(
+            "button",
+            {
+              class: `edge sign${graph.sign[e]}`,
+              ...(graph.contrary[e] ? { title: MEANS.Sign } : {}),
+              click: () => this.on.edge(e),
+            },
+            make("span", { class: "name", text: graph.names[other(e)] + (graph.contrary[e] ? "*" : "") }),
+            make("span", { text: signed(graph.effect[e]) }),
+            make("span", { text: fixed(graph.weight[e]) }),
           ),
+        ),
       ),
       edges.length > 6
         ? make("p", { class: "quiet", text: `and ${count(edges.length - 6)} more in the table below` })

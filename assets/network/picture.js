@@ -185,11 +185,10 @@ export class Picture {
     const { palette, text, background } = this.scene.look;
     const bright = this.bright();
     const isLit = this.litLinks();
-    const shines = (link) =>
-      isLit.has(link) || (bright ? bright.has(link.a) && bright.has(link.b) && this.belongs(link) : true);
+    const shining = this.shining();
     for (const faint of [true, false])
       for (const link of links) {
-        if (shines(link) === faint || isLit.has(link)) continue;
+        if (shining.has(link) === faint || isLit.has(link)) continue;
         const sure = this.alphaOf(link);
         this.drawLink(pen, link, palette[link.sign], link.width ?? strand(1), faint ? sure * FADED : sure);
       }
@@ -217,6 +216,13 @@ export class Picture {
       this.drawLabel(pen, node, dim);
     }
     if (this.opened) this.drawOpened(pen);
+  }
+
+  /** Links that are not faded beside what is chosen. */
+  shining() {
+    const bright = this.bright();
+    const near = (link) => bright.has(link.a) && bright.has(link.b) && this.belongs(link);
+    return new Set(bright ? this.layout.links.filter(near) : this.layout.links);
   }
 
   /** With a gene chosen only its own edges shine, not those among its targets. */

@@ -30,7 +30,7 @@ from gpovae_core.reporting.contrary import contrary_in_words
 from gpovae_core.reporting.known import known_in_words, listed_in_words, sets_in_words, steps_in_short
 from gpovae_core.reporting.parts import parts_in_words
 from gpovae_core.reporting.sentences import responders_in_words, states_in_words, w_in_words
-from gpovae_core.reporting.ways import CANCELLED, ways_in_words
+from gpovae_core.reporting.ways import CANCELLED, OTHERS, others_in_words, ways_in_words
 from gpovae_core.reporting.words import share
 from gpovae_core.runs.folder import RunFolder
 
@@ -143,12 +143,13 @@ def _what_it_is(card: GeneCard) -> str:
     words = [card.identifier] if card.identifier else []
     if not card.perturbed:
         words.append(
-            "Never perturbed, or held out with all its cells: nothing measured speaks for its edges."
+            f"{card.gene} was never perturbed, or is held out with all its cells: nothing measured speaks "
+            "for edges out of it."
         )
     if card.reason:
         words.append(f"In the panel because: {card.reason}.")
     if not card.measured:
-        words.append("Not measured, so nothing is known of effects on it.")
+        words.append(f"{card.gene} is not measured, so nothing is known of effects on it.")
     return " ".join(words)
 
 
@@ -274,7 +275,7 @@ def _ways(
             }
             for path in listed
         ],
-        "remainder": f"The remaining {size(rest)}: other ways, and walks that pass a gene more than once.",
+        "remainder": f"{OTHERS}: {size(rest)}." if folds else others_in_words(rest),
     }
 
 

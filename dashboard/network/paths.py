@@ -20,6 +20,7 @@ from gpovae_core.network.grn import GeneNetwork
 from gpovae_core.network.paths import PathTrace
 from gpovae_core.plots import network as figures
 from gpovae_core.reporting.known import step_in_words, steps_in_short
+from gpovae_core.reporting.ways import others_in_words
 from gpovae_core.runs.folder import RunFolder
 
 TURN = "gpovae_path_turn"
@@ -151,8 +152,7 @@ def path_table(run: RunFolder, network: GeneNetwork, found: PathTrace) -> None:
     source, target = plain(" and ".join(found.sources)), plain(found.target)
     st.markdown(
         f"Listed paths together: **{_share(found.explained)}** of the influence of {source} on {target}. "
-        f"The remaining **{_share(found.remainder)}** comes from other, weaker paths and from walks that "
-        "pass a gene more than once."
+        f"{others_in_words(found.remainder)}"
     )
     if references:
         st.caption("Steps of the lit path: " + _steps_in_words(steps[lit_row(found)]))

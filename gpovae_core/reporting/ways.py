@@ -12,6 +12,7 @@ CANCELLED = 5.0
 """A way that carries more times the influence: the ways cancel, and shares are of next to nothing."""
 NAMED = 2
 """Genes between that are named at most."""
+OTHERS = "Other ways, and walks that pass a gene more than once"
 _PARTS = (
     (0.25, 0.02, "a quarter"),
     (1 / 3, 0.025, "a third"),
@@ -20,6 +21,17 @@ _PARTS = (
     (0.75, 0.02, "three quarters"),
 )
 """Share, how near to it a share is called by the words, the words."""
+
+
+def others_in_words(rest: float) -> str:
+    """What the listed ways leave of the influence, as a share of it: below 0 where the others act against
+    them.
+    """
+    if abs(rest) < 0.005:
+        return f"{OTHERS}, carry less than 1 %."
+    if rest < 0:
+        return f"{OTHERS}, act against that, by {-100 * rest:.0f} %."
+    return f"{OTHERS}, carry the remaining {100 * rest:.0f} %."
 
 
 def ways_in_words(trace: PathTrace) -> str:

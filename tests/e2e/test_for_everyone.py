@@ -86,6 +86,8 @@ BESIDE = """() => {
     if (box.width > 1 && box.right > innerWidth + 2 && !inside(element))
       beside.push(`${element.tagName} ${(element.textContent || "").trim().slice(0, 40)}`);
   }
+  const main = document.querySelector("[data-testid=stMain]");
+  if (main.scrollWidth > main.clientWidth + 2) beside.push("the page scrolls sideways");
   return beside.slice(0, 5);
 }"""
 
@@ -117,7 +119,7 @@ def test_all_text_can_be_read(browser: Any, alone: str, scheme: str) -> None:
 def test_nothing_stands_beside_the_screen(browser: Any, alone: str, size: tuple[int, int]) -> None:
     visit = Visit(browser, alone, size=size)
     beside = {}
-    for page in ("", "response", "whatif", "benchmark", "experiments", "runs", "train", "data"):
+    for page in ("", "network", "response", "whatif", "benchmark", "experiments", "runs", "train", "data"):
         visit.page.goto(f"{alone}/{page}{ASKED[1:]}")
         visit.settle()
         visit.page.wait_for_timeout(2500)

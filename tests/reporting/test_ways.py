@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gpovae_core.network.paths import PathTrace, TracedPath
-from gpovae_core.reporting.ways import part_in_words, ways_in_words
+from gpovae_core.reporting.ways import others_in_words, part_in_words, ways_in_words
 
 
 def trace(direct: float, *ways: tuple[str, float], influence: float = 0.4) -> PathTrace:
@@ -71,3 +71,16 @@ def test_words_are_near_what_they_stand_for(share: float) -> None:
     said = part_in_words(float(share))
     value = stands_for[said] if said in stands_for else float(said.split()[0]) / 100
     assert abs(value - share) <= 0.05 + 1e-9
+
+
+@pytest.mark.parametrize(
+    ("rest", "said"),
+    [
+        (0.2, "carry the remaining 20 %."),
+        (-0.01, "act against that, by 1 %."),
+        (-0.004, "carry less than 1 %."),
+        (0.004, "carry less than 1 %."),
+    ],
+)
+def test_what_is_left_is_no_negative_share(rest: float, said: str) -> None:
+    assert others_in_words(rest) == f"Other ways, and walks that pass a gene more than once, {said}"
