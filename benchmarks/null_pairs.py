@@ -1,12 +1,11 @@
-"""Which pairs of relabelled controls pass 0.5, draw by draw, and what drawing controls as deep does to it.
+"""Which pairs of relabelled controls pass 0.5, draw by draw, and what large genes in their depth do to it.
 
     python benchmarks/null_pairs.py schraivogel --draws 20
-    python benchmarks/null_pairs.py schraivogel --draws 5 --depth without-large
-    python benchmarks/null_pairs.py schraivogel --draws 5 --depth none
+    python benchmarks/null_pairs.py schraivogel --draws 5 --all-genes
 
-The null of benchmarks/quality.py with other draws of the same cells. depth: within which classes controls
-are drawn: of all counts (as the code does), of those of all genes but the ones that hold more than LARGE of
-them, or none, batches alone.
+The null of benchmarks/quality.py with other draws of the same cells, and, for the same edges, the estimated
+share that is false. --all-genes: controls drawn as deep by the counts of all genes, which a run does only
+where none holds more than a tenth of them (effects.draws).
 """
 
 from __future__ import annotations
@@ -22,47 +21,41 @@ from scipy import stats
 from scipy.special import expit
 
 from gpovae_core import keys
-from gpovae_core.config import make_settings
+from gpovae_core.config import Settings, make_settings
 from gpovae_core.data.prepare import prepare
 from gpovae_core.data.schema import PreparedCells
+from gpovae_core.effects import contrasts as module
 from gpovae_core.effects import nulls
 from gpovae_core.effects.contrasts import contrasts
-from gpovae_core.effects.design import MOST_DEPTHS, Design, by_depth, depth_strata
+from gpovae_core.effects.design import Design
+from gpovae_core.effects.draws import depth_to_draw_by, large_genes
 from gpovae_core.effects.shrinkage import fit_evidence
-from gpovae_core.methods.network_fit import explain_effects
-
-LARGE = 0.1
-
-
-def large_counts(prepared: PreparedCells) -> np.ndarray:
-    """(cells,) counts of the genes that hold more than LARGE of all counts."""
-    total = np.asarray(prepared.counts.sum(axis=0)).ravel()
-    chosen: Any = prepared.counts[:, np.flatnonzero(total > LARGE * total.sum())]
-    return np.asarray(chosen.sum(axis=1)).ravel()
-
-
-def strata(prepared: PreparedCells, splits: tuple[str, ...], depth: str) -> np.ndarray:
-    """As `depth_strata`, with depth measured otherwise."""
-    if depth == "all":
-        return depth_strata(prepared, splits)
-    rows, design = np.flatnonzero(prepared.where(splits=splits)), Design.of(prepared)
-    size = design.size - large_counts(prepared)
-    found = by_depth(size[rows], design.stratum[rows], prepared.labels[rows] == keys.CONTROL)
-    return found if depth == "without-large" else found // MOST_DEPTHS * MOST_DEPTHS
+from gpovae_core.methods.false_edges import false_edge_rate
+from gpovae_core.methods.network_fit import explain_effects, fit_network
 
 
 def told(prepared: PreparedCells) -> None:
     """How deep the cells of every perturbation are, with the large genes and without."""
-    size, large = Design.of(prepared).size, large_counts(prepared)
+    design = Design.of(prepared)
+    size, rest = design.size, depth_to_draw_by(prepared, design)
     training = prepared.where(splits=(keys.TRAIN,))
     for name in (keys.CONTROL, *prepared.perturbations):
         own = training & (prepared.labels == name)
-        depth, rest = np.median(size[own]), np.median((size - large)[own])
-        print(f"{name}: counts {depth:.0f}, without large genes {rest:.0f}")
+        depth, other = np.median(size[own]), np.median(rest[own])
+        print(f"{name}: counts {depth:.0f}, without large genes {other:.0f}")
     own = training & (prepared.labels == keys.CONTROL)
-    found: Any = stats.spearmanr(size[own], (large / np.maximum(size, 1))[own])
-    share = large[own].sum() / size[own].sum()
-    print(f"in controls: share of the large genes {share:.2f}, with depth rho {found.statistic:.2f}")
+    large = large_genes(prepared, design)
+    print("large genes:", ", ".join(f"{gene} {share:.3f}" for gene, share in large.items()) or "none")
+    if large:
+        found: Any = stats.spearmanr(size[own], 1 - (rest / np.maximum(size, 1))[own])
+        print(f"in controls: their share with depth rho {found.statistic:.2f}")
+
+
+def share_of_false(prepared: PreparedCells, settings: Settings) -> None:
+    fit, cut = fit_network(prepared, settings), settings.evaluation.threshold
+    weights = expit(fit.log_odds)
+    edges = int((weights[np.isfinite(fit.evidence)] > cut).sum())
+    print(f"edges before training {edges}, estimated false {false_edge_rate(fit, weights, cut)[0]:.3f}")
 
 
 def main() -> None:
@@ -70,13 +63,15 @@ def main() -> None:
     parser.add_argument("data", choices=list(REAL))
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--draws", type=int, default=20)
-    parser.add_argument("--depth", choices=("all", "without-large", "none"), default="all")
+    parser.add_argument("--all-genes", action="store_true")
     asked = parser.parse_args()
     folder = Path(os.environ.get("GPOVAE_DATA_DIR", Path(__file__).parents[2] / "shared" / "data"))
-    settings = make_settings("evidence", {"data": {"seed": asked.seed}})
+    settings = make_settings("evidence", {"data": {"seed": asked.seed}, "training": {"seed": asked.seed}})
     prepared = prepare(folder / REAL[asked.data], settings.data)
     told(prepared)
-    nulls.depth_strata = lambda cells, splits: strata(cells, splits, asked.depth)
+    if asked.all_genes:
+        module.depth_to_draw_by = nulls.depth_to_draw_by = lambda _, design: design.size
+    share_of_false(prepared, settings)
     for draw in range(asked.draws):
         other = settings.model_copy(update={"data": settings.data.model_copy(update={"seed": draw})})
         observed = contrasts(nulls.null_screen(prepared, other), both=True)

@@ -123,7 +123,7 @@ def false_edges(report: RunReport) -> None:
         key="false_edge_curve",
         config={"displayModeBar": False},
     )
-    st.caption(plain(sentences.FALSE_IN_WORDS))
+    st.caption(plain(sentences.what_false_means(report.network)))
     if report.null:
         st.markdown("##### Relabelled controls, the whole way to W")
         show_table(tables.null_table(report.null))

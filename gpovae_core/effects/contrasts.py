@@ -33,7 +33,7 @@ from gpovae_core.data.store import columns_of, rows_of
 from gpovae_core.effects.agreement import excess
 from gpovae_core.effects.beside import beside_others, joined, parts
 from gpovae_core.effects.design import MOST_DEPTHS, Design, by_depth
-from gpovae_core.effects.draws import drawn_like
+from gpovae_core.effects.draws import depth_to_draw_by, drawn_like
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -291,7 +291,8 @@ def null_contrasts(
     `like`.
 
     Each row compares as many controls of every stratum as the perturbation has cells there (at most half of
-    all), as deep as these, with all the others; drawn `draws` times, each when it is asked for.
+    all), as deep as these (effects.draws), with all the others; drawn `draws` times, each when it is asked
+    for.
     """
     design = Design.of(prepared)
     pool = _control_pool(prepared, design)
@@ -302,7 +303,8 @@ def null_contrasts(
         return
     cells = np.flatnonzero(prepared.where(splits=(keys.TRAIN,)) & prepared.passing & (design.size > 0))
     labels, kind = prepared.labels[cells], np.full(len(design.size), -1)
-    kind[cells] = by_depth(design.size[cells], design.stratum[cells], labels == keys.CONTROL)
+    depth = depth_to_draw_by(prepared, design)
+    kind[cells] = by_depth(depth[cells], design.stratum[cells], labels == keys.CONTROL)
     perturbed = _kinds_of(prepared, like, labels, kind[cells])
     rng = np.random.default_rng(seed)
     for drawn in range(draws):

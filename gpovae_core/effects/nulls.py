@@ -19,8 +19,8 @@ from gpovae_core.data.expression import absolute_cell_effects, log_expression
 from gpovae_core.data.pairing import pair_controls
 from gpovae_core.data.schema import PreparedCells
 from gpovae_core.data.store import rows_of
-from gpovae_core.effects.design import depth_strata
-from gpovae_core.effects.draws import drawn_like, every_second
+from gpovae_core.effects.design import Design, by_depth
+from gpovae_core.effects.draws import depth_to_draw_by, drawn_like, every_second
 from gpovae_core.errors import QueryError
 
 FEWEST_CONTROLS = 20
@@ -106,9 +106,12 @@ def _relabelled(
 ) -> tuple[np.ndarray, np.ndarray]:
     positions: list[np.ndarray] = []
     labels: list[str] = []
+    design, control = Design.of(prepared), prepared.labels == keys.CONTROL
+    depth = depth_to_draw_by(prepared, design)
     for split in keys.SPLITS:
         here = np.flatnonzero(prepared.where(splits=(split,)))
-        among = dict(zip(here.tolist(), depth_strata(prepared, (split,)).tolist(), strict=True))
+        kind = by_depth(depth[here], design.stratum[here], control[here])
+        among = dict(zip(here.tolist(), kind.tolist(), strict=True))
         pool = np.flatnonzero(prepared.where(keys.CONTROL, (split,)))
         pool = rng.permutation(pool[np.argsort(prepared.cells.obs_names.to_numpy(dtype=str)[pool])])
         kinds = np.array([among[cell] for cell in pool.tolist()], dtype=int)

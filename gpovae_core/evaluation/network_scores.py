@@ -83,13 +83,15 @@ class StageScores:
     """What only a run with a network stage can say. false_edges: estimated share of false edges by
     threshold; rankings: the strongest pairs; common_lift: gene -> log fold change of
     all shares when it is perturbed, in the training cells; lift_by_network: correlation of that with the lift
-    that the network's changes bring about.
+    that the network's changes bring about; depth_without: gene -> its share of the controls' counts, of those
+    genes that controls for the false edges were drawn without (effects.draws), the largest first.
     """
 
     false_edges: Part[tuple[FalseEdgeRate, ...]] = None
     rankings: Part[Rankings] = None
     common_lift: Part[Mapping[str, Number]] = None
     lift_by_network: Number = None
+    depth_without: Part[Mapping[str, Number]] = None
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ import pandas as pd
 from gpovae_core import keys
 from gpovae_core.data.expression import log_expression
 from gpovae_core.data.schema import PreparedCells
-from gpovae_core.effects.design import Exchangeable, depth_strata
-from gpovae_core.effects.draws import drawn_like, every_second
+from gpovae_core.effects.design import Design, Exchangeable, by_depth, depth_strata
+from gpovae_core.effects.draws import depth_to_draw_by, drawn_like, every_second
 from gpovae_core.effects.pairs import PairStatistics, pairs_of_genes, perturbations_of
 from gpovae_core.evaluation.network import score_edges
 from gpovae_core.methods.method import Inputs
@@ -37,7 +37,10 @@ def null_differences(inputs: Inputs, seed: int, draws: int = DRAWS) -> list[np.n
     if n < 4:
         return []
     controls = inputs.expression[np.array([place[cell] for cell in cells.tolist()])]
-    kind = dict(zip(training.tolist(), depth_strata(prepared, (keys.TRAIN,)).tolist(), strict=True))
+    design = Design.of(prepared)
+    depth = depth_to_draw_by(prepared, design)[training]
+    classes = by_depth(depth, design.stratum[training], prepared.labels[training] == keys.CONTROL)
+    kind = dict(zip(training.tolist(), classes.tolist(), strict=True))
     kinds = np.array([kind[cell] for cell in cells.tolist()], dtype=int)
     total = np.asarray(controls.sum(axis=0)).ravel()
     names = perturbations_of(inputs.sources, inputs.labels)
@@ -63,7 +66,8 @@ def null_omission(inputs: Inputs, pairs: PairStatistics, significance: float, se
     perturbed cells; None with fewer than four.
 
     Half of the controls stay controls; the cells of a source are drawn from the other half, as many as it has
-    of every batch, donor, condition and depth, as far as they go.
+    of every batch, donor, condition and depth, as far as they go. The depth is that of all counts, within
+    whose classes the test ranks: there any control could be any other.
     """
     prepared = inputs.prepared
     cells = _by_name(prepared, np.flatnonzero(prepared.where(keys.CONTROL, (keys.TEST,))))

@@ -200,7 +200,14 @@ def _stage(
         ),
         common_lift=fit.lifts(scored.prepared.panel),
         lift_by_network=_lift_agreement(fit, scored.prepared),
+        depth_without=genes_left_out(fit, scored.prepared),
     )
+
+
+def genes_left_out(fit: NetworkFit, prepared: PreparedCells) -> dict[str, float] | None:
+    """`StageScores.depth_without`, None without any."""
+    names = np.sort(prepared.cells.var_names.to_numpy(dtype=str))
+    return {str(names[int(place)]): float(share) for place, share in fit.depth_without} or None
 
 
 def _tops(

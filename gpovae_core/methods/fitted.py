@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 RAISED = "raised"
 """Before the names of the arrays of `Raised`, where they lie beside the others."""
+DEPTH_WITHOUT = "depth_without"
+"""The name of that array, kept where a gene was left out."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ class Raised:
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> Raised | None:
         """Out of what was stored with a run; None where nothing of it was."""
-        found = {field.name: arrays.get(f"{RAISED}_{field.name}") for field in fields(cls)}
+        found = {one.name: arrays.get(f"{RAISED}_{one.name}") for one in fields(cls)}
         known = {name: values for name, values in found.items() if values is not None}
         return cls(**known) if len(known) == len(found) else None
 
@@ -68,7 +70,9 @@ class NetworkFit:
     how that is known, as places in own_change.SOURCES; shift: (n,) common lift of all shares under each
     perturbation, NaN where none. null_threshold, null_share: (t,) share of pairs with W above a threshold
     where there is no effect, by the same rule. knock_out: (1,) 1 where own_change was assumed and not read
-    off the targets.
+    off the targets. depth_without: (k, 2) of the genes that were left out of the depth by which controls were
+    drawn for the null (effects.draws), the largest first: the place among all measured genes by name (a gene
+    need not be in the panel), and the share of the controls' counts.
     """
 
     log_odds: np.ndarray
@@ -85,10 +89,13 @@ class NetworkFit:
     null_threshold: np.ndarray
     null_share: np.ndarray
     knock_out: np.ndarray
+    depth_without: np.ndarray = field(default_factory=lambda: np.zeros((0, 2)))
     raised: Raised | None = None
 
     def arrays(self) -> dict[str, np.ndarray]:
-        own = {field.name: getattr(self, field.name) for field in fields(self) if field.name != RAISED}
+        own = {one.name: getattr(self, one.name) for one in fields(self) if one.name != RAISED}
+        if not len(self.depth_without):
+            del own[DEPTH_WITHOUT]
         more = {} if self.raised is None else vars(self.raised)
         return own | {f"{RAISED}_{name}": values for name, values in more.items()}
 
@@ -114,7 +121,8 @@ class NetworkFit:
             other = TYPICAL if arrays["knock_out"][0] == 0 else ASSUMED
             source = np.where(read, SOURCES.index(READ), SOURCES.index(other)).astype(np.float64)
             arrays = arrays | {"own_source": source}
-        own = {field.name: arrays[field.name] for field in fields(cls) if field.name != RAISED}
+        arrays = {DEPTH_WITHOUT: np.zeros((0, 2))} | arrays
+        own = {one.name: arrays[one.name] for one in fields(cls) if one.name != RAISED}
         return cls(**own, raised=Raised.from_arrays(arrays))
 
     @property

@@ -18,6 +18,8 @@ from gpovae_core.config import Settings
 from gpovae_core.data.progress import Progress, stretch, tell
 from gpovae_core.data.schema import PreparedCells
 from gpovae_core.effects.contrasts import Contrasts, contrasts
+from gpovae_core.effects.design import Design
+from gpovae_core.effects.draws import large_genes
 from gpovae_core.effects.shrinkage import Evidence, EvidenceRule, fit_evidence
 from gpovae_core.errors import QueryError
 from gpovae_core.methods.direct import DirectEdges, direct_edges
@@ -83,7 +85,10 @@ def explain(
 ) -> NetworkFit:
     """The network behind `observed`, as far as `rule` believes it."""
     nulls = nulls_of(prepared, observed, settings, stretch(progress, 0.6, 0.95))
-    return explain_effects(len(prepared.panel), observed, rule, settings, nulls, progress)
+    fit = explain_effects(len(prepared.panel), observed, rule, settings, nulls, progress)
+    large = large_genes(prepared, Design.of(prepared))
+    places = np.sort(prepared.cells.var_names.to_numpy(dtype=str)).searchsorted(list(large))
+    return replace(fit, depth_without=np.column_stack([places, list(large.values())]))
 
 
 def explain_effects(

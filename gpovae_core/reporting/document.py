@@ -36,11 +36,11 @@ from gpovae_core.reporting.known import gene_set_table
 from gpovae_core.reporting.paragraph import all_settings, methods, methods_of_effects
 from gpovae_core.reporting.sentences import (
     CURVES_IN_WORDS,
-    FALSE_IN_WORDS,
     SHARE_IN_WORDS,
     effects_file_in_words,
     held_out_in_words,
     verdicts,
+    what_false_means,
 )
 from gpovae_core.reporting.words import number
 from gpovae_core.runs.folder import RunFolder
@@ -356,7 +356,7 @@ def _one_run(report: RunReport, figures: _Figures, heading: bool) -> list[str]:
     if len(false):
         cut = None if report.network is None else report.network.threshold
         curve = benchmark.false_edge_curve(false, cut)
-        parts += ["<h3>False edges</h3>", figures(curve), _note(FALSE_IN_WORDS)]
+        parts += ["<h3>False edges</h3>", figures(curve), _note(what_false_means(report.network))]
     known = {
         "Relabelled controls": tables.null_table(report.null),
         "By path length": tables.hop_table(report.network),

@@ -278,6 +278,7 @@ def _stage_lines(network: Network) -> list[str]:
         return []
     rate = number(network.estimated_false_edge_rate)
     found = [f"  estimated share of false edges {rate} (no effect at all; from controls)"]
+    found += [f"  {words}" for words in (depth_in_words(network),) if words]
     for reference, title in LIFT.items():
         for entry in () if stage.rankings is None else getattr(stage.rankings, reference):
             scores = ", ".join(
@@ -433,17 +434,37 @@ def lift_in_words(network: Network | None) -> str | None:
     )
 
 
+def what_false_means(network: Network | None) -> str:
+    """What a false edge is, and how it was judged."""
+    return f"{FALSE_IN_WORDS} {depth_in_words(network)}".strip()
+
+
+def depth_in_words(network: Network | None) -> str:
+    """Which genes had no say in how deep a control is; "" where all had."""
+    stage = None if network is None else network.stage
+    without = {} if stage is None else stage.depth_without or {}
+    if not without:
+        return ""
+    genes = listed(f"{gene} ({share(part)} of the controls' counts)" for gene, part in without.items())
+    was, it = ("was", "it") if len(without) == 1 else ("were", "one of them")
+    return (
+        f"{genes} {was} left out of the depth by which controls were drawn: a cell that loses {it} is "
+        "shallow for that alone."
+    )
+
+
 def null_in_words(evaluation: Evaluation) -> str | None:
     """What relabelled controls say, for whoever is about to read W as confidence; None where not measured."""
     network = evaluation.network
     rate = network.estimated_false_edge_rate if network is not None else None
     if network is not None and rate is not None:
-        return (
+        told = (
             f"Check against noise: with W above {number(network.threshold, 2)}, an estimated {percent(rate)} "
             f"of the {number(network.edges)} edges out of perturbed genes join genes without any effect, "
             "judged by control cells in the place of the perturbed ones. Controls cannot tell whether an "
             "effect is direct."
         )
+        return f"{told} {depth_in_words(network)}".strip()
     null = evaluation.alignment_null
     if null is None or null.real is None or null.null is None:
         return None

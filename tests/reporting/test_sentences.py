@@ -6,14 +6,18 @@ from dataclasses import replace
 
 import pytest
 
+from gpovae_core.evaluation.plain import from_plain, to_plain
 from gpovae_core.evaluation.scores import Evaluation
 from gpovae_core.evaluation.stored import read_evaluation
 from gpovae_core.reporting.sentences import (
     edges_in_short,
     effects_note,
     lift_in_words,
+    null_in_words,
     predictions_in_short,
+    scores_in_words,
     verdicts_in_short,
+    what_false_means,
 )
 from gpovae_core.runs.folder import RunFolder
 from tests.conftest import PROJECT
@@ -54,6 +58,33 @@ def test_a_lift_of_nothing_is_no_number(scores: Evaluation) -> None:
     assert "common lift here is below 1 %. Tests" in (lift_in_words(network) or "")
     lifted = replace(network, stage=replace(network.stage, common_lift={"A": 0.0953, "B": -0.02}))
     assert "common lift here is +10%, under A" in (lift_in_words(lifted) or "")
+
+
+def test_a_gene_that_is_left_out_of_the_depth_is_named_with_its_share(scores: Evaluation) -> None:
+    network = scores.network
+    assert network is not None
+    stage = network.stage
+    assert stage is not None
+
+    def without(genes: dict[str, float] | None) -> Evaluation:
+        return replace(scores, network=replace(network, stage=replace(stage, depth_without=genes)))
+
+    places = (
+        lambda found: null_in_words(found) or "",
+        lambda found: what_false_means(found.network),
+        scores_in_words,
+    )
+    for told in places:
+        assert "left out of the depth" not in told(without(None))
+        assert (
+            "HBE1 (44 % of the controls' counts) was left out of the depth by which controls were drawn: a "
+            "cell that loses it is shallow for that alone." in told(without({"HBE1": 0.443}))
+        )
+        assert "HBG2 (12 % of the controls' counts) were left out of the depth" in told(
+            without({"HBE1": 0.443, "HBG2": 0.12})
+        )
+    kept = without({"HBE1": 0.443})
+    assert from_plain(Evaluation, to_plain(kept)) == kept
 
 
 def test_cells_are_counted_once(scores: Evaluation) -> None:
