@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
+
 import pandas as pd
 import streamlit as st
 
 from dashboard.shared import contents, listing, run_summary, shell
 from dashboard.shared.glossary import show_table
+from gpovae_core.data.folder import data_folder
 from gpovae_core.errors import GpoVaeError
 from gpovae_core.evaluation.scores import Evaluation
 from gpovae_core.runs.folder import RunFolder
@@ -81,8 +84,10 @@ def no_runs() -> None:
     st.info("No runs of your own yet. Choose your cells, then train a first run.")
     if st.button("Use my data", type="primary", key="runs_data"):
         st.switch_page("pages/data.py")
-    st.markdown(f"This page looks in `{listing.runs_folder().resolve()}`. In a terminal:")
-    st.code("gpovae train my_screen.h5ad --run runs/first", language="bash", wrap_lines=True)
+    folder = listing.runs_folder().resolve()
+    st.markdown(f"This page looks in `{folder}`. In a terminal:")
+    train = shlex.join(["gpovae", "train", "my_screen.h5ad", "--run", str(folder / "first")])
+    st.code(train, language="bash", wrap_lines=True)
     st.markdown("No data at hand? Make some, with a network that is known, and choose it on the page Data:")
-    toy = "gpovae simulate data/toy.h5ad --genes 60 --perturbations 20 --cells 3000"
-    st.code(toy, language="bash", wrap_lines=True)
+    toy = shlex.join(["gpovae", "simulate", str(data_folder().resolve() / "toy.h5ad")])
+    st.code(f"{toy} --genes 60 --perturbations 20 --cells 3000", language="bash", wrap_lines=True)

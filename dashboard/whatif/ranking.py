@@ -27,7 +27,8 @@ TABLE_ROWS = 2000
 SEEN = 6
 """Rows in sight."""
 PAIRS, GENES = "Pairs", "Single genes"
-ORDERS = {"size": "size", "departure": "departure from the sum", "trust": "trust"}
+SINGLE_TRUST = "Trust in the single genes"
+ORDERS = {"size": "size", "departure": "departure from the sum", "trust": "trust in the single genes"}
 WANTED = "gpovae_ranking"
 """Key in the session: paths of the runs whose ranking was asked for."""
 WHAT, ORDER = "whatif_ranked", "whatif_order"
@@ -103,7 +104,7 @@ def ranked(run: RunFolder, found: PairRanking) -> None:
     key = f"whatif_table_{what}_{by}_{st.session_state.get(_TURN, 0)}"
     show_table(
         table.head(TABLE_ROWS),
-        column_config=_columns(table),
+        column_config=_columns(table, "Departure" if by == "departure" else "Size"),
         key=key,
         height=35 * min(len(table), SEEN) + 38,
         on_select=partial(_picked, run, asked, key),
@@ -151,7 +152,7 @@ def pair_table(pairs: pd.DataFrame) -> pd.DataFrame:
             "Departure": pairs["departure"],
             "Non-additive": pairs["non_additive"],
             "Measured together": [BASES[basis] for basis in pairs["basis"]],
-            "Trust": pairs["trust"],
+            SINGLE_TRUST: pairs["trust"],
             "Fewest cells": pairs["cells"],
             "Agreement": pairs["agreement"],
         }
@@ -174,33 +175,42 @@ def gene_table(found: PairRanking) -> pd.DataFrame:
     )
 
 
-def _columns(table: pd.DataFrame) -> dict[str, Any]:
+def _columns(table: pd.DataFrame, barred: str) -> dict[str, Any]:
+    """barred: the column that has bars."""
     from gpovae_core.reporting.pairs import TRUST_WORDS
 
     def number(words: str) -> Any:
         return st.column_config.NumberColumn(format="%.2f", help=words)
 
-    largest = max(float(table["Size"].max()), 0.01) if len(table) else 1.0
+    def measure(name: str, words: str) -> Any:
+        if name != barred:
+            return number(words)
+        largest = max(float(table[name].max()), 0.01) if len(table) else 1.0
+        return st.column_config.ProgressColumn(format="%.2f", min_value=0.0, max_value=largest, help=words)
+
     trust = "  \n".join(f"**{name}**: {words}" for name, words in TRUST_WORDS.items())
     return {
-        "Size": st.column_config.ProgressColumn(
-            format="%.2f",
-            min_value=0.0,
-            max_value=largest,
-            help="Root mean square of the expected effects over all other genes. Without an interval: the "
-            "sum of both, the model was not asked.",
+        "Size": measure(
+            "Size",
+            "Root mean square of the expected effects over all other genes. Without an interval: the sum of "
+            "both, the model was not asked.",
         ),
         "95 % from": number("Of the size; over the model's draws, times the factor of its intervals."),
         "to": number("Of the size."),
         "Sum of both": number("The size if the two act independently: their single effects, added."),
-        "Departure": number(
-            "Root mean square of what the log2 fold changes together depart from the sum of the single ones."
+        "Departure": measure(
+            "Departure",
+            "Root mean square of what the log2 fold changes together depart from the sum of the single ones, "
+            "over all genes: many small departures add up, also where no single gene is non-additive.",
         ),
         "Non-additive": st.column_config.NumberColumn(
             help="Genes predicted to answer otherwise than to the sum, at 5 % false discoveries."
         ),
         "Measured together": st.column_config.TextColumn(help="Whether cells with both knocked down exist."),
         "Trust": st.column_config.TextColumn(help=trust),
+        SINGLE_TRUST: st.column_config.TextColumn(
+            help=f"Of the less certain of the two; it says nothing of the pair as such.  \n{trust}"
+        ),
         "Fewest cells": st.column_config.NumberColumn(help="Training cells of the gene that has fewer."),
         "Agreement": number(
             "Correlation of predicted with measured effects in held-out cells; of two genes the lower."

@@ -90,10 +90,10 @@ def answer_in_words(one: Answered) -> str:
 
 
 def figure(run: RunFolder, found: dict[str, Answered]) -> None:
-    chart(figures.scenarios({name: one.table for name, one in found.items()}), key="whatif_scenarios")
     evaluation = contents.evaluation(run)
     if held := intervals_in_short(evaluation):
         st.caption(plain(held))
+    chart(figures.scenarios({name: one.table for name, one in found.items()}), key="whatif_scenarios")
     with st.expander("This figure in words, and what its intervals are"):
         st.caption(plain(in_words(found, intervals_in_words(evaluation))))
     table = joined(found)

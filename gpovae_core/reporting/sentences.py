@@ -166,9 +166,10 @@ def intervals_in_short(evaluation: Evaluation | None) -> str:
     if found is None or found.held is None or found.largest_held is None:
         return ""
     return (
-        f"Intervals are to hold 95 %. In held-out cells they held {share(found.held)} of the strongest "
-        f"predicted effects and {share(found.largest_held)} of the largest measured ones, the error of the "
-        f"measurement added; of these as they are drawn, without it, {share(found.largest_held_as_drawn)}."
+        f"Intervals as drawn held {share(found.largest_held_as_drawn)} of the largest effects measured in "
+        "held-out cells, not 95 %: large effects are predicted too small, or were measured too large. With "
+        f"the error of the measurement added they held {share(found.largest_held)} of these, and "
+        f"{share(found.held)} of the strongest predicted effects."
     )
 
 

@@ -64,7 +64,7 @@ def test_two_genes_and_both_together_side_by_side(open_app: Opener, trained: Pat
     assert "combination of seen genes" in shown
     assert f"**{first} + {second}**" in shown
     assert "Not measured" in shown
-    assert "of the largest measured ones" in shown
+    assert "of the largest effects measured in held-out cells, not 95 %" in shown
     app.session_state["whatif_part"] = "Do they add up?"
     shown = plain_words(app.run())
     assert not app.exception
