@@ -167,9 +167,8 @@ def intervals_in_short(evaluation: Evaluation | None) -> str:
         return ""
     return (
         f"Intervals as drawn held {share(found.largest_held_as_drawn)} of the largest effects measured in "
-        "held-out cells, not 95 %: large effects are predicted too small, or were measured too large. With "
-        f"the error of the measurement added they held {share(found.largest_held)} of these, and "
-        f"{share(found.held)} of the strongest predicted effects."
+        f"held-out cells, not 95 %; with the error of the measurement {share(found.largest_held)}, and "
+        f"{share(found.held)} of the strongest predicted."
     )
 
 

@@ -54,7 +54,7 @@ def test_the_largest_measured_effects_are_counted_one_by_one_and_said():
     assert f"{100 * found.largest_held:.0f}" in words.split("largest measured")[1]
     short = intervals_in_short(Evaluation(intervals=found))
     assert f"as drawn held {100 * found.largest_held_as_drawn:.0f} %" in short
-    assert f"added they held {100 * found.largest_held:.0f} % of these" in short
+    assert f"with the error of the measurement {100 * found.largest_held:.0f} %" in short
     assert f"{100 * found.held:.0f} % of the strongest predicted" in short
     assert intervals_in_short(Evaluation()) == intervals_in_short(None) == ""
 
