@@ -27,8 +27,8 @@ TINY = {
 
 
 @cache
-def toy_simulation(seed: int = 0) -> Simulation:
-    values = {"genes": 20, "perturbations": 6, "cells": 700, "mitochondrial_genes": 2, "seed": seed}
+def toy_simulation(seed: int = 0, cells: int = 700) -> Simulation:
+    values = {"genes": 20, "perturbations": 6, "cells": cells, "mitochondrial_genes": 2, "seed": seed}
     return simulate(SimulationSettings(**values))
 
 
@@ -42,10 +42,10 @@ def toy_cells(seed: int = 0) -> PreparedCells:
     return prepare(toy_simulation(seed).adata.copy(), tiny_settings().data)
 
 
-def write_toy(folder: Path, seed: int = 0) -> Path:
+def write_toy(folder: Path, seed: int = 0, cells: int = 700) -> Path:
     """The toy cells as a file, as a user would have them."""
     path = folder / "toy.h5ad"
-    toy_simulation(seed).write(path)
+    toy_simulation(seed, cells).write(path)
     return path
 
 
