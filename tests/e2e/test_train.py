@@ -122,7 +122,7 @@ def test_from_a_file_to_a_network_without_a_terminal(browser: Any, place: Place,
     page, complaints = visit(browser, place)
     page.get_by_role("button", name="Use my data").click()
     page.get_by_role("tab", name="Upload").click()
-    # Training must outlast the stops and the kill below: fewer cells, or the default, are learned before them.
+    # Training must outlast the stops and the kill below: fewer cells, or the default, are learned earlier.
     page.locator('input[type="file"]').set_input_files(write_toy(tmp_path, cells=2_800))
     page.get_by_text("This file can be used").wait_for()
     page.get_by_role("button", name="Train on these cells").click()
