@@ -23,8 +23,8 @@ from gpovae_core.network.curves import STEPS
 from gpovae_core.network.enrichment import over_representation, regulated_by
 from gpovae_core.network.grn import GeneNetwork
 from gpovae_core.network.inspection import EdgeInspection, Measured, inspect_edge
-from gpovae_core.network.parts import Part, Parts
 from gpovae_core.network.overview import AGAIN
+from gpovae_core.network.parts import Part, Parts
 from gpovae_core.network.paths import PathTrace
 from gpovae_core.network.references import Known, ReferenceNetwork, networks_folder
 from gpovae_core.reporting.contrary import contrary_in_words
@@ -108,9 +108,7 @@ def _gene_sets(
     return [_section(title, *doubt, *told)] if told else []
 
 
-def _if_they_come_back(
-    network: GeneNetwork, regulators: Sequence[str], targets: Sequence[str]
-) -> list[str]:
+def _if_they_come_back(network: GeneNetwork, regulators: Sequence[str], targets: Sequence[str]) -> list[str]:
     """A doubt about the choice of targets, where other draws of the cells find under half of their edges."""
     if network.ensemble is None:
         return []

@@ -5,8 +5,8 @@ is not its end.
 from __future__ import annotations
 
 import json
-import re
 import math
+import re
 import subprocess
 import sys
 from collections import Counter
