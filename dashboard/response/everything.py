@@ -36,17 +36,18 @@ def show(scene: Scene) -> None:
     names = list(summary["Perturbation"])
     summary.insert(2, "Effect size", size.reindex(names).to_numpy())
     summary.insert(3, "Changed genes", np.nan if counted is None else counted.reindex(names).to_numpy())
+    summary = summary.sort_values("Effect size", ascending=False, kind="stable", ignore_index=True)
     known = summary.dropna(subset=["rho, model", "rho, training mean"])
     if scene.held_out:
         held_out_scores(scene)
     better = int((known["rho, model"] > known["rho, training mean"]).sum())
     st.caption(
-        f"{len(summary):,} perturbations, {scene.cells}; for {better:,} of {len(known):,} the model "
-        "correlates better than the training mean. Effect size: root mean square over genes of what is to "
-        "be believed of the observed effects (log2 fold changes of mean shares). rho: correlation of "
-        "differences of mean logarithms, as the model is scored. Changed genes: adjusted p below "
-        f"{scene.level:g}. Of the ceiling: rho of the model over what the noise allows. Tick rows to look at "
-        "them; click a heading to sort."
+        f"{len(summary):,} perturbations, {scene.cells}, largest effects first; for {better:,} of "
+        f"{len(known):,} the model correlates better than the training mean. Effect size: root mean square "
+        "over genes of what is to be believed of the observed effects (log2 fold changes of mean shares). "
+        "rho: correlation of differences of mean logarithms, as the model is scored. Changed genes: adjusted "
+        f"p below {scene.level:g}. Of the ceiling: rho of the model over what the noise allows. Tick rows to "
+        "look at them; click a heading to sort."
     )
 
     def ticked() -> None:

@@ -130,6 +130,8 @@ def test_the_table_of_all_perturbations(demo: AppTest) -> None:
     )
     assert len(table) == len(DEMO.cells().perturbations)
     np.testing.assert_allclose(table["Of the ceiling"], table["rho, model"] / table["Ceiling"])
+    assert table["Effect size"].is_monotonic_decreasing, "largest effects first, as the caption says"
+    assert "largest effects first" in text(demo)
     counted = changed_genes(DEMO.cells(), keys.HELD_OUT)
     assert list(table["Changed genes"]) == [counted[name] for name in table["Perturbation"]]
 
