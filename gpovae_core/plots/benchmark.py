@@ -58,7 +58,10 @@ def share_bars(lines: Sequence[Line], held_out: str = "held-out cells", narrow: 
             mode="markers+text",
             name=label,
             marker={"color": colour, "symbol": symbol, "size": 11, "line": {"width": 2, "color": colour}},
-            text=[f" {100 * value:.0f} %" if passes_ceiling(value) else "" for value in shares],
+            text=[
+                f" {100 * value:.0f} %" if value is not None and passes_ceiling(value) else ""
+                for value in shares
+            ],
             textposition="middle right",
             textfont={"size": 11},
             hovertext=[_hover(line, label == MODEL) for line in shown],
