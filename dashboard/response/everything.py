@@ -64,7 +64,7 @@ def show(scene: Scene) -> None:
         "Changed genes": st.column_config.NumberColumn(format="%d"),
     }
     show_table(
-        summary.assign(Perturbation=[keys.for_reading(name) for name in names]),
+        summary.assign(Perturbation=[keys.for_reading(name) for name in summary["Perturbation"]]),
         key="all_perturbations",
         column_config=formats,
         on_select=ticked,
