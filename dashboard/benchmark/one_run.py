@@ -57,9 +57,8 @@ def scores(report: RunReport) -> None:
     """What the numbers say in sentences, and the shares of the achievable beside them; the numbers folded."""
     left, right = st.columns([2, 3], gap="medium")
     found = report.evaluation
-    short = (sentences.predictions_in_short(found), sentences.edges_in_short(found))
-    told = [*(words for words in short if words), *sentences.verdicts(found)]
-    told.append(f"Held out: {sentences.held_out_in_words(report.evaluation)}")
+    left.markdown(sentences.in_one_sentence(found, strong="**"))
+    told = [*sentences.verdicts(found), f"Held out: {sentences.held_out_in_words(found)}"]
     left.markdown("\n".join(f"- {plain(sentence)}" for sentence in told))
     facts = (
         f"data {report.data}",
@@ -74,6 +73,11 @@ def scores(report: RunReport) -> None:
         for narrow in (False, True)
     )
     chart_for_any_width(wide, narrow, key="share_bars", place=right, config={"displayModeBar": False})
+    for words in sentences.shares_in_words(report.lines):
+        right.caption(plain(words))
+    with st.expander("What each row asks"):
+        told = sentences.rows_in_words(report.lines)
+        st.markdown("\n".join(f"- **{plain(row)}**: {plain(words)}." for row, words in told))
     with st.expander("Every score in a table"):
         show_table(tables.score_table(report.lines), column_config=NARROW)
         for note in report.evaluation.notes or ():

@@ -8,9 +8,9 @@ import streamlit as st
 
 from dashboard.home import cached
 from dashboard.shared import contents, job_view, listing, shell
-from dashboard.shared.figures import chart
+from dashboard.shared.figures import chart_for_any_width
 from dashboard.shared.words import ago, plain
-from gpovae_core.plots.overview import overview_picture
+from gpovae_core.plots.overview import not_drawn, overview_picture
 from gpovae_core.reporting import sentences
 from gpovae_core.reporting.findings import findings
 from gpovae_core.runs import shipped
@@ -43,11 +43,11 @@ def show(name: str, run: RunFolder, title: str = "") -> None:
         what_it_found(run)
         ways(name, run)
     with right, shell.errors_in_words():
-        chart(
-            overview_picture(cached.overview_of(run)),
-            key="home_picture",
-            config={"displayModeBar": False},
-        )
+        found = cached.overview_of(run)
+        wide, narrow = (overview_picture(found, narrow=narrow) for narrow in (False, True))
+        chart_for_any_width(wide, narrow, key="home_picture", config={"displayModeBar": False})
+        if left_out := not_drawn(found):
+            st.caption(left_out)
 
 
 def facts(run: RunFolder) -> str:
@@ -68,7 +68,8 @@ def what_it_found(run: RunFolder) -> None:
         if scores is None:
             return
         judged = [*sentences.verdicts_in_short(scores), f"Held out: {sentences.held_out_in_words(scores)}"]
-        st.markdown("**How good that is**\n" + "\n".join(f"- {plain(line)}" for line in judged))
+        lines = [sentences.in_one_sentence(scores, strong="**"), *(plain(line) for line in judged)]
+        st.markdown("**How good that is**\n" + "\n".join(f"- {line}" for line in lines if line))
 
 
 def ways(name: str, run: RunFolder) -> None:

@@ -32,6 +32,7 @@ SCALES = (
     "Numbers behind genes are log2 fold changes: -1 is half as much mRNA, +1 twice as much. Correlation: 1 "
     "is a perfect prediction, 0 none; of differences of mean log expression, as all scores are."
 )
+ORDER = "Perturbations stand in the order in which they were chosen."
 FEW_CELLS = 20
 """Cells below which hardly any change can be told from noise."""
 NAMED = 4
@@ -47,7 +48,7 @@ def show(scene: Scene) -> None:
             if moved:
                 st.warning(f"**{named(name)}.** {plain(moved)}")
     if scene.chosen:
-        st.caption(SCALES)
+        st.caption(SCALES + (f" {ORDER}" if len(scene.chosen) > 1 else ""))
 
 
 def explained(scene: Scene) -> None:
@@ -98,7 +99,9 @@ def _strongest(table: pd.DataFrame, column: str) -> str:
 
 
 def _known(table: pd.DataFrame, ceiling: float) -> str:
-    """How near model and training mean come to what was observed, and how near anything could."""
+    """How near model and training mean come to what was observed, in order and in size, and how near
+    anything could.
+    """
     model, mean = response.agreement(table), response.agreement(table, "train_mean")
     if not np.isfinite(model.rho):
         return ""
@@ -111,4 +114,20 @@ def _known(table: pd.DataFrame, ceiling: float) -> str:
         if np.isfinite(value)
     ]
     words = f"The model's prediction correlates with what was observed by **{number(model.rho, 2)}**"
-    return f"{words} ({'; '.join(beside)})." if beside else f"{words}."
+    known = f" ({'; '.join(beside)})" if beside else ""
+    return f"{words}{known}{_sizes(model, mean)}."
+
+
+def _sizes(model: response.Agreement, mean: response.Agreement) -> str:
+    """Whether the sizes of predicted effects are nearer to the observed ones than those of the training mean,
+    in the same breath as the correlation, which knows nothing of size; "" where that is not known.
+    """
+    if not (np.isfinite(model.r2) and np.isfinite(mean.r2)):
+        return ""
+    difference = round(model.r2, 2) - round(mean.r2, 2)
+    told = "nearer than" if difference > 0 else "**farther off** than" if difference < 0 else "as far off as"
+    joint = "and" if (model.rho >= mean.rho) == (difference >= 0) else "but"
+    return (
+        f", {joint} in size it is {told} that baseline (R², the share of the variance that is explained: "
+        f"{number(model.r2, 2)} against {number(mean.r2, 2)})"
+    )

@@ -36,16 +36,18 @@ def show(scene: Scene) -> None:
     names = list(summary["Perturbation"])
     summary.insert(2, "Effect size", size.reindex(names).to_numpy())
     summary.insert(3, "Changed genes", np.nan if counted is None else counted.reindex(names).to_numpy())
+    summary = summary.sort_values("Effect size", ascending=False, kind="stable", ignore_index=True)
     known = summary.dropna(subset=["rho, model", "rho, training mean"])
     if scene.held_out:
         held_out_scores(scene)
     better = int((known["rho, model"] > known["rho, training mean"]).sum())
     st.caption(
-        f"{len(summary):,} perturbations, {scene.cells}; for {better:,} of {len(known):,} the model beats "
-        "the training mean. Effect size: root mean square over genes of what is to be believed of the "
-        "observed effects (log2 fold changes of mean shares). rho: of differences of mean logarithms, as the "
-        f"model is scored. Changed genes: adjusted p below {scene.level:g}. Of the ceiling: rho of the model "
-        "over what the noise allows. Tick rows to look at them; click a heading to sort."
+        f"{len(summary):,} perturbations, {scene.cells}, largest effects first; for {better:,} of "
+        f"{len(known):,} the model correlates better than the training mean. Effect size: root mean square "
+        "over genes of what is to be believed of the observed effects (log2 fold changes of mean shares). "
+        "rho: correlation of differences of mean logarithms, as the model is scored. Changed genes: adjusted "
+        f"p below {scene.level:g}. Of the ceiling: rho of the model over what the noise allows. Tick rows to "
+        "look at them; click a heading to sort."
     )
 
     def ticked() -> None:
@@ -62,7 +64,7 @@ def show(scene: Scene) -> None:
         "Changed genes": st.column_config.NumberColumn(format="%d"),
     }
     show_table(
-        summary.assign(Perturbation=[keys.for_reading(name) for name in names]),
+        summary.assign(Perturbation=[keys.for_reading(name) for name in summary["Perturbation"]]),
         key="all_perturbations",
         column_config=formats,
         on_select=ticked,
@@ -102,10 +104,11 @@ def heatmap(scene: Scene) -> None:
         found.figure,
         "heatmap",
         f"Observed ({scene.cells}) and predicted effects in the same order, log2 fold changes of mean "
-        "shares, of the observed ones what is to be believed of them; both clustered by the observed: the "
-        f"{genes:,} strongest of {scene.effects.n_vars:,} genes under the {rows:,} strongest of "
-        f"{found.perturbations:,} perturbations. Red: up, blue: down. "
-        f"rho over all entries {number(found.rho)}.",
+        f"shares, of the observed ones what is to be believed of them: the {genes:,} strongest of "
+        f"{scene.effects.n_vars:,} genes under the {rows:,} strongest of {found.perturbations:,} "
+        "perturbations. Rows and columns are ordered so that those of similar observed effects stand "
+        "together. Red: up, blue: down. "
+        f"Correlation (rho) over all entries {number(found.rho)}.",
         scene.file("heatmap"),
         lambda gene: choose_gene(scene.run, gene),
     )

@@ -23,6 +23,11 @@ CEILING_HELP = (
     "picked by the same noisy measurement, so no ceiling is known for them."
 )
 
+SORTED = (
+    "Sorted by what is to be believed of an effect: the noisier it was measured, the more it is taken "
+    "towards zero, so a longer bar may stand below a shorter one."
+)
+
 
 def show(scene: Scene) -> None:
     tables = {name: scene.table(name) for name in scene.chosen}
@@ -115,10 +120,10 @@ def target_words(table: pd.DataFrame, perturbation: str) -> str:
 def scatter_words(table: pd.DataFrame, perturbation: str) -> str:
     found, baseline = response.agreement(table), response.agreement(table, "train_mean")
     return (
-        f"Predicted against observed effect of {named(perturbation)} on {found.genes:,} genes: rho "
-        f"{number(found.rho)}, R² {number(found.r2)} (training mean {number(baseline.rho)}, "
-        f"{number(baseline.r2)}), both of differences of mean logarithms, as scores are. On the dotted line "
-        "both are equal."
+        f"Predicted against observed effect of {named(perturbation)} on {found.genes:,} genes, a point each: "
+        f"correlation (rho) {number(found.rho)}, R² {number(found.r2)} (training mean "
+        f"{number(baseline.rho)}, {number(baseline.r2)}), both of differences of mean logarithms, as scores "
+        "are. On the dotted line both are equal. Named, where there is room: the genes of the bars."
     )
 
 
@@ -131,7 +136,7 @@ def bar_words(table: pd.DataFrame, perturbation: str) -> str:
         f"{plain(row['gene'])} {number(row['observed'], 2)}" for row in strongest.head(3).to_dict("records")
     )
     return (
-        f"Strongest observed effects of {named(perturbation)}: {first}. For {len(inside)} of the "
-        f"{len(strongest)} the prediction lies inside the observed interval. Strongest of many: these "
-        "observed values are on the large side by selection."
+        f"The {len(strongest)} strongest observed effects of {named(perturbation)}, from the top: {first}. "
+        f"{SORTED} For {len(inside)} of the {len(strongest)} the prediction lies inside the observed "
+        "interval. Strongest of many: these observed values are on the large side by selection."
     )

@@ -14,16 +14,21 @@ from zlib import crc32
 import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
+from streamlit.elements.lib import streamlit_plotly_theme as stand_ins
 
 from dashboard.shared import state
 from gpovae_core.data.write import no_formulas
 from gpovae_core.plots.paper import FORMATS as PAPER_FORMATS
 from gpovae_core.plots.paper import WIDTHS
-from gpovae_core.plots.theme import described
+from gpovae_core.plots.theme import ON_DARK, described
 
 FORMATS = {"png": "PNG", "svg": "SVG"}
 NO_BUTTONS = ["lasso2d", "select2d", "autoScale2d"]
 """Buttons of plotly's bar that would only be in the way."""
+
+
+_STAND_INS = {colour.lower(): getattr(stand_ins, f"CATEGORY_{place}") for place, colour in enumerate(ON_DARK)}
+"""Colour of a figure -> the name under which the browser takes it from the theme, light or dark."""
 
 
 def format_choice() -> None:
@@ -42,7 +47,7 @@ def chart(figure: go.Figure, key: str, place: Any = st, **options: Any) -> Any:
     """A figure with its description for screen readers. place: a column or container; options: of
     st.plotly_chart.
     """
-    drawn = place.plotly_chart(figure, key=key, alt=described(figure), **options)
+    drawn = place.plotly_chart(on_any_ground(figure), key=key, alt=described(figure), **options)
     for_a_paper(figure, key, place)
     return drawn
 
@@ -55,7 +60,28 @@ def chart_for_any_width(
     """
     chart(wide, key, place.container(key=f"{key}_if_wide"), **options)
     phone = place.container(key=f"{key}_if_narrow")
-    phone.plotly_chart(narrow, key=f"{key}_narrow", alt=described(narrow), **options)
+    phone.plotly_chart(on_any_ground(narrow), key=f"{key}_narrow", alt=described(narrow), **options)
+
+
+def on_any_ground(figure: go.Figure) -> go.Figure:
+    """The figure with the colours of plots/theme.py left to the browser, which knows whether the ground is
+    light or dark, and changes them with it.
+    """
+    return go.Figure(_named(figure.to_plotly_json()))
+
+
+def _named(part: Any, colours: bool = False) -> Any:
+    """Part of a figure with stand-ins for its colours. colours: what is in it are colours, not words."""
+    if isinstance(part, dict):
+        return {key: _named(value, key == "colors" or key.endswith("color")) for key, value in part.items()}
+    if isinstance(part, list | tuple):
+        return [_named(value, colours) for value in part] if colours or _nested(part) else part
+    return _STAND_INS.get(part.lower(), part) if colours and isinstance(part, str) else part
+
+
+def _nested(part: list[Any] | tuple[Any, ...]) -> bool:
+    """Whether a list holds parts of a figure, and not values."""
+    return bool(part) and isinstance(part[0], dict)
 
 
 def for_a_paper(figure: go.Figure, key: str, place: Any = st) -> None:

@@ -21,6 +21,34 @@ from gpovae_core.evaluation.network_scores import (
 from gpovae_core.evaluation.scores import Evaluation, Line
 from gpovae_core.methods import registry
 
+PLAIN = {
+    "ate_rho": "Correlation, all effects",
+    "ate_rho_without_own": "Correlation, perturbed genes aside",
+    "median_rho": "Correlation within a perturbation",
+    "median_rho_without_own": "Correlation within, perturbed gene aside",
+    "centroid_rho": "Correlation beyond the mean perturbation",
+    "r2": "Size (R²), all effects",
+    "r2_without_own": "Size (R²), perturbed genes aside",
+    "weighted_r2": "Size (R²), genes that respond",
+    "ate_rho_top20": "Correlation of the 20 largest effects",
+    "jaccard_top20": "20 largest effects found",
+    "jaccard_top50": "50 largest effects found",
+    "de_overlap": "Changed genes found",
+    "discrimination": "Perturbations told apart",
+    "mu_wd": "Edges (W), how far targets move",
+    "bh_share": "Edges (W), significant effects",
+    "raw_share": "Edges (W), small p, not adjusted",
+    "influence_mu_wd": "Influence (T_K), how far targets move",
+    "influence_bh_share": "Influence (T_K), significant effects",
+    "influence_raw_share": "Influence (T_K), small p, not adjusted",
+    "for": "Edges (W), effects that they miss",
+    "signs": "Edges (W), right sign",
+    "w_direct": "Edges (W), true edges ranked first",
+    "influence_direct": "Influence (T_K), true edges ranked first",
+    "w_ancestors": "Edges (W), true causes ranked first",
+    "influence_ancestors": "Influence (T_K), true causes ranked first",
+}
+"""Key of a line -> what is asked there, for a reader who knows no score."""
 FEW = 10
 """With fewer usable edges of a reference nothing is said of who finds them better."""
 LEAST_ROOM = 0.02
@@ -37,12 +65,13 @@ RESPONSE = {
     ),
     "ate_rho_without_own": (
         "ATE-rho without own genes",
-        "the same without the effect of a perturbation on its own gene, which needs no model",
+        "correlation over all perturbations and genes but the effect of a perturbation on its own gene, "
+        "which needs no model",
     ),
     "median_rho": ("rho, median of perturbations", "correlation within each perturbation, its median"),
     "median_rho_without_own": (
         "rho, median, without own genes",
-        "the same without the effect of a perturbation on its own gene",
+        "correlation within each perturbation but for the effect on its own gene, its median",
     ),
     "centroid_rho": (
         "rho beyond the mean perturbation",
@@ -55,7 +84,7 @@ RESPONSE = {
     ),
     "r2_without_own": (
         "R² without own genes",
-        "the same without the effect of a perturbation on its own gene",
+        "share of the variance that is predicted, the effect of a perturbation on its own gene left out",
     ),
     "weighted_r2": (
         "R² weighted by response, median",
@@ -69,7 +98,10 @@ RESPONSE = {
         "20 largest effects shared",
         "shared over joint among the 20 largest effects of both sides",
     ),
-    "jaccard_top50": ("50 largest effects shared", "the same for 50"),
+    "jaccard_top50": (
+        "50 largest effects shared",
+        "shared over joint among the 50 largest effects of both sides",
+    ),
     "de_overlap": (
         "DE genes found at N",
         "share of the N differentially expressed genes that are among the N largest predictions",
@@ -107,6 +139,16 @@ def achieved(value: Number, baseline: Number, ceiling: Number) -> Number:
     if abs(room) <= LEAST_ROOM * max(abs(ceiling), abs(baseline)):
         return None
     return (value - baseline) / room
+
+
+def plain_name(line: Line) -> str:
+    """What is asked by a line, for whoever knows no score; of a line that has no such name its own."""
+    return PLAIN.get(line.key, line.name)
+
+
+def passes_ceiling(share: Number) -> bool:
+    """Whether a share of the achievable, in whole percent, lies above the ceiling."""
+    return share is not None and round(100 * share) > 100
 
 
 def lines(evaluation: Evaluation) -> list[Line]:

@@ -6,12 +6,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from textwrap import wrap
 
 import pandas as pd
 import plotly.graph_objects as go
 
 from gpovae_core.evaluation.network_scores import Matched
 from gpovae_core.evaluation.scores import Line
+from gpovae_core.evaluation.summary import passes_ceiling, plain_name
 from gpovae_core.methods import registry
 from gpovae_core.plots import theme
 
@@ -25,51 +27,112 @@ MEASURES = {
 EDGES_AXIS = "Number of edges (strongest first, log scale)"
 
 
+FARTHEST = (-100.0, 200.0)
+"""Shares in percent beyond which a mark is drawn at the edge."""
+MODEL, RIVAL = "this run", "best method without a model"
+ALONE = "other methods have no such score"
+"""In a row without a mark for another method."""
+_GAP = "\u2003"
+"""Between a mark and words beside it."""
+
+
 def share_bars(lines: Sequence[Line], held_out: str = "held-out cells", narrow: bool = False) -> go.Figure:
     """What model and strongest simple method reach between baseline (0 %) and ceiling (100 %), one row per
-    score that has both. held_out: what they are measured on, in words; narrow: names stand above their rows
-    instead of beside them, so that on a phone the whole width is left for the marks.
+    score that has both; whatever passes the ceiling has its share written beside it, and a row without
+    another method says so. held_out: what they are measured on, in words; narrow: names stand above their
+    rows instead of beside them, so that on a phone the whole width is left for the marks.
     """
     title = f"Share of the achievable, {held_out}"
     shown = [line for line in lines if line.share is not None][::-1]
     if not shown:
         return theme.empty(title, "No score has both a baseline and a ceiling.")
-    names = [theme.text(line.name, 44) for line in shown]
+    names = [theme.text(plain_name(line), 44) for line in shown]
     figure = go.Figure()
-    for label, colour, symbol, values, method in (
-        (
-            "best method without a model",
-            theme.GREY,
-            "diamond-open",
-            [line.rival_share for line in shown],
-            [line.rival_name for line in shown],
-        ),
-        ("this run", theme.BLUE, "circle", [line.share for line in shown], ["this run"] * len(shown)),
+    for label, colour, symbol, shares in (
+        (RIVAL, theme.GREY, "diamond-open", [line.rival_share for line in shown]),
+        (MODEL, theme.BLUE, "circle", [line.share for line in shown]),
     ):
         figure.add_scatter(
-            x=[None if value is None else 100 * max(-1.0, min(2.0, value)) for value in values],
+            x=[_within(value) for value in shares],
             y=names,
-            mode="markers",
+            mode="markers+text",
             name=label,
             marker={"color": colour, "symbol": symbol, "size": 11, "line": {"width": 2, "color": colour}},
             text=[
-                f"{theme.text(m)}: {'not defined' if v is None else f'{100 * v:.0f} %'}"
-                for m, v in zip(method, values, strict=True)
+                f" {100 * value:.0f} %" if value is not None and passes_ceiling(value) else ""
+                for value in shares
             ],
-            hovertemplate="%{y}<br>%{text}<extra></extra>",
+            textposition="middle right",
+            textfont={"size": 11},
+            hovertext=[_hover(line, label == MODEL) for line in shown],
+            hovertemplate="%{hovertext}<extra></extra>",
         )
-    theme.style(
-        figure,
-        title,
-        "Share (%)",
-        "",
-        height=130 + (34 if narrow else 22) * len(shown),
-    )
+    _alone(figure, shown, names)
+    axis = "0: baseline, 100: ceiling (%)" if narrow else "Share (%); 0: baseline, 100: ceiling (estimated)"
+    theme.style(figure, title, axis, "", height=130 + (36 if narrow else 22) * len(shown))
+    figure.update_xaxes(range=_reach(shown))
+    figure.update_yaxes(range=[-0.6, len(shown) - (0.2 if narrow else 0.4)])
     if narrow:
         _names_above(figure, names)
     for at in (0, 100):
         figure.add_vline(x=at, line={"color": theme.GREY, "width": 1, "dash": "dot"})
     return figure
+
+
+def _within(share: float | None) -> float | None:
+    low, high = FARTHEST
+    return None if share is None else max(low, min(high, 100 * share))
+
+
+def _reach(shown: Sequence[Line]) -> list[float]:
+    """From left of the leftmost mark to where the share of the rightmost one has room."""
+    drawn = [
+        at for line in shown for share in (line.share, line.rival_share) if (at := _within(share)) is not None
+    ]
+    room = (
+        16.0
+        if any(passes_ceiling(share) for line in shown for share in (line.share, line.rival_share))
+        else 5.0
+    )
+    return [min(0.0, *drawn) - 5.0, max(100.0, *drawn) + room]
+
+
+def _hover(line: Line, own: bool) -> str:
+    """What a mark stands for: whose score, its value between baseline and ceiling, and what is asked."""
+    share, value, name = (
+        (line.share, line.value, MODEL) if own else (line.rival_share, line.rival, line.rival_name)
+    )
+    if share is None or value is None:
+        return ""
+    above = "; the ceiling is an estimate and can be passed" if passes_ceiling(share) else ""
+    told = [
+        f"<b>{theme.text(plain_name(line), 60)}</b>",
+        f"{theme.text(name, 60)}: {value:.3f}, {100 * share:.0f} % of the way{above}",
+        f"baseline {line.baseline:.3f} ({theme.text(line.baseline_name, 60)}), ceiling {line.ceiling:.3f}",
+        f"{theme.text(line.name, 60)}:",
+        *(theme.escape(part) for part in wrap(line.meaning, 60)),
+    ]
+    return "<br>".join(told)
+
+
+def _alone(figure: go.Figure, shown: Sequence[Line], names: Sequence[str]) -> None:
+    """The rows without another method, in words beside the mark, where there is more room."""
+    rows = [
+        (at, name)
+        for line, name in zip(shown, names, strict=True)
+        if line.rival_share is None and (at := _within(line.share)) is not None
+    ]
+    if rows:
+        figure.add_scatter(
+            x=[at for at, _ in rows],
+            y=[name for _, name in rows],
+            mode="text",
+            text=[f"{ALONE}{_GAP}" if at > 50 else f"{_GAP}{ALONE}" for at, _ in rows],
+            textposition=["middle left" if at > 50 else "middle right" for at, _ in rows],
+            textfont={"size": 11},
+            hoverinfo="skip",
+            showlegend=False,
+        )
 
 
 def _names_above(figure: go.Figure, names: Sequence[str]) -> None:
@@ -81,7 +144,7 @@ def _names_above(figure: go.Figure, names: Sequence[str]) -> None:
             xref="paper",
             xanchor="left",
             y=name,
-            yshift=13,
+            yshift=16,
             showarrow=False,
             align="left",
             font={"size": 12},

@@ -506,7 +506,7 @@ def gene_distributions(groups: dict[str, np.ndarray], gene: str) -> go.Figure:
             points="all" if len(values) <= MOST_POINTS else False,
             pointpos=0,
             jitter=0.6,
-            marker={"size": 3, "opacity": 0.4, "symbol": "diamond" if model else "circle"},
+            marker={"size": 3, "opacity": 1.0, "symbol": "diamond" if model else "circle"},
             meanline={"visible": True},
             box={"visible": True, "width": 0.12},
             spanmode="hard",

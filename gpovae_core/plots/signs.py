@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from gpovae_core.plots import theme
 
-COLOURS = {1: theme.BLUE, -1: "#C34E00", 0: "#707070"}
-"""Of an edge on paper, by its sign: Okabe and Ito's blue and vermillion, this one darkened for thin lines."""
+COLOURS = theme.EDGES
+"""Of an edge on paper, by its sign."""
 SIGN_MARKS = {1: "activates", -1: "represses", 0: "unknown"}
 MAP, AROUND, MATRIX, OVERVIEW = "whole", "ego", "matrix", "overview"
 """The pictures: the three of the workbench by their names there, and the small one on Home."""
@@ -39,5 +39,5 @@ def legend(picture: str, certain: bool = False) -> tuple[Entry, ...]:
     if picture == MATRIX:
         return (*_SIGNS, Entry("again", "dot: seen again"), Entry("depth", "deeper: larger effect"))
     if picture == OVERVIEW:
-        return (*_SIGNS, Entry("number", "wider: more genes"))
+        return (*_SIGNS, _NUMBER, faint)
     return (*_SIGNS, *([_NUMBER] if picture == MAP else []), faint, Entry("way", "chosen way"))

@@ -29,6 +29,24 @@ COLOURS = {
 }
 """For a look that is stated where no figure is drawn, see `methods.method.Look`."""
 
+EDGES = {1: BLUE, -1: "#C34E00", 0: "#707070"}
+"""Of an edge by its sign, on light: Okabe and Ito's blue and vermillion, this one darkened for thin lines."""
+REGULATOR, GROUP = "#3F4A5A", "#7D8896"
+"""Genes of a picture of the network: those that regulate, and those that are regulated."""
+ON_DARK = {
+    BLUE: "#5FB2E6",
+    VERMILLION: "#F5854A",
+    GREEN: "#2BC79B",
+    PURPLE: "#DE9AC2",
+    ORANGE: "#E0A33A",
+    SKY: "#A5D8F3",
+    GREY: "#A3A3A3",
+    EDGES[-1]: "#FF8A4D",
+    EDGES[0]: "#A8A8A8",
+    REGULATOR: "#D5DCE6",
+}
+"""Colour -> what stands for it on a dark ground; `.streamlit/config.toml` has both rows in this order."""
+
 OBSERVED = GREY
 PREDICTED = BLUE
 TARGET = VERMILLION

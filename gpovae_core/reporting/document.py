@@ -39,6 +39,8 @@ from gpovae_core.reporting.sentences import (
     SHARE_IN_WORDS,
     effects_file_in_words,
     held_out_in_words,
+    in_one_sentence,
+    shares_in_words,
     verdicts,
     what_false_means,
 )
@@ -334,7 +336,8 @@ def _one_run(report: RunReport, figures: _Figures, heading: bool) -> list[str]:
     if report.simulated:
         parts.append(f"<p><b>{SIMULATED}</b></p>")
     parts.append(f"<p>Held out: {html.escape(held_out_in_words(report.evaluation))}</p>")
-    parts += [f"<p>{html.escape(sentence)}</p>" for sentence in verdicts(report.evaluation)]
+    told = [words for words in (in_one_sentence(report.evaluation),) if words] + verdicts(report.evaluation)
+    parts += [f"<p>{html.escape(sentence)}</p>" for sentence in told]
     if report.effects is not None:
         parts += [_note(line) for line in effects_file_in_words(report.effects)]
     else:
@@ -343,6 +346,7 @@ def _one_run(report: RunReport, figures: _Figures, heading: bool) -> list[str]:
             "<h3>Every score</h3>",
             _table(tables.score_table(report.lines)),
             _note(SHARE_IN_WORDS),
+            *(_note(words) for words in shares_in_words(report.lines)),
         ]
     if report.network is not None and report.matched is not None:
         own = report.network.edges

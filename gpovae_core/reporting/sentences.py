@@ -15,7 +15,7 @@ from gpovae_core.evaluation.listing import listed
 from gpovae_core.evaluation.network_scores import Network
 from gpovae_core.evaluation.predictions import PREDICTIONS, TITLES, UNSEEN
 from gpovae_core.evaluation.scores import EffectScores, Evaluation, Line, UnseenProtocol
-from gpovae_core.evaluation.summary import RESPONSE, lines
+from gpovae_core.evaluation.summary import RESPONSE, lines, passes_ceiling, plain_name
 from gpovae_core.methods import registry
 from gpovae_core.reporting.tables import MAIN_SCORES, UNSEEN_PARTS, UNSEEN_SCORES
 from gpovae_core.reporting.words import count, number, percent, share
@@ -62,7 +62,10 @@ def scores_in_words(evaluation: Evaluation) -> str:
     if health is not None:
         found.append(f"Latent dimensions in use: {count(health.active_latent)} of {count(health.latent)}")
         found += [f"Warning: {text}" for text in health.warnings or ()]
-    return "\n".join([*found, *verdicts(evaluation), *(f"Note: {text}" for text in evaluation.notes or ())])
+    in_short = [words for words in (in_one_sentence(evaluation),) if words]
+    return "\n".join(
+        [*found, *in_short, *verdicts(evaluation), *(f"Note: {text}" for text in evaluation.notes or ())]
+    )
 
 
 def predictions_in_short(evaluation: Evaluation) -> str:
@@ -82,26 +85,120 @@ def predictions_in_short(evaluation: Evaluation) -> str:
     )
 
 
-def edges_in_short(evaluation: Evaluation) -> str:
-    """How many edges show in held-out cells, beside chance and the best ranking without a model; "" where
+_CLAIMS = {
+    "response": "at predicting what these perturbations do",
+    "network": "at listing which genes change",
+}
+"""Group of scores -> at what the model is judged by them."""
+AHEAD, LEVEL, BEHIND = "better than", "no better than", "worse than"
+_NEAR = 0.01
+"""Correlations, or shares, that differ by less are called level."""
+
+
+def in_one_sentence(evaluation: Evaluation, strong: str = "") -> str:
+    """What the model is good for and what not, for whoever knows no score, every number beside what needs no
+    model; "" where nothing of it was measured. strong: what stands around the words that judge, as "**".
+    """
+    numbers = {"response": _correlations(evaluation), "network": _edges_that_show(evaluation)}
+    claims = [
+        (standing, f"{claim} ({numbers[group]})")
+        for group, claim in _CLAIMS.items()
+        if numbers[group] and (standing := _standing(evaluation, group)) is not None
+    ]
+    if not claims:
+        return ""
+    (first, told), *others = claims
+    words = f"{strong}{first}{strong} methods without a model {told}"
+    for standing, more in others:
+        joint = "but" if (standing == AHEAD) != (first == AHEAD) else "and"
+        words += f", {joint} {strong}{standing}{strong} them {more}"
+    return f"This model is {words}."
+
+
+def _standing(evaluation: Evaluation, group: str) -> str | None:
+    """Of the first score of a group that a reader would ask for, beside the best method without a model; one
+    that is ahead there and behind on most others is level.
+    """
+    found = {line.key: line for line in lines(evaluation)}
+    line = found.get({"response": "ate_rho", "network": "bh_share"}[group])
+    if line is None or line.value is None or line.rival is None:
+        return None
+    if abs(line.value - line.rival) < _NEAR:
+        return LEVEL
+    beats = [one.beats for one in found.values() if one.group == group and one.beats is not None]
+    most = 2 * sum(beats) > len(beats)
+    return LEVEL if most != line.beats else AHEAD if line.beats else BEHIND
+
+
+def _correlations(evaluation: Evaluation) -> str:
+    """'correlation with held-out cells 0.47; the plain mean of the training cells: 0.42; ...'; "" where that
+    was not measured.
+    """
+    line = next((one for one in lines(evaluation) if one.key == "ate_rho"), None)
+    if line is None or line.value is None or line.rival is None:
+        return ""
+    rival = (
+        "the plain mean of the training cells" if line.rival_name == TITLES["train_mean"] else line.rival_name
+    )
+    words = f"correlation with {evaluation.held_out_words} {number(line.value, 2)}; {rival}: "
+    words += number(line.rival, 2)
+    if line.ceiling is None:
+        return words
+    return f"{words}; about the most that cells as noisy as these allow: {number(line.ceiling, 2)}"
+
+
+def _edges_that_show(evaluation: Evaluation) -> str:
+    """'26 % of its 131 edges show a significant effect in held-out cells; of as many pairs by ...'; "" where
     that was not measured.
     """
     network = evaluation.network
     line = next((one for one in lines(evaluation) if one.key == "bh_share"), None)
-    if network is None or line is None or line.value is None:
+    if network is None or line is None or line.value is None or line.rival is None:
         return ""
-    beside = [
-        f"{name} {share(value)}"
-        for name, value in (
-            (f"baseline, {line.baseline_name}:", line.baseline),
-            (f"best ranking without a model, {line.rival_name}:", line.rival),
-        )
-        if value is not None
-    ]
-    return (
-        f"Edges: {share(line.value)} of {count(network.edges)} show a significant effect in "
-        f"{evaluation.held_out_words}" + (f" ({'; '.join(beside)})." if beside else ".")
+    words = (
+        f"{share(line.value)} of its {count(network.edges)} edges show a significant effect in "
+        f"{evaluation.held_out_words}; of as many pairs ranked by {line.rival_name}: {share(line.rival)}"
     )
+    return words if line.baseline is None else f"{words}; of random pairs: {share(line.baseline)}"
+
+
+def shares_in_words(shown: Sequence[Line]) -> list[str]:
+    """What is not as a reader of the shares of the achievable would expect it, each with its reason: above
+    the ceiling, without another method, not drawn. shown: all lines of a run.
+    """
+    above = [
+        f"{plain_name(line)}, {name} ({share(part)}: {number(value)}, ceiling {number(line.ceiling)})"
+        for line in shown
+        for name, value, part in (
+            ("this run", line.value, line.share),
+            (line.rival_name, line.rival, line.rival_share),
+        )
+        if passes_ceiling(part)
+    ]
+    known = [line for line in shown if line.share is not None]
+    alone = [plain_name(line) for line in known if line.rival_share is None]
+    missing = [plain_name(line) for line in shown if line.share is None]
+    told = (
+        (
+            above,
+            "Above 100 %: {}. A ceiling is an estimate with an error of its own, so read a share above it as "
+            "at the ceiling.",
+        ),
+        (
+            alone,
+            "Without a mark of another method: {}. Other methods only rank pairs, without paths and signs, "
+            "so they have no such score.",
+        ),
+        (missing, "Not drawn, as no ceiling is known or it is too near the baseline: {}."),
+    )
+    return [words.format("; ".join(names)) for names, words in told if names]
+
+
+def rows_in_words(shown: Sequence[Line]) -> list[tuple[str, str]]:
+    """Every row of the shares of the achievable, and what it is: the name of the score, its meaning, and on
+    what it rests.
+    """
+    return [(plain_name(line), f"{line.name}: {line.meaning} ({line.amount})") for line in shown]
 
 
 W_IN_WORLDS = (
@@ -300,22 +397,21 @@ def verdicts(evaluation: Evaluation) -> list[str]:
             "scores"
         )
         if won and lost:  # the shorter list says it all
-            names = "; ".join(line.name for line in (won if len(won) <= len(lost) else lost))
-            words += f": {names}" if len(won) <= len(lost) else f", all but: {names}"
+            names = "; ".join(plain_name(line) for line in (won if len(won) <= len(lost) else lost))
+            words += f" ({names})" if len(won) <= len(lost) else f" (not on: {names})"
         sentences.append(f"{words}. {_what_follows(evaluation, group, won, lost)}")
     return sentences
 
 
 def verdicts_in_short(evaluation: Evaluation) -> list[str]:
-    """How good predictions and network are, each a number beside what needs no model, on how many scores
-    they are better than that, and what follows for whoever wants to use them.
+    """On how many scores a run is better than what needs no model, and what follows for whoever wants to use
+    it.
     """
     judged = _judged(evaluation)
     counts = [f"{title}, {len(won)} of {len(won) + len(lost)}" for _, title, won, lost in judged]
     better = f"Scores better than the best method without a model: {'; '.join(counts)}." if counts else ""
     follows = [_what_follows(evaluation, group, won, lost) for group, _, won, lost in judged]
-    told = (predictions_in_short(evaluation), edges_in_short(evaluation), better, " ".join(follows))
-    return [words for words in told if words]
+    return [words for words in (better, " ".join(follows)) if words]
 
 
 def _judged(evaluation: Evaluation) -> list[tuple[str, str, list[Line], list[Line]]]:
@@ -344,17 +440,24 @@ def _what_follows(evaluation: Evaluation, group: str, won: Sequence[Line], lost:
     """What to use, by the scores of a group on which the model leads and those on which another one does."""
     rivals = [name for name, _ in Counter(line.rival_name for line in lost).most_common()]
     if group == "response":
-        return f"So, for predictions: {_predictions_to_take(evaluation)}."
+        return _predictions_to_take(evaluation)
     what = _RANKED_FOR[group]
     if not rivals:
-        return f"So, to find {what}: rank by W or T_K."
+        return f"To find {what}, rank by W or T_K."
     best = " or ".join(rivals[:2])
     told = (
-        f"So, to find {what}: rank by W or T_K where they lead, else by {best}."
+        f"To find {what}, rank by W or T_K where they lead, else by {best}."
         if won
-        else f"So, to find {what}: rank by {best}, not by W or T_K."
+        else f"To find {what}, rank by {best}, not by W or T_K."
     )
     return f"{told} Which changes are direct these scores cannot say." if group == "network" else told
+
+
+_LEADS = {
+    "model": "the model alone",
+    "calibrated": "the model with training mean (the average of both, weighed by how sure the mean is)",
+}
+"""Key of a prediction -> its name where it leads; of others their title."""
 
 
 def _predictions_to_take(evaluation: Evaluation) -> str:
@@ -372,11 +475,15 @@ def _predictions_to_take(evaluation: Evaluation) -> str:
             leads[max(known, key=known.__getitem__)] += 1
     whole = leads.total()
     (first, most), *others = leads.most_common()
-    told = f"take the {TITLES[first].removeprefix('this ')}, best of all on {most} of {whole} scores"
+    told = f"Of all predictions {_leading(first)} is best on most scores, {most} of {whole}"
     if not others:
-        return told
+        return f"{told}."
     second, times = others[0]
-    return f"{told}; next the {TITLES[second].removeprefix('this ')}, on {times}"
+    return f"{told}; next {_leading(second)}, on {times}."
+
+
+def _leading(key: str) -> str:
+    return _LEADS.get(key, f"the {TITLES[key]}")
 
 
 def effects_note(evaluation: Evaluation, reference: str) -> str:

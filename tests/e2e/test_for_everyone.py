@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from gpovae_core.plots import theme
 from gpovae_core.runs import shipped
 from gpovae_core.runs.folder import is_run
 from tests.e2e.visit import Visit
@@ -24,7 +25,7 @@ ASKED = f"/?run={shipped.REAL_DEMO}&gene=STAT1&scenario=JAK2&scenario=IFNGR1%2BJ
 FOLDED = {
     "response": ("The model's prediction correlates", "Perturbations (up to 4)"),
     "whatif": ("is expected to change these genes most", "Knock down (1 to 4 genes)"),
-    "benchmark": ("Predicted effects: correlation with", "Open run"),
+    "benchmark": ("methods without a model at predicting", "Open run"),
 }
 """Page -> words of its answer, and the title of a control, which a telephone folds."""
 LEAST = 4.5
@@ -73,6 +74,33 @@ PALE = """(least) => {
   }
   return [...pale];
 }"""
+LEAST_MARK = 3
+MARKS = """() => {
+  const light = (colour) => {
+    const [r, g, b] = [1, 3, 5].map((k) => {
+      const part = parseInt(colour.slice(k, k + 2), 16) / 255;
+      return part <= 0.03928 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4;
+    });
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const hex = (rgb) =>
+    "#" + rgb.match(/[0-9]+/g).slice(0, 3).map((n) => (+n).toString(16).padStart(2, "0")).join("");
+  const ground = hex(getComputedStyle(document.querySelector("[data-testid=stApp]")).backgroundColor);
+  const contrast = (colour) => {
+    const [x, y] = [light(colour), light(ground)].sort((p, q) => q - p);
+    return (x + 0.05) / (y + 0.05);
+  };
+  const found = [];
+  for (const chart of document.querySelectorAll(".js-plotly-plot"))
+    for (const trace of chart._fullData || []) {
+      const parts = [trace.marker, trace.mode?.includes("lines") && trace.line, trace.error_x];
+      for (const part of parts)
+        for (const colour of [part?.color].flat())
+          if (/^#[0-9a-f]{6}$/i.test(colour || "")) found.push([colour.toLowerCase(), contrast(colour)]);
+    }
+  return found;
+}"""
+"""Every colour of a mark or a line of a chart, and its contrast with the ground."""
 BESIDE = """() => {
   const beside = [], inside = (element) => {
     for (let e = element.parentElement; e; e = e.parentElement)
@@ -115,6 +143,24 @@ def test_all_text_can_be_read(browser: Any, alone: str, scheme: str) -> None:
     assert {page: found for page, found in pale.items() if found} == {}
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_marks_of_figures_are_seen_on_their_ground(browser: Any, alone: str, scheme: str) -> None:
+    """As the browser draws them: a contrast of 3 at least, but for the faint lines of unsure edges."""
+    visit = Visit(browser, alone, scheme)
+    visit.page.goto(alone + ASKED)
+    visit.settle()
+    pale, seen = {}, set()
+    for page in ("Home", "Response", "What if", "Benchmark"):
+        rested(visit, page)
+        marks = visit.page.evaluate(MARKS)
+        seen |= {colour for colour, _ in marks}
+        pale[page] = sorted({f"{colour}: {value:.2f}" for colour, value in marks if value < LEAST_MARK})
+    visit.page.close()
+    assert {page: found for page, found in pale.items() if found} == {}
+    blue = theme.ON_DARK[theme.BLUE] if scheme == "dark" else theme.BLUE
+    assert blue.lower() in seen
+
+
 @pytest.mark.parametrize("size", [(390, 844), (720, 450)], ids=["telephone", "200 percent zoom"])
 def test_nothing_stands_beside_the_screen(browser: Any, alone: str, size: tuple[int, int]) -> None:
     visit = Visit(browser, alone, size=size)
@@ -154,11 +200,11 @@ def test_the_answers_are_on_the_first_screen(browser: Any, alone: str) -> None:
         ("Home", "have most targets"),
         ("Response", "The model's prediction correlates"),
         ("What if", "is expected to change these genes most"),
-        ("Benchmark", "better than the best method without a model"),
+        ("Benchmark", "methods without a model at predicting"),
     ):
         rested(visit, page)
         assert visit.page.get_by_text(said).first.bounding_box()["y"] < 450, page
-        figure = visit.page.locator(".js-plotly-plot").first
+        figure = visit.page.locator(".js-plotly-plot:visible").first
         figure.wait_for()
         box = figure.bounding_box()
         assert box["y"] + box["height"] <= 900, page

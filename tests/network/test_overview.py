@@ -13,7 +13,7 @@ from gpovae_core.evaluation.network_scores import Network
 from gpovae_core.network.grn import GeneNetwork
 from gpovae_core.network.overview import Overview, overview
 from gpovae_core.plots import signs as marks
-from gpovae_core.plots.overview import COLOURS, ENDS, overview_picture
+from gpovae_core.plots.overview import BACK, ENDS, REGULATORS, not_drawn, overview_picture
 from gpovae_core.reporting.findings import findings
 from gpovae_core.runs.folder import RunFolder
 from tests.conftest import PROJECT
@@ -125,23 +125,98 @@ def test_the_groups_say_how_many_genes_rise_and_fall() -> None:
     place = network.panel.index
     signs[place["A"], place["x"]], signs[place["A"], place["y"]], signs[place["B"], place["x"]] = 1, -1, -1
     shared = overview(replace(network, signs=signs), 0.5).groups[0]
-    assert dict(zip(shared.regulators, shared.signs, strict=True)) == {"A": (1, 1), "B": (0, 1)}
+    assert {(edge.source, edge.target): edge.sign for edge in shared.edges} == {
+        ("A", "x"): 1,
+        ("A", "y"): -1,
+        ("B", "x"): -1,
+        ("B", "y"): 0,
+    }
 
 
 def test_the_picture_draws_regulators_groups_and_signs(seen: Overview) -> None:
     figure = overview_picture(seen)
     written = " ".join(str(text) for trace in figure.data for text in (trace.text or ()))
-    for name in ("A", "B", "C", "2 genes", "x, y"):
+    for name in ("A", "B", "C", "A, B: 2 genes", "x, y"):
         assert name in written
-    assert overview_picture(replace(seen, groups=())).layout.annotations
+    assert overview_picture(replace(seen, groups=(), regulators={})).layout.annotations
+
+
+def drawn_lines(found: Overview, narrow: bool = False) -> list:
+    figure = overview_picture(found, narrow)
+    return [trace for trace in figure.data if trace.showlegend is False and trace.mode == "lines+markers"]
+
+
+@pytest.mark.parametrize("name", ["papalexi", "run"])
+def test_every_edge_of_a_regulator_that_is_drawn_has_its_line(name: str) -> None:
+    run = RunFolder(PROJECT / "assets" / "demo" / name)
+    seen = overview(GeneNetwork.from_run(run, measured=False), run.settings().evaluation.threshold)
+    lines = drawn_lines(seen)
+    for gene, targets in list(seen.regulators.items())[:REGULATORS]:
+        assert sum(trace.meta["edges"] for trace in lines if trace.meta["source"] == gene) == targets
+    left = len(seen.regulators) - REGULATORS
+    assert not_drawn(seen) == (
+        f"{left} regulators with fewer targets are on the page Network." if left else ""
+    )
+
+
+def test_small_groups_and_small_regulators_share_a_row_each() -> None:
+    edges = [("A", f"a{k}") for k in range(30)] + [
+        (f"R{k}", f"{'x' * (k + 1)}{j}") for k in range(14) for j in (0, 1)
+    ]
+    edges += [("A", f"R{k}") for k in range(14)]
+    seen = overview(make_network(edges, ("A", *(f"R{k}" for k in range(14)))), 0.5)
+    written = " ".join(str(text) for trace in overview_picture(seen).data for text in (trace.text or ()))
+    assert "<b>A: 30 genes</b>" in written
+    assert "<b>5 regulators</b><br>with fewer targets" in written
+    assert "<b>4 genes</b><br>in 2 small groups" in written
+    assert sum(trace.meta["edges"] for trace in drawn_lines(seen) if trace.meta["source"] == "A") == 44
+
+
+def test_a_line_is_as_faint_as_its_edges_are_unsure() -> None:
+    seen = overview(make_network([("A", "x"), ("B", "y")], perturbed=("A", "B")), 0.5)
+    often, never = (
+        replace(seen.groups[k], edges=(replace(seen.groups[k].edges[0], sure=sure),))
+        for k, sure in ((0, 1.0), (1, 0.0))
+    )
+    opacity = {
+        trace.meta["source"]: trace.opacity for trace in drawn_lines(replace(seen, groups=(often, never)))
+    }
+    script = (PROJECT / "assets" / "network" / "picture.js").read_text()
+    assert "(0.22 + 0.73 * sure)" in script, "as the page Network draws it"
+    assert opacity == {"A": pytest.approx(0.95), "B": pytest.approx(0.22)}
+    run = RunFolder(PROJECT / "assets" / "demo" / "papalexi")
+    known = overview(GeneNetwork.from_run(run, measured=False), 0.5)
+    sure = {(edge.source, edge.target): edge.sure for edge in known.inner}
+    assert (sure["JAK2", "STAT1"], sure["STAT1", "STAT2"]) == (1.0, 0.0), "how often an ensemble has them"
+
+
+def test_an_edge_between_regulators_comes_back_to_their_column(seen: Overview) -> None:
+    (inner,) = [
+        trace for trace in drawn_lines(seen) if trace.marker.symbol in BACK.values() and trace.x[-1] < 0.1
+    ]
+    assert inner.meta == {"source": "A", "edges": 1}
+    assert inner.y[-1] < inner.y[0], "from A down to B"
+
+
+@pytest.mark.parametrize("narrow", [False, True])
+def test_numbers_of_edges_stand_apart_from_lines_and_dots(seen: Overview, narrow: bool) -> None:
+    figure = overview_picture(seen, narrow)
+    numbers = [trace for trace in figure.data if trace.mode == "text"]
+    assert [trace.text[0] for trace in numbers] == ["4"], "both regulators, both genes, sign unknown"
+    assert max(trace.x[-1] for trace in drawn_lines(seen, narrow)) < numbers[0].x[0] < 1.0
 
 
 def test_on_a_telephone_the_names_of_regulators_and_groups_have_room(seen: Overview) -> None:
-    figure = overview_picture(seen)
+    figure = overview_picture(seen, narrow=True)
     low, high = figure.layout.xaxis.range
     wide = 330 / (high - low)  # pixels between regulators (at 0) and groups (at 1)
     assert -low * wide > 90, "a name of ten letters, its count and half a dot"
     assert (high - 1) * wide > 125, "twenty letters"
+    long = [(gene, f"{'y' * 9}{k}") for gene in ("REGULATOR1", "REGULATOR2") for k in range(3)]
+    picture = overview_picture(overview(make_network(long, ("REGULATOR1", "REGULATOR2")), 0.5), narrow=True)
+    labels = [text for trace in picture.data if trace.mode == "markers+text" for text in trace.text]
+    assert "<b>REGUL… +1: 3 genes</b><br>yyyyyyyyy0, yyyyy…" in labels
+    assert all(len(line) <= 18 + 7 for text in labels for line in text.split("<br>")), "with <b> and </b>"
 
 
 def test_the_picture_explains_every_mark_that_it_draws() -> None:
@@ -152,13 +227,16 @@ def test_the_picture_explains_every_mark_that_it_draws() -> None:
     figure = overview_picture(overview(replace(network, signs=known), 0.5))
     explained = {trace.line.color: trace for trace in figure.data if trace.showlegend is not False}
     drawn = [trace for trace in figure.data if trace.showlegend is False and trace.mode == "lines+markers"]
-    assert {trace.line.color for trace in drawn} == set(COLOURS.values()), "each sign, and the unknown one"
+    assert {trace.line.color for trace in drawn} == set(marks.COLOURS.values()), (
+        "each sign, and the unknown one"
+    )
     for trace in drawn:
-        sign = next(sign for sign, colour in COLOURS.items() if colour == trace.line.color)
-        assert trace.marker.symbol == ENDS[sign]
+        sign = next(sign for sign, colour in marks.COLOURS.items() if colour == trace.line.color)
+        assert trace.marker.symbol in (ENDS[sign], BACK[sign])
         assert trace.line.color in explained
     names = [trace.name for trace in figure.data if trace.showlegend is not False]
     assert names == [entry.words for entry in marks.legend(marks.OVERVIEW)]
+    assert names[-2:] == ["number: edges of that sign; wider: more", "faint: low weight"]
     assert "sign unknown" in names
 
 

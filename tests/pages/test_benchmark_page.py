@@ -13,6 +13,10 @@ import pytest
 from gpovae_core.evaluation.evaluate import evaluate
 from gpovae_core.evaluation.known import Known, KnownEdges
 from gpovae_core.evaluation.scored import Scored
+from gpovae_core.evaluation.stored import read_evaluation
+from gpovae_core.evaluation.summary import lines, plain_name
+from gpovae_core.reporting.sentences import in_one_sentence, shares_in_words
+from gpovae_core.runs.folder import RunFolder
 from tests.app_words import Opener, words
 from tests.evaluation.conftest import EDGES, build_screen, true_network
 from tests.evaluation.test_evaluate import SETTINGS, prediction
@@ -86,6 +90,21 @@ def test_scores_stand_between_baseline_and_ceiling(open_app: Opener, folder: Pat
     )
     assert row["Share of the achievable"] == f"{100 * expected:.0f} %"
     assert "better than the best method without a model on" in words(app)
+
+
+def test_a_sentence_comes_first_and_every_row_is_explained(open_app: Opener, folder: Path) -> None:
+    app = open_app("benchmark", folder=folder, run="full")
+    found = read_evaluation(RunFolder(folder / "full"))
+    assert found is not None
+    told = [part.value for part in app.markdown]
+    first = in_one_sentence(found, strong="**")
+    assert first.startswith("This model is **")
+    assert told.index(first) < next(k for k, line in enumerate(told) if "better than the best method" in line)
+    (rows,) = [part for part in app.expander if part.label == "What each row asks"]
+    shown = rows.markdown[0].value.replace("\\", "")
+    assert all(f"- **{plain_name(line)}**: {line.name}: " in shown for line in lines(found))
+    for notes in shares_in_words(lines(found)):
+        assert notes in [part.value.replace("\\", "") for part in app.caption]
 
 
 def test_tables_of_paths_references_truth_and_null(open_app: Opener, folder: Path) -> None:

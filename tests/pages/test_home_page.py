@@ -38,7 +38,7 @@ def test_without_a_run_of_ones_own_it_says_what_this_is_and_shows_the_demo(
     shown = words(app)
     assert "What it found" in shown
     assert "have most targets" in shown
-    assert len(app.get("plotly_chart")) == 1
+    assert len(app.get("plotly_chart")) == 2, "one picture, for wide windows and for telephones"
     assert "run" not in app.query_params  # nothing was opened: the demo stands behind the words
 
 

@@ -8,9 +8,11 @@ import re
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from dashboard.response import answer
 from dashboard.response.page import PARTS
 from gpovae_core import keys
 from gpovae_core.effects.changes import changed_genes, fold_table
@@ -61,13 +63,46 @@ def test_the_answer_comes_first_and_needs_no_word_of_the_model(demo: AppTest) ->
     assert f"Perturbing **{name}** (" in answer
     assert " held-out cells) changes **" in answer
     assert "adjusted p below 0.05" in answer
-    numbers = re.search(r"by \*\*([\d.]+)\*\* \(baseline, .*: ([\d.]+); ceiling, .*: ([\d.]+)\)\.", answer)
+    numbers = re.search(r"by \*\*([\d.]+)\*\* \(baseline, .*: ([\d.]+); ceiling, .*: ([\d.]+)\), ", answer)
     assert numbers is not None, answer
     model, baseline, ceiling = map(float, numbers.groups())
     assert min(model, baseline) > 0.9
     assert ceiling <= 1
     assert not {"W", "T_K", "rho"} & set(re.findall(r"\w+", answer))
     assert "-1 is half as much mRNA" in words(demo)
+
+
+@pytest.mark.parametrize(
+    ("guess", "mean", "said"),
+    [
+        ((2.0, 4.0, 6.5), (0.9, 2.2, 2.7), ", but in size it is **farther off** than that baseline (R², "),
+        ((1.1, 2.0, 2.9), (1.0, 2.9, 2.1), ", and in size it is nearer than that baseline (R², "),
+        ((2.0, 6.5, 4.0), (0.9, 2.2, 2.7), ", and in size it is **farther off** than that baseline (R², "),
+        ((1.1, 2.0, 2.9), (1.1, 2.0, 2.9), ", and in size it is as far off as that baseline (R², "),
+    ],
+)
+def test_the_answer_says_of_sizes_in_the_same_breath(
+    guess: tuple[float, ...], mean: tuple[float, ...], said: str
+) -> None:
+    """A prediction twice as large as what was observed correlates as well as a right one."""
+    table = pd.DataFrame({"log_observed": (1.0, 2.0, 3.0), "log_predicted": guess, "log_train_mean": mean})
+    told = answer._known(table, 0.99)
+    assert said in told
+    assert re.search(r"explained: -?[\d.]+ against -?[\d.]+\)\.$", told)
+    unknown = answer._known(table.assign(log_train_mean=np.nan), np.nan)
+    assert unknown == f"{told.split(' (baseline')[0]}."
+
+
+def test_it_is_said_how_figures_are_sorted(demo: AppTest) -> None:
+    assert "strongest observed effects of" in text(demo)
+    assert "from the top" in text(demo)
+    assert "Sorted by what is to be believed of an effect" in text(demo)
+    assert answer.ORDER not in words(demo)
+    two = demo.multiselect[0].set_value(DEMO.cells().perturbations[:2]).run()
+    assert answer.ORDER in words(two)
+    assert "ordered so that those of similar observed effects stand together" in text(
+        at_part(two, "All perturbations")
+    )
 
 
 def test_scores_stand_beside_baseline_and_ceiling(demo: AppTest) -> None:
@@ -95,6 +130,8 @@ def test_the_table_of_all_perturbations(demo: AppTest) -> None:
     )
     assert len(table) == len(DEMO.cells().perturbations)
     np.testing.assert_allclose(table["Of the ceiling"], table["rho, model"] / table["Ceiling"])
+    assert table["Effect size"].is_monotonic_decreasing, "largest effects first, as the caption says"
+    assert "largest effects first" in text(demo)
     counted = changed_genes(DEMO.cells(), keys.HELD_OUT)
     assert list(table["Changed genes"]) == [counted[name] for name in table["Perturbation"]]
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pandas as pd
 
@@ -45,6 +46,32 @@ def test_shares_of_scores_without_a_ceiling_are_left_out():
     assert "No score" in benchmark.share_bars([]).layout.annotations[0].text
 
 
+def test_a_share_above_the_ceiling_is_written_beside_its_mark_and_explained():
+    figure = benchmark.share_bars([line("past", 1.13, 0.2), line("rounded", 1.004, 0.2)])
+    own = next(trace for trace in figure.data if trace.name == "this run")
+    assert [text.strip() for text in own.text] == ["", "113 %"]
+    assert "the ceiling is an estimate and can be passed" in own.hovertext[1]
+    assert "can be passed" not in own.hovertext[0]
+    assert figure.layout.xaxis.range[1] > 113, "room for the words"
+
+
+def test_a_row_without_another_method_says_so():
+    figure = benchmark.share_bars([line("alone", 0.9, None), line("both", 0.2, 0.5)])
+    (said,) = [trace for trace in figure.data if trace.mode == "text"]
+    assert list(said.y) == ["alone"]
+    assert benchmark.ALONE in said.text[0]
+    assert len(benchmark.share_bars([line("both", 0.2, 0.5)]).data) == 2
+
+
+def test_a_row_is_named_for_whoever_knows_no_score_and_explained_on_hover():
+    scored = replace(line("ATE-rho", 0.5, 0.7), key="ate_rho", meaning="how <i>alike</i>")
+    figure = benchmark.share_bars([scored])
+    assert list(figure.data[0].y) == ["Correlation, all effects"]
+    for trace in figure.data:
+        assert "ATE-rho:<br>how &lt;i&gt;alike&lt;/i&gt;" in trace.hovertext[0]
+        assert "baseline 0.000 (chance), ceiling 1.000" in trace.hovertext[0]
+
+
 def test_on_a_narrow_screen_names_stand_above_their_rows():
     lines = [line("<i>one</i>", 0.5, 0.7), line("two", 0.2, None)]
     wide, narrow = benchmark.share_bars(lines), benchmark.share_bars(lines, narrow=True)
@@ -52,6 +79,9 @@ def test_on_a_narrow_screen_names_stand_above_their_rows():
     assert [note.text for note in narrow.layout.annotations] == list(narrow.data[1].y)
     assert {note.y for note in narrow.layout.annotations} == set(narrow.data[1].y)
     assert narrow.layout.yaxis.showticklabels is False
+    row = (narrow.layout.height - 130) / len(lines)
+    below, above = 9, row - 9  # a diamond of 11 pixels and its line, in its row and in the one above
+    assert all(below <= note.yshift - 7 and note.yshift + 7 <= above for note in narrow.layout.annotations)
     assert not wide.layout.annotations
 
 

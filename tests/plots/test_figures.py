@@ -317,5 +317,11 @@ def test_nothing_to_show_is_said() -> None:
     assert "No perturbation has cells" in response.effect_heatmap(nothing, nothing).layout.annotations[0].text
 
 
+def test_points_of_cells_are_drawn_in_full() -> None:
+    """Half transparent, grey has too little contrast on either ground."""
+    figure = response.gene_distributions({"Measured, control": np.arange(5.0)}, "A")
+    assert figure.data[0].marker.opacity == 1.0
+
+
 def test_long_names_are_cut() -> None:
     assert theme.text("x" * 100, 10) == "x" * 9 + "…"

@@ -7,15 +7,18 @@ from dataclasses import replace
 import pytest
 
 from gpovae_core.evaluation.plain import from_plain, to_plain
-from gpovae_core.evaluation.scores import Evaluation
+from gpovae_core.evaluation.scores import EffectScores, Evaluation, Response
 from gpovae_core.evaluation.stored import read_evaluation
+from gpovae_core.evaluation.summary import lines
 from gpovae_core.reporting.sentences import (
-    edges_in_short,
     effects_note,
+    in_one_sentence,
     lift_in_words,
     null_in_words,
     predictions_in_short,
+    rows_in_words,
     scores_in_words,
+    shares_in_words,
     verdicts_in_short,
     what_false_means,
 )
@@ -32,23 +35,77 @@ def scores() -> Evaluation:
 
 
 def test_how_good_a_run_is_stands_beside_what_needs_no_model(scores: Evaluation) -> None:
-    *told, follows = verdicts_in_short(scores)
-    assert told == [
-        "Predicted effects: correlation with held-out cells 0.465 (baseline, the training mean: 0.423; "
-        "ceiling: 0.545).",
-        "Edges: 26 % of 131 show a significant effect in held-out cells (baseline, random pairs: 3 %; best "
-        "ranking without a model, Mann-Whitney z: 44 %).",
+    assert in_one_sentence(scores) == (
+        "This model is better than methods without a model at predicting what these perturbations do "
+        "(correlation with held-out cells 0.47; the plain mean of the training cells: 0.42; about the most "
+        "that cells as noisy as these allow: 0.55), but worse than them at listing which genes change (26 % "
+        "of its 131 edges show a significant effect in held-out cells; of as many pairs ranked by "
+        "Mann-Whitney z: 44 %; of random pairs: 3 %)."
+    )
+    assert "is **better than** methods" in in_one_sentence(scores, strong="**")
+    told, follows = verdicts_in_short(scores)
+    assert told == (
         "Scores better than the best method without a model: Predicted effects on held-out cells, 9 of 13; "
-        "Network against held-out cells, 0 of 6.",
+        "Network against held-out cells, 0 of 6."
+    )
+    assert follows.startswith("Of all predictions the model with training mean (the average of both, ")
+    assert "To find pairs that change in held-out cells, rank by Mann-Whitney z" in follows
+    assert in_one_sentence(scores) in scores_in_words(scores)
+
+
+@pytest.mark.parametrize(
+    ("own", "words"),
+    [(0.48, "is better than"), (0.425, "is no better than"), (0.3, "is worse than")],
+)
+def test_the_sentence_follows_the_scores(scores: Evaluation, own: float, words: str) -> None:
+    """0.42 is the best without a model; the other scores lead or trail as this one does."""
+    test = scores.against("test")
+    rivals = {"train_mean": 0.42, "perturbation_mean": 0.1, "model": own}
+    alike = dict.fromkeys(("median_rho", "r2", "weighted_r2"), rivals)
+    only = EffectScores(compared=dict.fromkeys(rivals, 23), cells=test.cells, ate_rho=rivals, **alike)
+    found = Evaluation(response=Response(test=only))
+    told = in_one_sentence(found)
+    assert words in told
+    assert f"correlation with held-out cells {own:.2f}; the plain mean of the training cells: 0.42)" in told
+    assert "listing" not in told, "nothing was measured of a network"
+
+
+def test_a_lead_on_the_first_score_alone_is_no_lead() -> None:
+    ahead = {"train_mean": 0.4, "perturbation_mean": 0.1, "model": 0.5}
+    behind = {"train_mean": 0.5, "perturbation_mean": 0.1, "model": 0.4}
+    only = EffectScores(
+        compared=dict.fromkeys(ahead, 5), ate_rho=ahead, median_rho=behind, r2=behind, weighted_r2=behind
+    )
+    assert "is no better than" in in_one_sentence(Evaluation(response=Response(test=only)))
+
+
+def test_what_a_reader_of_the_shares_would_stumble_over_is_explained(scores: Evaluation) -> None:
+    above, alone = shares_in_words(lines(scores))
+    assert "Correlation beyond the mean perturbation, this run (113 %: 0.409, ceiling 0.398)" in above
+    assert "read a share above it as at the ceiling" in above
+    assert "Edges (W), effects that they miss. Other methods only rank pairs" in alone
+    near = [replace(line, share=None) for line in lines(scores)[:1]]
+    assert shares_in_words(near) == [
+        "Not drawn, as no ceiling is known or it is too near the baseline: Correlation, all effects."
     ]
-    assert follows.startswith("So, for predictions: take the ")
-    assert "So, to find pairs that change in held-out cells: rank by Mann-Whitney z" in follows
+
+
+def test_every_row_has_a_plain_name_of_its_own_and_says_what_it_is() -> None:
+    for name in ("papalexi", "run"):
+        found = read_evaluation(RunFolder(PROJECT / "assets" / "demo" / name))
+        assert found is not None
+        rows = rows_in_words(lines(found))
+        assert len({row for row, _ in rows}) == len(rows)
+        for line, (row, words) in zip(lines(found), rows, strict=True):
+            assert row != line.name
+            assert len(row) <= 44
+            assert words.startswith(f"{line.name}: {line.meaning}")
 
 
 def test_what_was_not_measured_is_left_out(scores: Evaluation) -> None:
     assert verdicts_in_short(Evaluation()) == []
-    assert predictions_in_short(Evaluation()) == edges_in_short(Evaluation()) == ""
-    assert len(verdicts_in_short(replace(scores, network=None))) == 3
+    assert predictions_in_short(Evaluation()) == in_one_sentence(Evaluation()) == ""
+    assert "at listing" not in in_one_sentence(replace(scores, network=None))
 
 
 def test_a_lift_of_nothing_is_no_number(scores: Evaluation) -> None:

@@ -30,17 +30,17 @@ def test_the_prediction_that_leads_most_often_is_the_one_to_take() -> None:
     told = of_effects(ate_rho=SCORES, median_rho=SCORES, r2=mean)
     assert "on 2 of 3 scores" in told
     assert (
-        "So, for predictions: take the model with training mean, best of all on 2 of 3 scores; next the "
-        "training mean, on 1." in told
+        "Of all predictions the model with training mean (the average of both, weighed by how sure the mean "
+        "is) is best on most scores, 2 of 3; next the training mean, on 1." in told
     )
     alone = of_effects(ate_rho=mean)
-    assert alone.endswith("take the training mean, best of all on 1 of 1 scores.")
+    assert alone.endswith("Of all predictions the training mean is best on most scores, 1 of 1.")
 
 
 def test_a_prediction_of_fewer_perturbations_is_not_to_be_taken() -> None:
     part = EffectScores(compared=COMPARED | {"train_mean": 9}, ate_rho=SCORES | {"train_mean": 0.9})
     told = verdicts(Evaluation(response=Response(test=part)))[0]
-    assert "take the model with training mean" in told
+    assert "Of all predictions the model with training mean" in told
 
 
 def test_a_network_that_loses_everywhere_says_what_to_rank_by() -> None:
