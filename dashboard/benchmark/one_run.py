@@ -16,6 +16,7 @@ from gpovae_core.evaluation.summary import response_lines
 from gpovae_core.plots import benchmark as figures
 from gpovae_core.reporting import sentences, tables
 from gpovae_core.reporting.document import RunReport
+from gpovae_core.reporting.notes import once
 from gpovae_core.reporting.words import capitalised, count
 from gpovae_core.runs.folder import RunFolder
 
@@ -76,7 +77,7 @@ def scores(report: RunReport) -> None:
     chart_for_any_width(wide, narrow, key="share_bars", place=right, config={"displayModeBar": False})
     with st.expander("Every score in a table"):
         show_table(tables.score_table(report.lines), column_config=NARROW)
-        for note in report.evaluation.notes or ():
+        for note in once(report.evaluation.notes):
             st.caption(plain(note))
 
 
