@@ -130,7 +130,8 @@ export function aroundLayout(graph, gene, edges, { width, height, hops, directio
     ? fits
     : fits.slice(0, Math.min(2 * perSide, Math.max(near.length, Math.ceil(fits.length / 2))));
   const outer = one ? [] : fits.slice(inner.length);
-  const label = one ? between(70, width / 2 - 150, 190) : between(60, width / 4 - 60, 130);
+  const longest = 14 + Math.max(0, ...fits.map((i) => measure(graph.names[i], LABEL, true)));
+  const label = Math.min(longest, one ? between(70, width / 2 - 150, 190) : between(60, width / 4 - 60, 130));
   const nodes = [
     {
       gene,
@@ -148,7 +149,7 @@ export function aroundLayout(graph, gene, edges, { width, height, hops, directio
   ];
   const arc = (genes, rx) => {
     const ordered = bySign(graph, gene, genes);
-    const ry = Math.min(height / 2 - 16, Math.max(110, ordered.length * 6.2));
+    const ry = Math.min(height / 2 - 16, Math.max(130, ordered.length * 10));
     for (const [k, place] of around(ordered.length, centre, rx, ry).entries()) {
       const i = ordered[k];
       const r = graph.out[i].length && graph.perturbed[i] ? 6 : 4;

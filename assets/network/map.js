@@ -15,6 +15,7 @@ const MOST_REGULATORS = 40;
 const REST = "\u0000rest"; // key of what is folded together for want of room
 const CLEAR = 9; // pixels between the widest of a column and where edges begin to change rows
 export const COUNT = 9.5; // pixels of the letters of a number on an edge
+const ENDS = 38; // pixels from a bundle to the box of its genes: number and head of its lines are between
 const RUN = 12; // pixels before a bundle for the end of a line
 const LEAST_PITCH = 7; // pixels between two lines from which on each has its number of edges
 
@@ -152,20 +153,30 @@ function placeRows(rows, side, { graph, nodes, at, width, room, names, measure }
     const single = row.genes.length === 1;
     const r = single ? 3.5 : between(5, 3 + 1.9 * Math.sqrt(row.genes.length), row.tall ? 17 : 8);
     const genes = row.genes.map((gene) => graph.names[gene]);
-    const title = row.rest
-      ? `${genes.length} genes in ${row.rest} small groups`
-      : `${regulatorNames(graph, row.regulators)}: ${genes.length} genes${onlyWords(graph, row.edges)}`;
     const node = { bundle: row.key, row, gene: single ? row.genes[0] : undefined, r, side };
     Object.assign(node, { x: side > 0 ? width - names : names, y: MARGIN + places[k], room: need[k] });
-    node.label = single ? genes[0] : title;
-    beside(node, side, names - r - 14, measure, LABEL, !single);
+    const wide = names - r - 14;
+    node.label = single ? genes[0] : bundleTitle(graph, row, wide, measure);
+    beside(node, side, wide, measure, LABEL, !single);
     if (row.tall) {
-      node.note = fit(genes.slice(0, 12).join(", "), names - r - 14, measure, 11);
+      node.note = fit(genes.slice(0, 12).join(", "), wide, measure, 11);
       node.dy = -1;
     }
     at.set(row.key, nodes.length);
     nodes.push(node);
   });
+}
+
+/** Whose genes they are and how many: where that is too long, the number stays and names are cut. */
+function bundleTitle(graph, row, wide, measure) {
+  const size = row.genes.length;
+  const whole = row.rest ? `${size} genes in ${row.rest} small groups` : `: ${size} genes`;
+  const names = row.rest ? "" : regulatorNames(graph, row.regulators);
+  const only = onlyWords(graph, row.edges);
+  const long = (words) => measure(words, LABEL, true);
+  if (long(names + whole + only) <= wide) return names + whole + only;
+  if (row.rest) return `${size} more genes`;
+  return `${fit(names, wide - long(`: ${size}${only}`), measure, LABEL, true)}: ${size}${only}`;
 }
 
 /** The genes of an opened bundle, in columns of names over the picture: {box, genes with their places}. */
@@ -181,8 +192,8 @@ export function openBundle(graph, node, { width, height, measure }) {
   const down = Math.ceil(names.length / across);
   const w = across * widest + 12;
   const h = down * LINE + 30;
-  const x =
-    node.side > 0 ? Math.min(node.x - node.r - 12 - w, width - w - 8) : Math.max(node.x + node.r + 12, 8);
+  const x = // the ends of the lines, with their numbers, stay in sight
+    node.side > 0 ? Math.min(node.x - node.r - ENDS - w, width - w - 8) : Math.max(node.x + node.r + ENDS, 8);
   const y = between(6, node.y - h / 2, Math.max(6, height - h - 6));
   const genes = node.row.genes.map((gene, k) => ({
     gene,

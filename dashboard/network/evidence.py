@@ -23,6 +23,7 @@ from gpovae_core.network.curves import STEPS
 from gpovae_core.network.enrichment import over_representation, regulated_by
 from gpovae_core.network.grn import GeneNetwork
 from gpovae_core.network.inspection import EdgeInspection, Measured, inspect_edge
+from gpovae_core.network.overview import AGAIN
 from gpovae_core.network.parts import Part, Parts
 from gpovae_core.network.paths import PathTrace
 from gpovae_core.network.references import Known, ReferenceNetwork, networks_folder
@@ -81,7 +82,7 @@ def of_gene(
             sections.append(_section(title, f"{_effects_in_words(effects)} ({card.unit})."))
     above = np.flatnonzero(network.weights[network.panel.index[card.gene]] > threshold)
     targets = [name for name in (network.panel.genes[j] for j in above) if name != card.gene]
-    sections += _gene_sets("Gene sets among its targets", network, targets)
+    sections += _gene_sets("Gene sets among its targets", network, [card.gene], targets)
     tables = all_references(network.simulated)
     if tables:
         told = listed_in_words([listed_of_gene(network, card.gene, threshold, table) for table in tables])
@@ -94,13 +95,32 @@ def of_gene(
 def of_bundle(network: GeneNetwork, regulators: Sequence[str], threshold: float) -> dict[str, Any]:
     """What the card adds to the genes that share their regulators."""
     genes = regulated_by(network, regulators, threshold)
-    return {"of": list(regulators), "sections": _gene_sets("Gene sets among these genes", network, genes)}
+    sections = _gene_sets("Gene sets among these genes", network, regulators, genes)
+    return {"of": list(regulators), "sections": sections}
 
 
-def _gene_sets(title: str, network: GeneNetwork, genes: Sequence[str]) -> list[dict[str, Any]]:
-    """One section; none where nothing can be said."""
-    told = gene_sets(network, genes)
-    return [_section(title, *told)] if told else []
+def _gene_sets(
+    title: str, network: GeneNetwork, regulators: Sequence[str], targets: Sequence[str]
+) -> list[dict[str, Any]]:
+    """One section; none where nothing can be said. Sets that are found are no surer than the edges."""
+    told = gene_sets(network, targets)
+    doubt = _if_they_come_back(network, regulators, targets) if len(told) > 1 else []
+    return [_section(title, *doubt, *told)] if told else []
+
+
+def _if_they_come_back(network: GeneNetwork, regulators: Sequence[str], targets: Sequence[str]) -> list[str]:
+    """A doubt about the choice of targets, where other draws of the cells find under half of their edges."""
+    if network.ensemble is None:
+        return []
+    rows, columns = ([network.panel.index[name] for name in names] for names in (regulators, targets))
+    often = network.ensemble.frequency[np.ix_(rows, columns)]
+    again = int((often >= AGAIN).sum())
+    if 2 * again >= often.size:
+        return []
+    return [
+        f"A hint at most: {again:,} of the {often.size:,} edges come back in at least half of "
+        f"{network.ensemble.members} networks, so other cells would put other genes here."
+    ]
 
 
 def gene_sets(network: GeneNetwork, genes: Sequence[str]) -> list[str]:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gpovae_core import keys
@@ -232,7 +232,6 @@ def test_ensembl_ids_as_labels_become_symbols() -> None:
     assert _read("NT", "ENSG00000106546", ids={"AHR": "ENSG00000106546.5"}) == [keys.CONTROL, "AHR"]
 
 
-@settings(deadline=None)
 @given(st.lists(st.sampled_from(["STAT1", "JAK2", "AHR", "ctrl", "NOVEL"]), min_size=1, max_size=4))
 def test_the_order_of_the_guides_does_not_matter(parts: list[str]) -> None:
     forward, backward = "+".join(parts), "+".join(reversed(parts))

@@ -216,7 +216,7 @@ def test_z_of_pairs_without_an_effect_is_standard_normal(mean: float) -> None:
         assert abs((np.abs(z) > tail).sum() - expected) < 0.25 * expected + 4 * np.sqrt(expected)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.lists(st.tuples(st.floats(-5, 5), st.integers(1, 4)), min_size=1, max_size=12))
 def test_weighted_median_is_the_lower_median_of_repeated_values(pairs: list[tuple[float, int]]) -> None:
     values, weights = np.array([v for v, _ in pairs]), np.array([w for _, w in pairs])

@@ -114,7 +114,7 @@ def test_more_change_is_felt_more_and_never_more_than_itself(first: float, secon
 # Influence --------------------------------------------------------------------------------------------------
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(n=st.integers(1, 7), hops=st.integers(1, 6), seed=st.integers(0, 99))
 def test_influence_is_the_sum_of_signed_powers(n: int, hops: int, seed: int) -> None:
     b = np.random.default_rng(seed).normal(0, 0.4, (n, n))

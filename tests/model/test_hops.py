@@ -66,7 +66,7 @@ def test_every_hop_of_the_paper_series_is_bounded_by_one_over_k():
     assert series.coefficient(7) == 0.0
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(
     n=st.integers(1, 8),
     hops=st.integers(1, 6),

@@ -38,7 +38,7 @@ def edges_of(network: GeneNetwork, threshold: float, genes: set[str]) -> set[tup
 
 
 @given(st.floats(0, 1), st.floats(0, 1))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_states_are_set_operations_by_name(one: float, two: float) -> None:
     found = compare_networks(A, one, B, two)
     a, b = edges_of(A, one, COMMON), edges_of(B, two, COMMON)

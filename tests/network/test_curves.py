@@ -78,7 +78,7 @@ def test_every_curve_equals_a_count_at_its_threshold(
 
 
 @given(st.integers(2, 7), st.integers(1, 5), st.integers(0, 10_000))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_joined_levels_are_the_weakest_edges_of_the_best_paths(n: int, hops: int, seed: int) -> None:
     network = network_of(np.random.default_rng(seed).choice([0.0, 0.1, 0.303, 0.7, 1.0], (n, n)))
     level = levels(network)

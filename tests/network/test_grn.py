@@ -132,7 +132,7 @@ def test_arrays_cannot_be_changed_by_accident() -> None:
 @given(
     st.integers(0, 50), st.sampled_from([0.0, 0.3, 0.5, 1.0]), st.booleans(), st.none() | st.integers(0, 30)
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_edges_are_those_of_a_loop(seed: int, threshold: float, loops: bool, top: int | None) -> None:
     network = random_network(seed)
     expected = sorted(
@@ -153,7 +153,7 @@ def test_edges_are_those_of_a_loop(seed: int, threshold: float, loops: bool, top
 
 
 @given(st.integers(0, 50), st.integers(1, 30))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_the_suggested_threshold_is_the_largest_that_shows_enough(seed: int, edges: int) -> None:
     network = random_network(seed)
     threshold = network.suggest_threshold(edges)
@@ -190,7 +190,7 @@ def test_degrees_agree_with_networkx() -> None:
 @given(
     st.integers(0, 60), st.integers(1, 4), st.sampled_from(["out", "in", "both"]), st.sampled_from([0.0, 0.3])
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_reach_and_neighbourhood_agree_with_networkx(
     seed: int, hops: int, direction: Any, threshold: float
 ) -> None:

@@ -52,7 +52,7 @@ def graphs(draw: st.DrawFn) -> np.ndarray:
 
 
 @given(graphs(), st.integers(1, 6), st.integers(1, 40), st.sampled_from([0.0, 0.2, 0.5]))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_the_best_paths_are_those_of_brute_force(
     weights: np.ndarray, hops: int, top: int, threshold: float
 ) -> None:
@@ -72,7 +72,7 @@ def test_the_best_paths_are_those_of_brute_force(
     ),
     st.integers(1, 6),
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_ties_are_ordered_by_hops_and_names(values: list[float], hops: int) -> None:
     n = int(np.sqrt(len(values)))
     weights = np.array(values).reshape(
@@ -84,7 +84,7 @@ def test_ties_are_ordered_by_hops_and_names(values: list[float], hops: int) -> N
 
 
 @given(graphs(), st.integers(1, 6))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_shares_add_up_to_the_hop_influence(weights: np.ndarray, hops: int) -> None:
     n = len(weights)
     trace = trace_paths(network_of(weights), NAMES[0], NAMES[1], hops, 1000)
@@ -115,7 +115,7 @@ def test_without_cycles_the_paths_are_the_whole_influence() -> None:
 
 
 @given(graphs(), st.integers(1, 5))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_two_sources_are_the_two_searches_merged(weights: np.ndarray, hops: int) -> None:
     if len(weights) < 3:
         weights = np.pad(weights, (0, 1))
@@ -231,7 +231,7 @@ def test_most_hops_are_still_exact() -> None:
 
 
 @given(graphs(), st.integers(1, 5), st.integers(0, 1000))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_with_strengths_the_shares_are_of_the_signed_influence(
     weights: np.ndarray, hops: int, seed: int
 ) -> None:

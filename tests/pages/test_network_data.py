@@ -10,11 +10,12 @@ import pandas as pd
 import pytest
 
 from dashboard.network.component import one_script
-from dashboard.network.evidence import MOST_PARTS, forest, pair_message
+from dashboard.network.evidence import MOST_PARTS, forest, of_bundle, pair_message
 from dashboard.network.message import MOST_EDGES, UNKNOWN, Sight, adjusted_of, changed, network_message
 from dashboard.network.panels import threshold_message
 from dashboard.network.places import LAYOUT_EDGES, shaping_edges
 from dashboard.network.slider import digits, false_edge_rate, on_step, step_below
+from gpovae_core.data.gene_sets import shipped_gene_sets
 from gpovae_core.data.schema import Panel, PanelData
 from gpovae_core.network.agreement import listed_share
 from gpovae_core.network.curves import STEPS, steps, threshold_curves
@@ -265,6 +266,26 @@ def test_a_way_over_an_edge_that_seldom_comes_back_is_doubted():
         )
         said = pair_message(inspect_edge(told, "A", "C"), told)["answer"]
         assert ("Not sure: B → C" in said, "35 % of 20" in said) == (again < 0.5, again < 0.5)
+
+
+def test_gene_sets_are_no_surer_than_the_edges_that_they_rest_on():
+    interferon = ("GBP1", "IFIT1", "IFIT3", "ISG15", "OAS1", "MX1", "IFI35", "STAT1")
+    others = tuple(sorted(set().union(*(one.genes for one in shipped_gene_sets())) - {*interferon, "JAK2"}))
+    genes = ("JAK2", *interferon, *others[:: len(others) // 150])
+    weights = np.zeros((len(genes), len(genes)))
+    weights[0, 1:9] = 1.0
+    panel = Panel(PanelData(perturbed=genes[:1], extended=genes[1:], measured=genes))
+    net = GeneNetwork.from_weights(panel, weights)
+    often = np.zeros_like(weights)
+    [alone] = of_bundle(net, ["JAK2"], 0.5)["sections"]
+    assert "Interferon" in alone["lines"][0]
+    for sure in (3, 4):
+        often[0, 1 : 1 + sure] = 0.5
+        ensemble = Ensemble(often, often, often, often, 20, 0.5, "both", 0, 2.0, pd.DataFrame())
+        [told] = of_bundle(replace(net, ensemble=ensemble), ["JAK2"], 0.5)["sections"]
+        doubt = told["lines"][: len(told["lines"]) - len(alone["lines"])]
+        assert told["lines"][len(doubt) :] == alone["lines"]
+        assert [line.split(" edges")[0] for line in doubt] == ["A hint at most: 3 of the 8"] * (sure == 3)
 
 
 def test_modules_become_one_script_without_imports():

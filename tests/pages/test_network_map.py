@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -110,6 +111,8 @@ def test_more_groups_than_a_column_holds_stand_on_both_sides(
     phone = laid_out(tmp_path, messages["demo"], "phone")
     assert phone["sides"] == 1
     assert "small groups are folded together" in phone["left"]
+    for bundle in phone["bundles"]:  # the number is never what is cut off
+        assert re.search(rf"\b{len(bundle['genes'])}( more)?( genes)?$", bundle["label"]), bundle["label"]
 
 
 def test_numbers_at_a_group_count_its_edges_of_each_sign(tmp_path: Path, messages: dict[str, Said]) -> None:

@@ -20,7 +20,7 @@ def boxes(x: np.ndarray, y: np.ndarray, names: list[str]) -> list[tuple[float, f
     return found
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(points, st.integers(1, 12))
 def test_no_overlap(where: list[tuple[float, float]], length: int) -> None:
     x, y = np.array(where).T
