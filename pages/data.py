@@ -5,7 +5,7 @@ from dashboard.shared import shell
 
 shell.title(
     "Data",
-    "From a file of cells to what the model would train on: what is in it, what is missing, what would be "
-    "left out.",
+    "A screen as a file of single cells: raw counts, a column that says which gene was perturbed in each "
+    "cell, and control cells. Here you see what is in it and what would be left out.",
 )
 page.show()

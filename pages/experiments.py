@@ -5,7 +5,6 @@ from dashboard.shared import shell
 
 shell.title(
     "Experiments",
-    "What a setting does: the same cells trained at several points of a plan, once per seed, as ordinary "
-    "runs.",
+    "Does a setting matter, or is it chance? The same cells trained on several times, scores side by side.",
 )
 page.show()

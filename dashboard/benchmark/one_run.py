@@ -16,6 +16,7 @@ from gpovae_core.evaluation.summary import response_lines
 from gpovae_core.plots import benchmark as figures
 from gpovae_core.reporting import sentences, tables
 from gpovae_core.reporting.document import RunReport
+from gpovae_core.reporting.notes import once
 from gpovae_core.reporting.words import capitalised, count
 from gpovae_core.runs.folder import RunFolder
 
@@ -80,7 +81,7 @@ def scores(report: RunReport) -> None:
         st.markdown("\n".join(f"- **{plain(row)}**: {plain(words)}." for row, words in told))
     with st.expander("Every score in a table"):
         show_table(tables.score_table(report.lines), column_config=NARROW)
-        for note in report.evaluation.notes or ():
+        for note in once(report.evaluation.notes):
             st.caption(plain(note))
 
 

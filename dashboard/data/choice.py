@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard.data import downloads
+from dashboard.data import demo_cells, downloads
 from dashboard.shared import settings_form, shell, state
 from gpovae_core.config import DataSettings
 from gpovae_core.data.effect_tables.folder import PACKED
@@ -37,14 +37,20 @@ OF_ONE_FILE = (
 
 
 def show() -> None:
-    """From the data folder, by upload, or from the public sets."""
+    """From the data folder, by upload, or from the public sets; where the folder is empty, what brings cells
+    into it comes first.
+    """
     folder = data_folder()
-    parts = {"In the data folder": from_folder, "Upload": upload, "Public data sets": downloads.show}
-    shell.tabs("data_from", parts)
-    if state.get(state.DATA) is None and not list_files(folder):
+    none_chosen = state.get(state.DATA) is None
+    empty = none_chosen and not list_files(folder)
+    here = {} if empty else {"In the data folder": from_folder}
+    shell.tabs("data_from", {**here, "Upload": upload, "Public data sets": downloads.show})
+    if none_chosen:
+        demo_cells.show(forget_labels)
+    if empty:
         st.caption(
-            f"The data folder is `{folder.resolve()}`. Another one: start the dashboard with "
-            "GPOVAE_DATA_DIR set."
+            f"The data folder is `{folder.resolve()}`: copy large files there and load this page again. "
+            "Another folder: start the dashboard with GPOVAE_DATA_DIR set."
         )
 
 
@@ -52,12 +58,6 @@ def from_folder() -> None:
     folder = data_folder()
     files = {file.name: file for file in list_files(folder)}
     chosen = state.get(state.DATA)
-    if not files and chosen is None:
-        st.info(
-            f"There are no cells ({forms_in_words()}) in the data folder yet. Upload some, fetch public "
-            "ones, or copy yours there (best for large files)."
-        )
-        return
     options = list(files) if chosen is None or chosen in files else [chosen, *files]
 
     def words(name: str) -> str:

@@ -58,15 +58,20 @@ def _left_out(summary: dict[str, Any]) -> str:
     return f"of {whole:,}; without {', '.join(names[:LEFT_OUT_NAMED])}{more}"
 
 
+COUNTS = {"X": "the main matrix of the file"}
+"""Where the counts lie, in words, where nothing was done to find them."""
+
+
 def numbers(found: Examination) -> None:
     summary = found.summary
+    found_in = summary["counts_from"]
     facts = [
         ("Cells used", f"{summary['cells_kept']:,}", f"of {summary['cells']:,}"),
         ("Perturbations", f"{len(summary['perturbations']):,}", _left_out(summary)),
         ("Control cells", f"{summary['control_cells']:,}", f"label {summary['control_label']}"),
         ("Genes measured", f"{summary['genes']:,}", ""),
-        ("Labels from", summary["label_column"], "column of obs"),
-        ("Counts from", summary["counts_from"], summary["counts_how"]),
+        ("Labels from", summary["label_column"], "column of the table of cells (obs)"),
+        ("Counts from", found_in, summary["counts_how"] or COUNTS.get(found_in, "")),
     ]
     for column, (label, value, below) in zip(st.columns(len(facts)), facts, strict=True):
         with column:

@@ -8,6 +8,7 @@ import streamlit as st
 
 from dashboard.experiments.progress import PROBLEM
 from dashboard.shared import data_files, listing, state, where
+from dashboard.shared.glossary import meaning
 from dashboard.shared.words import plain
 from gpovae_core.errors import GpoVaeError, RunError
 from gpovae_core.runs.archive import check_run_name, free_name
@@ -18,43 +19,55 @@ from gpovae_core.sweeps.plan import SweepPlan, find_plan, plan_from, shipped_pla
 NAME = "experiments_name"
 
 
+def what_there_is() -> None:
+    """The sweeps that come with the program, and what each asks."""
+    for plan in shipped_plans().values():
+        st.markdown(f"- **{plain(plan.title)}.** {plain(plan.about)}")
+
+
 def show() -> None:
-    """Start a shipped configuration, or a sweep file, on the cells chosen on the page Data."""
+    """Start a shipped sweep, or one of a file, on the cells chosen on the page Data."""
     shipped = shipped_plans()
     chosen = st.selectbox(
-        "Configuration", list(shipped), format_func=lambda name: shipped[name].title, key="sweep_plan"
+        "What to try", list(shipped), format_func=lambda name: shipped[name].title, key="sweep_plan"
     )
-    upload = st.file_uploader(
-        "... or a sweep file of your own (.toml, .json)", type=["toml", "json"], key="sweep_file"
-    )
+    about = st.empty()
+    with st.expander("Something else, from a file of your own"):
+        upload = st.file_uploader(
+            "A file that says what to try (.toml, .json; docs/experiments.md has one)",
+            type=["toml", "json"],
+            key="sweep_file",
+        )
     plan = shipped[chosen]
     if upload is not None:
         plan = _uploaded(upload.name, upload.getvalue())
-    st.caption(plain(plan.about))
+    about.caption(plain(plan.about))
     name = state.get(state.DATA)
-    if name is None:
-        st.info("Choose the cells first.")
-        if st.button("Choose cells", type="primary", key="sweep_data"):
-            st.switch_page("pages/data.py")
-        return
     source = data_files.path_of(name)
     left, middle, right = st.columns(3)
     seeds = left.number_input(
-        "Seeds", min_value=1, max_value=20, value=len(plan.seeds), key=f"sweep_seeds_{chosen}"
+        "Seeds",
+        min_value=1,
+        max_value=20,
+        value=len(plan.seeds),
+        key=f"sweep_seeds_{chosen}",
+        help=meaning("seed"),
     )
     epochs = middle.number_input(
         "Most epochs",
         min_value=1,
         value=plan.settings(plan.points()[0] if plan.sampler == "grid" else {}, 0).training.epochs,
         key="sweep_epochs",
+        help=meaning("epoch"),
     )
     workers = right.number_input(
         "Runs at a time", min_value=1, max_value=16, value=1, key="sweep_new_workers"
     )
     asked = where.choose("sweep")
     st.markdown(
-        f"Cells: **{plain(name)}** · {plan.size:,} points × {int(seeds)} seed{'s' if seeds > 1 else ''} = "
-        f"**{plan.size * int(seeds):,} runs**. Each takes as long as a run of these cells takes on the page "
+        f"Cells: **{plain(name)}** · {plan.size:,} points (a point is one choice of what is tried) × "
+        f"{int(seeds)} seed{'s' if seeds > 1 else ''} = **{plan.size * int(seeds):,} runs**. Each takes as "
+        "long as a run of these cells takes on the page "
         + (
             "Train; they wait while a run of yours is trained."
             if asked is None

@@ -11,6 +11,7 @@ from dashboard.shared.words import plain
 from gpovae_core.evaluation.network_scores import Network
 from gpovae_core.plots import training
 from gpovae_core.reporting import sentences, tables
+from gpovae_core.reporting.notes import once
 from gpovae_core.runs.folder import RunFolder
 
 
@@ -67,7 +68,7 @@ def scores(run: RunFolder) -> None:
         show_table(tables.prediction_table(report, "all", tables.MAIN_SCORES))
     if report.network is not None:
         network_part(report.network)
-    for note in report.notes or ():
+    for note in once(report.notes):
         st.caption(plain(note))
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from dashboard.shared import data_files, listing, settings_form, shell, state, where
+from dashboard.shared import data_files, listing, no_cells, settings_form, shell, state, where
 from dashboard.shared.run_summary import command
 from dashboard.shared.words import plain
 from dashboard.train import cost
@@ -29,16 +29,16 @@ def show() -> None:
         st.success(f"{plain(started)}: a run for each condition has been started.")
         st.page_link("pages/experiments.py", label="Watch them on the page Experiments →")
     cloned = st.session_state.get("cloned_from")
-    if cloned:
-        st.caption(f"Starts from the settings of {plain(cloned)}; change what you like.")
     name = state.get(state.DATA)
+    if cloned:
+        gone = " Its cells are not in the data folder." if name is None else ""
+        st.caption(f"Starts from the settings of {plain(cloned)}; change what you like.{gone}")
     if name is None:
-        st.info(
-            "Choose the cells first."
-            + (" Those of the cloned run are not in the data folder." if cloned else "")
+        no_cells.show(
+            "Here the model is fitted to your cells, and a run comes out: a network, predicted effects, and "
+            "how good both are.",
+            key="train_data",
         )
-        if st.button("Choose cells", type="primary", key="train_data"):
-            st.switch_page("pages/data.py")
         return
     with shell.errors_in_words():
         source = data_files.path_of(name)
@@ -80,7 +80,7 @@ def usable(name: str, source: Path) -> bool:
         f"Cells: **{plain(name)}** · {summary['cells_kept']:,} cells · {len(summary['perturbations']):,} "
         f"perturbations · {summary['control_cells']:,} controls · {summary['genes']:,} genes measured"
     )
-    st.page_link("pages/data.py", label="Look at them, or choose others")
+    st.page_link("pages/data.py", label="Look at them, or choose others →")
     several = summary["conditions"]
     if len(several) > 1:
         conditions(found, list(several))

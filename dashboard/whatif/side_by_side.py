@@ -10,7 +10,7 @@ import streamlit as st
 
 from dashboard.shared import contents, questions, state
 from dashboard.shared.answers import BADGES, MEANING
-from dashboard.shared.figures import chart, download_table
+from dashboard.shared.figures import chart_for_any_width, download_table
 from dashboard.shared.words import plain
 from dashboard.whatif import scenarios
 from dashboard.whatif.scene import Answered
@@ -93,7 +93,9 @@ def figure(run: RunFolder, found: dict[str, Answered]) -> None:
     evaluation = contents.evaluation(run)
     if held := intervals_in_short(evaluation):
         st.caption(plain(held))
-    chart(figures.scenarios({name: one.table for name, one in found.items()}), key="whatif_scenarios")
+    tables = {name: one.table for name, one in found.items()}
+    wide, narrow = (figures.scenarios(tables, narrow=narrow) for narrow in (False, True))
+    chart_for_any_width(wide, narrow, key="whatif_scenarios")
     with st.expander("This figure in words, and what its intervals are"):
         st.caption(plain(in_words(found, intervals_in_words(evaluation))))
     table = joined(found)

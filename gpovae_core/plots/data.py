@@ -94,6 +94,7 @@ def counts_histogram(counts_per_cell: np.ndarray) -> go.Figure:
     ticks = [n * 10**k for k in range(7) for n in (1, 2, 5) if edges[0] <= np.log10(n * 10**k) <= edges[-1]]
     theme.style(figure, title, "Counts per cell (log scale)", "Cells")
     figure.update_xaxes(tickvals=[np.log10(tick) for tick in ticks], ticktext=[f"{tick:,}" for tick in ticks])
+    figure.update_yaxes(range=[0, 1.15 * heights.max()])  # room for the median above the bars
     return figure.update_layout(bargap=0)
 
 

@@ -17,6 +17,8 @@ from gpovae_core.plots.labels import place_labels
 from gpovae_core.questions.interactions import Interaction
 
 ROW_HEIGHT = 23
+TOP, FOOT, BETWEEN = 64, 86, 60
+"""Pixels above the panels, below them, and between two that stand one below the other."""
 _SIDE = 420
 FOLD_UNIT = "log2 fold change of the share"
 
@@ -36,40 +38,58 @@ def shared_genes(tables: Mapping[str, pd.DataFrame], count: int = 15) -> list[st
     return list(dict.fromkeys([*perturbed, *others]))[: count + len(set(perturbed))]
 
 
-def scenarios(tables: Mapping[str, pd.DataFrame], count: int = 10) -> go.Figure:
+def scenarios(tables: Mapping[str, pd.DataFrame], count: int = 10, narrow: bool = False) -> go.Figure:
     """One column per scenario over the same genes: predicted effect with its 95 % interval, what was
     measured, the additive expectation.
 
     tables: scenario -> columns gene, effect, low, high, perturbed; where there are any additive, measured,
-    measured_se.
+    measured_se. narrow: one below the other, each with its name above it and the whole width.
     """
-    title = "Predicted effects, scenario by scenario"
+    title = f"Predicted effects, {'★ perturbed' if narrow else 'scenario by scenario'}"
     genes = shared_genes(tables, count)
     if not genes:
         return theme.empty(title, "There is no effect to show.")
     marked = {gene for table in tables.values() for gene in table.loc[table["perturbed"], "gene"]}
-    names = [theme.text(theme.shorten(name, 34)) for name in tables]
-    figure = make_subplots(
-        rows=1, cols=len(tables), shared_yaxes=True, subplot_titles=names, horizontal_spacing=0.03
-    )
+    figure = _panels(tables, len(genes), narrow)
     rows = np.arange(len(genes))[::-1]
     seen: set[str] = set()
-    for column, table in enumerate(tables.values(), start=1):
+    for place, table in enumerate(tables.values(), start=1):
         shown = table.set_index("gene").reindex(genes)
+        row, column = (place, 1) if narrow else (1, place)
         for trace in _marks(shown, rows):
             figure.add_trace(
-                trace.update(showlegend=trace.name not in seen, legendgroup=trace.name), row=1, col=column
+                trace.update(showlegend=trace.name not in seen, legendgroup=trace.name), row=row, col=column
             )
             seen.add(str(trace.name))
-    theme.style(figure, title, "", "Gene (★ perturbed)", height=150 + ROW_HEIGHT * len(genes))
+    height = TOP + FOOT + (ROW_HEIGHT * len(genes) if not narrow else _stack(len(tables), len(genes)))
+    theme.style(figure, title, "", "Gene (★ perturbed)", height=height)
     figure.update_xaxes(title_text="", zeroline=True, zerolinewidth=2, matches="x")
-    figure.update_xaxes(title_text=theme.EFFECT_UNIT, title_font_size=12, col=(len(tables) + 1) // 2)
+    below = {"row": len(tables)} if narrow else {"col": (len(tables) + 1) // 2}
+    figure.update_xaxes(title_text=theme.EFFECT_UNIT, title_font_size=12, **below)
     ticks = [("★ " if gene in marked else "") + theme.text(gene, 18) for gene in genes]
     figure.update_yaxes(
         tickmode="array", tickvals=rows, ticktext=ticks, range=[-0.8, len(genes) - 0.2], title_text=""
     )
+    if narrow:
+        return figure.update_layout(margin={"l": 8, "r": 8, "t": TOP, "b": FOOT})
     figure.update_yaxes(title_text="Gene (★ perturbed)", col=1)
-    return figure.update_layout(margin={"l": 64, "r": 16, "t": 64, "b": 84})
+    return figure.update_layout(margin={"l": 64, "r": 16, "t": TOP, "b": FOOT})
+
+
+def _panels(tables: Mapping[str, pd.DataFrame], genes: int, narrow: bool) -> go.Figure:
+    """An empty panel for each scenario under its name, side by side or, narrow, one below the other."""
+    names = [theme.text(theme.shorten(name, 34)) for name in tables]
+    if not narrow:
+        return make_subplots(
+            rows=1, cols=len(tables), shared_yaxes=True, subplot_titles=names, horizontal_spacing=0.03
+        )
+    between = BETWEEN / _stack(len(tables), genes)
+    return make_subplots(rows=len(tables), cols=1, subplot_titles=names, vertical_spacing=between)
+
+
+def _stack(panels: int, genes: int) -> int:
+    """Height in pixels of that many panels one below the other."""
+    return panels * ROW_HEIGHT * genes + (panels - 1) * BETWEEN
 
 
 def _marks(shown: pd.DataFrame, rows: np.ndarray) -> list[go.Scatter]:

@@ -33,6 +33,7 @@ from gpovae_core.network.grn import GeneNetwork
 from gpovae_core.plots import benchmark
 from gpovae_core.reporting import tables
 from gpovae_core.reporting.known import gene_set_table
+from gpovae_core.reporting.notes import once
 from gpovae_core.reporting.paragraph import all_settings, methods, methods_of_effects
 from gpovae_core.reporting.sentences import (
     CURVES_IN_WORDS,
@@ -385,7 +386,7 @@ def _one_run(report: RunReport, figures: _Figures, heading: bool) -> list[str]:
         [{"Setting": name, "Value": _value(value)} for name, value in all_settings(report.settings).items()]
     )
     parts += ["<details><summary>All settings</summary>", _table(settings), "</details>"]
-    parts += [_note(note) for note in report.evaluation.notes or ()]
+    parts += [_note(note) for note in once(report.evaluation.notes)]
     return parts
 
 

@@ -9,6 +9,7 @@ from gpovae_core.evaluation.stored import read_evaluation
 from gpovae_core.network.grn import GeneNetwork
 from gpovae_core.network.overview import overview
 from gpovae_core.reporting import findings
+from gpovae_core.reporting.notes import once
 from gpovae_core.reporting.sentences import predictions_in_short
 from gpovae_core.reporting.words import capitalised
 from gpovae_core.runs.folder import RunFolder, runs_folder
@@ -50,7 +51,7 @@ def _scores(scores: Evaluation | None) -> list[str]:
         return []
     told = [words] if (words := predictions_in_short(scores)) else []
     warnings = () if scores.health is None else scores.health.warnings or ()
-    said = len(warnings) + len(scores.notes or ())
+    said = len(warnings) + len(once(scores.notes))
     return told + ([f"Warnings and notes: {said}, shown by gpovae evaluate."] if said else [])
 
 

@@ -67,6 +67,22 @@ TERMS = (
         ("ensemble",),
     ),
     Term(
+        "sweep",
+        "Many runs on the same cells that differ in a setting or in what is held out, compared in one table.",
+        "What differs is called a point; each point is trained once per seed, as an ordinary run. A plan "
+        "(one that comes with the program, or a file of one's own) says which points there are.",
+        ("sweeps",),
+        ("run", "seed"),
+    ),
+    Term(
+        "seed",
+        "The number that all draws of a run start from: which cells are held out, first weights, batches.",
+        "Two runs that differ in it alone differ by chance, so a difference between settings counts where it "
+        "is larger than that between seeds.",
+        ("seeds",),
+        ("run", "sweep"),
+    ),
+    Term(
         "panel",
         "The genes of the network: all perturbed genes, and extended genes that may stand between them.",
         "Only genes of the panel can be the ends of an edge. Predicted effects are given for every measured "

@@ -17,6 +17,7 @@ from gpovae_core.evaluation.predictions import PREDICTIONS, TITLES, UNSEEN
 from gpovae_core.evaluation.scores import EffectScores, Evaluation, Line, UnseenProtocol
 from gpovae_core.evaluation.summary import RESPONSE, lines, passes_ceiling, plain_name
 from gpovae_core.methods import registry
+from gpovae_core.reporting.notes import once
 from gpovae_core.reporting.tables import MAIN_SCORES, UNSEEN_PARTS, UNSEEN_SCORES
 from gpovae_core.reporting.words import count, number, percent, share
 
@@ -63,9 +64,8 @@ def scores_in_words(evaluation: Evaluation) -> str:
         found.append(f"Latent dimensions in use: {count(health.active_latent)} of {count(health.latent)}")
         found += [f"Warning: {text}" for text in health.warnings or ()]
     in_short = [words for words in (in_one_sentence(evaluation),) if words]
-    return "\n".join(
-        [*found, *in_short, *verdicts(evaluation), *(f"Note: {text}" for text in evaluation.notes or ())]
-    )
+    notes = [f"Note: {text}" for text in once(evaluation.notes)]
+    return "\n".join([*found, *in_short, *verdicts(evaluation), *notes])
 
 
 def predictions_in_short(evaluation: Evaluation) -> str:

@@ -191,6 +191,43 @@ def the_answer_comes_before_the_controls(visit: Visit, answer: str, control: str
     assert cut == []
 
 
+COLLIDING = """() => {
+  const seen = (e) => e.getBoundingClientRect().width > 0;
+  const names = [...document.querySelectorAll(".js-plotly-plot .annotation-text")].filter(seen);
+  const boxes = names.map((e) => [e.textContent, e.getBoundingClientRect()]);
+  const found = boxes.filter(([, a]) => a.left < 0 || a.right > innerWidth).map(([name]) => name);
+  boxes.forEach(([one, a], k) => boxes.slice(k + 1).forEach(([other, b]) => {
+    if (a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom)
+      found.push(`${one} on ${other}`);
+  }));
+  return [boxes.length, found];
+}"""
+
+
+def test_names_of_scenarios_do_not_collide_on_a_telephone(browser: Any, alone: str) -> None:
+    visit = Visit(browser, alone, size=(390, 844))
+    visit.page.goto(f"{alone}/whatif{ASKED[1:]}&scenario=STAT1")
+    visit.settle()
+    visit.page.locator(".js-plotly-plot .annotation-text:visible").nth(2).wait_for()
+    visit.settle()
+    named, colliding = visit.page.evaluate(COLLIDING)
+    visit.page.close()
+    assert named == 3
+    assert colliding == []
+
+
+@pytest.mark.parametrize("width", [390, 720, 1024, 1440])
+def test_the_table_of_runs_fits(browser: Any, alone: str, width: int) -> None:
+    visit = Visit(browser, alone, size=(width, 900))
+    visit.page.goto(f"{alone}/runs{ASKED[1:]}")
+    visit.settle()
+    table = visit.page.locator("[class*=st-key-runs_if_] .dvn-scroller:visible")
+    table.wait_for()
+    beyond = table.evaluate("(table) => table.scrollWidth - table.clientWidth")
+    visit.page.close()
+    assert beyond <= 0
+
+
 def test_the_answers_are_on_the_first_screen(browser: Any, alone: str) -> None:
     """At 1440 x 900, without scrolling: the sentence, and the whole of the first figure."""
     visit = Visit(browser, alone)

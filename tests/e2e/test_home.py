@@ -84,6 +84,26 @@ def test_no_page_is_a_dead_end_without_a_run(browser: Any, alone: str) -> None:
         assert visit.complaints == []
 
 
+def test_without_cells_train_and_experiments_lead_to_cells_that_can_be_used(
+    browser: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GPOVAE_DATA_DIR", str(tmp_path / "data"))  # the server inherits it
+    app = App(tmp_path / "runs", tmp_path / "streamlit.txt")
+    visit = at(browser, app.address)
+    for page in ("Experiments", "Train"):
+        visit.to(page)
+        press(visit, "Choose cells on the page Data")
+        visit.page.get_by_role("button", name="Try it with the demo's cells").wait_for()
+    press(visit, "Try it with the demo's cells")
+    visit.page.get_by_text("This file can be used").wait_for()
+    press(visit, "Train on these cells")
+    visit.page.get_by_role("button", name="Start training").wait_for()
+    no_trace(visit)
+    visit.page.close()
+    app.stop()
+    assert visit.complaints == []
+
+
 def test_a_run_deleted_meanwhile_is_named_and_another_opened(browser: Any, mine: App) -> None:
     make_fake_run(mine.runs / "other", simulated=False)
     visit = at(browser, mine.address, "/?run=other")

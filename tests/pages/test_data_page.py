@@ -9,6 +9,8 @@ import pytest
 from anndata import AnnData
 
 from gpovae_core.errors import DataError
+from gpovae_core.runs import shipped
+from gpovae_core.runs.folder import RunFolder
 from tests.app_words import Opener, words
 from tests.data.small import PERTURBED, small_cells
 from tests.data.test_guides import guide_umis
@@ -60,6 +62,42 @@ def test_a_good_file_is_reported_and_every_part_opens(open_app: Opener, data: Pa
     table = next(frame.value for frame in app.run().dataframe if "Verdict" in frame.value)
     assert set(table["Verdict"]) == {"knocked down"}
     assert (table["Left"] < 30).all()
+
+
+@pytest.mark.parametrize("before", [None, "In the data folder"])
+def test_an_empty_folder_opens_on_what_brings_cells_into_it(
+    open_app: Opener, data: Path, before: str | None
+) -> None:
+    app = open_app("data")
+    if before is not None:  # as the folder was emptied meanwhile
+        app.session_state["data_from"] = before
+        app.run()
+    assert not app.exception
+    assert [tab.label for tab in app.tabs] == ["Upload", "Public data sets"]
+    assert str(data) in words(app).replace("\\", "")
+
+
+def test_the_cells_of_the_demo_are_taken_and_can_be_trained_on(
+    open_app: Opener, data: Path, tmp_path: Path
+) -> None:
+    app = open_app("data", folder=tmp_path / "runs")
+    app = app.button(key="data_demo").click().run()
+    assert not app.exception
+    assert [file.name for file in data.iterdir()] == ["papalexi2021_demo.h5ad"]
+    shown = words(app).replace("\\", "")
+    assert "This file can be used" in shown
+    assert "**Size factor**: column 'size_factor' of obs" in shown
+    assert "data_demo" not in {button.key for button in app.button}
+    said = next(
+        fact.value for fact in open_app("data", folder=tmp_path / "runs").caption if "THP" in fact.value
+    )
+    report = RunFolder(shipped.DEMOS[shipped.REAL_DEMO]).report()
+    for part in (f"{report.cells_kept:,} THP", f"{len(report.perturbations)} knock-outs", "585 genes"):
+        assert part in said
+    assert report.genes_measured == 585
+    app = app.switch_page("pages/train.py").run()
+    assert not app.exception
+    assert "Start training" in {button.label for button in app.button}
 
 
 def test_the_design_is_shown_and_changed_on_the_page(open_app: Opener, data: Path) -> None:

@@ -13,8 +13,10 @@ from dashboard.experiments.outcome import CHOSEN
 from gpovae_core.network.grn import GeneNetwork
 from gpovae_core.runs.ensemble import FILE
 from gpovae_core.runs.folder import RunFolder
+from gpovae_core.sweeps.plan import shipped_plans
 from tests.app_words import Opener, words
 from tests.conftest import PROJECT
+from tests.data.small import small_cells
 from tests.sweeps.stand_in import make, put_in
 
 
@@ -44,11 +46,29 @@ def test_a_sweep_is_shown_with_its_points_and_opens_a_run(open_app: Opener, runs
     assert "loss.hops 1" in words(app).replace("\\", "")
 
 
-def test_without_sweeps_the_page_says_what_to_do(open_app: Opener, tmp_path: Path) -> None:
+def test_without_cells_the_page_says_what_it_is_for_and_has_one_button(
+    open_app: Opener, tmp_path: Path
+) -> None:
     app = open_app("experiments", tmp_path)
-    assert "No sweeps here yet" in words(app)
-    assert "Choose the cells first" in words(app)
+    shown = words(app).replace("\\", "")
+    assert "A **sweep**: many runs on the same cells" in shown
+    assert "A **seed**: the number" in shown
+    for plan in shipped_plans().values():
+        assert plan.about in shown
+    assert [button.label for button in app.button] == ["Choose cells on the page Data"]
     assert not app.exception
+
+
+def test_with_cells_the_form_of_a_first_sweep_is_open(
+    open_app: Opener, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GPOVAE_DATA_DIR", str(tmp_path))
+    small_cells().write_h5ad(tmp_path / "cells.h5ad")
+    app = open_app("experiments", tmp_path, data="cells.h5ad")
+    assert not app.exception
+    assert "A **sweep**:" in words(app)
+    assert "a point is one choice of what is tried" in words(app).replace("\\", "")
+    assert [button.label for button in app.button] == ["Start the sweep"]
 
 
 def test_edges_can_be_held_to_those_that_come_back(

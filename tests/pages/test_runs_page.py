@@ -6,9 +6,11 @@ import shutil
 from pathlib import Path
 
 import pandas as pd
+from streamlit.testing.v1 import AppTest
 
 from gpovae_core.runs import archive
 from gpovae_core.runs.folder import RunFolder
+from gpovae_core.runs.shipped import REAL_DEMO
 from tests.app_words import Opener, words
 
 
@@ -25,6 +27,33 @@ def test_the_table_of_runs_has_scores_between_baseline_and_ceiling(open_app: Ope
     assert table.loc["dead", "State"].startswith("dead")
     assert table.loc["future", "State"].startswith("cannot be read")
     assert table.loc["toy", "Kind"] == "simulated"
+
+
+def shown(app: AppTest, place: int) -> list[str]:
+    return list(app.dataframe[place].proto.column_order)
+
+
+def test_the_table_shows_what_tells_runs_apart_and_folds_the_rest(open_app: Opener) -> None:
+    app = open_app()
+    scores = ["rho, model", "rho, baseline", "rho, ceiling"]
+    assert shown(app, 0) == ["Run", "State", *scores, "Edges", "Kind", "Data"]  # none is at work
+    assert shown(app, 1) == ["Run", "State", *scores]  # on a telephone; one is dead
+    app = app.checkbox(key="runs_whole").check().run()
+    assert not app.exception
+    assert {"Preset", "Changed settings", "Pairs"} <= set(shown(app, 0))
+
+
+def test_the_table_of_finished_runs_has_no_state_on_a_telephone(
+    open_app: Opener, made_runs: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(made_runs / "plain", tmp_path / "mine")
+    assert "State" not in shown(open_app(folder=tmp_path), 1)
+
+
+def test_methods_that_were_not_installed_are_one_note(open_app: Opener) -> None:
+    said = [note.value for note in open_app(run=REAL_DEMO).caption if "were not ranked by" in note.value]
+    assert len(said) == 1
+    assert all(method in said[0] for method in ("NOTEARS", "DAGMA", "GIES"))
 
 
 def test_ticking_a_row_opens_that_run_and_puts_it_into_the_url(open_app: Opener) -> None:

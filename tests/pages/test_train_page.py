@@ -37,6 +37,13 @@ def labelled(app: AppTest) -> dict[str, object]:
     return {str(box.label).removesuffix(" •"): box for box in boxes}
 
 
+def test_without_cells_the_page_says_what_it_is_for_and_has_one_button(open_app: Opener, place: Path) -> None:
+    app = open_app("train", folder=place / "runs")
+    assert "a run comes out: a network, predicted effects" in words(app)
+    assert [button.label for button in app.button] == ["Choose cells on the page Data"]
+    assert not app.exception
+
+
 @pytest.mark.parametrize("preset", PRESETS)
 def test_every_setting_that_has_an_effect_has_its_place_in_the_form(
     open_app: Opener, place: Path, preset: str

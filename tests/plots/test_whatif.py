@@ -45,6 +45,23 @@ def test_one_column_per_scenario_with_intervals_measured_and_additive() -> None:
     assert figure.layout.xaxis2.matches == "x"
 
 
+def test_on_a_narrow_screen_scenarios_stand_one_below_the_other_under_their_names() -> None:
+    tables = {"one": ONE, "two <b>": TWO, "three": ONE}
+    wide, narrow = whatif.scenarios(tables, 3), whatif.scenarios(tables, 3, narrow=True)
+    for drawn, beside in zip(narrow.data, wide.data, strict=True):
+        np.testing.assert_array_equal(drawn.x, beside.x)
+    names = [note for note in narrow.layout.annotations if note.text in {"one", "two &lt;b&gt;", "three"}]
+    assert len({note.x for note in names}) == 1
+    assert [note.y for note in names] == sorted({note.y for note in names}, reverse=True)
+    axes = [narrow.layout.yaxis, narrow.layout.yaxis2, narrow.layout.yaxis3]
+    assert {axis.ticktext for axis in axes} == {wide.layout.yaxis.ticktext}
+    height = narrow.layout.height - narrow.layout.margin.t - narrow.layout.margin.b
+    panels = [(axis.domain[1] - axis.domain[0]) * height for axis in axes]
+    np.testing.assert_allclose(panels, whatif.ROW_HEIGHT * len(axes[0].ticktext))
+    assert "★" in narrow.layout.title.text
+    assert "log2" in narrow.layout.xaxis3.title.text
+
+
 def test_nothing_to_show_is_said() -> None:
     assert "no effect" in whatif.scenarios({"one": ONE.iloc[:0]}).layout.annotations[0].text
 

@@ -32,7 +32,7 @@ def test_a_run_that_is_done_says_what_it_found_and_how_good_that_is(run: RunFold
         "  Expected to have no effect at all behind them: about 6 of 133 (5 %).",
         "Predicted effects: correlation with held-out cells 0.465 (baseline, the training mean: 0.423; "
         "ceiling: 0.545).",
-        "Warnings and notes: 5, shown by gpovae evaluate.",
+        "Warnings and notes: 3, shown by gpovae evaluate.",
         "Next: gpovae app  (the network and its cells, in a browser)",
         "      gpovae evaluate runs/screen  (every score)",
     ]
