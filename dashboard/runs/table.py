@@ -72,9 +72,10 @@ def show(runs: dict[str, RunFolder]) -> None:
     """The runs to tick, with what tells them apart; the other columns fold."""
     rows = [run_summary.run_row(name, run, evaluation_or_nothing(run)) for name, run in runs.items()]
     table = pd.DataFrame(rows)
-    idle = {"progress"} if table["progress"].isna().all() else set()
-    done = {"state"} if table["state"].eq("done").all() else set()
-    fault = LONG_STATE if table["state"].str.len().max() > MOST_STATE else {}
+    states = [str(row["state"]) for row in rows]
+    idle = {"progress"} if all(pd.isna(row["progress"]) for row in rows) else set()
+    done = {"state"} if set(states) == {"done"} else set()
+    fault = LONG_STATE if max(map(len, states)) > MOST_STATE else {}
     table = table.rename(columns=run_summary.COLUMNS)
     st.caption(
         "Tick a row to open that run, several to compare them. rho (ATE-rho) is the correlation of "

@@ -64,8 +64,8 @@ def scenarios(tables: Mapping[str, pd.DataFrame], count: int = 10, narrow: bool 
     height = TOP + FOOT + (ROW_HEIGHT * len(genes) if not narrow else _stack(len(tables), len(genes)))
     theme.style(figure, title, "", "Gene (★ perturbed)", height=height)
     figure.update_xaxes(title_text="", zeroline=True, zerolinewidth=2, matches="x")
-    below = {"row": len(tables)} if narrow else {"col": (len(tables) + 1) // 2}
-    figure.update_xaxes(title_text=theme.EFFECT_UNIT, title_font_size=12, **below)
+    row, column = (len(tables), None) if narrow else (None, (len(tables) + 1) // 2)
+    figure.update_xaxes(title_text=theme.EFFECT_UNIT, title_font_size=12, row=row, col=column)
     ticks = [("★ " if gene in marked else "") + theme.text(gene, 18) for gene in genes]
     figure.update_yaxes(
         tickmode="array", tickvals=rows, ticktext=ticks, range=[-0.8, len(genes) - 0.2], title_text=""

@@ -79,7 +79,7 @@ def open_app(made_runs: Path, monkeypatch: pytest.MonkeyPatch) -> Opener:
 
     def opener(page: str = "runs", folder: Path = made_runs, **url: str) -> AppTest:
         monkeypatch.setenv("GPOVAE_RUNS_DIR", str(folder))
-        app = AppTest.from_file(APP, default_timeout=60)
+        app = AppTest.from_file(APP, default_timeout=180)
         for name, value in url.items():
             app.query_params[name] = value
         app.run()
