@@ -10,6 +10,7 @@ from dashboard.home import cached
 from dashboard.shared import contents, job_view, listing, shell
 from dashboard.shared.figures import chart_for_any_width
 from dashboard.shared.words import ago, plain
+from gpovae_core.evaluation.scores import Evaluation
 from gpovae_core.plots.overview import not_drawn, overview_picture
 from gpovae_core.reporting import sentences
 from gpovae_core.reporting.findings import findings
@@ -40,8 +41,13 @@ def show(name: str, run: RunFolder, title: str = "") -> None:
         return
     left, right = st.columns([1, 1], gap="medium")
     with left:
-        what_it_found(run)
+        scores = None
+        with shell.errors_in_words():
+            scores = contents.evaluation(run)
+            what_it_found(run, scores)
         ways(name, run)
+        if scores is not None:
+            how_good(scores)
     with right, shell.errors_in_words():
         found = cached.overview_of(run)
         wide, narrow = (overview_picture(found, narrow=narrow) for narrow in (False, True))
@@ -60,16 +66,15 @@ def facts(run: RunFolder) -> str:
     return f"from {plain(data)}{without} · {plain(status.state)}{when}"
 
 
-def what_it_found(run: RunFolder) -> None:
-    with shell.errors_in_words():
-        scores = contents.evaluation(run)
-        told = findings(cached.overview_of(run), None if scores is None else scores.network)
-        st.markdown("**What it found**\n" + "\n".join(f"- {plain(line)}" for line in told))
-        if scores is None:
-            return
-        judged = [*sentences.verdicts_in_short(scores), f"Held out: {sentences.held_out_in_words(scores)}"]
-        lines = [sentences.in_one_sentence(scores, strong="**"), *(plain(line) for line in judged)]
-        st.markdown("**How good that is**\n" + "\n".join(f"- {line}" for line in lines if line))
+def what_it_found(run: RunFolder, scores: Evaluation | None) -> None:
+    told = findings(cached.overview_of(run), None if scores is None else scores.network)
+    st.markdown("**What it found**\n" + "\n".join(f"- {plain(line)}" for line in told))
+
+
+def how_good(scores: Evaluation) -> None:
+    judged = [*sentences.verdicts_in_short(scores), f"Held out: {sentences.held_out_in_words(scores)}"]
+    lines = [sentences.in_one_sentence(scores, strong="**"), *(plain(line) for line in judged)]
+    st.markdown("**How good that is**\n" + "\n".join(f"- {line}" for line in lines if line))
 
 
 def ways(name: str, run: RunFolder) -> None:

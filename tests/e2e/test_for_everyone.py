@@ -245,6 +245,10 @@ def test_the_answers_are_on_the_first_screen(browser: Any, alone: str) -> None:
         figure.wait_for()
         box = figure.bounding_box()
         assert box["y"] + box["height"] <= 900, page
+    visit.to("Home")
+    visit.settle()
+    way = visit.page.get_by_role("button", name="Open its network").first.bounding_box()
+    assert way["y"] + way["height"] <= 900
     visit.page.close()
 
 
