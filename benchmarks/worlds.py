@@ -328,9 +328,10 @@ def finite(value: float) -> float | None:
 def summary(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """One object per world: means over seeds of AUPRC, sums of counts; `reported` None where unknown."""
     found = []
-    for name in dict.fromkeys(row["world"] for row in rows):
-        own = [row for row in rows if row["world"] == name]
-        total: dict[str, Any] = {"world": name, "simulator": own[0]["simulator"], "seeds": len(own)}
+    # A world that is given may have the name of one that is drawn here.
+    for name, simulator in dict.fromkeys((row["world"], row["simulator"]) for row in rows):
+        own = [row for row in rows if (row["world"], row["simulator"]) == (name, simulator)]
+        total: dict[str, Any] = {"world": name, "simulator": simulator, "seeds": len(own)}
         for key in ("auprc", "auprc_visible"):
             methods = dict.fromkeys(method for row in own for method in row[key])
             total[key] = {method: mean_of([row[key].get(method) for row in own]) for method in methods}
