@@ -50,7 +50,7 @@ FORMATS = {
         )
     },
     run_summary.COLUMNS["edges"]: st.column_config.NumberColumn(
-        help="Edges from perturbed genes to measured genes at the threshold."
+        help="Edges from perturbed genes to measured genes at the threshold. Network counts others, too."
     ),
     run_summary.COLUMNS["pairs"]: st.column_config.NumberColumn(
         help="Pairs of genes that could have had an edge."
