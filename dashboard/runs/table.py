@@ -10,7 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard.shared import contents, listing, run_summary, shell
-from dashboard.shared.glossary import show_table
+from dashboard.shared.glossary import explained, show_table
 from gpovae_core.data.folder import data_folder
 from gpovae_core.errors import GpoVaeError
 from gpovae_core.evaluation.scores import Evaluation
@@ -85,7 +85,8 @@ def show(runs: dict[str, RunFolder]) -> None:
     with st.container(key="runs_if_wide"):
         whole = st.session_state.get("runs_whole", False)
         _to_tick(table, run_summary.COLUMNS if whole else FIRST, idle, "runs_table", FORMATS | fault)
-        st.checkbox("Preset, epochs, pairs and changed settings too", key="runs_whole")
+        rare = "Preset, epochs, pairs and changed settings too"
+        st.checkbox(rare, key="runs_whole", help=explained(rare))
     with st.container(key="runs_if_narrow"):
         _to_tick(table, ON_A_TELEPHONE, done, "runs_table_narrow", FORMATS | NARROW)
 
