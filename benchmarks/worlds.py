@@ -4,6 +4,7 @@
     python benchmarks/worlds.py --worlds files --table              # the given worlds, about a minute
     python benchmarks/worlds.py --worlds confounded-0.2_many offtarget_few --json
     python benchmarks/worlds.py --without-design                    # as if nobody knew batch, guide and donor
+    python benchmarks/worlds.py --worlds files --least-effect 0.02  # another width of what does not matter
 
 Worlds are files (GPOVAE_DATA_DIR/worlds, by default ../shared/data/worlds; its README says what each is),
 screens of this project's simulator (SCREENS; `_few`: 3.5 counts a network gene and control cell, `_many`: 30)
@@ -426,6 +427,7 @@ def main() -> None:
     parser.add_argument("--worlds", nargs="*", default=[], help=f"by name, or all of {', '.join(SIMULATORS)}")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--without-design", action="store_true", help="leave out batches, donors and guides")
+    parser.add_argument("--least-effect", type=float, help="network.least_effect, natural log fold change")
     parser.add_argument(
         "--json", action="store_true", help="one JSON object a line: every seed, then every world"
     )
@@ -436,7 +438,10 @@ def main() -> None:
     rows = []
     for world in chosen(options.worlds):
         for seed in options.seeds:
-            settings = make_settings("evidence", {"data": {"seed": seed, "detect_doublets": False}})
+            values: dict[str, Any] = {"data": {"seed": seed, "detect_doublets": False}}
+            if options.least_effect is not None:
+                values["network"] = {"least_effect": options.least_effect}
+            settings = make_settings("evidence", values)
             row = one(world, seed, settings, not options.without_design)
             rows.append(row)
             if options.json:

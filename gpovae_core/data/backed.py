@@ -34,6 +34,13 @@ class FileMatrix:
         self.dtype = group["data"].dtype
         self.nnz = int(group["data"].shape[0])
 
+    told: Callable[[int], None] | None = None
+    """Is told how many stored values each block has that was read."""
+
+    def _tell(self, values: int) -> None:
+        if self.told is not None:
+            self.told(values)
+
     @cached_property
     def indptr(self) -> np.ndarray:
         return np.asarray(self._group["indptr"][:], dtype=np.int64)
@@ -41,7 +48,9 @@ class FileMatrix:
     def values(self) -> Iterator[np.ndarray]:
         """All stored values in blocks."""
         for start in range(0, self.nnz, BLOCK):
-            yield np.asarray(self._group["data"][start : start + BLOCK])
+            block = np.asarray(self._group["data"][start : start + BLOCK])
+            self._tell(len(block))
+            yield block
 
     def blocks(self) -> Iterator[tuple[slice, sparse.csr_matrix]]:
         """(rows, their counts): float32, columns in order, no stored zeros."""
@@ -56,6 +65,7 @@ class FileMatrix:
     def block(self, rows: slice) -> sparse.csr_matrix:
         """The counts of rows that follow each other, as in `blocks`."""
         start, end = int(self.indptr[rows.start]), int(self.indptr[rows.stop])
+        self._tell(end - start)
         data = np.asarray(self._group["data"][start:end], dtype=np.float32)
         indices = np.asarray(self._group["indices"][start:end])
         indptr = self.indptr[rows.start : rows.stop + 1] - start
@@ -185,6 +195,12 @@ class BackedCells:
     raw: RawPart | None = None
     uns: Mapping[str, Any] = field(default_factory=dict)
     obsm: Mapping[str, Any] = field(default_factory=dict)
+
+    def tell(self, told: Callable[[int], None]) -> None:
+        """From now on `told` is told how many stored values each block has that is read of any matrix."""
+        matrices = [self.X, *self.layers.values(), *([] if self.raw is None else [self.raw.X])]
+        for matrix in matrices:
+            matrix.told = told
 
     @property
     def obs_names(self) -> pd.Index:

@@ -12,6 +12,7 @@ import numpy as np
 from gpovae_core import keys
 from gpovae_core.data import conditions
 from gpovae_core.data.artifacts import Artifacts, artifact_labels
+from gpovae_core.data.backed import BackedCells
 from gpovae_core.data.design import strata
 from gpovae_core.data.expression import log_expression
 from gpovae_core.data.pairing import pair_controls
@@ -52,12 +53,35 @@ def prepare(
     name = Path(source).name if isinstance(source, str | Path) else _IN_MEMORY
     cells = read_cells(source) if isinstance(source, str | Path) else source
     tell(progress, "checking", 0.02)
-    examination = examine(cells, settings, scratch, stretch(progress, 0.05, 0.15))
+    examination = examine(cells, settings, scratch, _told_of_passes(cells, progress))
     reading = examination.reading
     if reading is None:
         raise DataError([problem for problem in examination.problems if problem.severity == "error"])
     del cells
     return _assemble(name, reading, examination, settings, progress)
+
+
+def _told_of_passes(cells: AnnData | BackedCells, progress: Progress | None) -> Progress:
+    """What tells of `examine`: of counts in a file also what is gone through while they are checked, some
+    times, nobody knows how many, until they are sorted.
+    """
+    passes, sorting = 0.0, stretch(progress, 0.05, 0.15)
+    checking = True
+
+    def read(values: int) -> None:
+        nonlocal passes
+        passes += values / max(cells.X.nnz, 1)  # type: ignore[union-attr]
+        if checking:
+            tell(progress, "checking", 0.05 - 0.03 * 0.5**passes)
+
+    def told(stage: str, share: float) -> None:
+        nonlocal checking
+        checking = False
+        tell(sorting, stage, share)
+
+    if isinstance(cells, BackedCells):
+        cells.tell(read)
+    return told
 
 
 def _assemble(

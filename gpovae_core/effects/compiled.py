@@ -225,3 +225,43 @@ def mixture_sums(
                     wide[c, low + q] = density[1 + c, low + q] * present[q]
         by_row[0, row], by_row[1, row], by_row[2, row] = zero, slope, bend
     return likelihood
+
+
+@njit(cache=True, nogil=True)
+def over_strata(
+    at: tuple[np.ndarray, np.ndarray, np.ndarray],
+    strata: tuple[np.ndarray, np.ndarray, np.ndarray],
+    logs: np.ndarray,
+    chance: np.ndarray,
+) -> None:
+    """How many of a group show a gene, where its cells are drawn in every stratum by themselves: the chance
+    of 0, 1, ..., written to `chance` (k, h), which has room for the largest number and holds zeros.
+
+    at: (k,) first and last stratum (not included) and column of each; strata: (q, t) cells of the group, of
+    all that show the gene, and of all; logs: log n! for n up to the largest of them. Hypergeometric numbers,
+    convolved one by one.
+    """
+    first, last, column = at
+    sizes, showing, everybody = strata
+    here, before = np.empty(chance.shape[1]), np.empty(chance.shape[1])
+    for i in range(len(column)):
+        chance[i, 0], length = 1.0, 1
+        for own in range(first[i], last[i]):
+            size, shown = int(sizes[own, column[i]]), int(showing[own, column[i]])
+            both = int(everybody[own, column[i]])
+            silent, most = both - shown, min(size, shown)
+            if most == 0:
+                continue
+            every = logs[shown] + logs[silent] + logs[size] + logs[both - size] - logs[both]
+            for h in range(most + 1):
+                left = silent - size + h
+                here[h] = 0.0
+                if left >= 0:
+                    here[h] = np.exp(every - logs[h] - logs[shown - h] - logs[size - h] - logs[left])
+            before[:length] = chance[i, :length]
+            for total in range(length + most):
+                value = 0.0
+                for h in range(max(0, total - length + 1), min(most, total) + 1):
+                    value += here[h] * before[total - h]
+                chance[i, total] = value
+            length += most

@@ -19,6 +19,7 @@ there is nothing to find.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
@@ -159,18 +160,13 @@ class RankSums:
         looked_at = (p < LOOKED_AT_BELOW) & (self.expected < SURELY_NORMAL) & (self.shown < self.both)
         fewer = np.minimum(self.size, self.shown)
         small = looked_at & ~self.single & (fewer <= np.where(p < FAR_OUT, WORKED_OUT_FAR, WORKED_OUT))
-        for row in np.flatnonzero(small.any(axis=1)):
-            columns = np.flatnonzero(small[row])
-            sums = self._at(row * p.shape[1] + columns)
-            p[row, columns] = sums._conditional_p(self._summed(int(row), columns))
-        rare = np.flatnonzero(looked_at & ~small)
-        terms = np.minimum(self.size, self.shown).ravel()[rare]
-        rare = rare[np.argsort(terms, kind="stable")]
-        for part in _portions(np.sort(terms)):
-            sums = self._at(rare[part])
+        for places in self._portions(np.flatnonzero(small), self._terms_over_strata()):
+            p.flat[places] = self._at(places)._conditional_p(self._summed(places))
+        for places in self._portions(np.flatnonzero(looked_at & ~small), np.minimum(self.size, self.shown)):
+            sums = self._at(places)
             h = np.arange(int(np.minimum(sums.size, sums.shown).max()) + 1)[None, :]
             chance = np.where(sums.single, sums._hypergeometric(h), sums._binomial(h))
-            p.flat[rare[part]] = sums._conditional_p(chance)
+            p.flat[places] = sums._conditional_p(chance)
         return p
 
     def testable(self) -> np.ndarray:
@@ -193,18 +189,33 @@ class RankSums:
         beyond = _beyond(out - centre, spread, h) + _beyond(out + centre, spread, h)
         return np.minimum((chance * beyond).sum(axis=1), 1.0)
 
-    def _summed(self, row: int, columns: np.ndarray) -> np.ndarray:
-        """(k, h) chance that so many of the smaller group show the gene, stratum by stratum."""
-        last = self.first[row + 1] if row + 1 < len(self.first) else len(self.strata[0])
-        chance = np.ones((len(columns), 1))
-        for own in range(self.first[row], last):
-            size, shown, both = (part[own, columns][:, None] for part in self.strata)
-            h = np.arange(int(np.minimum(size, shown).max()) + 1)[None, :]
-            here = _drawn(h, size, shown, both)
-            longer = np.zeros((len(columns), chance.shape[1] + here.shape[1] - 1))
-            for several in range(here.shape[1]):
-                longer[:, several : several + chance.shape[1]] += here[:, [several]] * chance
-            chance = longer
+    def _terms_over_strata(self) -> np.ndarray:
+        """(r, t) most of the smaller group that can show the gene, stratum by stratum."""
+        size, shown, _ = self.strata
+        return np.add.reduceat(np.minimum(size, shown), self.first, axis=0)
+
+    @staticmethod
+    def _portions(places: np.ndarray, terms: np.ndarray) -> Iterator[np.ndarray]:
+        """Flat `places` in pieces of about _AT_ONCE terms, by rising `terms` (r, t), so that a piece is
+        padded little.
+        """
+        terms = terms.ravel()[places]
+        order = np.argsort(terms, kind="stable")
+        pieces = np.cumsum(terms[order] + 1) // _AT_ONCE
+        if len(places):
+            yield from np.split(places[order], np.flatnonzero(np.diff(pieces)) + 1)
+
+    def _summed(self, places: np.ndarray) -> np.ndarray:
+        """(k, h) chance that so many of the smaller group show the gene, stratum by stratum; places: (k,)
+        flat ones of sums.
+        """
+        from gpovae_core.effects.compiled import over_strata
+
+        row, column = np.divmod(places, self.shown.shape[1])
+        last = np.append(self.first[1:], len(self.strata[0]))[row]
+        chance = np.zeros((len(places), int(self._terms_over_strata().ravel()[places].max()) + 1))
+        logs = special.gammaln(np.arange(self.strata[2].max() + 1) + 1)
+        over_strata((self.first[row], last, column), self.strata, logs, chance)
         return chance
 
     def _hypergeometric(self, h: np.ndarray) -> np.ndarray:
@@ -247,9 +258,3 @@ def _log_choose(n: np.ndarray, k: np.ndarray) -> np.ndarray:
     """log of n over k; wrong where k is not between 0 and n, which the caller leaves out."""
     inside = np.clip(k, 0, n)
     return special.gammaln(n + 1) - special.gammaln(inside + 1) - special.gammaln(n - inside + 1)
-
-
-def _portions(terms: np.ndarray) -> list[np.ndarray]:
-    """Positions in pieces of about _AT_ONCE terms; `terms` ascending, so that a piece is padded little."""
-    pieces = np.cumsum(terms + 1) // _AT_ONCE
-    return np.split(np.arange(len(terms)), np.flatnonzero(np.diff(pieces)) + 1) if len(terms) else []

@@ -28,20 +28,29 @@ Objective = Callable[[np.ndarray], tuple[float, np.ndarray]]
 
 
 def score(inputs: Inputs) -> np.ndarray:
-    """(s, t) size of the direct effect of the perturbation, mean over PENALTIES.
-
-    A source that was not measured or hardly changed itself (LEAST_OWN) is no detour for others, and its row
-    is what the detours over the others leave of its effects. Raises QueryError beyond MOST_GENES sources that
-    are, and where none is.
+    """(s, t) `sizes` of the mean differences. Raises QueryError beyond MOST_GENES sources that are measured
+    and changed themselves (LEAST_OWN), and where there is none.
     """
     groups = Groups.of(inputs.expression, inputs.labels)
     place = {gene: column for column, gene in enumerate(inputs.genes)}
     names = [name for name in inputs.sources if name in groups.rows]
     effect, error = effects_with_errors(groups, names)
+    own = np.array([place.get(name, -1) for name in names], dtype=int)
+    return spread_out(sizes(effect, error, own), names, inputs.genes, (inputs.sources, inputs.targets))
+
+
+def sizes(effect: np.ndarray, error: np.ndarray, own: np.ndarray) -> np.ndarray:
+    """(perturbations, genes) size of the direct effect of the perturbation, mean over PENALTIES, from total
+    effects and their standard errors; own: (perturbations,) the column of the perturbed gene, -1 where it was
+    not measured.
+
+    A source that was not measured or hardly changed itself (LEAST_OWN) is no detour for others, and its row
+    is what the detours over the others leave of its effects. Raises QueryError as `score` does.
+    """
     strong = [
         row
-        for row, name in enumerate(names)
-        if name in place and abs(effect[row, place[name]]) > LEAST_OWN * error[row, place[name]]
+        for row, column in enumerate(own)
+        if column >= 0 and abs(effect[row, column]) > LEAST_OWN * error[row, column]
     ]
     if len(strong) > MOST_GENES:
         raise QueryError(
@@ -49,7 +58,7 @@ def score(inputs: Inputs) -> np.ndarray:
         )
     if not strong:
         raise QueryError("no perturbed gene was seen to change itself.")
-    inner = np.array([place[names[row]] for row in strong])
+    inner = own[strong]
     total = Totals.of(effect[strong], error[strong], inner)
     through = effect[:, inner]
     through[strong, np.arange(len(strong))] = 0.0  # its own change is the cause, no detour
@@ -58,7 +67,7 @@ def score(inputs: Inputs) -> np.ndarray:
         left = np.maximum(np.abs(effect - through @ direct) - penalty * error, 0.0)
         left[strong] = np.abs(direct * effect[strong, inner][:, None])
         sized += left / len(PENALTIES)
-    return spread_out(sized, names, inputs.genes, (inputs.sources, inputs.targets))
+    return sized
 
 
 def effects_with_errors(groups: Groups, names: list[str]) -> tuple[np.ndarray, np.ndarray]:
