@@ -5,8 +5,10 @@
 
 The counts are those of `benchmarks/preparation.py`: about 35 % of the entries are not zero. ours_s: processor
 time and time by the clock of `gpovae_core.data.rank_sums` (illico) on one core and on all; scipy_s and
-scanpy_s: processor time for all pairs, from a sample of pairs and of groups. Differences are the largest, in
-U, in z (from scipy's p), and in the logarithm of the fold change (scanpy's, kept as float32).
+scanpy_s: processor time for all pairs, from a sample of pairs and of groups; strata_s: on one core, of the
+tests that pages and scores show (effects.ranks), within --strata classes into which cells fall by chance.
+Differences are the largest, in U, in z (from scipy's p), and in the logarithm of the fold change (scanpy's,
+kept as float32).
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ from gpovae_core import keys
 from gpovae_core.data import cores
 from gpovae_core.data.expression import log_expression
 from gpovae_core.data.rank_sums import RankSums, rank_sums
+from gpovae_core.effects.ranks import ranked
 
 CONTROL_SHARE = 0.08
 COUNTS_PER_GENE, SPREAD = 1.4, 1.8
@@ -52,6 +55,21 @@ def timed(expression: Any, control: np.ndarray, groups: list[np.ndarray], jobs: 
     clock, own = time.perf_counter(), time.process_time()
     found = rank_sums(expression, control, groups)
     return found, round(time.process_time() - own, 2), round(time.perf_counter() - clock, 2)
+
+
+def within_strata(
+    expression: Any, control: np.ndarray, groups: list[np.ndarray], strata: int, seed: int
+) -> float:
+    cores.use(1)
+    group = np.full(expression.shape[0], -2)
+    group[control] = -1
+    for number, rows in enumerate(groups):
+        group[rows] = number
+    stratum = np.random.default_rng(seed).integers(strata, size=len(group))
+    ranked(expression[:, :2], group, stratum, len(groups))  # what is compiled at the first call is not timed
+    start = time.process_time()
+    ranked(expression, group, stratum, len(groups))
+    return round(time.process_time() - start, 2)
 
 
 def beside_scipy(
@@ -103,6 +121,7 @@ def main() -> None:
     parser.add_argument("--perturbations", type=int, default=100)
     parser.add_argument("--scipy-pairs", type=int, default=500)
     parser.add_argument("--scanpy-groups", type=int, default=2)
+    parser.add_argument("--strata", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     args = parser.parse_args()
@@ -117,6 +136,7 @@ def main() -> None:
         "ours_clock_s": one_clock,
         f"ours_s_{every}_cores": all_s,
         f"ours_clock_s_{every}_cores": all_clock,
+        "strata_s": within_strata(*screen, args.strata, args.seed),
         **beside_scipy(*screen, found, args.scipy_pairs, args.seed),
         **beside_scanpy(*screen, found, args.scanpy_groups),
     }

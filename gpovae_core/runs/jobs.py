@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import signal
 import threading
@@ -361,14 +362,17 @@ def fail(run: JobFolder, error: Exception) -> NoReturn:
     raise clear from error
 
 
+_NUMBERS = re.compile(r"[\d.,%]+")
+
+
 def recorded(run: JobFolder, then: Progress | None = None) -> Progress:
-    """Progress that writes stage and share into the run's status, once a second at most, and passes them
-    on.
+    """Progress that writes stage and share into the run's status, once a second at most unless other words
+    come, and passes them on. Of words left out nobody would learn while what they name takes long.
     """
     last = ["", 0.0]
 
     def progress(stage: str, share: float) -> None:
-        kind = stage.split(":")[0]
+        kind = _NUMBERS.sub("", stage)
         if kind != last[0] or time.monotonic() - float(last[1]) > 1.0:
             last[:] = [kind, time.monotonic()]
             run.write_status(stage=stage, share=min(1.0, max(0.0, share)))

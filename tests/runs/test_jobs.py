@@ -297,6 +297,23 @@ def test_killed_at_a_dozen_random_moments_it_is_dead_at_once_readable_and_resume
     print(f"killed while {states}; dead after at most {slowest:.2f} s")
 
 
+def test_the_status_says_what_is_done_and_not_what_was_done_before(folder):
+    """Words that change within a second are written: what they name may take minutes. Numbers in them alone
+    are not.
+    """
+    run = RunFolder.create(folder / "run", tiny_settings(), DataSource(path="cells.h5ad"))
+    heard = []
+    progress = jobs.recorded(run, lambda stage, share: heard.append((stage, share)))
+    said = [("ranking pairs by z", 0.1), ("ranking pairs by dotears", 0.2), ("ranking pairs by dotears", 0.3)]
+    for stage, share in said:
+        progress(stage, share)
+    assert (run.status().stage, run.status().share) == ("ranking pairs by dotears", 0.2)
+    progress("waiting (1 of 20)", 0.4)
+    progress("waiting (2 of 20)", 0.5)
+    assert run.status().stage == "waiting (1 of 20)"
+    assert len(heard) == 5
+
+
 def full(*_: object, **__: object) -> None:
     raise OSError(errno.ENOSPC, "No space left on device")
 
