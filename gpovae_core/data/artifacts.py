@@ -20,6 +20,7 @@ from gpovae_core.data.wording import counted
 
 if TYPE_CHECKING:
     import pandas as pd
+    from anndata import AnnData
     from scipy import sparse
 
     from gpovae_core.config import DataSettings
@@ -38,6 +39,8 @@ SCRUBLET_LOADED, SCRUBLET_PER_VALUE = 0.5e9, 120
 """Bytes of a process that has loaded it, and for every stored count of the group (measured: 3.5 GB for 30
 million).
 """
+DOUBLETS_EACH, FEWEST_CELLS_OF_GENE, FEWEST_GENES_OF_CELL = 2.0, 3, 3
+"""As scanpy sets them: simulated doublets for every cell, and what a gene and a cell need to count."""
 SCRUBLET_SECONDS = 20.0
 """What the first group is taken to last, for a share that moves."""
 FEWEST_CONTROLS = 50
@@ -440,17 +443,50 @@ def predict_doublets(counts: sparse.csr_matrix, seed: int) -> np.ndarray:
 
     import numba
     import scanpy as sc
-    from anndata import AnnData
 
-    cells = AnnData(counts.copy())
     threads = numba.get_num_threads()
     numba.set_num_threads(1)  # sums over genes may come in another order on more
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            sc.pp.scrublet(cells, random_state=seed, use_approx_neighbors=False, verbose=False)
+            cells, kept = _variable_genes(counts)
+            simulated = sc.pp.scrublet_simulate_doublets(
+                cells, layer="raw", sim_doublet_ratio=DOUBLETS_EACH, random_seed=seed
+            )
+            del cells.layers["raw"]
+            for part in (cells, simulated):
+                sc.pp.normalize_total(part, target_sum=1e6)
+            sc.pp.scrublet(
+                cells, adata_sim=simulated, random_state=seed, use_approx_neighbors=False, verbose=False
+            )
     finally:
         numba.set_num_threads(threads)
-    if "predicted_doublet" not in cells.obs:
-        return np.zeros(cells.n_obs, dtype=bool)
-    return cells.obs["predicted_doublet"].fillna(False).to_numpy(dtype=bool)
+    found = np.zeros(len(kept), dtype=bool)
+    if "predicted_doublet" in cells.obs:
+        found[kept] = cells.obs["predicted_doublet"].fillna(False)
+    return found
+
+
+def _variable_genes(counts: sparse.csr_matrix) -> tuple[AnnData, np.ndarray]:
+    """What `scanpy.pp.scrublet` does before it simulates doublets, step by step, without its copies of all
+    genes: cells with normalised counts of the variable genes, the counts themselves in the layer "raw", and
+    (n_obs,) bool which cells these are.
+    """
+    import scanpy as sc
+    from anndata import AnnData
+
+    cells = AnnData(counts)
+    kept_genes, _ = sc.pp.filter_genes(cells, min_cells=FEWEST_CELLS_OF_GENE, inplace=False)
+    cells = AnnData(counts[:, np.flatnonzero(kept_genes)])
+    kept, _ = sc.pp.filter_cells(cells, min_genes=FEWEST_GENES_OF_CELL, inplace=False)
+    raw = cells.X[np.flatnonzero(kept)]
+    cells = AnnData(raw.copy())
+    sc.pp.normalize_total(cells)
+    sc.pp.log1p(cells)
+    sc.pp.highly_variable_genes(cells)
+    variable = np.flatnonzero(cells.var["highly_variable"])
+    cells = AnnData(raw.copy())
+    sc.pp.normalize_total(cells)
+    cells = AnnData(cells.X[:, variable])
+    cells.layers["raw"] = raw[:, variable]
+    return cells, np.asarray(kept)

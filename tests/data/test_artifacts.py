@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
+import scanpy as sc
+from anndata import AnnData
 from scipy import sparse
 
 from gpovae_core import keys
@@ -144,9 +148,6 @@ def test_a_cell_fails_when_any_criterion_does_and_the_report_counts_them() -> No
 
 
 def test_percentages_agree_with_scanpy() -> None:
-    import scanpy as sc
-    from anndata import AnnData
-
     counts, genes = _transcriptome()
     cells = AnnData(counts.copy(), var=pd.DataFrame(index=genes))
     cells.var["mt"] = cells.var_names.str.startswith("MT-")
@@ -389,6 +390,23 @@ def test_scrublet_finds_mixed_cells_and_repeats_itself() -> None:
     assert found[400:].mean() > 0.8
     assert found[:400].mean() < 0.05
     np.testing.assert_array_equal(found, artifacts.predict_doublets(counts, seed=0))
+
+
+def test_doublets_are_those_of_scanpy_called_as_a_whole() -> None:
+    """Also of a gene that too few cells show, and of a cell without counts, which is never called."""
+    rng = np.random.default_rng(0)
+    states = rng.lognormal(0, 0.6, (4, 1500))[rng.integers(4, size=600)]
+    mean = states * rng.lognormal(-1, 1.2, 1500) * rng.lognormal(0, 0.4, (600, 1))
+    mean[:40] += mean[40:80]
+    counts = rng.poisson(mean).astype(np.float32)
+    counts[50], counts[:, 7], counts[60, 7] = 0, 0, 3
+    whole = AnnData(sparse.csr_matrix(counts))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        sc.pp.scrublet(whole, random_state=3, use_approx_neighbors=False, verbose=False)
+    want = whole.obs["predicted_doublet"].fillna(False).to_numpy(dtype=bool)
+    assert want.sum() > 10
+    np.testing.assert_array_equal(artifacts.predict_doublets(sparse.csr_matrix(counts), seed=3), want)
 
 
 def test_doublets_are_looked_for_within_batches_of_bounded_size(monkeypatch: pytest.MonkeyPatch) -> None:
