@@ -34,7 +34,8 @@ FEWEST_CELLS = 2
 LEAST_EFFECT = 0.05
 """Natural log fold change that is taken for none in shrunk effects, as by default in the network stage."""
 
-_GENES_AT_ONCE = 4000
+_GENES_AT_ONCE, _VALUES_AT_ONCE = 4000, 25_000_000
+"""Genes whose ranks are compared at a time, and about how many stored counts of them: some 50 bytes each."""
 _SUMS_AT_ONCE = 2**21
 """Perturbations times genes that are compared at a time, where perturbations say nothing of each other."""
 
@@ -184,7 +185,8 @@ def gene_tests(
     enough = np.array([(labels == name).sum() >= FEWEST_CELLS for name in names], dtype=bool)
     enough &= (labels == keys.CONTROL).sum() >= FEWEST_CELLS
     parts = [np.zeros((len(names), 0))]
-    for columns, own in _log_blocks(prepared, rows) if expression is None else _blocks_of(expression, rows):
+    blocks = _log_blocks(prepared, rows) if expression is None else _blocks_of(prepared, expression, rows)
+    for columns, own in blocks:
         part = stretch(progress, columns.start / genes, columns.stop / genes)
         found = rank_tests(own, labels, names, among=among, progress=part)
         parts.append(np.where(found.testable & enough[:, None], found.p, np.nan))
@@ -197,17 +199,20 @@ def _log_blocks(prepared: PreparedCells, rows: np.ndarray) -> Iterator[tuple[sli
     cells with all their genes would take more memory than all that a page holds.
     """
     own, genes = rows_of(prepared.counts, rows), prepared.cells.n_vars
-    for start in range(0, genes, _GENES_AT_ONCE):
-        columns = slice(start, min(start + _GENES_AT_ONCE, genes))
+    for columns in _gene_blocks(own, genes):
         counts = columns_of(own, np.arange(columns.start, columns.stop))
         yield columns, log_expression(counts, prepared.library_size[rows])
 
 
-def _blocks_of(expression: Any, rows: np.ndarray) -> Iterator[tuple[slice, Any]]:
+def _gene_blocks(counts: Any, genes: int) -> Iterator[slice]:
+    each = max(1, int(counts.indptr[-1]) // max(1, genes))
+    most = max(1, min(_GENES_AT_ONCE, _VALUES_AT_ONCE // each))
+    return (slice(start, min(start + most, genes)) for start in range(0, genes, most))
+
+
+def _blocks_of(prepared: PreparedCells, expression: Any, rows: np.ndarray) -> Iterator[tuple[slice, Any]]:
     """The same of the log expression of all cells."""
-    genes = expression.shape[1]
-    for start in range(0, genes, _GENES_AT_ONCE):
-        columns = slice(start, min(start + _GENES_AT_ONCE, genes))
+    for columns in _gene_blocks(prepared.counts, prepared.cells.n_vars):
         yield columns, expression[:, np.arange(columns.start, columns.stop)][rows]
 
 
