@@ -20,6 +20,7 @@ within their batches): how well fold changes in the cells of a held-out guide ar
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 from dataclasses import replace
@@ -142,10 +143,11 @@ def of_world(world: World, seed: int) -> dict[str, Any]:
     pairs = np.isfinite(fit.evidence) & panel.is_perturbed[:, None] & panel.is_measured[None, :]
     pairs &= ~np.eye(len(panel), dtype=bool)
     plain, second = contrasts(prepared), both(prepared)
+    known = rankings(prepared, fit, settings)[0]  # without the sparse inverse where no gene changed itself
     scores = {
         "w": fit.log_odds,
         "w_both": joined.log_odds,
-        "sparse_logs": rankings(prepared, fit, settings)[0]["sparse_inverse"],
+        "sparse_logs": known.get("sparse_inverse", np.full(edge.shape, np.nan)),
         "sparse_fold": sparse_inverse(plain, as_felt=False),
         "sparse_felt": sparse_inverse(plain, as_felt=True),
         "sparse_both_felt": sparse_inverse(second, as_felt=True),
@@ -200,17 +202,13 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
     options = parser.parse_args()
     folder = Path(os.environ.get("GPOVAE_DATA_DIR") or Path(__file__).parents[2] / "shared" / "data")
-    lines: list[dict[str, Any]] = []
-    worlds = [] if options.worlds == ["none"] else list(chosen(options.worlds))
-    for world in worlds:
-        lines += [of_world(world, seed) for seed in options.seeds]
-    for name in SCREENS:
-        if (folder / SCREENS[name][0]).exists():
-            lines += of_screen(name, options.folds, folder)
-    for line in lines:
-        print(
-            json.dumps(line) if options.json else "  ".join(f"{key} {value}" for key, value in line.items())
-        )
+    worlds = [] if options.worlds == ["none"] else chosen(options.worlds)
+    of_worlds = (of_world(world, seed) for world in worlds for seed in options.seeds)
+    real = [name for name, (file, _) in SCREENS.items() if (folder / file).exists()]
+    of_screens = (line for name in real for line in of_screen(name, options.folds, folder))
+    for line in itertools.chain(of_worlds, of_screens):
+        words = (f"{key} {value}" for key, value in line.items())
+        print(json.dumps(line) if options.json else "  ".join(words), flush=True)
 
 
 if __name__ == "__main__":

@@ -531,7 +531,8 @@ export class Card {
       make("h3", { text: "What this network says" }),
       make("p", {
         text:
-          `${plural(edges.length, "edge")} from ${count(folded.regulators.length)} of ` +
+          `${scene.cut ? `The strongest ${count(edges.length)} of ${count(scene.cut)} edges, ` : `${plural(edges.length, "edge")} `}` +
+          `from ${count(folded.regulators.length)} of ` +
           `${count(known)} perturbed genes: ${EDGES_ARE[scene.measure]}.`,
       }),
       ...this.trust(scene),

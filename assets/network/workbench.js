@@ -406,6 +406,7 @@ class Workbench {
       edges: this.edges,
       folded: this.folded,
       own: this.own,
+      cut: this.cutFrom(),
       ownFolded: this.ownFolded,
       within: this.within,
       view: this.viewNow(),
@@ -509,7 +510,10 @@ class Workbench {
       return this.drawTitle();
     }
     const kept = choice.value ? ` (${choice.selectedOptions[0].textContent})` : "";
-    const words = `${count(number)} edge${number === 1 ? "" : "s"}`;
+    const whole = focus === null && !bundle && !choice.value && this.scene.cut;
+    const words = whole
+      ? `The strongest ${count(number)} of ${count(whole)} edges`
+      : `${count(number)} edge${number === 1 ? "" : "s"}`;
     const way = { out: "out of", in: "into", both: "around" }[direction];
     const where = bundle
       ? "into this group"
@@ -520,13 +524,19 @@ class Workbench {
     this.find(".drawer .title").textContent = `${words} ${where}${kept}${also}`;
   }
 
+  /** Edges above the threshold where only the strongest of them are here, else 0. */
+  cutFrom() {
+    const { graph, sight } = this;
+    const here = graph.above(sight.threshold);
+    const step = Math.round((sight.threshold / graph.facts.scale) * STEPS);
+    return here < graph.own || graph.counts[step] <= here ? 0 : graph.counts[step];
+  }
+
   drawStatus(step) {
-    const { counts } = this.graph;
     const { layout } = this.picture;
-    const own = this.graph.above(this.sight.threshold);
-    const total = own < this.graph.own ? own : counts[step];
     const words = [];
-    if (total > own) words.push(`the strongest ${count(own)} of ${count(total)} edges`);
+    const { cut } = this.scene;
+    if (cut) words.push(`the strongest ${count(this.graph.own)} of ${count(cut)} edges`);
     const hidden = this.data.hidden?.[step];
     if (hidden) words.push(`${count(hidden)} without evidence hidden`);
     const rare = this.data.rare?.[step];

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -475,11 +475,11 @@ def _variable_genes(counts: sparse.csr_matrix) -> tuple[AnnData, np.ndarray]:
     import scanpy as sc
     from anndata import AnnData
 
-    cells = AnnData(counts)
-    kept_genes, _ = sc.pp.filter_genes(cells, min_cells=FEWEST_CELLS_OF_GENE, inplace=False)
-    cells = AnnData(counts[:, np.flatnonzero(kept_genes)])
-    kept, _ = sc.pp.filter_cells(cells, min_genes=FEWEST_GENES_OF_CELL, inplace=False)
-    raw = cells.X[np.flatnonzero(kept)]
+    chosen: Any = sc.pp.filter_genes(AnnData(counts), min_cells=FEWEST_CELLS_OF_GENE, inplace=False)
+    raw: Any = counts[:, np.flatnonzero(chosen[0])]
+    chosen = sc.pp.filter_cells(AnnData(raw), min_genes=FEWEST_GENES_OF_CELL, inplace=False)
+    kept = np.asarray(chosen[0])
+    raw = raw[np.flatnonzero(kept)]
     cells = AnnData(raw.copy())
     sc.pp.normalize_total(cells)
     sc.pp.log1p(cells)
@@ -487,6 +487,7 @@ def _variable_genes(counts: sparse.csr_matrix) -> tuple[AnnData, np.ndarray]:
     variable = np.flatnonzero(cells.var["highly_variable"])
     cells = AnnData(raw.copy())
     sc.pp.normalize_total(cells)
-    cells = AnnData(cells.X[:, variable])
+    normalised: Any = cells.X
+    cells = AnnData(normalised[:, variable])
     cells.layers["raw"] = raw[:, variable]
-    return cells, np.asarray(kept)
+    return cells, kept

@@ -203,7 +203,7 @@ def _singular(
     return values[order], right * np.where(largest < 0, -1.0, 1.0)[:, None]
 
 
-def _in_rows(matrix: sparse.csr_matrix) -> list[Any]:
+def _in_rows(matrix: Any) -> list[Any]:
     """The matrix in pieces that can be multiplied at once."""
     bounds = np.linspace(0, matrix.shape[0], _PIECES + 1).astype(int)
     return [matrix[low:high] for low, high in itertools.pairwise(bounds)]

@@ -10,6 +10,7 @@ from scipy import sparse
 
 from gpovae_core import keys
 from gpovae_core.config import EvaluationSettings
+from gpovae_core.data.cores import at_once
 from gpovae_core.data.progress import Progress, stretch, tell
 from gpovae_core.data.schema import PreparedCells
 from gpovae_core.effects.averages import EffectTable, average_effects
@@ -216,10 +217,11 @@ def _against(
     draws: of the reference's noise.
     """
     observed = reference.mean.to_numpy()
-    scores = {
-        name: response_scores(observed, table.loc[reference.mean.index].to_numpy(), measurement)
-        for name, table in predictions.items()
-    }
+
+    def scored(table: pd.DataFrame) -> ResponseScores:
+        return response_scores(observed, table.loc[reference.mean.index].to_numpy(), measurement)
+
+    scores = dict(zip(predictions, at_once(scored, predictions.values()), strict=True))
     present = np.asarray(np.isfinite(observed).all(axis=1))
 
     def one(truth: np.ndarray, guess: np.ndarray) -> dict[str, float]:

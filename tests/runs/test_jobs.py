@@ -297,11 +297,11 @@ def test_killed_at_a_dozen_random_moments_it_is_dead_at_once_readable_and_resume
     print(f"killed while {states}; dead after at most {slowest:.2f} s")
 
 
-def test_the_status_says_what_is_done_and_not_what_was_done_before(folder):
+def test_the_status_says_what_is_done_and_not_what_was_done_before(tmp_path):
     """Words that change within a second are written: what they name may take minutes. Numbers in them alone
     are not.
     """
-    run = RunFolder.create(folder / "run", tiny_settings(), DataSource(path="cells.h5ad"))
+    run = RunFolder.create(tmp_path / "run", tiny_settings(), DataSource(path="cells.h5ad"))
     heard = []
     progress = jobs.recorded(run, lambda stage, share: heard.append((stage, share)))
     said = [("ranking pairs by z", 0.1), ("ranking pairs by dotears", 0.2), ("ranking pairs by dotears", 0.3)]
