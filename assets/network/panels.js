@@ -526,13 +526,15 @@ export class Card {
       ];
     const most = hubs.length ? size(hubs[0]) : 1;
     const groups = scene.folded.bundles.filter((bundle) => bundle.genes.length > 1).slice(0, 5);
+    const shown = scene.cut
+      ? `The strongest ${count(edges.length)} of ${count(scene.cut)} edges,`
+      : plural(edges.length, "edge");
     return [
       ...besideParts(graph),
       make("h3", { text: "What this network says" }),
       make("p", {
         text:
-          `${scene.cut ? `The strongest ${count(edges.length)} of ${count(scene.cut)} edges, ` : `${plural(edges.length, "edge")} `}` +
-          `from ${count(folded.regulators.length)} of ` +
+          `${shown} from ${count(folded.regulators.length)} of ` +
           `${count(known)} perturbed genes: ${EDGES_ARE[scene.measure]}.`,
       }),
       ...this.trust(scene),
