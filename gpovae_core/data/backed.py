@@ -25,6 +25,9 @@ class FileMatrix:
     file once.
     """
 
+    told: Callable[[int], None] | None = None
+    """Is told how many stored values each block has that is read."""
+
     def __init__(self, group: Any, shape: tuple[int, int] | None = None) -> None:
         """group: with data, indices and indptr; shape: where it does not stand in its attributes as AnnData
         writes it.
@@ -33,9 +36,6 @@ class FileMatrix:
         self.shape = tuple(int(n) for n in group.attrs["shape"]) if shape is None else shape
         self.dtype = group["data"].dtype
         self.nnz = int(group["data"].shape[0])
-
-    told: Callable[[int], None] | None = None
-    """Is told how many stored values each block has that was read."""
 
     def _tell(self, values: int) -> None:
         if self.told is not None:

@@ -160,8 +160,10 @@ class RankSums:
         looked_at = (p < LOOKED_AT_BELOW) & (self.expected < SURELY_NORMAL) & (self.shown < self.both)
         fewer = np.minimum(self.size, self.shown)
         small = looked_at & ~self.single & (fewer <= np.where(p < FAR_OUT, WORKED_OUT_FAR, WORKED_OUT))
-        for places in self._portions(np.flatnonzero(small), self._terms_over_strata()):
-            p.flat[places] = self._at(places)._conditional_p(self._summed(places))
+        terms = np.add.reduceat(np.minimum(*self.strata[:2]), self.first, axis=0)
+        for places in self._portions(np.flatnonzero(small), terms):
+            most = int(terms.ravel()[places].max())
+            p.flat[places] = self._at(places)._conditional_p(self._summed(places, most))
         for places in self._portions(np.flatnonzero(looked_at & ~small), np.minimum(self.size, self.shown)):
             sums = self._at(places)
             h = np.arange(int(np.minimum(sums.size, sums.shown).max()) + 1)[None, :]
@@ -189,11 +191,6 @@ class RankSums:
         beyond = _beyond(out - centre, spread, h) + _beyond(out + centre, spread, h)
         return np.minimum((chance * beyond).sum(axis=1), 1.0)
 
-    def _terms_over_strata(self) -> np.ndarray:
-        """(r, t) most of the smaller group that can show the gene, stratum by stratum."""
-        size, shown, _ = self.strata
-        return np.add.reduceat(np.minimum(size, shown), self.first, axis=0)
-
     @staticmethod
     def _portions(places: np.ndarray, terms: np.ndarray) -> Iterator[np.ndarray]:
         """Flat `places` in pieces of about _AT_ONCE terms, by rising `terms` (r, t), so that a piece is
@@ -205,15 +202,15 @@ class RankSums:
         if len(places):
             yield from np.split(places[order], np.flatnonzero(np.diff(pieces)) + 1)
 
-    def _summed(self, places: np.ndarray) -> np.ndarray:
-        """(k, h) chance that so many of the smaller group show the gene, stratum by stratum; places: (k,)
-        flat ones of sums.
+    def _summed(self, places: np.ndarray, most: int) -> np.ndarray:
+        """(k, h) chance that so many of the smaller group, `most` at most, show the gene, stratum by stratum;
+        places: (k,) flat ones of sums.
         """
         from gpovae_core.effects.compiled import over_strata
 
         row, column = np.divmod(places, self.shown.shape[1])
         last = np.append(self.first[1:], len(self.strata[0]))[row]
-        chance = np.zeros((len(places), int(self._terms_over_strata().ravel()[places].max()) + 1))
+        chance = np.zeros((len(places), most + 1))
         logs = special.gammaln(np.arange(self.strata[2].max() + 1) + 1)
         over_strata((self.first[row], last, column), self.strata, logs, chance)
         return chance

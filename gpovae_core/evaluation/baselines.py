@@ -31,7 +31,7 @@ Expression = sparse.csr_matrix | np.ndarray
 
 _LEFT = 0.99
 """Of the way to the principal components after every product, as progress shows it."""
-EMBEDDING_CELLS = 10_000
+EMBEDDING_CELLS = 20_000
 """Training cells behind the gene embeddings of the linear model at most; more of them do not change its
 components.
 """

@@ -170,6 +170,7 @@ def test_preparation_in_blocks_is_that_in_memory(tmp_path, request, ending, sett
     )
     assert {"sorting the counts", "choosing the panel"} <= {stage for stage, _ in stages}
     assert all(a[1] <= b[1] for a, b in pairwise(stages))
+    assert len({share for stage, share in stages if stage == "checking"}) > 2, "its share moves"
     before, after = average_effects(first), average_effects(second)
     np.testing.assert_array_equal(after.mean, before.mean)
     constants = training_constants(first), training_constants(second)

@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,10 +16,11 @@ from xml.etree import ElementTree
 
 import pytest
 
+from dashboard.network.message import MOST_EDGES
 from dashboard.network.page import PARTS
 from gpovae_core.plots.signs import AROUND, MAP, MATRIX, legend
 from tests.e2e.visit import Visit
-from tests.fake_run import HOSTILE
+from tests.fake_run import HOSTILE, make_fake_run
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
@@ -697,6 +699,21 @@ def test_the_table_keeps_edges_by_what_is_known_of_them(visit: Visit) -> None:
     assert 0 < counts["other"] < counts["known"]
     choice.select_option("")
     assert title.inner_text().startswith(f"{edges} edges above")
+
+
+def test_of_more_edges_than_are_drawn_every_count_says_so(visit: Visit, runs: Path) -> None:
+    make_fake_run(runs / "crowded", n_perturbed=60, n_extended=60, n_measured=130, seed=4, simulated=False)
+    try:
+        visit.network("crowded", "&threshold=0")
+        total = visit.ask("bench.graph.counts[0]")
+        assert total > visit.ask("bench.graph.own") == MOST_EDGES
+        said = f"he strongest {MOST_EDGES:,} of {total:,} edges"
+        for place in (".status", ".drawer .title", ".card p"):
+            assert said in visit.page.locator(f".explorer {place}").first.inner_text()
+        visit.page.locator(".stop").first.click()
+        assert "strongest" not in visit.page.locator(".drawer .title").inner_text()
+    finally:
+        shutil.rmtree(runs / "crowded")
 
 
 @pytest.mark.parametrize(("form", "start"), [("PDF", b"%PDF"), ("SVG", b"<?xml"), ("PNG", b"\x89PNG")])
