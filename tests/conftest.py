@@ -91,8 +91,11 @@ def small_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path
 
 
 def fill(disk: Path, kilobytes: int = 0) -> Path:
-    """Fill a disk up to so many kB; returns the file that does, to be removed again."""
+    """Fill a disk up to so many kB, or again what was let go since; returns the file that does, to be removed
+    again.
+    """
     ballast = disk / "ballast"
     free = os.statvfs(disk).f_bavail * os.statvfs(disk).f_bsize
-    ballast.write_bytes(bytes(max(0, free - kilobytes * 1024)))
+    with ballast.open("ab") as file:
+        file.write(bytes(max(0, free - kilobytes * 1024)))
     return ballast

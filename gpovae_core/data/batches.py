@@ -13,6 +13,7 @@ from torch import Tensor
 
 from gpovae_core import keys
 from gpovae_core.data.expression import absolute_cell_effects, log_expression
+from gpovae_core.data.labelled import cells_of
 from gpovae_core.data.progress import Progress, tell
 from gpovae_core.data.store import row_blocks, rows_of, shape_of
 
@@ -189,11 +190,11 @@ def counterfactual_profiles(
     artifact = np.asarray(prepared.cells.obs[keys.ARTIFACT], dtype=bool)
     counts = np.zeros((len(names), 2, prepared.cells.n_vars), dtype=np.float32)
     present = np.zeros((len(names), 2), dtype=np.float32)
-    for u, name in enumerate(names):
+    training = cells_of(prepared.labels, names, prepared.where(splits=(keys.TRAIN,)))
+    for u, own in enumerate(training):
         tell(progress, "gathering counterfactual profiles", u / len(names))
-        own = prepared.where(name, (keys.TRAIN,))
         for label in (0, 1):
-            candidates = np.flatnonzero(own & (artifact == bool(label)))
+            candidates = own[artifact[own] == bool(label)]
             if len(candidates):
                 chosen = rng.permutation(candidates)[:cells]
                 counts[u, label] = np.median(prepared.counts[chosen].toarray(), axis=0)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from gpovae_core import keys
+from gpovae_core.data.labelled import cells_of
 from gpovae_core.data.labels.text import column_of, label_text
 from gpovae_core.data.store import StoredCounts, columns_of
 from gpovae_core.data.wording import counted
@@ -254,7 +255,8 @@ def own_changes(
     own = columns_of(counts, np.array([column[gene] for gene in targets], dtype=int)).tocsc()
     totals = np.maximum(totals, 1.0)
     codes = np.zeros(len(labels), dtype=int) if batch is None else np.unique(batch, return_inverse=True)[1]
-    cells = {name: np.flatnonzero(labels == name) for name in [*chosen, keys.CONTROL]}
+    names = [*chosen, keys.CONTROL]
+    cells = dict(zip(names, cells_of(labels, names), strict=True))
     rows = []
     for place, gene in enumerate(targets):
         share = own[:, [place]].toarray().ravel() / totals

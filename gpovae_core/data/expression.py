@@ -114,11 +114,11 @@ def absolute_cell_effects(
     return result
 
 
-def log2_moments(expression: Any, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
-    """Mean and unbiased variance per gene of the chosen cells, in log2 units, and how many cells there
+def log2_moments(expression: Any, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
+    """Mean and unbiased variance per gene of the cells at `rows`, in log2 units, and how many cells there
     are.
     """
-    chosen = expression[np.flatnonzero(mask)]
+    chosen = expression[rows]
     n = chosen.shape[0]
     if n == 0:
         return np.full(expression.shape[1], np.nan), np.full(expression.shape[1], np.nan), 0

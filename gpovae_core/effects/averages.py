@@ -13,6 +13,7 @@ from gpovae_core import keys
 from gpovae_core.data.cores import at_once
 from gpovae_core.data.design import FEWEST_CONTROLS
 from gpovae_core.data.expression import log2_moments, log_expression
+from gpovae_core.data.labelled import cells_of
 from gpovae_core.data.progress import Progress, tell
 from gpovae_core.data.schema import PreparedCells
 from gpovae_core.effects.design import Design
@@ -70,8 +71,9 @@ def average_effects(
     stratum = Design.of(prepared).stratum
     kept &= beside_controls(np.where(kept, labels, ""), stratum)
     expression = log_expression(prepared.counts, prepared.library_size)
-    held = np.unique(stratum[kept & (labels == keys.CONTROL)])
-    base = [log2_moments(expression, kept & (labels == keys.CONTROL) & (stratum == one)) for one in held]
+    (control,) = cells_of(labels, (keys.CONTROL,), kept)
+    held = np.unique(stratum[control])
+    base = [log2_moments(expression, control[stratum[control] == one]) for one in held]
     base_mean, base_variance = (np.array([one[part] for one in base]) for part in (0, 1))
     base_n = np.array([one[2] for one in base])
 
@@ -79,9 +81,10 @@ def average_effects(
     mean = np.full((len(chosen), len(genes)), np.nan)
     error = np.full_like(mean, np.nan)
     cells = np.zeros(len(chosen), dtype=int)
-    moments = at_once(lambda name: log2_moments(expression, kept & (labels == name)), chosen)
-    for row, (name, found) in enumerate(zip(chosen, moments, strict=True)):
-        own = kept & (labels == name)
+    rows = cells_of(labels, chosen, kept)
+    for row, (own, found) in enumerate(
+        zip(rows, at_once(lambda own: log2_moments(expression, own), rows), strict=True)
+    ):
         own_mean, own_variance, cells[row] = found
         tell(progress, "mean effects", (row + 1) / len(chosen))
         if cells[row] and len(held):

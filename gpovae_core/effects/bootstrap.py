@@ -12,6 +12,7 @@ import pandas as pd
 from gpovae_core import keys
 from gpovae_core.config import DataSettings
 from gpovae_core.data.expression import log_expression
+from gpovae_core.data.labelled import cells_of
 from gpovae_core.data.pairing import pair_controls
 from gpovae_core.data.schema import PreparedCells
 from gpovae_core.data.store import rows_of
@@ -33,8 +34,8 @@ def bootstrap_rows(prepared: PreparedCells, seed: int) -> np.ndarray:
     stratum = Design.of(prepared).stratum
     rows = np.arange(len(ids))
     for split in LEARNED_FROM:
-        for label in (keys.CONTROL, *prepared.perturbations):
-            own = np.flatnonzero((splits == split) & (prepared.labels == label))
+        labels = (keys.CONTROL, *prepared.perturbations)
+        for label, own in zip(labels, cells_of(prepared.labels, labels, splits == split), strict=True):
             own = own[np.argsort(ids[own], kind="stable")]
             rng = np.random.default_rng([seed, zlib.crc32(f"{split} {label}".encode())])
             for each in np.unique(stratum[own]):

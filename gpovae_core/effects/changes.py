@@ -19,6 +19,7 @@ from scipy import stats
 from gpovae_core import keys
 from gpovae_core.data.cores import at_once
 from gpovae_core.data.expression import EFFECT_SCALE, log_expression
+from gpovae_core.data.labelled import cells_of
 from gpovae_core.data.progress import Progress, stretch, tell
 from gpovae_core.data.schema import PreparedCells
 from gpovae_core.data.store import columns_of, rows_of
@@ -118,9 +119,10 @@ def fold_changes(
 
 def _with_cells(prepared: PreparedCells, splits: tuple[str, ...], names: tuple[str, ...]) -> tuple[str, ...]:
     """Those of the perturbations that can be compared; none without controls."""
-    if prepared.where(keys.CONTROL, splits).sum() < FEWEST_CELLS:
+    controls, *own = cells_of(prepared.labels, (keys.CONTROL, *names), prepared.where(splits=splits))
+    if len(controls) < FEWEST_CELLS:
         return ()
-    return tuple(name for name in names if (prepared.where(name, splits)).sum() >= FEWEST_CELLS)
+    return tuple(name for name, cells in zip(names, own, strict=True) if len(cells) >= FEWEST_CELLS)
 
 
 def _shrunk(effect: np.ndarray, error: np.ndarray, others: np.ndarray) -> np.ndarray:
@@ -169,12 +171,10 @@ def gene_tests(
     prepared: PreparedCells,
     splits: tuple[str, ...] = keys.HELD_OUT,
     perturbations: tuple[str, ...] | None = None,
-    expression: Any = None,
     progress: Progress | None = None,
 ) -> pd.DataFrame:
     """(perturbations x measured genes) p of the rank test over the cells of `splits`, of shares as measured;
-    NaN as in `observed_changes`. expression: `log_expression` of all cells
-    where it is at hand.
+    NaN as in `observed_changes`.
     """
     names = prepared.perturbations if perturbations is None else perturbations
     among = exchangeable(prepared, splits, names)
@@ -182,11 +182,10 @@ def gene_tests(
     chosen = np.flatnonzero(np.isin(prepared.labels[kept].astype(str), [*names, keys.CONTROL]))
     among, rows = among.at(chosen), kept[chosen]
     labels, genes = prepared.labels[rows], prepared.cells.n_vars
-    enough = np.array([(labels == name).sum() >= FEWEST_CELLS for name in names], dtype=bool)
-    enough &= (labels == keys.CONTROL).sum() >= FEWEST_CELLS
+    of_controls, *cells = (len(own) for own in cells_of(labels, (keys.CONTROL, *names)))
+    enough = np.minimum(cells, of_controls) >= FEWEST_CELLS
     parts = [np.zeros((len(names), 0))]
-    blocks = _log_blocks(prepared, rows) if expression is None else _blocks_of(prepared, expression, rows)
-    for columns, own in blocks:
+    for columns, own in _log_blocks(prepared, rows):
         part = stretch(progress, columns.start / genes, columns.stop / genes)
         found = rank_tests(own, labels, names, among=among, progress=part)
         parts.append(np.where(found.testable & enough[:, None], found.p, np.nan))
@@ -199,21 +198,12 @@ def _log_blocks(prepared: PreparedCells, rows: np.ndarray) -> Iterator[tuple[sli
     cells with all their genes would take more memory than all that a page holds.
     """
     own, genes = rows_of(prepared.counts, rows), prepared.cells.n_vars
-    for columns in _gene_blocks(own, genes):
+    each = max(1, int(own.indptr[-1]) // max(1, genes))
+    most = max(1, min(_GENES_AT_ONCE, _VALUES_AT_ONCE // each))
+    for start in range(0, genes, most):
+        columns = slice(start, min(start + most, genes))
         counts = columns_of(own, np.arange(columns.start, columns.stop))
         yield columns, log_expression(counts, prepared.library_size[rows])
-
-
-def _gene_blocks(counts: Any, genes: int) -> Iterator[slice]:
-    each = max(1, int(counts.indptr[-1]) // max(1, genes))
-    most = max(1, min(_GENES_AT_ONCE, _VALUES_AT_ONCE // each))
-    return (slice(start, min(start + most, genes)) for start in range(0, genes, most))
-
-
-def _blocks_of(prepared: PreparedCells, expression: Any, rows: np.ndarray) -> Iterator[tuple[slice, Any]]:
-    """The same of the log expression of all cells."""
-    for columns in _gene_blocks(prepared.counts, prepared.cells.n_vars):
-        yield columns, expression[:, np.arange(columns.start, columns.stop)][rows]
 
 
 def adjusted(p: np.ndarray) -> np.ndarray:

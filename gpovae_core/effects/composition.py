@@ -24,6 +24,7 @@ import numpy as np
 import pandas as pd
 
 from gpovae_core import keys
+from gpovae_core.data.labelled import cells_of
 from gpovae_core.data.progress import Progress, tell
 from gpovae_core.effects.design import Design
 
@@ -87,7 +88,7 @@ def composition(prepared: PreparedCells, seed: int = 0, progress: Progress | Non
     training controls.
     """
     usable = prepared.where(splits=(keys.TRAIN,)) & prepared.passing
-    control = np.flatnonzero(usable & (prepared.labels == keys.CONTROL))
+    (control,) = cells_of(prepared.labels, (keys.CONTROL,), usable)
     design = Design.of(prepared)
     stratum = np.unique(design.stratum, return_inverse=True)[1]
     held, size = np.unique(stratum[control]), design.size
@@ -103,9 +104,9 @@ def composition(prepared: PreparedCells, seed: int = 0, progress: Progress | Non
     found = find_states(of_controls, size[control], stratum[control], int(stratum.max()) + 1, seed)
     said = [states.log_odds(of_controls, size[control], stratum[control]) for states in found]
     rows = []
-    for done, name in enumerate(prepared.perturbations if found else ()):
+    treated = cells_of(prepared.labels, prepared.perturbations, usable & np.isin(stratum, held))
+    for done, (name, own) in enumerate(zip(prepared.perturbations, treated, strict=True) if found else ()):
         tell(progress, "states of the cells", 0.3 + 0.7 * done / len(prepared.perturbations))
-        own = np.flatnonzero(usable & (prepared.labels == name) & np.isin(stratum, held))
         if not len(own):
             continue
         counts, itself = dense(own), np.isin(genes, keys.genes_of(name))

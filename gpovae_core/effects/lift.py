@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from gpovae_core import keys
+from gpovae_core.data.labelled import cells_of
 from gpovae_core.data.schema import PreparedCells
 from gpovae_core.effects.contrasts import drawn_controls, label_contrasts
 from gpovae_core.effects.design import Design, Exchangeable, by_depth
@@ -67,12 +68,9 @@ def clear_lifts(
     """
     design = Design.of(prepared)
     inside = prepared.where(splits=splits) & (design.size > 0)
-    control = np.flatnonzero(inside & (prepared.labels == keys.CONTROL))
-    chosen = [
-        name
-        for name in (prepared.perturbations if names is None else names)
-        if name != keys.CONTROL and (inside & (prepared.labels == name)).sum() >= FEWEST
-    ]
+    asked = [name for name in (prepared.perturbations if names is None else names) if name != keys.CONTROL]
+    control, *own = cells_of(prepared.labels, (keys.CONTROL, *asked), inside)
+    chosen = [name for name, cells in zip(asked, own, strict=True) if len(cells) >= FEWEST]
     if design.whole or not chosen or len(control) < 2 * FEWEST:
         return {}
     # of all cells: the genes that happen to be large in the controls alone would seem to fall

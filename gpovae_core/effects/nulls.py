@@ -16,6 +16,7 @@ import pandas as pd
 from gpovae_core import keys
 from gpovae_core.config import Settings
 from gpovae_core.data.expression import absolute_cell_effects, log_expression
+from gpovae_core.data.labelled import cells_of
 from gpovae_core.data.pairing import pair_controls
 from gpovae_core.data.schema import PreparedCells
 from gpovae_core.data.store import rows_of
@@ -41,18 +42,15 @@ def alignment_null(prepared: PreparedCells, settings: Settings) -> dict[str, Any
     matched to the other half; for each perturbation as many of them as it has cells (all where it has more).
     Returns {"cut", "pairs", "real", "null"}; None where there are no such pairs, or too few controls.
     """
-    sizes = {
-        name: int(prepared.where(name, (keys.TRAIN,)).sum())
-        for name in prepared.perturbations
-        if keys.PAIR_SEPARATOR not in name
-    }
-    names = [name for name, size in sizes.items() if size]
+    training = np.flatnonzero(prepared.where(splits=(keys.TRAIN,)))
+    alone = [name for name in prepared.perturbations if keys.PAIR_SEPARATOR not in name]
+    cells = zip(alone, cells_of(prepared.labels[training], alone), strict=True)
+    own = {name: rows for name, rows in cells if len(rows)}
+    names = list(own)
     counted = _off_diagonal(prepared, names)
     cut = alignment_cut(settings)
 
-    training = np.flatnonzero(prepared.where(splits=(keys.TRAIN,)))
     differences = _differences(prepared, training, prepared.labels[training], settings)
-    own = {name: np.flatnonzero(prepared.labels[training] == name) for name in names}
     answer = {
         "cut": cut,
         "pairs": int(counted.sum()),
@@ -68,7 +66,7 @@ def alignment_null(prepared: PreparedCells, settings: Settings) -> dict[str, Any
         )
         differences = _differences(prepared, cells, labels, settings)
         rng = np.random.default_rng(settings.data.seed)
-        drawn = {name: rng.permutation(len(relabelled))[: sizes[name]] for name in names}
+        drawn = {name: rng.permutation(len(relabelled))[: len(own[name])] for name in names}
         answer["null"] = _share_above(differences, drawn, counted, cut)
     return answer
 

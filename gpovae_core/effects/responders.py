@@ -18,6 +18,7 @@ import numpy as np
 
 from gpovae_core import keys
 from gpovae_core.data.expression import log_expression
+from gpovae_core.data.labelled import cells_of
 from gpovae_core.data.progress import Progress, tell
 from gpovae_core.data.store import rows_of
 from gpovae_core.effects.averages import beside_controls
@@ -66,7 +67,7 @@ def responders(prepared: PreparedCells, seed: int = 0, progress: Progress | None
     usable &= beside_controls(np.where(usable, prepared.labels, ""), design.stratum)
     ids = prepared.cells.obs_names.to_numpy(dtype=str)
     rng = np.random.default_rng(seed)
-    control = np.flatnonzero(usable & (prepared.labels == keys.CONTROL))
+    control, *treated = cells_of(prepared.labels, (keys.CONTROL, *prepared.perturbations), usable)
     control = rng.permutation(control[np.argsort(ids[control], kind="stable")])[:MOST_CONTROLS]
     if len(control) < FEWEST_CELLS:
         return []
@@ -74,9 +75,8 @@ def responders(prepared: PreparedCells, seed: int = 0, progress: Progress | None
     obs = prepared.cells.obs
     names = obs[keys.GUIDE].astype(str).to_numpy() if keys.GUIDE in obs else None
     found = []
-    for done, name in enumerate(prepared.perturbations):
+    for done, (name, own) in enumerate(zip(prepared.perturbations, treated, strict=True)):
         tell(progress, "how many cells respond", done / len(prepared.perturbations))
-        own = np.flatnonzero(usable & (prepared.labels == name))
         own = own[np.argsort(ids[own], kind="stable")]
         if len(own) < FEWEST_CELLS:
             continue

@@ -20,6 +20,7 @@ from scipy.sparse.linalg import LinearOperator, svds
 from gpovae_core import keys
 from gpovae_core.data.cores import at_once
 from gpovae_core.data.expression import log_expression
+from gpovae_core.data.labelled import cells_of
 from gpovae_core.data.progress import Progress, tell
 from gpovae_core.data.schema import PreparedCells
 from gpovae_core.data.store import rows_of
@@ -438,10 +439,11 @@ def _half_effects(
     rng = np.random.default_rng(seed)
     stratum = np.zeros(len(labels), dtype=int) if stratum is None else stratum
     compared = beside_controls(labels, stratum)
-    held = np.unique(stratum[compared & (labels == keys.CONTROL)])
+    controls, *own = cells_of(labels, (keys.CONTROL, *perturbations), compared)
+    held = np.unique(stratum[controls])
     base = []
     for one in held:
-        cells = np.flatnonzero(compared & (labels == keys.CONTROL) & (stratum == one))
+        cells = controls[stratum[controls] == one]
         halves = _halves(len(cells), halvings, rng)
         if halves is None:
             return
@@ -450,8 +452,7 @@ def _half_effects(
         return
 
     def drawn() -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
-        for place, name in enumerate(perturbations):
-            cells = np.flatnonzero(compared & (labels == name))
+        for place, cells in enumerate(own):
             halves = _halves(len(cells), halvings, rng)
             if halves is not None:
                 yield place, cells, halves
@@ -461,8 +462,8 @@ def _half_effects(
         found = list(_means(expression, cells, halves))
         for one, of_controls in zip(held, base, strict=True):
             inside = stratum[cells] == one
-            for side, own in enumerate((halves, ~halves)):
-                found[side] -= of_controls[side] * (own[inside].sum(axis=0) / own.sum(axis=0))
+            for side, half in enumerate((halves, ~halves)):
+                found[side] -= of_controls[side] * (half[inside].sum(axis=0) / half.sum(axis=0))
         return place, (found[0], found[1])
 
     yield from at_once(effects, drawn())

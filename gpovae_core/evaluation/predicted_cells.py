@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from gpovae_core.data.labelled import cells_of
 from gpovae_core.data.labels.controls import control_kind
 from gpovae_core.errors import QueryError
 
@@ -58,7 +59,7 @@ def effects_of_cells(path: Path) -> pd.DataFrame:
     names = pd.Index(dict.fromkeys(labels[~control].tolist()))
     if not len(names):
         raise QueryError(f"'{path.name}' has control cells alone. {EXPECTED}")
-    groups = [np.flatnonzero(labels == name) for name in names]
+    groups = cells_of(labels, names.tolist())
     base = _mean(values, np.flatnonzero(control))
     table = np.stack([_mean(values, rows) - base for rows in groups]) / np.log(2)
     genes = pd.Index(cells.var_names.astype(str))

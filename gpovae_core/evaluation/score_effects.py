@@ -157,7 +157,7 @@ def score_effects(
         part = stretch(progress, 0.5 + place * share, 0.5 + (place + 1) * share)
         tell(part, "tests of all genes", 0.0)
         testing = stretch(part, 0.0, 0.5, "tests of all genes: {}")
-        tests = gene_tests(prepared, splits, expression=expression, progress=testing).to_numpy()
+        tests = gene_tests(prepared, splits, progress=testing).to_numpy()
         measurement = _measurement(tables[name], predicted.training, tests, settings.significance)
         draws = _draws(prepared, expression, splits, settings.seed, stretch(part, 0.5, 0.8))
         tell(part, "scores and their ceilings", 0.8)

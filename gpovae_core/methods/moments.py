@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from gpovae_core import keys
+from gpovae_core.data.labelled import cells_of
 from gpovae_core.errors import QueryError
 
 _BLOCK = 8192
@@ -47,7 +48,8 @@ class Groups:
     @classmethod
     def of(cls, expression: Any, labels: np.ndarray) -> Groups:
         """Raises QueryError where there are fewer than two controls."""
-        found = {str(name): np.flatnonzero(labels == name) for name in np.unique(labels.astype(str))}
+        names = np.unique(labels.astype(str)).tolist()
+        found = dict(zip(names, cells_of(labels, names), strict=True))
         controls = found.pop(keys.CONTROL, np.zeros(0, dtype=int))
         if len(controls) < 2:
             raise QueryError(f"it needs two training controls or more, and there are {len(controls)}.")

@@ -18,6 +18,7 @@ import pandas as pd
 from scipy.stats import false_discovery_control, norm
 
 from gpovae_core import keys
+from gpovae_core.data.labelled import cells_of
 from gpovae_core.data.schema import PreparedCells
 from gpovae_core.effects.contrasts import PSEUDO_COUNT, ShareMoments, share_moments, weighted_median
 from gpovae_core.errors import QueryError
@@ -66,7 +67,7 @@ def fold_changes(
     Raises QueryError where a group, or the controls, have fewer than FEWEST_CELLS cells there.
     """
     kept = prepared.where(splits=splits) & prepared.passing
-    groups = [np.flatnonzero(kept & (prepared.labels == name)) for name in (keys.CONTROL, *names)]
+    groups = cells_of(prepared.labels, (keys.CONTROL, *names), kept)
     few = [
         name for name, rows in zip((keys.CONTROL, *names), groups, strict=True) if len(rows) < FEWEST_CELLS
     ]

