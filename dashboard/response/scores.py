@@ -17,11 +17,11 @@ def scores_of(scene: Scene) -> Evaluation:
 
 def per_perturbation(scene: Scene) -> pd.DataFrame:
     """Table of all perturbations from the evaluation: Perturbation, Cells, rho of model and training mean,
-    Ceiling, Of the ceiling.
+    Ceiling, Of the ceiling (nothing of it where rho is below zero).
     """
     table = perturbation_table(scores_of(scene), scene.reference)
-    ceiling = table["Ceiling"].astype(float)
-    table["Of the ceiling"] = (table["rho, model"].astype(float) / ceiling.where(ceiling > 0)).astype(float)
+    rho, ceiling = table["rho, model"].astype(float), table["Ceiling"].astype(float)
+    table["Of the ceiling"] = (rho.clip(lower=0.0) / ceiling.where(ceiling > 0)).astype(float)
     return table
 
 
