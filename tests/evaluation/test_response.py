@@ -193,3 +193,13 @@ def test_overlap_needs_more_genes_than_it_picks_and_that_many_effects():
     )  # all genes against all genes would be 1 for any prediction
     guess[0, 10:] = 0.0  # ten effects cannot fill a list of twenty
     assert response.jaccard_top(truth, guess, 20) == response.jaccard_top(truth[1:], guess[1:], 20)
+
+
+@pytest.mark.parametrize("top", [1, 20, 50, 60, 100])
+@pytest.mark.parametrize("unknown", [0.0, 0.3, 0.98])
+def test_the_largest_effects_are_the_first_of_all_sorted(top: int, unknown: float) -> None:
+    rng = np.random.default_rng(7)
+    table = rng.normal(size=(40, 60)).round(1)  # many are as large as others
+    table[rng.random(table.shape) < unknown] = np.nan
+    in_full = np.argsort(-np.abs(table), axis=1, kind="stable")[:, :top]
+    np.testing.assert_array_equal(response.largest_effects(table, top), in_full)
