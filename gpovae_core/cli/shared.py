@@ -127,7 +127,8 @@ Jobs = Annotated[
         "--jobs",
         min=1,
         callback=cores.use,
-        help="Cores to use from reading to scoring (default: all); the result is the same for any number.",
+        help="Cores to use from reading to scoring (default: all); the result is the same for any number. "
+        "The training itself takes the threads of OMP_NUM_THREADS.",
     ),
 ]
 Anyway = Annotated[

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from concurrent.futures import BrokenExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
@@ -17,6 +18,7 @@ from gpovae_core.data.progress import Progress, tell
 from gpovae_core.data.schema import ArtifactCriterion
 from gpovae_core.data.store import StoredCounts, row_blocks
 from gpovae_core.data.wording import counted
+from gpovae_core.errors import GpoVaeError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -398,6 +400,11 @@ def _doublets(
             last = time.monotonic()
             failing[groups[done]] = found
             tell(progress, "looking for doublets", (done + 1) / len(groups))
+    except (MemoryError, BrokenExecutor) as error:  # no answer of Scrublet's: another machine would give one
+        raise GpoVaeError(
+            "The search for doublets ran out of memory, or one of its processes was killed. Use fewer at a "
+            "time (`--jobs 1`), or do without it (data.detect_doublets = false)."
+        ) from error
     # Scrublet gives up in many ways on small or odd groups; cells are then kept, and the report says so
     except Exception as error:
         size = len(groups[min(done + 1, len(groups) - 1)])

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,10 +16,10 @@ READABLE = 0o644
 
 
 def aside_of(path: Path) -> Path:
-    """Where a file is made before it takes its place: hidden beside it, one for each process. JobFolder.sweep
-    removes those that a killed process left.
+    """Where a file is made before it takes its place: hidden beside it, one for each thread, since two people
+    may upload the same name at once. JobFolder.sweep removes those that a killed process left.
     """
-    return path.with_name(f".{path.name}.{os.getpid()}.part")
+    return path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident():x}.part")
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import threading
 import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -147,6 +148,10 @@ def upload_endings() -> list[str]:
     return [ending for reader in all_readers() if not reader.folder for ending in reader.endings]
 
 
+_PLACING = threading.Lock()
+"""Held from the choice of a free name until it is taken: people upload at the same time."""
+
+
 def save_upload(
     folder: Path, name: str, content: IO[bytes], endings: Sequence[str] | None = None
 ) -> DataFile:
@@ -168,8 +173,9 @@ def save_upload(
         _judge_archive(aside, wish)
         if endings is None and not of_cells and not holds_effects(aside, wish):
             _cannot_be_uploaded(wish)
-        target = _free(folder, wish, aside, able)
-        aside.replace(target)
+        with _PLACING:
+            target = _free(folder, wish, aside, able)
+            aside.replace(target)
     except OSError as error:
         message = f"'{wish}' could not be saved in '{folder}' ({error.strerror or error})."
         raise DataError(

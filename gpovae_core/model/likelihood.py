@@ -29,17 +29,6 @@ COMMON = 16
 """Counts below it come up in many cells of a batch."""
 
 
-def gamma_poisson_log_prob(counts: Tensor, mean: Tensor, concentration: Tensor) -> Tensor:
-    """Log probability of counts under a Gamma-Poisson with rate concentration / mean; broadcasts; mean > 0.
-
-    = lgamma(x + c) - lgamma(c) - lgamma(x + 1) + c log c + x log m - (x + c) log(m + c); mean m, variance m +
-    m^2 / c.
-    """
-    normaliser = (counts + concentration).lgamma() - concentration.lgamma() - (counts + 1).lgamma()
-    with_mean = counts * mean.log() - (counts + concentration) * (mean + concentration).log()
-    return normaliser + concentration * concentration.log() + with_mean
-
-
 def mean_log_prob(
     hidden: Tensor,
     head: torch.nn.Linear,

@@ -229,20 +229,6 @@ def _settings(a: RunFolder, b: RunFolder) -> Settings:
     return one
 
 
-@dataclass(frozen=True)
-class _Network:
-    """Of one condition, over the q genes perturbed in both: weights (q, n), strength (q, n) S, response,
-    error (q, n) effect per unit of the own change own (q, 1); error infinite where nothing was measured.
-    """
-
-    weights: np.ndarray
-    strength: np.ndarray
-    response: np.ndarray
-    error: np.ndarray
-    own: np.ndarray
-    sources: np.ndarray
-
-
 def compare_conditions(
     pooled: Pooled,
     settings: Settings,

@@ -14,16 +14,17 @@ from gpovae_core.data.atomic import replacing
 from gpovae_core.data.room import check_room
 from gpovae_core.data.zips import ZipLimits, open_zip, unpack
 from gpovae_core.errors import GpoVaeError, RunError
-from gpovae_core.runs.ensemble import at_work
-from gpovae_core.runs.folder import CONFIG, NOWHERE, RunFolder
+from gpovae_core.runs.folder import CONFIG, EFFECTS_REPORT, NOWHERE, RunFolder
 
 TO_RESUME = "checkpoints/last.ckpt"
-STAYS = ("worker.txt", "cluster.json")
-"""What the process printed on this machine, and what it asked a cluster for: of no use elsewhere."""
-_PART = re.compile(r"[a-z][a-z0-9_]*\.(json|jsonl|txt|h5ad|safetensors|csv)")
-"""Files of a run that an archive holds, and all (with TO_RESUME) that are ever taken out of one: data, and no
-paths.
-"""
+PARTS = frozenset(
+    {
+        *(CONFIG, "status.json", "panel.json", EFFECTS_REPORT, "evaluation.json", "unseen.json", "null.json"),
+        *("metrics.jsonl", "log.txt", "true_edges.csv", "cells.h5ad", "effects.h5ad"),
+        *("model.safetensors", "network.safetensors", "ensemble.safetensors"),
+    }
+)
+"""Files of a run that an archive holds, and all (with TO_RESUME) that are ever taken out of one."""
 COMPRESSED = (".h5ad", ".safetensors", ".ckpt")
 LIMITS = ZipLimits(entries=1000, unpacked=64 * 10**9)
 """Of an exported run; beyond them it is refused before anything is written."""
@@ -103,6 +104,8 @@ def restore(path: Path) -> RunFolder:
 
 
 def _at_rest(run: RunFolder) -> None:
+    from gpovae_core.runs.ensemble import at_work  # here: a refused archive need not wait for its libraries
+
     try:
         status = run.status()
     except GpoVaeError:  # damaged: nobody can be working on it
@@ -122,11 +125,7 @@ def export_run(run: RunFolder, out: Path | IO[bytes], resumable: bool = False) -
         with replacing(out) as aside, aside.open("wb") as stream:
             export_run(run, stream, resumable)
         return
-    names = sorted(
-        path.name
-        for path in run.path.iterdir()
-        if path.is_file() and _PART.fullmatch(path.name) and path.name not in STAYS
-    )
+    names = sorted(path.name for path in run.path.iterdir() if path.is_file() and path.name in PARTS)
     retold = _retold(run)
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, allowZip64=True) as archive:
         for name in [*names, *([TO_RESUME] if resumable and run.has(TO_RESUME) else [])]:
@@ -205,7 +204,7 @@ def _known(file: Path, member: zipfile.ZipInfo) -> str | None:
         if member.is_dir() and below in ("", "checkpoints/"):
             return None
         for part in (name, below):
-            if part == TO_RESUME or (_PART.fullmatch(part) and part not in STAYS):
+            if part == TO_RESUME or part in PARTS:
                 return part
     _refuse(file, f"'{name[:80]}' is no part of a run. Remove it, or export the run again")
 

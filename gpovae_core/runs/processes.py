@@ -12,9 +12,10 @@ import platform
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 
 
 @cache
@@ -90,11 +91,17 @@ def python_path() -> str:
     return os.pathsep.join([project, *filter(None, [os.environ.get("PYTHONPATH")])])
 
 
-def start_gpovae(arguments: Sequence[str], printed: Path, folder: Path) -> int:
+def start_gpovae(
+    arguments: Sequence[str],
+    printed: Path,
+    folder: Path,
+    environment: Mapping[str, str] = MappingProxyType({}),
+) -> int:
     """Start the `gpovae` command in a session of its own, so that it outlives whoever started it; returns its
     process id.
 
-    printed: file that takes all it prints; folder: its working directory.
+    printed: file that takes all it prints; folder: its working directory; environment: variables beside those
+    of this process.
     """
     with printed.open("w") as out:
         process = subprocess.Popen(  # noqa: S603 -- this very program; names of files are arguments, never a shell's text
@@ -103,7 +110,7 @@ def start_gpovae(arguments: Sequence[str], printed: Path, folder: Path) -> int:
             stdout=out,
             stderr=subprocess.STDOUT,
             cwd=folder,
-            env={**os.environ, "PYTHONPATH": python_path()},
+            env={**os.environ, **environment, "PYTHONPATH": python_path()},
             start_new_session=True,
         )
     return process.pid

@@ -15,15 +15,18 @@ import os
 import re
 import shutil
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
 from gpovae_core import __version__
 from gpovae_core.config import Settings
+from gpovae_core.data import cores
 from gpovae_core.data.atomic import write_text
 from gpovae_core.data.cache import fingerprint
 from gpovae_core.data.room import full_disk_said
@@ -281,7 +284,7 @@ def launch(folder: SweepFolder, workers: int = 1, retry: bool = False, asked: Re
     again = ("--retry",) if retry else ()
     with full_disk_said(folder.path.parent):
         if asked is None:
-            start_workers(folder, workers, ("--wait", *again))
+            start_workers(folder, workers, ("--wait", *again), share_of_cores(workers))
             return
         for number in range(workers):
             _send_worker(folder, f"job-{int(time.time() * 1000)}-{number}", again, asked)
@@ -298,12 +301,26 @@ def _send_worker(folder: SweepFolder, name: str, options: tuple[str, ...], asked
         raise
 
 
-def start_workers(folder: SweepFolder, workers: int, options: tuple[str, ...] = ()) -> None:
+def share_of_cores(workers: int) -> dict[str, str]:
+    """Environment variables that give each worker its part of the cores that this process may use."""
+    each = str(max(1, cores.jobs() // workers))
+    return {cores.JOBS: each, "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", each)}
+
+
+def start_workers(
+    folder: SweepFolder,
+    workers: int,
+    options: tuple[str, ...] = (),
+    environment: Mapping[str, str] = MappingProxyType({}),
+) -> None:
     """Processes of `gpovae sweep`, one worker each."""
     for number in range(workers):
         printed = folder.path / WORKERS / f"printed-{int(time.time() * 1000)}-{number}.txt"
         processes.start_gpovae(
-            ["sweep", str(folder.path.resolve()), *options], printed, folder.path.resolve().parent
+            ["sweep", str(folder.path.resolve()), *options],
+            printed,
+            folder.path.resolve().parent,
+            environment,
         )
 
 

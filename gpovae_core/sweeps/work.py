@@ -24,7 +24,15 @@ from gpovae_core.data.room import RoomError
 from gpovae_core.errors import DataError, GpoVaeError, RunError
 from gpovae_core.runs import jobs
 from gpovae_core.runs.folder import RunFolder, find_runs, is_run
-from gpovae_core.sweeps.folder import WORKERS, SweepFolder, Worker, check_workers, start_workers, stop
+from gpovae_core.sweeps.folder import (
+    WORKERS,
+    SweepFolder,
+    Worker,
+    check_workers,
+    share_of_cores,
+    start_workers,
+    stop,
+)
 from gpovae_core.sweeps.measures import measure_run
 from gpovae_core.sweeps.plan import Point, Range, point_words
 
@@ -90,7 +98,7 @@ def work_together(
     """
     check_workers(folder, workers)
     if workers > 1:  # before torch is loaded: each with its share of the cores
-        os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // workers)))
+        os.environ.update(share_of_cores(workers))
         before = {worker.name for worker in folder.workers()}
         start_workers(folder, workers - 1, ("--wait",) if wait else ())
     own = work(folder, progress, wait, retry, name)

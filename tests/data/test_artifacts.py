@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import warnings
+from concurrent.futures import BrokenExecutor
 
 import numpy as np
 import pandas as pd
@@ -32,6 +33,7 @@ from gpovae_core.data.design import Design
 from gpovae_core.data.read import read_cells
 from gpovae_core.data.schema import DesignColumns
 from gpovae_core.data.validate import examine
+from gpovae_core.errors import GpoVaeError
 from tests.conftest import shared_folder
 
 NO_DOUBLETS = DataSettings(detect_doublets=False)
@@ -375,6 +377,18 @@ def test_scrublet_failing_is_said_and_no_cell_fails(monkeypatch: pytest.MonkeyPa
     criterion = _labels(*_transcriptome(), settings=DataSettings()).criteria[-1]
     assert not criterion.used
     assert "n_components=30" in criterion.note
+
+
+@pytest.mark.parametrize("why", [MemoryError(), BrokenExecutor("terminated")])
+def test_doublets_are_not_left_out_where_only_this_machine_fails(
+    monkeypatch: pytest.MonkeyPatch, why: Exception
+) -> None:
+    def ends(counts: sparse.csr_matrix, seed: int) -> np.ndarray:
+        raise why
+
+    monkeypatch.setattr(artifacts, "predict_doublets", ends)
+    with pytest.raises(GpoVaeError, match="out of memory"):
+        _labels(*_transcriptome(), settings=DataSettings())
 
 
 def test_scrublet_finds_mixed_cells_and_repeats_itself() -> None:

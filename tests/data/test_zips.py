@@ -2,9 +2,11 @@
 
 import io
 import struct
+import threading
 import time
 import tracemalloc
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -154,6 +156,29 @@ def test_an_upload_that_would_be_refused_is_not_kept(tmp_path, monkeypatch):
     assert list(kept.iterdir()) == []
     cut = packed(tmp_path / "c.zip", {"X": b"abc"}).read_bytes()[:-5]
     assert folder.save_upload(kept, "c.zarr.zip", io.BytesIO(cut)).name == "c.zarr.zip"
+
+
+def test_two_uploads_of_one_name_at_once_are_two_files(tmp_path):
+    both = threading.Barrier(2)
+
+    class Slow(io.BytesIO):
+        """Content whose first piece comes only when the other upload has begun as well."""
+
+        def read(self, size=-1):
+            if self.tell() == 0:
+                both.wait(timeout=20)
+            return super().read(size)
+
+    contents = [packed(tmp_path / f"{name}.zip", {name: name.encode() * 50}).read_bytes() for name in "ab"]
+    with ThreadPoolExecutor(2) as people:
+        saved = list(
+            people.map(
+                lambda content: folder.save_upload(tmp_path / "data", "x.zarr.zip", Slow(content)), contents
+            )
+        )
+    assert len({file.name for file in saved}) == 2
+    assert [(tmp_path / "data" / file.name).read_bytes() for file in saved] == contents
+    assert len(list((tmp_path / "data").iterdir())) == 2
 
 
 def test_sizes_in_words():

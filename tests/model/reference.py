@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.distributions import Normal as TorchNormal
 from torch.distributions import kl_divergence
 
@@ -25,3 +26,14 @@ def kl_by_torch(first: Normal, second: Normal) -> torch.Tensor:
 def influence_by_powers(matrix: np.ndarray, coefficients: list[float]) -> np.ndarray:
     """sum_k c_k X^k with full matrix powers."""
     return sum(c * np.linalg.matrix_power(matrix, k) for k, c in enumerate(coefficients, start=1))
+
+
+def gamma_poisson_log_prob(counts: Tensor, mean: Tensor, concentration: Tensor) -> Tensor:
+    """Log probability of counts under a Gamma-Poisson with rate concentration / mean; broadcasts; mean > 0.
+
+    = lgamma(x + c) - lgamma(c) - lgamma(x + 1) + c log c + x log m - (x + c) log(m + c); mean m, variance m +
+    m^2 / c.
+    """
+    normaliser = (counts + concentration).lgamma() - concentration.lgamma() - (counts + 1).lgamma()
+    with_mean = counts * mean.log() - (counts + concentration) * (mean + concentration).log()
+    return normaliser + concentration * concentration.log() + with_mean

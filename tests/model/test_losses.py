@@ -28,7 +28,7 @@ from gpovae_core.model.layers import (
     standard_normal_log_ratio,
     straight_through_bernoulli,
 )
-from gpovae_core.model.likelihood import MEAN_FLOOR, gamma_poisson_log_prob, mean_log_prob
+from gpovae_core.model.likelihood import MEAN_FLOOR, mean_log_prob
 from gpovae_core.model.loss import (
     LossInputs,
     LossTerms,
@@ -42,7 +42,7 @@ from gpovae_core.model.losses.alignment import misfit
 from gpovae_core.model.losses.sparsity import sparsity
 from gpovae_core.model.module import GpoVae, GuideNoise, Inference
 from tests.conftest import shared_folder
-from tests.model.reference import kl_as_released, kl_by_torch
+from tests.model.reference import gamma_poisson_log_prob, kl_as_released, kl_by_torch
 
 SMALL = ModelSettings(latent=3, decoder_width=8, basal_width=8, embedding_width=8, embedding_layers=2)
 N, GENES, PARTICLES = 6, 5, 2

@@ -57,7 +57,7 @@ def test_everything_wrong_with_the_file_is_said_at_once(runs):
     path = runs.parent / "clusters.toml"
     path.write_text(
         'colour = "red"\n[a]\ngpus = -1\nhours = "12"\nspeed = 3\n[b]\npartition = "x\\ny"\ngpus = 1.5\n'
-        '[b.options]\nwrap = "rm"\n[c]\npython = "bin/python"\nmemory_gb = nan\n'
+        '[b.options]\nwrap = "rm"\nqos = "high"\n[c]\npython = "bin/python"\nmemory_gb = nan\n'
         '[c.options]\n"a b" = "1"\n["../d"]\n'
     )
     with pytest.raises(SettingsError) as error:
@@ -72,6 +72,7 @@ def test_everything_wrong_with_the_file_is_said_at_once(runs):
         ("[b] partition", "line break"),
         ("[b] gpus", "integer"),
         ("[b] options", "'wrap' is set by other keys"),
+        ("[b] options", "'qos' is set by other keys"),
         ("[c] python", "whole path"),
         ("[c] memory_gb", "finite"),
         ("[c] options", "'a b' is no long option"),

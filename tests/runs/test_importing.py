@@ -263,6 +263,8 @@ def test_a_run_comes_back_from_its_file_as_it_was(run, tmp_path):
         "one/checkpoints/other.ckpt",
         "one/.lock",
         "one/inner.zip",
+        "one/inner.json",
+        "one/effects9.h5ad",
         "C:\\evil.json",
         "config.json",
     ],

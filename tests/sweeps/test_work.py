@@ -15,7 +15,7 @@ import pytest
 import gpovae_core.sweeps.work as working
 from gpovae_core.errors import RunError, SettingsError
 from gpovae_core.runs.jobs import StopRequest
-from gpovae_core.sweeps.folder import SWEEP, SweepFolder, find_sweeps
+from gpovae_core.sweeps.folder import SWEEP, SweepFolder, find_sweeps, share_of_cores
 from gpovae_core.sweeps.results import front, results, summary, summary_words
 from tests.conftest import PROJECT
 from tests.sweeps.stand_in import make, put_in, tried, values_of
@@ -226,3 +226,12 @@ def test_a_worker_that_begins_again_goes_on_with_its_own_point(tmp_path, pretend
     working.work(folder, name="job-1")
     assert results(folder).count("done") == 6
     assert len(folder.workers()) == 1
+
+
+def test_workers_share_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GPOVAE_JOBS", "8")
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    assert share_of_cores(3) == {"GPOVAE_JOBS": "2", "OMP_NUM_THREADS": "2"}
+    assert share_of_cores(20) == {"GPOVAE_JOBS": "1", "OMP_NUM_THREADS": "1"}
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    assert share_of_cores(1) == {"GPOVAE_JOBS": "8", "OMP_NUM_THREADS": "1"}

@@ -35,12 +35,14 @@ def _of_one_line(text: str) -> str:
 
 
 def _checked_options(options: dict[str, str]) -> dict[str, str]:
-    for name, value in options.items():
+    wrong = []
+    for name in options:
         if not re.fullmatch(r"[a-z][a-z-]*", name):
-            raise ValueError(f"'{name[:40]}' is no long option of sbatch; write constraint, not --constraint")
-        if name in OURS:
-            raise ValueError(f"'{name}' is set by other keys or by gpovae itself; leave it out")
-        _of_one_line(value)
+            wrong.append(f"'{name[:40]}' is no long option of sbatch; write constraint, not --constraint")
+        elif name in OURS:
+            wrong.append(f"'{name}' is set by other keys or by gpovae itself; leave it out")
+    if wrong:
+        raise ValueError("; ".join(wrong))
     return options
 
 
@@ -64,7 +66,7 @@ class Wanted(_Closed):
     gpus: int = Field(default=0, ge=0, le=64, description="GPUs, on one machine.")
     cores: int = Field(default=4, ge=1, le=1024, description="Cores of the processor.")
     memory_gb: float = Field(default=16.0, ge=0.1, le=65536, description="Memory in GB.")
-    hours: float = Field(default=24.0, ge=1 / 60, le=24 * 366, description="Time limit in hours.")
+    hours: float = Field(default=24.0, ge=0.02, le=24 * 366, description="Time limit in hours.")
 
     @property
     def words(self) -> str:
