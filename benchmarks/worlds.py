@@ -7,12 +7,12 @@
     python benchmarks/worlds.py --worlds files --least-effect 0.02  # another width of what does not matter
 
 Worlds are files (GPOVAE_DATA_DIR/worlds, by default ../shared/data/worlds; its README says what each is),
-screens of this project's simulator (SCREENS; `_few`: 3.5 counts a network gene and control cell, `_many`: 30)
-and, where these packages are installed, screens of grnlab and harissa (benchmarks/others.py). A world is run
-once for each seed: of the split and, for this project's simulator, of the screen itself. Cells are taken as
-they are, without quality control and pairing; 64 % of those of a perturbation are training cells, and only
-they are used. The methods are those of methods.registry that need no more than cells, effects and the network
-stage.
+screens of this project's simulator (SCREENS; `_few`: 3.5 counts a network gene and control cell, `_many`:
+30), screens in which three regulators move half of the panel and more (MOVERS) and, where these packages are
+installed, screens of grnlab and harissa (benchmarks/others.py). A world is run once for each seed: of the
+split and, for what is drawn here, of the screen itself. Cells are taken as they are, without quality control
+and pairing; 64 % of those of a perturbation are training cells, and only they are used. The methods are those
+of methods.registry that need no more than cells, effects and the network stage.
 
 Scored pairs: perturbed source, measured target, no self-loops, an effect measured. Direct: an edge of the
 true network; visible: one that alone changes its target by more than 10 %. False: no true path from source to
@@ -59,8 +59,8 @@ VISIBLE = "visible"
 LEAST_CHANGE = 0.1  # of its target that makes an edge visible
 FOUND = 0.5
 RANGES = (0.5, 0.8, 0.95, 0.99, 0.9999, 1.0)
-FILE, OWN, GRNLAB, HARISSA = "files", "own", "grnlab", "harissa"
-SIMULATORS = (FILE, OWN, GRNLAB, HARISSA)
+FILE, OWN, MOVED, GRNLAB, HARISSA = "files", "own", "movers", "grnlab", "harissa"
+SIMULATORS = (FILE, OWN, MOVED, GRNLAB, HARISSA)
 
 GENES, PERTURBED, CELLS = 60, 30, 5000
 DEPTHS = {"few": 3.5, "many": 30.0}
@@ -89,6 +89,8 @@ SCREENS: dict[str, dict[str, Any]] = {
     "complete": {"knockdown_mean": 0.989, "knockdown_spread": 0.0},
     "donors": {"donors": 4, "donor_spread": 0.2, "donor_effect_spread": 0.3},
 }
+MOVERS = {"movers-50": 0.5, "movers-65": 0.65, "movers-80": 0.8}
+"""Share of the panel that each of three regulators moves, all in one direction (`movers`)."""
 
 
 @dataclass(frozen=True)
@@ -118,6 +120,11 @@ def worlds() -> list[World]:
     found += [
         World(f"{name}_{depth}", OWN, lambda seed, n=name, d=depth: simulated(n, d, seed))
         for name in SCREENS
+        for depth in DEPTHS
+    ]
+    found += [
+        World(f"{name}_{depth}", MOVED, lambda seed, s=share, d=depth: movers(s, d, seed))
+        for name, share in MOVERS.items()
         for depth in DEPTHS
     ]
     drawn: dict[tuple[str, str], others.Expression] = {}
@@ -161,6 +168,36 @@ def simulated(name: str, depth: str, seed: int) -> Screen:
     made = simulate(settings)
     return Screen(
         made.adata, made.edges.assign(**{VISIBLE: change_of_targets(made, settings) > LEAST_CHANGE})
+    )
+
+
+def movers(share: float, depth: str, seed: int) -> Screen:
+    """80 genes without a column of library sizes: three regulators lower `share` of them to 30 to 74 %, nine
+    others two genes each. 150 cells of each and 600 controls, all with the same counts whatever they express.
+    """
+    rng = np.random.default_rng(seed)
+    genes, perturbed, cells, controls = 80, 12, 150, 600
+    base = rng.lognormal(0.0, 0.8, genes)
+    base *= DEPTHS[depth] / base.mean()
+    effect, edges = np.zeros((perturbed + 1, genes)), []
+    names = [f"SIM{i:03d}" for i in range(genes)]
+    for source in range(perturbed):
+        wide = source < 3
+        number = min(genes - perturbed, int(share * genes)) if wide else 2
+        targets = rng.choice(np.arange(perturbed, genes), number, replace=False)
+        effect[source, source] = np.log(0.2)
+        effect[source, targets] = -rng.uniform(0.3 if wide else 0.6, 1.2, number)
+        edges += [(names[source], names[target], 1, True) for target in targets]
+    kind = np.concatenate([np.full(controls, perturbed), np.repeat(np.arange(perturbed), cells)])
+    level = base * np.exp(effect)
+    level *= base.sum() / level.sum(axis=1, keepdims=True)
+    scatter = rng.lognormal(0.0, 0.3, (len(kind), 1)) * rng.gamma(8.0, 1 / 8, (len(kind), genes))
+    counts: Any = sparse.csr_matrix(rng.poisson(level[kind] * scatter).astype(np.float32))
+    labels = np.array([*names[:perturbed], CONTROL_LABEL])[kind]
+    obs = pd.DataFrame({"perturbation": labels}, index=[f"c{i:05d}" for i in range(len(kind))])
+    columns = pd.Index([keys.SOURCE, keys.TARGET, keys.SIGN, VISIBLE])
+    return Screen(
+        AnnData(counts, obs=obs, var=pd.DataFrame(index=names)), pd.DataFrame(edges, columns=columns)
     )
 
 

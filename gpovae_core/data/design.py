@@ -2,7 +2,8 @@
 the counts of the whole transcriptome.
 
 A column is found by a usual name *and* by what it holds: a batch has controls beside perturbed cells, a guide
-belongs to one perturbation, a condition has several perturbations. A name given in the settings wins.
+belongs to one perturbation, a condition has several perturbations. A name given in the settings wins. The
+labels themselves are the guides where they name them and no other column does.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gpovae_core import keys
+from gpovae_core.data.labels.names import ENSEMBL
 from gpovae_core.data.labels.text import column_of
 from gpovae_core.data.schema import DesignColumns
 from gpovae_core.data.wording import counted
@@ -260,6 +262,11 @@ def find_design(
             columns[part], values[part] = usable[0][0], usable[0][1].values
             notes += _doubts(part, usable[0][0], usable[0][1])
             others[part] = tuple(name for name, _ in usable[1:])
+        elif part == keys.GUIDE and (obs.columns == label_column).sum() == 1 and label_column is not None:
+            guides = _judge_labels(column_of(obs, label_column), labels)
+            if guides is not None:
+                columns[part], values[part] = label_column, guides
+                notes.append(f"The guides are those that the labels in '{label_column}' name.")
     notes += [_choice_note(part, columns[part], found) for part, found in others.items() if found]
     notes += _overlaps(columns, values)
     return Design(DesignColumns(**columns), values, others, tuple(notes), tuple(problems))
@@ -271,6 +278,11 @@ def _usually_called(obs: pd.DataFrame, part: str, taken: set[str | None]) -> Ite
     for usual in NAMES[part]:
         alike = [name for name in names if _folded(name) == usual]
         yield from (name for name in sorted(alike, key=lambda name: name != usual) if name not in taken)
+
+
+def is_usual(part: str, column: str) -> bool:
+    """Whether a column has a name that is usual for a part of the design."""
+    return _folded(column) in NAMES[part]
 
 
 def _folded(name: str) -> str:
@@ -453,8 +465,7 @@ def _judge_guide(column: pd.Series, labels: np.ndarray) -> _Judged:
         if not several.any():
             return _Judged(None, "it tells nothing that the perturbation does not tell: each has one guide")
         return _Judged(values)
-    shared = np.asarray(beside.sum(axis=1)).ravel() > 1
-    if len(used) <= MOST_NUMBERED and shared.all() and several.mean() > 0.5:
+    if _numbered_anew(table[used], np.unique(labels.astype(str)) == keys.CONTROL) and several.mean() > 0.5:
         text = np.array(
             [f"{label} {value}" for label, value in zip(labels, values, strict=True)], dtype=object
         )
@@ -462,6 +473,47 @@ def _judge_guide(column: pd.Series, labels: np.ndarray) -> _Judged:
         numbered = pd.Series(pd.Categorical(text), index=values.index, name=values.name)
         return _Judged(numbered, "its values are counted anew in every perturbation, so each is read with it")
     return _Judged(None, "its values do not each belong to one perturbation", told=True)
+
+
+def _numbered_anew(table: sparse.csr_matrix, control: np.ndarray) -> bool:
+    """Whether nearly all perturbed cells have one of a few values that come in several perturbations, as
+    numbers of guides do. What only controls have says nothing: they may have more guides than a gene has, and
+    so may some genes.
+
+    table: (values, labels) cells, every value with some; control: (labels,) bool.
+    """
+    cells = np.asarray(table[:, ~control].sum(axis=1)).ravel()
+    shared = np.asarray(_beside(table).sum(axis=1)).ravel() > 1
+    return bool((cells > 0).sum() <= MOST_NUMBERED and cells[shared].sum() >= NESTED * cells.sum() > 0)
+
+
+_MARK = re.compile(r"[ACGTN]{8,}|\d+|(?<![A-Z0-9])[A-Z](?![A-Z0-9])", re.IGNORECASE)
+"""What tells guides of a gene apart: a sequence, a number, a single letter."""
+
+
+def _judge_labels(column: pd.Series, labels: np.ndarray) -> pd.Series | None:
+    """The labels as guides, where two genes or more have several that differ by what tells guides apart
+    (STAT1_g1 and STAT1_g2, STAT1-A and STAT1-B); None where they do not: spellings of one gene, or numbers of
+    controls alone, are no guides.
+    """
+    values = _judge_guide(column, labels).values
+    if values is None:
+        return None
+    names, label = np.unique(labels.astype(str), return_inverse=True)
+    marks: dict[str, set[tuple[str, ...]]] = {}
+    for row, code in zip(*_beside(_table(label, _codes(values))).nonzero(), strict=True):
+        perturbation, written = str(names[row]), str(values.cat.categories[code])
+        if perturbation != keys.CONTROL:
+            marks.setdefault(perturbation, set()).add(_marks(written, keys.genes_of(perturbation)))
+    return values if sum(len(found) > 1 for found in marks.values()) > 1 else None
+
+
+def _marks(value: str, genes: Sequence[str]) -> tuple[str, ...]:
+    """What a label holds besides its genes that tells guides apart, in any order."""
+    rest = ENSEMBL.sub(" ", value)
+    for gene in sorted(genes, key=len, reverse=True):
+        rest = re.sub(re.escape(gene), " ", rest, flags=re.IGNORECASE)
+    return tuple(sorted(mark.casefold() for mark in _MARK.findall(rest)))
 
 
 def _judge_condition(column: pd.Series, labels: np.ndarray) -> _Judged:

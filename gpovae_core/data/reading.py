@@ -12,7 +12,7 @@ from gpovae_core import keys
 from gpovae_core.data import conditions
 from gpovae_core.data.backed import BackedCells, FileMatrix
 from gpovae_core.data.decisions import Decision, Option
-from gpovae_core.data.design import OFF, WORDS, Design, find_design, value_numbers
+from gpovae_core.data.design import OFF, WORDS, Design, find_design, is_usual, value_numbers
 from gpovae_core.data.direction import (
     by_guides,
     in_both_directions,
@@ -256,7 +256,8 @@ def design_decisions(design: Design, settings: DataSettings, columns: list[str])
         likely = [name for name in (taken, *design.others.get(part, ())) if name]
         rest = [name for name in columns if name not in likely]
         options = [Option(value=name, text=f"column '{name}' of obs") for name in [*likely, *rest]]
-        why = "as chosen" if told else "by its name and what it holds" if taken else ""
+        found = "by its name and what it holds" if taken and is_usual(part, taken) else "by what it holds"
+        why = "as chosen" if told else found if taken else ""
         made.append(
             Decision(
                 setting=part,

@@ -112,6 +112,24 @@ def centres(effect: np.ndarray, error: np.ndarray, itself: np.ndarray, found: np
         found[i] = median(values[:count], weights[:count])
 
 
+@njit(cache=True, nogil=True, error_model="numpy")
+def agreeing(
+    effect: np.ndarray, error: np.ndarray, itself: np.ndarray, step: np.ndarray, rule: Any, found: np.ndarray
+) -> None:
+    """Share of the genes of every row of effect (r, m), but `itself`, that lie within `rule` (standard
+    errors, least effect) of step (r,).
+    """
+    within, least = rule
+    rows, columns = effect.shape
+    for i in range(rows):
+        count, near = 0, 0
+        for j in range(columns):
+            if not itself[i, j]:
+                count += 1
+                near += (effect[i, j] - step[i]) ** 2 <= within**2 * (error[i, j] ** 2 + least**2)
+        found[i] = near / count if count else 1.0
+
+
 @njit(cache=True, nogil=True)
 def group_sums(chosen: Any, shares: Any, first: np.ndarray, square: np.ndarray) -> None:
     """Adds the shares of the cells of every group, and their squares, to first and square (r, m). chosen: the

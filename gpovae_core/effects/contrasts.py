@@ -4,8 +4,8 @@ with standard errors.
 A share is a count over the size of the cell: its counts over the measured genes, or over the whole
 transcriptome where the file gives them. Shares of measured genes add up to one, so a strong fall of an
 abundant gene lifts all others; `shift` is that common lift, taken out of every perturbation as the weighted
-median over its genes (most genes are taken not to respond). What is left is what the perturbation does to a
-gene, the scale on which effects pass along a path.
+median over its genes (most genes are taken not to respond; where most do, effects.centre). What is left is
+what the perturbation does to a gene, the scale on which effects pass along a path.
 
 Cells are compared within the strata of the design (effects.design), batches and donors: the means of both
 sides are weighted by n m / (n + m) over the strata, n perturbed and m control cells each, as Mantel and
@@ -32,6 +32,7 @@ from gpovae_core.data.schema import Panel, PanelData
 from gpovae_core.data.store import columns_of, rows_of
 from gpovae_core.effects.agreement import excess
 from gpovae_core.effects.beside import beside_others, joined, parts
+from gpovae_core.effects.centre import MOST, UNCHANGED, WITHIN, place_of_unchanged
 from gpovae_core.effects.design import MOST_DEPTHS, Design, by_depth
 from gpovae_core.effects.draws import depth_to_draw_by, drawn_like
 
@@ -79,7 +80,9 @@ class Contrasts:
     would have measured as well; control_cells; control_share: (n,) mean share
     in controls, 0 where not measured; alone: perturbations with cells and no controls in any of their strata,
     of which nothing can be said; raised: (p,) `second`, empty for none. Those come first, so that of what is
-    kept once for a gene its knock-down has the last word.
+    kept once for a gene its knock-down has the last word. unmoved: (p,) share of the genes that `shift` was
+    read off: 1 where most lie there, less where most moved (effects.centre), 0 where it cannot be told; empty
+    where it was not looked at.
     """
 
     sources: np.ndarray
@@ -92,11 +95,17 @@ class Contrasts:
     counts: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), dtype=int))
     alone: tuple[str, ...] = ()
     raised: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=bool))
+    unmoved: np.ndarray = field(default_factory=lambda: np.zeros(0))
 
     @property
     def second(self) -> np.ndarray:
         """(p,) bool: the activation of a gene that is knocked down in other cells."""
         return self.raised if len(self.raised) else np.zeros(len(self.sources), dtype=bool)
+
+    @property
+    def unclear(self) -> np.ndarray:
+        """(p,) bool: most genes moved, and what lift is to be taken out cannot be told."""
+        return self.unmoved == 0 if len(self.unmoved) else np.zeros(len(self.sources), dtype=bool)
 
     def names(self, panel: Panel) -> list[str]:
         """(p,) the perturbations."""
@@ -272,14 +281,18 @@ def label_contrasts(
     n = len(panel)
     effect, error = np.zeros((len(names), n)), np.full((len(names), n), np.inf)
     shift, counts = np.zeros(len(names)), np.zeros(compared.counts.shape, dtype=int)
-    effect[known], error[known], shift[known], counts[known] = (
+    unmoved = np.ones(len(names))
+    effect[known], error[known], shift[known], counts[known], unmoved[known] = (
         found.effect,
         found.error,
         found.shift,
         found.counts,
+        found.unmoved,
     )
+    cells = counts.sum(axis=1)
+    controls = int(control.sum())
     whole = Contrasts(
-        own, effect, error, shift, counts.sum(axis=1), int(control.sum()), found.control_share, counts
+        own, effect, error, shift, cells, controls, found.control_share, counts, unmoved=unmoved
     )
     return whole, np.array([panel.index[gene] for gene in genes], dtype=int)
 
@@ -651,18 +664,21 @@ def _contrasts(
     known = len(own) > 0 and cells.min() > 0
 
     effect, error, shift = np.zeros((len(own), n)), np.full((len(own), n), np.inf), np.zeros((len(own), 1))
+    unmoved = np.ones(len(own))
 
     def centre(rows: slice) -> None:
         sides = _rows(treated, rows), _rows(control, rows)
         found = _centred(*sides, extra[rows], pseudo[rows], itself[rows], design.whole)
-        effect[rows][:, measured], error[rows][:, measured], shift[rows] = found
+        effect[rows][:, measured], error[rows][:, measured], shift[rows], unmoved[rows] = found
 
     for _ in at_once(centre, _row_blocks(len(own) if known else 0, len(measured))):
         pass
     share = np.zeros(n)
     share[measured] = np.average(control.mean, axis=0, weights=np.maximum(cells, 1e-9)) if len(own) else 0.0
     controls = round(float(control.cells.max())) if len(own) else 0
-    return Contrasts(own, effect, error, shift[:, 0], cells, controls, share, compared.counts)
+    return Contrasts(
+        own, effect, error, shift[:, 0], cells, controls, share, compared.counts, unmoved=unmoved
+    )
 
 
 def _centred(
@@ -672,30 +688,63 @@ def _centred(
     pseudo: np.ndarray,
     itself: np.ndarray,
     whole: bool,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(r, m) log fold changes without the common lift, their errors, and (r, 1) that lift. itself: (r, m)
-    bool, the perturbed gene, which has no say in it; whole: shares are of the whole transcriptome, where what
-    the panel does lifts nothing; others: as in `_contrasts`.
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """(r, m) log fold changes without the common lift, their errors, (r, 1) that lift, and (r,)
+    `Contrasts.unmoved`. itself: (r, m) bool, the perturbed gene, which has no say in it; whole: shares are of
+    the whole transcriptome, where what the panel does lifts nothing; others: as in `_contrasts`.
     """
-    from gpovae_core.effects.compiled import centres
+    from gpovae_core.effects.compiled import agreeing, centres
 
     shift, step = np.zeros((2, len(itself), 1))
     worth = _worth(treated, extra)
     effect, error = np.zeros(itself.shape), np.full(itself.shape, np.inf)
     for _ in range(_CENTRINGS):  # the lift changes the pooled mean a little, so it is taken out of the cells
-        scale = np.exp(-shift)
-        moved = ShareMoments(
-            treated.mean * scale,
-            treated.variance * scale**2,
-            worth,
-            None if treated.scatter is None else treated.scatter * scale[:, 0],
-        )
-        effect, error = log_fold_change(moved, control, pseudo)
+        effect, error = _without(shift, treated, worth, control, pseudo)
         if whole:
-            break
+            return effect, error, shift, np.ones(len(itself))
         centres(effect, error, itself, step[:, 0])
         shift = shift + step
-    return effect - step, error, shift
+    near = np.ones(len(itself))
+    agreeing(effect, error, itself, step[:, 0], (WITHIN, UNCHANGED), near)
+    effect -= step
+    for row in np.flatnonzero(near < MOST):
+        own = slice(row, row + 1)
+        sides = _rows(treated, own), worth[own], _rows(control, own), pseudo[own]
+        effect[own], error[own], shift[own], near[row] = _by_place(
+            effect[own], error[own], shift[own], ~itself[own], sides
+        )
+    return effect, error, shift, np.where(near < MOST, near, 1.0)
+
+
+def _without(
+    shift: np.ndarray, treated: ShareMoments, worth: np.ndarray, control: ShareMoments, pseudo: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """(r, m) log fold changes and errors once the lift `shift` (r, 1) is taken out of the perturbed cells."""
+    scale = np.exp(-shift)
+    moved = ShareMoments(
+        treated.mean * scale,
+        treated.variance * scale**2,
+        worth,
+        None if treated.scatter is None else treated.scatter * scale[:, 0],
+    )
+    return log_fold_change(moved, control, pseudo)
+
+
+def _by_place(
+    effect: np.ndarray, error: np.ndarray, shift: np.ndarray, judged: np.ndarray, sides: Any
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
+    """What `_centred` gives, of one row whose median lies among genes that moved, by the place of those that
+    did not (effects.centre); as it was where the data do not tell it. judged: (1, m) genes that have a say;
+    sides: as `_without` takes them.
+    """
+    place = place_of_unchanged(effect[judged], error[judged])
+    if not place.clear:
+        return effect, error, shift, place.share if place.at_median else 0.0
+    for _ in range(_CENTRINGS):
+        shift = shift + place.at
+        effect, error = _without(shift, *sides)
+        place = place_of_unchanged(effect[judged], error[judged])
+    return effect, error, shift, place.share
 
 
 def _worth(treated: ShareMoments, extra: np.ndarray) -> np.ndarray:

@@ -4,9 +4,10 @@ abundant gene falls the shares of all others rise.
 The effects take the lift out (effects.contrasts). A test that did so with a lift estimated from the same few
 cells would err more often than it says. So it is taken out only where it is beyond doubt: larger than
 LEAST_LIFT and than CLEAR standard errors, which are what the lift of controls called perturbed, as many as
-the perturbation has cells, scatters by. And p is the largest over the lifts within REACH standard errors of
-the estimate (Berger and Boos, Journal of the American Statistical Association 1994, whose small addition to p
-for the lifts beyond it is left out).
+the perturbation has cells, scatters by, over the root of the share of genes that it is read off where most
+moved. And p is the largest over the lifts within REACH standard errors of the estimate (Berger and Boos,
+Journal of the American Statistical Association 1994, whose small addition to p for the lifts beyond it is
+left out).
 
 The size of a lifted cell is multiplied by the lift: it is compared with controls of as many counts of
 the genes that did not change, and its shares are taken of those.
@@ -83,7 +84,11 @@ def clear_lifts(
     large = np.flatnonzero(np.abs(found.shift) > LEAST_LIFT)
     sizes = {int(row): _size(int(found.cells[row]), len(control)) for row in large}
     scatter = {size: _scatter(prepared, design, splits, genes, size) for size in set(sizes.values())}
-    lifts = {chosen[row]: Lift(float(found.shift[row]), scatter[size]) for row, size in sizes.items()}
+    lifts = {
+        chosen[row]: Lift(float(found.shift[row]), scatter[size] / np.sqrt(found.unmoved[row]))
+        for row, size in sizes.items()
+        if not found.unclear[row]
+    }
     return {name: lift for name, lift in lifts.items() if abs(lift.log) > CLEAR * lift.error}
 
 

@@ -84,7 +84,8 @@ class StageScores:
     threshold; rankings: the strongest pairs; common_lift: gene -> log fold change of
     all shares when it is perturbed, in the training cells; lift_by_network: correlation of that with the lift
     that the network's changes bring about; depth_without: gene -> its share of the controls' counts, of those
-    genes that controls for the false edges were drawn without (effects.draws), the largest first.
+    genes that controls for the false edges were drawn without (effects.draws), the largest first;
+    lift_unclear: genes that move most of the others, so that no common lift can be told (effects.centre).
     """
 
     false_edges: Part[tuple[FalseEdgeRate, ...]] = None
@@ -92,6 +93,7 @@ class StageScores:
     common_lift: Part[Mapping[str, Number]] = None
     lift_by_network: Number = None
     depth_without: Part[Mapping[str, Number]] = None
+    lift_unclear: Part[tuple[str, ...]] = None
 
 
 @dataclass(frozen=True)

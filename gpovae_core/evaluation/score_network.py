@@ -201,6 +201,7 @@ def _stage(
         common_lift=fit.lifts(scored.prepared.panel),
         lift_by_network=_lift_agreement(fit, scored.prepared),
         depth_without=genes_left_out(fit, scored.prepared),
+        lift_unclear=tuple(scored.prepared.panel.genes[int(i)] for i in fit.lift_unclear) or None,
     )
 
 

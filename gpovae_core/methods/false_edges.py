@@ -77,7 +77,7 @@ def false_pairs(
 
 def false_edge_rate(fit: NetworkFit, weights: np.ndarray, threshold: np.ndarray | float) -> np.ndarray:
     """Estimated share of false edges among those of perturbed genes with W above each threshold; 0 without
-    edges, NaN if unknown.
+    edges, NaN if unknown: also where the common lift of a perturbation is, since controls have none.
 
     False: perturbing the source does not change the target at all. weights: (n, n) W.
     """
@@ -86,6 +86,8 @@ def false_edge_rate(fit: NetworkFit, weights: np.ndarray, threshold: np.ndarray 
     values = np.sort(weights[pairs])
     edges = len(values) - np.searchsorted(values, at, side="right")
     expected = np.interp(at, fit.null_threshold, fit.null_share) * len(values)
+    if len(fit.lift_unclear):
+        return np.full(len(at), np.nan)
     return np.where(
         edges > 0, np.minimum(expected / np.maximum(edges, 1), 1.0), np.where(np.isnan(expected), np.nan, 0.0)
     )

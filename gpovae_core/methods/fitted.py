@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 RAISED = "raised"
 """Before the names of the arrays of `Raised`, where they lie beside the others."""
-DEPTH_WITHOUT = "depth_without"
-"""The name of that array, kept where a gene was left out."""
+DEPTH_WITHOUT, LIFT_UNCLEAR = "depth_without", "lift_unclear"
+"""The names of those arrays, kept where they name a gene."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,8 @@ class NetworkFit:
     where there is no effect, by the same rule. knock_out: (1,) 1 where own_change was assumed and not read
     off the targets. depth_without: (k, 2) of the genes that were left out of the depth by which controls were
     drawn for the null (effects.draws), the largest first: the place among all measured genes by name (a gene
-    need not be in the panel), and the share of the controls' counts.
+    need not be in the panel), and the share of the controls' counts. lift_unclear: (k,) panel positions of
+    genes that move most of the others, so that what common lift is to be taken out cannot be told.
     """
 
     log_odds: np.ndarray
@@ -90,12 +91,14 @@ class NetworkFit:
     null_share: np.ndarray
     knock_out: np.ndarray
     depth_without: np.ndarray = field(default_factory=lambda: np.zeros((0, 2)))
+    lift_unclear: np.ndarray = field(default_factory=lambda: np.zeros(0))
     raised: Raised | None = None
 
     def arrays(self) -> dict[str, np.ndarray]:
         own = {one.name: getattr(self, one.name) for one in fields(self) if one.name != RAISED}
-        if not len(self.depth_without):
-            del own[DEPTH_WITHOUT]
+        for name in (DEPTH_WITHOUT, LIFT_UNCLEAR):
+            if not len(own[name]):
+                del own[name]
         more = {} if self.raised is None else vars(self.raised)
         return own | {f"{RAISED}_{name}": values for name, values in more.items()}
 
@@ -121,7 +124,7 @@ class NetworkFit:
             other = TYPICAL if arrays["knock_out"][0] == 0 else ASSUMED
             source = np.where(read, SOURCES.index(READ), SOURCES.index(other)).astype(np.float64)
             arrays = arrays | {"own_source": source}
-        arrays = {DEPTH_WITHOUT: np.zeros((0, 2))} | arrays
+        arrays = {DEPTH_WITHOUT: np.zeros((0, 2)), LIFT_UNCLEAR: np.zeros(0)} | arrays
         own = {one.name: arrays[one.name] for one in fields(cls) if one.name != RAISED}
         return cls(**own, raised=Raised.from_arrays(arrays))
 

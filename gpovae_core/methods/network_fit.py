@@ -129,6 +129,7 @@ def explain_effects(
         null_threshold=thresholds,
         null_share=null,
         knock_out=np.array([float((everywhere.kind == KNOCK_OUT).all())]),
+        lift_unclear=np.unique(observed.sources[observed.unclear]).astype(np.float64),
         raised=_raised(observed, own),
     )
 

@@ -528,8 +528,8 @@ def lift_in_words(network: Network | None) -> str | None:
     """How far shares move together under single perturbations; None where not measured."""
     lifts = network.stage.common_lift if network is not None and network.stage is not None else None
     known = {gene: lift for gene, lift in (lifts or {}).items() if lift is not None}
-    if not known:
-        return None
+    if not known or unclear_lift_in_words(network):
+        return unclear_lift_in_words(network) or None
     gene = max(known, key=lambda name: abs(known[name]))
     lift = math.expm1(known[gene])
     size = f"{lift:+.0%}, under {gene}" if abs(lift) >= LEAST_LIFT else f"below {share(LEAST_LIFT)}"
@@ -538,6 +538,21 @@ def lift_in_words(network: Network | None) -> str | None:
         f"common lift here is {size}. Tests take it out where it is "
         "beyond doubt; the second table takes it out of the held-out cells altogether. W speaks of genes, "
         "not of shares, and belongs to that table; T_K is scored with the lift that it predicts."
+    )
+
+
+def unclear_lift_in_words(network: Network | None) -> str:
+    """Which perturbations move so many genes that no common lift can be told; "" where none does."""
+    stage = None if network is None else network.stage
+    genes = None if stage is None else stage.lift_unclear
+    if not genes:
+        return ""
+    moves, its, it = ("moves", "its", "it") if len(genes) == 1 else ("move", "their", "them")
+    return (
+        f"{listed(genes)} {moves} most of the measured genes, and which of these did not change cannot be "
+        f"told: all of {its} effects may be off by one common shift, edges out of {it} are uncertain, and "
+        "how many edges are false is unknown. The counts of the whole transcriptome as a column of obs "
+        "(size factor) would tell."
     )
 
 
@@ -572,6 +587,8 @@ def null_in_words(evaluation: Evaluation) -> str | None:
             "effect is direct."
         )
         return f"{told} {depth_in_words(network)}".strip()
+    if unclear := unclear_lift_in_words(network):
+        return f"Check against noise: not possible here. {unclear}"
     null = evaluation.alignment_null
     if null is None or null.real is None or null.null is None:
         return None

@@ -110,6 +110,97 @@ def test_guides_numbered_anew_are_read_with_their_perturbation() -> None:
     assert "counted anew" in found.notes[0]
 
 
+@pytest.mark.parametrize(
+    ("numbers", "expected"),
+    [
+        pytest.param(lambda i, n: i % (8 if n == 0 else 3), True, id="more control guides"),
+        pytest.param(lambda i, n: i % (30 if n == 0 else 2), True, id="many control guides"),
+        pytest.param(lambda i, n: i % 3 + (i % 3 == 2 and n == 3 and i % 9 == 2), True, id="a fourth guide"),
+        pytest.param(lambda i, n: 2 * n + i % 2 if n < 3 else 2 + 2 * (i % 2), False, id="half shared"),
+        pytest.param(lambda i, n: i % 2 + 10 * (n == 0), True, id="control guides of their own"),
+    ],
+)
+def test_numbered_guides_whatever_controls_have(numbers: Any, expected: bool) -> None:
+    guides = [numbers(i, list("cABC").index(label[0])) for i, label in enumerate(LABELS)]
+    found = _found({"guide": guides})
+    assert found.columns.guide == ("guide" if expected else None)
+    named = _found({"guide": guides}, guide="guide")
+    assert bool(named.problems) is not expected
+    if expected:
+        assert set(found.values[keys.GUIDE]) == {
+            f"{label} {guide}" for label, guide in zip(LABELS, guides, strict=True)
+        }
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        pytest.param("{}_g{}", True, id="STAT1_g1"),
+        pytest.param("{}-{}", True, id="STAT1-2"),
+        pytest.param("sg{}_{}", True, id="sgSTAT1_3"),
+        pytest.param("{}_ACGTACGT{}ACGTACGT", True, id="sequences"),
+        pytest.param("{}", False, id="one value a gene"),
+    ],
+)
+@pytest.mark.parametrize("name", ["guide", "perturbation", "label"])
+def test_labels_that_name_guides_are_the_guides(written: str, expected: bool, name: str) -> None:
+    cells = small_cells()
+    number = np.arange(cells.n_obs) % 2
+    letters = np.array(["A", "C"] if "ACGT" in written else ["1", "2"])[number]
+    gene = cells.obs.pop("perturbation").astype(str)
+    cells.obs[name] = [
+        f"NT_{i % 8}" if label == "non-targeting" else written.format(label, letter)
+        for i, (label, letter) in enumerate(zip(gene, letters, strict=True))
+    ]
+    examination = examine(cells, DataSettings())
+    assert examination.ok
+    assert examination.summary["label_column"] == name
+    assert examination.summary["design"]["guide"] == (name if expected else None)
+    (decision,) = [one for one in examination.decisions if one.setting == "guide"]
+    assert decision.taken == (f"column '{name}' of obs" if expected else "none")
+    prepared = prepare(cells, DataSettings())
+    assert (keys.GUIDE in prepared.cells.obs) is expected
+    if expected:
+        assert any("the labels" in note for note in examination.summary["notes"])
+        guides = prepared.cells.obs[[keys.PERTURBATION, keys.GUIDE]].drop_duplicates()
+        assert guides.value_counts(keys.PERTURBATION).to_dict() == {
+            keys.CONTROL: 8, **dict.fromkeys(PERTURBED, 2)
+        }  # fmt: skip
+    off = examine(cells, DataSettings(guide="none")).summary["design"]
+    assert off["guide"] is None
+
+
+@pytest.mark.parametrize(
+    "spellings",
+    [
+        pytest.param(("{}", "{} "), id="spaces"),
+        pytest.param(("{}", "{}_KO"), id="kind of perturbation"),
+        pytest.param(("{}+ctrl", "ctrl+{}"), id="beside a control on either side"),
+        pytest.param(("{}_NegCtrl0", "NegCtrl0_{}"), id="beside a control guide on either side"),
+    ],
+)
+def test_spellings_of_a_gene_are_no_guides(spellings: tuple[str, str]) -> None:
+    cells = small_cells()
+    cells.obs["perturbation"] = [
+        label if label == "non-targeting" else spellings[i % 2].format(label)
+        for i, label in enumerate(cells.obs["perturbation"].astype(str))
+    ]
+    examination = examine(cells, DataSettings())
+    assert examination.ok
+    assert examination.summary["design"]["guide"] is None
+
+
+def test_a_column_of_guides_comes_before_labels_that_name_them() -> None:
+    cells = small_cells()
+    number = np.arange(cells.n_obs) % 2
+    gene = cells.obs["perturbation"].astype(str)
+    cells.obs["perturbation"] = [f"{label}_g{i}" for label, i in zip(gene, number, strict=True)]
+    cells.obs["sgRNA"] = [f"{label}_{i % 3}" for i, label in enumerate(gene)]
+    summary = examine(cells, DataSettings(label_column="perturbation")).summary
+    assert summary["design"]["guide"] == "sgRNA"
+    assert not any("the labels in" in note for note in summary["notes"])
+
+
 def test_guides_of_combinations() -> None:
     cells = small_cells(labels=("non-targeting", *PERTURBED, "GENE03+GENE20"))
     number = np.arange(cells.n_obs) % 2

@@ -144,6 +144,21 @@ def test_a_gene_that_is_left_out_of_the_depth_is_named_with_its_share(scores: Ev
     assert from_plain(Evaluation, to_plain(kept)) == kept
 
 
+def test_genes_that_move_most_others_are_named(scores: Evaluation) -> None:
+    network = scores.network
+    assert network is not None
+    stage = network.stage
+    assert stage is not None
+    lost = replace(network, stage=replace(stage, lift_unclear=("A", "B")), estimated_false_edge_rate=None)
+    for told in (null_in_words(replace(scores, network=lost)), lift_in_words(lost)):
+        assert "A, B move most of the measured genes" in (told or "")
+        assert "how many edges are false is unknown" in (told or "")
+    one = replace(lost, stage=replace(stage, lift_unclear=("A",)))
+    assert "A moves most of the measured genes" in (lift_in_words(one) or "")
+    assert "edges out of it are uncertain" in (lift_in_words(one) or "")
+    assert from_plain(Evaluation, to_plain(replace(scores, network=lost))).network == lost
+
+
 def test_cells_are_counted_once(scores: Evaluation) -> None:
     assert effects_note(scores, "test").startswith("23 perturbations, 1,236 held-out cells. ")
     assert effects_note(scores, "all").startswith("23 perturbations, 6,174 cells. ")
