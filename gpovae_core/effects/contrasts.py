@@ -79,7 +79,8 @@ class Contrasts:
     would have measured as well; control_cells; control_share: (n,) mean share
     in controls, 0 where not measured; alone: perturbations with cells and no controls in any of their strata,
     of which nothing can be said; raised: (p,) `second`, empty for none. Those come first, so that of what is
-    kept once for a gene its knock-down has the last word.
+    kept once for a gene its knock-down has the last word. stated: (p,) what the file states was done to each
+    (data.kinds.Kind), None where it does not, empty for all of them.
     """
 
     sources: np.ndarray
@@ -92,6 +93,7 @@ class Contrasts:
     counts: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), dtype=int))
     alone: tuple[str, ...] = ()
     raised: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=bool))
+    stated: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=object))
 
     @property
     def second(self) -> np.ndarray:
@@ -160,7 +162,11 @@ def contrasts(
         held = [prepared.panel.index[gene] for gene in parts(others) if gene in prepared.panel.index]
         found.error[:, held] = np.inf  # of the others only as much is left as they were knocked down
         beside.append(found)
-    return _joined(alone, beside)
+    found = _joined(alone, beside)
+    stated = prepared.report.directions.stated
+    if not stated:
+        return found
+    return replace(found, stated=np.array([stated.get(name) for name in found.names(prepared.panel)], object))
 
 
 def _joined(alone: Contrasts, beside: list[Contrasts]) -> Contrasts:
