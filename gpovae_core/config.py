@@ -324,12 +324,17 @@ class NetworkSettings(_Settings):
         lt=1.0,
         description="Prior probability of an edge from a gene that was never perturbed.",
     )
-    perturbation: Literal["auto", "knock-down", "knock-out", "activation"] = Field(
+    perturbation: Literal[
+        "auto", "none", "knock-down", "knock-out", "activation", "over-expression", "mixed"
+    ] = Field(
         default="auto",
         description=(
-            "What was done to the genes: a knock-down or an activation is read off their own expression; a "
-            "knock-out removes the function whatever the expression. auto: activation where more measured "
-            "targets rise than fall, knock-out where the median one keeps more than half of its expression."
+            "What was done to the genes. A knock-down, an activation or an over-expression is read off their "
+            "own expression; a knock-out removes the function whatever the expression. mixed: each "
+            "perturbation as its own target moves. none: nothing is read, a knock-out is assumed. auto: what "
+            "the file states, else what most targets show: activation where more rise than fall, knock-out "
+            "where the typical one that falls keeps more than half of its expression. A target that clearly "
+            "moves the other way goes its own."
         ),
     )
     complete_loss: float = Field(

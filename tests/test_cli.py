@@ -232,13 +232,21 @@ def test_validate_tells_the_design_and_takes_it_from_options(gpovae, tmp_path):
     code, out, _ = gpovae("validate", path, "--batch", "none", "--direction", "activation", "--json")
     design = json.loads(out)["summary"]["design"]
     assert (code, design["batch"], design["direction"]) == (0, None, "activation")
+    for told, direction, words in (
+        ("none", None, "Direction: not read, as told; a knock-out that removes 90 %"),
+        ("mixed", "mixed", "Direction: mixed, as told: each perturbation goes by its target's own"),
+        ("over-expression", "activation", "Direction: over-expression, as told"),
+    ):
+        code, out, _ = gpovae("validate", path, "--direction", told, "--json")
+        assert (code, json.loads(out)["summary"]["design"]["direction"]) == (0, direction)
+        assert words in gpovae("validate", path, "--direction", told)[1]
     code, out, _ = gpovae("validate", path)
     assert "Batch: column 'batch' of obs, by its name and what it holds." in out
     assert "Donor: none." in out
     for option, value, said in (
         ("--batch", "bacth", "Did you mean batch"),
         ("--guide", "perturbation", "cannot be used as the guide"),
-        ("--direction", "up", "knock-out"),
+        ("--direction", "up", "'knock-down', 'knock-out', 'activation', 'over-expression' or 'mixed'"),
     ):
         code, out, err = gpovae("validate", path, option, value)
         assert code == 2

@@ -9,6 +9,7 @@ import streamlit as st
 from dashboard.shared import settings_form
 from dashboard.shared.controls import on_page
 from dashboard.shared.words import plain
+from gpovae_core.data.schema import Directions
 from gpovae_core.data.validate import Examination
 from gpovae_core.data.wording import counted
 from gpovae_core.reporting.sentences import direction_in_words
@@ -38,8 +39,10 @@ def direction(found: Examination) -> None:
     """What was done to the genes, as the cells tell it or a person has told, and what changes it."""
     told = settings_form.value_of("network.perturbation")
     with st.container(horizontal=True, wrap=False, vertical_alignment="center", gap="small"):
-        line = direction_in_words(found.summary["design"]["direction"], told)
-        st.markdown(f"**Direction**: {plain(line)}", width="stretch")
+        known = Directions.model_validate(found.summary["directions"])
+        line = direction_in_words(found.summary["design"]["direction"], told, known)
+        here = line.replace("network.perturbation", "change, beside this")
+        st.markdown(f"**Direction**: {plain(here)}", width="stretch")
         with st.popover("change", type="tertiary", help="What was done to the genes", key="change_direction"):
             settings_form.field("network.perturbation", explained=True)
 

@@ -12,8 +12,9 @@ from dashboard.shared import contents, questions, shell, state
 from dashboard.shared.words import plain
 from dashboard.whatif import scenarios
 from gpovae_core import keys
+from gpovae_core.data.kinds import ACTIVATION, KNOCK_OUT
 from gpovae_core.errors import GpoVaeError
-from gpovae_core.methods.own_change import ACTIVATION, KNOCK_OUT, READ
+from gpovae_core.methods.own_change import READ
 from gpovae_core.questions.reach import (
     LARGEST_LOSS,
     MOST_FOLD,

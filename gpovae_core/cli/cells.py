@@ -150,6 +150,7 @@ def validate(
     from gpovae_core.reporting.sentences import (
         decisions_in_words,
         effects_file_in_words,
+        told_direction,
         usable_in_words,
     )
 
@@ -193,9 +194,10 @@ def validate(
     ]
     lines = [f"{p.severity.capitalize()} [{p.code}]: {in_flags(str(p))}" for p in problems]
     lines += decisions_in_words(summary.get("decisions", []))
-    lines += usable_in_words(summary, told) if ok else []
-    if told != "auto" and "design" in summary:
-        summary = summary | {"design": summary["design"] | {"direction": told}}
+    lines += [in_flags(line) for line in usable_in_words(summary, told)] if ok else []
+    if "design" in summary:
+        direction = told_direction(summary["design"]["direction"], told)
+        summary = summary | {"design": summary["design"] | {"direction": direction}}
     lines.append(f"'{file}' can be used." if ok else f"'{file}' cannot be used as it is.")
     show({"ok": ok, "problems": rows, "summary": summary}, as_json, "\n".join(lines))
     if not ok:

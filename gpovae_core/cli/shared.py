@@ -99,7 +99,8 @@ GuideRule = Annotated[
 Direction = Annotated[
     str | None,
     typer.Option(
-        help="What was done to the genes: auto (read off the data), knock-down, knock-out or activation."
+        help="What was done to the genes: auto (as the file states it, else read off the data), knock-down, "
+        "knock-out, activation, over-expression, mixed (read one by one) or none (a knock-out is assumed)."
     ),
 ]
 HoldOut = Annotated[

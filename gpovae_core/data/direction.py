@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from gpovae_core import keys
+from gpovae_core.data.kinds import ACTIVATION, KNOCK_DOWN, KNOCK_OUT, SEEN_MOVING, Kind, against, decide
 from gpovae_core.data.labelled import cells_of
 from gpovae_core.data.labels.text import column_of, label_text
+from gpovae_core.data.schema import Directions
 from gpovae_core.data.store import StoredCounts, columns_of
 from gpovae_core.data.wording import counted
 from gpovae_core.errors import Problem
@@ -22,25 +24,18 @@ if TYPE_CHECKING:
 
 Direction = Literal["knock-down", "knock-out", "activation", "mixed"]
 
-CLEAR = 3.0
-"""A target has fallen or risen where its change is more than so many standard errors."""
 LARGEST_ERROR = 0.5
 """Natural log fold change: a target known less well than this, and not clearly changed, says nothing."""
-LEAST_RISE = 0.2
-"""Natural log fold change from which a rise counts: a knock-out's target may rise a little by itself."""
-KNOCK_OUT_ABOVE = 0.5
-"""Share of its expression above which the median target was not knocked down."""
-SUBSTANTIAL = 0.25
-"""Of the targets that changed, the share from which each of the two directions is no accident."""
 UNMISTAKABLE = float(np.log(2))
 """Natural log fold change, and five of its standard errors, by which guides of one gene must raise and lower
 it to be guides of two kinds: the mRNA of a gene that is cut by some may rise a little.
 """
 MOST_TARGETS = 200
-"""Perturbations that are looked at, those with the most cells: a screen has one direction, or two."""
+"""Perturbations that are looked at, those with the most cells: they tell the screen's direction."""
+MOST_NAMED = 5
+"""Perturbations that a sentence names at most."""
 
-
-_STATED: dict[str, Direction] = {
+_STATED: dict[str, Kind] = {
     "crispr activation screen": "activation",
     "crispr interference screen": "knock-down",
     "crispr knockout mutant": "knock-out",
@@ -50,6 +45,7 @@ _STATED: dict[str, Direction] = {
     "crisprn": "knock-out",
     "crisprko": "knock-out",
     "crispr-ko": "knock-out",
+    "crispr-cas9": "knock-out",
 }
 """What collections of screens write, in lower case -> what it does."""
 _STATED_IN = (
@@ -59,19 +55,68 @@ _STATED_IN = (
 )
 
 
-def stated_direction(obs: pd.DataFrame) -> Direction | None:
-    """What was done to the genes as a column of obs states it, "mixed" where it states several things; None
-    where nothing is known to be stated.
+def stated_kinds(obs: pd.DataFrame, labels: np.ndarray, label_column: str | None) -> Directions:
+    """What the file states of every perturbation: in a usual column, by what collections write there, else in
+    labels and in columns whose values say it. A perturbation of which several things are stated has no entry,
+    nor has the activation of a gene that is knocked down in other cells.
+
+    obs: columns of the file; labels: (n_obs,) canonical; label_column: where they were read.
     """
+    stated: dict[str, Kind] = {}
+    used: list[str] = []
+    for where, column, kind_of in _statements(obs, labels, label_column):
+        found: defaultdict[str, set[Kind]] = defaultdict(set)
+        for label, value in _distinct(labels, column):
+            if label != keys.CONTROL and not keys.is_raised(label) and (kind := kind_of.get(value)):
+                found[label].add(kind)
+        new: dict[str, Kind] = {
+            name: own.pop() for name, own in found.items() if name not in stated and len(own) == 1
+        }
+        stated.update(new)
+        used += [where] if new else []
+    names = {label for label in set(labels) - {keys.CONTROL} if not keys.is_raised(label)}
+    silent = len(names) - len(stated) if stated else 0
+    return Directions(stated=dict(sorted(stated.items())), where=" and ".join(used), silent=silent)
+
+
+def _statements(
+    obs: pd.DataFrame, labels: np.ndarray, label_column: str | None
+) -> Iterator[tuple[str, pd.Series, Mapping[object, Kind]]]:
+    """(where, column, value -> what it states) of whatever may state what was done, in the order of trust."""
     for name in _STATED_IN:
         if (obs.columns == name).sum() == 1:
-            values = {str(value).strip().casefold() for value in obs[name].unique()}
-            found: set[Direction] = {_STATED[value] for value in values if value in _STATED}
-            if found:
-                return "mixed" if len(found) > 1 else found.pop()
-    return None
+            column = column_of(obs, name)
+            texts = {value: str(value).strip().casefold() for value in column.dropna().unique()}
+            said: dict[object, Kind] = {value: _STATED[t] for value, t in texts.items() if t in _STATED}
+            yield f"obs['{name}']", column, said
+    if label_column is not None and (obs.columns == label_column).sum() == 1:
+        column = label_text(column_of(obs, label_column))
+        pairs = {(str(text), name.removesuffix(keys.ACTIVATED)) for name, text in _distinct(labels, column)}
+        ways = _ways_of_labels(pairs)
+        said = {text: _kind(text.replace(label, " "), way) for (text, label), way in ways.items()}
+        yield f"the labels in '{label_column}'", column, said
+    for name, ways in _ways_told(obs, label_column).items():
+        said = {value: _kind(str(value), way) for value, way in ways.items()}
+        yield f"obs['{name}']", column_of(obs, name), said
 
 
+def _distinct(labels: np.ndarray, column: pd.Series) -> list[tuple[str, object]]:
+    """Every label with every value of a column that goes with it, missing ones left out."""
+    import pandas as pd
+
+    found = pd.DataFrame({"label": labels, "value": column.to_numpy(dtype=object)}).dropna().drop_duplicates()
+    return list(zip(found["label"], found["value"], strict=True))
+
+
+def _kind(text: str, way: str) -> Kind:
+    """What a text states, of which it is known whether it "raises" or "lowers"."""
+    return ACTIVATION if way == "raises" else KNOCK_OUT if _CUTS.search(text) else KNOCK_DOWN
+
+
+_CUTS = re.compile(
+    r"(?<![^\W_])(?:crispr[\s_-]*(?:n|ko)|knock[\s_-]*outs?|kos?|loss(?:[\s_-]*of[\s_-]*function)?)(?![^\W_])",
+    re.IGNORECASE,
+)
 _RAISES = re.compile(
     r"(?<![^\W_])(?:crispr[\s_-]*a|crispr[\s_-]*(?:sam|vpr)|activ\w*|over[\s_-]*express\w*|up[\s_-]*regulat\w*"
     r"|o/?e|gain(?:[\s_-]*of[\s_-]*function)?)(?![^\W_])",
@@ -300,21 +345,46 @@ def log_ratio(
     return float(np.log(here / base)), float(np.sqrt(sum(errors)))
 
 
-def read_direction(changes: pd.DataFrame) -> Direction | None:
-    """The direction of a screen from the `own_changes` of its targets; None where none is known well enough.
-
-    What falls was knocked down, or knocked out where the median target keeps more than half of its
-    expression; what rises was activated.
+def read_direction(changes: pd.DataFrame, stated: Directions | None = None) -> tuple[Direction | None, str]:
+    """(direction of a screen, what shows it in words) from what is stated and the `own_changes` of its
+    targets; None where nothing is stated and no target is known well enough.
     """
+    said = stated.stated if stated is not None else {}
     change, error = changes["change"].to_numpy(dtype=float), changes["error"].to_numpy(dtype=float)
-    known = (error <= LARGEST_ERROR) | (np.abs(change) > CLEAR * error)
-    change, error = change[known], error[known]
-    if not len(change):
-        return None
-    rises = int(((change > CLEAR * error) & (change > LEAST_RISE)).sum())
-    falls = int((change < -CLEAR * error).sum())
-    if min(rises, falls) >= max(2.0, SUBSTANTIAL * (rises + falls)):
-        return "mixed"
-    if rises > falls:
-        return "activation"
-    return "knock-down" if np.median(change) < np.log(KNOCK_OUT_ABOVE) else "knock-out"
+    names = changes["perturbation"].to_numpy(dtype=object)
+    told = np.array([said.get(name) for name in names], dtype=object)
+    well = (error <= LARGEST_ERROR) | (np.abs(change) > SEEN_MOVING * error)
+    kinds: set[Kind] = set(said.values())
+    if not well.any():
+        return _one_word(kinds), ""
+    decided = decide(change, error, "auto", told)
+    kinds |= set(decided.kind[well])
+    return _one_word(kinds), _shown(names, change, decided.falling, decided.rising, int(well.sum()))
+
+
+def _one_word(kinds: set[Kind]) -> Direction | None:
+    return None if not kinds else next(iter(kinds)) if len(kinds) == 1 else "mixed"
+
+
+def _shown(names: np.ndarray, change: np.ndarray, falling: np.ndarray, rising: np.ndarray, n: int) -> str:
+    """'of 12 measured targets 10 fall clearly (typically 21 % left), 2 rise (SIM003, SIM007)'"""
+    parts = []
+    for rows, verb in ((falling, "fall"), (rising, "rise")):
+        clearly = "" if parts else " clearly"
+        if not rows.any():
+            parts.append(f"none{clearly} {verb}s")
+            continue
+        middle = float(np.exp(np.median(change[rows])))
+        few = rows.sum() <= MOST_NAMED and 2 * rows.sum() < (falling | rising).sum()
+        typical = f"typically {100 * middle:.0f} % left" if verb == "fall" else f"typically to {middle:.1f} x"
+        about = ", ".join(map(str, names[rows])) if few else typical
+        parts.append(f"{rows.sum():,} {verb}{'s' if rows.sum() == 1 else ''}{clearly} ({about})")
+    return f"of {counted(n, 'measured target')} {', '.join(parts)}"
+
+
+def contradicted(changes: pd.DataFrame, stated: Directions) -> list[str]:
+    """Perturbations whose own target clearly moves against what is stated of them."""
+    names = changes["perturbation"].to_numpy(dtype=object)
+    change, error = changes["change"].to_numpy(dtype=float), changes["error"].to_numpy(dtype=float)
+    told = np.array([stated.stated.get(name) for name in names], dtype=object)
+    return list(dict.fromkeys(names[against(change, error, told)].tolist()))

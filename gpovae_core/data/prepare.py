@@ -175,6 +175,7 @@ def _report(
         artifacts=int(artifacts.failed.sum()),
         criteria=artifacts.criteria,
         design=DesignColumns(**summary["design"]),
+        directions=reading.directions,
         hold_out=settings.hold_out,
         split_by_cells=by_cells,
         dropped=list(reading.dropped),

@@ -14,11 +14,13 @@ from gpovae_core.data.backed import BackedCells, FileMatrix
 from gpovae_core.data.decisions import Decision, Option
 from gpovae_core.data.design import OFF, WORDS, Design, find_design, is_usual, value_numbers
 from gpovae_core.data.direction import (
+    MOST_NAMED,
     by_guides,
+    contradicted,
     in_both_directions,
     own_changes,
     read_direction,
-    stated_direction,
+    stated_kinds,
 )
 from gpovae_core.data.enough import FEWEST_CELLS, enough_cells, strong_enough
 from gpovae_core.data.findings import Findings
@@ -26,8 +28,9 @@ from gpovae_core.data.labels.reading import Labels
 from gpovae_core.data.like_counts import as_csr
 from gpovae_core.data.made_labels import MadeLabels
 from gpovae_core.data.progress import Progress
-from gpovae_core.data.schema import Dropped
+from gpovae_core.data.schema import Directions, Dropped
 from gpovae_core.data.wording import counted
+from gpovae_core.errors import Problem
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,6 +59,7 @@ class Reading:
     obs: pd.DataFrame
     dropped: tuple[Dropped, ...]
     design: Design
+    directions: Directions
 
 
 @dataclass(frozen=True)
@@ -132,14 +136,19 @@ def select(
     decision = conditions.decision(found.conditions, settings)
     found.decisions += [decision] if decision is not None else []
     counts = store.counts(matrix, rows[stay], columns, wanted=found.ok)
-    measured = tuple(genes[i] for i in columns)
+    measured, directions = tuple(genes[i] for i in columns), Directions()
     if found.ok:
         cell_labels = _read_off_guides(cell_labels, counts, measured, totals, design, settings)
         found.notes += _both_in_words(cell_labels)
-        design = _with_direction(design, counts, measured, cell_labels.to_numpy(dtype=object), totals)
-        design = _as_stated(design, obs, found)
+        names = cell_labels.to_numpy(dtype=object)
+        directions = stated_kinds(obs, names, column)
+        changes = _own_changes(design, counts, measured, names, totals)
+        direction, seen = read_direction(changes, directions)
+        found.add(_against_what_is_stated(changes, directions))
+        directions = directions.model_copy(update={"seen": seen})
+        design = replace(design, columns=design.columns.model_copy(update={"direction": direction}))
     known = {gene: ids[gene] for gene in measured if gene in ids}
-    return Reading(counts, measured, known, cell_labels, obs, tuple(found.dropped), design)
+    return Reading(counts, measured, known, cell_labels, obs, tuple(found.dropped), design, directions)
 
 
 def _of_conditions(
@@ -226,26 +235,41 @@ def _both_in_words(labels: pd.Series) -> list[str]:
     ]
 
 
-def _with_direction(
+def _own_changes(
     design: Design,
     counts: sparse.csr_matrix | StoredCounts,
     genes: Sequence[str],
     labels: np.ndarray,
     totals: np.ndarray,
-) -> Design:
-    """The design with the direction that the targets' own expression tells. totals: (n_obs,) counts a cell in
-    the file.
-    """
+) -> pd.DataFrame:
+    """`direction.own_changes` within the design. totals: (n_obs,) counts a cell in the file."""
     batch, library = design.compared, design.values.get(keys.SIZE_FACTOR)
-    changes = own_changes(
+    return own_changes(
         counts,
         genes,
         labels,
         totals if library is None else library.to_numpy(dtype=np.float64),
         None if batch is None else np.asarray(batch.cat.codes),
     )
-    columns = design.columns.model_copy(update={"direction": read_direction(changes)})
-    return replace(design, columns=columns)
+
+
+def _against_what_is_stated(changes: pd.DataFrame, directions: Directions) -> list[Problem]:
+    """A warning where targets clearly move against what the file states of their perturbations."""
+    names = contradicted(changes, directions)
+    if not names:
+        return []
+    more = f" and {len(names) - MOST_NAMED:,} more" if len(names) > MOST_NAMED else ""
+    kinds = sorted({directions.stated[name] for name in names})
+    return [
+        Problem(
+            "direction-contradicted",
+            f"Stated in {directions.where}: {' and '.join(kinds)}. The targets' own expression moves the "
+            f"other way under {', '.join(names[:MOST_NAMED])}{more} ({len(names):,} of {len(changes):,} that "
+            "were looked at).",
+            "What is stated is taken. Check the labels, or say what was done (network.perturbation).",
+            "warning",
+        )
+    ]
 
 
 def design_decisions(design: Design, settings: DataSettings, columns: list[str]) -> list[Decision]:
@@ -268,21 +292,6 @@ def design_decisions(design: Design, settings: DataSettings, columns: list[str])
             )
         )
     return made
-
-
-def _as_stated(design: Design, obs: pd.DataFrame, found: Findings) -> Design:
-    """The design with the direction that obs states, and a warning where the expression says another."""
-    stated, read = stated_direction(obs), design.columns.direction
-    if stated is None:
-        return design
-    known = read is not None and "mixed" not in (read, stated)
-    if known and (read == "activation") != (stated == "activation"):
-        found.warn(
-            "direction-contradicted",
-            f"The file states {stated}, but the targets' own expression says {read}.",
-            "Check the labels, or say what was done (network.perturbation).",
-        )
-    return replace(design, columns=design.columns.model_copy(update={"direction": stated}))
 
 
 def _annotations(

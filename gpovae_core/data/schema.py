@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from gpovae_core import keys
 from gpovae_core.data.atomic import replacing
+from gpovae_core.data.kinds import Kind
 from gpovae_core.errors import QueryError
 
 if TYPE_CHECKING:  # anndata takes half a second to import; whoever holds cells has it already
@@ -162,7 +163,21 @@ class DesignColumns(BaseModel):
     condition: str | None = None
     size_factor: str | None = None
     direction: Literal["knock-down", "knock-out", "activation", "mixed"] | None = None
-    """What was done to the genes as their own expression tells, see data.direction; no column."""
+    """What was done to the genes as the file states or their own expression tells, see `Directions`; no
+    column.
+    """
+
+
+class Directions(BaseModel):
+    """How it is known what was done to the genes (data.direction). stated: perturbation -> what the file
+    states; where: what states it, in words; silent: perturbations of which it states nothing, where it does
+    of others; seen: what the targets' own expression shows, in words.
+    """
+
+    stated: dict[str, Kind] = Field(default_factory=dict)
+    where: str = ""
+    silent: int = 0
+    seen: str = ""
 
 
 class PreparationReport(BaseModel):
@@ -183,6 +198,7 @@ class PreparationReport(BaseModel):
     artifacts: int = 0
     criteria: list[ArtifactCriterion] = Field(default_factory=list)
     design: DesignColumns | None = None  # None in reports from before it was read
+    directions: Directions = Field(default_factory=Directions)
     hold_out: Literal["cells", "guides", "donors", "batches"] = "cells"
     split_by_cells: tuple[str, ...] = ()
     """Perturbations whose held-out cells have a guide, donor or batch in common with the training, though

@@ -330,6 +330,7 @@ def _summarise(reading: Reading, found: Findings) -> dict[str, Any]:
         "perturbations": counts,
         "unmeasured_targets": unmeasured,
         "design": reading.design.columns.model_dump(),
+        "directions": reading.directions.model_dump(),
         "conditions": found.conditions,
         "dropped": [entry.model_dump() for entry in found.dropped],
         "notes": list(found.notes),

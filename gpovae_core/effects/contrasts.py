@@ -82,7 +82,8 @@ class Contrasts:
     of which nothing can be said; raised: (p,) `second`, empty for none. Those come first, so that of what is
     kept once for a gene its knock-down has the last word. unmoved: (p,) share of the genes that `shift` was
     read off: 1 where most lie there, less where most moved (effects.centre), 0 where it cannot be told; empty
-    where it was not looked at.
+    where it was not looked at. stated: (p,) what the file states was done to each (data.kinds.Kind), None
+    where it does not, empty for all of them.
     """
 
     sources: np.ndarray
@@ -96,6 +97,7 @@ class Contrasts:
     alone: tuple[str, ...] = ()
     raised: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=bool))
     unmoved: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    stated: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=object))
 
     @property
     def second(self) -> np.ndarray:
@@ -169,7 +171,11 @@ def contrasts(
         held = [prepared.panel.index[gene] for gene in parts(others) if gene in prepared.panel.index]
         found.error[:, held] = np.inf  # of the others only as much is left as they were knocked down
         beside.append(found)
-    return _joined(alone, beside)
+    found = _joined(alone, beside)
+    stated = prepared.report.directions.stated
+    if not stated:
+        return found
+    return replace(found, stated=np.array([stated.get(name) for name in found.names(prepared.panel)], object))
 
 
 def _joined(alone: Contrasts, beside: list[Contrasts]) -> Contrasts:

@@ -9,16 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gpovae_core import keys
-from gpovae_core.methods.own_change import (
-    ACTIVATION,
-    ASSUMED,
-    KNOCK_DOWN,
-    KNOCK_OUT,
-    READ,
-    SOURCES,
-    TYPICAL,
-    OwnChange,
-)
+from gpovae_core.data.kinds import ACTIVATION, KNOCK_DOWN, KNOCK_OUT
+from gpovae_core.methods.own_change import ASSUMED, READ, SOURCES, TYPICAL, OwnChange
 
 if TYPE_CHECKING:
     from gpovae_core.data.schema import Panel
@@ -69,11 +61,11 @@ class NetworkFit:
     own_change: (n,) log fold change of a gene when it is perturbed, as taken for its hops; own_source: (n,)
     how that is known, as places in own_change.SOURCES; shift: (n,) common lift of all shares under each
     perturbation, NaN where none. null_threshold, null_share: (t,) share of pairs with W above a threshold
-    where there is no effect, by the same rule. knock_out: (1,) 1 where own_change was assumed and not read
-    off the targets. depth_without: (k, 2) of the genes that were left out of the depth by which controls were
-    drawn for the null (effects.draws), the largest first: the place among all measured genes by name (a gene
-    need not be in the panel), and the share of the controls' counts. lift_unclear: (k,) panel positions of
-    genes that move most of the others, so that what common lift is to be taken out cannot be told.
+    where there is no effect, by the same rule. knock_out: (n,), in older runs (1,), 1 where the gene is taken
+    to be knocked out. depth_without: (k, 2) of the genes that were left out of the depth by which controls
+    were drawn for the null (effects.draws), the largest first: the place among all measured genes by name (a
+    gene need not be in the panel), and the share of the controls' counts. lift_unclear: (k,) panel positions
+    of genes that move most of the others, so that what common lift is to be taken out cannot be told.
     """
 
     log_odds: np.ndarray
@@ -131,7 +123,7 @@ class NetworkFit:
     @property
     def own(self) -> OwnChange:
         """`own_change` of every panel gene with what kind it is and how it is known."""
-        fall = KNOCK_OUT if self.knock_out[0] else KNOCK_DOWN
+        fall = np.where(self.knock_out > 0, KNOCK_OUT, KNOCK_DOWN)
         return OwnChange(
             change=self.own_change,
             kind=np.where(self.own_change > 0, ACTIVATION, fall).astype(object),

@@ -15,6 +15,7 @@ import numpy as np
 
 from gpovae_core import keys
 from gpovae_core.config import Settings
+from gpovae_core.data.kinds import KNOCK_OUT
 from gpovae_core.data.progress import Progress, stretch, tell
 from gpovae_core.data.schema import PreparedCells
 from gpovae_core.effects.contrasts import Contrasts, contrasts
@@ -26,7 +27,7 @@ from gpovae_core.methods.direct import DirectEdges, direct_edges
 from gpovae_core.methods.explained import Tolerance, TotalEffects
 from gpovae_core.methods.false_edges import false_pairs, nulls_of
 from gpovae_core.methods.fitted import NetworkFit, Raised
-from gpovae_core.methods.own_change import KNOCK_OUT, OwnChange, own_change
+from gpovae_core.methods.own_change import OwnChange, own_change
 from gpovae_core.methods.passing import total as total_influence
 
 BOOTSTRAP_ERROR = float(np.sqrt(2))
@@ -128,7 +129,7 @@ def explain_effects(
         shift=_spread(n, observed, observed.shift),
         null_threshold=thresholds,
         null_share=null,
-        knock_out=np.array([float((everywhere.kind == KNOCK_OUT).all())]),
+        knock_out=(everywhere.kind == KNOCK_OUT).astype(np.float64),
         lift_unclear=np.unique(observed.sources[observed.unclear]).astype(np.float64),
         raised=_raised(observed, own),
     )

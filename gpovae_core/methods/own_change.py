@@ -9,25 +9,14 @@ from typing import Literal, get_args
 
 import numpy as np
 
+from gpovae_core.data.kinds import ACTIVATION, KNOCK_DOWN, KNOCK_OUT, decide
 from gpovae_core.effects.contrasts import Contrasts
 
-Kind = Literal["knock-down", "knock-out", "activation"]
 Source = Literal["assumed", "typical of the others", "read off the target"]
 """How a change is known. A knock-out removes a function of which the gene's expression says little, so its
 change is assumed. In a code (see `OwnChange.source_codes`) each stands for its place here.
 """
-KNOCK_DOWN, KNOCK_OUT, ACTIVATION = get_args(Kind)
 ASSUMED, TYPICAL, READ = SOURCES = get_args(Source)
-
-SEEN_MOVING = 3.0
-"""A target counts as knocked down, or activated, where its own expression moves by so many standard
-errors.
-"""
-
-KNOCK_OUT_ABOVE = float(np.log(0.5))
-
-LEAST_RISE = float(np.log(1.5))
-"""And as activated only where it rises by as much: after a knock-out the mRNA may rise a little."""
 
 MOST_FALL = float(np.log(0.1))
 """No fall counts for more, whatever is left of the mRNA: below a tenth the counts say little, and a target
@@ -36,9 +25,6 @@ that has lost nine tenths of its regulator feels hardly more when it loses the r
 
 ASSUMED_RISE = float(np.log(2.0))
 """Where the screen is said to activate and no target shows it."""
-
-_BOTH = 3, 0.2
-"""A screen holds both directions where each has so many targets that clearly move, and so large a share."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +50,7 @@ class OwnChange:
         kind = KNOCK_OUT if (self.kind == KNOCK_OUT).all() else ACTIVATION if typical > 0 else KNOCK_DOWN
         change = np.full(n, typical)
         kinds = np.full(n, kind, dtype=object)
-        sources = np.full(n, ASSUMED if kind == KNOCK_OUT else TYPICAL, dtype=object)
+        sources = np.full(n, ASSUMED if (self.source == ASSUMED).all() else TYPICAL, dtype=object)
         change[positions], kinds[positions], sources[positions] = self.change, self.kind, self.source
         return OwnChange(change, kinds, sources)
 
@@ -75,13 +61,13 @@ class OwnChange:
 
 
 def own_change(observed: Contrasts, kind: str, complete_loss: float) -> OwnChange:
-    """Of every perturbed gene. kind: knock-down, knock-out, activation, or auto, which decides by what is
-    seen.
+    """Of every perturbed gene. kind: what was done to them as a person says it (`network.perturbation`).
 
-    A knock-down or an activation is read off the gene's own expression; where that was not measured, or does
-    not move, the median of the others is taken. A knock-out removes the gene's function, of which its
-    expression says little; so does a screen where no target moves. Where a screen holds both directions each
-    perturbation has its own. The activation of a gene that is knocked down in other cells is read as one.
+    What was done to each is decided in data.kinds. A knock-down or an activation is read off the gene's own
+    expression; where that was not measured, or does not move, the median of those that were perturbed alike
+    is taken, and where none of them moves the loss or rise that is assumed. A knock-out removes the gene's
+    function, of which its expression says little. The activation of a gene that is knocked down in other
+    cells is read as one.
     """
     second = observed.second
     if second.any():  # known to be raised, whatever is done to the other genes
@@ -91,41 +77,25 @@ def own_change(observed: Contrasts, kind: str, complete_loss: float) -> OwnChang
             change[rows], kinds[rows], source[rows] = found.change, found.kind, found.source
         return OwnChange(change, kinds, source)
     effect, error = observed.own
-    known = np.isfinite(error)
-    falling = known & (effect < -SEEN_MOVING * error)
-    rising = known & (effect > np.maximum(SEEN_MOVING * error, LEAST_RISE))
-    if kind == "auto" and min(falling.sum(), rising.sum()) >= max(
-        _BOTH[0], _BOTH[1] * (falling | rising).sum()
+    decided = decide(effect, error, kind, observed.stated if len(observed.stated) else None)
+    loss = float(np.log1p(-complete_loss))
+    change, source = np.full(len(effect), loss), np.full(len(effect), ASSUMED, dtype=object)
+    for one, moving, assumed in (
+        (KNOCK_DOWN, decided.falling, loss),
+        (ACTIVATION, decided.rising, ASSUMED_RISE),
     ):
-        return _read(effect, falling, rising)
-    nothing = np.zeros(len(effect), dtype=bool)
-    if kind == "activation" or (kind == "auto" and rising.sum() > falling.sum()):
-        return _read(effect, nothing, rising)
-    typical = float(np.median(effect[falling])) if falling.any() else 0.0
-    if kind == "knock-out" or not falling.any() or (kind == "auto" and typical > KNOCK_OUT_ABOVE):
-        return OwnChange(
-            np.full(len(effect), np.log1p(-complete_loss)),
-            np.full(len(effect), KNOCK_OUT, dtype=object),
-            np.full(len(effect), ASSUMED, dtype=object),
-        )
-    return _read(effect, falling, nothing)
+        rows = decided.kind == one
+        seen = rows & moving
+        typical = float(np.median(effect[seen])) if seen.any() else assumed
+        felt = np.maximum(np.where(seen, effect, typical), MOST_FALL) if seen.any() else typical
+        change = np.where(rows, felt, change)
+        source[rows] = np.where(seen, READ, TYPICAL if seen.any() else ASSUMED)[rows]
+    return OwnChange(change, decided.kind, source)
 
 
 def _rows(observed: Contrasts, rows: np.ndarray) -> Contrasts:
     parts = (observed.sources[rows], observed.effect[rows], observed.error[rows])
-    return Contrasts(*parts, observed.shift[rows], observed.cells[rows], 0, observed.control_share)
-
-
-def _read(effect: np.ndarray, falling: np.ndarray, rising: np.ndarray) -> OwnChange:
-    """Read off the targets that move, the others as is typical of the direction that most of them take."""
-    up = rising.sum() >= falling.sum()
-    most = rising if up else falling
-    typical = float(np.median(effect[most])) if most.any() else ASSUMED_RISE
-    moving = falling | rising
-    change = np.maximum(np.where(moving, effect, typical), MOST_FALL)
-    other = TYPICAL if most.any() else ASSUMED
-    return OwnChange(
-        change,
-        np.where(change > 0, ACTIVATION, KNOCK_DOWN).astype(object),
-        np.where(moving, READ, other).astype(object),
+    stated = observed.stated[rows] if len(observed.stated) else observed.stated
+    return Contrasts(
+        *parts, observed.shift[rows], observed.cells[rows], 0, observed.control_share, stated=stated
     )

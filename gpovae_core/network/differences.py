@@ -21,13 +21,14 @@ import pandas as pd
 from gpovae_core import keys
 from gpovae_core.config import Settings
 from gpovae_core.data.design import holds_one_label, strata, value_numbers
+from gpovae_core.data.kinds import ACTIVATION, KNOCK_DOWN, KNOCK_OUT
 from gpovae_core.data.progress import Progress, tell
 from gpovae_core.data.schema import Panel, PanelData, PreparedCells
 from gpovae_core.effects.contrasts import Contrasts, contrasts
 from gpovae_core.effects.shrinkage import fit_evidence
 from gpovae_core.errors import QueryError
 from gpovae_core.methods.network_fit import edges_of
-from gpovae_core.methods.own_change import ACTIVATION, KNOCK_DOWN, KNOCK_OUT, own_change
+from gpovae_core.methods.own_change import own_change
 from gpovae_core.runs.folder import RunFolder
 
 BOTH, ONLY_A, ONLY_B, UNCLEAR = "both", "only first", "only second", "unclear"

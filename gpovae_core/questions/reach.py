@@ -12,21 +12,12 @@ import numpy as np
 
 from gpovae_core import keys
 from gpovae_core.config import Settings
+from gpovae_core.data.kinds import ACTIVATION, KNOCK_OUT, Kind
 from gpovae_core.data.schema import Panel, PreparedCells
 from gpovae_core.effects.contrasts import contrasts
 from gpovae_core.errors import QueryError
 from gpovae_core.methods.fitted import NetworkFit
-from gpovae_core.methods.own_change import (
-    ACTIVATION,
-    ASSUMED,
-    KNOCK_OUT,
-    SOURCES,
-    TYPICAL,
-    Kind,
-    OwnChange,
-    Source,
-    own_change,
-)
+from gpovae_core.methods.own_change import ASSUMED, SOURCES, TYPICAL, OwnChange, Source, own_change
 
 Basis = Literal[
     "seen",

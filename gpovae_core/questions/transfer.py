@@ -22,10 +22,10 @@ from scipy.special import ndtr, ndtri
 
 from gpovae_core import keys
 from gpovae_core.config import EvaluationSettings
+from gpovae_core.data.kinds import KNOCK_OUT
 from gpovae_core.effects.shrinkage import fit_evidence
 from gpovae_core.errors import QueryError
 from gpovae_core.methods.fitted import NetworkFit
-from gpovae_core.methods.own_change import KNOCK_OUT
 from gpovae_core.questions.elsewhere import Elsewhere, cells_in_both, matched
 from gpovae_core.runs.folder import RunFolder
 

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import html
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePath
 from statistics import fmean, stdev
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
@@ -28,6 +30,7 @@ from gpovae_core.evaluation.network_scores import Matched, Network
 from gpovae_core.evaluation.scores import Evaluation, Line
 from gpovae_core.evaluation.stored import read_evaluation
 from gpovae_core.evaluation.summary import lines
+from gpovae_core.methods.fitted import NetworkFit
 from gpovae_core.network.enrichment import BACKGROUND
 from gpovae_core.network.grn import GeneNetwork
 from gpovae_core.plots import benchmark
@@ -56,7 +59,8 @@ SEEDS = ("data.seed", "training.seed", "inference.seed", "evaluation.seed")
 class RunReport:
     """What a report says of one run. null: what `gpovae null` stored, empty where it was not asked; effects:
     how its table of effects was read, None where it was made from cells; gene_sets: see `gene_set_table`, at
-    the threshold of its settings, None where it has no network.
+    the threshold of its settings, None where it has no network; kinds: what was done to the genes, as the
+    network stage had it -> how many of them.
     """
 
     name: str
@@ -70,6 +74,7 @@ class RunReport:
     best_epoch: int | None
     effects: EffectReport | None = None
     gene_sets: pd.DataFrame | None = None
+    kinds: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
     def of(cls, run: RunFolder) -> RunReport:
@@ -96,6 +101,7 @@ class RunReport:
             epochs=status.epoch,
             best_epoch=status.best_epoch,
             gene_sets=_gene_sets(run),
+            kinds=_kinds(run),
         )
 
     @property
@@ -119,7 +125,8 @@ class RunReport:
     def methods(self) -> str:
         if self.effects is not None:
             return methods_of_effects(self.settings, self.effects)
-        return methods(self.settings, self.preparation, self.evaluation, self.epochs, self.best_epoch)
+        trained = self.epochs, self.best_epoch
+        return methods(self.settings, self.preparation, self.evaluation, *trained, self.kinds)
 
     def false_edges(self) -> pd.DataFrame:
         """See `tables.false_edge_table`."""
@@ -156,6 +163,18 @@ def _gene_sets(run: RunFolder) -> pd.DataFrame | None:
         return gene_set_table(GeneNetwork.from_run(run, measured=False), run.settings().evaluation.threshold)
     except RunError:
         return None
+
+
+def _kinds(run: RunFolder) -> Mapping[str, int]:
+    """What was done to the genes, as the network stage had it -> how many; empty where the run has none."""
+    try:
+        arrays = run.network_arrays()
+    except RunError:
+        return {}
+    if not arrays:
+        return {}
+    fit = NetworkFit.from_arrays(arrays)
+    return Counter(fit.own.kind[np.isfinite(fit.effect).any(axis=1)].tolist())
 
 
 def write_report(runs: Sequence[RunFolder], out: Path) -> None:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gpovae_core import __version__, keys
 from gpovae_core.config import Settings
 from gpovae_core.data.effect_tables.report import EffectReport
+from gpovae_core.data.kinds import KNOCK_OUT
 from gpovae_core.data.schema import DesignColumns, PreparationReport
+from gpovae_core.data.wording import counted
 from gpovae_core.evaluation.network_scores import Network
 from gpovae_core.evaluation.predictions import PREDICTIONS
 from gpovae_core.evaluation.scores import Evaluation
 from gpovae_core.methods import registry
-from gpovae_core.reporting.sentences import NULL_WORDS
+from gpovae_core.reporting.sentences import NULL_WORDS, told_direction
 
 PAPER = "Baek et al., Bioinformatics 2025, arXiv 2501.18973"
 DESIGN_WORDS = {
@@ -38,12 +41,13 @@ def methods(
     evaluation: Evaluation,
     epochs: int,
     best_epoch: int | None,
+    kinds: Mapping[str, int] | None = None,
 ) -> str:
     """Plain text: what was done to the cells, what was trained, how it was scored. Figures come from the run,
-    none is assumed.
+    none is assumed. kinds: what was done to the genes, as the network was fitted -> how many of them.
     """
     parts = [
-        _cells(preparation),
+        _cells(settings, preparation, kinds or {}),
         _split(settings, preparation),
         _training(settings, epochs, best_epoch),
         _scoring(settings, evaluation),
@@ -87,7 +91,7 @@ def all_settings(settings: Settings) -> dict[str, Any]:
     }
 
 
-def _cells(preparation: PreparationReport | None) -> str:
+def _cells(settings: Settings, preparation: PreparationReport | None, kinds: Mapping[str, int]) -> str:
     if preparation is None:
         return ""
     kind = "Simulated cells" if preparation.simulated else "Cells"
@@ -113,8 +117,8 @@ def _cells(preparation: PreparationReport | None) -> str:
         f"{kind} were read from {preparation.source}: {preparation.cells_kept:,} of "
         f"{preparation.cells_read:,} cells were kept, among them {preparation.control_cells:,} controls "
         f"('{preparation.control_label}'), with {len(preparation.perturbations):,} perturbations and "
-        f"{preparation.genes_measured:,} measured genes; "
-        f"{_counts(preparation)}.{_design(preparation.design)}{quality}{left_out}"
+        f"{preparation.genes_measured:,} measured genes; {_counts(preparation)}."
+        f"{_design(preparation.design)}{_direction(settings, preparation, kinds)}{quality}{left_out}"
     )
 
 
@@ -138,10 +142,37 @@ def _design(design: DesignColumns | None) -> str:
         for part, words in DESIGN_WORDS.items()
         if (column := getattr(design, part)) is not None
     ]
-    columns = f" The file names the {_listed(read)} of every cell." if read else ""
-    if design.direction is None:
-        return columns
-    return f"{columns} The targets' own expression shows {DIRECTIONS[design.direction]}."
+    return f" The file names the {_listed(read)} of every cell." if read else ""
+
+
+def _direction(settings: Settings, preparation: PreparationReport, kinds: Mapping[str, int]) -> str:
+    """What was taken to be done to the genes, by what, and how the network was fitted where that differs."""
+    design, known, told = preparation.design, preparation.directions, settings.network.perturbation
+    if design is None:
+        return ""
+    found = told_direction(design.direction, told)
+    fitted = ""
+    if kinds and set(kinds) != {found}:
+        counts = _listed([f"{DIRECTIONS[kind]} of {counted(n, 'gene')}" for kind, n in kinds.items()])
+        fitted = f" The network was fitted, to training cells alone, as to {counts}."
+    loss = f"a loss of {100 * settings.network.complete_loss:.0f} % of the function"
+    assumed = f"; {loss} was assumed" if found == KNOCK_OUT else ""
+    if told == "none":
+        return f" What was done to the genes was not read: a knock-out, {loss}, was assumed."
+    if told == "mixed":
+        return f" What was done to each gene was read off its own expression.{fitted}"
+    if told != "auto":
+        return f" What was done to the genes was given: {told}{assumed}."
+    if found is None:
+        return (
+            " What was done to the genes is neither stated nor shown by their own expression: a knock-out, "
+            f"{loss}, was assumed."
+        )
+    if not known.stated:
+        return f" The targets' own expression shows {DIRECTIONS[found]}{assumed}.{fitted}"
+    number = Counter(known.stated.values()).most_common()
+    stated = _listed([DIRECTIONS[kind] + (f" ({n})" if len(number) > 1 else "") for kind, n in number])
+    return f" The file states {stated} ({known.where}){assumed}.{fitted}"
 
 
 def _split(settings: Settings, preparation: PreparationReport | None) -> str:

@@ -10,7 +10,9 @@ from typing import Any
 
 from gpovae_core.data.decisions import Decision
 from gpovae_core.data.effect_tables.report import EffectReport
-from gpovae_core.data.schema import Dropped
+from gpovae_core.data.kinds import KNOCK_OUT, TOLD
+from gpovae_core.data.schema import Directions, Dropped
+from gpovae_core.data.wording import counted
 from gpovae_core.evaluation.listing import listed
 from gpovae_core.evaluation.network_scores import Network
 from gpovae_core.evaluation.predictions import PREDICTIONS, TITLES, UNSEEN
@@ -656,16 +658,52 @@ def decisions_in_words(decisions: Sequence[Mapping[str, Any]]) -> list[str]:
     return told
 
 
-def direction_in_words(found: str | None, told: str = "auto") -> str:
-    """What was done to the genes. found: what their own expression says; told: the direction that the
-    settings name (`network.perturbation`).
+def told_direction(found: str | None, told: str) -> str | None:
+    """The direction in one word: knock-down, knock-out, activation, mixed, or None where it is not known.
+    found: what the file states or the targets show; told: `network.perturbation`.
     """
+    if told == "auto":
+        return found
+    return None if told == "none" else TOLD.get(told, told)
+
+
+def direction_in_words(
+    found: str | None, told: str = "auto", known: Directions | None = None, loss: float = 0.9
+) -> str:
+    """What was done to the genes, and how that is known. found, told: as in `told_direction`; known: what the
+    file states and the targets show; loss: `network.complete_loss`.
+    """
+    known = Directions() if known is None else known
+    assumed = f"a knock-out that removes {100 * loss:.0f} % of the function is assumed"
+    shown = f" ({known.seen})" if known.seen else ""
+    if told == "none":
+        return f"not read, as told; {assumed}."
+    if told == "mixed":
+        return f"mixed, as told: each perturbation goes by its target's own expression{shown}."
     if told != "auto":
-        also = "" if found in (None, told) else f"; the targets' own expression says {found}"
+        said = f"{known.where} states" if known.stated else "the targets' own expression says"
+        also = "" if found in (None, told_direction(None, told)) else f"; {said} {found}"
         return f"{told}, as told{also}."
     if found is None:
-        return "not known, no target is measured well enough to tell."
-    return f"{found}, by the targets' own expression."
+        return (
+            "not known: the file does not state it, and no target is measured well enough to tell, so "
+            f"{assumed}. If it was something else, say so (network.perturbation)."
+        )
+    if known.stated:
+        others = (
+            f"; of {counted(known.silent, 'perturbation')} it says nothing, they go by their targets' own "
+            "expression"
+            if known.silent
+            else ""
+        )
+        return f"{found}, stated in {known.where}{others}."
+    if found != KNOCK_OUT:
+        return f"{found}, by the targets' own expression{shown}."
+    return (
+        f"{found}, by the targets' own expression{shown}: taken so where the typical target keeps more than "
+        f"half of its mRNA. A loss of {100 * loss:.0f} % of the function is assumed; a weak knock-down would "
+        "look the same. If it was one, say so (network.perturbation)."
+    )
 
 
 NULL_WORDS = {
@@ -748,13 +786,14 @@ def usable_in_words(summary: dict[str, Any], told: str = "auto") -> list[str]:
         f"Dropped: {item['what']} {item['name']}, {item['count']:,} cells: {item['reason']}"
         for item in summary["dropped"]
     ]
+    known = Directions.model_validate(summary["directions"])
     return [
         f"Cells: {summary['cells_kept']:,} of {summary['cells']:,}; genes: {summary['genes']:,}; counts "
         f"from {summary['counts_from']}{f' ({how})' if (how := summary.get('counts_how')) else ''}.",
         f"Labels from '{summary['label_column']}'; control '{summary['control_label']}' with "
         f"{summary['control_cells']:,} cells.",
         f"Perturbations ({len(sizes)}) with their cells: {listed}.",
-        f"Direction: {direction_in_words(summary['design']['direction'], told)}",
+        f"Direction: {direction_in_words(summary['design']['direction'], told, known)}",
         *dropped,
         *(f"Note: {note}" for note in summary["notes"]),
     ]

@@ -42,22 +42,26 @@ def _screen(kept: list[float], seed: int = 0) -> tuple[sparse.csr_matrix, np.nda
 def test_the_direction_is_read_off_the_targets(expected: str) -> None:
     counts, labels, totals = _screen(SCREENS[expected])
     changes = own_changes(counts, GENES, labels, totals)
-    assert read_direction(changes) == expected
+    assert read_direction(changes)[0] == expected
     truth = np.log(SCREENS[expected])
     np.testing.assert_allclose(changes["change"], truth, atol=0.3)
 
 
-def test_one_odd_target_does_not_make_a_screen_mixed() -> None:
+def test_one_target_that_rises_among_knock_downs_makes_a_screen_mixed() -> None:
     counts, labels, totals = _screen([0.2] * 7 + [3.0])
-    assert read_direction(own_changes(counts, GENES, labels, totals)) == "knock-down"
+    direction, seen = read_direction(own_changes(counts, GENES, labels, totals))
+    assert direction == "mixed"
+    assert "7 fall clearly" in seen
+    assert "1 rises (G7)" in seen
 
 
 def test_without_a_measured_target_there_is_no_direction() -> None:
     counts, labels, totals = _screen([0.2] * 4)
-    assert read_direction(own_changes(counts, [f"X{i}" for i in range(20)], labels, totals)) is None
-    assert read_direction(own_changes(0 * counts, GENES, labels, totals)) is None
-    rare = pd.DataFrame({"change": [-0.4, 0.5], "error": [0.9, 1.4]})
-    assert read_direction(rare) is None
+    nothing = (None, "")
+    assert read_direction(own_changes(counts, [f"X{i}" for i in range(20)], labels, totals)) == nothing
+    assert read_direction(own_changes(0 * counts, GENES, labels, totals)) == nothing
+    rare = pd.DataFrame({"perturbation": ["A", "B"], "change": [-0.4, 0.5], "error": [0.9, 1.4]})
+    assert read_direction(rare) == nothing
 
 
 def test_a_batch_that_differs_is_no_change() -> None:
@@ -217,4 +221,46 @@ def test_a_column_that_says_the_direction_of_every_cell_is_read() -> None:
     labels = cells.obs["perturbation"].astype(str)
     raised = labels.isin(sorted(set(labels))[:3])  # each gene in one direction
     cells.obs["modality"] = np.where(labels == "non-targeting", "control", np.where(raised, "CRISPRa", "KO"))
-    assert examine(cells, DataSettings()).problems == ()
+    codes = {problem.code for problem in examine(cells, DataSettings()).problems}
+    assert codes == {"direction-contradicted"}, "all of them fall"
+
+
+# What the file states ---------------------------------------------------------------------------------------
+
+
+def _stating(kinds: dict[str, str], column: str = "perturbation_type") -> AnnData:
+    cells = toy_simulation().adata.copy()
+    labels = cells.obs["perturbation"].astype(str)
+    cells.obs[column] = labels.map(kinds).fillna("control")
+    return cells
+
+
+def test_what_a_column_states_is_kept_perturbation_by_perturbation() -> None:
+    genes = sorted(set(toy_simulation().adata.obs["perturbation"].astype(str)) - {"non-targeting"})
+    kinds = dict.fromkeys(genes, "CRISPRi") | {genes[0]: "CRISPRa"}
+    for column in ("perturbation_type", "modality"):
+        found = examine(_stating(kinds, column), DataSettings())
+        assert found.summary["design"]["direction"] == "mixed"
+        assert found.summary["directions"]["where"] == f"obs['{column}']"
+        stated = found.summary["directions"]["stated"]
+        assert stated == dict.fromkeys(genes, "knock-down") | {genes[0]: "activation"}
+        (problem,) = [one for one in found.problems if one.code == "direction-contradicted"]
+        assert genes[0] in problem.message, "its mRNA falls"
+        assert "(1 of" in problem.message
+
+
+def test_what_is_stated_of_some_leaves_the_others_to_their_expression() -> None:
+    genes = sorted(set(toy_simulation().adata.obs["perturbation"].astype(str)) - {"non-targeting"})
+    found = examine(_stating(dict.fromkeys(genes[:2], "CRISPRn")), DataSettings()).summary
+    assert found["directions"]["stated"] == dict.fromkeys(genes[:2], "knock-out")
+    assert found["directions"]["silent"] == len(genes) - 2
+
+
+def test_labels_state_what_was_done() -> None:
+    cells = toy_simulation().adata.copy()
+    labels = cells.obs["perturbation"].astype(str)
+    cells.obs["perturbation"] = np.where(labels == "non-targeting", labels, labels + "_KO")
+    found = examine(cells, DataSettings()).summary
+    assert found["design"]["direction"] == "knock-out"
+    assert found["directions"]["where"] == "the labels in 'perturbation'"
+    assert set(found["directions"]["stated"].values()) == {"knock-out"}

@@ -11,10 +11,11 @@ import pandas as pd
 import pytest
 
 from gpovae_core.cli import app
+from gpovae_core.data.kinds import KNOCK_DOWN
 from gpovae_core.data.schema import Panel, PanelData
 from gpovae_core.errors import QueryError
 from gpovae_core.evaluation.known_unseen import Features, measure_known
-from gpovae_core.methods.own_change import KNOCK_DOWN, READ, OwnChange
+from gpovae_core.methods.own_change import READ, OwnChange
 from gpovae_core.network.features import features_of
 from gpovae_core.questions.elsewhere import Elsewhere
 from gpovae_core.reporting.knowledge import known_unseen_in_words

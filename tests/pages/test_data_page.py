@@ -122,9 +122,27 @@ def test_the_design_is_shown_and_changed_on_the_page(open_app: Opener, data: Pat
     assert "**Batch**: none" in shown()
     choose("What was done to the genes", "activation")
     assert "**Direction**: activation, as told; the targets' own expression says knock-down." in shown()
+    choose("What was done to the genes", "mixed")
+    assert "**Direction**: mixed, as told: each perturbation goes by its target's own expression" in shown()
+    choose("What was done to the genes", "none")
+    assert "**Direction**: not read, as told; a knock-out that removes 90 % of the function" in shown()
     choose("Guide", "perturbation")
     assert not app.exception
     assert "cannot be used as the guide" in "\n".join(str(error.value) for error in app.error)
+
+
+def test_what_states_the_direction_is_said_on_the_page(open_app: Opener, data: Path) -> None:
+    cells = small_cells()
+    cells.obs["perturbation_type"] = "CRISPRa"
+    cells = cells[:, ~cells.var_names.isin(set(cells.obs["perturbation"].astype(str)))].copy()
+    cells.write_h5ad(data / "stated.h5ad")
+    del cells.obs["perturbation_type"]
+    cells.write_h5ad(data / "silent.h5ad")
+    shown = words(open_app("data", data="stated.h5ad")).replace("\\", "")
+    assert "**Direction**: activation, stated in obs['perturbation_type']." in shown
+    shown = words(open_app("data", data="silent.h5ad")).replace("\\", "")
+    assert "**Direction**: not known: the file does not state it" in shown
+    assert "so a knock-out that removes 90 % of the function is assumed" in shown
 
 
 def test_columns_that_no_gene_has_are_left_out_or_kept_on_the_page(open_app: Opener, data: Path) -> None:

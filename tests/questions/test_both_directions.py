@@ -13,8 +13,9 @@ from dashboard.whatif import scenarios
 from gpovae_core import keys
 from gpovae_core.cli.questions import _parse_fold
 from gpovae_core.config import InferenceSettings
+from gpovae_core.data.kinds import ACTIVATION
 from gpovae_core.errors import QueryError, SettingsError
-from gpovae_core.methods.own_change import ACTIVATION, READ
+from gpovae_core.methods.own_change import READ
 from gpovae_core.model.module import GpoVae
 from gpovae_core.questions.pairs import rank_pairs
 from gpovae_core.questions.predicted import EffectPredictor

@@ -14,12 +14,13 @@ import torch
 
 from gpovae_core import keys
 from gpovae_core.config import InferenceSettings, make_settings
+from gpovae_core.data.kinds import KNOCK_DOWN, KNOCK_OUT
 from gpovae_core.data.schema import PreparedCells
 from gpovae_core.errors import QueryError
 from gpovae_core.evaluation.unseen import hold_out
 from gpovae_core.methods.fitted import NetworkFit
 from gpovae_core.methods.network_fit import fit_network
-from gpovae_core.methods.own_change import ASSUMED, KNOCK_DOWN, KNOCK_OUT, READ, TYPICAL, OwnChange
+from gpovae_core.methods.own_change import ASSUMED, READ, TYPICAL, OwnChange
 from gpovae_core.model.module import GpoVae
 from gpovae_core.questions.predicted import EffectPredictor, treatment_effects
 from gpovae_core.questions.reach import GIVEN, Question, Reach, Strength, question

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gpovae_core.data.schema import DesignColumns
+from gpovae_core.data.schema import DesignColumns, Directions
 from gpovae_core.errors import QueryError, RunError
 from gpovae_core.evaluation.evaluate import evaluate
 from gpovae_core.evaluation.known import Known, KnownEdges
@@ -191,6 +191,35 @@ def test_the_methods_name_the_design_that_was_read(new):
     assert "own expression shows a knock-out" in told
     without = report.preparation.model_copy(update={"design": None})
     assert "own expression" not in methods(report.settings, without, report.evaluation, 3, 2)
+
+
+def test_the_methods_say_what_was_done_to_the_genes_and_by_what(new):
+    report = RunReport.of(new)
+    assert report.preparation is not None
+    genes = list(report.preparation.perturbations)
+
+    def told(direction, known=None, perturbation="auto", kinds=None):
+        preparation = report.preparation.model_copy(
+            update={
+                "design": DesignColumns(direction=direction),
+                "directions": known or Directions(),
+            }
+        )
+        network = report.settings.network.model_copy(update={"perturbation": perturbation})
+        settings = report.settings.model_copy(update={"network": network})
+        return methods(settings, preparation, report.evaluation, 3, 2, kinds)
+
+    stated = Directions(stated=dict.fromkeys(genes, "activation"), where="obs['perturbation_type']")
+    assert "The file states an activation (obs['perturbation_type'])" in told("activation", stated)
+    both = Directions(stated=stated.stated | {genes[0]: "knock-down"}, where="obs['perturbation_type']")
+    assert f"an activation ({len(genes) - 1}) and a knock-down (1)" in told("mixed", both)
+    assert "neither stated nor shown" in told(None)
+    assert "a loss of 90 % of the function, was assumed" in told(None)
+    assert "was given: over-expression" in told("knock-down", None, "over-expression")
+    assert "not read: a knock-out" in told("knock-down", None, "none")
+    assert "read off its own expression" in told("knock-down", None, "mixed")
+    assert "as to a knock-out of 3 genes" in told("knock-down", None, "auto", {"knock-out": 3})
+    assert "training cells alone" not in told("knock-down", None, "auto", {"knock-down": 3})
 
 
 def test_runs_that_differ_in_seeds_alone_stand_together(new):
