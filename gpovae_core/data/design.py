@@ -3,6 +3,9 @@ the counts of the whole transcriptome.
 
 A column is found by a usual name *and* by what it holds: a batch has controls beside perturbed cells, a guide
 belongs to one perturbation, a condition has several perturbations. A name given in the settings wins.
+
+A perturbation without controls in its batches has no estimate and is named. Where that would be nearly all of
+them, cells are compared across batches, and it is said that nobody can tell these from effects.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gpovae_core import keys
+from gpovae_core.data.confounding import Confounding, Counts, confounding
 from gpovae_core.data.labels.text import column_of
 from gpovae_core.data.schema import DesignColumns
 from gpovae_core.data.wording import counted
@@ -46,6 +50,17 @@ RECOVERED_LIBRARY = "recovered_library_size"
 """Column of obs for library sizes that normalised values tell (see data.recover)."""
 FEWEST_CONTROLS = 2
 """Controls that a stratum needs: fewer show no spread."""
+FEWEST_COMPARED = 2
+NEARLY_NONE = 0.1
+"""Perturbations, and share of all of them, that need controls in their batches for anything to be compared
+within batches; and the share of its cells that a perturbation needs there, as single cells may be slips.
+"""
+TOLD = 0.01
+"""Share of the perturbed cells that have to be of no use for it to be said."""
+NAMED = 10
+"""Perturbations that are named in a message at most."""
+MOST_OF_CROSSED = 0.9
+"""Of the cells that have controls beside them in batches or in donors, how many have to keep them in both."""
 _MISSING = {"", "nan", "<na>", "na", "n/a", "null"}
 
 NAMES = {
@@ -153,7 +168,9 @@ WORDS = {
 @dataclass(frozen=True)
 class Design:
     """columns: the column of obs behind each part; values: part (keys.BATCH, ...) -> (n_obs,) categorical
-    text, of keys.SIZE_FACTOR float; others: part -> further columns that could have been it; notes: in words.
+    text, of keys.SIZE_FACTOR float; others: part -> further columns that could have been it; notes: in words;
+    without_controls: perturbations that cannot be compared, as no controls are beside them; unseparated:
+    columns of obs whose differences cannot be told from effects.
     """
 
     columns: DesignColumns = field(default_factory=DesignColumns)
@@ -161,6 +178,8 @@ class Design:
     others: dict[str, tuple[str, ...]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
+    without_controls: tuple[str, ...] = ()
+    unseparated: tuple[str, ...] = ()
 
     @property
     def compared(self) -> pd.Series | None:
@@ -180,13 +199,14 @@ class Design:
 class _Judged:
     """values: of the column as this part of the design, None where it cannot be used as it; why: what speaks
     against it, in words; unasked: whether it is taken without being named; told: whether `why` is worth a
-    note.
+    note; apart: whether it may be a batch that nothing can be compared within.
     """
 
     values: pd.Series | None
     why: str = ""
     unasked: bool = True
     told: bool = False
+    apart: bool = False
 
 
 def missing_columns(obs: pd.DataFrame, settings: DataSettings) -> list[Problem]:
@@ -219,11 +239,13 @@ def find_design(
     totals: np.ndarray,
     settings: DataSettings,
     label_column: str | None = None,
+    counts: Counts | None = None,
 ) -> Design:
     """What is known of the design of these cells.
 
     obs: columns of the file, (n_obs,) rows; labels: (n_obs,) canonical perturbations; totals: (n_obs,) counts
-    of each cell in the file. Columns that are not there are left to `missing_columns`.
+    of each cell in the file; counts: of cells, which show whether a column matters (data.confounding), None
+    where they cannot be looked at. Columns that are not there are left to `missing_columns`.
     """
     judges: dict[str, Callable[[pd.Series], _Judged]] = {
         keys.BATCH: lambda column: _judge_batch(column, labels),
@@ -256,13 +278,197 @@ def find_design(
                 usable.append((name, judged))
             elif judged.told:
                 notes.append(f"'{name}' is not taken for the {WORDS[part]}: {judged.why}.")
+        if part == keys.BATCH and len(usable) > 1:
+            usable, words = _that_matter(usable, labels, counts)
+            notes += words
         if usable:
             columns[part], values[part] = usable[0][0], usable[0][1].values
             notes += _doubts(part, usable[0][0], usable[0][1])
             others[part] = tuple(name for name, _ in usable[1:])
     notes += [_choice_note(part, columns[part], found) for part, found in others.items() if found]
     notes += _overlaps(columns, values)
-    return Design(DesignColumns(**columns), values, others, tuple(notes), tuple(problems))
+    stratum = strata(values, labels)
+    alone = without_controls(stratum, labels)
+    problems += _without_controls_in_words(alone, columns, labels)
+    notes += _cells_without_controls(stratum, labels, alone)
+    taken = {column for part, column in columns.items() if part not in (keys.BATCH, keys.DONOR)}
+    apart = _unseparated(obs, labels, stratum, settings, {*taken, *given.values(), label_column}, counts)
+    return Design(
+        DesignColumns(**columns),
+        values,
+        others,
+        tuple(notes),
+        (*problems, *apart.values()),
+        without_controls=alone,
+        unseparated=tuple(apart),
+    )
+
+
+def _that_matter(
+    usable: list[tuple[str, _Judged]], labels: np.ndarray, counts: Counts | None
+) -> tuple[list[tuple[str, _Judged]], list[str]]:
+    """Several columns with usual names of a batch, the one to take first, and what to say of it. Those come
+    first that would be taken for effects (data.confounding); of two such, one that divides the other, or both
+    together, where they leave as many perturbations beside controls.
+    """
+    found = dict(usable)
+    codes = {name: _known_codes(judged.values) for name, judged in usable if judged.values is not None}
+    if counts is None:
+        return usable, []
+    matter = {name: confounding(code, labels, None, counts) for name, code in codes.items()}
+    chosen = [name for name in codes if matter[name].matters]
+    if not chosen:
+        return usable, []
+    chosen.sort(key=lambda name: -(matter[name].moved or 0.0))
+    taken = chosen[:1]
+    for name in chosen[1:]:
+        together = _together([codes[one] for one in (*taken, name)])
+        least = min(len(_compared(codes[one], labels)[0]) for one in (*taken, name))
+        if len(_compared(together, labels)[0]) >= MOST_OF_CROSSED * least:
+            taken.append(name)
+    taken = [name for name in found if name in taken]
+    needed = [
+        name
+        for place, name in enumerate(taken)
+        if not any(
+            _divides(codes[other], codes[name], i < place) for i, other in enumerate(taken) if i != place
+        )
+    ]
+    rest = [pair for pair in usable if pair[0] not in needed]
+    if len(needed) == 1:
+        first = usable[0][0]
+        words = (
+            f"The batch is read from '{needed[0]}' and not from '{first}', as perturbations are spread "
+            "unevenly over it, and what differs there would be taken for effects."
+        )
+        return [(needed[0], found[needed[0]]), *rest], [words] * (needed[0] != first)
+    listed = " and ".join(f"'{name}'" for name in needed)
+    text = [found[name].values.astype(str) for name in needed]  # type: ignore[union-attr]
+    whole = text[0].copy()
+    for one in text[1:]:
+        whole = whole + " / " + one
+    for one in text:
+        whole[one == keys.UNKNOWN] = keys.UNKNOWN
+    import pandas as pd
+
+    values = pd.Series(pd.Categorical(whole), index=whole.index, name=needed[0])
+    words = (
+        f"Cells are compared within {listed} together: perturbations are spread unevenly over the values of "
+        "each, and what differs between them would be taken for effects."
+    )
+    return [(needed[0], _Judged(values)), *rest], [words]
+
+
+def _together(codes: list[np.ndarray]) -> np.ndarray:
+    """(n_obs,) number of every combination of values, -1 where one is unknown."""
+    return np.where(np.min(codes, axis=0) < 0, -1, _crossed(codes))
+
+
+def _divides(finer: np.ndarray, coarser: np.ndarray, alike: bool) -> bool:
+    """Whether every value of one column lies in one of the other; alike: also where both divide the cells
+    alike.
+    """
+    both = (finer >= 0) & (coarser >= 0)
+    pairs = np.unique(np.stack([finer[both], coarser[both]]), axis=1).shape[1]
+    values, others = len(np.unique(finer[both])), len(np.unique(coarser[both]))
+    return pairs == values and (values > others or alike)
+
+
+def _known_codes(values: pd.Series) -> np.ndarray:
+    return np.where(np.asarray(values == keys.UNKNOWN), -1, _codes(values))
+
+
+def _without_controls_in_words(
+    alone: tuple[str, ...], columns: Mapping[str, str], labels: np.ndarray
+) -> list[Problem]:
+    if not alone:
+        return []
+    parts = [part for part in (keys.CONDITION, keys.BATCH, keys.DONOR) if part in columns]
+    within = " and ".join(f"{WORDS[part]} ('{columns[part]}')" for part in parts)
+    cells = dict(zip(*np.unique(labels.astype(str), return_counts=True), strict=True))
+    named = [f"{name} ({counted(int(cells[name]), 'cell')})" for name in alone]
+    more = f" and {len(named) - NAMED:,} more" if len(named) > NAMED else ""
+    one = len(alone) == 1
+    whole = len(cells) - (keys.CONTROL in cells)
+    message = (
+        f"{counted(len(alone), 'perturbation')} of {whole:,} {'has' if one else 'have'} no control cells in "
+        f"{'its' if one else 'their'} {within}, so {'its' if one else 'their'} effects cannot be measured: "
+        f"{', '.join(named[:NAMED])}{more}."
+    )
+    flags = " ".join(f"--{part} {OFF}" for part in parts if part != keys.CONDITION)
+    hint = "Add control cells of these to the file, or correct the column."
+    if flags:
+        hint += (
+            f" With {flags} such cells are compared with other controls, and what differs between batches "
+            "is taken for an effect."
+        )
+    return [Problem("no-controls-beside", message, hint, "warning")]
+
+
+def _cells_without_controls(
+    stratum: np.ndarray | None, labels: np.ndarray, alone: tuple[str, ...]
+) -> list[str]:
+    """How many cells of the other perturbations are of no use for their effects."""
+    if stratum is None:
+        return []
+    perturbed = (labels != keys.CONTROL) & ~np.isin(labels, alone)
+    left = int((perturbed & ~_have_controls(stratum, labels)).sum())
+    if left < TOLD * perturbed.sum() or not left:
+        return []
+    return [
+        f"{left:,} of {int(perturbed.sum()):,} perturbed cells have no control cells in their batch, donor "
+        "or condition, and are compared with none."
+    ]
+
+
+def _unseparated(
+    obs: pd.DataFrame,
+    labels: np.ndarray,
+    stratum: np.ndarray | None,
+    settings: DataSettings,
+    taken: set[str | None],
+    counts: Counts | None,
+) -> dict[str, Problem]:
+    """Columns that are called like a batch or a donor, and whose differences look like effects, as cells are
+    not compared within them, with a warning of each; also where controls cannot tell. taken: columns that are
+    another part of the design, or were named.
+    """
+    found: dict[str, Problem] = {}
+    if not (labels == keys.CONTROL).any():
+        return found
+    for part in (keys.BATCH, keys.DONOR):
+        for name in _usually_called(obs, part, taken):
+            judged = _judge_batch(column_of(obs, name), labels)
+            codes = _known_codes(text_of(column_of(obs, name)))
+            if name in found or holds_one_label(codes, labels):
+                continue
+            seen = confounding(np.where(codes < 0, codes.max() + 1, codes), labels, stratum, counts)
+            if seen.matters:
+                found[name] = _unseparated_in_words(part, name, seen, judged)
+    return found
+
+
+def _unseparated_in_words(part: str, name: str, seen: Confounding, judged: _Judged) -> Problem:
+    unknown = "be told from effects, and how many edges are false is not known."
+    if seen.moved is None:
+        why = judged.why if judged.apart else "control cells are not where the perturbed cells are"
+        message = (
+            f"Cells are compared without the column '{name}', which may hold batches: {why}. What differs "
+            f"between its values cannot {unknown}"
+        )
+        hint = (
+            f"Controls in every batch would tell. If another column holds the {WORDS[part]}, name it "
+            f"(--{part}); if '{name}' is none, leave it out of the file."
+        )
+        return Problem("batch-not-compared", message, hint, "warning")
+    one = seen.uneven == 1
+    message = (
+        f"The column '{name}' of obs divides the cells as batches do: {counted(seen.uneven, 'perturbation')} "
+        f"{'is' if one else 'are'} spread over its values otherwise than controls, and what controls differ "
+        f"by there would move {'its' if one else 'their'} effects by {np.expm1(seen.moved):.0%} (root mean "
+        f"square over genes). Cells are not compared within it, so that what differs cannot {unknown}"
+    )
+    return Problem("batch-not-compared", message, f"Compare cells within it (--{part} {name}).", "warning")
 
 
 def _usually_called(obs: pd.DataFrame, part: str, taken: set[str | None]) -> Iterator[str]:
@@ -337,22 +543,56 @@ def _as_text(value: object) -> str:
 
 def strata(obs: Mapping[str, pd.Series] | pd.DataFrame, labels: np.ndarray) -> np.ndarray | None:
     """(n_obs,) number of the stratum of every cell: its condition, batch and donor together, or where that
-    leaves fewer perturbed cells beside controls, its condition with the one of the others that leaves most,
-    or its condition alone. Batches and donors that hold one label each (`holds_one_label`) are no strata.
-    None where none is known.
+    leaves clearly fewer perturbed cells beside controls than batch and donor by themselves, its condition
+    with the one that leaves more. Batches and donors that hold one label each (`holds_one_label`) are no
+    strata, nor are those that leave no cell beside controls. None where none is known.
+
+    A cell of an unknown batch or donor stands beside nobody: such controls have a stratum to themselves, such
+    perturbed cells another one.
 
     obs: the columns keys.CONDITION, keys.BATCH and keys.DONOR, those there are; labels: (n_obs,) canonical.
     Numbers follow the names of the values, not the order of the cells.
     """
-    always = [value_numbers(obs[key]) for key in (keys.CONDITION,) if key in obs]
-    columns = [value_numbers(obs[key]) for key in (keys.BATCH, keys.DONOR) if key in obs]
-    columns = [number for number in columns if not holds_one_label(number, labels)]
     control = labels == keys.CONTROL
-    tried = [[*always, *columns], *([*always, one] for one in columns), always]
-    crossed = [_crossed(one) for one in tried if one]
-    if not crossed:
-        return None
-    return crossed[int(np.argmax([_beside_controls(one, control) for one in crossed]))]
+    always = [value_numbers(obs[key]) for key in (keys.CONDITION,) if key in obs]
+    columns, unknown = [], []
+    for key in (keys.BATCH, keys.DONOR):
+        number = value_numbers(obs[key]) if key in obs else np.zeros(0, dtype=int)
+        if len(number) and not holds_one_label(number, labels):
+            columns.append(number)
+            unknown.append(np.asarray(obs[key] == keys.UNKNOWN, dtype=bool))
+    tried = [_apart(_crossed([*always, one]), no, control) for one, no in zip(columns, unknown, strict=True)]
+    beside = [_beside_controls(one, control) for one in tried]
+    tried = [one for one, cells in zip(tried, beside, strict=True) if cells]
+    if len(tried) > 1:
+        both = _apart(_crossed([*always, *columns]), np.any(unknown, axis=0), control)
+        if _beside_controls(both, control) >= MOST_OF_CROSSED * min(beside):
+            return both
+        return tried[int(np.argmax(beside))]
+    return tried[0] if tried else _crossed(always) if always else None
+
+
+def _apart(stratum: np.ndarray, unknown: np.ndarray, control: np.ndarray) -> np.ndarray:
+    """(n_obs,) number of the stratum, another one for unknown cells, by whether they are controls."""
+    return np.where(unknown, stratum.max(initial=0) + 1 + ~control, stratum)
+
+
+def _have_controls(stratum: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """(n_obs,) bool: cells with enough controls in their stratum."""
+    number = np.unique(stratum, return_inverse=True)[1].ravel()
+    controls = np.bincount(number[labels == keys.CONTROL], minlength=number.max(initial=-1) + 1)
+    return controls[number] >= FEWEST_CONTROLS
+
+
+def without_controls(stratum: np.ndarray | None, labels: np.ndarray) -> tuple[str, ...]:
+    """Perturbations of which fewer than two cells stand in a stratum with controls, sorted: none of their
+    effects can be measured.
+    """
+    if stratum is None:
+        return ()
+    control, beside = labels == keys.CONTROL, _have_controls(stratum, labels)
+    names, cells = np.unique(labels[~control & beside].astype(str), return_counts=True)
+    return tuple(sorted(set(labels[~control].tolist()) - set(names[cells > 1].tolist())))
 
 
 def _crossed(numbers: list[np.ndarray]) -> np.ndarray:
@@ -408,28 +648,47 @@ def _beside(table: sparse.csr_matrix) -> sparse.csr_matrix:
 
 
 def _judge_batch(column: pd.Series, labels: np.ndarray) -> _Judged:
+    """A batch has controls beside the cells of FEWEST_COMPARED perturbations, and of one in ten, at least."""
     values = text_of(column)
-    codes, n = _codes(values), len(values.cat.categories)
+    known = np.asarray(values != keys.UNKNOWN)
+    codes = np.where(known, _codes(values), -1)
+    n = len(np.unique(codes[known]))
     if n < 2:
         return _Judged(None, "all cells have the same value")
-    control = labels == keys.CONTROL
-    n_control, n_perturbed = (np.bincount(codes[cells], minlength=n) for cells in (control, ~control))
-    both = (n_control >= FEWEST_CELLS) & (n_perturbed >= FEWEST_CELLS)
-    if not both.any():
-        why = f"none of its {n:,} values holds control cells beside perturbed ones"
-        if holds_one_label(np.where(np.asarray(values == keys.UNKNOWN), -1, codes), labels):
+    compared, perturbations = _compared(codes, labels)
+    if len(compared) < max(FEWEST_COMPARED, NEARLY_NONE * perturbations):
+        number = f"only {len(compared):,}" if len(compared) else "none"
+        shares = "shares" if len(compared) < 2 else "share"
+        why = f"{number} of {counted(perturbations, 'perturbation')} {shares} a value with control cells"
+        if holds_one_label(codes, labels):
             why += ". Named, it tells replicates: its values are then ranked as wholes, not their cells"
             return _Judged(values, why, unasked=False, told=True)
-        return _Judged(None, f"{why}, so nothing can be compared within one", told=True)
-    share = n_perturbed[both].sum() / max(1, n_perturbed.sum())
-    if share < 0.5:
-        why = f"only {share:.0%} of the perturbed cells share a value with control cells"
-        return _Judged(values, why, unasked=False, told=True)
+        return _Judged(None, f"{why}, so nothing can be compared within one", apart=True)
     if n > MOST_BATCHES:
         why = f"it has {n:,} values, more than the {MOST_BATCHES} that are taken unasked"
-        return _Judged(values, why, unasked=False, told=True)
-    alone = counted(int((n_perturbed > 0).sum() - ((n_perturbed > 0) & both).sum()), "value")
-    return _Judged(values, "" if share == 1.0 else f"{alone} hold perturbed cells without controls")
+        return _Judged(values, why, unasked=False, told=True, apart=True)
+    empty = int((~known).sum())
+    if not empty:
+        return _Judged(values)
+    have, are = ("has", "is") if empty == 1 else ("have", "are")
+    return _Judged(
+        values,
+        f"{counted(empty, 'cell')} ({empty / len(known):.1%}) {have} no value there and {are} compared with "
+        "no others, as nobody knows beside which controls",
+    )
+
+
+def _compared(codes: np.ndarray, labels: np.ndarray) -> tuple[list[str], int]:
+    """(perturbations with enough cells in values that hold controls, number of all perturbations). codes:
+    (n_obs,) -1 unknown.
+    """
+    control = labels == keys.CONTROL
+    beside = np.bincount(codes[control] + 1, minlength=codes.max(initial=-1) + 2) >= FEWEST_CELLS
+    beside[0] = False
+    names, label = np.unique(labels[~control].astype(str), return_inverse=True)
+    whole = np.bincount(label.ravel(), minlength=len(names))
+    own = np.bincount(label.ravel()[beside[codes[~control] + 1]], minlength=len(names))
+    return names[own >= np.maximum(FEWEST_CELLS, NEARLY_NONE * whole)].tolist(), len(names)
 
 
 def _judge_guide(column: pd.Series, labels: np.ndarray) -> _Judged:

@@ -177,6 +177,8 @@ def _report(
         design=DesignColumns(**summary["design"]),
         hold_out=settings.hold_out,
         split_by_cells=by_cells,
+        without_controls=reading.design.without_controls,
+        unseparated=reading.design.unseparated,
         dropped=list(reading.dropped),
         conditions=conditions.sizes(reading.design),
         warnings=warnings,
