@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -26,12 +27,30 @@ UNEVEN_P = 1e-3
 """Level of the test of spread, over all perturbations and values."""
 FEWEST_OF_VALUE = 6
 """Controls of a value that tell its mean in two halves."""
-MOST_CONTROLS, MOST_GENES, MOST_PERTURBATIONS = 3000, 500, 200
+MOST_CONTROLS, MOST_GENES, MOST_PERTURBATIONS = 5000, 500, 200
 _SHUFFLES, _CLEARLY = 40, 5.0
 _ROOM = 2 * 10**7
+_SEED = 71_993  # no seed that a simulated column may have been drawn with
 
 Counts = Callable[[np.ndarray], Any]
 """From positions of cells to their counts, sparse (cells, genes)."""
+
+
+class Controls:
+    """Control cells, MOST_CONTROLS of them drawn where there are more, and their counts, read when they are
+    asked for and then kept: a large file is gone through once for all columns.
+    """
+
+    def __init__(self, labels: np.ndarray, counts: Counts) -> None:
+        """labels: (n_obs,) canonical."""
+        rows = np.flatnonzero(labels == keys.CONTROL)
+        self.rows = np.sort(np.random.default_rng(_SEED).permutation(rows)[:MOST_CONTROLS])
+        self._read = counts
+
+    @cached_property
+    def counts(self) -> Any:
+        """(rows, genes) sparse."""
+        return self._read(self.rows)
 
 
 @dataclass(frozen=True)
@@ -59,12 +78,12 @@ NOTHING = Confounding(0, 0.0)
 
 
 def confounding(
-    codes: np.ndarray, labels: np.ndarray, stratum: np.ndarray | None, counts: Counts | None
+    codes: np.ndarray, labels: np.ndarray, stratum: np.ndarray | None, controls: Controls | None
 ) -> Confounding:
     """Of a column of obs, beyond what is compared within `stratum`.
 
     codes: (n_obs,) its values as numbers, -1 where unknown; labels: (n_obs,) canonical; stratum: (n_obs,),
-    None for one; counts: None where they cannot be looked at.
+    None for one; controls: None where they cannot be looked at.
     """
     known = np.flatnonzero(codes >= 0)
     within = np.zeros(len(codes), dtype=int) if stratum is None else stratum
@@ -80,11 +99,11 @@ def confounding(
     told = table.controls >= FEWEST_OF_VALUE
     more = np.maximum(surplus, 0.0)
     testable = more[:, told].sum(axis=1) >= more.sum(axis=1) / 2
-    if counts is None or not testable.any():
+    if controls is None or not testable.any():
         return Confounding(int(uneven.sum()), None)
-    control = labels[known] == keys.CONTROL
-    rows, own = known[control & told[place]], place[control & told[place]]
-    moved = _moved(surplus[testable], part[0], rows, own, counts)
+    part_of = np.full(len(codes), -1)
+    part_of[known[told[place]]] = place[told[place]]
+    moved = _moved(surplus[testable], part[0], part_of[controls.rows], controls)
     return Confounding(int(uneven.sum()), moved)
 
 
@@ -150,18 +169,14 @@ class _Table:
         return (z.max(axis=1, initial=0) > norm.isf(UNEVEN_P / 2 / max(z.size, 1))) & (apart >= LEAST_UNEVEN)
 
 
-def _moved(
-    surplus: np.ndarray, stratum: np.ndarray, rows: np.ndarray, part: np.ndarray, counts: Counts
-) -> float:
-    """See Confounding. surplus: (p, k); stratum: (k,) of every part; rows: positions of controls; part:
-    (rows,) theirs.
-    """
-    rng = np.random.default_rng(0)
+def _moved(surplus: np.ndarray, stratum: np.ndarray, part: np.ndarray, controls: Controls) -> float:
+    """See Confounding. surplus: (p, k); stratum: (k,) of every part; part: that of every control, or -1."""
+    rng = np.random.default_rng(_SEED)
     largest = np.argsort(-np.abs(surplus).sum(axis=1), kind="stable")[:MOST_PERTURBATIONS]
     surplus = surplus[largest]
-    chosen = np.sort(rng.permutation(len(rows))[:MOST_CONTROLS])
+    chosen = np.flatnonzero(part >= 0)
     part, stratum_of = part[chosen], stratum[part[chosen]]
-    shares, weight = _shares(counts(rows[chosen]), stratum_of)
+    shares, weight = _shares(controls.counts[chosen], stratum_of)
     if not shares.shape[1]:
         return 0.0
     half = rng.integers(0, 2, len(part)).astype(bool)

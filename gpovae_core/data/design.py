@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gpovae_core import keys
-from gpovae_core.data.confounding import Confounding, Counts, confounding
+from gpovae_core.data.confounding import Confounding, Controls, Counts, confounding
 from gpovae_core.data.labels.text import column_of
 from gpovae_core.data.schema import DesignColumns
 from gpovae_core.data.wording import counted
@@ -88,6 +88,30 @@ NAMES = {
         "orig_ident",
         "pool",
         "well",
+        "seq_batch",
+        "processing_batch",
+        "library_batch",
+        "experimental_batch",
+        "experiment",
+        "exp",
+        "experimental_replicate",
+        "bio_replicate",
+        "biorep",
+        "technical_replicate",
+        "tech_rep",
+        "tech_replicate",
+        "sequencing_run",
+        "seq_run",
+        "sequencing_library",
+        "10x_lane",
+        "tenx_lane",
+        "10x_channel",
+        "10x_run",
+        "flowcell",
+        "flow_cell",
+        "chip",
+        "reaction",
+        "lib",
     ),
     keys.DONOR: (
         "donor",
@@ -99,6 +123,15 @@ NAMES = {
         "subject",
         "subject_id",
         "participant",
+        "mouse",
+        "animal",
+        "person",
+        "biosample",
+        "sample_donor",
+        "hash_donor",
+        "genetic_background",
+        "ipsc_line",
+        "hipsc_line",
     ),
     keys.GUIDE: (
         "guide_calls",  # made from guide UMIs, see data.made_labels
@@ -135,6 +168,30 @@ NAMES = {
         "cell_line",
         "experimental_condition",
         "disease",
+        "cytokine",
+        "drug",
+        "compound",
+        "stim_condition",
+        "stim_status",
+        "stimulation_condition",
+        "treatment_condition",
+        "growth_condition",
+        "medium",
+        "media",
+        "context",
+        "time_hr",
+        "time_hrs",
+        "time_hours",
+        "time_h",
+        "hour",
+        "hours",
+        "time_days",
+        "dosage",
+        "dose_value",
+        "tissue",
+        "tissue_type",
+        "cell_type",
+        "celltypes",
     ),
     keys.SIZE_FACTOR: (
         "total_umis_full_transcriptome",
@@ -255,6 +312,7 @@ def find_design(
         keys.SIZE_FACTOR: lambda column: _judge_size_factor(column, totals),
     }
     given = {part: wanted for part in WORDS if (wanted := getattr(settings, part)) is not None}
+    controls = None if counts is None else Controls(labels, counts)
     columns: dict[str, Any] = {}
     values, others, notes, problems = {}, {}, [], []
     for part, judge in judges.items():
@@ -279,7 +337,7 @@ def find_design(
             elif judged.told:
                 notes.append(f"'{name}' is not taken for the {WORDS[part]}: {judged.why}.")
         if part == keys.BATCH and len(usable) > 1:
-            usable, words = _that_matter(usable, labels, counts)
+            usable, words = _that_matter(usable, labels, controls)
             notes += words
         if usable:
             columns[part], values[part] = usable[0][0], usable[0][1].values
@@ -292,7 +350,9 @@ def find_design(
     problems += _without_controls_in_words(alone, columns, labels)
     notes += _cells_without_controls(stratum, labels, alone)
     taken = {column for part, column in columns.items() if part not in (keys.BATCH, keys.DONOR)}
-    apart = _unseparated(obs, labels, stratum, settings, {*taken, *given.values(), label_column}, counts)
+    apart = _unseparated(obs, labels, stratum, settings, {*taken, *given.values(), label_column}, controls)
+    further = [name for name in others.get(keys.CONDITION, ()) if name not in apart]
+    problems += _further_conditions(obs, columns, values, further)
     return Design(
         DesignColumns(**columns),
         values,
@@ -305,7 +365,7 @@ def find_design(
 
 
 def _that_matter(
-    usable: list[tuple[str, _Judged]], labels: np.ndarray, counts: Counts | None
+    usable: list[tuple[str, _Judged]], labels: np.ndarray, controls: Controls | None
 ) -> tuple[list[tuple[str, _Judged]], list[str]]:
     """Several columns with usual names of a batch, the one to take first, and what to say of it. Those come
     first that would be taken for effects (data.confounding); of two such, one that divides the other, or both
@@ -313,9 +373,9 @@ def _that_matter(
     """
     found = dict(usable)
     codes = {name: _known_codes(judged.values) for name, judged in usable if judged.values is not None}
-    if counts is None:
+    if controls is None:
         return usable, []
-    matter = {name: confounding(code, labels, None, counts) for name, code in codes.items()}
+    matter = {name: confounding(code, labels, None, controls) for name, code in codes.items()}
     chosen = [name for name in codes if matter[name].matters]
     if not chosen:
         return usable, []
@@ -427,25 +487,76 @@ def _unseparated(
     stratum: np.ndarray | None,
     settings: DataSettings,
     taken: set[str | None],
-    counts: Counts | None,
+    controls: Controls | None,
 ) -> dict[str, Problem]:
-    """Columns that are called like a batch or a donor, and whose differences look like effects, as cells are
-    not compared within them, with a warning of each; also where controls cannot tell. taken: columns that are
-    another part of the design, or were named.
+    """Columns whose differences look like effects, as cells are not compared within them, with a warning of
+    each: those that are called like a batch or a donor, also where controls cannot tell; conditions; and any
+    other one of few values that is no outcome of the cells, where nobody has said what the batch is. taken:
+    columns that are another part of the design, or were named.
     """
     found: dict[str, Problem] = {}
     if not (labels == keys.CONTROL).any():
         return found
-    for part in (keys.BATCH, keys.DONOR):
+    for part in (keys.BATCH, keys.DONOR, keys.CONDITION):
         for name in _usually_called(obs, part, taken):
             judged = _judge_batch(column_of(obs, name), labels)
             codes = _known_codes(text_of(column_of(obs, name)))
             if name in found or holds_one_label(codes, labels):
                 continue
-            seen = confounding(np.where(codes < 0, codes.max() + 1, codes), labels, stratum, counts)
-            if seen.matters:
+            seen = confounding(np.where(codes < 0, codes.max() + 1, codes), labels, stratum, controls)
+            if seen.seen or (seen.matters and part != keys.CONDITION):
                 found[name] = _unseparated_in_words(part, name, seen, judged)
+    if settings.batch is not None or controls is None:
+        return found
+    for name in _like_batches(obs, {*taken, *found}):
+        codes = _known_codes(text_of(column_of(obs, name)))
+        if 1 < len(np.unique(codes[codes >= 0])) <= MOST_BATCHES and not holds_one_label(codes, labels):
+            seen = confounding(codes, labels, stratum, controls)
+            if seen.seen:
+                found[name] = _unseparated_in_words(keys.BATCH, name, seen, _Judged(None))
     return found
+
+
+def _further_conditions(
+    obs: pd.DataFrame, columns: Mapping[str, str], values: Mapping[str, pd.Series], others: Sequence[str]
+) -> list[Problem]:
+    """A warning for every further column of conditions that the one that is taken does not divide."""
+    problems = []
+    for name in others:
+        further = text_of(column_of(obs, name))
+        if _divides(_codes(values[keys.CONDITION]), _codes(further), alike=True):
+            continue
+        listed = ", ".join(f"'{value}'" for value in further.cat.categories[:8])
+        message = (
+            f"The column '{name}' of obs, too, looks like conditions ({listed}). Cells are compared within "
+            f"'{columns[keys.CONDITION]}' alone and taken together over these."
+        )
+        hint = f"Name the one to compare within (--condition {name}), or make a file of the cells of one."
+        problems.append(Problem("several-conditions", message, hint, "warning"))
+    return problems
+
+
+def _like_batches(obs: pd.DataFrame, taken: set[str | None]) -> Iterator[str]:
+    """Further columns of text or whole numbers that are no outcome of the cells, going by their names."""
+    from pandas.api import types
+
+    for name in obs.columns:
+        if not isinstance(name, str) or name in taken or (obs.columns == name).sum() != 1:
+            continue
+        dtype = obs[name].dtype
+        number = types.is_float_dtype(dtype) or types.is_bool_dtype(dtype)
+        if not number and not _NO_BATCH.search(_folded(name)):
+            yield name
+
+
+_NO_BATCH = re.compile(
+    r"cluster|leiden|louvain|phase|cycle|doublet|singlet|multiplet|scrublet|state|snnres|annot|predict|score|"
+    r"qc|quality|pass|filter|outlier|keep|mixscape|respon|umap|module|topic|program|confid|class|subtype|"
+    r"lineage|ploidy|viab|dead|artifact|split|ngenes|nfeature|numi|count|umis|celltype|ontology|"
+    r"guide|grna|sgrna|protospacer|barcode|construct|target|gene|perturb|crispr|feature|element|hit|truth|"
+    r"infect|moi$|control|label"
+)
+"""Names, folded, of what cells turned out to be, or of what was done to their genes."""
 
 
 def _unseparated_in_words(part: str, name: str, seen: Confounding, judged: _Judged) -> Problem:
@@ -468,20 +579,36 @@ def _unseparated_in_words(part: str, name: str, seen: Confounding, judged: _Judg
         f"by there would move {'its' if one else 'their'} effects by {np.expm1(seen.moved):.0%} (root mean "
         f"square over genes). Cells are not compared within it, so that what differs cannot {unknown}"
     )
-    return Problem("batch-not-compared", message, f"Compare cells within it (--{part} {name}).", "warning")
+    hint = f"Compare cells within it (--{part} {name})"
+    if part == keys.BATCH and _folded(name) not in {_folded(usual) for usual in NAMES[part]}:
+        hint += (
+            f", or, where it is an outcome of the cells and no batch, say that there is none (--{part} {OFF})"
+        )
+    return Problem("batch-not-compared", message, f"{hint}.", "warning")
 
 
 def _usually_called(obs: pd.DataFrame, part: str, taken: set[str | None]) -> Iterator[str]:
-    """Columns of obs with a usual name, in the order of the names; as written before folded, each once."""
+    """Columns of obs with a usual name, in the order of the names; as written before folded, each once. Last
+    come those that are a usual name and a word for which one of them it is: batch_number, donorName.
+    """
     names = [name for name in obs.columns if isinstance(name, str) and (obs.columns == name).sum() == 1]
-    for usual in NAMES[part]:
-        alike = [name for name in names if _folded(name) == usual]
-        yield from (name for name in sorted(alike, key=lambda name: name != usual) if name not in taken)
+    usual = {_folded(name): place for place, name in reversed(list(enumerate(NAMES[part])))}
+    order = {}
+    for name in names:
+        folded = _folded(name)
+        of_stem = folded not in usual
+        place = usual.get(_WHICH.sub("", folded) if of_stem else folded)
+        if place is not None:
+            order[name] = (of_stem, place, name != NAMES[part][place])
+    yield from (name for name in sorted(order, key=order.__getitem__) if name not in taken)
+
+
+_WHICH = re.compile(r"(id|ids|name|names|number|num|nr|no|index|idx|label|code|group)$")
 
 
 def _folded(name: str) -> str:
-    """Guide-ID, guide.id, GUIDE ID -> guide_id."""
-    return re.sub(r"[\s.\-]+", "_", name.strip()).casefold()
+    """Guide-ID, guide.id, GUIDE ID, guideId -> guideid."""
+    return re.sub(r"[\W_]+", "", name).casefold()
 
 
 def _unusable(part: str, column: str, why: str) -> Problem:

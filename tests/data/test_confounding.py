@@ -14,7 +14,7 @@ from scipy.special import expit
 
 from gpovae_core import keys
 from gpovae_core.config import make_settings
-from gpovae_core.data.confounding import LEAST_MOVED, confounding
+from gpovae_core.data.confounding import LEAST_MOVED, Controls, confounding
 from gpovae_core.data.prepare import prepare
 from gpovae_core.data.simulate import CONTROL_LABEL, SimulationSettings, simulate
 from gpovae_core.data.validate import examine
@@ -133,11 +133,41 @@ def test_how_far_a_column_moves_effects_is_told_in_log_fold_changes() -> None:
     for spread, expected in ((1.0, 0.1), (0.0, 0.0)):
         mean = base * fold ** (spread * (value == 0))[:, None]
         counts = sparse.csr_matrix(rng.poisson(mean))
-        found = confounding(value, labels, None, lambda rows, counts=counts: counts[rows])
+        controls = Controls(labels, lambda rows, counts=counts: counts[rows])
+        found = confounding(value, labels, None, controls)
         assert found.uneven == 2
         assert found.moved == pytest.approx(expected, abs=0.025)
         assert found.matters == (expected > LEAST_MOVED)
-    even = confounding(rng.integers(0, 2, 1000), labels, None, lambda rows: counts[rows])
+    even = confounding(rng.integers(0, 2, 1000), labels, None, controls)
     assert (even.uneven, even.matters) == (0, False)
     assert not confounding(value, labels, value, None).matters, "nothing is left within its own values"
     assert confounding(value, labels, None, None).matters, "where nobody can look, it may"
+
+
+@pytest.mark.parametrize("column", ["experiment", "batchID", "donorID", "Batch Number", "mouse_id"])
+def test_a_batch_by_another_name_is_found(column: str) -> None:
+    cells, batch, _ = _screen()
+    del cells.obs["batch"]
+    cells.obs[column] = batch
+    design = examine(cells, SETTINGS.data).summary["design"]
+    assert column in (design["batch"], design["donor"])
+
+
+@pytest.mark.parametrize("codes", [False, True])
+def test_a_column_of_any_name_that_divides_the_cells_as_batches_do_is_a_warning(codes: bool) -> None:
+    cells, batch, _ = _screen()
+    del cells.obs["batch"]
+    cells.obs["tray"] = np.unique(batch, return_inverse=True)[1] if codes else batch
+    cells.obs["harmless"] = np.random.default_rng(0).choice(["x", "y"], cells.n_obs)
+    cells.obs["leiden"] = batch  # what cells turned out to be
+    found = examine(cells, SETTINGS.data)
+    (problem,) = found.problems
+    assert (problem.code, problem.severity) == ("batch-not-compared", "warning")
+    assert "'tray'" in problem.message
+    assert "12 perturbations are spread over its values otherwise than controls" in problem.message
+    assert "--batch tray" in problem.hint
+    assert np.isnan(_false(cells)[2])
+    named = SETTINGS.data.model_copy(update={"batch": "tray"})
+    assert examine(cells, named).problems == ()
+    none = SETTINGS.data.model_copy(update={"batch": "none"})
+    assert examine(cells, none).problems == (), "somebody says that there is no batch"

@@ -207,7 +207,37 @@ def test_a_condition_is_crossed_with_the_perturbation(values: Any, expected: boo
 
 
 def test_the_state_of_a_cell_is_an_outcome_and_no_condition() -> None:
-    assert _found({"state": ALTERNATING, "cell_type": ALTERNATING}).columns.condition is None
+    assert _found({"state": ALTERNATING, "leiden": ALTERNATING}).columns.condition is None
+
+
+@pytest.mark.parametrize("name", ["cell_type", "time_hr", "CellLine", "cytokine", "Treatment Group", "dose"])
+def test_conditions_by_their_names(name: str) -> None:
+    assert _found({name: ALTERNATING}).columns.condition == name
+
+
+def test_conditions_of_two_kinds_are_not_merged_in_silence() -> None:
+    kinds = {"stimulation": ALTERNATING, "time_hr": np.arange(N) // 2 % 2}
+    (problem,) = _found(kinds).problems
+    assert (problem.code, problem.severity) == ("several-conditions", "warning")
+    assert "'time_hr'" in problem.message
+    assert _found({**kinds, "time_hr": ALTERNATING}).problems == ()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "batchID",
+        "Batch Number",
+        "experiment",
+        "replicate_id",
+        "gem group",
+        "Library.ID",
+        "orig.ident",
+        "seq_run",
+    ],
+)
+def test_batches_by_their_names(name: str) -> None:
+    assert _found({name: ALTERNATING}).columns.batch == name
 
 
 @pytest.mark.parametrize(
