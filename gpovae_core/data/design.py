@@ -44,6 +44,8 @@ NESTED = 0.95
 """Share of the cells of a guide column that must go with the perturbation their guide goes with."""
 WHOLE_LIBRARY = 1.1
 """A size factor is taken unasked where the median cell has so many times the counts that the file holds."""
+MOST_MISSING = 0.01
+"""Share of the cells whose size factor may be missing: it is then taken from their counts in the file."""
 FEWER_THAN_HELD = 0.01
 """Share of the cells that may have fewer counts in the size factor than in the file."""
 RECOVERED_LIBRARY = "recovered_library_size"
@@ -207,6 +209,37 @@ NAMES = {
         "n_umis",
         "umi_count",
         "umi_counts",
+        "library_size",
+        "lib_size",
+        "full_library_size",
+        "umis",
+        "num_umis",
+        "umi_sum",
+        "umi_total",
+        "umis_total",
+        "sum_umis",
+        "total_umi_count",
+        "total_umi_counts",
+        "n_count",
+        "ncounts_rna",
+        "ncount_originalexp",
+        "numi_rna",
+        "total_count",
+        "total_counts_full",
+        "total_counts_all",
+        "n_counts_all",
+        "counts_per_cell",
+        "rna_counts",
+        "gex_umis",
+        "gex_umi_count",
+        "tscp_count",
+        "transcript_count",
+        "transcripts",
+        "n_transcripts",
+        "total_transcripts",
+        "n_molecules",
+        "sum",
+        "total",
         RECOVERED_LIBRARY,
     ),
 }
@@ -876,16 +909,32 @@ def _judge_size_factor(column: pd.Series, totals: np.ndarray) -> _Judged:
     """The counts of the whole transcriptome are positive and never fewer than those that the file holds."""
     import pandas as pd
 
-    if not pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column):
-        return _Judged(None, "it does not hold numbers")
-    numbers = column.astype("Float64").to_numpy(dtype=np.float64, na_value=np.nan)
-    if not (np.isfinite(numbers).all() and (numbers > 0).all()):
-        return _Judged(None, "it holds missing values or numbers that are not above zero")
-    ratio = numbers / np.maximum(totals, 1.0)
+    if pd.api.types.is_bool_dtype(column):
+        return _Judged(None, "it does not hold numbers", told=True)
+    as_text = not pd.api.types.is_numeric_dtype(column)
+    read: Any = pd.to_numeric(column.astype(object), errors="coerce") if as_text else column
+    numbers = read.astype("Float64").to_numpy(dtype=np.float64, na_value=np.nan)
+    known = np.isfinite(numbers) & (numbers > 0)
+    missing = int((~known).sum())
+    if not known.any():
+        return _Judged(None, "it does not hold numbers above zero", told=True)
+    if missing > MOST_MISSING * len(numbers):
+        why = f"{missing / len(numbers):.0%} of the cells have no number above zero there"
+        return _Judged(None, why, told=True)
+    ratio = numbers[known] / np.maximum(totals[known], 1.0)
     fewer = float((ratio < 1.0).mean())
     if fewer > FEWER_THAN_HELD:
-        return _Judged(None, f"{fewer:.0%} of the cells have fewer counts there than in the file itself")
+        why = f"{fewer:.0%} of the cells have fewer counts there than in the file itself"
+        return _Judged(None, why, told=True)
+    numbers[~known] = totals[~known] * np.median(ratio)
     values = pd.Series(numbers, index=column.index, name=column.name)
     if np.median(ratio) <= WHOLE_LIBRARY:
         return _Judged(values, "it holds about the counts of the file itself", unasked=False)
-    return _Judged(values)
+    if not missing:
+        return _Judged(values)
+    have, their = ("has", "its") if missing == 1 else ("have", "their")
+    return _Judged(
+        values,
+        f"{counted(missing, 'cell')} {have} no number above zero there, and {their} counts in the file times "
+        f"{np.median(ratio):.3g}, the median over the others, are taken",
+    )

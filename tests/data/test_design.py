@@ -247,14 +247,48 @@ def test_batches_by_their_names(name: str) -> None:
         pytest.param(np.full(N, 100), False, id="the sums of the file"),
         pytest.param(np.full(N, 105.0), False, id="hardly more"),
         pytest.param(np.where(np.arange(N) < 10, 50, 1000), False, id="fewer than the file holds"),
-        pytest.param(np.where(np.arange(N) == 3, np.nan, 1000), False, id="missing"),
-        pytest.param(np.where(np.arange(N) == 3, 0, 1000), False, id="zero"),
-        pytest.param(np.full(N, "1000"), False, id="text"),
+        pytest.param(np.where(np.arange(N) == 3, np.nan, 1000), True, id="one missing"),
+        pytest.param(np.where(np.arange(N) == 3, 0, 1000), True, id="one zero"),
+        pytest.param(np.where(np.arange(N) < 8, np.nan, 1000), False, id="many missing"),
+        pytest.param(np.full(N, "1000"), True, id="text"),
+        pytest.param(pd.Categorical(np.full(N, "1000")), True, id="categories"),
+        pytest.param(np.full(N, "high"), False, id="words"),
         pytest.param(np.log1p(np.full(N, 1000.0)), False, id="logarithms"),
     ],
 )
 def test_a_size_factor_is_larger_than_what_the_file_holds(numbers: np.ndarray, expected: bool) -> None:
     assert (_found({"nCount_RNA": numbers}).columns.size_factor == "nCount_RNA") is expected
+
+
+@pytest.mark.parametrize(
+    "name", ["library_size", "UMIs", "nCount", "tscp_count", "sum", "Total UMI counts", "libSize", "n_counts"]
+)
+def test_size_factors_by_their_names(name: str) -> None:
+    assert _found({name: np.full(N, 1000)}).columns.size_factor == name
+
+
+def test_a_missing_size_factor_is_taken_from_the_counts_and_said() -> None:
+    numbers = np.arange(N) + 1000.0
+    numbers[7] = np.nan
+    found = _found({"nCount_RNA": numbers})
+    assert found.values[keys.SIZE_FACTOR].iloc[7] == pytest.approx(np.nanmedian(numbers))  # TOTALS are alike
+    (note,) = found.notes
+    assert "1 cell has no number above zero there" in note
+
+
+@pytest.mark.parametrize(
+    ("numbers", "why"),
+    [
+        (np.where(np.arange(N) < 10, 50, 1000), "6% of the cells have fewer counts there"),
+        (np.where(np.arange(N) < 8, np.nan, 1000), "5% of the cells have no number above zero there"),
+        (np.full(N, "high"), "it does not hold numbers above zero"),
+    ],
+)
+def test_a_size_factor_that_is_refused_says_why(numbers: np.ndarray, why: str) -> None:
+    (note,) = _found({"nCount_RNA": numbers}).notes
+    assert "'nCount_RNA' is not taken for the size factor" in note
+    assert why in note
+    assert _found({"n_counts": TOTALS}).notes == (), "those of the file itself are no size factor to speak of"
 
 
 def test_a_given_column_wins_or_is_refused_in_words() -> None:
