@@ -537,8 +537,12 @@ def _unseparated(
             if name in found or holds_one_label(codes, labels):
                 continue
             seen = confounding(np.where(codes < 0, codes.max() + 1, codes), labels, stratum, controls)
-            if seen.seen or (seen.matters and part != keys.CONDITION):
+            if part != keys.CONDITION and seen.matters:
                 found[name] = _unseparated_in_words(part, name, seen, judged)
+            elif seen.seen:
+                crossed = _judge_condition(column_of(obs, name), labels).values is not None
+                use_as = keys.CONDITION if crossed else keys.BATCH
+                found[name] = _unseparated_in_words(use_as, name, seen, judged)
     if settings.batch is not None or controls is None:
         return found
     for name in _like_batches(obs, {*taken, *found}):

@@ -171,3 +171,14 @@ def test_a_column_of_any_name_that_divides_the_cells_as_batches_do_is_a_warning(
     assert examine(cells, named).problems == ()
     none = SETTINGS.data.model_copy(update={"batch": "none"})
     assert examine(cells, none).problems == (), "somebody says that there is no batch"
+
+
+def test_a_condition_that_is_not_crossed_is_a_warning_with_an_option_that_works() -> None:
+    cells, batch, _ = _screen()
+    del cells.obs["batch"]
+    cells.obs["cell_type"] = batch
+    (problem,) = examine(cells, SETTINGS.data).problems
+    assert problem.code == "batch-not-compared"
+    assert "--batch cell_type" in problem.hint
+    named = SETTINGS.data.model_copy(update={"batch": "cell_type"})
+    assert examine(cells, named).problems == ()
