@@ -283,8 +283,8 @@ export class Perturbations {
         : "";
     const facts = [
       plural(targets, "target"),
-      cells >= 0 ? plural(cells, "cell") : "",
-      graph.response[gene] >= 0 ? `${plural(graph.response[gene], "gene")} changed` : "",
+      cells >= 0 && !alone ? plural(cells, "cell") : "",
+      graph.response[gene] >= 0 && !alone ? `${plural(graph.response[gene], "gene")} changed` : "",
       again === null ? "" : `bar: its edges come back in ${Math.round(again)} % of the networks on average`,
       why,
     ].filter(Boolean);
@@ -622,7 +622,7 @@ export class Card {
       make("h3", { text: name }),
       make("p", { text: first }),
       sure ? make("p", { text: `Of these edges ${sure}.` }) : null,
-      cells >= 0
+      cells >= 0 && !graph.alone.has(gene)
         ? make("p", {
             class: cells < graph.few ? "doubt" : "quiet",
             text:

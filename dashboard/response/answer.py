@@ -49,6 +49,7 @@ def show(scene: Scene) -> None:
     for name in scene.chosen:
         if name in alone:
             st.warning(f"**{named(name)}.** {ALONE}")
+            continue
         with shell.errors_in_words():
             st.markdown(in_words(scene, name, ceilings.get(name, np.nan)))
             moved = states_in_words(contents.evaluation(scene.run), name)
