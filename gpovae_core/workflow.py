@@ -371,7 +371,8 @@ def null_network(
     source: cells, or the folder of a run, whose prepared cells are taken. folder: where the run of the null
     is kept; nowhere if None. Returns {"preset", "seed", "threshold", "pairs", "edges", "share", "thresholds":
     [...]}; a pair is a perturbed source and a measured target. Of a run also "run_edges", its own edges above
-    each threshold, and "estimated_false_edge_rate", null edges over them.
+    each threshold, and "estimated_false_edge_rate", null edges over them, None where batches cannot be told
+    from effects.
     """
     from gpovae_core.data.prepare import prepare
     from gpovae_core.effects.nulls import null_screen
@@ -395,13 +396,10 @@ def null_network(
     counted = _testable(screen)
     real = None if own is None or own.shape != counted.shape else own[counted]
     cut = settings.evaluation.threshold
-    table = [_null_row(weights[counted], real, at) for at in NULL_THRESHOLDS]
-    return {
-        "preset": settings.preset,
-        "seed": settings.data.seed,
-        **_null_row(weights[counted], real, cut),
-        "thresholds": table,
-    }
+    rows = [_null_row(weights[counted], real, at) for at in (cut, *NULL_THRESHOLDS)]
+    if prepared.report.unseparated and real is not None:
+        rows = [{**row, "estimated_false_edge_rate": None} for row in rows]
+    return {"preset": settings.preset, "seed": settings.data.seed, **rows[0], "thresholds": rows[1:]}
 
 
 def measure_unseen(

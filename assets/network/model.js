@@ -60,6 +60,7 @@ export class Graph {
     this.members = data.members; // networks of the ensemble, null without one
     this.trust = data.trust;
     this.leftOut = data.left_out;
+    this.alone = new Set(data.without_controls); // perturbed, without controls in their batches
     this.few = data.few_cells;
     this.index = new Map(this.names.map((name, i) => [name, i]));
     this.out = this.names.map(() => []);

@@ -259,7 +259,8 @@ export class Perturbations {
   }
 
   under(gene, few) {
-    const { cells, response } = this.graph;
+    const { alone, cells, response } = this.graph;
+    if (alone.has(gene)) return "no controls beside";
     const words = [];
     if (response[gene] >= 0 && !few) words.push(`${count(response[gene])} changed`);
     if (cells[gene] >= 0)
@@ -272,13 +273,18 @@ export class Perturbations {
     const gene = this.ranked[k];
     const targets = this.targets.get(gene) || 0;
     const cells = graph.cells[gene];
+    const alone = graph.alone.has(gene);
     const few = cells >= 0 && cells < graph.few;
     const again = this.again.has(gene) ? this.again.get(gene) / targets : null;
-    const why = few ? `only ${plural(cells, "training cell")}: too few to tell small effects from noise` : "";
+    const why = alone
+      ? "no control cells in its batches, so that no effect of it can be measured"
+      : few
+        ? `only ${plural(cells, "training cell")}: too few to tell small effects from noise`
+        : "";
     const facts = [
       plural(targets, "target"),
-      cells >= 0 ? plural(cells, "cell") : "",
-      graph.response[gene] >= 0 ? `${plural(graph.response[gene], "gene")} changed` : "",
+      cells >= 0 && !alone ? plural(cells, "cell") : "",
+      graph.response[gene] >= 0 && !alone ? `${plural(graph.response[gene], "gene")} changed` : "",
       again === null ? "" : `bar: its edges come back in ${Math.round(again)} % of the networks on average`,
       why,
     ].filter(Boolean);
@@ -288,7 +294,7 @@ export class Perturbations {
     return make(
       "button",
       {
-        class: `gene${few ? " few" : ""}${targets ? "" : " none"}`,
+        class: `gene${few || alone ? " few" : ""}${targets ? "" : " none"}`,
         title: facts.join("\n"),
         "aria-pressed": String(gene === this.focus),
         "aria-label": `${graph.names[gene]}: ${facts.join(", ")}`,
@@ -605,16 +611,18 @@ export class Card {
     const name = graph.names[gene];
     const signedBy = (sign) => count(out.filter((e) => graph.sign[e] === sign).length);
     const cells = graph.cells[gene];
-    const first = graph.perturbed[gene]
-      ? `${name} has ${out.length ? plural(out.length, "edge") : "no edge"} to other genes here` +
-        (out.length ? `: ${signedBy(1)} activating, ${signedBy(-1)} repressing.` : ".")
-      : `${name} was never perturbed: no cell speaks for edges out of it.`;
+    const first = graph.alone.has(gene)
+      ? `${name} was perturbed, but its batches hold no control cells: no effect of it can be measured.`
+      : graph.perturbed[gene]
+        ? `${name} has ${out.length ? plural(out.length, "edge") : "no edge"} to other genes here` +
+          (out.length ? `: ${signedBy(1)} activating, ${signedBy(-1)} repressing.` : ".")
+        : `${name} was never perturbed: no cell speaks for edges out of it.`;
     const sure = knownOf(trustLines(graph, out, null));
     return [
       make("h3", { text: name }),
       make("p", { text: first }),
       sure ? make("p", { text: `Of these edges ${sure}.` }) : null,
-      cells >= 0
+      cells >= 0 && !graph.alone.has(gene)
         ? make("p", {
             class: cells < graph.few ? "doubt" : "quiet",
             text:

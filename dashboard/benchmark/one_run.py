@@ -12,6 +12,7 @@ from dashboard.shared import run_summary, shell, state
 from dashboard.shared.figures import chart, chart_for_any_width
 from dashboard.shared.glossary import meaning, show_table
 from dashboard.shared.words import plain
+from gpovae_core.data.wording import unseparated_in_words
 from gpovae_core.evaluation.summary import response_lines
 from gpovae_core.plots import benchmark as figures
 from gpovae_core.reporting import sentences, tables
@@ -116,6 +117,9 @@ def equal_edges(report: RunReport) -> None:
 
 def false_edges(report: RunReport) -> None:
     table = report.false_edges()
+    if report.preparation is not None and report.preparation.unseparated:
+        missing(unseparated_in_words(report.preparation.unseparated))
+        return
     if table.empty:
         missing(
             "How many edges are false was not estimated for this run. Relabel its controls as perturbed "

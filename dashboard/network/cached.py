@@ -79,6 +79,7 @@ def network_data(
         false_rate=None if which.often else false_edge_rate(false_edges(run), shown),
         references=[ref for ref in all_references(found.simulated) if ref.name in references],
         left_out=contents.left_out(run),
+        without_controls=contents.without_controls(run),
         own_change=None if (fit := stage(run)) is None else fit.own_change,
     )
 

@@ -81,6 +81,7 @@ def network_message(
     false_rate: list[float | None] | None = None,
     references: Sequence[ReferenceNetwork] = (),
     left_out: str = "",
+    without_controls: Sequence[str] = (),
     own_change: np.ndarray | None = None,
 ) -> dict[str, Any]:
     """Genes, strongest edges, counts per threshold and stops: what does not change with what is chosen.
@@ -88,7 +89,8 @@ def network_message(
     default: threshold of the run's evaluation on this measure; whole, with_rare: the networks of which this
     one leaves out the edges without evidence, and those that come back too rarely (None: it leaves out none);
     false_rate: (STEPS + 1,) estimated share of false edges at every step of the slider, None where unknown;
-    left_out: in words, perturbations of the file that the run does without; own_change: (n,) log fold change
+    left_out: in words, perturbations of the file that the run does without; without_controls: those that are
+    used but have no controls in their batches; own_change: (n,) log fold change
     of every gene when it is perturbed, None where the run has no network stage.
     """
     thresholds = steps(network)
@@ -111,6 +113,9 @@ def network_message(
         "members": None if network.ensemble is None else network.ensemble.members,
         "trust": trust.for_browser(),
         "left_out": left_out,
+        "without_controls": [
+            network.panel.index[name] for name in without_controls if name in network.panel.index
+        ],
         "facts": {
             "run": network.name,
             "simulated": network.simulated,

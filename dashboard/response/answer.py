@@ -33,6 +33,10 @@ SCALES = (
     "is a perfect prediction, 0 none; of differences of mean log expression, as all scores are."
 )
 ORDER = "Perturbations stand in the order in which they were chosen."
+ALONE = (
+    "Its batches hold no control cells, so that its effects cannot be measured: what is shown is what the "
+    "model predicts, from cells that it could not compare."
+)
 FEW_CELLS = 20
 """Cells below which hardly any change can be told from noise."""
 NAMED = 4
@@ -41,7 +45,11 @@ NAMED = 4
 def show(scene: Scene) -> None:
     """A sentence for each chosen perturbation, and what could mislead."""
     ceilings = ceilings_of(scene) if scene.chosen else {}
+    alone = contents.without_controls(scene.run)
     for name in scene.chosen:
+        if name in alone:
+            st.warning(f"**{named(name)}.** {ALONE}")
+            continue
         with shell.errors_in_words():
             st.markdown(in_words(scene, name, ceilings.get(name, np.nan)))
             moved = states_in_words(contents.evaluation(scene.run), name)

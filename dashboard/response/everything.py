@@ -38,7 +38,7 @@ def show(scene: Scene) -> None:
     summary.insert(3, "Changed genes", np.nan if counted is None else counted.reindex(names).to_numpy())
     summary = summary.sort_values("Effect size", ascending=False, kind="stable", ignore_index=True)
     known = summary.dropna(subset=["rho, model", "rho, training mean"])
-    if scene.held_out:
+    if scene.unseen:
         held_out_scores(scene)
     better = int((known["rho, model"] > known["rho, training mean"]).sum())
     st.caption(
@@ -86,7 +86,7 @@ def held_out_scores(scene: Scene) -> None:
     report = scores_of(scene).unseen
     if report is None or not report.per_perturbation:
         why = (report and report.reason) or "Evaluate this run again to have them scored."
-        st.caption(plain(f"Held out: {', '.join(map(keys.for_reading, scene.held_out))}. {why}"))
+        st.caption(plain(f"Held out: {', '.join(map(keys.for_reading, scene.unseen))}. {why}"))
         return
     show_table(held_out_table(report.per_perturbation), key="held_out_perturbations")
     st.caption(

@@ -94,8 +94,8 @@ def path_table(scene: Scene, source: str) -> pd.DataFrame | None:
     never perturbed.
     """
     if source in scene.effects.obs_names:
-        if source in scene.held_out:
-            st.markdown(held_out_words(scene.held_out[source]))
+        if source in scene.unseen:
+            st.markdown(held_out_words(scene.unseen[source]))
         return scene.table(source)
     if questions.predictor(scene.run) is None:
         return None

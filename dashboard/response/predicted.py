@@ -38,8 +38,8 @@ def show(scene: Scene) -> None:
     for name, table in tables.items():
         if len(tables) > 1:
             st.subheader(named(name))
-        if name in scene.held_out:
-            st.markdown(held_out_words(scene.held_out[name]))
+        if name in scene.unseen:
+            st.markdown(held_out_words(scene.unseen[name]))
         figures(scene, name, table)
         with st.expander(f"Scores of {named(name)}, beside baseline and ceiling"):
             show_table(agreement_table(table, ceilings.get(name, np.nan), scene.level))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from dashboard.response import cached
-from dashboard.shared import state
+from dashboard.shared import contents, state
 from gpovae_core import keys
 from gpovae_core.plots import response
 from gpovae_core.runs.folder import RunFolder
@@ -49,8 +49,8 @@ class Scene:
 
     @property
     def held_out(self) -> dict[str, str]:
-        """Perturbations without training cells -> what their prediction rests on; "" in runs scored before
-        that was asked.
+        """Perturbations without compared training cells -> what their prediction rests on; "" in runs scored
+        before that was asked.
         """
         trained = keys.cell_count(keys.OBSERVED_TRAIN)
         if trained not in self.effects.obs:
@@ -60,6 +60,12 @@ class Scene:
             str(name): str(rows.at[name, keys.RESTS_ON]) if keys.RESTS_ON in rows else ""
             for name in rows.index
         }
+
+    @property
+    def unseen(self) -> dict[str, str]:
+        """Those of `held_out` whose cells did not train: others have cells, but no controls beside them."""
+        alone = contents.without_controls(self.run)
+        return {name: basis for name, basis in self.held_out.items() if name not in alone}
 
     def count(self, perturbation: str) -> int | None:
         column = keys.cell_count(response.LAYER[self.reference])

@@ -13,7 +13,7 @@ from gpovae_core.data.schema import PreparationReport, PreparedCells
 from gpovae_core.errors import GpoVaeError, RunError
 from gpovae_core.evaluation.scores import Evaluation
 from gpovae_core.evaluation.stored import read_evaluation
-from gpovae_core.reporting.sentences import left_out_in_words
+from gpovae_core.reporting.sentences import left_out_in_words, without_controls_in_words
 from gpovae_core.runs.folder import RunFolder
 
 if TYPE_CHECKING:
@@ -36,14 +36,26 @@ def report(run: RunFolder) -> PreparationReport | None:
 
 
 def left_out(run: RunFolder) -> str:
-    """Which perturbations of the file the run does without, in words; "" where none, or where it holds no
-    cells that can be read.
+    """Which perturbations of the file the run does without, or has no effect of, in words; "" where none, or
+    where it holds no cells that can be read.
     """
     try:
         found = report(run)
     except RunError:  # damaged cells say so where they are shown
         return ""
-    return "" if found is None else left_out_in_words(len(found.perturbations), found.dropped)
+    if found is None:
+        return ""
+    told = left_out_in_words(len(found.perturbations), found.dropped), without_controls_in_words(found)
+    return " ".join(filter(None, told))
+
+
+def without_controls(run: RunFolder) -> tuple[str, ...]:
+    """Perturbations without controls in their batches, whose effects cannot be measured."""
+    try:
+        found = report(run)
+    except RunError:
+        return ()
+    return () if found is None else found.without_controls
 
 
 @of_run("evaluation.json", kind="data", entries=64)

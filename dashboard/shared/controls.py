@@ -51,7 +51,7 @@ _FLAGS = {"--" + path.partition(".")[2].replace("_", "-"): path for path in (*TI
 """Options of the command line, in what a job has printed."""
 _OPTION = "|".join(map(re.escape, _FLAGS))
 _SETTING = re.compile(
-    rf"(?<!['\w.-])(?:(?P<path>{_WHOLE})|(?P<field>{_BARE})|(?P<option>{_OPTION}))(?!['\w-])"
+    rf"(?<!['\w.-])(?:(?P<path>{_WHOLE})|(?P<field>{_BARE})|(?P<option>{_OPTION})(?P<none> none)?)(?!['\w-])"
 )
 
 
@@ -68,7 +68,7 @@ def on_page(text: str, decisions: Sequence[Decision] | None = None) -> str:
             return f"“{FIELDS[path]}”"
         where = "your choice, above" if path.removeprefix("data.") in asked else "change, below"
         where = "on the page Data" if decisions is None else where
-        return f"“{TITLES[path]}” ({where})"
+        return f"“{TITLES[path]}{': none' if match['none'] else ''}” ({where})"
 
     for decision in decisions or ():
         if decision.setting in _VALUES and decision.setting in text:

@@ -13,7 +13,7 @@ from gpovae_core.config import Settings, changed_from_preset, sections
 from gpovae_core.data.schema import PreparationReport
 from gpovae_core.errors import GpoVaeError
 from gpovae_core.evaluation.scores import Evaluation
-from gpovae_core.reporting.sentences import left_out_in_words
+from gpovae_core.reporting.sentences import left_out_in_words, without_controls_in_words
 from gpovae_core.runs.clusters.told import in_words
 from gpovae_core.runs.folder import RunFolder, Status
 
@@ -112,7 +112,7 @@ def preparation_in_words(report: PreparationReport) -> str:
     left_out = left_out_in_words(len(report.perturbations), report.dropped)
     missing = ", ".join(report.unmeasured_targets)
     unmeasured = f"Perturbed but not measured: {missing}." if missing else ""
-    return " ".join(filter(None, (words, left_out, unmeasured)))
+    return " ".join(filter(None, (words, left_out, without_controls_in_words(report), unmeasured)))
 
 
 def dropped(report: PreparationReport) -> pd.DataFrame:

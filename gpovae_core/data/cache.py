@@ -17,7 +17,7 @@ from gpovae_core.config import DataSettings
 from gpovae_core.data.atomic import replacing
 from gpovae_core.data.readers import reader_of
 
-RECIPE = 2
+RECIPE = 3
 """Raise it when the preparation changes: older prepared cells are then not taken."""
 MOST_FILES, MOST_BYTES = 20, 20 * 2**30
 ABANDONED = 24 * 3600

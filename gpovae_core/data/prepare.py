@@ -178,6 +178,8 @@ def _report(
         directions=reading.directions,
         hold_out=settings.hold_out,
         split_by_cells=by_cells,
+        without_controls=reading.design.without_controls,
+        unseparated=reading.design.unseparated,
         dropped=list(reading.dropped),
         conditions=conditions.sizes(reading.design),
         warnings=warnings,

@@ -128,7 +128,15 @@ def select(
     if made is not None and made.guides is not None:
         obs[made.guides.name] = made.guides.to_numpy()[rows[stay]]
     totals = np.asarray(matrix.sum(axis=1), dtype=np.float64).ravel()[rows[stay]]
-    design = find_design(obs, cell_labels.to_numpy(dtype=object), totals, settings, column)
+    held = rows[stay]
+    design = find_design(
+        obs,
+        cell_labels.to_numpy(dtype=object),
+        totals,
+        settings,
+        column,
+        lambda positions: counts_of(matrix, held[positions]),
+    )
     found.add(design.problems, design.notes)
     found.decisions += design_decisions(design, settings, [str(name) for name in obs.columns])
     found.conditions = found.conditions or conditions.sizes(design)
@@ -149,6 +157,20 @@ def select(
         design = replace(design, columns=design.columns.model_copy(update={"direction": direction}))
     known = {gene: ids[gene] for gene in measured if gene in ids}
     return Reading(counts, measured, known, cell_labels, obs, tuple(found.dropped), design, directions)
+
+
+def counts_of(matrix: Any, rows: np.ndarray) -> sparse.csr_matrix:
+    """(len(rows), n_vars) counts of some cells, in this order. A file is gone through once."""
+    from scipy import sparse
+
+    if not isinstance(matrix, FileMatrix):
+        return as_csr(matrix[rows])
+    order = np.argsort(rows, kind="stable")
+    parts = []
+    for part, block in matrix.blocks():
+        wanted = rows[order][(rows[order] >= part.start) & (rows[order] < part.stop)]
+        parts.append(block[wanted - part.start])
+    return sparse.csr_matrix(sparse.vstack(parts, format="csr"))[np.argsort(order, kind="stable")]
 
 
 def _of_conditions(

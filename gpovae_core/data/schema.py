@@ -204,6 +204,14 @@ class PreparationReport(BaseModel):
     """Perturbations whose held-out cells have a guide, donor or batch in common with the training, though
     whole ones are held out elsewhere.
     """
+    without_controls: tuple[str, ...] = ()
+    """Perturbations whose batches, donors or conditions hold no controls, so that no effect of theirs can be
+    measured.
+    """
+    unseparated: tuple[str, ...] = ()
+    """Columns of obs that are like batches and that cells are not compared within: what differs there cannot
+    be told from effects, and the share of false edges is unknown.
+    """
     dropped: list[Dropped] = Field(default_factory=list)
     conditions: dict[str, int] = Field(default_factory=dict)
     """Conditions whose cells are used -> cells; empty where the file has none."""

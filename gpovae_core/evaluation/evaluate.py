@@ -15,6 +15,7 @@ from gpovae_core.config import EvaluationSettings
 from gpovae_core.data.expression import log_expression
 from gpovae_core.data.progress import Progress, stretch, tell
 from gpovae_core.data.schema import PreparedCells
+from gpovae_core.data.wording import unseparated_in_words
 from gpovae_core.effects.averages import average_effects
 from gpovae_core.evaluation.edges import check_edge_table, chosen_edges, edge_weights
 from gpovae_core.evaluation.effect_tables import of_this_run
@@ -68,6 +69,7 @@ def evaluate(
     )
     notes = [
         *_conditions(prepared),
+        *filter(None, [unseparated_in_words(prepared.report.unseparated)]),
         *_held_out_as_a_whole(prepared),
         *predicted.notes(),
         "The reference 'all' holds the cells that the model and the baselines were fitted to: its scores "

@@ -62,13 +62,15 @@ NOISE_DRAWS = 5
 @dataclass(frozen=True)
 class Predictions:
     """What is predicted of every perturbation, by key of `evaluation.predictions`: tables (perturbations x
-    genes) with the same names; training: the effects in the training cells.
+    genes) with the same names; training: the effects in the training cells; alone: perturbations whose
+    training cells have no controls beside them, in their batches.
     """
 
     tables: dict[str, pd.DataFrame]
     training: pd.DataFrame
     calibration: Calibration
     linear: LinearChoice
+    alone: tuple[str, ...] = ()
 
     @property
     def model(self) -> pd.DataFrame:
@@ -76,20 +78,27 @@ class Predictions:
 
     def notes(self) -> list[str]:
         """In words, what is predicted of fewer perturbations than there are."""
-        words = {
-            "model": "The model gives no prediction for",
-            "train_mean": "No training cells, so no train_mean, for",
+        missing = {
+            name: table.index[~np.isfinite(table.to_numpy()).all(axis=1)]
+            for name, table in self.tables.items()
         }
-        notes = []
-        for name, start in words.items():
-            table = self.tables[name]
-            incomplete = table.index[~np.isfinite(table.to_numpy()).all(axis=1)]
-            if len(incomplete):
-                notes.append(
-                    f"{start} {listed(incomplete)}: scored on the other {len(table) - len(incomplete)} "
-                    "perturbations."
-                )
-        return notes
+        model, mean = missing["model"], missing["train_mean"]
+        told = (
+            ("The model gives no prediction for", model, model),
+            ("No training cells, so no train_mean, for", mean[~mean.isin(self.alone)], mean),
+            (
+                "No control cells beside the training cells, in their batches, donors or conditions, so no "
+                "measured effects and no train_mean, for",
+                mean[mean.isin(self.alone)],
+                mean,
+            ),
+        )
+        return [
+            f"{start} {listed(names)}: scored on the other {len(self.training) - len(incomplete)} "
+            "perturbations."
+            for start, names, incomplete in told
+            if len(names)
+        ]
 
 
 def predictions(
@@ -122,6 +131,7 @@ def predictions(
         training=training.mean,
         calibration=Calibration(both.model_error),
         linear=LinearChoice(linear.components, linear.ridge),
+        alone=tuple(name for name in names if prepared.where(name, (keys.TRAIN,)).any()),
     )
 
 

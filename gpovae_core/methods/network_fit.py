@@ -84,8 +84,11 @@ def explain(
     settings: Settings,
     progress: Progress | None = None,
 ) -> NetworkFit:
-    """The network behind `observed`, as far as `rule` believes it."""
-    nulls = nulls_of(prepared, observed, settings, stretch(progress, 0.6, 0.95))
+    """The network behind `observed`, as far as `rule` believes it. Where batches cannot be told from effects,
+    controls drawn at random cannot tell how many edges are false.
+    """
+    apart = prepared.report.unseparated
+    nulls = [] if apart else nulls_of(prepared, observed, settings, stretch(progress, 0.6, 0.95))
     fit = explain_effects(len(prepared.panel), observed, rule, settings, nulls, progress)
     large = large_genes(prepared, Design.of(prepared))
     places = np.sort(prepared.cells.var_names.to_numpy(dtype=str)).searchsorted(list(large))

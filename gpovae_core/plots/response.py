@@ -408,7 +408,7 @@ def ranked_bars(
     shown = table.dropna(subset=["observed"]).head(count).iloc[::-1]
     if shown.empty:
         return theme.empty(
-            title, "No effect was observed here: this perturbation has no cells in the chosen reference."
+            title, "No effect was observed: in this reference no cells of it stand beside controls."
         )
     figure = _paired_bars(shown, selected)
     theme.style(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 
+from gpovae_core.data.wording import counted
 from gpovae_core.evaluation.scores import Evaluation
 from gpovae_core.evaluation.stored import read_evaluation
 from gpovae_core.network.grn import GeneNetwork
@@ -43,7 +44,20 @@ def _edges(run: RunFolder, scores: Evaluation | None) -> list[str]:
         f"Network: {found.edges:,} edges with W above {found.threshold:g}, from "
         f"{len(found.regulators):,} of {found.perturbed:,} perturbed genes."
     ]
-    return told + [f"  {capitalised(words)}." for words in (again, false) if words]
+    return told + [f"  {capitalised(words)}." for words in (again, false, *_not_known(run)) if words]
+
+
+def _not_known(run: RunFolder) -> list[str]:
+    """What the design of the screen does not let anybody know, in short; `gpovae evaluate` says more."""
+    report = run.report() if run.has("cells.h5ad") else None
+    if report is None:
+        return []
+    alone, apart = len(report.without_controls), report.unseparated
+    return [
+        f"no effects of {counted(alone, 'perturbation')} without control cells in the same batch"
+        * (alone > 0),
+        "how many edges are false is not known: batches cannot be told from effects" * (len(apart) > 0),
+    ]
 
 
 def _scores(scores: Evaluation | None) -> list[str]:

@@ -11,7 +11,7 @@ from typing import Any
 from gpovae_core.data.decisions import Decision
 from gpovae_core.data.effect_tables.report import EffectReport
 from gpovae_core.data.kinds import KNOCK_OUT, TOLD
-from gpovae_core.data.schema import Directions, Dropped
+from gpovae_core.data.schema import Directions, Dropped, PreparationReport
 from gpovae_core.data.wording import counted
 from gpovae_core.evaluation.listing import listed
 from gpovae_core.evaluation.network_scores import Network
@@ -375,8 +375,9 @@ def _stage_lines(network: Network) -> list[str]:
     stage = network.stage
     if stage is None:
         return []
-    rate = number(network.estimated_false_edge_rate)
-    found = [f"  estimated share of false edges {rate} (no effect at all; from controls)"]
+    rate = network.estimated_false_edge_rate
+    share_of = "unknown" if rate is None else f"{number(rate)} (no effect at all; from controls)"
+    found = [f"  estimated share of false edges {share_of}"]
     found += [f"  {words}" for words in (depth_in_words(network),) if words]
     for reference, title in LIFT.items():
         for entry in () if stage.rankings is None else getattr(stage.rankings, reference):
@@ -742,6 +743,27 @@ def left_out_in_words(used: int, dropped: Sequence[Dropped]) -> str:
         told.append(f"{', '.join(named[:LEFT_OUT_NAMED])}{more}: {reason}")
     whole = used + sum(map(len, reasons.values()))
     return f"{used:,} of the file's {whole:,} perturbations are used; left out: {'; '.join(told)}."
+
+
+def without_controls_in_words(report: PreparationReport) -> str:
+    """Which perturbations have no effect that could be measured, for want of controls beside them; "" where
+    all can be compared.
+    """
+    names, whole = report.without_controls, len(report.perturbations)
+    if not names:
+        return ""
+    have, their = ("has", "its") if len(names) == 1 else ("have", "their")
+    return (
+        f"{len(names):,} of {whole:,} perturbations {have} no control cells in {their} "
+        f"{_compared_within(report)}, so none of {their} effects can be measured: {listed(names)}."
+    )
+
+
+def _compared_within(report: PreparationReport) -> str:
+    """'batch', 'condition and batch': within what cells are compared."""
+    design = report.design
+    parts = () if design is None else ("condition", "batch", "donor")
+    return " and ".join(part for part in parts if getattr(design, part)) or "batch"
 
 
 def effects_file_in_words(report: EffectReport) -> list[str]:

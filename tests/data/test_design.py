@@ -12,7 +12,7 @@ import pytest
 
 from gpovae_core import keys
 from gpovae_core.config import DataSettings
-from gpovae_core.data.design import Design, find_design, missing_columns
+from gpovae_core.data.design import Design, find_design, missing_columns, strata
 from gpovae_core.data.prepare import prepare
 from gpovae_core.data.read import read_cells
 from gpovae_core.data.schema import PreparationReport
@@ -59,9 +59,78 @@ def test_a_batch_holds_controls_beside_perturbed_cells(columns: dict[str, Any], 
 def test_what_is_no_batch_is_said() -> None:
     (note,) = _found({"well": GUIDES}).notes
     assert "'well'" in note
-    assert "control cells beside perturbed" in note
-    (note,) = _found({"batch": np.where(np.isin(LABELS, ["B", "C"]), "late", "early")}).notes
-    assert "33%" in note
+    assert "shares a value with control cells" in note
+
+
+@pytest.mark.parametrize(
+    ("batch", "named"),
+    [
+        pytest.param(np.where(LABELS == "C", "late", "early"), ["C"], id="one of three"),
+        pytest.param(
+            np.select(
+                [LABELS == "C", LABELS != "control"], [None, "a"], np.array(["a", "b"])[ALTERNATING]
+            ),
+            ["C"],
+            id="not known",
+        ),
+    ],
+)  # fmt: skip
+def test_perturbations_without_controls_in_their_batch_are_named(batch: np.ndarray, named: list[str]) -> None:
+    found = _found({"batch": batch})
+    assert list(found.without_controls) == named
+    told = [problem for problem in found.problems if problem.code == "no-controls-beside"]
+    assert len(told) == bool(named)
+    if named:
+        assert told[0].severity == "warning"
+        assert "1 perturbation of 3 has no control cells in its batch ('batch')" in told[0].message
+        assert "C (40 cells)" in told[0].message
+        assert "--batch none" in told[0].hint
+    assert found.unseparated == ()
+
+
+@pytest.mark.parametrize(
+    "batch",
+    [
+        pytest.param(np.where(LABELS == "control", "a", "b"), id="controls in a batch of their own"),
+        pytest.param(np.where(LABELS == "control", None, np.array(["a", "b"])[ALTERNATING]), id="unknown"),
+        pytest.param(LABELS, id="a plate for each"),
+        pytest.param(
+            np.where(np.isin(LABELS, ["control", "A"]), "a", "b"), id="one of three beside controls"
+        ),
+    ],
+)
+@pytest.mark.parametrize("told", [{}, {"batch": "none"}])
+def test_a_batch_that_keeps_controls_apart_is_a_warning(batch: np.ndarray, told: dict[str, str]) -> None:
+    """Nothing can be compared within it, so that it is compared without, whoever wants it."""
+    found = _found({"batch": batch}, **told)
+    assert (found.columns.batch, found.without_controls, found.unseparated) == (None, (), ("batch",))
+    (problem,) = found.problems
+    assert (problem.code, problem.severity) == ("batch-not-compared", "warning")
+    assert "how many edges are false is not known" in problem.message
+
+
+def test_cells_of_an_unknown_batch_are_compared_with_nobody_and_counted() -> None:
+    batch = np.array(["a", "b"], dtype=object)[ALTERNATING]
+    batch[[3, 50, 51, 52]] = None
+    found = _found({"batch": batch})
+    assert found.columns.batch == "batch"
+    assert found.problems == ()
+    assert any("4 cells (2.5%) have no value there" in note for note in found.notes)
+    within = strata(found.values, LABELS)
+    assert within is not None
+    assert set(within[[50, 51, 52]].tolist()) & set(within[LABELS == "control"].tolist()) == set()
+    assert within[3] not in np.delete(within, 3)
+
+
+def test_batch_and_condition_without_controls_are_no_reason_to_forget_the_batch() -> None:
+    """Conditions alone would leave more cells beside controls, with the batch as an effect."""
+    batch = np.where((LABELS == "C") | ((LABELS == "control") & (np.arange(N) % 4 < 2)), "late", "early")
+    batch[LABELS == "B"] = "third"
+    found = _found({"batch": batch, "condition": np.where(ALTERNATING, "IFN", "none")})
+    within = strata(found.values, LABELS)
+    assert within is not None
+    assert len(set(within.tolist())) == 6
+    assert found.without_controls == ("B",)
 
 
 def test_codes_become_text_and_missing_ones_are_unknown() -> None:
@@ -229,7 +298,37 @@ def test_a_condition_is_crossed_with_the_perturbation(values: Any, expected: boo
 
 
 def test_the_state_of_a_cell_is_an_outcome_and_no_condition() -> None:
-    assert _found({"state": ALTERNATING, "cell_type": ALTERNATING}).columns.condition is None
+    assert _found({"state": ALTERNATING, "leiden": ALTERNATING}).columns.condition is None
+
+
+@pytest.mark.parametrize("name", ["cell_type", "time_hr", "CellLine", "cytokine", "Treatment Group", "dose"])
+def test_conditions_by_their_names(name: str) -> None:
+    assert _found({name: ALTERNATING}).columns.condition == name
+
+
+def test_conditions_of_two_kinds_are_not_merged_in_silence() -> None:
+    kinds = {"stimulation": ALTERNATING, "time_hr": np.arange(N) // 2 % 2}
+    (problem,) = _found(kinds).problems
+    assert (problem.code, problem.severity) == ("several-conditions", "warning")
+    assert "'time_hr'" in problem.message
+    assert _found({**kinds, "time_hr": ALTERNATING}).problems == ()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "batchID",
+        "Batch Number",
+        "experiment",
+        "replicate_id",
+        "gem group",
+        "Library.ID",
+        "orig.ident",
+        "seq_run",
+    ],
+)
+def test_batches_by_their_names(name: str) -> None:
+    assert _found({name: ALTERNATING}).columns.batch == name
 
 
 @pytest.mark.parametrize(
@@ -239,14 +338,48 @@ def test_the_state_of_a_cell_is_an_outcome_and_no_condition() -> None:
         pytest.param(np.full(N, 100), False, id="the sums of the file"),
         pytest.param(np.full(N, 105.0), False, id="hardly more"),
         pytest.param(np.where(np.arange(N) < 10, 50, 1000), False, id="fewer than the file holds"),
-        pytest.param(np.where(np.arange(N) == 3, np.nan, 1000), False, id="missing"),
-        pytest.param(np.where(np.arange(N) == 3, 0, 1000), False, id="zero"),
-        pytest.param(np.full(N, "1000"), False, id="text"),
+        pytest.param(np.where(np.arange(N) == 3, np.nan, 1000), True, id="one missing"),
+        pytest.param(np.where(np.arange(N) == 3, 0, 1000), True, id="one zero"),
+        pytest.param(np.where(np.arange(N) < 8, np.nan, 1000), False, id="many missing"),
+        pytest.param(np.full(N, "1000"), True, id="text"),
+        pytest.param(pd.Categorical(np.full(N, "1000")), True, id="categories"),
+        pytest.param(np.full(N, "high"), False, id="words"),
         pytest.param(np.log1p(np.full(N, 1000.0)), False, id="logarithms"),
     ],
 )
 def test_a_size_factor_is_larger_than_what_the_file_holds(numbers: np.ndarray, expected: bool) -> None:
     assert (_found({"nCount_RNA": numbers}).columns.size_factor == "nCount_RNA") is expected
+
+
+@pytest.mark.parametrize(
+    "name", ["library_size", "UMIs", "nCount", "tscp_count", "sum", "Total UMI counts", "libSize", "n_counts"]
+)
+def test_size_factors_by_their_names(name: str) -> None:
+    assert _found({name: np.full(N, 1000)}).columns.size_factor == name
+
+
+def test_a_missing_size_factor_is_taken_from_the_counts_and_said() -> None:
+    numbers = np.arange(N) + 1000.0
+    numbers[7] = np.nan
+    found = _found({"nCount_RNA": numbers})
+    assert found.values[keys.SIZE_FACTOR].iloc[7] == pytest.approx(np.nanmedian(numbers))  # TOTALS are alike
+    (note,) = found.notes
+    assert "1 cell has no number above zero there" in note
+
+
+@pytest.mark.parametrize(
+    ("numbers", "why"),
+    [
+        (np.where(np.arange(N) < 10, 50, 1000), "6% of the cells have fewer counts there"),
+        (np.where(np.arange(N) < 8, np.nan, 1000), "5% of the cells have no number above zero there"),
+        (np.full(N, "high"), "it does not hold numbers above zero"),
+    ],
+)
+def test_a_size_factor_that_is_refused_says_why(numbers: np.ndarray, why: str) -> None:
+    (note,) = _found({"nCount_RNA": numbers}).notes
+    assert "'nCount_RNA' is not taken for the size factor" in note
+    assert why in note
+    assert _found({"n_counts": TOTALS}).notes == (), "those of the file itself are no size factor to speak of"
 
 
 def test_a_given_column_wins_or_is_refused_in_words() -> None:
@@ -257,7 +390,7 @@ def test_a_given_column_wins_or_is_refused_in_words() -> None:
     assert _found(columns, batch="none").columns.batch is None
     (problem,) = _found({**columns, "label": LABELS}, batch="label").problems
     assert problem.code == "design-column-unusable"
-    assert "control cells beside perturbed" in problem.message
+    assert "shares a value with control cells" in problem.message
     wells = _found(columns, batch="well")  # each holds one label, and labels have several
     assert (wells.columns.batch, wells.problems) == ("well", ())
     assert any("replicates" in note for note in wells.notes)

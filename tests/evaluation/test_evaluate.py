@@ -410,3 +410,17 @@ def test_effects_table_round_trip(mixed, tmp_path):
         predicted.loc["PERT0", gene], rel=1e-5
     )
     assert UNMEASURED not in back.var_names
+
+
+def test_a_perturbation_without_controls_in_its_batch_is_noted_with_this_reason(screen) -> None:
+    cells = screen.cells.copy()
+    cells.obs[keys.BATCH] = np.where(screen.labels == PERTURBED[0], "late", "early")
+    alone = PreparedCells(cells, screen.panel, screen.report)
+    weights = np.full((len(screen.panel),) * 2, 0.1)
+    notes = evaluate(alone, prediction(screen), weights)["notes"]
+    (note,) = [one for one in notes if "train_mean" in one]
+    assert note.startswith("No control cells beside the training cells")
+    assert PERTURBED[0] in note
+    apart = replace(screen, report=screen.report.model_copy(update={"unseparated": ("lane",)}))
+    (note,) = [one for one in evaluate(apart, prediction(screen), weights)["notes"] if "'lane'" in one]
+    assert note.startswith("How many edges are false is not known")

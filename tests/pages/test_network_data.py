@@ -348,3 +348,10 @@ def test_parts_of_an_edge_are_drawn_with_words_and_the_odd_one_whatever_its_size
 def test_an_edge_without_parts_has_none_in_its_card():
     net = network(4)
     assert pair_message(inspect_edge(net, "G000", "G001"), net)["parts"] == []
+
+
+def test_perturbations_without_controls_are_sent_by_number() -> None:
+    net = network(4)
+    name = net.panel.genes[2]
+    assert network_message(net, 0.5, without_controls=(name, "elsewhere"))["without_controls"] == [2]
+    assert network_message(net, 0.5)["without_controls"] == []

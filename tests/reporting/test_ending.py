@@ -58,3 +58,12 @@ def test_a_run_that_was_stopped_says_so_and_no_more(tmp_path: Path) -> None:
     run = RunFolder(make_fake_run(tmp_path / "stopped").path)
     run.write_status(state="stopped", message="stopped on request after epoch 3")
     assert ending(run) == [f"Run {run.path}: stopped, stopped on request after epoch 3."]
+
+
+def test_what_the_design_does_not_let_anybody_know(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    report = run.report().model_copy(update={"without_controls": ("STAT1",), "unseparated": ("lane",)})
+    monkeypatch.setattr(RunFolder, "report", lambda _: report)
+    told = ending(run)
+    assert "  No effects of 1 perturbation without control cells in the same batch." in told
+    assert "  How many edges are false is not known: batches cannot be told from effects." in told
+    assert len(told) <= 10

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from gpovae_core.data.schema import Dropped
+from gpovae_core.data.schema import DesignColumns, Dropped, PreparationReport
 from gpovae_core.evaluation.network_scores import EdgeScore, Network, RandomEdges, SameEdges
 from gpovae_core.evaluation.scores import EffectScores, Evaluation, Response
 from gpovae_core.methods import registry
-from gpovae_core.reporting.sentences import left_out_in_words, verdicts
+from gpovae_core.reporting.sentences import left_out_in_words, verdicts, without_controls_in_words
 
 SCORES = {"model": 0.5, "calibrated": 0.6, "train_mean": 0.4, "linear": 0.2, "perturbation_mean": 0.1}
 COMPARED = dict.fromkeys(SCORES, 10)
@@ -81,3 +81,18 @@ def test_many_are_counted(number: int, more: bool) -> None:
 
 def replace_name(one: Dropped, name: str) -> Dropped:
     return one.model_copy(update={"name": name})
+
+
+def test_perturbations_without_controls_in_their_batches_are_named_with_the_reason() -> None:
+    report = PreparationReport(
+        source="x.h5ad", cells_read=9, cells_kept=9, genes_measured=9, counts_from="X", label_column="gene",
+        control_label="NT", perturbations={"A": 3, "B": 3, "C": 3}, control_cells=3,
+        design=DesignColumns(batch="lane", donor="who"),
+    )  # fmt: skip
+    assert without_controls_in_words(report) == ""
+    assert without_controls_in_words(report.model_copy(update={"without_controls": ("B",)})) == (
+        "1 of 3 perturbations has no control cells in its batch and donor, so none of its effects can be "
+        "measured: B."
+    )
+    several = without_controls_in_words(report.model_copy(update={"without_controls": ("A", "B")}))
+    assert several.startswith("2 of 3 perturbations have no control cells in their batch and donor")
