@@ -136,6 +136,11 @@ def false_edges(report: RunReport) -> None:
     if report.null:
         st.markdown("##### Relabelled controls, the whole way to W")
         show_table(tables.null_table(report.null))
+        st.caption(
+            "A check of the method, no second estimate: a network fitted to controls alone learns from them "
+            "that next to nothing changes, and so believes next to nothing. The figure above asks how many "
+            "edges the rule that this run learned finds among controls."
+        )
 
 
 def path_length(report: RunReport) -> None:

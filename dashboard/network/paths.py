@@ -117,7 +117,7 @@ def path_table(run: RunFolder, network: GeneNetwork, found: PathTrace) -> None:
         {
             "Path": table["path"],
             "Hops": table["hops"],
-            "Probability": table["probability"],
+            "W along the path": table["probability"],
             "Share of influence": [_share(share) for share in table["share"]],
             "Weakest edge": table["weakest"],
             "Effect": sign_words(table["sign"]),
@@ -133,7 +133,7 @@ def path_table(run: RunFolder, network: GeneNetwork, found: PathTrace) -> None:
         state.put(**{state.PATH_ROW: rows[0] if rows else None})
 
     st.caption(
-        "Probability: the product of W along the path. Tick a path to light it up; click an edge of "
+        "W along the path: the product over its edges. Tick a path to light it up; click an edge of "
         "another path to change to that one."
     )
     show_table(
@@ -145,7 +145,7 @@ def path_table(run: RunFolder, network: GeneNetwork, found: PathTrace) -> None:
         column_config={
             "Path": st.column_config.TextColumn(width="large"),
             "Effect": SIGNS,
-            "Probability": st.column_config.NumberColumn(format="%.4f"),
+            "W along the path": st.column_config.NumberColumn(format="%.4f"),
             "Weakest edge": st.column_config.NumberColumn(format="%.3f"),
         },
     )

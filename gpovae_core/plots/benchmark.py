@@ -259,7 +259,7 @@ def false_edge_curve(table: pd.DataFrame, threshold: float | None = None) -> go.
         line={"color": theme.VERMILLION, "width": 2},
         hovertemplate="W above %{x:.2f}: %{y:.2g} %<extra></extra>",
     )
-    theme.style(figure, title, "Threshold on W (probability)", "Edges without any effect (%)", height=320)
+    theme.style(figure, title, "Threshold on W", "Edges without any effect (%)", height=320)
     figure.update_layout(showlegend=False, margin_b=60)
     figure.update_yaxes(rangemode="tozero")
     if threshold is not None:

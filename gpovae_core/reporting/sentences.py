@@ -150,16 +150,17 @@ def _correlations(evaluation: Evaluation) -> str:
 
 
 def _edges_that_show(evaluation: Evaluation) -> str:
-    """'26 % of its 131 edges show a significant effect in held-out cells; of as many pairs by ...'; "" where
-    that was not measured.
+    """'26 % of its 131 edges that can be tested show a significant effect in held-out cells; of as many pairs
+    by ...'; "" where that was not measured.
     """
     network = evaluation.network
     line = next((one for one in lines(evaluation) if one.key == "bh_share"), None)
     if network is None or line is None or line.value is None or line.rival is None:
         return ""
     words = (
-        f"{share(line.value)} of its {count(network.edges)} edges show a significant effect in "
-        f"{evaluation.held_out_words}; of as many pairs ranked by {line.rival_name}: {share(line.rival)}"
+        f"{share(line.value)} of its {count(network.edges)} edges that can be tested show a significant "
+        f"effect in {evaluation.held_out_words}; of as many pairs ranked by {line.rival_name}: "
+        f"{share(line.rival)}"
     )
     return words if line.baseline is None else f"{words}; of random pairs: {share(line.baseline)}"
 
@@ -583,11 +584,13 @@ def null_in_words(evaluation: Evaluation) -> str | None:
     network = evaluation.network
     rate = network.estimated_false_edge_rate if network is not None else None
     if network is not None and rate is not None:
+        rows = (network.stage and network.stage.false_edges) or ()
+        judged = next((row.edges for row in rows if row.threshold == network.threshold), network.edges)
         told = (
-            f"Check against noise: with W above {number(network.threshold, 2)}, an estimated {percent(rate)} "
-            f"of the {number(network.edges)} edges out of perturbed genes join genes without any effect, "
-            "judged by control cells in the place of the perturbed ones. Controls cannot tell whether an "
-            "effect is direct."
+            f"Check against noise, at the threshold of the scores: with W above "
+            f"{number(network.threshold, 2)}, an estimated {percent(rate)} of the {number(judged)} edges out "
+            "of perturbed genes join genes without any effect, judged by control cells in the place of the "
+            "perturbed ones. Controls cannot tell whether an effect is direct."
         )
         return f"{told} {depth_in_words(network)}".strip()
     if unclear := unclear_lift_in_words(network):

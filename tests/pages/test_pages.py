@@ -131,7 +131,7 @@ def test_a_path_comes_with_probability_share_and_remainder(open_app: Opener, mad
     table = next(frame.value for frame in app.dataframe if "Path" in frame.value)
     assert table["Path"].iloc[0].startswith(genes[0])
     assert table["Path"].iloc[0].endswith(genes[1])
-    assert table["Probability"].is_monotonic_decreasing
+    assert table["W along the path"].is_monotonic_decreasing
     assert "remaining" in words(app)
 
 

@@ -39,8 +39,8 @@ def test_how_good_a_run_is_stands_beside_what_needs_no_model(scores: Evaluation)
         "This model is better than methods without a model at predicting what these perturbations do "
         "(correlation with held-out cells 0.47; the plain mean of the training cells: 0.42; about the most "
         "that cells as noisy as these allow: 0.55), but worse than them at listing which genes change (26 % "
-        "of its 131 edges show a significant effect in held-out cells; of as many pairs ranked by "
-        "Mann-Whitney z: 44 %; of random pairs: 3 %)."
+        "of its 131 edges that can be tested show a significant effect in held-out cells; of as many pairs "
+        "ranked by Mann-Whitney z: 44 %; of random pairs: 3 %)."
     )
     assert "is **better than** methods" in in_one_sentence(scores, strong="**")
     told, follows = verdicts_in_short(scores)
