@@ -166,7 +166,7 @@ def over_hops() -> Iterator[dict[str, Any]]:
         "cells": 8000,
         "library_median": 1800,
     }
-    screens = [
+    screens: list[tuple[str, Any]] = [
         (
             f"{network}, {kind}, seed {seed}",
             drawn(**{**large, **values, "network": network, "seed": seed}).cells,
