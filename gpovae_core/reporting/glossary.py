@@ -193,8 +193,8 @@ TERMS = (
         "perturbed genes that the model can see, and its prior. Where these do not hold, far fewer edges are "
         "direct than W says (two in three of those from 0.8 to 0.99, in other people's simulators), and a "
         "path over a gene that nobody perturbed cannot be told from an edge. In runs of the presets paper "
-        "and released W is trained with the autoencoder and shows to a good part how variable a gene is; runs of "
-        "cradle-vae and sams-vae have no W.",
+        "and released W is trained with the autoencoder and shows to a good part how variable a gene is; "
+        "runs of cradle-vae and sams-vae have no W.",
         ("edge probability",),
         ("strength (S)", "open detour", "false-edge rate", "influence (T_K)"),
     ),
