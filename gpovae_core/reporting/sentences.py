@@ -379,7 +379,7 @@ def _stage_lines(network: Network) -> list[str]:
     rate = network.estimated_false_edge_rate
     share_of = "unknown" if rate is None else f"{number(rate)} (no effect at all; from controls)"
     found = [f"  estimated share of false edges {share_of}"]
-    found += [f"  {words}" for words in (depth_in_words(network),) if words]
+    found += [f"  {words}" for words in (depth_in_words(network), unclear_lift_in_words(network)) if words]
     for reference, title in LIFT.items():
         for entry in () if stage.rankings is None else getattr(stage.rankings, reference):
             scores = ", ".join(
@@ -562,7 +562,8 @@ def unclear_lift_in_words(network: Network | None) -> str:
 
 def what_false_means(network: Network | None) -> str:
     """What a false edge is, and how it was judged."""
-    return f"{FALSE_IN_WORDS} {depth_in_words(network)}".strip()
+    told = FALSE_IN_WORDS, depth_in_words(network), unclear_lift_in_words(network)
+    return " ".join(words for words in told if words)
 
 
 def depth_in_words(network: Network | None) -> str:

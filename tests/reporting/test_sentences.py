@@ -150,7 +150,14 @@ def test_genes_that_move_most_others_are_named(scores: Evaluation) -> None:
     stage = network.stage
     assert stage is not None
     lost = replace(network, stage=replace(stage, lift_unclear=("A", "B")), estimated_false_edge_rate=None)
-    for told in (null_in_words(replace(scores, network=lost)), lift_in_words(lost)):
+    everywhere = replace(scores, network=lost)
+    places = (
+        lift_in_words(lost),
+        what_false_means(lost),
+        null_in_words(everywhere),
+        scores_in_words(everywhere),
+    )
+    for told in places:
         assert "A, B move most of the measured genes" in (told or "")
         assert "how many edges are false is unknown" in (told or "")
     one = replace(lost, stage=replace(stage, lift_unclear=("A",)))
