@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
-from scipy import stats
 
 Kind = Literal["knock-down", "knock-out", "activation"]
 KNOCK_DOWN, KNOCK_OUT, ACTIVATION = get_args(Kind)
@@ -96,6 +95,8 @@ def against(change: np.ndarray, error: np.ndarray, stated: np.ndarray) -> np.nda
 
 def _beyond_chance(change: np.ndarray, error: np.ndarray, known: np.ndarray) -> np.ndarray:
     """(p,) bool: rises beyond what chance does among the known (p,) targets."""
+    from scipy import stats  # here: the first page of the dashboard need not wait for it
+
     found = np.zeros(len(known), dtype=bool)
     if known.any():
         found[known] = stats.false_discovery_control(stats.norm.sf(change[known] / error[known])) <= LEVEL

@@ -172,13 +172,13 @@ def test_settings_survive_the_way_through_the_command_line():
 @pytest.mark.slow
 def test_two_jobs_queue_one_is_stopped_and_resumed_and_the_seed_decides(folder, tmp_path):
     source = write_toy(tmp_path)
-    settings = tiny_settings(training={"epochs": 400, "batch_size": 64})
+    settings = tiny_settings(training={"epochs": 400, "batch_size": 32})
     first = jobs.submit(source, folder / "first", settings)
     second = jobs.submit(source, folder / "second", tiny_settings())
     assert second.status().state == "queued"
     with pytest.raises(RunError, match="nothing to resume"):
         jobs.resume(first)
-    wait_until(lambda: first.status().epoch >= 2)
+    wait_until(lambda: first.status().epoch >= 2, 300)
     assert second.status().state == "queued", "two must not fight for the cores"
     assert jobs.stop(first)
     wait_until(lambda: first.status().state == "stopped", 30)
