@@ -19,7 +19,7 @@ GUIDE = "guide"
 CONDITION = "condition"
 SIZE_FACTOR = "size_factor"  # counts of the cell over the whole transcriptome, float, where X is a part of it
 
-# The design of the screen (see data/design.py), columns of the same `obs`, absent where a file has none.
+# The design of the screen (see data/design), columns of the same `obs`, absent where a file has none.
 # Text, categorical; UNKNOWN where the file says nothing of a cell.
 BATCH = "batch"
 DONOR = "donor"

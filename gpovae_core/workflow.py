@@ -181,14 +181,11 @@ def score_run(
     its file of cells. prepared: the cells of the run, where they are at hand. Raises QueryError for a table
     that was named and cannot be read; one that lies in the folder is noted.
     """
-    from gpovae_core.evaluation import told
     from gpovae_core.evaluation.effects_table import effects_table
     from gpovae_core.evaluation.evaluate import evaluate
-    from gpovae_core.evaluation.intervals import measure_intervals
     from gpovae_core.evaluation.known import Known
-    from gpovae_core.evaluation.plain import defined
     from gpovae_core.evaluation.scored import Scored
-    from gpovae_core.evaluation.scores import Seeds, Unseen
+    from gpovae_core.evaluation.scores import Unseen
     from gpovae_core.evaluation.stored import write_evaluation
     from gpovae_core.methods.fitted import NetworkFit
     from gpovae_core.questions.predicted import EffectPredictor
@@ -234,19 +231,43 @@ def score_run(
         stretch(progress, words="scoring: {}"),
     )
     rest = stretch(progress, 0.9, 1.0, "scoring: {}")
-    intervals = measure_intervals(prepared, predicted.mean, predicted.deviation, stretch(rest, 0.0, 0.3))
-    states = told.states_of(prepared, settings.evaluation.seed, stretch(rest, 0.3, 0.6))
-    responding = told.responders_of(prepared, settings.evaluation.seed, stretch(rest, 0.6, 0.9))
-    tell(rest, "has the training worked", 0.9)
     aligned = stage is None and scored.weights is not None
-    health, null = _health(run, model.cpu(), prepared, settings, with_null=aligned)
-    scores = replace(
+    scores = _with_what_is_told(scores, run, prepared, predicted, model.cpu(), aligned, rest)
+    scores = replace(scores, notes=(*(scores.notes or ()), *faults), unseen=unseen)
+    write_evaluation(run, scores)
+    tell(progress, "scoring", 1.0)
+    return scores
+
+
+def _with_what_is_told(
+    scores: Evaluation,
+    run: RunFolder,
+    prepared: PreparedCells,
+    predicted: PredictedEffects,
+    model: GpoVae,
+    aligned: bool,
+    progress: Progress | None,
+) -> Evaluation:
+    """The scores with all that is told beside them: intervals, states, responders, health, seeds. aligned:
+    whether W was trained by the alignment, so that its null says something.
+    """
+    from gpovae_core.evaluation import told
+    from gpovae_core.evaluation.intervals import measure_intervals
+    from gpovae_core.evaluation.plain import defined
+    from gpovae_core.evaluation.scores import Seeds
+
+    settings = run.settings()
+    intervals = measure_intervals(prepared, predicted.mean, predicted.deviation, stretch(progress, 0.0, 0.3))
+    states = told.states_of(prepared, settings.evaluation.seed, stretch(progress, 0.3, 0.6))
+    responding = told.responders_of(prepared, settings.evaluation.seed, stretch(progress, 0.6, 0.9))
+    tell(progress, "has the training worked", 0.9)
+    health, null = _health(run, model, prepared, settings, with_null=aligned)
+    return replace(
         scores,
-        notes=(*(scores.notes or ()), *told.notes(states, responding), *faults),
+        notes=(*(scores.notes or ()), *told.notes(states, responding)),
         intervals=defined(intervals),
         responders=defined(responding),
         states=defined(states),
-        unseen=unseen,
         health=health,
         alignment_null=null,
         monte_carlo_error=predicted.monte_carlo_error,
@@ -255,9 +276,6 @@ def score_run(
         ),
         simulated=prepared.report.simulated,
     )
-    write_evaluation(run, scores)
-    tell(progress, "scoring", 1.0)
-    return scores
 
 
 def _health(

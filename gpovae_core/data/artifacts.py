@@ -13,7 +13,7 @@ import numpy as np
 from gpovae_core import keys
 from gpovae_core.config import ARTIFACT_CRITERIA
 from gpovae_core.data.cores import in_processes
-from gpovae_core.data.design import Design
+from gpovae_core.data.design.find import Design
 from gpovae_core.data.progress import Progress, tell
 from gpovae_core.data.schema import ArtifactCriterion
 from gpovae_core.data.store import StoredCounts, row_blocks

@@ -14,7 +14,7 @@ import numpy as np
 
 from gpovae_core import keys
 from gpovae_core.data.decisions import Decision, Option
-from gpovae_core.data.design import Design
+from gpovae_core.data.design.find import Design
 from gpovae_core.errors import Problem
 
 if TYPE_CHECKING:

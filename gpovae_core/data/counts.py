@@ -7,7 +7,6 @@ rounded normalised values, and a layer with a part of the molecules (spliced) ar
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -24,7 +23,7 @@ from gpovae_core.data.count_candidates import (
     summed,
 )
 from gpovae_core.data.decisions import Option
-from gpovae_core.data.design import NAMES
+from gpovae_core.data.design.names import is_usual
 from gpovae_core.data.like_counts import ALMOST, FIX, unlike_counts
 from gpovae_core.data.recover import Recovered, recover
 from gpovae_core.errors import Problem
@@ -281,8 +280,7 @@ def _library_columns(obs: pd.DataFrame) -> list[np.ndarray]:
 
     found = []
     for column in obs.columns:
-        folded = re.sub(r"[\s.\-]+", "_", str(column).strip()).casefold()
-        if folded not in NAMES[SIZE_FACTOR] or (obs.columns == column).sum() != 1:
+        if not is_usual(SIZE_FACTOR, str(column)) or (obs.columns == column).sum() != 1:
             continue
         if pd.api.types.is_numeric_dtype(obs[column]) and not pd.api.types.is_bool_dtype(obs[column]):
             values = obs[column].astype("Float64").to_numpy(dtype=np.float64, na_value=np.nan)

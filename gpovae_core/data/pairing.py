@@ -12,7 +12,7 @@ import numpy as np
 
 from gpovae_core import keys
 from gpovae_core.data.cores import at_once
-from gpovae_core.data.design import FEWEST_CONTROLS
+from gpovae_core.data.design.strata import FEWEST_CONTROLS
 from gpovae_core.data.progress import Progress, tell
 from gpovae_core.data.store import shape_of
 

@@ -13,7 +13,7 @@ from gpovae_core import keys
 from gpovae_core.data import conditions
 from gpovae_core.data.artifacts import Artifacts, artifact_labels
 from gpovae_core.data.backed import BackedCells
-from gpovae_core.data.design import strata
+from gpovae_core.data.design.strata import strata
 from gpovae_core.data.expression import log_expression
 from gpovae_core.data.pairing import pair_controls
 from gpovae_core.data.panel import choose_panel

@@ -12,7 +12,9 @@ from gpovae_core import keys
 from gpovae_core.data import conditions
 from gpovae_core.data.backed import BackedCells, FileMatrix
 from gpovae_core.data.decisions import Decision, Option
-from gpovae_core.data.design import OFF, WORDS, Design, find_design, is_usual, value_numbers
+from gpovae_core.data.design.find import Design, find_design
+from gpovae_core.data.design.names import OFF, WORDS, is_usual
+from gpovae_core.data.design.strata import value_numbers
 from gpovae_core.data.direction import (
     MOST_NAMED,
     by_guides,

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from gpovae_core.config import DataSettings
-    from gpovae_core.data.design import Design
+    from gpovae_core.data.design.find import Design
 
 HELD_OUT_BY = {"guides": keys.GUIDE, "donors": keys.DONOR, "batches": keys.BATCH}
 """Value of settings.hold_out -> the part of the design whose values are held out as a whole."""

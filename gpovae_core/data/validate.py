@@ -12,7 +12,8 @@ from gpovae_core import keys
 from gpovae_core.data.backed import BackedCells, FileMatrix
 from gpovae_core.data.counts import Counts, find_counts
 from gpovae_core.data.decisions import Decision, Option
-from gpovae_core.data.design import RECOVERED_LIBRARY, WORDS, Design, missing_columns
+from gpovae_core.data.design.find import Design, missing_columns
+from gpovae_core.data.design.names import RECOVERED_LIBRARY, WORDS
 from gpovae_core.data.enough import FEWEST_CELLS
 from gpovae_core.data.features import NoGenes, only_genes
 from gpovae_core.data.findings import Findings, listed, targets_of

@@ -11,7 +11,7 @@ import pandas as pd
 
 from gpovae_core import keys
 from gpovae_core.data.cores import at_once
-from gpovae_core.data.design import FEWEST_CONTROLS
+from gpovae_core.data.design.strata import FEWEST_CONTROLS
 from gpovae_core.data.expression import log2_moments, log_expression
 from gpovae_core.data.labelled import cells_of
 from gpovae_core.data.progress import Progress, tell

@@ -26,7 +26,7 @@ from scipy import sparse
 
 from gpovae_core import keys
 from gpovae_core.data.cores import at_once
-from gpovae_core.data.design import FEWEST_CONTROLS
+from gpovae_core.data.design.strata import FEWEST_CONTROLS
 from gpovae_core.data.progress import Progress, tell
 from gpovae_core.data.schema import Panel, PanelData
 from gpovae_core.data.store import columns_of, rows_of

@@ -19,7 +19,7 @@ import pandas as pd
 from scipy import sparse
 
 from gpovae_core import keys
-from gpovae_core.data.design import holds_one_label, strata, value_numbers
+from gpovae_core.data.design.strata import holds_one_label, strata, value_numbers
 from gpovae_core.data.schema import PreparedCells
 
 MOST_DEPTHS, CONTROLS_OF_DEPTH = 20, 10

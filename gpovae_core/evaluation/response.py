@@ -267,9 +267,8 @@ def largest_effects(effects: np.ndarray, top: int) -> np.ndarray:
     size = -np.abs(effects)
     if not 0 < top < size.shape[1]:
         return np.argsort(size, axis=1, kind="stable")[:, :top]
-    last = np.partition(size, top - 1, axis=1)[
-        :, top - 1
-    ]  # to sort all genes for these few takes ten times as long
+    # to sort all genes for these few takes ten times as long
+    last = np.partition(size, top - 1, axis=1)[:, top - 1]
     found = np.empty((len(size), top), dtype=np.intp)
     for row, (values, least) in enumerate(zip(size, last, strict=True)):
         among = np.flatnonzero(~(values > least))

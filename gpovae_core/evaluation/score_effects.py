@@ -11,6 +11,7 @@ from scipy import sparse
 from gpovae_core import keys
 from gpovae_core.config import EvaluationSettings
 from gpovae_core.data.cores import at_once
+from gpovae_core.data.labelled import cells_of
 from gpovae_core.data.progress import Progress, stretch, tell
 from gpovae_core.data.schema import PreparedCells
 from gpovae_core.effects.averages import EffectTable, average_effects
@@ -131,8 +132,15 @@ def predictions(
         training=training.mean,
         calibration=Calibration(both.model_error),
         linear=LinearChoice(linear.components, linear.ridge),
-        alone=tuple(name for name in names if prepared.where(name, (keys.TRAIN,)).any()),
+        alone=_alone(prepared, training),
     )
+
+
+def _alone(prepared: PreparedCells, training: EffectTable) -> tuple[str, ...]:
+    """Perturbations with training cells and no effect in them: no controls stand beside these."""
+    unknown = [str(name) for name in training.cells.index[training.cells == 0]]
+    cells = cells_of(prepared.labels, unknown, prepared.where(splits=(keys.TRAIN,)))
+    return tuple(name for name, own in zip(unknown, cells, strict=True) if len(own))
 
 
 def score_effects(

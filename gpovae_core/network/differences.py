@@ -20,7 +20,7 @@ import pandas as pd
 
 from gpovae_core import keys
 from gpovae_core.config import Settings
-from gpovae_core.data.design import holds_one_label, strata, value_numbers
+from gpovae_core.data.design.strata import holds_one_label, strata, value_numbers
 from gpovae_core.data.kinds import ACTIVATION, KNOCK_DOWN, KNOCK_OUT
 from gpovae_core.data.progress import Progress, tell
 from gpovae_core.data.schema import Panel, PanelData, PreparedCells

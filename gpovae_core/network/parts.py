@@ -22,7 +22,7 @@ import pandas as pd
 from scipy import sparse, stats
 
 from gpovae_core import keys
-from gpovae_core.data.design import FEWEST_CONTROLS, value_numbers
+from gpovae_core.data.design.strata import FEWEST_CONTROLS, value_numbers
 from gpovae_core.data.schema import PreparedCells
 from gpovae_core.effects.contrasts import PSEUDO_COUNT, ShareMoments, log_fold_change, share_moments
 from gpovae_core.effects.design import Design

@@ -29,7 +29,7 @@ from gpovae_core.data.artifacts import (
     mad_cutoff,
     outliers,
 )
-from gpovae_core.data.design import Design
+from gpovae_core.data.design.find import Design
 from gpovae_core.data.read import read_cells
 from gpovae_core.data.schema import DesignColumns
 from gpovae_core.data.validate import examine

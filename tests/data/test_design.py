@@ -12,7 +12,9 @@ import pytest
 
 from gpovae_core import keys
 from gpovae_core.config import DataSettings
-from gpovae_core.data.design import Design, find_design, missing_columns, strata
+from gpovae_core.data.design.find import Design, find_design, missing_columns
+from gpovae_core.data.design.names import is_usual
+from gpovae_core.data.design.strata import strata
 from gpovae_core.data.prepare import prepare
 from gpovae_core.data.read import read_cells
 from gpovae_core.data.schema import PreparationReport
@@ -482,3 +484,18 @@ def test_a_table_of_effects_has_no_design() -> None:
     table = anndata.read_h5ad(shared_folder("data") / "macrophage_crispri_effects.h5ad")
     examination = examine(table, DataSettings())
     assert examination.reading is None
+
+
+@pytest.mark.parametrize(
+    ("part", "column"),
+    [
+        (keys.SIZE_FACTOR, "total_umis_full_transcriptome"),
+        (keys.BATCH, "seq_batch"),
+        (keys.BATCH, "Seq.Batch"),
+        (keys.BATCH, "batchNumber"),
+        (keys.DONOR, "donor_id"),
+    ],
+)
+def test_spelling_does_not_make_a_name_unusual(part: str, column: str) -> None:
+    assert is_usual(part, column)
+    assert not is_usual(part, "height")

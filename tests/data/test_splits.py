@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from gpovae_core import keys
 from gpovae_core.config import DataSettings
-from gpovae_core.data.design import Design
+from gpovae_core.data.design.find import Design
 from gpovae_core.data.splits import split_by_cells, split_cells, split_sizes
 from gpovae_core.errors import SettingsError
 
