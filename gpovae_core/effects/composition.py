@@ -24,8 +24,9 @@ import numpy as np
 import pandas as pd
 
 from gpovae_core import keys
+from gpovae_core.data.cores import at_once
 from gpovae_core.data.labelled import cells_of
-from gpovae_core.data.progress import Progress, tell
+from gpovae_core.data.progress import Progress, stretch, tell
 from gpovae_core.effects.design import Design
 
 if TYPE_CHECKING:
@@ -101,29 +102,41 @@ def composition(prepared: PreparedCells, seed: int = 0, progress: Progress | Non
         return Composition(pd.DataFrame(columns=COLUMNS), ())
     tell(progress, "states of the cells", 0.0)
     of_controls = dense(control)
-    found = find_states(of_controls, size[control], stratum[control], int(stratum.max()) + 1, seed)
+    strata = int(stratum.max()) + 1
+    looking = stretch(progress, 0.0, 0.3)
+    found = find_states(of_controls, size[control], stratum[control], strata, seed, looking)
     said = [states.log_odds(of_controls, size[control], stratum[control]) for states in found]
-    rows = []
-    treated = cells_of(prepared.labels, prepared.perturbations, usable & np.isin(stratum, held))
-    for done, (name, own) in enumerate(zip(prepared.perturbations, treated, strict=True) if found else ()):
-        tell(progress, "states of the cells", 0.3 + 0.7 * done / len(prepared.perturbations))
-        if not len(own):
-            continue
+    places = cells_of(prepared.labels, prepared.perturbations, usable & np.isin(stratum, held))
+    treated = [(name, own) for name, own in zip(prepared.perturbations, places, strict=True) if len(own)]
+
+    def compared(perturbation: tuple[str, np.ndarray]) -> tuple:
+        """Its row of the table."""
+        name, own = perturbation
         counts, itself = dense(own), np.isin(genes, keys.genes_of(name))
         tested = []
         for states, of_base in zip(found, said, strict=True):
             second, kept = assign(states, counts, size[own], stratum[own], ~itself)
-            base = of_base[:, kept].sum(axis=1) > 0
+            base = of_base @ kept > 0
             tested.append(share_against(second, stratum[own], base, stratum[control]))
         best = int(np.argmax([abs(z) for _, _, z in tested]))
-        rows.append((name, len(own), best, *tested[best], abs(tested[best][2]) > FLAGGED_ABOVE))
+        return (name, len(own), best, *tested[best], abs(tested[best][2]) > FLAGGED_ABOVE)
+
+    rows = []
+    for row in at_once(compared, treated if found else ()):
+        rows.append(row)
+        tell(progress, "states of the cells", 0.3 + 0.7 * len(rows) / len(treated))
     table = pd.DataFrame(rows, columns=COLUMNS)
     order = np.argsort(-np.abs(table["z"].to_numpy(float)), kind="stable")
     return Composition(table.iloc[order].reset_index(drop=True), tuple(states.separation for states in found))
 
 
 def find_states(
-    counts: np.ndarray, size: np.ndarray, stratum: np.ndarray, strata: int, seed: int = 0
+    counts: np.ndarray,
+    size: np.ndarray,
+    stratum: np.ndarray,
+    strata: int,
+    seed: int = 0,
+    progress: Progress | None = None,
 ) -> list[States]:
     """Pairs of states of control cells, those that are apart. counts: (cells, m); size: (cells,) library
     sizes; stratum: (cells,) below `strata`.
@@ -132,7 +145,9 @@ def find_states(
     """
     half = np.random.default_rng(seed).permutation(len(counts)) % 2 == 0
     found = []
-    for first in _splits(_residuals(counts, size, stratum, strata), seed):
+    guesses = _splits(_residuals(counts, size, stratum, strata), seed)
+    for done, first in enumerate(guesses, start=1):
+        tell(progress, "states of the cells", done / (len(guesses) + 1))
         distances = []
         for part in (half, ~half):
             tried = _settle(counts[part], size[part], stratum[part], strata, first[part])

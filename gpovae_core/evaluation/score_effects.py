@@ -138,7 +138,7 @@ def predictions(
 
 def _alone(prepared: PreparedCells, training: EffectTable) -> tuple[str, ...]:
     """Perturbations with training cells and no effect in them: no controls stand beside these."""
-    unknown = [str(name) for name in training.cells.index[training.cells == 0]]
+    unknown = [str(name) for name, cells in training.cells.items() if not cells]
     cells = cells_of(prepared.labels, unknown, prepared.where(splits=(keys.TRAIN,)))
     return tuple(name for name, own in zip(unknown, cells, strict=True) if len(own))
 

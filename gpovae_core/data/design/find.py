@@ -176,8 +176,8 @@ class _Found:
     notes: list[str] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
 
-    def _is_there(self, column: str | None) -> bool:
-        return column is not None and (self.obs.columns == column).sum() == 1
+    def _is_there(self, column: str) -> bool:
+        return (self.obs.columns == column).sum() == 1
 
     def _take(self, part: str, column: str, judged: Judged) -> None:
         self.columns[part], self.values[part] = column, judged.values
@@ -218,7 +218,9 @@ class _Found:
 
     def read_labels(self, column: str | None) -> None:
         """Take the labels themselves as guides, where they name them."""
-        guides = judge_labels(column_of(self.obs, column), self.labels) if self._is_there(column) else None
+        if column is None or not self._is_there(column):
+            return
+        guides = judge_labels(column_of(self.obs, column), self.labels)
         if guides is not None:
             self.columns[keys.GUIDE], self.values[keys.GUIDE] = column, guides
             self.notes.append(f"The guides are those that the labels in '{column}' name.")
