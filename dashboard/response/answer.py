@@ -34,8 +34,8 @@ SCALES = (
 )
 ORDER = "Perturbations stand in the order in which they were chosen."
 ALONE = (
-    "Its batches hold no control cells, so that its effects cannot be measured: what is shown is what the "
-    "model predicts, from cells that it could not compare."
+    "Its batches hold no control cells, so that its effects cannot be measured. What the model predicts "
+    "comes from cells that could not be compared either."
 )
 FEW_CELLS = 20
 """Cells below which hardly any change can be told from noise."""

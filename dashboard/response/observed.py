@@ -71,7 +71,10 @@ def show(scene: Scene) -> None:
     for name, table in tables.items():
         if len(tables) > 1:
             st.subheader(named(name))
-        figures(scene, name, table)
+        if table["observed"].notna().any():
+            figures(scene, name, table)
+        else:
+            st.info(f"No effect of {named(name)} was observed in {scene.cells}: no gene can be tested.")
     joined = pd.concat(tables, names=[keys.PERTURBATION]).reset_index(level=0)
     own = joined.drop(columns="target").rename(columns=FILE_NAMES)  # target: is this the perturbed gene?
     listed = own.filter(list(COLUMNS)).sort_values(by=keys.P_ADJUSTED, kind="stable")

@@ -40,6 +40,12 @@ def show(scene: Scene) -> None:
             st.subheader(named(name))
         if name in scene.unseen:
             st.markdown(held_out_words(scene.unseen[name]))
+        if not table["observed"].notna().any():
+            st.info(
+                f"No effect of {named(name)} was observed in {scene.cells}: there is nothing to compare. "
+                "What the model predicts is in the file below."
+            )
+            continue
         figures(scene, name, table)
         with st.expander(f"Scores of {named(name)}, beside baseline and ceiling"):
             show_table(agreement_table(table, ceilings.get(name, np.nan), scene.level))

@@ -202,7 +202,7 @@ def null_table(null: dict[str, Any]) -> pd.DataFrame:
                 "W above": number(row["threshold"], 2),
                 "Edges with relabelled controls": f"{count(row['edges'])} of {count(row['pairs'])} pairs",
                 "Edges of this run": f"{count(row['run_edges'])}" if "run_edges" in row else "",
-                "In place of this run's edges": share(row.get("estimated_false_edge_rate")),
+                "As a share of this run's edges": share(row.get("estimated_false_edge_rate")),
             }
             for row in null.get("thresholds") or []
         ]

@@ -118,7 +118,7 @@ def test_tables_of_paths_references_truth_and_null(open_app: Opener, folder: Pat
     assert set(known["Reference"]) == {HOSTILE[0]}
     assert known["Usable edges"].str.contains("5 of").all()
     assert len(truth) == 2 * len(known), "direct edges and ancestors, by every method"
-    assert found["False edges"][0]["In place of this run's edges"].iloc[0] == "40 %"
+    assert found["False edges"][0]["As a share of this run's edges"].iloc[0] == "40 %"
 
 
 def test_several_runs_stand_side_by_side_seeds_together(open_app: Opener, folder: Path) -> None:

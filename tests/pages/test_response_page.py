@@ -14,6 +14,7 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard.response import answer
 from dashboard.response.page import PARTS
+from dashboard.response.scene import Scene
 from gpovae_core import keys
 from gpovae_core.effects.changes import changed_genes, fold_table
 from gpovae_core.runs.folder import RunFolder
@@ -91,6 +92,22 @@ def test_the_answer_says_of_sizes_in_the_same_breath(
     assert re.search(r"explained: -?[\d.]+ against -?[\d.]+\)\.$", told)
     unknown = answer._known(table.assign(log_train_mean=np.nan), np.nan)
     assert unknown == f"{told.split(' (baseline')[0]}."
+
+
+def test_where_nothing_was_observed_that_is_said_and_no_figure_is_empty(
+    demo: AppTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured = ["observed", "observed_se", "p", "adjusted"]
+    of_page = Scene.table
+    monkeypatch.setattr(
+        Scene, "table", lambda scene, name: of_page(scene, name).assign(**dict.fromkeys(measured, np.nan))
+    )
+    for part in ("Predicted against observed", "Which genes changed"):
+        app = at_part(demo, part)
+        assert not app.exception
+        assert not app.get("plotly_chart")
+        assert [one.value for one in app.info if "was observed in held-out cells" in one.value]
+        assert "of 0 genes" not in text(app)
 
 
 def test_it_is_said_how_figures_are_sorted(demo: AppTest) -> None:
