@@ -71,7 +71,7 @@ def show(scene: Scene) -> None:
     for name, table in tables.items():
         if len(tables) > 1:
             st.subheader(named(name))
-        if table["observed"].notna().any():
+        if table["observed"].notna().to_numpy().any():
             figures(scene, name, table)
         else:
             st.info(f"No effect of {named(name)} was observed in {scene.cells}: no gene can be tested.")

@@ -40,7 +40,7 @@ def show(scene: Scene) -> None:
             st.subheader(named(name))
         if name in scene.unseen:
             st.markdown(held_out_words(scene.unseen[name]))
-        if not table["observed"].notna().any():
+        if not table["observed"].notna().to_numpy().any():
             st.info(
                 f"No effect of {named(name)} was observed in {scene.cells}: there is nothing to compare. "
                 "What the model predicts is in the file below."
