@@ -10,7 +10,8 @@ The file (.h5ad, gzip, CSR, cells in random order) is written in blocks: Poisson
 means such that about 35 % of the entries are not zero; cells are in one of six states that move every gene a
 little (without them doublets cannot be told); every perturbation takes four fifths of its own gene and lifts
 a gene that is never perturbed twelvefold. `gpovae train` then works on it in a process of its own. peak_gb:
-its largest resident memory (VmHWM), looked up while it works; disk_gb: the most that lay in its folder and
+its largest resident memory (VmHWM), looked up while it works; memory_gb: what it and its processes held at
+most, by the same words as the stages; disk_gb: the most that lay in its folder and
 its cache; stages: seconds by the words that its status
 shows; processor_s: processor time of all its processes by the same words; still_s: longest time for which
 neither words nor share moved, where that was more than 3 s; matrix_product_gflop_per_s: rate of a plain 2048
@@ -43,6 +44,7 @@ SPREAD = 1.8
 CONTROL_SHARE = 0.08
 FAILING_SHARE = 0.03
 STATES, STATE_SPREAD = 6, 0.5
+REDRAWN = "how often edges come back (after the run is done)"
 
 
 def write_screen(path: Path, cells: int, genes: int, perturbations: int, seed: int = 0) -> dict[str, Any]:
@@ -111,18 +113,19 @@ def watch(command: list[str], run: Path, stop_before: str = "", limit: float = 1
     processor: dict[str, float] = {}
     peak, together, disk, last, used = 0.0, 0.0, 0.0, time.perf_counter(), 0.0
     still, seen, moved = {}, None, last
+    held: dict[str, float] = {}
     while process.poll() is None:
         time.sleep(0.2)
         now = time.perf_counter()
         peak = max(peak, peak_gb(process.pid))
         disk = max(disk, disk_gb(run.parent))
         status = _status(run)
-        stage = status.get("stage") or "starting"
+        stage = status.get("stage") or (REDRAWN if status.get("state") == "done" else "starting")
         stage = "training" if stage.startswith("training") else stage
         stages[stage] = stages.get(stage, 0.0) + now - last
         last = now
         own, memory = of_all(process.pid, used)
-        together = max(together, memory)
+        together, held[stage] = max(together, memory), max(held.get(stage, 0.0), memory)
         processor[stage] = processor.get(stage, 0.0) + own - used
         used = own
         if (stage, status.get("share")) != seen:
@@ -143,6 +146,7 @@ def watch(command: list[str], run: Path, stop_before: str = "", limit: float = 1
         "still_s": rounded({stage: value for stage, value in still.items() if value > 3}),
         "seconds": round(seconds, 1),
         "peak_gb": round(peak, 2),
+        "memory_gb": {name: round(value, 2) for name, value in held.items()},
         "peak_of_all_processes_gb": round(together, 2),
         "disk_gb": round(disk, 3),
         "state": _status(run).get("state"),

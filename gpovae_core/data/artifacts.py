@@ -37,12 +37,16 @@ LARGEST_DOUBLET_GROUP = 10_000
 """Scrublet's exact neighbours cost the square of the cells; larger groups are cut into random parts of at
 most this size.
 """
-SCRUBLET_LOADED, SCRUBLET_PER_VALUE = 0.5e9, 120
-"""Bytes of a process that has loaded it, and for every stored count of the group (measured: 3.5 GB for 30
+SCRUBLET_LOADED, SCRUBLET_PER_VALUE = 0.5e9, 40
+"""Bytes of a process that has loaded it, and for every stored count of the group (measured: 1.5 GB for 28
 million).
 """
 DOUBLETS_EACH, FEWEST_CELLS_OF_GENE, FEWEST_GENES_OF_CELL = 2.0, 3, 3
 """As scanpy sets them: simulated doublets for every cell, and what a gene and a cell need to count."""
+COMPONENTS = 30
+"""Principal components in which neighbours are looked for, as in scanpy."""
+_CELLS_AT_ONCE = 1000
+"""Cells that are dense at a time."""
 SCRUBLET_SECONDS = 20.0
 """What the first group is taken to last, for a share that moves."""
 FEWEST_CONTROLS = 50
@@ -445,11 +449,15 @@ def predict_doublets(counts: sparse.csr_matrix, seed: int) -> np.ndarray:
 
     Approximate ones need a pynndescent and a scipy that fit each other, and change between machines. Where
     Scrublet finds no threshold between its two modes, no cell is called. Raises what Scrublet raises.
+
+    Its principal components are handed over (`_components`), one more than it keeps: of them it takes the
+    largest, and turns them.
     """
     import warnings
 
     import numba
     import scanpy as sc
+    from anndata import AnnData
 
     threads = numba.get_num_threads()
     numba.set_num_threads(1)  # sums over genes may come in another order on more
@@ -463,8 +471,18 @@ def predict_doublets(counts: sparse.csr_matrix, seed: int) -> np.ndarray:
             del cells.layers["raw"]
             for part in (cells, simulated):
                 sc.pp.normalize_total(part, target_sum=1e6)
+            parents = simulated.obsm["doublet_parents"]
+            cells, simulated = (AnnData(part) for part in _components(cells.X, simulated.X, COMPONENTS + 1))
+            simulated.obsm["doublet_parents"] = parents
             sc.pp.scrublet(
-                cells, adata_sim=simulated, random_state=seed, use_approx_neighbors=False, verbose=False
+                cells,
+                adata_sim=simulated,
+                mean_center=False,
+                normalize_variance=False,
+                n_prin_comps=COMPONENTS,
+                random_state=seed,
+                use_approx_neighbors=False,
+                verbose=False,
             )
     finally:
         numba.set_num_threads(threads)
@@ -472,6 +490,43 @@ def predict_doublets(counts: sparse.csr_matrix, seed: int) -> np.ndarray:
     if "predicted_doublet" in cells.obs:
         found[kept] = cells.obs["predicted_doublet"].fillna(False)
     return found
+
+
+def _components(
+    cells: sparse.csr_matrix, simulated: sparse.csr_matrix, number: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """(n_obs, number) and (n_simulated, number): principal components of cells whose genes have mean 0 and
+    standard deviation 1, and simulated ones along the same axes.
+
+    Scrublet's own holds all of them as dense matrices, several times. The axes are those of the covariance of
+    genes, which is summed up over blocks of cells.
+    """
+    from scipy import linalg, sparse
+    from sklearn.utils.sparsefuncs import mean_variance_axis
+
+    cells, simulated = sparse.csr_matrix(cells), sparse.csr_matrix(simulated)
+    n_obs, n_genes = cast("tuple[int, int]", cells.shape)
+    if number > min(n_obs, n_genes):
+        raise ValueError(
+            f"{n_obs:,} cells and {n_genes:,} variable genes are too few for {number} components"
+        )
+    mean, variance = (np.asarray(part, dtype=np.float64) for part in mean_variance_axis(cells, axis=0))
+    scale = 1.0 / np.sqrt(variance * n_obs / (n_obs - 1))
+
+    def standard(part: sparse.csr_matrix) -> np.ndarray:
+        return (part.toarray() - mean) * scale
+
+    covariance = np.zeros((n_genes, n_genes))
+    for start in range(0, n_obs, _CELLS_AT_ONCE):
+        dense = standard(cells[start : start + _CELLS_AT_ONCE])
+        covariance += dense.T @ dense
+    _, axes = linalg.eigh(covariance, subset_by_index=(n_genes - number, n_genes - 1), overwrite_a=True)
+
+    def along(whole: sparse.csr_matrix) -> np.ndarray:
+        starts = range(0, cast("tuple[int, int]", whole.shape)[0], _CELLS_AT_ONCE)
+        return np.concatenate([standard(whole[k : k + _CELLS_AT_ONCE]) @ axes for k in starts])
+
+    return along(cells), along(simulated)
 
 
 def _variable_genes(counts: sparse.csr_matrix) -> tuple[AnnData, np.ndarray]:

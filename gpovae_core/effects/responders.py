@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gpovae_core import keys
+from gpovae_core.data.cores import at_once
 from gpovae_core.data.expression import log_expression
 from gpovae_core.data.labelled import cells_of
 from gpovae_core.data.progress import Progress, tell
@@ -66,27 +67,35 @@ def responders(prepared: PreparedCells, seed: int = 0, progress: Progress | None
     usable = prepared.where(splits=(keys.TRAIN,)) & prepared.passing
     usable &= beside_controls(np.where(usable, prepared.labels, ""), design.stratum)
     ids = prepared.cells.obs_names.to_numpy(dtype=str)
-    rng = np.random.default_rng(seed)
     control, *treated = cells_of(prepared.labels, (keys.CONTROL, *prepared.perturbations), usable)
-    control = rng.permutation(control[np.argsort(ids[control], kind="stable")])[:MOST_CONTROLS]
+    control = control[np.argsort(ids[control], kind="stable")]
+    control = np.random.default_rng(seed).permutation(control)[:MOST_CONTROLS]
     if len(control) < FEWEST_CELLS:
         return []
-    base = _expression(prepared, control)
+    stratum, of_controls = design.stratum, design.stratum[control]
+    controls = _expression(prepared, control)
+    base = less_controls(controls, of_controls, controls, of_controls)
     obs = prepared.cells.obs
     names = obs[keys.GUIDE].astype(str).to_numpy() if keys.GUIDE in obs else None
-    found = []
-    for done, (name, own) in enumerate(zip(prepared.perturbations, treated, strict=True)):
-        tell(progress, "how many cells respond", done / len(prepared.perturbations))
+
+    def of(place: int) -> list[Responders]:
+        name, own = prepared.perturbations[place], treated[place]
         own = own[np.argsort(ids[own], kind="stable")]
         if len(own) < FEWEST_CELLS:
-            continue
-        scores = placed(_expression(prepared, own), base, design.stratum[own], design.stratum[control], rng)
+            return []
+        rng = np.random.default_rng([seed, place])
+        cells = less_controls(_expression(prepared, own), stratum[own], controls, of_controls)
         of_guides: dict[str | None, np.ndarray] = {None: np.ones(len(own), dtype=bool)}
         if names is not None:
             values, n = np.unique(names[own], return_counts=True)
             several = [str(value) for value in values[n >= FEWEST_CELLS] if value != keys.UNKNOWN]
             of_guides |= {guide: names[own] == guide for guide in several if len(several) > 1}
-        found += shares(name, scores, of_guides, rng)
+        return shares(name, placed(cells, base, rng), of_guides, rng)
+
+    found = []
+    for done, told in enumerate(at_once(of, range(len(treated))), start=1):
+        found += told
+        tell(progress, "how many cells respond", done / len(treated))
     return found
 
 
@@ -97,23 +106,22 @@ def _expression(prepared: PreparedCells, rows: np.ndarray) -> np.ndarray:
     return np.asarray(values[:, prepared.panel_columns].todense(), dtype=np.float64)
 
 
-def placed(
-    cells: np.ndarray,
-    controls: np.ndarray,
-    stratum: np.ndarray,
-    control_stratum: np.ndarray,
-    rng: np.random.Generator,
+def less_controls(
+    values: np.ndarray, stratum: np.ndarray, controls: np.ndarray, control_stratum: np.ndarray
 ) -> np.ndarray:
+    """(cells, m) expression less the mean of the controls (controls, m) of the same stratum."""
+    values = values.copy()
+    for one in np.unique(control_stratum):
+        values[stratum == one] -= controls[control_stratum == one].mean(axis=0)
+    return values
+
+
+def placed(cells: np.ndarray, controls: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """(cells,) place of each cell on the line of the other half, 0 the mean of controls of its stratum, in
     standard deviations of controls; NaN where no gene changes clearly in that half.
 
-    cells: (cells, m), controls: (controls, m) expression.
+    cells: (cells, m), controls: (controls, m) expression, both `less_controls`.
     """
-    cells, controls = cells.copy(), controls.copy()
-    for one in np.unique(control_stratum):
-        middle = controls[control_stratum == one].mean(axis=0)
-        cells[stratum == one] -= middle
-        controls[control_stratum == one] -= middle
     result = np.full(len(cells), np.nan)
     half, other = (rng.permutation(len(part)) % 2 == 0 for part in (cells, controls))
     for side, base in ((half, other), (~half, ~other)):
@@ -130,37 +138,51 @@ def placed(
     return result
 
 
-def fit_mixture(
+def fit_mixtures(
     scores: np.ndarray, start: tuple[float, float, float] | None = None
-) -> tuple[float, float, float]:
-    """Share, mean and standard deviation of the second component of (1 - share) N(0, 1) + share N(mean, sd),
-    by expectation maximisation. mean above 0; sd between 0.5 and 3.
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Share, mean and standard deviation, (r,) each, of the second component of (1 - share) N(0, 1) + share
+    N(mean, sd) in every row of scores (r, cells), by expectation maximisation. mean above 0; sd between 0.5
+    and 3. start: of all rows; from the first one where None.
     """
-    share, mean, sd = start or (0.5, max(float(np.quantile(scores, 0.75)), 0.5), 1.0)
+    if start is None:
+        start = 0.5, max(float(np.quantile(scores[0], 0.75)), 0.5), 1.0
+    share, mean, sd = (np.full(len(scores), one) for one in start)
+    moving = np.arange(len(scores))
     for _ in range(_ROUNDS):
-        second = _posterior(scores, share, mean, sd)
-        total = max(float(second.sum()), 1e-9)
-        before = share
-        share, mean = total / len(scores), max(float(second @ scores) / total, 0.1)
-        sd = float(np.clip(np.sqrt(second @ (scores - mean) ** 2 / total), 0.5, 3.0))
-        if abs(share - before) < _SETTLED:
+        own, before = scores[moving], share[moving]
+        second = _posterior(own, share[moving], mean[moving], sd[moving])
+        total = np.maximum(second.sum(axis=1), 1e-9)
+        share[moving] = total / scores.shape[1]
+        mean[moving] = np.maximum((second * own).sum(axis=1) / total, 0.1)
+        squares = (second * (own - mean[moving, None]) ** 2).sum(axis=1)
+        sd[moving] = np.clip(np.sqrt(squares / total), 0.5, 3.0)
+        moving = moving[np.abs(share[moving] - before) >= _SETTLED]
+        if not len(moving):
             break
     return share, mean, sd
 
 
-def _posterior(scores: np.ndarray, share: float, mean: float, sd: float) -> np.ndarray:
-    """(cells,) probability that a cell is of the second component."""
+def _posterior(scores: np.ndarray, share: np.ndarray, mean: np.ndarray, sd: np.ndarray) -> np.ndarray:
+    """(r, cells) probability that a cell is of the second component of its row."""
+    share, mean, sd = share[:, None], mean[:, None], sd[:, None]
     first = (1 - share) * np.exp(-0.5 * scores**2)
     second = share / sd * np.exp(-0.5 * ((scores - mean) / sd) ** 2)
     return second / np.maximum(first + second, 1e-300)
 
 
-def _share(scores: np.ndarray, start: float, mean: float, sd: float) -> float:
-    """The share alone, the second component given."""
-    share = start
+def _share(
+    scores: np.ndarray, counted: np.ndarray, start: np.ndarray, mean: np.ndarray, sd: np.ndarray
+) -> np.ndarray:
+    """(r,) the share alone among the cells `counted` (r, cells) bool, the second component given."""
+    share, moving = start.copy(), np.arange(len(scores))
+    number = np.maximum(counted.sum(axis=1), 1)
     for _ in range(_ROUNDS):
-        before, share = share, float(_posterior(scores, share, mean, sd).mean())
-        if abs(share - before) < _SETTLED:
+        before = share[moving]
+        second = _posterior(scores[moving], before, mean[moving], sd[moving])
+        share[moving] = (second * counted[moving]).sum(axis=1) / number[moving]
+        moving = moving[np.abs(share[moving] - before) >= _SETTLED]
+        if not len(moving):
             break
     return share
 
@@ -173,17 +195,22 @@ def shares(
     """
     known = np.isfinite(scores)
     every = scores[known]
-    whole = fit_mixture(every) if len(every) >= FEWEST_CELLS else (np.nan, np.nan, np.nan)
-    told = whole[1] >= LEAST_SEPARATION and whole[0] >= LEAST_SHARE
-    drawn = [rng.integers(0, len(every), len(every)) for _ in range(DRAWS if told else 0)]
-    again = [(rows, fit_mixture(every[rows], whole)) for rows in drawn]
+    enough = len(every) >= FEWEST_CELLS
+    whole = fit_mixtures(every[None, :]) if enough else (np.full(1, np.nan),) * 3
+    separation = float(whole[1][0])
+    told = separation >= LEAST_SEPARATION and whole[0][0] >= LEAST_SHARE
+    drawn, again = np.zeros((0, len(every)), dtype=int), whole
+    if told:
+        drawn = rng.integers(0, len(every), (DRAWS, len(every)))
+        again = fit_mixtures(every[drawn], (float(whole[0][0]), separation, float(whole[2][0])))
     found = []
     for guide, chosen in of_guides.items():
         own = chosen[known]
         share, low, high = np.nan, np.nan, np.nan
         if told and own.sum() >= FEWEST_CELLS // 2:
-            share = _share(every[own], *whole)
-            values = [_share(every[rows][own[rows]], *fit) for rows, fit in again if own[rows].any()]
+            share = float(_share(every[None, :], own[None, :], *whole)[0])
+            some = own[drawn].any(axis=1)
+            values = _share(every[drawn], own[drawn], *again)[some]
             low, high = (float(one) for one in np.quantile(values, [0.025, 0.975]))
-        found.append(Responders(name, guide, int(chosen.sum()), share, low, high, whole[1]))
+        found.append(Responders(name, guide, int(chosen.sum()), share, low, high, separation))
     return found

@@ -8,7 +8,13 @@ import pytest
 from gpovae_core import keys
 from gpovae_core.data.prepare import prepare
 from gpovae_core.data.simulate import ESCAPED, SimulationSettings, simulate
-from gpovae_core.effects.responders import LEAST_SEPARATION, fit_mixture, placed, responders
+from gpovae_core.effects.responders import (
+    LEAST_SEPARATION,
+    fit_mixtures,
+    less_controls,
+    placed,
+    responders,
+)
 from tests.toy import tiny_settings
 
 
@@ -40,8 +46,7 @@ def test_controls_called_perturbed_have_no_share():
     """The line comes from other cells than those that are placed on it, so that chance has no direction."""
     rng = np.random.default_rng(0)
     controls, cells = rng.normal(size=(400, 30)), rng.normal(size=(200, 30))
-    stratum, of_controls = np.zeros(200, dtype=int), np.zeros(400, dtype=int)
-    scores = placed(cells, controls, stratum, of_controls, rng)
+    scores = placed(cells - controls.mean(axis=0), controls - controls.mean(axis=0), rng)
     known = scores[np.isfinite(scores)]
     assert len(known) == 0 or abs(known.mean()) < 0.5
 
@@ -52,7 +57,8 @@ def test_a_batch_is_no_response():
     of_controls = np.arange(400) % 2
     controls = rng.normal(size=(400, 30)) + shift * of_controls[:, None]
     cells = rng.normal(size=(100, 30)) + shift
-    scores = placed(cells, controls, np.ones(100, dtype=int), of_controls, rng)
+    beside = less_controls(cells, np.ones(100, dtype=int), controls, of_controls)
+    scores = placed(beside, less_controls(controls, of_controls, controls, of_controls), rng)
     known = scores[np.isfinite(scores)]
     assert len(known) == 0 or abs(known.mean()) < 0.7
 
@@ -62,6 +68,8 @@ def test_a_mixture_is_taken_apart(share: float):
     rng = np.random.default_rng(2)
     n = 3000
     second = rng.random(n) < share
-    found = fit_mixture(np.where(second, rng.normal(4.0, 1.5, n), rng.normal(size=n)))
+    scores = np.where(second, rng.normal(4.0, 1.5, n), rng.normal(size=n))
+    found, again = np.transpose(fit_mixtures(np.stack([scores, scores[::-1]])))
+    np.testing.assert_allclose(found, again, rtol=1e-9)  # rows know nothing of each other
     np.testing.assert_allclose(found, (share, 4.0, 1.5), atol=0.2)
     assert found[0] == pytest.approx(share, abs=0.03)
