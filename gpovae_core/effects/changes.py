@@ -74,7 +74,9 @@ def fold_table(
     cells, lift = np.zeros(len(names), dtype=int), np.zeros(len(names))
     present = _with_cells(prepared, splits, names)
     if present:
-        found, columns = label_contrasts(prepared, present, splits)
+        found, columns = label_contrasts(
+            prepared, present, splits, done=lambda share: tell(progress, "fold changes", 0.5 * share)
+        )
         rows = [names.index(name) for name in present]
         cells[rows], lift[rows] = found.cells, found.shift / np.log(2)
         measured = list(zip(found.effect[:, columns], found.error[:, columns], found.sources, strict=True))
@@ -86,7 +88,7 @@ def fold_table(
             effect[row] = np.where(known, own, np.nan) / np.log(2)
             error[row] = np.where(known, deviation, np.nan) / np.log(2)
             shrunk[row] = less / np.log(2)
-            tell(progress, "fold changes", done / len(rows))
+            tell(progress, "fold changes", 0.5 + 0.5 * done / len(rows))
     tables = [pd.DataFrame(part, index=index, columns=genes) for part in (effect, error, shrunk)]
     return FoldTable(
         tables[0], tables[1], tables[2], pd.Series(cells, index=index), pd.Series(lift, index=index)

@@ -264,11 +264,12 @@ def label_contrasts(
     splits: tuple[str, ...],
     columns: np.ndarray | None = None,
     design: Design | None = None,
+    done: Callable[[float], None] | None = None,
 ) -> tuple[Contrasts, np.ndarray]:
     """Every one of `names`, combinations too, against controls over all measured genes (or those of
     `columns`), not those of the panel alone; and (G,) the columns of these contrasts in the order of the
     genes. All cells of `splits` with counts; rows without two cells beside controls have infinite errors
-    throughout. design: that of `prepared` where None.
+    throughout. design: that of `prepared` where None; done: as in `_compare`.
     """
     wide, genes = _over(prepared, columns)
     panel = wide.panel
@@ -279,7 +280,7 @@ def label_contrasts(
     group = np.array([place.get(label, -1) for label in labels], dtype=int)
     treated, control = _chosen(group, len(names)), labels == keys.CONTROL
     reference = sparse.csr_matrix(control.astype(np.float64)[None, :])
-    compared = _compare(wide, design, cells, treated, reference)
+    compared = _compare(wide, design, cells, treated, reference, done)
     known = compared.counts.sum(axis=1) > 1
     extra = _between(wide, design, cells, treated, reference, compared)
     own = np.array([panel.index[keys.genes_of(name)[0]] for name in names], dtype=int)

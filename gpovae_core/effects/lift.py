@@ -75,7 +75,7 @@ def clear_lifts(
     if design.whole or not chosen or len(control) < 2 * FEWEST:
         return {}
     # of all cells: the genes that happen to be large in the controls alone would seem to fall
-    total = np.asarray(prepared.counts[np.flatnonzero(inside)].sum(axis=0)).ravel()
+    total = np.asarray(rows_of(prepared.counts, np.flatnonzero(inside)).sum(axis=0)).ravel()
     genes = np.sort(np.argsort(-total, kind="stable")[:GENES])
     # within depth, as the test: cells of another depth may differ in all shares by themselves
     depth = by_depth(design.size, design.stratum, prepared.labels == keys.CONTROL)

@@ -115,10 +115,9 @@ def _relabelled(
         kinds = np.array([among[cell] for cell in pool.tolist()], dtype=int)
         lent = every_second(kinds)
         groups = {keys.CONTROL: pool[~lent]}
-        for name in names:
-            own = np.array(
-                [among[cell] for cell in np.flatnonzero(prepared.where(name, (split,))).tolist()], int
-            )
+        of_names = cells_of(prepared.labels, names, prepared.where(splits=(split,)))
+        for name, cells in zip(names, of_names, strict=True):
+            own = np.array([among[cell] for cell in cells.tolist()], dtype=int)
             groups[name] = pool[lent][drawn_like(rng, own, kinds[lent], most=1.0)]
         for name, cells in groups.items():
             positions.append(cells)

@@ -355,6 +355,7 @@ def attainable_scores(
     trust: np.ndarray,
     noise: np.ndarray,
     score: Callable[[np.ndarray, np.ndarray], dict[str, float]],
+    each: Callable[[], None] = lambda: None,
 ) -> dict[str, float]:
     """What the true effects themselves would score against a reference as noisy as this one; mean over the
     draws, NaN where undefined.
@@ -362,14 +363,17 @@ def attainable_scores(
     effects: (p, G) best known effects (all cells); trust: (p,) their correlation with the truth
     (`Reliability.per_perturbation`; 0 or NaN where halves share no signal), by which they are shrunk to the
     variance that is signal, to stand in for the truth; noise: (draws, p, G) of `noise_draws`; score:
-    observed, predicted -> named scores.
+    observed, predicted -> named scores; each: called after every draw.
     """
     truth = effects * np.nan_to_num(trust)[:, None]
 
     def of_draw(error: np.ndarray) -> dict[str, float]:
         return score(truth + error, np.where(np.isfinite(error), truth, np.nan))
 
-    scores = list(at_once(of_draw, noise))
+    scores = []
+    for found in at_once(of_draw, noise):
+        scores.append(found)
+        each()
     if not scores:
         return {}
     return {name: mean(np.array([one[name] for one in scores])) for name in scores[0]}

@@ -107,8 +107,10 @@ def _with_network(
         hops=scored.hops,
         prediction=predicted.model,
         fit=scored.fit,
+        progress=stretch(progress, 0.6, 0.7, "testing pairs of genes, training cells: {}"),
     )
-    judges = Judges(pairs, inputs, rank(inputs, stretch(progress, 0.6, 0.8)), settings)
+    ranked = rank(inputs, stretch(progress, 0.7, 0.8))
+    judges = Judges(pairs, inputs, ranked, settings)
     network = score_run_network(scored, judges, known, progress)
     return replace(found, network=network), [*sources_left_out(prepared, pairs), *judges.rankings.notes]
 

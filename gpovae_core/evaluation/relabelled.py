@@ -13,6 +13,7 @@ import pandas as pd
 
 from gpovae_core import keys
 from gpovae_core.data.expression import log_expression
+from gpovae_core.data.labelled import cells_of
 from gpovae_core.data.schema import PreparedCells
 from gpovae_core.effects.design import Design, Exchangeable, by_depth, depth_strata
 from gpovae_core.effects.draws import depth_to_draw_by, drawn_like, every_second
@@ -44,13 +45,14 @@ def null_differences(inputs: Inputs, seed: int, draws: int = DRAWS) -> list[np.n
     kinds = np.array([kind[cell] for cell in cells.tolist()], dtype=int)
     total = np.asarray(controls.sum(axis=0)).ravel()
     names = perturbations_of(inputs.sources, inputs.labels)
+    of_sources = cells_of(prepared.labels, names, prepared.where(splits=(keys.TRAIN,)))
+    ids = prepared.cells.obs_names.to_numpy(dtype=str)
     found = []
     for draw in range(draws):
         sums, sizes = np.zeros((len(names), len(total))), np.ones((len(names), 1))
-        for row, source in enumerate(names):
-            own = np.flatnonzero(prepared.where(source, (keys.TRAIN,)))
+        for row, own in enumerate(of_sources):
             wanted = np.array([kind[cell] for cell in own.tolist()], dtype=int)
-            rng = _rng(prepared, own, seed, draw)
+            rng = _rng(ids[own], seed, draw)
             chosen = drawn_like(rng, wanted, kinds)
             if not len(chosen):
                 chosen = rng.permutation(n)[:1]
@@ -81,11 +83,11 @@ def null_omission(inputs: Inputs, pairs: PairStatistics, significance: float, se
     lent = every_second(kinds)
     pool, kept = cells[lent], cells[~lent]
     names = perturbations_of(pairs.sources, prepared.labels[here])
+    ids = prepared.cells.obs_names.to_numpy(dtype=str)
     drawn = []
-    for source in names:
-        own = np.flatnonzero(prepared.where(source, (keys.TEST,)))
+    for own in cells_of(prepared.labels, names, prepared.where(splits=(keys.TEST,))):
         wanted = kind[[at[cell] for cell in own.tolist()]]
-        drawn.append(pool[drawn_like(_rng(prepared, own, seed, 0), wanted, kinds[lent], most=1.0)])
+        drawn.append(pool[drawn_like(_rng(ids[own], seed, 0), wanted, kinds[lent], most=1.0)])
     labels = np.repeat([keys.CONTROL, *names], [len(kept), *map(len, drawn)]).astype(object)
     values = inputs.log_counts
     if values is None:
@@ -102,7 +104,6 @@ def _by_name(prepared: PreparedCells, cells: np.ndarray) -> np.ndarray:
     return cells[np.argsort(prepared.cells.obs_names.to_numpy(dtype=str)[cells], kind="stable")]
 
 
-def _rng(prepared: PreparedCells, own: np.ndarray, seed: int, draw: int) -> np.random.Generator:
-    """Of a draw in the place of the cells `own`."""
-    names = prepared.cells.obs_names.to_numpy(dtype=str)[own]
-    return np.random.default_rng([seed, draw, zlib.crc32(min(names).encode()) if len(names) else 0])
+def _rng(ids: np.ndarray, seed: int, draw: int) -> np.random.Generator:
+    """Of a draw in the place of the cells with these names."""
+    return np.random.default_rng([seed, draw, zlib.crc32(min(ids).encode()) if len(ids) else 0])

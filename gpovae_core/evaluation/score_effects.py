@@ -178,8 +178,10 @@ def score_effects(
         tests = gene_tests(prepared, splits, progress=testing).to_numpy()
         measurement = _measurement(tables[name], predicted.training, tests, settings.significance)
         draws = _draws(prepared, expression, splits, settings.seed, stretch(part, 0.5, 0.8))
-        tell(part, "scores and their ceilings", 0.8)
-        found[name] = _against(tables[name], predicted.tables, noise[name], measurement, best_known, draws)
+        rest = stretch(part, 0.8, 1.0)
+        found[name] = _against(
+            tables[name], predicted.tables, noise[name], measurement, best_known, draws, rest
+        )
     return Response(**found)
 
 
@@ -228,6 +230,7 @@ def _against(
     measurement: Measurement,
     best_known: tuple[np.ndarray, np.ndarray],
     draws: np.ndarray,
+    progress: Progress | None,
 ) -> EffectScores:
     """Every score of every prediction against one reference, with its ceiling.
 
@@ -236,17 +239,27 @@ def _against(
     """
     observed = reference.mean.to_numpy()
 
+    steps, done = len(predictions) + len(draws), 0
+
+    def step() -> None:
+        nonlocal done
+        done += 1
+        tell(progress, "scores and their ceilings", done / steps)
+
     def scored(table: pd.DataFrame) -> ResponseScores:
         return response_scores(observed, table.loc[reference.mean.index].to_numpy(), measurement)
 
-    scores = dict(zip(predictions, at_once(scored, predictions.values()), strict=True))
+    scores = {}
+    for name, found in zip(predictions, at_once(scored, predictions.values()), strict=True):
+        scores[name] = found
+        step()
     present = np.asarray(np.isfinite(observed).all(axis=1))
 
     def one(truth: np.ndarray, guess: np.ndarray) -> dict[str, float]:
         found = response_scores(truth, guess, measurement)
         return {key: getattr(found, key) for key in SCORES}
 
-    limits = attainable_scores(*best_known, draws, one) | {
+    limits = attainable_scores(*best_known, draws, one, step) | {
         "ate_rho": noise.ceiling,
         "median_rho": noise.median_ceiling,
         "ate_rho_without_own": noise.ceiling_without_own,

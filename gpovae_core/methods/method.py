@@ -16,6 +16,7 @@ import pandas as pd
 
 from gpovae_core import keys
 from gpovae_core.data.expression import log_expression
+from gpovae_core.data.progress import Progress
 from gpovae_core.data.schema import PreparedCells
 
 if TYPE_CHECKING:  # scipy.stats takes a second to import; the names of methods must not wait for it
@@ -69,7 +70,7 @@ class Inputs:
     NaN without cells; log_counts: (cells, genes) `log_expression` of all cells where it is at hand; weights:
     (n, n) in panel order, row = source, NaN where an edge table lists none; hops: K of T_K, None where the
     weights are those of an edge table; prediction: (perturbations x genes), like `effects`; fit: the network
-    stage. None: not at hand.
+    stage. None: not at hand. progress: of `tests`, which take longer than any ranking.
     """
 
     prepared: PreparedCells
@@ -81,6 +82,7 @@ class Inputs:
     hops: int | None = None
     prediction: pd.DataFrame | None = None
     fit: NetworkFit | None = None
+    progress: Progress | None = None
 
     def has(self, need: Need) -> bool:
         return need in ("cells", "effects") or getattr(self, need) is not None
@@ -139,6 +141,7 @@ class Inputs:
             self.sources,
             self.genes,
             lambda names: exchangeable(self.prepared, (keys.TRAIN,), names),
+            self.progress,
         )
 
     def of_genes(self, values: np.ndarray) -> np.ndarray:
