@@ -23,6 +23,7 @@ import numpy as np
 from gpovae_core import keys
 from gpovae_core.data.labelled import cells_of
 from gpovae_core.data.schema import PreparedCells
+from gpovae_core.data.store import rows_of
 from gpovae_core.effects.contrasts import drawn_controls, label_contrasts
 from gpovae_core.effects.design import Design, Exchangeable, by_depth
 
