@@ -29,7 +29,7 @@ from gpovae_core.data.cores import at_once
 from gpovae_core.data.design.strata import FEWEST_CONTROLS
 from gpovae_core.data.progress import Progress, tell
 from gpovae_core.data.schema import Panel, PanelData
-from gpovae_core.data.store import columns_of, rows_of
+from gpovae_core.data.store import columns_of, cuts, rows_of
 from gpovae_core.effects.agreement import excess
 from gpovae_core.effects.beside import beside_others, joined, parts
 from gpovae_core.effects.centre import MOST, UNCHANGED, WITHIN, place_of_unchanged
@@ -50,8 +50,8 @@ FEWEST_GUIDES = 6
 FEWEST_OF_GUIDE = 10
 """Control guides, and training cells of each, that show what guides do by themselves."""
 
-_BLOCK = 20_000
-"""Cells whose shares are held at a time."""
+_BLOCK, _VALUES = 20_000, 2**24
+"""Cells whose shares are held at a time, and how many counts of theirs."""
 _PAIRS = 2**15
 """Pairs that are worked out at a time: as many as stay close to the processor."""
 
@@ -787,12 +787,11 @@ def _sums_of(
     m = len(prepared.panel_columns)
     totals = [(np.zeros((side.shape[0], m)), np.zeros((side.shape[0], m))) for side in sides]
 
-    def block(low: int) -> tuple[int, list[tuple[np.ndarray, np.ndarray]]]:
-        part = slice(low, low + _BLOCK)
+    def block(part: slice) -> tuple[int, list[tuple[np.ndarray, np.ndarray]]]:
         shares = _shares(prepared.counts, design.size, cells[part], prepared.panel_columns)
         return shares.shape[0], _sums(_of_cells(sides, part), shares)
 
-    for read, sums in at_once(block, _blocks(len(cells))):
+    for read, sums in at_once(block, _blocks(np.diff(prepared.counts.indptr)[cells])):
         for (more, squares), (first, square) in zip(sums, totals, strict=True):
             first += more
             square += squares
@@ -801,8 +800,9 @@ def _sums_of(
     return totals
 
 
-def _blocks(cells: int) -> Iterator[int]:
-    return iter(range(0, cells, _BLOCK))
+def _blocks(lengths: np.ndarray) -> Iterator[slice]:
+    """Of cells with so many stored counts each, (cells,): no more of either than may be held."""
+    return cuts(np.maximum(lengths, _VALUES // _BLOCK), _VALUES)
 
 
 def _shares(counts: csr_matrix, size: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> Any:

@@ -4,7 +4,7 @@ In a linear network with signed strengths B (row = source, column = target, no d
 perturbing i, per unit of i's own change, is T = B + B^2 + B^3 + ...; column by column T_ij = B_ij + sum_m
 T_im B_mj. So with T observed, every target j has a regression of its own: rows are the perturbations,
 predictors the genes m through which they may pass, and the predictor m = i itself is the direct edge. Each
-B_mj is there with probability W_mj (spike and slab): mean-field variational inference, one gene m at a time
+B_mj is needed with some probability (spike and slab): mean-field variational inference, one gene m at a time
 for all targets at once.
 
 What a target feels of a regulator (`felt`) is the share of it that is lost, or the log of how far it rises.
@@ -34,6 +34,7 @@ from gpovae_core.data.progress import Progress
 from gpovae_core.effects.mixture import row_blocks
 from gpovae_core.methods.ascent import Regressions, best
 from gpovae_core.methods.explained import LOG_ODDS_LIMIT, EdgePrior, Tolerance, TotalEffects, felt, logit
+from gpovae_core.methods.leftover import turned_paths, with_rests
 
 FEWEST_ODDS = 0.05
 """Effects less probable than this are no predictor: a gene through which nothing passes explains nothing."""
@@ -48,13 +49,15 @@ ROW_PRIOR = (0.005, 0.5)
 class DirectEdges:
     """All (n, n), row = source, column = target, zero diagonal.
 
-    log_odds: of W; strength: S, change of the target per unit change of the source if the edge is there (log
-    per log at the source's own change, positive: the target follows the source); deviation: its posterior
-    standard deviation, NaN where nothing was learned about the pair; prior: of strengths per unit that is
-    felt; unit: (n,) what is felt of each source per unit of its log change.
+    log_odds: of W; explaining: log odds of the regressions, that the effects need an edge to be explained,
+    whether or not one is there (methods.leftover); strength: S, change of the target per unit change of the
+    source if the edge is there (log per log at the source's own change, positive: the target follows the
+    source); deviation: its posterior standard deviation, NaN where nothing was learned about the pair; prior:
+    of strengths per unit that is felt; unit: (n,) what is felt of each source per unit of its log change.
     """
 
     log_odds: np.ndarray
+    explaining: np.ndarray
     strength: np.ndarray
     deviation: np.ndarray
     prior: EdgePrior
@@ -64,6 +67,11 @@ class DirectEdges:
     def probabilities(self) -> np.ndarray:
         """W."""
         return expit(self.log_odds)
+
+    @property
+    def explained(self) -> np.ndarray:
+        """Probability that the effects need the edge to be explained."""
+        return expit(self.explaining)
 
 
 def direct_edges(
@@ -79,7 +87,11 @@ def direct_edges(
     found = best(given, progress)
     unit = over_panel(given.own / total.own, total.sources, n)
     scale = unit[:, None]
-    return DirectEdges(found.log_odds, found.mean * scale, np.sqrt(found.variance) * scale, given.prior, unit)
+    turned = np.zeros((n, n))
+    turned[total.sources] = turned_paths(total, n)
+    log_odds = with_rests(found.log_odds, found.mean, turned)
+    strength, deviation = found.mean * scale, np.sqrt(found.variance) * scale
+    return DirectEdges(log_odds, found.log_odds, strength, deviation, given.prior, unit)
 
 
 def regressions(
@@ -146,19 +158,22 @@ def null_log_odds(
     assert total.rule is not None
     rule, own, prior, sources = total.rule, felt(total.own), edges.prior, total.sources
     of_rows = prior.log_odds[sources], prior.least[sources]
+    turned = turned_paths(total, len(edges.log_odds))
     noise, (effect, error) = rng.standard_normal(others.shape), drawn
-    odds = np.empty(others.shape)
+    odds, strength = np.empty(others.shape), np.empty(others.shape)
 
     def judge(part: slice) -> None:
         from gpovae_core.methods.null_odds import posterior
 
         draw = effect[part], error[part], noise[part]
         found = odds[part]
-        posterior((of_rows[0][part], of_rows[1][part], prior.slab), own[part], others[part], draw, found)
+        of_part = of_rows[0][part], of_rows[1][part], prior.slab
+        posterior(of_part, own[part], others[part], draw, (found, strength[part]))
         row, column = np.nonzero((found > least) & np.isfinite(error[part]))
         row, at = row + part.start, (row, column)
         evidence = logit(rule.probability(row, effect[part][at], error[part][at]))
         found[at] = np.minimum(found[at], evidence)
+        found[at] = with_rests(found[at], strength[part][at], turned[row, column])
         found[~np.isfinite(error[part])] = -LOG_ODDS_LIMIT
         np.clip(found, -LOG_ODDS_LIMIT, LOG_ODDS_LIMIT, out=found)
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 RAISED = "raised"
 """Before the names of the arrays of `Raised`, where they lie beside the others."""
-DEPTH_WITHOUT, LIFT_UNCLEAR = "depth_without", "lift_unclear"
+DEPTH_WITHOUT, LIFT_UNCLEAR, RESTS = "depth_without", "lift_unclear", "rests"
 """The names of those arrays, kept where they name a gene."""
 
 
@@ -66,6 +66,8 @@ class NetworkFit:
     were drawn for the null (effects.draws), the largest first: the place among all measured genes by name (a
     gene need not be in the panel), and the share of the controls' counts. lift_unclear: (k,) panel positions
     of genes that move most of the others, so that what common lift is to be taken out cannot be told.
+    rests: (1,), empty in older runs, whose W does not count what may stand in the place of an edge
+    (methods.leftover).
     """
 
     log_odds: np.ndarray
@@ -84,11 +86,12 @@ class NetworkFit:
     knock_out: np.ndarray
     depth_without: np.ndarray = field(default_factory=lambda: np.zeros((0, 2)))
     lift_unclear: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    rests: np.ndarray = field(default_factory=lambda: np.ones(1))
     raised: Raised | None = None
 
     def arrays(self) -> dict[str, np.ndarray]:
         own = {one.name: getattr(self, one.name) for one in fields(self) if one.name != RAISED}
-        for name in (DEPTH_WITHOUT, LIFT_UNCLEAR):
+        for name in (DEPTH_WITHOUT, LIFT_UNCLEAR, RESTS):
             if not len(own[name]):
                 del own[name]
         more = {} if self.raised is None else vars(self.raised)
@@ -116,7 +119,7 @@ class NetworkFit:
             other = TYPICAL if arrays["knock_out"][0] == 0 else ASSUMED
             source = np.where(read, SOURCES.index(READ), SOURCES.index(other)).astype(np.float64)
             arrays = arrays | {"own_source": source}
-        arrays = {DEPTH_WITHOUT: np.zeros((0, 2)), LIFT_UNCLEAR: np.zeros(0)} | arrays
+        arrays = {DEPTH_WITHOUT: np.zeros((0, 2)), LIFT_UNCLEAR: np.zeros(0), RESTS: np.zeros(0)} | arrays
         own = {one.name: arrays[one.name] for one in fields(cls) if one.name != RAISED}
         return cls(**own, raised=Raised.from_arrays(arrays))
 

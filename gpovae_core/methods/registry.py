@@ -24,6 +24,7 @@ MACHINERY = (
     "false_edges",
     "fitted",
     "lanes",
+    "leftover",
     "method",
     "moments",
     "network_fit",

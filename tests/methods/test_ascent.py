@@ -247,7 +247,7 @@ def test_a_path_over_an_edge_that_its_own_cells_hardly_show_is_found(z: float) -
     assert (expit(as_direct.log_odds[[0, 3], 2]) > 0.95).all()
     assert (expit(over_path.log_odds[[0, 3], 2]) < 0.1).all()
     assert over_path.bound[2] > as_direct.bound[2] + 1
-    got = fit(total, N).probabilities
+    got = fit(total, N).explained
     assert (got[[0, 3], 2] < 0.3).all()
     assert (got[[0, 3], 1] > 0.95).all()
     assert 0.05 < got[1, 2] < 0.1 + 1e-9  # as much as its own cells show
@@ -264,7 +264,7 @@ def test_genes_that_change_each_other_keep_the_edge_that_leads_to_them(
     ring = "bcde"[:size]
     edges = {f"{ring[k]}{ring[(k + 1) % size]}": slope for k in range(size)}
     network = edges_of(N, **edges, **dict.fromkeys(entries, 1.2 / (1 + len(entries))))
-    got = fit(observed(network, range(N), 0.05, 1), N, tolerance=Tolerance(0.3, 0.5)).probabilities
+    got = fit(observed(network, range(N), 0.05, 1), N, tolerance=Tolerance(0.3, 0.5)).explained
     assert (got[network > 0] > 0.95).all()
     if slope < 1:
         assert (got[0, 2 : 1 + size] < 0.3).all()
@@ -273,7 +273,7 @@ def test_genes_that_change_each_other_keep_the_edge_that_leads_to_them(
 @pytest.mark.parametrize("back", [-0.7, -1.5])
 def test_a_gene_that_is_held_back_by_what_follows_from_it_keeps_its_edges_and_earns_none(back: float) -> None:
     network = edges_of(N, ab=1.0, bc=1.0, cb=back)
-    got = fit(observed(network, range(N), 0.05, 1), N, tolerance=Tolerance(0.3, 0.5)).probabilities
+    got = fit(observed(network, range(N), 0.05, 1), N, tolerance=Tolerance(0.3, 0.5)).explained
     assert (got[network != 0] > 0.9).all()
     assert got[0, 2] < 0.3
 
@@ -284,16 +284,16 @@ def test_what_two_stories_explain_is_shared_until_one_of_them_is_measured() -> N
     error = total.error.copy()
     error[1, 2] = 0.5
     measured, open_to_both = fit(total, N), fit(replace(total, error=error), N)
-    assert measured.log_odds[0, 2] > open_to_both.log_odds[0, 2] + 3
-    assert open_to_both.probabilities[0, 2] > 0.5  # a is seen to act on others, b is not
-    assert open_to_both.probabilities[1, 2] < 0.01  # its own cells show nothing
+    assert measured.explaining[0, 2] > open_to_both.explaining[0, 2] + 3
+    assert open_to_both.explained[0, 2] > 0.5  # a is seen to act on others, b is not
+    assert open_to_both.explained[1, 2] < 0.01  # its own cells show nothing
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_a_loop_with_an_edge_beside_its_path_keeps_it(seed: int) -> None:
     network = edges_of(N, ab=0.9, bc=0.5, ac=0.5)
     total = observed(network, range(N), 0.05, seed)
-    assert (fit(total, N).probabilities[network != 0] > 0.8).all()
+    assert (fit(total, N).explained[network != 0] > 0.8).all()
 
 
 def test_genes_that_were_never_perturbed_do_not_explain_each_other() -> None:
@@ -301,8 +301,8 @@ def test_genes_that_were_never_perturbed_do_not_explain_each_other() -> None:
     network = np.zeros((N, N))
     network[:6, 6], network[:6, 7] = [1.6, -1.4, 1.3, 1.8, -1.6, 1.1], [0.8, -0.7, 0.65, 0.9, -0.8, 0.55]
     got = fit(observed(network, range(6), 0.02), N)
-    assert (got.probabilities[:6, 6:8] > 0.9).all()
-    assert got.probabilities[6:].max() < 0.1
+    assert (got.explained[:6, 6:8] > 0.9).all()
+    assert got.explained[6:].max() < 0.1
 
 
 # Several ends as one ----------------------------------------------------------------------------------------

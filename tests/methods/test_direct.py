@@ -167,9 +167,7 @@ def test_without_indirect_paths_w_is_the_spike_and_slab_posterior() -> None:
         with_edge = stats.norm.logpdf(response[i, j], 0, np.sqrt(s[i, j] ** 2 + null[i] ** 2 + slab**2))
         without = stats.norm.logpdf(response[i, j], 0, np.sqrt(s[i, j] ** 2 + null[i] ** 2))
         posterior = 1 / (1 + (1 - prior) / prior * np.exp(without - with_edge))
-        np.testing.assert_allclose(
-            got.probabilities[i, j], np.minimum(posterior, probability[i, j]), atol=1e-6
-        )
+        np.testing.assert_allclose(got.explained[i, j], np.minimum(posterior, probability[i, j]), atol=1e-6)
     np.testing.assert_allclose(
         got.strength[:p][pairs], (unit * response * slab**2 / (slab**2 + s**2))[pairs], rtol=1e-6
     )
@@ -186,7 +184,7 @@ def test_a_chain_keeps_its_links_and_explains_the_rest_away() -> None:
     network = edges_of(3, ab=1.5, bc=1.2)
     total = observed(network, [0, 1, 2])
     got = fit(total, 3)
-    w = got.probabilities
+    w = got.explained
     assert w[0, 1] > 0.95
     assert w[1, 2] > 0.95
     assert w[0, 2] < 0.1
@@ -201,7 +199,7 @@ def test_a_chain_keeps_its_links_and_explains_the_rest_away() -> None:
 def test_a_long_noisy_chain(seed: int) -> None:
     n = 6
     network = np.diag(np.array([0.9, -0.8, 0.7, 0.9, -0.8]), k=1)
-    w = fit(observed(network, range(n), seed=seed), n).probabilities
+    w = fit(observed(network, range(n), seed=seed), n).explained
     assert (w[network != 0] > 0.9).all()
     assert (w[network == 0] > 0.5).sum() == 0
 
@@ -210,7 +208,7 @@ def test_a_feed_forward_loop_keeps_its_direct_edge() -> None:
     network = edges_of(3, ab=0.8, bc=0.7, ac=0.9)
     total = observed(network, [0, 1, 2])
     got = fit(total, 3)
-    assert (got.probabilities[network != 0] > 0.9).all()
+    assert (got.explained[network != 0] > 0.9).all()
     np.testing.assert_allclose(got.strength[network != 0], per_log(network, total)[network != 0], atol=0.02)
 
 
@@ -220,7 +218,7 @@ def test_signs_multiply_along_a_path(first: float, second: float) -> None:
     got = fit(observed(edges_of(3, ab=first, bc=second), [0, 1, 2]), 3)
     assert np.sign(got.strength[0, 1]) == np.sign(first)
     assert np.sign(got.strength[1, 2]) == np.sign(second)
-    assert np.sign(signed_influence(got.probabilities * got.strength, 3)[0, 2]) == np.sign(first * second)
+    assert np.sign(signed_influence(got.explained * got.strength, 3)[0, 2]) == np.sign(first * second)
 
 
 FOUR = edges_of(4, ab=0.8, bc=-0.7, cd=0.9)
@@ -237,7 +235,7 @@ def test_strength_is_per_log_of_the_sources_own_change(own: float | np.ndarray) 
     np.testing.assert_allclose(got.strength[found], per_log(FOUR, total)[found], rtol=1e-3)
     np.testing.assert_allclose((got.strength / got.unit[:, None])[found], FOUR[found], rtol=1e-3)
     np.testing.assert_allclose(got.unit, felt(total.own) / total.own)
-    np.testing.assert_array_equal(got.probabilities > 0.5, found)
+    np.testing.assert_array_equal(got.explained > 0.5, found)
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -245,8 +243,8 @@ def test_a_complete_knock_down_finds_the_edges_of_one_to_a_tenth(seed: int) -> N
     network = random_tree(seed, 10)
     tenth = fit(observed(network, range(10), 0.04, seed, own=np.log(0.1)), 10)
     complete = fit(observed(network, range(10), 0.04, seed, own=-5.0), 10)
-    np.testing.assert_array_equal(tenth.probabilities > 0.5, network != 0)
-    np.testing.assert_array_equal(complete.probabilities > 0.5, network != 0)
+    np.testing.assert_array_equal(tenth.explained > 0.5, network != 0)
+    np.testing.assert_array_equal(complete.explained > 0.5, network != 0)
     found = network != 0
     for got in (tenth, complete):
         off = (got.strength / got.unit[:, None] - network) / (got.deviation / got.unit[:, None])
@@ -258,7 +256,7 @@ def test_an_activation_screen_finds_edges_with_their_signs(seed: int) -> None:
     """Of an activated gene the logarithm is felt: S is B itself."""
     network = random_tree(seed, 10)
     got = fit(observed(network, range(10), 0.04, seed, own=np.log(4.0)), 10)
-    np.testing.assert_array_equal(got.probabilities > 0.5, network != 0)
+    np.testing.assert_array_equal(got.explained > 0.5, network != 0)
     found = network != 0
     np.testing.assert_array_equal(np.sign(got.strength[found]), np.sign(network[found]))
     assert np.abs((got.strength - network) / got.deviation)[found].max() < 4  # standard deviations
@@ -290,11 +288,11 @@ def test_the_rise_after_a_repressors_loss_is_trusted_as_far_as_turned_explanatio
     total = bent(network, own)
     assert total.effect[0, 1] * own < 0
     wide, narrow = (fit(total, 20, tolerance=Tolerance(along, against)) for against in (0.5, 0.05))
-    np.testing.assert_array_equal(wide.probabilities > 0.5, network != 0)
-    assert wide.probabilities[0, 2] < 0.2
-    assert narrow.probabilities[0, 2] > 0.95
+    np.testing.assert_array_equal(wide.explained > 0.5, network != 0)
+    assert wide.explained[0, 2] < 0.2
+    assert narrow.explained[0, 2] > 0.95
     assert narrow.strength[0, 2] > 0.1  # c rises less than the path predicts: the edge is against it
-    assert narrow.probabilities[network != 0].min() > 0.95
+    assert narrow.explained[network != 0].min() > 0.95
 
 
 @pytest.mark.parametrize("own", [np.log(0.2), np.log(5.0)])
@@ -306,9 +304,9 @@ def test_a_gene_in_between_that_moves_as_when_perturbed_is_trusted_as_far_as_exp
     total = bent(network, own)
     assert total.effect[0, 1] * own > 0
     wide, narrow = (fit(total, 20, tolerance=Tolerance(along, against)) for along in (0.5, 0.05))
-    np.testing.assert_array_equal(wide.probabilities > 0.5, network != 0)
-    assert wide.probabilities[0, 2] < 0.2
-    assert narrow.probabilities[0, 2] > 0.95
+    np.testing.assert_array_equal(wide.explained > 0.5, network != 0)
+    assert wide.explained[0, 2] < 0.2
+    assert narrow.explained[0, 2] > 0.95
 
 
 def test_which_way_a_gene_moves_is_told_by_its_own_perturbation() -> None:
@@ -318,8 +316,8 @@ def test_which_way_a_gene_moves_is_told_by_its_own_perturbation() -> None:
     own = np.full(20, np.log(0.2))
     own[1] = np.log(5.0)
     total = bent(edges_of(20, ab=-2.0, bc=1.0), own)
-    assert fit(total, 20, tolerance=Tolerance(0.5, 0.05)).probabilities[0, 2] < 0.2
-    assert fit(total, 20, tolerance=Tolerance(0.05, 0.5)).probabilities[0, 2] > 0.95
+    assert fit(total, 20, tolerance=Tolerance(0.5, 0.05)).explained[0, 2] < 0.2
+    assert fit(total, 20, tolerance=Tolerance(0.05, 0.5)).explained[0, 2] > 0.95
 
 
 # Effects that cancel ----------------------------------------------------------------------------------------
@@ -348,10 +346,10 @@ def test_an_effect_that_a_path_predicts_and_that_is_missing_shows_the_edge_again
     total = judged(network, seed)
     assert total.probability[0, 2] < 0.2
     got = fit(total, n)
-    assert got.probabilities[0, 2] > 0.9
+    assert got.explained[0, 2] > 0.9
     assert got.strength[0, 2] == pytest.approx(per_log(network, total)[0, 2], abs=0.05)
-    assert (got.probabilities[network == 0] > 0.5).sum() == 0
-    assert fit(replace(total, rule=None), n).probabilities[0, 2] < total.probability[0, 2] + 1e-9
+    assert (got.explained[network == 0] > 0.5).sum() == 0
+    assert fit(replace(total, rule=None), n).explained[0, 2] < total.probability[0, 2] + 1e-9
 
 
 def test_a_missing_effect_proves_as_much_as_the_tolerance_of_its_path_leaves_of_it() -> None:
@@ -367,7 +365,7 @@ def test_a_missing_effect_proves_as_much_as_the_tolerance_of_its_path_leaves_of_
     assert total.rule is not None
     proof = total.rule.probability(np.zeros(1, int), np.array([missing]), np.array([0.25 * abs(missing)]))[0]
     assert 0.5 < proof < 0.999
-    assert got.probabilities[0, 2] == pytest.approx(proof, abs=0.03)
+    assert got.explained[0, 2] == pytest.approx(proof, abs=0.03)
 
 
 @pytest.mark.parametrize("own", [OWN, -0.5, 2.5])
@@ -375,7 +373,7 @@ def test_a_missing_effect_proves_as_much_as_the_tolerance_of_its_path_leaves_of_
 def test_w_never_exceeds_the_probability_of_what_the_paths_leave(seed: int, own: float) -> None:
     total = judged(np.triu(random_strengths(seed, 12), k=1), seed, 0.1, own)
     got = fit(total, 12)
-    edge = got.probabilities * got.strength / got.unit[:, None]
+    edge = got.explained * got.strength / got.unit[:, None]
     passing = np.where(total.seen & (total.probability > 0.05), total.probability * felt(total.believed), 0.0)
     other = passing * own < 0
     along, turned = np.where(other, 0.0, passing) @ edge, np.where(other, passing, 0.0) @ edge
@@ -384,8 +382,8 @@ def test_w_never_exceeds_the_probability_of_what_the_paths_leave(seed: int, own:
     off = np.hypot(TOLERANCE.along * along, TOLERANCE.against * turned)
     left = total.rule.judge(total.effect - indirect, np.hypot(total.error, off)).probability
     most = np.where(total.seen, np.maximum(total.probability, left), 0.0)
-    assert (got.probabilities <= most + 1e-3).all()
-    assert (got.probabilities > total.probability + 0.1).sum() <= (np.abs(indirect) > total.error).sum()
+    assert (got.explained <= most + 1e-3).all()
+    assert (got.explained > total.probability + 0.1).sum() <= (np.abs(indirect) > total.error).sum()
 
 
 # What passes where there is nothing -------------------------------------------------------------------------
@@ -437,7 +435,7 @@ def test_one_perturbation_cannot_prove_an_edge_between_two_of_its_targets() -> N
     """a -> b -> c with only a perturbed: that b passes it on is one story, and the edge a -> c the cheaper
     one.
     """
-    w = fit(observed(edges_of(3, ab=0.8, bc=0.7), [0]), 3).probabilities
+    w = fit(observed(edges_of(3, ab=0.8, bc=0.7), [0]), 3).explained
     assert w[0, 1] > 0.9
     assert w[0, 2] > 0.5
     assert w[1:].max() < 0.5
@@ -466,16 +464,16 @@ def test_doubtful_effects_in_proportion_stay_as_doubtful_as_they_are(z: float) -
     total = shared_mediator(z)
     got = fit(total, 20)
     assert 0.05 < total.probability[:6, 7].mean() < 0.9
-    np.testing.assert_allclose(got.probabilities[:6, 7], total.probability[:6, 7], atol=0.02)
-    assert got.probabilities[6, 7] < 0.01
-    assert (got.probabilities[:6, 6] > 0.9).all()
+    np.testing.assert_allclose(got.explained[:6, 7], total.probability[:6, 7], atol=0.02)
+    assert got.explained[6, 7] < 0.01
+    assert (got.explained[:6, 6] > 0.9).all()
 
 
 def test_certain_effects_in_proportion_stay_direct() -> None:
     """Two genes that were never perturbed and answer in proportion: nothing says which of them comes
     first.
     """
-    w = fit(shared_mediator(), 20).probabilities
+    w = fit(shared_mediator(), 20).explained
     assert (w[:6, 6:8] > 0.9).all()
     assert max(w[6, 7], w[7, 6]) < 0.5
 
@@ -486,7 +484,7 @@ def test_unrelated_effects_earn_no_mediator(seed: int) -> None:
     n, p = 20, 6
     network = np.zeros((n, n))
     network[:p, p:] = rng.normal(0, 0.8, (p, n - p)) * (rng.random((p, n - p)) < 0.4)
-    w = fit(observed(network, range(p), seed=seed), n).probabilities
+    w = fit(observed(network, range(p), seed=seed), n).explained
     assert (w[p:] < 0.5).all()
 
 
@@ -533,7 +531,7 @@ def random_screen(seed: int, n: int = 12, p: int = 8) -> TotalEffects:
 @pytest.mark.parametrize("seed", range(6))
 def test_w_never_exceeds_the_probability_of_an_effect(seed: int) -> None:
     total = random_screen(seed)
-    w = fit(total, 12).probabilities
+    w = fit(total, 12).explained
     assert (w[total.sources] <= np.maximum(total.probability, 1e-12) + 1e-12).all()
     assert (np.diag(w) < 1e-9).all()
 
@@ -557,7 +555,7 @@ def test_an_unmeasured_column_has_no_edges(seed: int) -> None:
     total = random_screen(seed)
     got = fit(total, 12)
     column = int(np.flatnonzero(np.isinf(total.error).all(axis=0))[0])
-    assert (got.probabilities[:, column] < 1e-9).all()
+    assert (got.explained[:, column] < 1e-9).all()
     assert np.isnan(got.deviation[:, column]).all()
     assert (got.strength[:, column] == 0).all()
 
@@ -588,7 +586,7 @@ def test_turning_a_gene_that_passes_nothing_on_turns_the_edges_into_it(seed: int
     others = np.arange(12) != sink
     np.testing.assert_allclose(second.log_odds[others], first.log_odds[others], atol=1e-9)
     np.testing.assert_allclose(second.strength[others], (first.strength * sign)[others], atol=1e-9)
-    assert (second.probabilities[sink] < 1e-9).all()
+    assert (second.explained[sink] < 1e-9).all()
 
 
 def faint(total: TotalEffects, by: float = 1e-7) -> TotalEffects:
@@ -683,7 +681,7 @@ def test_an_explanation_that_takes_its_own_weight_away_settles(
     total, ends = random_screen(seed), []
     for sweeps in (199, 200):
         monkeypatch.setattr("gpovae_core.methods.ascent._SWEEPS", sweeps)
-        ends.append(fit(total, 12, tolerance=Tolerance(0.3, 0.5)).probabilities)
+        ends.append(fit(total, 12, tolerance=Tolerance(0.3, 0.5)).explained)
     np.testing.assert_allclose(*ends, atol=0.02)
 
 
@@ -695,21 +693,21 @@ def test_without_perturbations_there_are_no_edges(n: int) -> None:
     empty = np.zeros((0, n))
     got = fit(TotalEffects(np.zeros(0, dtype=int), empty, empty, empty, empty, np.zeros(0)), n)
     assert got.log_odds.shape == (n, n)
-    assert (got.probabilities < 1e-9).all()
+    assert (got.explained < 1e-9).all()
     assert np.isnan(got.deviation).all()
 
 
 def test_a_network_of_one_gene() -> None:
     one = np.ones((1, 1))
     got = fit(TotalEffects(np.array([0]), -one, 0.1 * one, one, -one, np.array([-1.0])), 1)
-    assert got.probabilities[0, 0] < 1e-9
+    assert got.explained[0, 0] < 1e-9
     assert np.isnan(got.deviation[0, 0])
 
 
 def test_effects_that_nobody_believes_are_no_edges() -> None:
     total = observed(np.zeros((10, 10)), range(10), 0.1, seed=0)
     got = fit(total, 10)
-    assert (got.probabilities < 0.05).all()
+    assert (got.explained < 0.05).all()
     assert np.isfinite(got.strength).all()
 
 
@@ -724,7 +722,7 @@ def test_nothing_measured_at_all() -> None:
         np.full(3, OWN),
     )
     got = fit(total, n)
-    assert (got.probabilities < 1e-9).all()
+    assert (got.explained < 1e-9).all()
     assert np.isfinite(got.log_odds).all()
 
 
@@ -750,9 +748,9 @@ def knocked_down_and_activated(effect: tuple[float, float]) -> TotalEffects:
 
 def test_two_weak_signs_of_an_edge_are_one_better_sign() -> None:
     total = knocked_down_and_activated((0.3, -0.3))
-    alone = [fit(rows_of(total, [row]), 5).probabilities[0, 1] for row in (0, 1)]
+    alone = [fit(rows_of(total, [row]), 5).explained[0, 1] for row in (0, 1)]
     both = fit(total, 5)
-    assert both.probabilities[0, 1] > max(alone) + 0.2
+    assert both.explained[0, 1] > max(alone) + 0.2
     assert both.strength[0, 1] > 0
     assert both.deviation[0, 1] < min(fit(rows_of(total, [row]), 5).deviation[0, 1] for row in (0, 1))
     swapped = fit(rows_of(knocked_down_and_activated((-0.3, 0.3)), [0, 1]), 5)
@@ -761,7 +759,7 @@ def test_two_weak_signs_of_an_edge_are_one_better_sign() -> None:
 
 def test_an_effect_of_one_sign_in_either_direction_is_no_linear_edge() -> None:
     along, against = (
-        fit(knocked_down_and_activated(effect), 5).probabilities[0, 1] for effect in ((0.3, -0.3), (0.3, 0.3))
+        fit(knocked_down_and_activated(effect), 5).explained[0, 1] for effect in ((0.3, -0.3), (0.3, 0.3))
     )
     assert against < along / 2
 

@@ -198,7 +198,7 @@ def test_each_tolerance_has_a_setting_of_its_own() -> None:
 def test_strengths_are_reported_per_log_of_the_own_change_that_was_taken() -> None:
     """An effect that is direct is S times the source's own change, to first order in what noise takes off."""
     fit = fitted()
-    sure = np.isfinite(fit.evidence) & (weights(fit) > 0.99)
+    sure = np.isfinite(fit.evidence) & (weights(fit) > 0.9)
     assert sure.sum() > 4
     direct_part = (fit.own_change[:, None] * fit.strength)[sure]
     spread = (np.abs(fit.own_change)[:, None] * fit.strength_sd)[sure]
