@@ -358,7 +358,7 @@ const columnsOf = (graph) => [
 ];
 const MEANS = {
   Compared: "Whether the other run of the open comparison has this edge, too",
-  W: "How well a direct effect explains what was measured, from 0 to 1; no probability",
+  W: "How probable a direct edge is, from 0 to 1, as far as simulated worlds can tell",
   T: "Size of everything that a change of the source changes, over several hops",
   Sign: "Of the direct edge; *: its measured effect has the other sign, the card of the edge says why",
   Effect: "log2 fold change of the target in training cells with the source perturbed",

@@ -199,7 +199,8 @@ def of_pair(run: RunFolder, source: str, target: str) -> dict[str, Any]:
     cells = cached.parted(run)
     parts = [] if cells is None else cells.of_both(found.source, found.target)
     own = None if fit is None else float(fit.own_change[network.panel.position(source)])
-    return pair_message(found, network, cached.pairs_wait(run), parts, references, own)
+    rests = None if fit is None else fit.counts_rests
+    return pair_message(found, network, cached.pairs_wait(run), parts, references, own, rests)
 
 
 def pair_message(
@@ -209,13 +210,14 @@ def pair_message(
     parts: Sequence[tuple[str, Parts]] = (),
     references: Sequence[ReferenceNetwork] = (),
     own_change: float | None = None,
+    rests: bool | None = None,
 ) -> dict[str, Any]:
     """The card's part of an inspected edge. wait: seconds that testing all pairs would take, where it has to
     be asked for; parts: the effect by guide, batch and donor, each behind what was done to the source where
     that is two things, else ""; references: asked about the steps of paths; own_change: natural log fold
-    change of the source when it is perturbed, None: not known.
+    change of the source when it is perturbed, None: not known; rests: as in `w_in_words`.
     """
-    told = [_standing(found), w_in_words(found.weight), *_ensemble_in_words(found, network)]
+    told = [_standing(found), w_in_words(found.weight, rests), *_ensemble_in_words(found, network)]
     sections = [_section("", *told)]
     if found.measured is None:
         sections.insert(0, _section("", found.why_not, kind="doubt"))

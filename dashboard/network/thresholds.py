@@ -15,7 +15,7 @@ from dashboard.network.panels import threshold_message
 from dashboard.network.references import all_references
 from dashboard.network.scene import Scene, set_threshold
 from dashboard.network.slider import false_edge_rate
-from dashboard.shared import state
+from dashboard.shared import networks, state
 from dashboard.shared.figures import download_table
 from dashboard.shared.words import plain
 from gpovae_core.network.agreement import ListedShare
@@ -47,7 +47,9 @@ def show(scene: Scene) -> None:
         on_threshold=set_threshold,
         on_pin=lambda value: state.put(**{state.PINNED: value}),
     )
-    meant = f"{plain(w_in_words(scene.threshold))} " if scene.shown.measure == "W" else ""
+    fit = networks.stage(scene.run)
+    meant = w_in_words(scene.threshold, None if fit is None else fit.counts_rests)
+    meant = f"{plain(meant)} " if scene.shown.measure == "W" else ""
     st.caption(
         "There is no right threshold: a lower one shows more edges and more false ones. "
         f"{meant}Drag the line: the picture follows. Pin a "

@@ -124,6 +124,10 @@ class NetworkFit:
         return cls(**own, raised=Raised.from_arrays(arrays))
 
     @property
+    def counts_rests(self) -> bool:
+        return len(self.rests) > 0
+
+    @property
     def own(self) -> OwnChange:
         """`own_change` of every panel gene with what kind it is and how it is known."""
         fall = np.where(self.knock_out > 0, KNOCK_OUT, KNOCK_DOWN)

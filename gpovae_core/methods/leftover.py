@@ -10,7 +10,7 @@ the regression (SLOPE).
 One kind of rest is large. Where the source turns a gene against that gene's own perturbation (it raises what
 was knocked down), nothing says what that gene then passes on: a target near its floor hardly answers when its
 regulator is lost, and answers manifold when it rises. Where the gene's own perturbation shows any effect on
-the target such a path is there, and no less probable than an edge.
+the target, however small, such a path is there, and no less probable than an edge.
 """
 
 from __future__ import annotations
@@ -24,8 +24,10 @@ REST, FALL, SLOPE = 0.55, 1.5, 0.1
 """Fitted to the pairs with W > 0.5 of 48 simulated screens (docs/notes.md): log odds that a rest is an edge
 are FALL log(strength / REST) + SLOPE times those of the regression.
 """
-SHOWN = 0.5
-"""Effects more probable than this make a path that is there."""
+SHOWN = 3.0
+"""Effect over its error from which a path is there, however small the effect is, ..."""
+TURNED = 0.5
+"""... over a gene that the source changes with more than this probability."""
 
 
 def with_rests(log_odds: np.ndarray, strength: np.ndarray, turned: np.ndarray | float) -> np.ndarray:
@@ -46,8 +48,10 @@ def turned_paths(total: TotalEffects, n: int) -> np.ndarray:
     """
     direction = np.zeros(n)
     direction[total.sources] = np.sign(total.own)
-    shown = np.where(total.seen & (total.probability > SHOWN), total.probability, 0.0)
-    reaching = shown * felt(total.believed)
+    with np.errstate(invalid="ignore"):
+        shown = (total.seen & (np.abs(total.effect) > SHOWN * total.error)).astype(float)
+    changed = np.where(total.seen & (total.probability > TURNED), total.probability, 0.0)
+    reaching = changed * felt(total.believed)
     turned = np.where(reaching * direction < 0, np.abs(reaching), 0.0)[:, total.sources]
     with one_core_products():
         return np.minimum(turned @ shown, 1.0)

@@ -188,13 +188,14 @@ TERMS = (
     ),
     Term(
         "W",
-        "How well a direct effect of gene i on gene j explains what was measured, from 0 to 1.",
-        "It is fitted as a probability under the model's assumptions: effects that are linear, paths over "
-        "perturbed genes that the model can see, and its prior. Where these do not hold, far fewer edges are "
-        "direct than W says (two in three of those from 0.8 to 0.99, in other people's simulators), and a "
-        "path over a gene that nobody perturbed cannot be told from an edge. In runs of the presets paper "
-        "and released W is trained with the autoencoder and shows to a good part how variable a gene is; "
-        "runs of cradle-vae and sams-vae have no W.",
+        "How probable it is that gene i acts on gene j directly, from 0 to 1.",
+        "What no path explains is an edge, or a rest that a linear network leaves of a real one; weak ones "
+        "mostly are rests, however precisely they were measured. W counts both, and has come true in "
+        "simulated worlds, other people's and this project's own. A path over a gene that nobody perturbed "
+        "cannot be told from an edge. Runs of earlier versions did not count rests: two in three of their "
+        "edges with W from 0.8 to 0.99 were direct. In runs of the presets paper and released W is trained "
+        "with the autoencoder and shows to a good part how variable a gene is; runs of cradle-vae and "
+        "sams-vae have no W.",
         ("edge probability",),
         ("strength (S)", "open detour", "false-edge rate", "influence (T_K)"),
     ),

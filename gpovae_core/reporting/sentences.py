@@ -204,30 +204,28 @@ def rows_in_words(shown: Sequence[Line]) -> list[tuple[str, str]]:
     return [(plain_name(line), f"{line.name}: {line.meaning} ({line.amount})") for line in shown]
 
 
-W_IN_WORLDS = (
-    (0.5, 0.8, 0.48),
-    (0.8, 0.95, 0.66),
-    (0.95, 0.99, 0.67),
-    (0.99, 0.9999, 0.88),
-    (0.9999, 1.0, 0.93),
-)
+W_IN_WORLDS = ((0.5, 0.8, 0.75), (0.8, 0.95, 0.82), (0.95, 0.99, 0.91), (0.99, 1.0, 0.95))
 """From, to, and the share of edges with such a W that were direct, in the worlds of other simulators
 together: docs/results.md, "What W has meant".
 """
+BEFORE_RESTS = ((0.5, 0.8, 0.48), (0.8, 0.95, 0.66), (0.95, 0.99, 0.67), (0.99, 1.0, 0.92))
+"""The same of runs whose W does not count rests (methods.leftover): the twelve given worlds."""
 
 
-def w_in_words(weight: float) -> str:
-    """What a W of about this has meant where the truth is known. weight: W of an edge, or a threshold."""
-    low, high, direct = next(
-        (one for one in W_IN_WORLDS if one[0] <= weight < one[1]),
-        W_IN_WORLDS[-1] if weight >= W_IN_WORLDS[-1][0] else (0.0, 0.0, 0.0),
-    )
+def w_in_words(weight: float, rests: bool | None) -> str:
+    """What a W of about this has meant where the truth is known. weight: W of an edge, or a threshold; rests:
+    whether W counts them, None of a run without a network stage.
+    """
+    if rests is None:
+        return "What a W of this preset means was not measured where the truth is known."
+    ranges = W_IN_WORLDS if rests else BEFORE_RESTS
+    low, high, direct = next((one for one in reversed(ranges) if one[0] <= weight), (0.0, 0.0, 0.0))
     if not high:
         return "What a W below 0.5 means was not measured where the truth is known."
+    told = "Of" if rests else "W of this older run is no probability: of"
     return (
-        f"W is no probability: of edges with W from {low:g} to {high:g}, {100 * direct:.0f} % were direct in "
-        "simulated worlds whose truth is known (other simulators than ours; docs/results.md); nearly all "
-        "others had a path."
+        f"{told} edges with W from {low:g} to {high:g}, {100 * direct:.0f} % were direct in simulated worlds "
+        "whose truth is known (other simulators than ours; docs/results.md); nearly all others had a path."
     )
 
 

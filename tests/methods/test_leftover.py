@@ -47,6 +47,6 @@ def test_a_gene_that_is_turned_against_its_own_perturbation_may_pass_on_anything
     turned = turned_paths(total, 4)
     assert turned[0, 2] > 0.5
     assert turned[1].max() == 0.0  # nothing is turned by b
-    hidden = replace(total, probability=np.where(np.arange(4)[:, None] == 1, 0.0, total.probability))
-    assert turned_paths(hidden, 4)[0, 2] == 0.0  # b has no effect on c
+    hidden = replace(total, effect=np.where(np.arange(4)[:, None] == 1, 0.0, total.effect))
+    assert turned_paths(hidden, 4)[0, 2] == 0.0  # b shows no effect on c
     assert fit(total, 4).probabilities[0, 2] < expit(logit(2 / 3))
