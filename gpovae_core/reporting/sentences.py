@@ -204,7 +204,7 @@ def rows_in_words(shown: Sequence[Line]) -> list[tuple[str, str]]:
     return [(plain_name(line), f"{line.name}: {line.meaning} ({line.amount})") for line in shown]
 
 
-W_IN_WORLDS = ((0.5, 0.8, 0.75), (0.8, 0.95, 0.82), (0.95, 0.99, 0.91), (0.99, 1.0, 0.95))
+W_IN_WORLDS = ((0.5, 0.8, 0.74), (0.8, 0.95, 0.86), (0.95, 0.99, 0.92), (0.99, 1.0, 0.95))
 """From, to, and the share of edges with such a W that were direct, in the worlds of other simulators
 together: docs/results.md, "What W has meant".
 """

@@ -9,7 +9,13 @@ import pytest
 from gpovae_core.evaluation.scores import Evaluation, ResponderShare, States, StateShare
 from gpovae_core.evaluation.stored import read_evaluation
 from gpovae_core.evaluation.told import notes
-from gpovae_core.reporting.sentences import W_IN_WORLDS, responders_in_words, states_in_words, w_in_words
+from gpovae_core.reporting.sentences import (
+    BEFORE_RESTS,
+    W_IN_WORLDS,
+    responders_in_words,
+    states_in_words,
+    w_in_words,
+)
 from gpovae_core.runs.folder import RunFolder
 from tests.conftest import PROJECT
 
@@ -20,9 +26,18 @@ def test_the_words_on_w_are_those_of_the_measurement():
     told = text[start : start + 400].replace("\n", " ")
     for low, high, direct in W_IN_WORLDS:
         assert f"{direct:.2f}" in told
-        assert f"{100 * direct:.0f} %" in w_in_words((low + high) / 2)
-    assert "93 %" in w_in_words(1.0)
-    assert "below 0.5" in w_in_words(0.2)
+        assert f"{100 * direct:.0f} %" in w_in_words((low + high) / 2, rests=True)
+        assert low - 0.1 <= direct <= high + 0.1  # W means what it says
+    assert "95 %" in w_in_words(1.0, rests=True)
+    assert "below 0.5" in w_in_words(0.2, rests=True)
+
+
+def test_w_of_older_runs_and_of_other_presets_is_not_taken_for_the_same():
+    for low, high, direct in BEFORE_RESTS:
+        told = w_in_words((low + high) / 2, rests=False)
+        assert told.startswith("W of this older run is no probability")
+        assert f"{100 * direct:.0f} %" in told
+    assert "was not measured" in w_in_words(0.9, rests=None)
 
 
 @pytest.fixture
