@@ -200,14 +200,27 @@ def sync_url() -> None:
         if texts != written.get(name):
             parsed = [parse(name, text) for text in texts]
             put(**{name: tuple(filter(None, parsed)) if name in _LISTS else parsed[-1]})
-    wanted = {
+    wanted = _address()
+    if wanted != {name: st.query_params.get_all(name) for name in st.query_params}:
+        st.query_params.from_dict(wanted)
+    st.session_state[_WRITTEN] = wanted
+
+
+def _address() -> dict[str, list[str]]:
+    """What the URL says where it says all of the session's values."""
+    return {
         name: _as_texts(value)
         for name in _IN_URL
         if (value := get(name)) not in (None, ()) and value != _DEFAULTS.get(name)
     }
-    if wanted != {name: st.query_params.get_all(name) for name in st.query_params}:
-        st.query_params.from_dict(wanted)
-    st.session_state[_WRITTEN] = wanted
+
+
+def take_along() -> dict[str, list[str]]:
+    """The whole address, for the page that is opened next: written with the page it is one step of the back
+    button, behind it another one.
+    """
+    st.session_state[_WRITTEN] = _address()
+    return st.session_state[_WRITTEN]
 
 
 def _as_texts(value: Any) -> list[str]:

@@ -371,6 +371,16 @@ TERMS = (
         ("path", "pair"),
     ),
     Term(
+        "model's spread",
+        "How far the model's own draws of an effect lie apart, widened by a factor found in validation "
+        "cells; not a 95 % interval.",
+        "1.96 standard deviations to either side, times that factor. It holds fewer of the largest measured "
+        "effects than 95 %; how many of them, What if says. Where the network alone answers, 1.96 times its "
+        "error on training perturbations that were left out in turn.",
+        ("model's own spread",),
+        ("effect", "held-out cells"),
+    ),
+    Term(
         "interaction",
         "A departure from additivity: two genes perturbed together do something else than the sum of their "
         "single effects.",

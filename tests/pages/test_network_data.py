@@ -355,3 +355,24 @@ def test_perturbations_without_controls_are_sent_by_number() -> None:
     name = net.panel.genes[2]
     assert network_message(net, 0.5, without_controls=(name, "elsewhere"))["without_controls"] == [2]
     assert network_message(net, 0.5)["without_controls"] == []
+
+
+@pytest.mark.parametrize(
+    ("direct", "told"),
+    [
+        (0.65, "35 % of 20 networks of other draws of the cells, the direct edge in 65 %: other draws put"),
+        (0.45, "35 % of 20 networks of other draws of the cells, the direct edge in 45 %."),
+        (0.35, "35 % of 20 networks of other draws of the cells."),
+        (0.2, "35 % of 20 networks of other draws of the cells."),
+    ],
+)
+def test_a_direct_edge_that_comes_back_more_often_than_the_largest_way_is_named(direct: float, told: str):
+    weights = np.zeros((3, 3))
+    weights[0, 1] = weights[1, 2] = 0.9
+    weights[0, 2] = 0.1
+    genes = tuple("ABC")
+    net = GeneNetwork.from_weights(Panel(PanelData(perturbed=genes, extended=(), measured=genes)), weights)
+    often = np.array([[0.0, 0.95, direct], [0.0, 0.0, 0.35], [0.0, 0.0, 0.0]])
+    told_again = Ensemble(often, often, often, often, 20, 0.5, "both", 0, 2.0, pd.DataFrame())
+    net = replace(net, ensemble=told_again)
+    assert told in pair_message(inspect_edge(net, "A", "C"), net)["answer"]

@@ -246,7 +246,7 @@ def test_a_chart_has_the_width_that_was_asked_and_readable_letters(form: str, wi
 
 def test_a_chart_keeps_its_words() -> None:
     svg = chart_bytes(chart(), "svg", 174, "A caption.").decode()
-    for words in ("Predicted, 95 % interval", "Sum of the single knock-downs", "one", "two", "A caption."):
+    for words in ("Predicted, model's spread", "Sum of the single knock-downs", "one", "two", "A caption."):
         assert words in svg
     assert "$B$" in svg
     assert "&lt;b&gt;C" in svg
