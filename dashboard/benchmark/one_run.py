@@ -185,7 +185,7 @@ def known_networks(run: RunFolder, report: RunReport) -> None:
 
 def no_known_networks(run: RunFolder) -> None:
     """What to do for scores against tables of known edges, and the button for it."""
-    folder = networks_folder()
+    folder = networks_folder().absolute()
     tables_there = folder.is_dir() and any(folder.iterdir())
     if tables_there and run.has("cells.h5ad") and not listing.is_demo(run):
         missing(

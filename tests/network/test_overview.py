@@ -245,6 +245,9 @@ def test_home_and_network_say_the_same_of_a_sign() -> None:
     words = [{entry.mark: entry.words for entry in marks.legend(picture)} for picture in pictures]
     for sign in marks.SIGN_MARKS.values():
         assert len({one[sign] for one in words}) == 1
+    for picture in pictures[1:]:
+        marked = set(marks.legend(picture, contrary=True)) - set(marks.legend(picture))
+        assert [entry.words for entry in marked] == ["sign against the measured effect"]
     assert any("rarely comes back" in entry.words for entry in marks.legend(marks.MAP, certain=True))
     assert any("low weight" in entry.words for entry in marks.legend(marks.MAP, certain=False))
 
