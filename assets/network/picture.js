@@ -38,7 +38,10 @@ const STRONG = 1.5; // log2 fold change that has the full colour in the matrix
 const FADED = 0.1;
 const DIM = 0.62; // of labels beside what is chosen: still readable
 const STAR = 3.2; // half of the mark of an edge whose sign is not that of its measured effect
-const STAR_AT = { map: 0.62, straight: 0.78 }; // how far along its line: near the end, apart from others
+const STAR_CLEAR = 8; // pixels from the mark to other lines, so that it is clear whose it is
+const MOST_STARS = 20; // with more of them none looks for a better place
+// How far along a line of the map, and along any other, the mark may stand: near the end if it can be.
+const STAR_AT = { map: [0.62, 0.56, 0.7, 0.5, 0.44, 0.38], other: [0.78, 0.7, 0.62, 0.54] };
 
 export const DASHES = { [THERE]: [9, 5], [UNTOLD]: [2, 3] };
 
@@ -204,8 +207,7 @@ export class Picture {
         this.drawLink(pen, link, palette[link.sign], link.width ?? strand(1), faint ? sure * FADED : sure);
       }
     for (const link of isLit) this.drawLink(pen, link, palette.path, 4, 1);
-    for (const link of links)
-      if (this.isContrary(link)) this.markLink(pen, link, shining.has(link) || isLit.has(link) ? 1 : FADED);
+    this.drawStars(pen, (link) => (shining.has(link) || isLit.has(link) ? 1 : FADED));
     for (const [k, node] of nodes.entries()) {
       const { x, y } = this.at(node);
       const dim = bright !== null && !bright.has(k);
@@ -328,11 +330,31 @@ export class Picture {
     return new Set(all.filter((e) => this.scene.graph.standingOf(e) !== THERE)).size;
   }
 
-  markLink(pen, link, alpha) {
-    const { text, background } = this.scene.look;
-    const { x, y } = this.onLink(link, link.way ? STAR_AT.map : STAR_AT.straight);
-    pen.circle(x, y, STAR + 1.2, background, "", 0, alpha);
-    this.drawStar(pen, x, y, STAR, text, alpha);
+  drawStars(pen, alphaOf) {
+    const { palette, background } = this.scene.look;
+    const marked = this.layout.links.filter((link) => this.isContrary(link));
+    for (const link of marked) {
+      link.star ??= this.starAt(link, marked.length > MOST_STARS);
+      const { x, y } = this.onLink(link, link.star);
+      pen.circle(x, y, STAR + 1.2, background, "", 0, alphaOf(link));
+      this.drawStar(pen, x, y, STAR, palette[link.sign], alphaOf(link));
+    }
+  }
+
+  /** How far along a link its mark stands, as clear of other lines as can be; hurried: at the first place. */
+  starAt(link, hurried) {
+    const places = link.way ? STAR_AT.map : STAR_AT.other;
+    if (hurried) return places[0];
+    this.layout.lines ??= this.layout.links.map((one) => along(this.geometry(one), 28));
+    const lines = this.layout.lines.filter((_, k) => this.layout.links[k] !== link);
+    const room = places.map((part) => {
+      const at = this.onLink(link, part);
+      let least = STAR_CLEAR ** 2;
+      for (const line of lines)
+        for (const [x, y] of line) least = Math.min(least, (x - at.x) ** 2 + (y - at.y) ** 2);
+      return least;
+    });
+    return places[room.indexOf(Math.max(...room))];
   }
 
   /** An asterisk drawn, not written: as small as its place asks, and the same in every pen. */

@@ -696,7 +696,7 @@ class Workbench {
       ),
     );
     if (view.part !== this.part) {
-      if (view.part && this.part !== undefined)
+      if (view.part && (this.part !== undefined || this.data.reach))
         setTimeout(
           () => document.querySelector(".st-key-network_more")?.scrollIntoView({ behavior: "smooth" }),
           500,

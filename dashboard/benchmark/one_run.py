@@ -197,12 +197,12 @@ def no_known_networks(run: RunFolder) -> None:
         return
     missing(
         "This run was not scored against known networks. Load a table such as TRRUST or CollecTRI to see "
-        "which of its edges are known; for scores of a run of your own, put it into the folder "
-        f"{plain(folder)} first."
+        f"which of its edges are known; for scores, put it into the folder {plain(folder)} before a run of "
+        "your own is scored."
     )
     words = "Load a table of known edges"
     if not run.without_network and st.button(words, type="primary", key="benchmark_load"):
-        state.put(**{state.PART: "Export and references"})
+        state.open_part("Export and references")
         shell.go("pages/network.py")
 
 

@@ -12,9 +12,9 @@ import streamlit as st
 from dashboard.network import cached, references
 from dashboard.network.cached import places
 from dashboard.network.message import MOST_EDGES
-from dashboard.network.scene import Scene, ego_hops
+from dashboard.network.scene import Scene, chosen_edge, ego_hops
 from dashboard.shared import networks, state
-from gpovae_core import keys
+from gpovae_core import __version__, keys
 from gpovae_core.errors import QueryError
 from gpovae_core.network.contrary import contrary_edges
 from gpovae_core.network.exports import FORMATS, View, export_bytes
@@ -161,11 +161,25 @@ def chosen_figure(scene: Scene, wanted: dict[str, Any]) -> tuple[str, str, bytes
             focus if view == state.EGO else None,
             state.get(state.COMPARED) if told else None,
         ),
-        _facts(scene, view)
-        | {"run": scene.run.name, "threshold": scene.threshold, "settings": scene.network.settings}
-        | ({"simulated": True} if scene.network.simulated else {}),
+        figure_facts(scene, view, edges),
     )
     return name, FIGURE_FORMATS[form], drawing_bytes(drawing, form, float(across))
+
+
+def figure_facts(scene: Scene, view: str, edges: int) -> dict[str, Any]:
+    """What travels inside the file of a figure."""
+    facts: dict[str, Any] = _facts(scene, view) | {
+        "run": scene.run.name,
+        "threshold": scene.threshold,
+        "edges": edges,
+        "settings": scene.network.settings,
+        "gpovae": __version__,
+    }
+    if view == state.EGO:
+        facts |= {"hops": ego_hops(scene.shown), "around": state.get(state.DIRECTION)}
+    if (pair := chosen_edge(scene.shown)) is not None:
+        facts["edge"] = pair
+    return facts | ({"simulated": True} if scene.network.simulated else {})
 
 
 def figure_caption(scene: Scene, edges: int, drawn: int, around: str | None, beside: str | None) -> str:

@@ -57,6 +57,7 @@ def _message(scene: Scene, parts: list[str]) -> dict[str, Any]:
             for name, run in runs.items()
         ],
         "parts": parts,
+        "reach": state.reached_for(),
         "view": _sight(scene).message(),
         "evidence": _evidence(scene),
         "file": st.session_state.pop(_FILE, None),

@@ -92,7 +92,7 @@ def chosen_gene_words(scene: Scene) -> None:
             words = f"Paths from {plain(' and '.join(usable))} to {plain(scene.gene)} in Network"
             if st.button(words, key="to_paths"):
                 state.put(**{state.PATH_SOURCE: usable, state.PATH_TARGET: scene.gene, state.PATH_ROW: None})
-                state.put(**{state.PART: "Paths"})
+                state.open_part("Paths")
                 shell.go("pages/network.py")
 
 

@@ -153,6 +153,7 @@ _STORE = "gpovae_state"
 _WRITTEN = "gpovae_url"
 _HEARD = "gpovae_heard"
 _UNREAD = "gpovae_unread"
+_REACHED_FOR = "gpovae_reached_for"
 
 
 def _store() -> dict[str, Any]:
@@ -171,6 +172,17 @@ def put(**values: Any) -> None:
             _store().pop(name, None)
         else:
             _store()[name] = value
+
+
+def open_part(name: str) -> None:
+    """Open one of the parts below the picture of the page Network, from another page: it comes into sight."""
+    put(**{PART: name})
+    st.session_state[_REACHED_FOR] = True
+
+
+def reached_for() -> bool:
+    """Whether another page has just asked for the open part; once."""
+    return st.session_state.pop(_REACHED_FOR, False)
 
 
 def parse(name: str, text: str) -> Any:
@@ -216,9 +228,7 @@ def _address() -> dict[str, list[str]]:
 
 
 def take_along() -> dict[str, list[str]]:
-    """The whole address, for the page that is opened next: written with the page it is one step of the back
-    button, behind it another one.
-    """
+    """The whole address, to be written together with the page that is opened next."""
     st.session_state[_WRITTEN] = _address()
     return st.session_state[_WRITTEN]
 

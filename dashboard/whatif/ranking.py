@@ -112,7 +112,7 @@ def ranked(run: RunFolder, found: PairRanking) -> None:
         selection_mode="single-row",
     )
     st.caption(
-        "Choose a row to ask for it: each gene alone, and both together, with intervals. Size: how far all "
+        "Choose a row to ask for it: each gene alone, and both together. Size: how far all "
         "other genes are expected to change, root mean square of differences of mean log2(counts per 10,000 "
         "+ 1)."
     )

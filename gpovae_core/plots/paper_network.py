@@ -29,8 +29,10 @@ MOST_REGULATORS, MOST_GROUPS = 40, 60
 LINE = 16.0
 LETTER = 0.62
 """Width of a letter over its height, on the safe side."""
-STAR, STAR_AT = 3.0, 0.7
-"""Half of the asterisk on a line, and how far along the line it stands."""
+STAR, STAR_CLEAR = 3.0, 8.0
+"""Half of the asterisk on a line, and how far from other lines it is clear whose it is."""
+STAR_AT = (0.7, 0.62, 0.78, 0.54, 0.46, 0.38)
+"""How far along its line it may stand, the first that is clear of others."""
 
 
 def signs_legend(certain: bool, picture: str = signs.MAP, contrary: bool = False) -> tuple[Key, ...]:
@@ -187,31 +189,36 @@ def _links(
     for (source, end, sign), part in drawn.groupby([keys.SOURCE, ends, keys.SIGN], sort=False):
         marked = bool(part["contrary"].any())
         found.append((float(part["certainty"].mean()), len(part), int(sign), source, end, marked))
-    lines, stars = [], []
-    for sure, count, sign, source, end, marked in sorted(found, key=lambda one: one[:2]):
-        drawn = _link(places[source], places[end], sign, count, sure, end in regulators)
-        lines += drawn
+    drawn = [
+        (_link(places[source], places[end], sign, count, sure, end in regulators), sign, marked)
+        for sure, count, sign, source, end, marked in sorted(found, key=lambda one: one[:2])
+    ]
+    curves = [_along(strokes[0].points, np.linspace(0, 1, 41)) for strokes, *_ in drawn]
+    stars = []
+    for k, (strokes, sign, marked) in enumerate(drawn):
         if marked:
-            stars += _star(*_along(drawn[0].points, STAR_AT))
-    return lines, stars
+            stars += _star(
+                strokes[0].points, np.concatenate([*curves[:k], *curves[k + 1 :], [[-99, -99]]]), sign
+            )
+    return [stroke for strokes, *_ in drawn for stroke in strokes], stars
 
 
-def _along(curve: Sequence[tuple[float, float]], part: float) -> tuple[float, float]:
-    """A point so much of the way along a curve of start, control and end."""
-    left = 1 - part
-    x, y = (
-        left * left * start + 2 * left * part * control + part * part * end
-        for start, control, end in zip(*curve, strict=True)
-    )
-    return x, y
+def _along(curve: Sequence[tuple[float, float]], parts: Sequence[float] | np.ndarray) -> np.ndarray:
+    """(p, 2) points so much of the way along a curve of start, control and end."""
+    start, control, end = np.array(curve, dtype=float)
+    part = np.array(parts, dtype=float)[:, None]
+    return (1 - part) ** 2 * start + 2 * (1 - part) * part * control + part**2 * end
 
 
-def _star(x: float, y: float) -> list[Stroke]:
-    """An asterisk that keeps clear of the line below it."""
+def _star(curve: Sequence[tuple[float, float]], others: np.ndarray, sign: int) -> list[Stroke]:
+    """An asterisk on a line, as clear of others as can be. others: (p, 2) points on these."""
+    places = _along(curve, STAR_AT)
+    room = np.hypot(*(places[:, None] - others).transpose(2, 0, 1)).min(axis=1)
+    x, y = (float(value) for value in places[np.minimum(room, STAR_CLEAR).argmax()])
     arms = ((STAR * cos(turn), STAR * sin(turn)) for turn in (pi / 2, pi / 6, -pi / 6))
     return [
         Stroke("circle", ((x, y),), PAPER, size=(STAR + 1.0,)),
-        *(Stroke("path", ((x - dx, y - dy), (x + dx, y + dy)), "", INK, 1.2) for dx, dy in arms),
+        *(Stroke("path", ((x - dx, y - dy), (x + dx, y + dy)), "", SIGNS[sign], 1.2) for dx, dy in arms),
     ]
 
 

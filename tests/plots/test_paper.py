@@ -131,7 +131,9 @@ def test_only_the_edges_of_a_gene(network: GeneNetwork) -> None:
 
 def test_edges_with_a_sign_against_their_effect_have_an_asterisk(network: GeneNetwork) -> None:
     plain = network_drawing(network, 0.3)
-    first = network.edges(0.3).iloc[0]
+    evidence = dict(zip(network.panel.genes, network.has_evidence, strict=True))
+    edges = network.edges(0.3)
+    first = edges.loc[edges["source"].map(evidence)].iloc[0]
     contrary = np.zeros(network.weights.shape, dtype=bool)
     contrary[network.panel.index[first["source"]], network.panel.index[first["target"]]] = True
     marked = network_drawing(network, 0.3, contrary=contrary)
