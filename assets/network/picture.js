@@ -690,7 +690,8 @@ export class Picture {
     if (found.edge === undefined) {
       const [a, b] = [this.layout.nodes[found.link.a], this.layout.nodes[found.link.b]];
       const words = `${SIGN_WORDS[found.link.sign]} ${found.link.edges.length} genes`;
-      return `${short(graph.names[a.gene], 40)} ${words}: ${b.label}${againstInWords(graph, found.link.edges)}`;
+      const against = againstInWords(graph, found.link.edges);
+      return `${short(graph.names[a.gene], 40)} ${words}: ${b.label}${against}`;
     }
     const e = found.edge;
     const again = graph.again[e] >= 0 ? `\ncomes back in ${graph.again[e]} %` : "";
@@ -820,8 +821,8 @@ export class Picture {
     return [...found].map(([gene, [x, y]]) => [gene, Math.round(x), Math.round(y)]);
   }
 
-  /** Laid out anew on a white sheet so many units wide, as strokes: {width, height, strokes, drawn, contrary}:
-   * how many edges are drawn, and whether one of them has the mark of a sign against its effect. */
+  /** Laid out anew on a white sheet so many units wide: {width, height, strokes, drawn, contrary}; drawn: how
+   * many edges, contrary: whether one of them has the mark of a sign against its effect. */
   strokes(width) {
     const { size, pen, zoom, layout, opened, cursor, scene } = this;
     const height = Math.round(Math.max(0.75 * width, Math.min(size.height, 1.5 * width)));

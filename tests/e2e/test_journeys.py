@@ -187,7 +187,7 @@ def test_which_pair_should_i_knock_down(browser: Any, alone: str) -> None:
     clock = Clock(9.0)  # the first answer makes the model ready
     visit.to("What if")  # one: the ranked pairs
     visit.page.get_by_role("heading", name="Which pair?").wait_for()
-    best = visit.page.get_by_test_id("stMarkdown").filter(has_text="expected to change").first
+    best = visit.page.get_by_test_id("stMarkdown").filter(has_text="comes first, but level with").first
     best.wait_for()
     table = visit.page.get_by_test_id("stDataFrame").first
     table.wait_for()
