@@ -93,7 +93,7 @@ def _marked(network: GeneNetwork, edges: pd.DataFrame, contrary: np.ndarray | No
     """(k,) bool: the edges of a table that are among `contrary`."""
     if contrary is None:
         return np.zeros(len(edges), dtype=bool)
-    rows, columns = (edges[end].map(network.panel.index).to_numpy() for end in (keys.SOURCE, keys.TARGET))
+    rows, columns = (edges[end].map(network.panel.index.get).to_numpy() for end in (keys.SOURCE, keys.TARGET))
     return contrary[rows, columns]
 
 
