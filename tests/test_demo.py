@@ -4,6 +4,8 @@ was made on.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,6 +13,7 @@ import pytest
 from gpovae_core.network.grn import GeneNetwork
 from gpovae_core.network.paths import trace_paths
 from gpovae_core.questions.predicted import treatment_effects
+from gpovae_core.runs import shipped
 from gpovae_core.runs.folder import RunFolder, is_run
 from gpovae_core.runs.model import load_model
 from tests.conftest import PROJECT
@@ -28,6 +31,13 @@ def test_it_says_that_it_is_simulated(run):
     assert run.cells().report.simulated
     assert run.evaluation()["simulated"]
     assert run.status().state == "done"
+
+
+def test_a_demo_has_the_name_under_which_it_is_listed():
+    for name, path in shipped.DEMOS.items():
+        assert RunFolder(path).name == name
+        assert GeneNetwork.from_run(RunFolder(path), measured=False).name == name
+    assert RunFolder(Path("demo") / "run").name == "run", "any other run has that of its folder"
 
 
 def test_it_is_small_and_holds_no_foreign_paths(run):

@@ -58,6 +58,7 @@ export class Graph {
     this.falseShare = data.false_share;
     this.facts = data.facts;
     this.members = data.members; // networks of the ensemble, null without one
+    this.memberEdges = data.member_edges; // how many edges one of them has, in words
     this.trust = data.trust;
     this.leftOut = data.left_out;
     this.alone = new Set(data.without_controls); // perturbed, without controls in their batches

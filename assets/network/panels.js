@@ -284,7 +284,9 @@ export class Perturbations {
     const facts = [
       plural(targets, "target"),
       cells >= 0 && !alone ? plural(cells, "cell") : "",
-      graph.response[gene] >= 0 && !alone ? `${plural(graph.response[gene], "gene")} changed` : "",
+      graph.response[gene] >= 0 && !alone
+        ? `${plural(graph.response[gene], "gene")} of the panel changed in training cells`
+        : "",
       again === null ? "" : `bar: its edges come back in ${Math.round(again)} % of the networks on average`,
       why,
     ].filter(Boolean);
@@ -324,7 +326,7 @@ const COLUMNS = [
   ["Target", "", (g, e) => g.names[g.target[e]], (g, e) => g.names[g.target[e]].toLowerCase()],
   ["W", "num", (g, e) => fixed(g.weight[e], 3), (g, e) => -g.weight[e]],
   ["Sign", "", (g, e) => SIGN_WORDS[g.signOf(e)] + (g.contrary[e] ? "*" : ""), (g, e) => -g.signOf(e)],
-  ["Effect", "num", (g, e) => signed(g.effect[e]), (g, e) => -Math.abs(g.effect[e])],
+  ["Effect (training)", "num", (g, e) => signed(g.effect[e]), (g, e) => -Math.abs(g.effect[e])],
   ["95 % interval", "num", (g, e) => interval(g, e), (g, e) => g.error[e]],
   ["p (held out)", "num", (g, e) => small(g.adjusted[e]), (g, e) => g.adjusted[e]],
   [
@@ -361,7 +363,7 @@ const MEANS = {
   W: "How probable a direct edge is, from 0 to 1, as far as simulated worlds can tell",
   T: "Size of everything that a change of the source changes, over several hops",
   Sign: "Of the direct edge; *: its measured effect has the other sign, the card of the edge says why",
-  Effect: "log2 fold change of the target in training cells with the source perturbed",
+  "Effect (training)": "log2 fold change of the target in training cells with the source perturbed",
   "95 % interval": "of that log2 fold change",
   Activated: "the same effect where the source is activated, in cells of their own",
   "p (held out)": "Mann-Whitney in cells that were not trained on, after Benjamini-Hochberg over all pairs",
@@ -629,7 +631,7 @@ export class Card {
               `${plural(cells, "training cell")}` +
               (graph.raised[gene] >= 0 ? `, and ${count(graph.raised[gene])} where it is activated` : "") +
               (graph.response[gene] >= 0
-                ? `; ${plural(graph.response[gene], "gene")} of the panel changed clearly.`
+                ? `; ${plural(graph.response[gene], "gene")} of the panel changed clearly in them.`
                 : ".") +
               (cells < graph.few ? " So few cells show large effects only." : ""),
           })
@@ -717,10 +719,11 @@ export class Card {
       );
       fact("Compared", graph.compared ? standingWords(graph, e) : "", MEANS.Compared);
       const up = graph.raised[source] >= 0;
-      const means = "log2 fold change in training cells, with its 95 % interval";
-      fact(up ? "Knock-down" : "Effect", effectWords(graph.effect[e], graph.error[e]), means);
-      fact(up ? "Activated" : "", effectWords(graph.effectUp[e], graph.errorUp[e]), means);
-      fact("Adjusted p", small(graph.adjusted[e]), MEANS["p (held out)"]);
+      const means = "log2 fold change, with its 95 % interval";
+      const effect = (done) => `${done}, training cells`;
+      fact(effect(up ? "Knock-down" : "Effect"), effectWords(graph.effect[e], graph.error[e]), means);
+      fact(effect("Activated"), up ? effectWords(graph.effectUp[e], graph.errorUp[e]) : "", means);
+      fact("Adjusted p, held-out cells", small(graph.adjusted[e]), MEANS["p (held out)"]);
       const cells = graph.cells[source] >= 0 ? count(graph.cells[source]) : "";
       const both = `${cells || 0} with ${a} knocked down, ${count(graph.raised[source])} activated`;
       fact("Cells", up ? both : cells && `${cells} with ${a} perturbed`);

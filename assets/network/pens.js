@@ -1,5 +1,5 @@
-// Pens with the same strokes: one paints a canvas, one writes SVG, one notes the strokes down for a figure
-// that Python draws (gpovae_core/plots/paper.py). What is drawn is said once, in picture.js.
+// Pens with the same strokes: one paints a canvas, one notes the strokes down for a figure that Python draws
+// (gpovae_core/plots/paper.py). What is drawn is said once, in picture.js.
 
 export class CanvasPen {
   constructor(context, font) {
@@ -95,94 +95,6 @@ export class CanvasPen {
   width(words, size, bold) {
     this.context.font = `${bold ? "600 " : ""}${size}px ${this.font}`;
     return this.context.measureText(words).width;
-  }
-}
-
-export class SvgPen {
-  constructor(measuring, written) {
-    this.measuring = measuring;
-    this.written = written;
-    this.parts = [];
-  }
-
-  add(tag, attributes, inside = "") {
-    const words = Object.entries(attributes)
-      .filter(([, value]) => value !== undefined && value !== "")
-      .map(([name, value]) => ` ${name}="${typeof value === "number" ? +value.toFixed(2) : value}"`)
-      .join("");
-    this.parts.push(inside ? `<${tag}${words}>${inside}</${tag}>` : `<${tag}${words}/>`);
-  }
-
-  curve(points, color, width, alpha, dash) {
-    const at = ([x, y]) => `${x.toFixed(1)} ${y.toFixed(1)}`;
-    const curves = points.slice(1).map((point, k) => (k % 2 ? " " : "Q") + at(point));
-    this.add("path", {
-      d: `M${at(points[0])}${curves.join("")}`,
-      fill: "none",
-      stroke: color,
-      "stroke-width": width,
-      "stroke-opacity": alpha,
-      "stroke-dasharray": dash?.length ? dash.join(" ") : "",
-    });
-  }
-
-  path(points, color, width, alpha, filled) {
-    const d = `M${points.map(([x, y]) => `${x.toFixed(1)} ${y.toFixed(1)}`).join("L")}${filled ? "Z" : ""}`;
-    this.add(
-      "path",
-      filled
-        ? { d, fill: color, "fill-opacity": alpha }
-        : { d, fill: "none", stroke: color, "stroke-width": width, "stroke-opacity": alpha },
-    );
-  }
-
-  circle(x, y, r, fill, stroke, width, alpha) {
-    this.add("circle", {
-      cx: x,
-      cy: y,
-      r,
-      fill: fill || "none",
-      stroke: stroke || "",
-      "stroke-width": stroke ? width : "",
-      opacity: alpha,
-    });
-  }
-
-  rect(x, y, w, h, fill, stroke, width, alpha) {
-    this.add("rect", {
-      x,
-      y,
-      width: w,
-      height: h,
-      fill: fill || "none",
-      stroke: stroke || "",
-      "stroke-width": stroke ? width : "",
-      opacity: alpha,
-    });
-  }
-
-  text(words, x, y, { size = 12, anchor = "start", color, halo = "", bold = false, turn = 0, alpha = 1 }) {
-    this.add(
-      "text",
-      {
-        x,
-        y,
-        "font-size": size,
-        "font-weight": bold ? 600 : "",
-        "text-anchor": anchor,
-        fill: color,
-        opacity: alpha,
-        transform: turn ? `rotate(${turn} ${x.toFixed(1)} ${y.toFixed(1)})` : "",
-        ...(halo
-          ? { stroke: halo, "stroke-width": 3, "stroke-linejoin": "round", "paint-order": "stroke" }
-          : {}),
-      },
-      this.written(words),
-    );
-  }
-
-  width(words, size, bold) {
-    return this.measuring.width(words, size, bold);
   }
 }
 

@@ -1,11 +1,11 @@
 // The picture: what the layouts placed, drawn, and what lies under the pointer. Colours say the sign, the
 // end of a line says it again, and how faint a line is says how unsure.
 
-import { escapeText } from "./files.js";
+import { plural } from "./elements.js";
 import { aroundLayout, LABEL, matrixLayout, short } from "./layout.js";
 import { COUNT, headOf, mapLayout, openBundle, strand, wayOnScreen } from "./map.js";
 import { HERE, OTHER_SIGN, OTHER_STRENGTH, SIGN_WORDS, standingWords, THERE, UNTOLD } from "./model.js";
-import { CanvasPen, StrokePen, SvgPen } from "./pens.js";
+import { CanvasPen, StrokePen } from "./pens.js";
 
 // Okabe and Ito's colours, a darker and a lighter set.
 export const PALETTES = {
@@ -30,12 +30,18 @@ export const PALETTES = {
     target: "#98A4B3",
   },
 };
-const PAPER = { background: "#FFFFFF", text: "#1A1A1A", border: "#9AA0A8" };
+export const INK = "#1A1A1A"; // of a figure
+const PAPER = { background: "#FFFFFF", text: INK, border: "#9AA0A8" };
 const REACH = 9; // pixels around the pointer in which a gene is taken
 const EDGE_REACH = 6; // the same for edges, where no gene is near
 const STRONG = 1.5; // log2 fold change that has the full colour in the matrix
 const FADED = 0.1;
 const DIM = 0.62; // of labels beside what is chosen: still readable
+const STAR = 3.2; // half of the mark of an edge whose sign is not that of its measured effect
+const STAR_CLEAR = 8; // pixels from the mark to other lines, so that it is clear whose it is
+const MOST_STARS = 20; // with more of them none looks for a better place
+// How far along a line of the map, and along any other, the mark may stand: near the end if it can be.
+const STAR_AT = { map: [0.62, 0.56, 0.7, 0.5, 0.44, 0.38], other: [0.78, 0.7, 0.62, 0.54] };
 
 export const DASHES = { [THERE]: [9, 5], [UNTOLD]: [2, 3] };
 
@@ -66,6 +72,14 @@ function signsInWords(graph, gene, edges) {
     .filter(([, number]) => number)
     .map(([words, number]) => `${words} ${number}`);
   return `${short(graph.names[gene], 40)} ${told.join(", ")}`;
+}
+
+/** "\n*: …" where any of these edges has another sign than its measured effect. */
+function againstInWords(graph, edges) {
+  const against = edges.filter((e) => graph.contrary[e]).length;
+  if (!against) return "";
+  const which = edges.length > 1 ? ` of ${plural(against, "edge")}` : "";
+  return `\n*: sign${which} against the measured effect`;
 }
 
 export class Picture {
@@ -193,6 +207,7 @@ export class Picture {
         this.drawLink(pen, link, palette[link.sign], link.width ?? strand(1), faint ? sure * FADED : sure);
       }
     for (const link of isLit) this.drawLink(pen, link, palette.path, 4, 1);
+    this.drawStars(pen, (link) => (shining.has(link) || isLit.has(link) ? 1 : FADED));
     for (const [k, node] of nodes.entries()) {
       const { x, y } = this.at(node);
       const dim = bright !== null && !bright.has(k);
@@ -297,6 +312,67 @@ export class Picture {
     else pen.path([left, [x, y], right], color, Math.max(1.2, width * 0.7), alpha);
   }
 
+  isContrary(link) {
+    return link.edges.some((e) => this.scene.graph.contrary[e]);
+  }
+
+  /** Whether anything in the picture has the mark of a sign against the measured effect. */
+  get hasContrary() {
+    const { kind, links, edges } = this.layout ?? {};
+    if (kind === "matrix") return edges.some((e) => this.scene.graph.contrary[e]);
+    return links?.some((link) => this.isContrary(link)) ?? false;
+  }
+
+  /** Of its own edges, how many are in the picture. */
+  get drawn() {
+    const { kind, links, edges } = this.layout;
+    const all = kind === "matrix" ? edges : links.flatMap((link) => link.edges);
+    return new Set(all.filter((e) => this.scene.graph.standingOf(e) !== THERE)).size;
+  }
+
+  drawStars(pen, alphaOf) {
+    const { palette, background } = this.scene.look;
+    const marked = this.layout.links.filter((link) => this.isContrary(link));
+    for (const link of marked) {
+      link.star ??= this.starAt(link, marked.length > MOST_STARS);
+      const { x, y } = this.onLink(link, link.star);
+      pen.circle(x, y, STAR + 1.2, background, "", 0, alphaOf(link));
+      this.drawStar(pen, x, y, STAR, palette[link.sign], alphaOf(link));
+    }
+  }
+
+  /** How far along a link its mark stands, as clear of other lines as can be; hurried: at the first place. */
+  starAt(link, hurried) {
+    const places = link.way ? STAR_AT.map : STAR_AT.other;
+    if (hurried) return places[0];
+    this.layout.lines ??= this.layout.links.map((one) => along(this.geometry(one), 28));
+    const lines = this.layout.lines.filter((_, k) => this.layout.links[k] !== link);
+    const room = places.map((part) => {
+      const at = this.onLink(link, part);
+      let least = STAR_CLEAR ** 2;
+      for (const line of lines)
+        for (const [x, y] of line) least = Math.min(least, (x - at.x) ** 2 + (y - at.y) ** 2);
+      return least;
+    });
+    return places[room.indexOf(Math.max(...room))];
+  }
+
+  /** An asterisk drawn, not written: as small as its place asks, and the same in every pen. */
+  drawStar(pen, x, y, r, color, alpha) {
+    for (const turn of [90, 30, -30]) {
+      const [dx, dy] = [Math.cos, Math.sin].map((of) => r * of((turn * Math.PI) / 180));
+      pen.path(
+        [
+          [x - dx, y - dy],
+          [x + dx, y + dy],
+        ],
+        color,
+        Math.min(1.4, r / 2),
+        alpha,
+      );
+    }
+  }
+
   /** How many edges of each sign end at a bundle, on their line. */
   drawCounts(pen, node, alpha) {
     const { palette, background } = this.scene.look;
@@ -362,7 +438,8 @@ export class Picture {
       );
       const sign = signs.size === 1 ? [...signs][0] : 0;
       this.drawSign(pen, sign, one.x, one.y, palette[sign]);
-      pen.text(one.label, one.x + one.dx, one.y + one.dy, {
+      const against = graph.in[one.gene].some((e) => node.row.edges.includes(e) && graph.contrary[e]);
+      pen.text(one.label + (against ? "*" : ""), one.x + one.dx, one.y + one.dy, {
         size: one.size,
         color: text,
         bold: one.gene === this.scene.focus || this.scene.edge?.includes(one.gene),
@@ -422,6 +499,10 @@ export class Picture {
           0,
           1,
         );
+      if (graph.contrary[e]) {
+        const r = Math.min(STAR, (cell.w - gap) / 2, cell.h / 4);
+        this.drawStar(pen, x + (cell.w - gap) / 2, y + r + 0.5, r, size > 0.45 ? background : text, 1);
+      }
       if (edge && graph.source[e] === edge[0] && graph.target[e] === edge[1])
         pen.rect(x - 1, y - 1, cell.w + 1, cell.h + 1, "", text, 2, 1);
     }
@@ -596,7 +677,8 @@ export class Picture {
       const { row } = found.node;
       const names = row.genes.map((gene) => graph.names[gene]).join(", ");
       const who = row.regulators.map((gene) => signsInWords(graph, gene, row.edges)).join("\n");
-      return `${row.genes.length} genes\n${short(who, 220)}\n${short(names, 220)}`;
+      const against = againstInWords(graph, row.edges);
+      return `${row.genes.length} genes\n${short(who, 220)}${against}\n${short(names, 220)}`;
     }
     if (found.gene !== undefined) {
       const own = this.scene.own.filter((e) => graph.source[e] === found.gene).length;
@@ -608,7 +690,8 @@ export class Picture {
     if (found.edge === undefined) {
       const [a, b] = [this.layout.nodes[found.link.a], this.layout.nodes[found.link.b]];
       const words = `${SIGN_WORDS[found.link.sign]} ${found.link.edges.length} genes`;
-      return `${short(graph.names[a.gene], 40)} ${words}: ${b.label}`;
+      const against = againstInWords(graph, found.link.edges);
+      return `${short(graph.names[a.gene], 40)} ${words}: ${b.label}${against}`;
     }
     const e = found.edge;
     const again = graph.again[e] >= 0 ? `\ncomes back in ${graph.again[e]} %` : "";
@@ -616,7 +699,7 @@ export class Picture {
     const weight = `${graph.facts.measure} ${graph.weight[e].toPrecision(3)}`;
     return (
       `${short(graph.names[graph.source[e]], 40)} → ${short(graph.names[graph.target[e]], 40)}\n` +
-      `${SIGN_WORDS[graph.signOf(e)]}, ${weight}${again}${beside}`
+      `${SIGN_WORDS[graph.signOf(e)]}, ${weight}${againstInWords(graph, [e])}${again}${beside}`
     );
   }
 
@@ -738,7 +821,8 @@ export class Picture {
     return [...found].map(([gene, [x, y]]) => [gene, Math.round(x), Math.round(y)]);
   }
 
-  /** Laid out anew on a white sheet so many units wide, as strokes: {width, height, strokes}. */
+  /** Laid out anew on a white sheet so many units wide: {width, height, strokes, drawn, contrary}; drawn: how
+   * many edges, contrary: whether one of them has the mark of a sign against its effect. */
   strokes(width) {
     const { size, pen, zoom, layout, opened, cursor, scene } = this;
     const height = Math.round(Math.max(0.75 * width, Math.min(size.height, 1.5 * width)));
@@ -755,25 +839,10 @@ export class Picture {
       const { kind, y, rows, rh } = this.layout;
       if (kind === "matrix") this.size.height = Math.min(height, Math.ceil(y + rows.length * rh + 4));
       this.drawWith(recording);
-      return { ...this.size, strokes: recording.strokes };
+      const { drawn, hasContrary: contrary } = this;
+      return { ...this.size, strokes: recording.strokes, drawn, contrary };
     } finally {
       Object.assign(this, { size, pen, zoom, layout, opened, cursor, scene });
     }
-  }
-
-  svg(caption, facts) {
-    const { width, height } = this.size;
-    const { background, text } = this.scene.look;
-    const pen = new SvgPen(this.pen, escapeText);
-    this.drawWith(pen);
-    const words = escapeText(caption);
-    return (
-      `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height + 24}" ` +
-      `viewBox="0 0 ${width} ${height + 24}" font-family="sans-serif">` +
-      `<title>${words}</title><metadata>${escapeText(JSON.stringify(facts))}</metadata>` +
-      `<rect width="100%" height="100%" fill="${background}"/>${pen.parts.join("")}` +
-      `<rect y="${height}" width="100%" height="24" fill="${background}"/>` +
-      `<text x="8" y="${height + 16}" font-size="11" fill="${text}">${words}</text></svg>`
-    );
   }
 }

@@ -51,6 +51,7 @@ const filled = (words, values) => words.replace(/\{(\w+)\}/g, (_, name) => value
 export function trustLines(graph, edges, falseShare) {
   const numbers = trustNumbers(graph, edges, falseShare);
   const { members, trust } = graph;
+  const average = graph.memberEdges;
   return trust.measures
     .map((measure) => {
       const pair = numbers[measure.key];
@@ -58,7 +59,7 @@ export function trustLines(graph, edges, falseShare) {
       if (!pair) return { key: measure.key, doubt, value: null, says: measure.unknown, limits: "" };
       const value = counted(measure, pair);
       const number = value.replace(/ of [^ ]+$/, "");
-      const fill = (words) => filled(words, { count: value, number, members });
+      const fill = (words) => filled(words, { count: value, number, members, average });
       const [says, limits, warning, short] = ["says", "limits", "warning", "short"].map((name) =>
         fill(measure[name]),
       );

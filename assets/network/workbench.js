@@ -3,11 +3,11 @@
 // needs cells: distributions and paths).
 
 import { count, make, percent } from "./elements.js";
-import { download, pngOf } from "./files.js";
+import { download } from "./files.js";
 import { reach } from "./layout.js";
 import { bundleGenes, fold, Graph, SIGN_WORDS, STEPS, THERE } from "./model.js";
 import { Card, chanceWords, comparedCounts, EdgeTable, Perturbations, ThresholdCurve } from "./panels.js";
-import { casingOf, DASHES, PALETTES, Picture } from "./picture.js";
+import { casingOf, DASHES, INK, PALETTES, Picture } from "./picture.js";
 import { inShort, trustLines } from "./trust.js";
 
 // The charts of thresholds below and this screen tell each other of a drag.
@@ -17,6 +17,7 @@ const COLUMNS_MM = [
   [114, "one and a half"],
   [174, "two columns"],
 ];
+const WIDEST_MM = COLUMNS_MM.at(-1)[0]; // a picture that is saved without a choice of its width
 const POINTS_PER_MM = 72 / 25.4;
 const POINTS_PER_UNIT = 6 / 11; // letters of 11 units, the smallest, have 6 points in print
 const MAP_AT_MOST = 300; // edges; more are shown as a matrix, unless somebody asks for the map
@@ -98,8 +99,8 @@ class Workbench {
     on(".undo", "click", () => this.ask("step", -1));
     on(".redo", "click", () => this.ask("step", 1));
     on(".fit", "click", () => this.picture.fit());
-    on(".svg", "click", () => this.saveSvg());
-    on(".png", "click", () => this.savePng());
+    on(".svg", "click", () => this.askFigure("svg", WIDEST_MM));
+    on(".png", "click", () => this.askFigure("png", WIDEST_MM));
     on(".full", "click", () => this.toggleFull());
     this.find(".figure-menu .inside").replaceChildren(...this.figureChoices());
     on(".csv", "click", () => this.askFile("csv"));
@@ -277,9 +278,19 @@ class Workbench {
   askFigure(format, mm) {
     this.find(".figure-menu").open = false;
     const across = Math.round((mm * POINTS_PER_MM) / POINTS_PER_UNIT);
-    const value = { format, mm, view: this.scene.view, ...this.picture.strokes(across) };
+    const picture = this.picture.strokes(across);
+    const value = { format, mm, view: this.scene.view, ...picture, told: this.toldKeys() };
     this.send("asked", { what: "figure", value, at: Date.now() });
     this.find(".status").textContent = `Drawing a figure of ${mm} mm …`;
+  }
+
+  /** What an open comparison tells apart, [words, colour] each, for the legend of a figure. */
+  toldKeys() {
+    if (!this.graph.compared) return [];
+    const casing = (code) => casingOf(code, { palette: PALETTES.light, text: INK });
+    return comparedCounts(this.graph)
+      .filter(({ code }) => casing(code) && !this.unseen.has(code))
+      .map(({ code, words, number }) => [`${words}: ${count(number)}`, casing(code)]);
   }
 
   /** Everything that is looked at, at once; quick successions are gathered. */
@@ -685,7 +696,7 @@ class Workbench {
       ),
     );
     if (view.part !== this.part) {
-      if (view.part && this.part !== undefined)
+      if (view.part && (this.part !== undefined || this.data.reach))
         setTimeout(
           () => document.querySelector(".st-key-network_more")?.scrollIntoView({ behavior: "smooth" }),
           500,
@@ -694,7 +705,8 @@ class Workbench {
     }
   }
 
-  legendKey = (view) => JSON.stringify([view, this.looked, this.comparedAt, [...this.unseen]]);
+  legendKey = (view) =>
+    JSON.stringify([view, this.looked, this.comparedAt, [...this.unseen], this.picture.hasContrary]);
 
   drawLegend(view) {
     this.legendOf = this.legendKey(view);
@@ -705,7 +717,9 @@ class Workbench {
       `<path d="M1 6H18" stroke="${color}" ${more || 'stroke-width="2"'}/>`;
     const square = (color) => `<rect x="4" y="1" width="14" height="10" fill="${color}"/>`;
     const matrix = view === "matrix";
+    const arm = (x, y) => `M${11 - x} ${6 - y}L${11 + x} ${6 + y}`;
     const drawings = {
+      contrary: `<path d="${arm(0, 4)}${arm(3.5, 2)}${arm(3.5, -2)}" stroke="${text}" stroke-width="1.4"/>`,
       activates: matrix
         ? square(palette[1])
         : `${stroke(palette[1])}<path d="M14 1L22 6L14 11Z" fill="${palette[1]}"/>`,
@@ -731,7 +745,9 @@ class Workbench {
         true,
       );
     this.find(".legend").replaceChildren(
-      ...this.data.legend[view].map(([mark, words]) => make("span", {}, drawn(drawings[mark]), words)),
+      ...this.data.legend[view]
+        .filter(([mark]) => mark !== "contrary" || this.picture.hasContrary)
+        .map(([mark, words]) => make("span", {}, drawn(drawings[mark]), words)),
       ...(this.graph.compared ? this.comparedLegend(matrix, drawn) : []),
     );
   }
@@ -909,62 +925,6 @@ class Workbench {
     if (this.scene.bundle) return `Group of ${this.scene.bundle.genes.length} genes`;
     if (sight.focus !== null) return `${graph.names[sight.focus]}: ${this.table.given.length} edges`;
     return `${this.own.length} edges`;
-  }
-
-  // ------------------------------------------------------------------ pictures to keep
-
-  caption() {
-    const { graph, sight } = this;
-    const around =
-      this.scene.view === "ego" && sight.focus !== null
-        ? ` · around ${graph.names[sight.focus].slice(0, 40)}`
-        : "";
-    const simulated =
-      (graph.compared ? ` · beside ${graph.compared.name}` : "") +
-      (graph.facts.simulated ? " · simulated data" : "");
-    return (
-      `${graph.facts.run} · ${graph.facts.measure} > ${sight.threshold.toFixed(this.data.digits)}${around}` +
-      ` · ${count(this.own.length)} edges${simulated}`
-    );
-  }
-
-  allFacts() {
-    const name = (gene) => (gene === null ? null : this.graph.names[gene]);
-    const { threshold, focus, edge, hops, direction } = this.sight;
-    return {
-      ...this.graph.facts,
-      view: this.scene.view,
-      threshold,
-      focus: name(focus),
-      edge: edge?.map(name) ?? null,
-      hops,
-      direction,
-      edges: this.own.length,
-      ...(this.graph.compared ? { beside: this.graph.compared.name } : {}),
-    };
-  }
-
-  fileName(suffix) {
-    const run =
-      String(this.graph.facts.run)
-        .replace(/[^\w.-]+/g, "_")
-        .replace(/^\.+/, "")
-        .slice(0, 60) || "network";
-    return `${run}_${this.graph.facts.measure}${this.sight.threshold.toFixed(this.data.digits)}.${suffix}`;
-  }
-
-  saveSvg() {
-    const svg = this.picture.svg(this.caption(), this.allFacts());
-    download(new Blob([svg], { type: "image/svg+xml" }), this.fileName("svg"));
-  }
-
-  async savePng() {
-    try {
-      const svg = this.picture.svg(this.caption(), this.allFacts());
-      download(await pngOf(svg, JSON.stringify(this.allFacts())), this.fileName("png"));
-    } catch (error) {
-      this.find(".status").textContent = `The PNG could not be made (${error.message}); take the SVG.`;
-    }
   }
 
   destroy() {

@@ -8,12 +8,13 @@ import streamlit as st
 
 from dashboard.benchmark import ablations, take_away
 from dashboard.benchmark.cached import report_of
-from dashboard.shared import run_summary, shell, state
+from dashboard.shared import listing, run_summary, shell, state
 from dashboard.shared.figures import chart, chart_for_any_width
 from dashboard.shared.glossary import meaning, show_table
 from dashboard.shared.words import plain
 from gpovae_core.data.wording import unseparated_in_words
 from gpovae_core.evaluation.summary import response_lines
+from gpovae_core.network.references import networks_folder
 from gpovae_core.plots import benchmark as figures
 from gpovae_core.reporting import sentences, tables
 from gpovae_core.reporting.document import RunReport
@@ -47,9 +48,9 @@ def show(run: RunFolder) -> None:
         "Equal numbers of edges": equal_edges,
         "False edges": false_edges,
         "Path length": path_length,
-        "Known networks": known_networks,
+        "Known networks": lambda report: known_networks(run, report),
         "Every method": every_method,
-        "Ablations": lambda report: ablations.show(report),
+        "Ablations": lambda report: ablations.show(run, report),
         "Report": lambda report: take_away.show([report]),
     }
     shell.tabs(PART, {title: partial(part, report) for title, part in parts.items()}, state.BENCHMARK_PART)
@@ -158,13 +159,10 @@ def path_length(report: RunReport) -> None:
     )
 
 
-def known_networks(report: RunReport) -> None:
+def known_networks(run: RunFolder, report: RunReport) -> None:
     known, truth = tables.reference_table(report.network), tables.truth_table(report.network)
     if known.empty and truth.empty:
-        missing(
-            "This run was not scored against known networks. Put tables such as TRRUST, CollecTRI or CORUM "
-            "into the folder of networks, then evaluate it again."
-        )
+        no_known_networks(run)
         return
     if not known.empty:
         show_table(known)
@@ -183,6 +181,42 @@ def known_networks(report: RunReport) -> None:
             f"Edges called: {count(called.edges)}; true direct edges among them {count(called.direct)} of "
             f"{count(called.true_edges)}, true ancestors {count(called.ancestors)}."
         )
+
+
+def no_known_networks(run: RunFolder) -> None:
+    """What to do for scores against tables of known edges, and the button for it."""
+    folder = networks_folder().absolute()
+    tables_there = folder.is_dir() and any(folder.iterdir())
+    if tables_there and run.has("cells.h5ad") and not listing.is_demo(run):
+        missing(
+            "This run was not scored against known networks. Score it again, against the tables in the "
+            f"folder {plain(folder)}; that takes as long as the scoring behind its training."
+        )
+        if st.button("Score it again", type="primary", key="benchmark_again"):
+            score_again(run)
+        return
+    missing(
+        "This run was not scored against known networks. Load a table such as TRRUST or CollecTRI to see "
+        f"which of its edges are known; for scores, put it into the folder {plain(folder)} before a run of "
+        "your own is scored."
+    )
+    words = "Load a table of known edges"
+    if not run.without_network and st.button(words, type="primary", key="benchmark_load"):
+        state.open_part("Export and references")
+        shell.go("pages/network.py")
+
+
+def score_again(run: RunFolder) -> None:
+    from gpovae_core.workflow import score_run
+
+    bar = st.progress(0.0, text="Scoring …")
+
+    def tell(words: str, share: float) -> None:
+        bar.progress(min(1.0, share), text=plain(words))
+
+    with shell.errors_in_words(), run.working():
+        score_run(run, progress=tell)
+        st.rerun()
 
 
 def every_method(report: RunReport) -> None:

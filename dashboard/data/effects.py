@@ -232,7 +232,7 @@ def done() -> None:
     if name is not None and name == state.get(state.RUN):
         st.success(f"The network of {plain(name)} is there.")
         if st.button("Open its network", type="primary", key="effects_network"):
-            st.switch_page("pages/network.py")
+            shell.go("pages/network.py")
 
 
 def _record(name: str) -> Path:

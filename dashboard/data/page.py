@@ -41,7 +41,7 @@ def report(name: str) -> None:
     if found.ok:
         verdict.numbers(found)
         if st.button("Train on these cells", type="primary", key="data_train"):
-            st.switch_page("pages/train.py")
+            shell.go("pages/train.py")
     st.markdown("##### How this file is read")
     decisions.show(found, columns)
     guides.show(found)

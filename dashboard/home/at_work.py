@@ -17,7 +17,7 @@ def show() -> None:
         st.fragment(run_every=job_view.EVERY)(_look)([run.name for run in busy])
         if st.button("Watch it" if len(busy) == 1 else "Watch them", key="home_watch"):
             shell.choose_run(busy[0].name)
-            st.switch_page("pages/train.py")
+            shell.go("pages/train.py")
 
 
 def _look(names: list[str]) -> None:

@@ -84,4 +84,4 @@ def ways(name: str, run: RunFolder) -> None:
             kind = "secondary" if place else "primary"
             if run.has(needs) and st.button(label, key=f"home_way_{place}", type=kind):
                 shell.choose_run(name)
-                st.switch_page(page)
+                shell.go(page)

@@ -36,10 +36,10 @@ def first_time(runs: dict[str, RunFolder]) -> None:
     demo = listing.newest()
     with st.container(horizontal=True):
         if st.button("Use my data", type="primary", key="home_data"):
-            st.switch_page("pages/data.py")
+            shell.go("pages/data.py")
         if demo is not None and st.button("Try the demo", key="home_demo"):
             shell.choose_run(demo)
-            st.switch_page("pages/network.py")
+            shell.go("pages/network.py")
     said = state.get(state.RUN)
     shown = said if said is not None and readable(said) else demo
     if shown is not None:
@@ -80,11 +80,11 @@ def others(runs: dict[str, RunFolder], shown: str | None) -> None:
     names = [name for name in own if name != shown]
     with st.container(horizontal=True, vertical_alignment="center"):
         if st.button("Use my data", key="home_data"):
-            st.switch_page("pages/data.py")
+            shell.go("pages/data.py")
         if names:
             st.caption("Other runs:", width="content")
         for name in names[:MOST_LISTED]:
             st.button(plain(name), key=f"home_open_{name}", on_click=shell.choose_run, args=(name,))
         if len(names) > MOST_LISTED and st.button(f"All {len(own)} runs", key="home_runs"):
-            st.switch_page("pages/runs.py")
+            shell.go("pages/runs.py")
         demos.show(runs, but=shown)

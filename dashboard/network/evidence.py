@@ -263,8 +263,19 @@ def _weakest_link(trace: PathTrace, network: GeneNetwork) -> str:
         return ""
     return (
         f" Not sure: {a} → {b}, a link of the largest way, comes back in {100 * least:.0f} % of "
-        f"{network.ensemble.members} networks of other draws of the cells."
+        f"{network.ensemble.members} networks of other draws of the cells"
+        f"{_direct_more_often(network.ensemble.frequency[index[genes[0]], index[genes[-1]]], least)}."
     )
+
+
+def _direct_more_often(direct: float, least: float) -> str:
+    """How often the direct edge comes back, where that is more often than a link of the largest way: other
+    draws of the cells then say the opposite of the answer. "" where it is not.
+    """
+    if round(100 * direct) <= round(100 * least):
+        return ""
+    turned = ": other draws put the parts the other way round" if direct >= OFTEN else ""
+    return f", the direct edge in {100 * direct:.0f} %{turned}"
 
 
 def _ways(

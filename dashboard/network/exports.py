@@ -12,13 +12,14 @@ import streamlit as st
 from dashboard.network import cached, references
 from dashboard.network.cached import places
 from dashboard.network.message import MOST_EDGES
-from dashboard.network.scene import Scene, ego_hops
-from dashboard.shared import state
-from gpovae_core import keys
+from dashboard.network.scene import Scene, chosen_edge, ego_hops
+from dashboard.shared import networks, state
+from gpovae_core import __version__, keys
 from gpovae_core.errors import QueryError
+from gpovae_core.network.contrary import contrary_edges
 from gpovae_core.network.exports import FORMATS, View, export_bytes
 from gpovae_core.plots.paper import FORMATS as FIGURE_FORMATS
-from gpovae_core.plots.paper import Drawing, check, drawing_bytes, read_strokes
+from gpovae_core.plots.paper import Drawing, check, drawing_bytes, read_keys, read_strokes
 from gpovae_core.plots.paper_network import network_drawing, signs_legend
 
 
@@ -128,8 +129,9 @@ drawn as `gpovae figure` does.
 def chosen_figure(scene: Scene, wanted: dict[str, Any]) -> tuple[str, str, bytes]:
     """Name, MIME type and content of the figure of a picture: its strokes, as the browser's pen made them.
 
-    wanted: format, mm (its width), width and height of the sheet, strokes, view. Raises QueryError for what
-    no picture is.
+    wanted: format, mm (its width), width and height of the sheet, strokes, view, drawn (how many edges they
+    are), contrary (whether one has the mark of a sign against its effect), told (what an open comparison
+    tells apart: words and colour of each). Raises QueryError for what no picture is.
     """
     form, across = str(wanted.get("format")), wanted.get("mm")
     sheet = numbers([[wanted.get("width"), wanted.get("height")]], 2)
@@ -138,27 +140,60 @@ def chosen_figure(scene: Scene, wanted: dict[str, Any]) -> tuple[str, str, bytes
     check(form, float(across))
     certain = scene.network.ensemble is not None
     view, focus = str(wanted.get("view")), state.get(state.FOCUS)
-    edges = int(scene.shown.count_edges([scene.threshold])[0])
     strokes = read_strokes(wanted.get("strokes"))
     name = f"{scene.run.name}_{scene.shown.measure}{scene.threshold:g}_{across:g}mm.{form}"
     if view == state.WHOLE and across < WIDE_ENOUGH:
-        narrow = network_drawing(scene.shown, scene.threshold, focus, float(across))
+        fit = networks.stage(scene.run)
+        contrary = contrary_edges(scene.shown, None if fit is None else fit.own_change)
+        narrow = network_drawing(scene.shown, scene.threshold, focus, float(across), contrary)
         return name, FIGURE_FORMATS[form], drawing_bytes(narrow, form, float(across))
+    drawn, told = wanted.get("drawn"), read_keys(wanted.get("told", []))
+    edges = int(scene.shown.count_edges([scene.threshold], state.get(state.LOOPS))[0])
     drawing = Drawing(
         float(sheet[0, 0]),
         float(sheet[0, 1]),
         strokes,
-        signs_legend(certain, view),
-        figure_caption(scene, edges, focus if view == state.EGO else None),
-        _facts(scene, view) | {"run": scene.run.name, "threshold": scene.threshold},
+        (*signs_legend(certain, view, wanted.get("contrary") is True), *told),
+        figure_caption(
+            scene,
+            edges,
+            drawn if isinstance(drawn, int) else edges,
+            focus if view == state.EGO else None,
+            state.get(state.COMPARED) if told else None,
+        ),
+        figure_facts(scene, view, edges),
     )
     return name, FIGURE_FORMATS[form], drawing_bytes(drawing, form, float(across))
 
 
-def figure_caption(scene: Scene, edges: int, around: str | None) -> str:
-    """What stands below a figure of the network."""
+def figure_facts(scene: Scene, view: str, edges: int) -> dict[str, Any]:
+    """What travels inside the file of a figure."""
+    facts: dict[str, Any] = _facts(scene, view) | {
+        "run": scene.run.name,
+        "threshold": scene.threshold,
+        "edges": edges,
+        "settings": scene.network.settings,
+        "gpovae": __version__,
+    }
+    if view == state.EGO:
+        facts |= {"hops": ego_hops(scene.shown), "around": state.get(state.DIRECTION)}
+    if (pair := chosen_edge(scene.shown)) is not None:
+        facts["edge"] = pair
+    return facts | ({"simulated": True} if scene.network.simulated else {})
+
+
+def figure_caption(scene: Scene, edges: int, drawn: int, around: str | None, beside: str | None) -> str:
+    """What stands below a figure of the network. drawn: how many of its edges; around: the gene in the
+    middle; beside: the run of an open comparison.
+    """
     words = f"{scene.run.name}: network with {scene.above}, {edges:,} edges"
-    words += f"; shown around {around}." if around else "."
+    where = f" around {around}" if around else ""
+    if drawn < edges:
+        words += f"; shown: {drawn:,} of them{where}."
+    else:
+        words += f"; shown{where}." if where else "."
+    if beside:
+        words += f" Beside {beside}."
     if (found := scene.network.ensemble) is not None:
         words += f" How often edges come back: {found.members:,} networks from other draws of the cells."
     return words + (" Simulated data." if scene.network.simulated else "")

@@ -19,13 +19,14 @@ from dashboard.network.slider import digits, on_step
 from gpovae_core import __version__, keys
 from gpovae_core.effects.changes import adjusted
 from gpovae_core.network.agreement import standing
-from gpovae_core.network.contrary import against_effect
+from gpovae_core.network.contrary import contrary_edges
 from gpovae_core.network.curves import STEPS, steps
 from gpovae_core.network.grn import GeneNetwork
 from gpovae_core.network.references import ReferenceNetwork
 from gpovae_core.plots.signs import AROUND, MAP, MATRIX, legend
 from gpovae_core.questions.reach import FEW_CELLS
 from gpovae_core.reporting import trust
+from gpovae_core.runs.ensemble import Ensemble
 
 MOST_EDGES = 5000
 """Edges sent at most, the strongest."""
@@ -107,10 +108,14 @@ def network_message(
         "rare": None if with_rare is None else (with_rare.count_edges(thresholds, loops) - counts).tolist(),
         "has_ensemble": network.ensemble is not None,
         "legend": {
-            picture: [[entry.mark, entry.words] for entry in legend(picture, network.ensemble is not None)]
+            picture: [
+                [entry.mark, entry.words]
+                for entry in legend(picture, network.ensemble is not None, contrary=True)
+            ]
             for picture in (MAP, AROUND, MATRIX)
         },
         "members": None if network.ensemble is None else network.ensemble.members,
+        "member_edges": "" if network.ensemble is None else _member_edges(network.ensemble),
         "trust": trust.for_browser(),
         "left_out": left_out,
         "without_controls": [
@@ -187,7 +192,7 @@ def edge_columns(
             **{name: edges[name].astype(np.float32) for name in raised},
             keys.FREQUENCY: _whole(100 * frequency.to_numpy(dtype=float)),  # percent
             "detours": _whole(detours.to_numpy(dtype=float)),
-            "contrary": _contrary(network, own_change)[
+            "contrary": contrary_edges(network, own_change)[
                 [index[source] for source, _ in pairs], [index[target] for _, target in pairs]
             ].astype(np.int8),
             "known": [", ".join(one.reference for one in found) for found in said],
@@ -197,13 +202,6 @@ def edge_columns(
             ),
         }
     )
-
-
-def _contrary(network: GeneNetwork, own_change: np.ndarray | None) -> np.ndarray:
-    """(n, n) bool: edges of W whose sign is not that of their measured effect."""
-    if own_change is None or network.measured is None or network.strength is None:
-        return np.zeros((len(network), len(network)), dtype=bool)
-    return against_effect(network.signs, network.measured.effect, own_change)
 
 
 def _whole(values: np.ndarray) -> np.ndarray:
@@ -245,6 +243,11 @@ def stops(
         }
         for name, (step, words) in found.items()
     ]
+
+
+def _member_edges(found: Ensemble) -> str:
+    """What a network of the ensemble is like: '30 edges on average (W above 0.5)'."""
+    return f"{found.edges:,.0f} edges on average (W above {found.threshold:g})"
 
 
 def _without_evidence(network: GeneNetwork, thresholds: np.ndarray, self_loops: bool) -> list[int]:

@@ -90,6 +90,7 @@ def explorer(run: RunFolder) -> None:
     """
     if outdated() or not run.path.is_dir():  # deleted meanwhile: the whole page says so
         st.rerun()
+    picture.leave()
     state.sync_url()
     scene = scene_of(run)
     history.record()

@@ -11,7 +11,7 @@ from dashboard.network.references import all_references
 from dashboard.network.scene import Scene
 from dashboard.network.slider import step_below
 from dashboard.network.words import SIGNS, gene_name, sign_words
-from dashboard.shared import networks, state
+from dashboard.shared import contents, networks, shell, state
 from dashboard.shared.figures import chart, download_table
 from dashboard.shared.glossary import meaning, show_table
 from dashboard.shared.words import percent, plain
@@ -160,23 +160,30 @@ def path_table(run: RunFolder, network: GeneNetwork, found: PathTrace) -> None:
     with left:
         download_table(table, "Download these paths (CSV)", f"{run.name}_paths.csv", "download_paths")
     with right:
-        pin_path(found.paths[lit_row(found)].genes)
+        pin_path(run, found.paths[lit_row(found)].genes)
 
 
 def _steps_in_words(steps: Sequence[KnownEdge]) -> str:
     return plain("; ".join(step_in_words(one) for one in steps) + ".")
 
 
-def pin_path(genes: tuple[str, ...]) -> None:
+def pin_path(run: RunFolder, genes: tuple[str, ...]) -> None:
     """From a path to what perturbing its first gene does to all of them."""
     if st.button(
         f"Effects of {plain(genes[0])} along the lit path",
         key="pin_path",
         help="Observed and predicted, on the page Response.",
     ):
-        state.put(**{state.PATH: genes, state.PERTURBATIONS: None})
-        state.put(**{state.RESPONSE_PART: "Along a path"})
-        st.switch_page("pages/response.py")
+        follow(run, genes)
+        shell.go("pages/response.py")
+
+
+def follow(run: RunFolder, genes: tuple[str, ...]) -> None:
+    """Have the page Response show the effects along a path. All that it shows is chosen here: what it had to
+    add to its address itself would be one more press of the back button.
+    """
+    state.put(**{state.PATH: genes, state.PERTURBATIONS: contents.perturbations_of(run, genes[0]) or None})
+    state.put(**{state.RESPONSE_PART: "Along a path"})
 
 
 def _share(share: float) -> str:

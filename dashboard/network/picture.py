@@ -29,9 +29,15 @@ _FILE = "gpovae_file"
 _LEAVE = "gpovae_leave"
 
 
-def show(scene: Scene, parts: list[str]) -> None:
+def leave() -> None:
+    """To the page Response, where it was asked for. Call before the address is written: it changes with the
+    page.
+    """
     if st.session_state.pop(_LEAVE, False):
-        st.switch_page("pages/response.py")
+        shell.go("pages/response.py")
+
+
+def show(scene: Scene, parts: list[str]) -> None:
     workbench(_message(scene, parts), _answers(scene))
 
 
@@ -51,6 +57,7 @@ def _message(scene: Scene, parts: list[str]) -> dict[str, Any]:
             for name, run in runs.items()
         ],
         "parts": parts,
+        "reach": state.reached_for(),
         "view": _sight(scene).message(),
         "evidence": _evidence(scene),
         "file": st.session_state.pop(_FILE, None),
@@ -234,8 +241,7 @@ def _to_response(scene: Scene, along: bool) -> None:
         ways = evidence.of_pair(scene.run, *ends)["paths"]
         if ways:
             row = min(state.get(state.PATH_ROW), len(ways) - 1)
-            state.put(**{state.PATH: tuple(ways[row]["genes"]), state.PERTURBATIONS: None})
-            state.put(**{state.RESPONSE_PART: "Along a path"})
+            paths.follow(scene.run, tuple(ways[row]["genes"]))
     elif state.get(state.FOCUS) in scene.shown.panel.data.perturbed:
         state.put(**{state.PERTURBATIONS: (state.get(state.FOCUS),)})
     st.session_state[_LEAVE] = True

@@ -91,8 +91,8 @@ def _changes(table: pd.DataFrame, level: float) -> str:
     sure = response.changed(table, level)
     up = int((sure["observed"] > 0).sum())
     words = (
-        f"changes **{len(sure):,} of {tested:,} genes** tested ({up:,} up, {len(sure) - up:,} down; adjusted "
-        f"p below {level:g})"
+        f"changes **{len(sure):,} of all {tested:,} genes tested** ({up:,} up, {len(sure) - up:,} down; "
+        f"adjusted p below {level:g})"
     )
     largest = sure.loc[~sure["target"]]
     named = _strongest(largest.sort_values("p", kind="stable"), "observed")

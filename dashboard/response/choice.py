@@ -8,7 +8,7 @@ import numpy as np
 import streamlit as st
 
 from dashboard.response.scene import MOST, REFERENCES, Scene, choose_gene
-from dashboard.shared import contents, state
+from dashboard.shared import contents, shell, state
 from dashboard.shared.figures import format_choice
 from dashboard.shared.glossary import meaning
 from dashboard.shared.words import named, number, plain
@@ -32,7 +32,7 @@ def choose(run: RunFolder, reference: Any, places: Any) -> tuple[str, ...]:
             state.get(state.FOCUS),
             *contents.clearest(run, reference)[:1],
         )
-        found = (keys.directions_of(name, names) or (name,) * (name in names) for name in wanted if name)
+        found = (contents.perturbations_of(run, name) for name in wanted if name)
         kept = next((one for one in found if one), ())
     state.put(**{state.PERTURBATIONS: kept})
     state.sync_url()
@@ -92,8 +92,8 @@ def chosen_gene_words(scene: Scene) -> None:
             words = f"Paths from {plain(' and '.join(usable))} to {plain(scene.gene)} in Network"
             if st.button(words, key="to_paths"):
                 state.put(**{state.PATH_SOURCE: usable, state.PATH_TARGET: scene.gene, state.PATH_ROW: None})
-                state.put(**{state.PART: "Paths"})
-                st.switch_page("pages/network.py")
+                state.open_part("Paths")
+                shell.go("pages/network.py")
 
 
 def _effect_words(scene: Scene, perturbation: str) -> str:

@@ -45,9 +45,10 @@ def show(scene: Scene) -> None:
         f"{len(summary):,} perturbations, {scene.cells}, largest effects first; for {better:,} of "
         f"{len(known):,} the model correlates better than the training mean. Effect size: root mean square "
         "over genes of what is to be believed of the observed effects (log2 fold changes of mean shares). "
-        "rho: correlation of differences of mean logarithms, as the model is scored. Changed genes: adjusted "
-        f"p below {scene.level:g}. Of the ceiling: rho of the model over what the noise allows, 0 % where it "
-        "is below zero. Tick rows to look at them; click a heading to sort."
+        "rho: correlation of differences of mean logarithms, as the model is scored. Changed genes: of "
+        f"all that can be tested, adjusted p below {scene.level:g}. Of the ceiling: rho of the model over "
+        "what the noise allows, 0 % where it is below zero. Tick rows to look at them; click a heading to "
+        "sort."
     )
 
     def ticked() -> None:

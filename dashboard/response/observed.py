@@ -99,8 +99,9 @@ def figures(scene: Scene, name: str, table: pd.DataFrame) -> None:
         chart_with_words(
             response.volcano(table, name, scene.level, selected=scene.gene),
             f"volcano_{name}",
-            f"{len(sure):,} of {tested:,} genes change with {named(name)} (adjusted p below "
-            f"{scene.level:g}): {up:,} up, {len(sure) - up:,} down. Above the dotted line: significant."
+            f"{len(sure):,} of all {tested:,} testable genes change with {named(name)} in {scene.cells} "
+            f"(adjusted p below {scene.level:g}): {up:,} up, {len(sure) - up:,} down. Above the dotted line: "
+            "significant."
             f"{untested_words(len(table) - tested)}",
             scene.file(name, "volcano"),
             lambda gene: choose_gene(scene.run, gene),

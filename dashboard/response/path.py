@@ -10,7 +10,7 @@ import streamlit as st
 
 from dashboard.response.scene import Scene, choose_gene
 from dashboard.response.words import held_out_words, number_columns
-from dashboard.shared import networks, questions, state
+from dashboard.shared import networks, questions, shell, state
 from dashboard.shared.answers import BADGES, MEANING
 from dashboard.shared.figures import chart_with_words, download_table
 from dashboard.shared.glossary import show_table
@@ -27,7 +27,7 @@ def show(scene: Scene) -> None:
             "lit path*."
         )
         if st.button("Go to Network", key="path_network"):
-            st.switch_page("pages/network.py")
+            shell.go("pages/network.py")
         return
     unknown = [gene for gene in genes if gene not in scene.run.panel().index]
     if unknown:

@@ -125,7 +125,7 @@ def evaluation_or_nothing(run: RunFolder) -> Evaluation | None:
 def no_runs() -> None:
     st.info("No runs of your own yet. Choose your cells, then train a first run.")
     if st.button("Use my data", type="primary", key="runs_data"):
-        st.switch_page("pages/data.py")
+        shell.go("pages/data.py")
     with st.expander("The same in a terminal"):
         in_a_terminal()
 

@@ -114,3 +114,10 @@ def clearest(run: RunFolder, reference: Reference) -> list[str]:
 def cells(run: RunFolder) -> PreparedCells:
     """The prepared cells. Raises RunError where the run holds none."""
     return run.cells()
+
+
+def perturbations_of(run: RunFolder, gene: str) -> tuple[str, ...]:
+    """The perturbations of a gene alone of which the run has effects: none, one, or one in each direction."""
+    if not run.has("effects.h5ad"):
+        return ()
+    return keys.directions_of(gene, [str(name) for name in effects(run).obs_names])

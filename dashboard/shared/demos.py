@@ -22,4 +22,4 @@ def show(runs: dict[str, RunFolder], but: str | None = None) -> None:
         if label is None or name == but:
             continue
         if st.button(label, key=f"demo_{name}", on_click=shell.choose_run, args=(name,)):
-            st.switch_page("pages/home.py")
+            shell.go("pages/home.py")

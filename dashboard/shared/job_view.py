@@ -218,7 +218,7 @@ def buttons(run: RunFolder, status: Status) -> None:
         if status.state != "imported" and st.button(
             "Clone with changes", key="job_clone", on_click=clone, args=(run,), help=tip
         ):
-            st.switch_page("pages/train.py")
+            shell.go("pages/train.py")
     if resumable:
         st.caption("The same in a terminal:")
         again = ("gpovae", "train", run.source().path, "--run", run.path, "--resume")
@@ -230,9 +230,9 @@ def _results(run: RunFolder, main: bool) -> None:
     if run.has("model.safetensors") and st.button(
         "Open its network", key="job_network", type="primary" if main else "secondary"
     ):
-        st.switch_page("pages/network.py")
+        shell.go("pages/network.py")
     if run.has("effects.h5ad") and st.button("Open its predictions", key="job_predictions"):
-        st.switch_page("pages/response.py")
+        shell.go("pages/response.py")
 
 
 def _stop(run: RunFolder) -> None:

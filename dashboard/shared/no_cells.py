@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import streamlit as st
 
+from dashboard.shared import shell
+
 
 def show(purpose: str, key: str) -> None:
     """purpose: of the page, in one sentence of markdown; key: of the button."""
     st.info(f"{purpose} It needs a file of cells; the page Data has some to try it with.")
     if st.button("Choose cells on the page Data", type="primary", key=key):
-        st.switch_page("pages/data.py")
+        shell.go("pages/data.py")

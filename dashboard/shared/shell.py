@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from html import escape
-from typing import Any
+from typing import Any, NoReturn
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -86,6 +86,13 @@ def errors_in_words() -> Iterator[None]:
 
 _FRAMED, _STARTED_OVER = "gpovae_framed", "gpovae_started_over"
 """Keys in the session: app.py has been through before this page; a page without it has started over."""
+
+
+def go(page: str) -> NoReturn:
+    """To another page, which shows what is open and chosen. Streamlit would empty the address on the way, and
+    every address on the way is one more press of the back button.
+    """
+    st.switch_page(page, query_params=state.take_along())
 
 
 def begin() -> None:
@@ -247,7 +254,7 @@ def opened_or_newest() -> RunFolder | None:
         if name is None:
             st.info("No run is open, as there is none yet. Train a first one on your cells.")
             if st.button("Use my data", type="primary", key="dead_end_data"):
-                st.switch_page("pages/data.py")
+                go("pages/data.py")
             return None
         choose_run(name)
         st.session_state[_BY_ITSELF] = name

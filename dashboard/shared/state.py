@@ -153,6 +153,7 @@ _STORE = "gpovae_state"
 _WRITTEN = "gpovae_url"
 _HEARD = "gpovae_heard"
 _UNREAD = "gpovae_unread"
+_REACHED_FOR = "gpovae_reached_for"
 
 
 def _store() -> dict[str, Any]:
@@ -171,6 +172,17 @@ def put(**values: Any) -> None:
             _store().pop(name, None)
         else:
             _store()[name] = value
+
+
+def open_part(name: str) -> None:
+    """Open one of the parts below the picture of the page Network, from another page: it comes into sight."""
+    put(**{PART: name})
+    st.session_state[_REACHED_FOR] = True
+
+
+def reached_for() -> bool:
+    """Whether another page has just asked for the open part; once."""
+    return st.session_state.pop(_REACHED_FOR, False)
 
 
 def parse(name: str, text: str) -> Any:
@@ -200,14 +212,25 @@ def sync_url() -> None:
         if texts != written.get(name):
             parsed = [parse(name, text) for text in texts]
             put(**{name: tuple(filter(None, parsed)) if name in _LISTS else parsed[-1]})
-    wanted = {
+    wanted = _address()
+    if wanted != {name: st.query_params.get_all(name) for name in st.query_params}:
+        st.query_params.from_dict(wanted)
+    st.session_state[_WRITTEN] = wanted
+
+
+def _address() -> dict[str, list[str]]:
+    """What the URL says where it says all of the session's values."""
+    return {
         name: _as_texts(value)
         for name in _IN_URL
         if (value := get(name)) not in (None, ()) and value != _DEFAULTS.get(name)
     }
-    if wanted != {name: st.query_params.get_all(name) for name in st.query_params}:
-        st.query_params.from_dict(wanted)
-    st.session_state[_WRITTEN] = wanted
+
+
+def take_along() -> dict[str, list[str]]:
+    """The whole address, to be written together with the page that is opened next."""
+    st.session_state[_WRITTEN] = _address()
+    return st.session_state[_WRITTEN]
 
 
 def _as_texts(value: Any) -> list[str]:

@@ -7,7 +7,10 @@ import streamlit as st
 from dashboard.shared import job_view, listing, shell, state
 from dashboard.shared.run_summary import state_in_words
 from dashboard.shared.words import plain
-from gpovae_core.runs.folder import RunFolder
+from gpovae_core.runs.folder import RunFolder, Status
+
+AT_REST = {"done": "is trained", "imported": "was imported"}
+"""What is said of an open run, by its state, where there is nothing to watch."""
 
 
 def show() -> None:
@@ -21,13 +24,13 @@ def show() -> None:
     if opened is not None:
         with shell.errors_in_words():
             status = RunFolder.open(opened.path).status()
-            if status.state not in ("done", "imported"):
+            if status.state not in AT_REST:
                 st.subheader(job_view.headline(opened, status))
                 if status.message:
                     st.caption(plain(status.message))
                 job_view.watch(opened)
-            elif st.session_state.get("started_here") == name:
-                finished(opened)
+            else:
+                finished(opened, status)
     others = [run for run in busy if opened is None or run.name != opened.name]
     if others:
         st.markdown(
@@ -42,10 +45,21 @@ def show() -> None:
             )
 
 
-def finished(run: RunFolder) -> None:
-    st.success(f"**{plain(run.name)} is done:** {plain(run.status().message)}.")
-    with st.container(horizontal=True):
-        if st.button("Open its network", type="primary", key="train_network"):
-            st.switch_page("pages/network.py")
-        if st.button("Its scores", key="train_scores"):
-            st.switch_page("pages/benchmark.py")
+def finished(run: RunFolder, status: Status) -> None:
+    """That the open run is trained, or was imported, and where to go from there; the form below is for
+    another one.
+    """
+    news = st.session_state.get("started_here") == state.get(state.RUN)
+    if news:
+        st.success(f"**{plain(run.name)} is done:** {plain(status.message)}.")
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if not news:
+            st.markdown(f"**{plain(run.name)}** {AT_REST[status.state]}.", width="content")
+        kind = "primary" if news else "secondary"
+        if not run.without_network and st.button("Open its network", type=kind, key="train_network"):
+            shell.go("pages/network.py")
+        if run.has("evaluation.json") and st.button("Its scores", key="train_scores"):
+            shell.go("pages/benchmark.py")
+        if status.state == "done":
+            words = "Train another with its settings"
+            st.button(words, key="train_again", on_click=job_view.clone, args=(run,))

@@ -73,7 +73,7 @@ def usable(name: str, source: Path) -> bool:
     if not found.ok:
         st.error(f"{plain(name)} cannot be used as it is. The page Data says why, and what to do.")
         if st.button("Go to Data", type="primary", key="train_unusable"):
-            st.switch_page("pages/data.py")
+            shell.go("pages/data.py")
         return False
     summary = found.summary
     st.markdown(

@@ -18,7 +18,7 @@ def show(run: RunFolder, one: Answered) -> None:
     columns = {
         "gene": "Gene",
         "effect": "Predicted",
-        "low": "95 % from",
+        "low": "Model's spread from",
         "high": "to",
         "additive": "Sum of singles",
         "measured": "Measured",

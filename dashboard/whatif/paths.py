@@ -91,7 +91,7 @@ def carried(run: RunFolder, one: Answered, gene: str, target: str) -> None:
         on_click=partial(open_path, gene, target),
     )
     if st.session_state.pop("whatif_leave", None) == gene:
-        st.switch_page("pages/network.py")
+        shell.go("pages/network.py")
 
 
 def open_path(gene: str, target: str) -> None:

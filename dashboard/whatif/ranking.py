@@ -28,6 +28,7 @@ SEEN = 6
 """Rows in sight."""
 PAIRS, GENES = "Pairs", "Single genes"
 SINGLE_TRUST = "Trust in the single genes"
+FROM = "Model's spread from"
 ORDERS = {"size": "size", "departure": "departure from the sum", "trust": "trust in the single genes"}
 WANTED = "gpovae_ranking"
 """Key in the session: paths of the runs whose ranking was asked for."""
@@ -111,7 +112,7 @@ def ranked(run: RunFolder, found: PairRanking) -> None:
         selection_mode="single-row",
     )
     st.caption(
-        "Choose a row to ask for it: each gene alone, and both together, with intervals. Size: how far all "
+        "Choose a row to ask for it: each gene alone, and both together. Size: how far all "
         "other genes are expected to change, root mean square of differences of mean log2(counts per 10,000 "
         "+ 1)."
     )
@@ -146,7 +147,7 @@ def pair_table(pairs: pd.DataFrame) -> pd.DataFrame:
         {
             "Pair": pairs["first"] + f" {keys.PAIR_SEPARATOR} " + pairs["second"],
             "Size": pairs["size"],
-            "95 % from": pairs["low"],
+            FROM: pairs["low"],
             "to": pairs["high"],
             "Sum of both": pairs["additive"],
             "Departure": pairs["departure"],
@@ -165,7 +166,7 @@ def gene_table(found: PairRanking) -> pd.DataFrame:
         {
             "Gene": [keys.for_reading(name) for name in genes["gene"]],
             "Size": genes["size"],
-            "95 % from": genes["low"],
+            FROM: genes["low"],
             "to": genes["high"],
             "Rests on": [KNOWN[basis] for basis in genes["basis"]],
             "Trust": genes["trust"],
@@ -195,7 +196,10 @@ def _columns(table: pd.DataFrame, barred: str) -> dict[str, Any]:
             "Root mean square of the expected effects over all other genes. Without an interval: the sum of "
             "both, the model was not asked.",
         ),
-        "95 % from": number("Of the size; over the model's draws, times the factor of its intervals."),
+        FROM: number(
+            "Of the size: over the model's draws, times the factor of its intervals; where the network alone "
+            "answers, its error."
+        ),
         "to": number("Of the size."),
         "Sum of both": number("The size if the two act independently: their single effects, added."),
         "Departure": measure(

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 NAMED = 4
 """Genes named in the answer."""
+SPREAD = "the model's own spread"
+NETWORK_ERROR = "1.96 times the error that the network alone makes on perturbations that it has not seen"
+"""What stands in brackets behind an effect."""
 
 
 def show(run: RunFolder, found: dict[str, Answered], one: Answered) -> None:
@@ -73,8 +76,9 @@ def answer_in_words(one: Answered) -> str:
     words = f"Perturbing {name}" if asked.as_in_the_screen and not asked.raised else name
     if named:
         words += (
-            f" is expected to change these genes most: {named}: log2 fold changes with their 95 % interval; "
-            "-1 is half as much mRNA, +1 twice as much."
+            f" is expected to change these genes most: {named}: log2 fold changes, in brackets "
+            f"{NETWORK_ERROR if one.answer.by_network else SPREAD}; -1 is half as much mRNA, +1 twice as "
+            "much."
         )
     else:
         words += " is expected to change no other gene."

@@ -58,7 +58,7 @@ class Run:
     >>> import gpovae_core as gp
     >>> run = gp.open_demo()
     >>> run
-    Run 'papalexi': done, 167 genes, 23 of them perturbed
+    Run 'papalexi2021-demo': done, 167 genes, 23 of them perturbed
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -451,8 +451,8 @@ class Run:
         -------
         pandas.DataFrame
             A row for each perturbation and measured gene, the largest effect first: `perturbation`, `gene`,
-            `effect` (log2 fold change of mean shares against control), `sd`, `low` and `high` (95 %
-            interval), `additive` (sum of the effects of the genes alone; with combinations),
+            `effect` (log2 fold change of mean shares against control), `sd`, `low` and `high` (the
+            model's spread), `additive` (sum of the effects of the genes alone; with combinations),
             `log_difference` (the scale on which predictions are scored) and `rests_on`.
 
         Examples
@@ -611,7 +611,7 @@ def open_demo(name: str = REAL_DEMO) -> Run:
     Examples
     --------
     >>> gp.open_demo("demo")
-    Run 'run': done, 65 genes, 24 of them perturbed
+    Run 'demo': done, 65 genes, 24 of them perturbed
     """
     if name not in DEMOS:
         raise RunError(f"There is no demo '{name}': choose one of {', '.join(DEMOS)}.")

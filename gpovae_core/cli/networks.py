@@ -221,13 +221,18 @@ def figure(
     from dataclasses import replace
 
     from gpovae_core.data.atomic import replacing
+    from gpovae_core.methods.fitted import NetworkFit
+    from gpovae_core.network.contrary import contrary_edges
     from gpovae_core.plots.paper import check, drawing_bytes
     from gpovae_core.plots.paper_network import network_drawing
+    from gpovae_core.runs.folder import RunFolder
 
     form = out.suffix.lower().removeprefix(".")
     check(form, width)
     net, cut = network_of(run, threshold)
-    drawing = network_drawing(net, cut, gene, width)
+    arrays = RunFolder.open(run).network_arrays()
+    own_change = NetworkFit.from_arrays(arrays).own_change if arrays else None
+    drawing = network_drawing(net, cut, gene, width, contrary_edges(net, own_change))
     with replacing(out) as aside:
         aside.write_bytes(drawing_bytes(drawing if caption else replace(drawing, caption=""), form, width))
     answer = {"out": str(out), "width_mm": width, "threshold": cut, "caption": drawing.caption}

@@ -48,8 +48,8 @@ def predict(
         Path | None,
         typer.Option(
             help=(
-                "CSV to write: perturbation,gene,effect,sd,low,high (95 % interval), for combinations also "
-                "the additive sum, and log_difference, the scale on which predictions are scored."
+                "CSV to write: perturbation,gene,effect,sd,low,high (the model's spread), for combinations "
+                "also the additive sum, and log_difference, the scale on which predictions are scored."
             )
         ),
     ] = None,

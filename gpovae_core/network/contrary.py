@@ -76,6 +76,15 @@ def against_effect(signs: np.ndarray, effect: np.ndarray, own_change: np.ndarray
     return against
 
 
+def contrary_edges(network: GeneNetwork, own_change: np.ndarray | None) -> np.ndarray:
+    """(n, n) bool: edges of W whose sign is not that of their measured effect. own_change: (n,) log fold
+    change of every gene when it is perturbed; None, as without effects or strengths: no edge is called so.
+    """
+    if own_change is None or network.measured is None or network.strength is None:
+        return np.zeros((len(network), len(network)), dtype=bool)
+    return against_effect(network.signs, network.measured.effect, own_change)
+
+
 def contrary(network: GeneNetwork, fit: NetworkFit, source: str, target: str) -> Contrary | None:
     """Where the sign of an edge comes from; None where its effect has the same, or was not measured.
 

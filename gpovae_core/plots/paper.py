@@ -33,7 +33,7 @@ DPI = 600
 LEAST_POINTS, LEAST_LETTER = 6.0, 11.0
 UNIT = LEAST_POINTS / LEAST_LETTER
 """Points of a unit of a drawing."""
-MOST_STROKES = 200_000
+MOST_STROKES, MOST_KEYS = 200_000, 12
 NARROWEST, WIDEST = 40.0, 400.0
 """Millimetres."""
 CAPTION = 6.5
@@ -277,6 +277,22 @@ def read_strokes(given: object) -> tuple[Stroke, ...]:
     if not isinstance(given, list | tuple) or len(given) > MOST_STROKES:
         raise QueryError(f"A drawing is a list of at most {MOST_STROKES:,} strokes.")
     return tuple(_stroke(place, one) for place, one in enumerate(given))
+
+
+def read_keys(given: object) -> tuple[Key, ...]:
+    """Entries of a legend as the workbench sends them, [words, colour] each. Raises QueryError for anything
+    else.
+    """
+    keys = []
+    for one in _listed(given):
+        parts = _listed(one)
+        if len(parts) != 2 or not all(isinstance(part, str) for part in parts):
+            raise QueryError("An entry of a legend has words and a colour.")
+        words, colour = parts
+        if not _COLOUR.fullmatch(colour) or len(keys) == MOST_KEYS:
+            raise QueryError(f"A legend has at most {MOST_KEYS} entries, with colours as #RRGGBB.")
+        keys.append(Key(words[:200], colour))
+    return tuple(keys)
 
 
 def _stroke(place: int, given: object) -> Stroke:

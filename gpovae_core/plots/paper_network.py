@@ -2,14 +2,15 @@
 into groups by the regulators that they share.
 
 Colour and end of a line say the sign, how faint it is how rarely its edges come back in the ensemble (where
-there is none, how low W is), its
-width how many edges it stands for. Edges among regulators bulge to the right.
+there is none, how low W is), its width how many edges it stands for, an asterisk on it that one of them has
+another sign than its measured effect. Edges among regulators bulge to the right.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from math import cos, pi, sin
 from typing import Any
 
 import numpy as np
@@ -28,31 +29,41 @@ MOST_REGULATORS, MOST_GROUPS = 40, 60
 LINE = 16.0
 LETTER = 0.62
 """Width of a letter over its height, on the safe side."""
+STAR, STAR_CLEAR = 3.0, 8.0
+"""Half of the asterisk on a line, and how far from other lines it is clear whose it is."""
+STAR_AT = (0.7, 0.62, 0.78, 0.54, 0.46, 0.38)
+"""How far along its line it may stand, the first that is clear of others."""
 
 
-def signs_legend(certain: bool, picture: str = signs.MAP) -> tuple[Key, ...]:
+def signs_legend(certain: bool, picture: str = signs.MAP, contrary: bool = False) -> tuple[Key, ...]:
     """What the marks of a picture of the network mean. certain: the run has an ensemble; picture: one of
-    those of `signs`.
+    those of `signs`; contrary: an edge in it has another sign than its measured effect.
     """
     filled = picture == signs.MATRIX
     looks: dict[str, tuple[str, str, bool, float]] = {
         "activates": (SIGNS[1], "s" if filled else ">", not filled, 1.0),
         "represses": (SIGNS[-1], "s" if filled else "|", not filled, 1.0),
         "unknown": (SIGNS[0], "s" if filled else "4", not filled, 1.0),
+        "contrary": (INK, "$*$", False, 1.0),
         "number": (INK, "$2$", True, 1.0),
         "faint": (INK, "", True, 0.25),
         "again": (INK, ".", False, 1.0),
         "depth": (SIGNS[1], "s", False, 0.3),
     }
-    entries = signs.legend(picture, certain)
+    entries = signs.legend(picture, certain, contrary)
     return tuple(Key(entry.words, *looks[entry.mark]) for entry in entries if entry.mark in looks)
 
 
 def network_drawing(
-    network: GeneNetwork, threshold: float, gene: str | None = None, millimetres: float = WIDTHS[0]
+    network: GeneNetwork,
+    threshold: float,
+    gene: str | None = None,
+    millimetres: float = WIDTHS[0],
+    contrary: np.ndarray | None = None,
 ) -> Drawing:
-    """Edges above the threshold out of perturbed genes; gene: only those out of it and into it. Raises
-    QueryError where there is none.
+    """Edges above the threshold out of perturbed genes; gene: only those out of it and into it; contrary:
+    (n, n) bool, edges to mark, whose sign is not that of their measured effect. Raises QueryError where there
+    is no edge.
     """
     edges = network.edges(threshold)
     evidence = dict(zip(network.panel.genes, network.has_evidence, strict=True))
@@ -64,17 +75,26 @@ def network_drawing(
         raise QueryError(
             f"{network.measure} above {threshold:g} leaves no edge{f' of {gene}' if gene else ''}; lower it."
         )
-    edges = edges.assign(certainty=_certainty(network, edges))
+    edges = edges.assign(certainty=_certainty(network, edges), contrary=_marked(network, edges, contrary))
     regulators, groups, left = _folded(edges)
     wide = units(millimetres)
-    places, strokes = _placed(regulators, groups, wide)
-    strokes = [*_links(edges, regulators, groups, places), *strokes]
+    places, dots = _placed(regulators, groups, wide)
+    lines, stars = _links(edges, regulators, groups, places)
     height = max(y for _, y in places.values()) + 2 * LINE
     certain = network.ensemble is not None
     caption = _caption(network, threshold, gene, edges, left)
     facts = {"run": network.name, "measure": network.measure, "threshold": threshold, "edges": len(edges)}
     facts["settings"] = network.settings
-    return Drawing(wide, height, tuple(strokes), signs_legend(certain, signs.AROUND), caption, facts)
+    legend = signs_legend(certain, signs.AROUND, contrary=bool(stars))
+    return Drawing(wide, height, (*lines, *stars, *dots), legend, caption, facts)
+
+
+def _marked(network: GeneNetwork, edges: pd.DataFrame, contrary: np.ndarray | None) -> np.ndarray:
+    """(k,) bool: the edges of a table that are among `contrary`."""
+    if contrary is None:
+        return np.zeros(len(edges), dtype=bool)
+    rows, columns = (edges[end].map(network.panel.index.get).to_numpy() for end in (keys.SOURCE, keys.TARGET))
+    return contrary[rows, columns]
 
 
 def _certainty(network: GeneNetwork, edges: pd.DataFrame) -> np.ndarray:
@@ -157,19 +177,49 @@ def _links(
     regulators: Sequence[str],
     groups: Sequence[Group],
     places: Mapping[Any, tuple[float, float]],
-) -> list[Stroke]:
-    """Lines from regulators to groups and to one another, the surest on top."""
+) -> tuple[list[Stroke], list[Stroke]]:
+    """Lines from regulators to groups and to one another, the surest on top; and the asterisks on those with
+    an edge to mark.
+    """
     where: dict[str, Any] = {name: name for name in regulators}
     where |= {gene: k for k, (_, genes) in enumerate(groups) for gene in genes}
     drawn = edges.loc[edges[keys.SOURCE].isin(regulators) & edges[keys.TARGET].isin(where)]
     found = []
     ends = drawn[keys.TARGET].map(where)
     for (source, end, sign), part in drawn.groupby([keys.SOURCE, ends, keys.SIGN], sort=False):
-        found.append((float(part["certainty"].mean()), len(part), int(sign), source, end))
-    strokes = []
-    for sure, count, sign, source, end in sorted(found, key=lambda one: one[:2]):
-        strokes += _link(places[source], places[end], sign, count, sure, end in regulators)
-    return strokes
+        marked = bool(part["contrary"].any())
+        found.append((float(part["certainty"].mean()), len(part), int(sign), source, end, marked))
+    drawn = [
+        (_link(places[source], places[end], sign, count, sure, end in regulators), sign, marked)
+        for sure, count, sign, source, end, marked in sorted(found, key=lambda one: one[:2])
+    ]
+    curves = [_along(strokes[0].points, np.linspace(0, 1, 41)) for strokes, *_ in drawn]
+    stars = []
+    for k, (strokes, sign, marked) in enumerate(drawn):
+        if marked:
+            stars += _star(
+                strokes[0].points, np.concatenate([*curves[:k], *curves[k + 1 :], [[-99, -99]]]), sign
+            )
+    return [stroke for strokes, *_ in drawn for stroke in strokes], stars
+
+
+def _along(curve: Sequence[tuple[float, float]], parts: Sequence[float] | np.ndarray) -> np.ndarray:
+    """(p, 2) points so much of the way along a curve of start, control and end."""
+    start, control, end = np.array(curve, dtype=float)
+    part = np.array(parts, dtype=float)[:, None]
+    return (1 - part) ** 2 * start + 2 * (1 - part) * part * control + part**2 * end
+
+
+def _star(curve: Sequence[tuple[float, float]], others: np.ndarray, sign: int) -> list[Stroke]:
+    """An asterisk on a line, as clear of others as can be. others: (p, 2) points on these."""
+    places = _along(curve, STAR_AT)
+    room = np.hypot(*(places[:, None] - others).transpose(2, 0, 1)).min(axis=1)
+    x, y = (float(value) for value in places[np.minimum(room, STAR_CLEAR).argmax()])
+    arms = ((STAR * cos(turn), STAR * sin(turn)) for turn in (pi / 2, pi / 6, -pi / 6))
+    return [
+        Stroke("circle", ((x, y),), PAPER, size=(STAR + 1.0,)),
+        *(Stroke("path", ((x - dx, y - dy), (x + dx, y + dy)), "", SIGNS[sign], 1.2) for dx, dy in arms),
+    ]
 
 
 def _link(

@@ -29,15 +29,18 @@ _SIGNS = (
     Entry("unknown", "sign unknown"),
 )
 _NUMBER = Entry("number", "number: edges of that sign; wider: more")
+_CONTRARY = Entry("contrary", "sign against the measured effect")
 
 
-def legend(picture: str, certain: bool = False) -> tuple[Entry, ...]:
+def legend(picture: str, certain: bool = False, contrary: bool = False) -> tuple[Entry, ...]:
     """The entries of a picture's legend. certain: the run has an ensemble, so that it is known how often an
-    edge comes back.
+    edge comes back; contrary: with the mark of edges whose sign is not that of their measured effect.
     """
+    against = (_CONTRARY,) if contrary else ()
     faint = Entry("faint", "faint: rarely comes back" if certain else "faint: low weight")
     if picture == MATRIX:
-        return (*_SIGNS, Entry("again", "dot: seen again"), Entry("depth", "deeper: larger effect"))
+        seen = Entry("again", "dot: seen again"), Entry("depth", "deeper: larger effect")
+        return (*_SIGNS, *against, *seen)
     if picture == OVERVIEW:
         return (*_SIGNS, _NUMBER, faint)
-    return (*_SIGNS, *([_NUMBER] if picture == MAP else []), faint, Entry("way", "chosen way"))
+    return (*_SIGNS, *against, *([_NUMBER] if picture == MAP else []), faint, Entry("way", "chosen way"))

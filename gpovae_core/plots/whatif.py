@@ -39,7 +39,7 @@ def shared_genes(tables: Mapping[str, pd.DataFrame], count: int = 15) -> list[st
 
 
 def scenarios(tables: Mapping[str, pd.DataFrame], count: int = 10, narrow: bool = False) -> go.Figure:
-    """One column per scenario over the same genes: predicted effect with its 95 % interval, what was
+    """One column per scenario over the same genes: predicted effect with the spread of the model, what was
     measured, the additive expectation.
 
     tables: scenario -> columns gene, effect, low, high, perturbed; where there are any additive, measured,
@@ -110,7 +110,7 @@ def _marks(shown: pd.DataFrame, rows: np.ndarray) -> list[go.Scatter]:
             marker={"color": theme.PREDICTED, ("size"): 9},
             error_x=reach,
             text=hover,
-            name="Predicted, 95 % interval",
+            name="Predicted, model's spread",
             hovertemplate="%{text}<br>predicted %{x:.2f}<extra></extra>",
         )
     ]

@@ -189,13 +189,11 @@ TERMS = (
     Term(
         "W",
         "How probable it is that gene i acts on gene j directly, from 0 to 1.",
-        "What no path explains is an edge, or a rest that a linear network leaves of a real one; weak ones "
-        "mostly are rests, however precisely they were measured. W counts both, and has come true in "
-        "simulated worlds, other people's and this project's own. A path over a gene that nobody perturbed "
-        "cannot be told from an edge. Runs of earlier versions did not count rests: two in three of their "
-        "edges with W from 0.8 to 0.99 were direct. In runs of the presets paper and released W is trained "
-        "with the autoencoder and shows to a good part how variable a gene is; runs of cradle-vae and "
-        "sams-vae have no W.",
+        "It counts that what no path explains may be a rest that a linear network leaves of a real one, and "
+        "has come true in simulated worlds (not in runs of earlier versions: two in three of their edges from "
+        "0.8 to 0.99 were direct). A path over a gene that nobody perturbed cannot be told from an edge. In "
+        "runs of the presets paper and released W is trained with the autoencoder and shows to a good part "
+        "how variable a gene is; runs of cradle-vae and sams-vae have no W.",
         ("edge probability",),
         ("strength (S)", "open detour", "false-edge rate", "influence (T_K)"),
     ),
@@ -370,6 +368,16 @@ TERMS = (
         "below the level. It is undefined where every pair is joined.",
         ("false omission rate", "FOR beyond"),
         ("path", "pair"),
+    ),
+    Term(
+        "model's spread",
+        "How far the model's own draws of an effect lie apart, widened by a factor found in validation "
+        "cells; not a 95 % interval.",
+        "1.96 standard deviations to either side, times that factor. It holds fewer of the largest measured "
+        "effects than 95 %; how many of them, What if says. Where the network alone answers, 1.96 times its "
+        "error on training perturbations that were left out in turn.",
+        ("model's own spread",),
+        ("effect", "held-out cells"),
     ),
     Term(
         "interaction",

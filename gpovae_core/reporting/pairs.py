@@ -33,8 +33,8 @@ def answer_in_words(found: PairRanking) -> str:
         return "No two genes of this run have training cells of their own, so there is no pair to rank."
     first = found.pairs.iloc[0]
     words = (
-        f"{first['first']} + {first['second']} is expected to change most: {_size(first)}; the two alone, "
-        f"added up, give {first['additive']:.2f}. {_rests_on(first)}"
+        f"{first['first']} + {first['second']} {_place(level_with_first(found.pairs))}: {_size(first)}; the "
+        f"two alone, added up, give {first['additive']:.2f}. {_rests_on(first)}"
     )
     trusted = found.pairs.loc[found.pairs["trust"].isin(["measured together", "good"])]
     if first["trust"] not in ("measured together", "good") and len(trusted):
@@ -51,6 +51,20 @@ def answer_in_words(found: PairRanking) -> str:
             f"({int(most['non_additive']):,} non-additive genes predicted)."
         )
     return words
+
+
+def level_with_first(pairs: pd.DataFrame) -> int:
+    """How many other pairs have a spread that overlaps with that of the first."""
+    first, others = pairs.iloc[0], pairs.iloc[1:]
+    return int(((others["high"] >= first["low"]) & (others["low"] <= first["high"])).sum())
+
+
+def _place(level: int) -> str:
+    if not level:
+        return "is expected to change most"
+    if level == 1:
+        return "comes first, but level with another pair, whose spread overlaps with its own"
+    return f"comes first, but level with {level:,} others, whose spreads overlap with its own"
 
 
 def _rests_on(row: pd.Series) -> str:
@@ -73,7 +87,7 @@ def _rests_on(row: pd.Series) -> str:
 def _size(row: pd.Series) -> str:
     if not np.isfinite(row["low"]):
         return f"size {row['size']:.2f}, by the sum"
-    return f"size {row['size']:.2f} (95 % interval {row['low']:.2f} to {row['high']:.2f})"
+    return f"size {row['size']:.2f} (the model's own spread: {row['low']:.2f} to {row['high']:.2f})"
 
 
 def how_ranked(found: PairRanking) -> str:

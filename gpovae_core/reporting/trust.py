@@ -22,7 +22,7 @@ Numbers = Mapping[str, tuple[float, int] | None]
 @dataclass(frozen=True)
 class Measure:
     """One of the four. In all words {count} stands for the edges as "22 of 133", {members} for the networks
-    of the ensemble.
+    of the ensemble, {average} for the edges that one of these has, with the threshold they are counted at.
 
     good: whether the edges that are counted are those to believe; about: whether the count is an estimate;
     says, limits: what the number says, and what it does not; warning: what not to believe where it is the
@@ -55,7 +55,8 @@ MEASURES = (
         good=True,
         about=False,
         says="come back in at least half of {members} networks from other draws of the cells.",
-        limits="Not that these are direct: what misleads every draw comes back, too.",
+        limits="Not that these are direct: what misleads every draw comes back, too. Such a network "
+        "has {average}.",
         warning="Do not rest on a single edge: only {count} edges come back in at least half of {members} "
         "networks from other draws of the cells.",
         short="{number} come back",

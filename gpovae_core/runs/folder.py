@@ -44,6 +44,7 @@ from gpovae_core.data.schema import Panel, PanelData, PreparationReport, Prepare
 from gpovae_core.errors import RunError
 from gpovae_core.runs import processes
 from gpovae_core.runs.clusters import slurm
+from gpovae_core.runs.shipped import SHIPPED
 from gpovae_core.runs.stored_effects import StoredEffects, readable
 
 if TYPE_CHECKING:
@@ -151,7 +152,8 @@ class JobFolder:
 
     @property
     def name(self) -> str:
-        return self.path.name
+        """That of the folder; of a run that came with the program the one under which it is listed."""
+        return SHIPPED.get(self.path.absolute(), self.path.name)
 
     def _json(self, name: str) -> dict[str, Any]:
         try:

@@ -15,6 +15,7 @@ puts them there), else the checkout.
 REAL_DEMO, DEMO = "papalexi2021-demo", "demo"
 DEMOS = {REAL_DEMO: APP / "assets" / "demo" / "papalexi", DEMO: APP / "assets" / "demo" / "run"}
 """Name -> folder of the runs that come with the program: real cells, then simulated ones."""
+SHIPPED = {path: name for name, path in DEMOS.items()}
 
 
 def app_script() -> Path:

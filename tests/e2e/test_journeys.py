@@ -18,6 +18,7 @@ from gpovae_core.network.grn import GeneNetwork
 from gpovae_core.network.overview import overview
 from gpovae_core.reporting.trust import counted, numbers_of, ranked, warning
 from gpovae_core.runs import shipped
+from gpovae_core.runs.ensemble import read_ensemble
 from gpovae_core.runs.folder import RunFolder, is_run
 from tests.e2e.conftest import App
 from tests.e2e.visit import Visit
@@ -80,7 +81,10 @@ def test_the_weakest_number_leads_in_the_words_of_every_page(visit: Visit) -> No
     visit.until("bench.graph.tested")
     rows = visit.page.locator(".explorer .trust")
     assert rows.locator("dt").all_inner_texts() == [counted(one, numbers) for one in ranked(numbers)]
-    told = [f"{one.says} {one.limits}".format(members=seen.members) for one in ranked(numbers)]
+    ensemble = read_ensemble(run)
+    assert ensemble is not None
+    values = {"members": seen.members, "average": f"{ensemble.edges:,.0f} edges on average (W above 0.5)"}
+    told = [f"{one.says} {one.limits}".format(**values) for one in ranked(numbers)]
     assert rows.locator("dd").all_inner_texts() == told
     assert visit.page.locator(".card .doubt").first.inner_text() == warning(numbers, seen.members)
     sizes = rows.locator("dt").evaluate_all("(all) => all.map((one) => getComputedStyle(one).fontSize)")
@@ -183,7 +187,7 @@ def test_which_pair_should_i_knock_down(browser: Any, alone: str) -> None:
     clock = Clock(9.0)  # the first answer makes the model ready
     visit.to("What if")  # one: the ranked pairs
     visit.page.get_by_role("heading", name="Which pair?").wait_for()
-    best = visit.page.get_by_test_id("stMarkdown").filter(has_text="expected to change").first
+    best = visit.page.get_by_test_id("stMarkdown").filter(has_text="comes first, but level with").first
     best.wait_for()
     table = visit.page.get_by_test_id("stDataFrame").first
     table.wait_for()

@@ -60,3 +60,22 @@ def test_a_click_chooses_the_gene_and_leads_to_its_paths_and_back(visit: Visit) 
     page.get_by_role("heading", name="Network", exact=True).wait_for()
     page.get_by_role("tab", name="Paths", exact=True, selected=True).wait_for()
     page.wait_for_function("new URLSearchParams(location.search).get('to') === 'PERT0001'")
+
+
+def test_one_press_of_back_leaves_the_effects_along_a_path(visit: Visit) -> None:
+    """From the card of a pair to its path on the page Response, and back again."""
+    visit.network("plain", "&threshold=0&edge_from=PERT0003&edge_to=PERT0005")
+    pair = visit.url()
+    visit.page.get_by_role("button", name="Effects along this path").click()
+    along = visit.page.get_by_role("tab", name="Along a path", selected=True)
+    along.wait_for()
+    visit.page.get_by_text("Effect of perturbing PERT0003, observed then predicted").wait_for()
+    visit.settle()
+    assert visit.url()["perturbation"] == ["PERT0003"]
+    visit.page.go_back()
+    visit.ready()
+    assert visit.url()["edge_to"] == pair["edge_to"]
+    assert visit.page.get_by_role("tab", name="Along a path").count() == 0
+    visit.page.go_forward()
+    along.wait_for()
+    visit.page.get_by_text("Effect of perturbing PERT0003, observed then predicted").wait_for()

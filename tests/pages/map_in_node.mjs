@@ -19,7 +19,12 @@ const graph = new Graph(data);
 const edges = Array.from({ length: graph.above(given.threshold) }, (_, e) => e);
 const measure = (words, size, bold) => words.length * size * (bold ? 0.62 : 0.56);
 const layout = mapLayout(graph, edges, { ...given, open: null, measure });
-const picture = Object.assign(Object.create(Picture.prototype), { layout, measure, zoom: given.zoom });
+const picture = Object.assign(Object.create(Picture.prototype), {
+  layout,
+  measure,
+  zoom: given.zoom,
+  scene: { graph },
+});
 
 /** Points on a line; straight: from end to end, which no picture does, to see that touching is noticed. */
 function onLine(link) {
@@ -62,6 +67,10 @@ process.stdout.write(
     all_regulators: layout.folded.regulators.map((gene) => graph.names[gene]),
     sides: layout.now.two ? 2 : 1,
     left: layout.left,
+    drawn: picture.drawn,
+    marked: layout.links
+      .filter((link) => picture.isContrary(link))
+      .map((link) => [layout.nodes[link.a].label, layout.nodes[link.b].label]),
     touched,
     overlapping,
     outside: boxes.filter(([, box]) => outside(box)).map(([label]) => label),

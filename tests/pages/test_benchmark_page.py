@@ -140,7 +140,27 @@ def test_ablations_are_the_runs_on_the_same_data(open_app: Opener, folder: Path)
     assert any(re.search("seeds", column) for column in table.columns)
     alone = open_app("benchmark", run="plain")
     alone.session_state["benchmark_part"] = "Ablations"
-    assert "No other settings have been tried" in words(alone.run())
+    alone = alone.run()
+    assert "No other settings have been tried" in words(alone)
+    assert {"Train it with a setting changed", "Try several at once"} <= {one.label for one in alone.button}
+
+
+def test_without_known_networks_there_is_a_way_to_them(
+    open_app: Opener, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GPOVAE_NETWORKS_DIR", str(tmp_path / "networks"))
+    app = open_app("benchmark", run="plain")
+    app.session_state["benchmark_part"] = "Known networks"
+    app = app.run()
+    assert "Load a table such as TRRUST" in words(app)
+    assert app.button(key="benchmark_load").label == "Load a table of known edges"
+    (tmp_path / "networks").mkdir()
+    (tmp_path / "networks" / "one.csv").write_text("source,target\nA,B\n")
+    app = open_app("benchmark", run="plain")
+    app.session_state["benchmark_part"] = "Known networks"
+    app = app.run()
+    assert "Score it again, against the tables in the folder" in words(app)
+    assert app.button(key="benchmark_again").label == "Score it again"
 
 
 def test_an_older_run_says_how_to_get_the_rest(open_app: Opener) -> None:

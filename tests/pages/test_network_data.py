@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,6 +13,7 @@ import pytest
 
 from dashboard.network.component import one_script
 from dashboard.network.evidence import MOST_PARTS, forest, of_bundle, pair_message
+from dashboard.network.exports import figure_caption
 from dashboard.network.message import MOST_EDGES, UNKNOWN, Sight, adjusted_of, changed, network_message
 from dashboard.network.panels import threshold_message
 from dashboard.network.places import LAYOUT_EDGES, shaping_edges
@@ -198,7 +201,8 @@ def test_the_words_of_trust_and_what_was_left_out_go_to_the_browser():
     ]
     often = np.ones((4, 4))
     ensemble = Ensemble(often, often, often, often, 20, 0.5, "both", 0, 2.0, pd.DataFrame())
-    assert network_message(replace(net, ensemble=ensemble), 0.5)["members"] == 20
+    sent = network_message(replace(net, ensemble=ensemble), 0.5)
+    assert (sent["members"], sent["member_edges"]) == (20, "2 edges on average (W above 0.5)")
 
 
 def test_ways_that_cancel_are_said_by_what_each_would_make_of_the_target():
@@ -355,3 +359,34 @@ def test_perturbations_without_controls_are_sent_by_number() -> None:
     name = net.panel.genes[2]
     assert network_message(net, 0.5, without_controls=(name, "elsewhere"))["without_controls"] == [2]
     assert network_message(net, 0.5)["without_controls"] == []
+
+
+@pytest.mark.parametrize(
+    ("direct", "told"),
+    [
+        (0.65, "35 % of 20 networks of other draws of the cells, the direct edge in 65 %: other draws put"),
+        (0.45, "35 % of 20 networks of other draws of the cells, the direct edge in 45 %."),
+        (0.35, "35 % of 20 networks of other draws of the cells."),
+        (0.2, "35 % of 20 networks of other draws of the cells."),
+    ],
+)
+def test_a_direct_edge_that_comes_back_more_often_than_the_largest_way_is_named(direct: float, told: str):
+    weights = np.zeros((3, 3))
+    weights[0, 1] = weights[1, 2] = 0.9
+    weights[0, 2] = 0.1
+    genes = tuple("ABC")
+    net = GeneNetwork.from_weights(Panel(PanelData(perturbed=genes, extended=(), measured=genes)), weights)
+    often = np.array([[0.0, 0.95, direct], [0.0, 0.0, 0.35], [0.0, 0.0, 0.0]])
+    told_again = Ensemble(often, often, often, often, 20, 0.5, "both", 0, 2.0, pd.DataFrame())
+    net = replace(net, ensemble=told_again)
+    assert told in pair_message(inspect_edge(net, "A", "C"), net)["answer"]
+
+
+def test_the_caption_of_a_figure_says_how_many_edges_are_shown():
+    scene: Any = SimpleNamespace(run=SimpleNamespace(name="mine"), network=network(3), above="W above 0.5")
+    assert figure_caption(scene, 12, 12, None, None) == "mine: network with W above 0.5, 12 edges."
+    assert figure_caption(scene, 12, 5, "STAT1", None).endswith("12 edges; shown: 5 of them around STAT1.")
+    assert figure_caption(scene, 12, 12, "STAT1", None).endswith("12 edges; shown around STAT1.")
+    assert figure_caption(scene, 1200, 1000, None, "other").endswith(
+        "1,200 edges; shown: 1,000 of them. Beside other."
+    )

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from dashboard.network.message import network_message
+from gpovae_core.methods.fitted import NetworkFit
 from gpovae_core.network.grn import GeneNetwork
 from gpovae_core.runs import shipped
 from gpovae_core.runs.folder import RunFolder
@@ -45,11 +46,13 @@ def messages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Said]:
             seed=1,
             cells_per_perturbation=5,
         )
-    return {name: _message(GeneNetwork.from_run(run).with_evidence()) for name, run in runs.items()}
+    return {name: _message(run) for name, run in runs.items()}
 
 
-def _message(network: GeneNetwork) -> Said:
-    said = network_message(network, 0.5)
+def _message(run: RunFolder) -> Said:
+    arrays = run.network_arrays()
+    own_change = NetworkFit.from_arrays(arrays).own_change if arrays else None
+    said = network_message(GeneNetwork.from_run(run).with_evidence(), 0.5, own_change=own_change)
     for table in ("genes", "edges"):
         said[table] = {name: [_known(value) for value in said[table][name].tolist()] for name in said[table]}
     return said
@@ -129,3 +132,14 @@ def test_numbers_at_a_group_count_its_edges_of_each_sign(tmp_path: Path, message
             if weight > 0.5 and names[source] in bundle["regulators"] and names[target] in bundle["genes"]
         )
         assert bundle["counts"] == signs, bundle["label"]
+
+
+def test_lines_with_a_sign_against_the_effect_are_marked(tmp_path: Path, messages: dict[str, Said]) -> None:
+    """In the demo: STAT1 represses CMPK2 although it falls, and two edges out of IRF1."""
+    message = messages["demo"]
+    drawn = laid_out(tmp_path, message, "1440x900")
+    marked = [tuple(ends) for ends in drawn["marked"]]
+    assert sorted(source for source, _ in marked) == ["IRF1", "IRF1", "STAT1"]
+    assert ("STAT1", "CMPK2") in marked
+    assert drawn["drawn"] == sum(weight > 0.5 for weight in message["edges"]["weight"])
+    assert laid_out(tmp_path, messages["15 regulators"], "1440x900")["marked"] == []

@@ -173,6 +173,22 @@ def test_a_clone_starts_from_the_settings_of_the_run(open_app: Opener, place: Pa
     assert make_settings(draft["preset"], draft["changes"], draft["published"]) == run.settings()
 
 
+def test_a_run_that_is_trained_says_so_and_leads_on(open_app: Opener, place: Path) -> None:
+    run = make_fake_run(place / "runs" / "old", preset="paper")
+    app = open_app("train", folder=place / "runs", run="old", data="cells.h5ad")
+    assert "**old** is trained." in words(app)
+    assert {"Open its network", "Its scores"} <= {button.label for button in app.button}
+    app = app.button(key="train_again").click().run()
+    assert not app.exception
+    draft = app.session_state["gpovae_state"]["draft"]
+    assert make_settings(draft["preset"], draft["changes"], draft["published"]) == run.settings()
+    assert "Starts from the settings of old" in words(app)
+    run.write_status(state="imported")
+    app = open_app("train", folder=place / "runs", run="old")
+    assert "**old** was imported." in words(app)
+    assert "train_again" not in {button.key for button in app.button}
+
+
 def test_two_people_see_the_same_runs_and_not_each_others_choice(open_app: Opener, place: Path) -> None:
     for name in ("one", "two"):
         make_fake_run(place / "runs" / name)

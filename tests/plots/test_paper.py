@@ -29,6 +29,7 @@ from gpovae_core.plots.paper import (
     Drawing,
     Stroke,
     drawing_bytes,
+    read_keys,
     read_strokes,
     units,
 )
@@ -128,6 +129,25 @@ def test_only_the_edges_of_a_gene(network: GeneNetwork) -> None:
     assert len(drawn.strokes) < len(network_drawing(network, 0.3).strokes)
 
 
+def test_edges_with_a_sign_against_their_effect_have_an_asterisk(network: GeneNetwork) -> None:
+    plain = network_drawing(network, 0.3)
+    evidence = dict(zip(network.panel.genes, network.has_evidence, strict=True))
+    edges = network.edges(0.3)
+    first = edges.loc[edges["source"].map(evidence)].iloc[0]
+    contrary = np.zeros(network.weights.shape, dtype=bool)
+    contrary[network.panel.index[first["source"]], network.panel.index[first["target"]]] = True
+    marked = network_drawing(network, 0.3, contrary=contrary)
+    star = [stroke for stroke in marked.strokes if stroke not in plain.strokes]
+    assert [stroke.kind for stroke in star] == ["circle", "path", "path", "path"]
+    ends = np.array([point for stroke in star[1:] for point in stroke.points])
+    np.testing.assert_allclose(ends.mean(axis=0), star[0].points[0])
+    said = [key.words for key in marked.legend if key not in plain.legend]
+    assert said == ["sign against the measured effect"]
+    contrary[:] = False
+    assert network_drawing(network, 0.3, contrary=contrary) == plain
+    assert drawing_bytes(marked, "svg", 85)
+
+
 def test_an_empty_network_is_refused(network: GeneNetwork) -> None:
     with pytest.raises(QueryError, match="leaves no edge"):
         network_drawing(network, 1.0)
@@ -180,6 +200,15 @@ def test_strokes_of_the_pen_are_read_as_they_are() -> None:
     assert found[1].halo
     assert found[2].size == (3.0, 4.0)
     assert drawing_bytes(Drawing(20, 20, found), "svg", 85)
+
+
+def test_entries_of_a_legend_that_a_browser_sends_are_words_and_colours() -> None:
+    (key,) = read_keys([["only here: 7", "#A08600"]])
+    assert (key.words, key.colour) == ("only here: 7", "#A08600")
+    assert read_keys("nothing") == ()
+    for wrong in ([["a"]], [["a", 7]], [["a", "url(x)"]], [["a", "#FFFFFF"]] * 13, [7]):
+        with pytest.raises(QueryError, match="legend"):
+            read_keys(wrong)
 
 
 @pytest.mark.parametrize(
@@ -246,7 +275,7 @@ def test_a_chart_has_the_width_that_was_asked_and_readable_letters(form: str, wi
 
 def test_a_chart_keeps_its_words() -> None:
     svg = chart_bytes(chart(), "svg", 174, "A caption.").decode()
-    for words in ("Predicted, 95 % interval", "Sum of the single knock-downs", "one", "two", "A caption."):
+    for words in ("Predicted, model's spread", "Sum of the single knock-downs", "one", "two", "A caption."):
         assert words in svg
     assert "$B$" in svg
     assert "&lt;b&gt;C" in svg

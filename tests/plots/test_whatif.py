@@ -29,9 +29,9 @@ def test_one_column_per_scenario_with_intervals_measured_and_additive() -> None:
     figure = whatif.scenarios({"one": ONE, "two <b>": TWO}, 3)
     names = [trace.name for trace in figure.data]
     assert names == [
-        "Predicted, 95 % interval",
+        "Predicted, model's spread",
         "Measured, 95 % interval",
-        "Predicted, 95 % interval",
+        "Predicted, model's spread",
         "Sum of the single knock-downs",
     ]
     first = figure.data[0]

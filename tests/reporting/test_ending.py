@@ -26,11 +26,11 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunFolder:
 
 def test_a_run_that_is_done_says_what_it_found_and_how_good_that_is(run: RunFolder) -> None:
     assert ending(run) == [
-        "Run runs/screen: done after 162 epochs, best 162.",
-        "Network: 133 edges with W above 0.5, from 10 of 23 perturbed genes.",
-        "  22 of 133 edges come back in at least half of 20 networks from other draws of the cells.",
-        "  Expected to have no effect at all behind them: about 6 of 133 (5 %).",
-        "Predicted effects: correlation with held-out cells 0.465 (baseline, the training mean: 0.423; "
+        "Run runs/screen: done after 147 epochs, best 147.",
+        "Network: 70 edges with W above 0.5, from 10 of 23 perturbed genes.",
+        "  12 of 70 edges come back in at least half of 20 networks from other draws of the cells.",
+        "  Expected to have no effect at all behind them: about 2 of 70 (2 %).",
+        "Predicted effects: correlation with held-out cells 0.474 (baseline, the training mean: 0.423; "
         "ceiling: 0.545).",
         "Warnings and notes: 3, shown by gpovae evaluate.",
         "Next: gpovae app  (the network and its cells, in a browser)",
