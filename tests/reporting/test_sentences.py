@@ -81,7 +81,7 @@ def test_a_lead_on_the_first_score_alone_is_no_lead() -> None:
 
 def test_what_a_reader_of_the_shares_would_stumble_over_is_explained(scores: Evaluation) -> None:
     beyond = [
-        replace(line, share=1.13) if line.name == "Correlation beyond the mean perturbation" else line
+        replace(line, share=1.13) if line.name == "rho beyond the mean perturbation" else line
         for line in lines(scores)
     ]
     above, alone = shares_in_words(beyond)
