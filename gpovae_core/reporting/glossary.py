@@ -190,8 +190,8 @@ TERMS = (
         "W",
         "How probable it is that gene i acts on gene j directly, from 0 to 1.",
         "It counts that what no path explains may be a rest that a linear network leaves of a real one, and "
-        "has come true in simulated worlds (not in runs of earlier versions: two in three of their edges from "
-        "0.8 to 0.99 were direct). A path over a gene that nobody perturbed cannot be told from an edge. In "
+        "has come true in simulated worlds (not in runs of earlier versions: of their edges from 0.8 to 0.99 "
+        "two in three were direct). A path over a gene that nobody perturbed cannot be told from an edge. In "
         "runs of the presets paper and released W is trained with the autoencoder and shows to a good part "
         "how variable a gene is; runs of cradle-vae and sams-vae have no W.",
         ("edge probability",),
