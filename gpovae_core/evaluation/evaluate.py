@@ -109,6 +109,7 @@ def _with_network(
         fit=scored.fit,
         progress=stretch(progress, 0.6, 0.7, "testing pairs of genes, training cells: {}"),
     )
+    _ = inputs.tests  # before the rankings, of which several look at them: they take longer than all of these
     ranked = rank(inputs, stretch(progress, 0.7, 0.8))
     judges = Judges(pairs, inputs, ranked, settings)
     network = score_run_network(scored, judges, known, progress)

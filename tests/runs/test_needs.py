@@ -118,9 +118,9 @@ def test_it_grows_with_what_there_is_more_of() -> None:
 def test_memory_is_said_with_what_needs_it_and_what_helps(little_memory: None, tmp_path: Path) -> None:
     need = needs.to_train(Size(20_000, 3_000, 21_200_000, 100, 200), make_settings())
     said = (
-        r"^It needs about 2\.4 GB of memory \(looking for doublets\), and there are 100\.0 MB free\. "
-        r"Close other programs, use a larger machine, or switch off the search for doublets by "
-        r"data\.detect_doublets\.$"
+        r"^It needs about 2\.2 GB of memory \(scoring\), and there are 100\.0 MB free\. "
+        r"Close other programs, use a larger machine, or keep fewer genes, or fewer perturbations by "
+        r"data\.min_cells\.$"
     )
     with pytest.raises(NotEnoughError, match=said):
         needs.check(need, tmp_path, "It")
