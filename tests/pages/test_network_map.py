@@ -110,8 +110,8 @@ def test_more_groups_than_a_column_holds_stand_on_both_sides(
     tmp_path: Path, messages: dict[str, Said]
 ) -> None:
     assert laid_out(tmp_path, messages["demo"], "1440x900")["sides"] == 1
-    assert laid_out(tmp_path, messages["demo"], "1280x720")["sides"] == 2
-    phone = laid_out(tmp_path, messages["demo"], "phone")
+    assert laid_out(tmp_path, messages["demo"], "1280x720", threshold=0.3)["sides"] == 2
+    phone = laid_out(tmp_path, messages["demo"], "phone", threshold=0.3)
     assert phone["sides"] == 1
     assert "small groups are folded together" in phone["left"]
     for bundle in phone["bundles"]:  # the number is never what is cut off
@@ -122,7 +122,7 @@ def test_numbers_at_a_group_count_its_edges_of_each_sign(tmp_path: Path, message
     message = messages["demo"]
     names, edges = message["genes"]["gene"], message["edges"]
     bundles = laid_out(tmp_path, message, "1440x900")["bundles"]
-    assert {"JAK2: 31 genes", "SMAD4: 18 genes"} <= {bundle["label"] for bundle in bundles}
+    assert {"JAK2: 24 genes", "SMAD4: 13 genes"} <= {bundle["label"] for bundle in bundles}
     for bundle in bundles:
         signs = Counter(
             str(sign)
@@ -135,11 +135,10 @@ def test_numbers_at_a_group_count_its_edges_of_each_sign(tmp_path: Path, message
 
 
 def test_lines_with_a_sign_against_the_effect_are_marked(tmp_path: Path, messages: dict[str, Said]) -> None:
-    """In the demo: STAT1 represses CMPK2 although it falls, and two edges out of IRF1."""
+    """In the demo: STAT1 represses CMPK2 although it falls."""
     message = messages["demo"]
     drawn = laid_out(tmp_path, message, "1440x900")
     marked = [tuple(ends) for ends in drawn["marked"]]
-    assert sorted(source for source, _ in marked) == ["IRF1", "IRF1", "STAT1"]
-    assert ("STAT1", "CMPK2") in marked
+    assert marked == [("STAT1", "CMPK2")]
     assert drawn["drawn"] == sum(weight > 0.5 for weight in message["edges"]["weight"])
     assert laid_out(tmp_path, messages["15 regulators"], "1440x900")["marked"] == []
