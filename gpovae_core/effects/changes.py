@@ -35,7 +35,7 @@ FEWEST_CELLS = 2
 LEAST_EFFECT = 0.05
 """Natural log fold change that is taken for none in shrunk effects, as by default in the network stage."""
 
-_GENES_AT_ONCE, _VALUES_AT_ONCE = 4000, 25_000_000
+_GENES_AT_ONCE, _VALUES_AT_ONCE = 4000, 20_000_000
 """Genes whose ranks are compared at a time, and about how many stored counts of them: some 50 bytes each."""
 _SUMS_AT_ONCE = 2**21
 """Perturbations times genes that are compared at a time, where perturbations say nothing of each other."""
