@@ -57,8 +57,10 @@ def test_a_server_starts_again_under_an_open_network_and_a_training(
             visit.page.set_default_timeout(WAIT)
         network.network("kept", "&gene=PERT0003")
         train.page.goto(f"{mine.address}/?run=job")
-        train.to("Train")
         train.page.get_by_text("of at most").first.wait_for()
+        train.settle()
+        train.to("Train")
+        train.page.get_by_role("button", name="Stop training", exact=True).wait_for()
         before = run.status()
 
         mine.kill()
