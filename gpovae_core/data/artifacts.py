@@ -492,11 +492,9 @@ def predict_doublets(counts: sparse.csr_matrix, seed: int) -> np.ndarray:
     return found
 
 
-def _components(
-    cells: sparse.csr_matrix, simulated: sparse.csr_matrix, number: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """(n_obs, number) and (n_simulated, number): principal components of cells whose genes have mean 0 and
-    standard deviation 1, and simulated ones along the same axes.
+def _components(cells: Any, simulated: Any, number: int) -> tuple[np.ndarray, np.ndarray]:
+    """(n_obs, number) and (n_simulated, number): principal components of cells, sparse, whose genes are taken
+    to mean 0 and standard deviation 1, and simulated ones along the same axes.
 
     Scrublet's own holds all of them as dense matrices, several times. The axes are those of the covariance of
     genes, which is summed up over blocks of cells.
@@ -510,7 +508,8 @@ def _components(
         raise ValueError(
             f"{n_obs:,} cells and {n_genes:,} variable genes are too few for {number} components"
         )
-    mean, variance = (np.asarray(part, dtype=np.float64) for part in mean_variance_axis(cells, axis=0))
+    moments: Any = mean_variance_axis(cells, axis=0)
+    mean, variance = (np.asarray(part, dtype=np.float64) for part in moments)
     scale = 1.0 / np.sqrt(variance * n_obs / (n_obs - 1))
 
     def standard(part: sparse.csr_matrix) -> np.ndarray:
