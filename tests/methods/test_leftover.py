@@ -34,16 +34,16 @@ def test_w_grows_with_strength_and_never_passes_what_the_regression_says(odds: f
 
 def test_a_weak_edge_is_less_sure_however_precisely_it_was_measured() -> None:
     network = edges_of(4, ab=1.2, ac=0.3)
-    once, more = (fit(observed(network, range(4), noise), 4).probabilities for noise in (0.05, 0.005))
+    once, more = (fit(observed(network, list(range(4)), noise), 4).probabilities for noise in (0.05, 0.005))
     for w in (once, more):
         assert w[0, 1] > 0.85
         assert w[0, 2] < 0.75
-    assert fit(observed(network, range(4), 0.005), 4).explained[0, 2] > 0.99
+    assert fit(observed(network, list(range(4)), 0.005), 4).explained[0, 2] > 0.99
 
 
 def test_a_gene_that_is_turned_against_its_own_perturbation_may_pass_on_anything() -> None:
     """a represses b; losing b changes c a little, so b acts on c. That c changes with a may be b's doing."""
-    total = observed(edges_of(4, ab=-1.5, ac=1.0, bc=0.2), range(4), 0.02)
+    total = observed(edges_of(4, ab=-1.5, ac=1.0, bc=0.2), list(range(4)), 0.02)
     turned = turned_paths(total, 4)
     assert turned[0, 2] > 0.5
     assert turned[1].max() == 0.0  # nothing is turned by b
