@@ -184,16 +184,15 @@ def known_networks(run: RunFolder, report: RunReport) -> None:
 
 
 def no_known_networks(run: RunFolder) -> None:
-    """What to do for scores against tables of known edges, and the button for it."""
+    """What to do for scores against tables of known edges."""
     folder = networks_folder().absolute()
     tables_there = folder.is_dir() and any(folder.iterdir())
     if tables_there and run.has("cells.h5ad") and not listing.is_demo(run):
         missing(
-            "This run was not scored against known networks. Score it again, against the tables in the "
-            f"folder {plain(folder)}; that takes as long as the scoring behind its training."
+            "This run was not scored against known networks. Score it again in a terminal, against the tables "
+            f"in the folder {plain(folder)}; that takes as long as the scoring behind its training:"
         )
-        if st.button("Score it again", type="primary", key="benchmark_again"):
-            score_again(run)
+        st.code(run_summary.command("gpovae", "evaluate", run.path), language="bash")
         return
     missing(
         "This run was not scored against known networks. Load a table such as TRRUST or CollecTRI to see "
@@ -204,19 +203,6 @@ def no_known_networks(run: RunFolder) -> None:
     if not run.without_network and st.button(words, type="primary", key="benchmark_load"):
         state.open_part("Export and references")
         shell.go("pages/network.py")
-
-
-def score_again(run: RunFolder) -> None:
-    from gpovae_core.workflow import score_run
-
-    bar = st.progress(0.0, text="Scoring …")
-
-    def tell(words: str, share: float) -> None:
-        bar.progress(min(1.0, share), text=plain(words))
-
-    with shell.errors_in_words(), run.working():
-        score_run(run, progress=tell)
-        st.rerun()
 
 
 def every_method(report: RunReport) -> None:

@@ -53,7 +53,8 @@ class DirectEdges:
     whether or not one is there (methods.leftover); strength: S, change of the target per unit change of the
     source if the edge is there (log per log at the source's own change, positive: the target follows the
     source); deviation: its posterior standard deviation, NaN where nothing was learned about the pair; prior:
-    of strengths per unit that is felt; unit: (n,) what is felt of each source per unit of its log change.
+    of strengths per unit that is felt; unit: (n,) what is felt of each source per unit of its log change;
+    turned: (p, n) of `turned_paths`.
     """
 
     log_odds: np.ndarray
@@ -62,6 +63,7 @@ class DirectEdges:
     deviation: np.ndarray
     prior: EdgePrior
     unit: np.ndarray
+    turned: np.ndarray
 
     @property
     def probabilities(self) -> np.ndarray:
@@ -87,11 +89,11 @@ def direct_edges(
     found = best(given, progress)
     unit = over_panel(given.own / total.own, total.sources, n)
     scale = unit[:, None]
-    turned = np.zeros((n, n))
-    turned[total.sources] = turned_paths(total, n)
-    log_odds = with_rests(found.log_odds, found.mean, turned)
+    turned, everywhere = turned_paths(total, n), np.zeros((n, n))
+    everywhere[total.sources] = turned
+    log_odds = with_rests(found.log_odds, found.mean, everywhere)
     strength, deviation = found.mean * scale, np.sqrt(found.variance) * scale
-    return DirectEdges(log_odds, found.log_odds, strength, deviation, given.prior, unit)
+    return DirectEdges(log_odds, found.log_odds, strength, deviation, given.prior, unit, turned)
 
 
 def regressions(
@@ -158,7 +160,6 @@ def null_log_odds(
     assert total.rule is not None
     rule, own, prior, sources = total.rule, felt(total.own), edges.prior, total.sources
     of_rows = prior.log_odds[sources], prior.least[sources]
-    turned = turned_paths(total, len(edges.log_odds))
     noise, (effect, error) = rng.standard_normal(others.shape), drawn
     odds, strength = np.empty(others.shape), np.empty(others.shape)
 
@@ -173,7 +174,7 @@ def null_log_odds(
         row, at = row + part.start, (row, column)
         evidence = logit(rule.probability(row, effect[part][at], error[part][at]))
         found[at] = np.minimum(found[at], evidence)
-        found[at] = with_rests(found[at], strength[part][at], turned[row, column])
+        found[at] = with_rests(found[at], strength[part][at], edges.turned[row, column])
         found[~np.isfinite(error[part])] = -LOG_ODDS_LIMIT
         np.clip(found, -LOG_ODDS_LIMIT, LOG_ODDS_LIMIT, out=found)
 

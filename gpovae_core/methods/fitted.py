@@ -125,6 +125,7 @@ class NetworkFit:
 
     @property
     def counts_rests(self) -> bool:
+        """Whether W counts what may stand in the place of an edge."""
         return len(self.rests) > 0
 
     @property
