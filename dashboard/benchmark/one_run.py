@@ -189,8 +189,8 @@ def no_known_networks(run: RunFolder) -> None:
     tables_there = folder.is_dir() and any(folder.iterdir())
     if tables_there and run.has("cells.h5ad") and not listing.is_demo(run):
         missing(
-            "This run was not scored against known networks. Score it again in a terminal, against the tables "
-            f"in the folder {plain(folder)}; that takes as long as the scoring behind its training:"
+            "This run was not scored against known networks. Score it again in a terminal, against the "
+            f"tables in the folder {plain(folder)}; that takes as long as the scoring behind its training:"
         )
         st.code(run_summary.command("gpovae", "evaluate", run.path), language="bash")
         return
