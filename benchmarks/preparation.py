@@ -128,8 +128,8 @@ def watch(command: list[str], run: Path, stop_before: str = "", limit: float = 1
         together, held[stage] = max(together, memory), max(held.get(stage, 0.0), memory)
         processor[stage] = processor.get(stage, 0.0) + own - used
         used = own
-        if (stage, status.get("share")) != seen:
-            seen, moved = (stage, status.get("share")), now
+        if told(status) != seen:
+            seen, moved = told(status), now
         still[stage] = max(still.get(stage, 0.0), now - moved)
         if (stop_before and status.get("state") == stop_before) or now - began > limit:
             process.send_signal(signal.SIGTERM)
@@ -152,6 +152,11 @@ def watch(command: list[str], run: Path, stop_before: str = "", limit: float = 1
         "state": _status(run).get("state"),
         "said": error,
     }
+
+
+def told(status: dict[str, Any]) -> tuple[Any, ...]:
+    """All that a page or a terminal shows of how far it is."""
+    return tuple(status.get(name) for name in ("stage", "share", "message", "epoch"))
 
 
 def of_all(pid: int, before: float) -> tuple[float, float]:

@@ -8,6 +8,7 @@ import csv
 import inspect
 import json
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -113,6 +114,25 @@ def test_a_training_ends_in_a_few_short_lines_and_says_what_to_do_next(gpovae, r
     assert "come back in at least half of 20 networks" in told[2]
     assert told[-2].startswith("Next: gpovae app ")
     assert "gpovae evaluate runs/mine" in told[-1]
+
+
+def test_a_training_that_is_stopped_is_no_success_to_a_script(gpovae, run, tmp_path, monkeypatch):
+    """A real SIGTERM in the middle of a training, in this process."""
+    from gpovae_core.training.fit import RunRecorder
+
+    epoch_ends = RunRecorder.on_train_epoch_end
+
+    def stop(*given: object) -> None:
+        epoch_ends(*given)
+        signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(RunRecorder, "on_train_epoch_end", stop)
+    file = run.parent / "toy.h5ad"
+    code, out, err = gpovae("train", file, "--run", tmp_path / "mine", *tiny_options())
+    assert code == 130, err
+    assert "stopped on request" in out
+    assert out.strip().endswith("To go on: the same command with --resume.")
+    assert RunFolder.open(tmp_path / "mine").status().state == "stopped"
 
 
 def test_every_command_of_every_group_is_listed():

@@ -96,7 +96,8 @@ def progress(run: RunFolder, status: Status, table: pd.DataFrame) -> None:
     stage = status.stage.partition(": ")[2] if status.state == "preparing" else ""
     if status.state == "training":
         most = run.settings().training.epochs
-        stage = f"epoch {status.epoch:,} of at most {most:,}" + time_left(run, status, table)
+        stage = f"epoch {status.epoch:,} of at most {most:,}{of_the_next(status, most)}"
+        stage += time_left(run, status, table)
         stage = status.message if status.message and not status.epoch else stage
     elif status.state == "evaluating":
         stage = status.stage
@@ -106,6 +107,12 @@ def progress(run: RunFolder, status: Status, table: pd.DataFrame) -> None:
     if silent > 60:
         there = "the scheduler says that its job runs" if status.job else "its process is there"
         st.caption(f"No sign of life for {ago(silent)}, but {there}: the machine may be busy or asleep.")
+
+
+def of_the_next(status: Status, most: int) -> str:
+    """', 45 % of the next': in a large screen an epoch takes a minute, in which nothing else would move."""
+    done = (status.share or 0.0) * most - status.epoch
+    return f", {done:.0%} of the next" if 0 < done < 1 else ""
 
 
 def time_left(run: RunFolder, status: Status, table: pd.DataFrame) -> str:

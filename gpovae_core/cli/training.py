@@ -50,6 +50,9 @@ if TYPE_CHECKING:
     from gpovae_core.runs.clusters.sites import Request
     from gpovae_core.runs.folder import RunFolder
 
+STOPPED = 130
+"""Exit code of a training that somebody stopped, as a shell has it for Ctrl-C."""
+
 
 def train(
     file: FileArgument,
@@ -171,9 +174,12 @@ def train(
     }
     if as_json:  # a script learns at once that the run is done
         show(answer, as_json, "")
-    _how_often(folder)
+    if status.state == "done":
+        _how_often(folder)
     if not as_json:
         print("\n".join(ending(folder)))
+    if status.state == "stopped":  # what a script would do next needs a run that is done
+        raise typer.Exit(STOPPED)
 
 
 def _submit(file: Path, run: Path, settings: Settings, asked: Request) -> RunFolder:

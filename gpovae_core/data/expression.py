@@ -84,18 +84,17 @@ class LogExpression:
         """These rows, still to be computed."""
         return LogExpression(rows_of(self.counts, rows), self.scale[rows])
 
-    def column_blocks(self, most: int) -> Iterator[tuple[slice, sparse.csc_matrix]]:
-        """(columns, their expression by column) in order, about `most` values at a time; the counts are gone
-        through for each.
-        """
+    def column_cuts(self, most: int) -> Iterator[slice]:
+        """All genes in order, some at a time: as many as have about `most` stored values."""
         filled = np.zeros(self.shape[1], dtype=np.int64)
         for _, block in row_blocks(self.counts):
             filled += np.bincount(block.indices, minlength=self.shape[1])
-        for columns in cuts(filled, most):
-            parts = [
-                _log_scaled(block[:, columns], self.scale[rows]) for rows, block in row_blocks(self.counts)
-            ]
-            yield columns, sparse.csc_matrix(sparse.vstack(parts, format="csc"))
+        return cuts(filled, most)
+
+    def columns(self, genes: slice) -> sparse.csc_matrix:
+        """(n_obs, genes) by gene; all counts are gone through for it."""
+        parts = [_log_scaled(block[:, genes], self.scale[rows]) for rows, block in row_blocks(self.counts)]
+        return sparse.csc_matrix(sparse.vstack(parts, format="csc"))
 
 
 def absolute_cell_effects(

@@ -6,19 +6,22 @@ gene by gene block, so that cores are shared with everything else and progress c
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from scipy import sparse
 
-from gpovae_core.data.cores import at_once
+from gpovae_core.data.cores import at_once, jobs
 from gpovae_core.data.expression import LogExpression
 from gpovae_core.data.progress import Progress, tell
 from gpovae_core.data.store import BLOCK
 
 GENES_AT_ONCE = 256
+_BESIDE = 4
+_AT_ONCE = _BESIDE * BLOCK
+"""Stored values that all cores together hold, of counts on disk: up to _BESIDE cores BLOCK each."""
 
 
 @dataclass(frozen=True)
@@ -49,16 +52,21 @@ def rank_sums(
     groups and the controls have cells.
     """
     tested = _grouped(values.shape[0], control, groups)
+    on_disk = isinstance(values, LogExpression)
+    whole = None if on_disk else _plain(values if sparse.issparse(values) else sparse.csr_matrix(values))
+
+    def sums(genes: slice) -> np.ndarray:
+        if whole is not None:
+            return _block_sums(whole, genes.start, genes.stop, tested)
+        block = _plain(values.columns(genes))  # read by every core for itself: most of the work is that
+        return _block_sums(block, 0, block.shape[1], tested)
+
     found, done = [], 0
-    for block in _blocks(values):
-        pieces = [
-            (block, start, min(start + GENES_AT_ONCE, block.shape[1]), tested)
-            for start in range(0, block.shape[1], GENES_AT_ONCE)
-        ]
-        for part in at_once(_block_sums, pieces):
-            found.append(part)
-            done += part.shape[2]
-            tell(progress, doing, done / values.shape[1])
+    pieces = values.column_cuts(_AT_ONCE // max(_BESIDE, jobs())) if on_disk else _some(values.shape[1])
+    for part in at_once(sums, pieces):
+        found.append(part)
+        done += part.shape[2]
+        tell(progress, doing, done / values.shape[1])
     return RankSums(*np.concatenate(found, axis=2) if found else np.zeros((3, len(groups), 0)))
 
 
@@ -72,12 +80,8 @@ def _grouped(n_obs: int, control: np.ndarray, groups: Sequence[np.ndarray]) -> A
     return encode_and_count_groups(number, 0, np.arange(len(groups) + 1))[1]
 
 
-def _blocks(values: Any) -> Any:
-    """All genes in order, as sparse matrices with sorted indices of one width."""
-    if isinstance(values, LogExpression):
-        yield from (_plain(block) for _, block in values.column_blocks(BLOCK))
-    else:
-        yield _plain(values if sparse.issparse(values) else sparse.csr_matrix(values))
+def _some(genes: int) -> Iterator[slice]:
+    return (slice(start, min(start + GENES_AT_ONCE, genes)) for start in range(0, genes, GENES_AT_ONCE))
 
 
 def _plain(block: Any) -> Any:
@@ -89,12 +93,11 @@ def _plain(block: Any) -> Any:
     return block
 
 
-def _block_sums(piece: tuple[Any, int, int, Any]) -> np.ndarray:
-    """(3, groups, genes of the piece): U, z and ratio."""
+def _block_sums(block: Any, start: int, end: int, tested: Any) -> np.ndarray:
+    """(3, groups, end - start): U, z and ratio of these genes of a block."""
     import illico  # noqa: F401  it registers the kernels
     from illico.utils.registry import KernelDataFormat, Test, data_handler_registry, rs_dispatcher_registry
 
-    block, start, end, tested = piece
     kernel = rs_dispatcher_registry.get(Test.OVO, KernelDataFormat(block.format))
     is_log1p, continuity, ties, of_means = True, False, True, True
     matrix = data_handler_registry.get(block).to_nb(block)

@@ -47,9 +47,8 @@ def is_full(error: BaseException) -> bool:
 def full_in_words(folder: Path) -> str:
     """What is said of the disk of a folder when it is full."""
     room = shutil.disk_usage(_nearest(folder))
-    return (
-        f"The disk that holds '{folder}' is full: {in_words(room.free)} of {in_words(room.total)} are free."
-    )
+    left = f"{in_words(room.free)} of {in_words(room.total)}"
+    return f"The disk that holds '{folder}' is full; now {left} are free."
 
 
 @contextmanager

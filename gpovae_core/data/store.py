@@ -265,5 +265,14 @@ def columns_of(counts: Any, columns: np.ndarray) -> sparse.csr_matrix:
     """(n_obs, len(columns)) these columns, in memory."""
     if not isinstance(counts, StoredCounts):
         return counts[:, columns]
-    parts = [counts[rows][:, columns] for rows in cuts(counts.lengths, FEW)]
-    return sparse.csr_matrix(sparse.vstack(parts, format="csr"))
+    data, indices, lengths = [], [], [np.zeros(1, np.int64)]
+    for rows in cuts(counts.lengths, FEW):
+        part = counts[rows][:, columns]
+        data.append(part.data)
+        indices.append(part.indices)
+        lengths.append(np.diff(part.indptr))
+    # one after the other, so that never all of both is there twice
+    values, data = np.concatenate([*data, np.zeros(0, np.float32)]), []
+    places = np.concatenate([*indices, np.zeros(0, np.int32)])
+    shape = (counts.shape[0], len(columns))
+    return sparse.csr_matrix((values, places, np.cumsum(np.concatenate(lengths))), shape=shape)

@@ -15,6 +15,7 @@ RATIO = 100.0
 SMALL = 1 << 20
 """Bytes unpacked below which the ratio does not matter, as a rule."""
 _END, _END64, _LOCATOR64 = b"PK\x05\x06", b"PK\x06\x06", b"PK\x06\x07"
+_ARCHIVES = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz", ".7z", ".rar")
 _LONGEST_ENTRY = 600
 """Bytes of the list of contents that an entry with a long name takes."""
 
@@ -71,6 +72,8 @@ def _check_entries(file: Path, entries: list[zipfile.ZipInfo], limits: ZipLimits
             raise RoomError(f"'{inside}' in '{name}' is locked by a password. Unlock the archive first.")
         if (entry.external_attr >> 28) == 0o12:  # the type of a file in the high bits of its Unix mode
             raise RoomError(f"'{inside}' in '{name}' is a link. Links are not followed out of an archive.")
+        if entry.filename.casefold().endswith(_ARCHIVES):
+            raise RoomError(f"'{inside}' in '{name}' is an archive itself. Unpack the outer one first.")
 
 
 def _check_contents(file: Path, most: int, name: str) -> None:

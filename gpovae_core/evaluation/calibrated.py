@@ -36,13 +36,12 @@ def calibrated(model: pd.DataFrame, training: EffectTable, validation: EffectTab
     noise = np.nan_to_num(training.standard_error.to_numpy(), nan=np.inf)
     guess = model.loc[training.mean.index, training.mean.columns].to_numpy()
     truth = validation.mean.loc[training.mean.index, training.mean.columns].to_numpy()
-    combined = [_combine(guess, mean, noise, spread) for spread in _SPREADS]
-    counted = np.isfinite(truth) & np.isfinite(combined[0]) & np.isfinite(mean)
-    errors = [((table - truth)[counted] ** 2).sum() for table in combined]
-    best = int(np.argmin(errors)) if counted.any() else 0
-    return Calibrated(
-        pd.DataFrame(combined[best], training.mean.index, training.mean.columns), float(_SPREADS[best])
-    )
+    counted = np.isfinite(truth) & np.isfinite(_combine(guess, mean, noise, 0.0)) & np.isfinite(mean)
+    judged = guess[counted], mean[counted], noise[counted]
+    errors = [((_combine(*judged, spread) - truth[counted]) ** 2).sum() for spread in _SPREADS]
+    best = _SPREADS[int(np.argmin(errors)) if counted.any() else 0]
+    prediction = _combine(guess, mean, noise, best)
+    return Calibrated(pd.DataFrame(prediction, training.mean.index, training.mean.columns), float(best))
 
 
 def _combine(model: np.ndarray, mean: np.ndarray, noise: np.ndarray, spread: float) -> np.ndarray:

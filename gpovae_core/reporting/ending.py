@@ -20,7 +20,8 @@ def ending(run: RunFolder) -> list[str]:
     """At most ten short lines, plain text, of a run that is done; of another one what became of it."""
     status = run.status()
     if status.state != "done":
-        return [f"Run {run.path}: {status.state}, {status.message}."]
+        goes_on = " To go on: the same command with --resume." * (status.state == "stopped")
+        return [f"Run {run.path}: {status.state}, {status.message}.{goes_on}"]
     scores = read_evaluation(run)
     best = f", best {status.best_epoch}" if status.best_epoch is not None else ""
     return [

@@ -294,6 +294,10 @@ def beating(run: JobFolder) -> Iterator[None]:
         thread.join(timeout=10)
 
 
+_asked = threading.Event()
+"""This process was asked to stop, and has not yet."""
+
+
 @contextmanager
 def stoppable() -> Iterator[None]:
     """SIGTERM and SIGINT raise StopRequest inside; only the main thread of a process can be signalled."""
@@ -302,6 +306,7 @@ def stoppable() -> Iterator[None]:
         return
 
     def stop_now(_signal: int, _frame: object) -> None:
+        _asked.set()
         raise StopRequest
 
     before = {which: signal.getsignal(which) for which in (signal.SIGINT, signal.SIGTERM)}
@@ -312,6 +317,13 @@ def stoppable() -> Iterator[None]:
     finally:
         for which, handler in before.items():
             signal.signal(which, handler)
+        _asked.clear()
+
+
+def stop_where_asked() -> None:
+    """Raise the StopRequest that nobody has heard: one that falls into a finaliser is ignored by Python."""
+    if _asked.is_set() and threading.current_thread() is threading.main_thread():
+        raise StopRequest
 
 
 def in_words(run: JobFolder, error: Exception) -> Exception:
@@ -372,6 +384,7 @@ def recorded(run: JobFolder, then: Progress | None = None) -> Progress:
     last = ["", 0.0]
 
     def progress(stage: str, share: float) -> None:
+        stop_where_asked()
         kind = _NUMBERS.sub("", stage)
         if kind != last[0] or time.monotonic() - float(last[1]) > 1.0:
             last[:] = [kind, time.monotonic()]

@@ -194,7 +194,7 @@ class RunRecorder(Checkpoint):
         self.asked = False  # somebody asked this process to stop
         self.stopping = False  # and all processes know of it
         self._beat = self._word = 0.0
-        self._said = "the first epoch"
+        self._said = ""
         self._epoch_start = time.monotonic()
 
     def state_dict(self) -> dict[str, Any]:
@@ -227,7 +227,8 @@ class RunRecorder(Checkpoint):
         if self.first and time.monotonic() - self._word > WORD_SECONDS:
             self._word = time.monotonic()
             done = (batch_idx + 1) / max(1, trainer.num_training_batches)
-            tell(self.progress, self._said, (trainer.current_epoch + done) / self.epochs)
+            words = f"{self._said}{done:.0%} of epoch {trainer.current_epoch + 1}"
+            tell(self.progress, words, (trainer.current_epoch + done) / self.epochs)
         if self.first and time.monotonic() - self._beat > HEARTBEAT_SECONDS:
             self._beat = time.monotonic()
             self.run.write_status(epoch=trainer.current_epoch)
@@ -262,8 +263,9 @@ class RunRecorder(Checkpoint):
         if not self.first:
             return
         self.run.write_status(epoch=epoch, best_epoch=self.best_epoch)
-        self._said = f"validation loss {loss:.2f}, best {self.best:.2f} at epoch {self.best_epoch}"
-        tell(self.progress, self._said, epoch / self.epochs)
+        said = f"validation loss {loss:.2f}, best {self.best:.2f} at epoch {self.best_epoch}"
+        self._said = f"{said}; "
+        tell(self.progress, said, epoch / self.epochs)
 
     def _save_state(self, trainer: lightning.Trainer) -> None:
         last = self.run.checkpoints / LAST_CHECKPOINT

@@ -150,7 +150,12 @@ def test_an_upload_that_would_be_refused_is_not_kept(tmp_path, monkeypatch):
     many = packed(tmp_path / "a.zip", {f"{number}": b"" for number in range(5)}).read_bytes()
     alike = packed(tmp_path / "b.zip", {"X/0": bytes(3_000_000)}).read_bytes()
     kept = tmp_path / "data"
-    for content, words in ((many, "'a.zarr.zip' holds 5 files"), (alike, "'a.zarr.zip' has .* 100 times")):
+    nested = packed(tmp_path / "n.zip", {"inner.ZIP": many}).read_bytes()
+    for content, words in (
+        (many, "'a.zarr.zip' holds 5 files"),
+        (alike, "'a.zarr.zip' has .* 100 times"),
+        (nested, "'inner.ZIP' in 'a.zarr.zip' is an archive itself"),
+    ):
         with pytest.raises(RoomError, match=words):
             folder.save_upload(kept, "a.zarr.zip", io.BytesIO(content))
     assert list(kept.iterdir()) == []

@@ -152,13 +152,13 @@ def test_a_dead_run_is_shown_as_dead_with_its_last_words_and_a_resume_button(
 
 def test_a_run_at_work_shows_progress_numbers_and_stop(open_app: Opener, place: Path) -> None:
     run = make_fake_run(place / "runs" / "busy")
-    run.write_status(state="training", pid=os.getpid(), epoch=40, stage="training: x", share=0.66)
+    run.write_status(state="training", pid=os.getpid(), epoch=40, stage="training: x", share=40.35 / 60)
     app = open_app("train", folder=place / "runs", run="busy")
     assert not app.exception
     shown = words(app).replace("\\", "")
     assert "Edges above 0.5" in shown
     assert [button.label for button in app.button if button.key == "job_stop"] == ["Stop training"]
-    assert "epoch 40 of at most 60" in str(
+    assert "epoch 40 of at most 60, 35% of the next" in str(
         [getattr(node, "proto", "") for node in app.get("progress")]
     ).replace("\\", "")
 

@@ -57,7 +57,8 @@ def test_what_is_not_known_is_left_out_or_said(run: RunFolder, monkeypatch: pyte
 def test_a_run_that_was_stopped_says_so_and_no_more(tmp_path: Path) -> None:
     run = RunFolder(make_fake_run(tmp_path / "stopped").path)
     run.write_status(state="stopped", message="stopped on request after epoch 3")
-    assert ending(run) == [f"Run {run.path}: stopped, stopped on request after epoch 3."]
+    told = "stopped, stopped on request after epoch 3. To go on: the same command with --resume."
+    assert ending(run) == [f"Run {run.path}: {told}"]
 
 
 def test_what_the_design_does_not_let_anybody_know(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:

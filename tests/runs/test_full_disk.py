@@ -50,7 +50,7 @@ def test_other_errors_stay_what_they_are(tmp_path: Path) -> None:
     with pytest.raises(PermissionError), full_disk_said(tmp_path):
         raise PermissionError(errno.EACCES, "Permission denied")
     with (
-        pytest.raises(FullDiskError, match=r"is full: .* are free\. Make room there"),
+        pytest.raises(FullDiskError, match=r"is full; now .* are free\. Make room there"),
         full_disk_said(tmp_path),
     ):
         raise FULL

@@ -208,6 +208,29 @@ def test_a_queued_job_that_is_stopped_never_begins(folder, tmp_path):
     blocker.write_status(state="done")
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_stop_that_falls_into_a_finaliser_is_heard_at_the_next_word(folder):
+    """Python prints what is raised there, and goes on: a training that was over went on to be scored."""
+
+    class Gone:
+        def __del__(self) -> None:
+            signal.raise_signal(signal.SIGTERM)
+
+    run = make_fake_run(folder / "run")
+    told = jobs.recorded(run)
+
+    def work() -> None:
+        with jobs.stoppable():
+            told("before", 0.1)
+            Gone()
+            told("after", 0.2)
+
+    with pytest.raises(jobs.StopRequest):
+        work()
+    assert run.status().stage == "before"
+    told("of the next one", 0.3)
+
+
 def test_a_file_that_cannot_be_used_ends_in_words_not_in_silence(folder, tmp_path):
     (tmp_path / "bad.h5ad").write_bytes(b"\x89PNG\r\n\x1a\n")
     run = RunFolder.create(folder / "bad", tiny_settings(), DataSource(path=str(tmp_path / "bad.h5ad")))
