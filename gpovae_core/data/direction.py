@@ -13,6 +13,7 @@ from gpovae_core import keys
 from gpovae_core.data.kinds import ACTIVATION, KNOCK_DOWN, KNOCK_OUT, SEEN_MOVING, Kind, against, decide
 from gpovae_core.data.labelled import cells_of
 from gpovae_core.data.labels.text import column_of, label_text
+from gpovae_core.data.progress import Progress
 from gpovae_core.data.schema import Directions
 from gpovae_core.data.store import StoredCounts, columns_of
 from gpovae_core.data.wording import counted
@@ -280,6 +281,7 @@ def own_changes(
     labels: np.ndarray,
     totals: np.ndarray,
     batch: np.ndarray | None = None,
+    progress: Progress | None = None,
 ) -> pd.DataFrame:
     """Change of every measured target in its own perturbation against the control cells of the same batches.
 
@@ -297,7 +299,8 @@ def own_changes(
     seen = [name for name in sizes if any(gene in column for gene in keys.genes_of(name))]
     chosen = sorted(seen, key=lambda name: (-sizes[name], name))[:MOST_TARGETS]
     targets = sorted({gene for name in chosen for gene in keys.genes_of(name) if gene in column})
-    own = columns_of(counts, np.array([column[gene] for gene in targets], dtype=int)).tocsc()
+    wanted = np.array([column[gene] for gene in targets], dtype=int)
+    own = columns_of(counts, wanted, progress, "how far targets fall").tocsc()
     totals = np.maximum(totals, 1.0)
     codes = np.zeros(len(labels), dtype=int) if batch is None else np.unique(batch, return_inverse=True)[1]
     names = [*chosen, keys.CONTROL]

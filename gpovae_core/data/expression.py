@@ -11,6 +11,7 @@ from typing import Any, overload
 import numpy as np
 from scipy import sparse
 
+from gpovae_core.data.progress import Progress, tell
 from gpovae_core.data.store import StoredCounts, columns_of, cuts, row_blocks, rows_of
 
 EFFECT_SCALE = 1e4
@@ -76,19 +77,24 @@ class LogExpression:
         if isinstance(asked, tuple):
             rows, columns = asked
             if isinstance(rows, slice) and rows == slice(None):
-                return LogExpression(columns_of(self.counts, columns), self.scale)
+                return self.held(columns)
             return self[rows][:, columns]
         return _log_scaled(self.counts[asked], self.scale[asked])
+
+    def held(self, columns: np.ndarray, progress: Progress | None = None, doing: str = "") -> LogExpression:
+        """The same of these columns, whose counts are held in memory."""
+        return LogExpression(columns_of(self.counts, columns, progress, doing), self.scale)
 
     def take(self, rows: np.ndarray) -> LogExpression:
         """These rows, still to be computed."""
         return LogExpression(rows_of(self.counts, rows), self.scale[rows])
 
-    def column_cuts(self, most: int) -> Iterator[slice]:
+    def column_cuts(self, most: int, progress: Progress | None = None, doing: str = "") -> Iterator[slice]:
         """All genes in order, some at a time: as many as have about `most` stored values."""
         filled = np.zeros(self.shape[1], dtype=np.int64)
-        for _, block in row_blocks(self.counts):
+        for rows, block in row_blocks(self.counts):
             filled += np.bincount(block.indices, minlength=self.shape[1])
+            tell(progress, doing, rows.stop / self.shape[0])
         return cuts(filled, most)
 
     def columns(self, genes: slice) -> sparse.csc_matrix:

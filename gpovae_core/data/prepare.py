@@ -14,7 +14,7 @@ from gpovae_core.data import conditions
 from gpovae_core.data.artifacts import Artifacts, artifact_labels
 from gpovae_core.data.backed import BackedCells
 from gpovae_core.data.design.strata import strata
-from gpovae_core.data.expression import log_expression
+from gpovae_core.data.expression import LogExpression, log_expression
 from gpovae_core.data.pairing import pair_controls
 from gpovae_core.data.panel import choose_panel
 from gpovae_core.data.progress import Progress, stretch, tell
@@ -110,15 +110,16 @@ def _assemble(
         reading.ids,
         stretch(progress, 0.5, 0.6),
     )
-    tell(progress, "matching controls", 0.6)
     expression: Any = log_expression(reading.counts, target_sum=settings.target_sum)
     columns = np.flatnonzero(np.isin(np.array(reading.genes), np.array(panel.data.measured)))
+    doing, gathering = "matching controls", stretch(progress, 0.6, 0.65)
+    on_disk = isinstance(expression, LogExpression)
     matched = pair_controls(
-        expression[:, columns],
+        expression.held(columns, gathering, doing) if on_disk else expression[:, columns],
         reading.labels,
         splits,
         settings,
-        stretch(progress, 0.6, 1.0),
+        stretch(progress, 0.65, 1.0),
         strata(reading.design.values, reading.labels.to_numpy(dtype=object)),
     )
     report = _report(name, reading, examination, artifacts, panel, settings, by_cells)

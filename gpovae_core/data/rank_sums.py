@@ -15,7 +15,7 @@ from scipy import sparse
 
 from gpovae_core.data.cores import at_once, jobs
 from gpovae_core.data.expression import LogExpression
-from gpovae_core.data.progress import Progress, tell
+from gpovae_core.data.progress import Progress, stretch, tell
 from gpovae_core.data.store import BLOCK
 
 GENES_AT_ONCE = 256
@@ -62,7 +62,9 @@ def rank_sums(
         return _block_sums(block, 0, block.shape[1], tested)
 
     found, done = [], 0
-    pieces = values.column_cuts(_AT_ONCE // max(_BESIDE, jobs())) if on_disk else _some(values.shape[1])
+    most, first = _AT_ONCE // max(_BESIDE, jobs()), stretch(progress, 0.0, 0.05)
+    pieces = values.column_cuts(most, first, doing) if on_disk else _some(values.shape[1])
+    progress = stretch(progress, 0.05) if on_disk else progress
     for part in at_once(sums, pieces):
         found.append(part)
         done += part.shape[2]

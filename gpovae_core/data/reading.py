@@ -29,7 +29,7 @@ from gpovae_core.data.findings import Findings
 from gpovae_core.data.labels.reading import Labels
 from gpovae_core.data.like_counts import as_csr
 from gpovae_core.data.made_labels import MadeLabels
-from gpovae_core.data.progress import Progress
+from gpovae_core.data.progress import Progress, stretch
 from gpovae_core.data.schema import Directions, Dropped
 from gpovae_core.data.wording import counted
 from gpovae_core.errors import Problem
@@ -82,7 +82,7 @@ class Store:
             chosen.sort_indices()
             return chosen
         return (
-            matrix.store(rows, columns, self.path, self.progress)
+            matrix.store(rows, columns, self.path, stretch(self.progress, 0.0, 0.9))
             if wanted
             else as_csr(np.zeros((0, len(columns))))
         )
@@ -152,7 +152,7 @@ def select(
         found.notes += _both_in_words(cell_labels)
         names = cell_labels.to_numpy(dtype=object)
         directions = stated_kinds(obs, names, column)
-        changes = _own_changes(design, counts, measured, names, totals)
+        changes = _own_changes(design, counts, measured, names, totals, stretch(store.progress, 0.9))
         direction, seen = read_direction(changes, directions)
         found.add(_against_what_is_stated(changes, directions))
         directions = directions.model_copy(update={"seen": seen})
@@ -265,6 +265,7 @@ def _own_changes(
     genes: Sequence[str],
     labels: np.ndarray,
     totals: np.ndarray,
+    progress: Progress | None,
 ) -> pd.DataFrame:
     """`direction.own_changes` within the design. totals: (n_obs,) counts a cell in the file."""
     batch, library = design.compared, design.values.get(keys.SIZE_FACTOR)
@@ -274,6 +275,7 @@ def _own_changes(
         labels,
         totals if library is None else library.to_numpy(dtype=np.float64),
         None if batch is None else np.asarray(batch.cat.codes),
+        progress,
     )
 
 

@@ -23,6 +23,7 @@ import numpy as np
 from scipy import sparse
 
 from gpovae_core.data.cache import cache_folder
+from gpovae_core.data.progress import Progress, tell
 from gpovae_core.data.room import check_room
 
 HELD = 2**26
@@ -261,8 +262,10 @@ def cuts(lengths: np.ndarray, most: int) -> Iterator[slice]:
         start = end
 
 
-def columns_of(counts: Any, columns: np.ndarray) -> sparse.csr_matrix:
-    """(n_obs, len(columns)) these columns, in memory."""
+def columns_of(
+    counts: Any, columns: np.ndarray, progress: Progress | None = None, doing: str = ""
+) -> sparse.csr_matrix:
+    """(n_obs, len(columns)) these columns, in memory. Of counts on disk all are read for it."""
     if not isinstance(counts, StoredCounts):
         return counts[:, columns]
     data, indices, lengths = [], [], [np.zeros(1, np.int64)]
@@ -271,6 +274,7 @@ def columns_of(counts: Any, columns: np.ndarray) -> sparse.csr_matrix:
         data.append(part.data)
         indices.append(part.indices)
         lengths.append(np.diff(part.indptr))
+        tell(progress, doing, rows.stop / counts.shape[0])
     # one after the other, so that never all of both is there twice
     values, data = np.concatenate([*data, np.zeros(0, np.float32)]), []
     places = np.concatenate([*indices, np.zeros(0, np.int32)])
