@@ -26,7 +26,7 @@ from statsmodels.stats.multitest import multipletests
 
 from gpovae_core import keys
 from gpovae_core.data import cores
-from gpovae_core.data.pairing import sinkhorn_plan, transport_cost
+from gpovae_core.data.pairing import Side, sinkhorn_plan, transport_cost
 from gpovae_core.effects import mixture
 from gpovae_core.effects.changes import adjusted
 from gpovae_core.effects.pairs import pair_statistics
@@ -69,7 +69,7 @@ def wasserstein(rng: np.random.Generator, pairs: int = 300) -> dict[str, float]:
 
 def sinkhorn(rng: np.random.Generator, cells: int, controls: int) -> dict[str, float]:
     """apart: largest difference of the plans, of their largest entry."""
-    cost = transport_cost(rng.gamma(1.0, size=(cells, 400)), rng.gamma(1.0, size=(controls, 400)))
+    cost = transport_cost(rng.gamma(1.0, size=(cells, 400)), Side.of(rng.gamma(1.0, size=(controls, 400))))
     margins = np.full(cells, 1 / cells), np.full(controls, 1 / controls)
     ours, taken = timed(lambda: sinkhorn_plan(cost))
     rule = {"numItermax": 1000, "stopThr": 1e-10, "warn": False}

@@ -60,9 +60,13 @@ def use(asked: int | None) -> int | None:
     return asked
 
 
-def at_once(function: Callable[[Piece], Result], pieces: Iterable[Piece]) -> Iterator[Result]:
+def at_once(
+    function: Callable[[Piece], Result],
+    pieces: Iterable[Piece],
+    meanwhile: Callable[[], None] | None = None,
+) -> Iterator[Result]:
     """function(piece) of every piece, in order; `jobs()` pieces are worked on at a time, and as many results
-    wait at most.
+    wait at most. meanwhile: called now and then while results are waited for, where several work.
 
     An error, or a stop, ends it with the pieces that are being worked on; no further one is begun, nor one of
     a piece that is worked on in pieces itself.
@@ -85,7 +89,7 @@ def at_once(function: Callable[[Piece], Result], pieces: Iterable[Piece]) -> Ite
             _here.over = within
             return function(piece)
 
-        yield from _in_order(pool, work, pieces, most)
+        yield from _in_order(pool, work, pieces, most, meanwhile)
 
 
 _here = threading.local()

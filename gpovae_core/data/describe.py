@@ -14,6 +14,7 @@ from gpovae_core import keys
 from gpovae_core.config import ARTIFACT_CRITERIA, DataSettings
 from gpovae_core.data.artifacts import DOUBLET, artifact_labels, criterion_values
 from gpovae_core.data.expression import EFFECT_SCALE
+from gpovae_core.data.labelled import cells_of
 from gpovae_core.data.panel import choose_panel
 from gpovae_core.data.schema import ArtifactCriterion, Panel
 from gpovae_core.data.splits import split_cells
@@ -103,17 +104,17 @@ def knock_downs(
     by_column: Any = columns_of(counts, own).tocsc()
     totals = np.asarray(counts.sum(axis=1), dtype=np.float64).ravel()
     scale = np.divide(EFFECT_SCALE, totals, out=np.zeros_like(totals), where=totals > 0)
-    control = labels == keys.CONTROL
+    names = sorted(set(labels) - {keys.CONTROL})
+    control, *cells_of_each = cells_of(labels, (keys.CONTROL, *names))
     rows = []
-    for name in sorted(set(labels) - {keys.CONTROL}):
-        cells = labels == name
+    for name, cells in zip(names, cells_of_each, strict=True):
         for gene in keys.genes_of(name):
-            row: dict[str, Any] = {"perturbation": name, "target": gene, "cells": int(cells.sum())}
+            row: dict[str, Any] = {"perturbation": name, "target": gene, "cells": len(cells)}
             if gene not in column:
                 rows.append({**row, "verdict": "not measured"})
                 continue
             raw = np.asarray(by_column[:, [column[gene]]].toarray(), dtype=np.float64).ravel()
-            here, base = float((raw * scale)[cells].mean()), float((raw * scale)[control].mean())
+            here, base = (float((raw[some] * scale[some]).mean()) for some in (cells, control))
             seen = raw[control].mean() >= TOO_FEW_COUNTS
             remaining = here / base if seen and base > 0 else np.nan
             rows.append(

@@ -5,14 +5,14 @@ Kernels on arrays first, the wrapper on prepared cells last.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, overload
 
 import numpy as np
 from scipy import sparse
 
 from gpovae_core.data.progress import Progress, tell
-from gpovae_core.data.store import StoredCounts, columns_of, cuts, row_blocks, rows_of
+from gpovae_core.data.store import HELD, StoredCounts, columns_of, cuts, row_blocks, rows_of
 
 EFFECT_SCALE = 1e4
 """Counts per cell behind every treatment effect: log2(1 + 1e4 x / l), whatever `DataSettings.target_sum` is
@@ -68,21 +68,31 @@ class LogExpression:
     the rows asked for.
     """
 
-    def __init__(self, counts: StoredCounts | sparse.csr_matrix, scale: np.ndarray) -> None:
-        """scale: (n_obs,) what the counts of a cell are multiplied by before the logarithm."""
-        self.counts, self.scale = counts, scale
-        self.shape: Any = counts.shape
+    def __init__(
+        self,
+        counts: StoredCounts | sparse.csr_matrix,
+        scale: np.ndarray,
+        only: np.ndarray | None = None,
+    ) -> None:
+        """scale: (n_obs,) what the counts of a cell are multiplied by before the logarithm; only: columns."""
+        self.counts, self.scale, self.only = counts, scale, only
+        self.shape: Any = counts.shape if only is None else (counts.shape[0], len(only))
 
     def __getitem__(self, asked: Any) -> Any:
         if isinstance(asked, tuple):
             rows, columns = asked
             if isinstance(rows, slice) and rows == slice(None):
-                return self.held(columns)
+                return LogExpression(columns_of(self.counts, columns), self.scale)
             return self[rows][:, columns]
-        return _log_scaled(self.counts[asked], self.scale[asked])
+        chosen: Any = self.counts[asked]
+        return _log_scaled(chosen if self.only is None else chosen[:, self.only], self.scale[asked])
 
-    def held(self, columns: np.ndarray, progress: Progress | None = None, doing: str = "") -> LogExpression:
-        """The same of these columns, whose counts are held in memory."""
+    def of_columns(
+        self, columns: np.ndarray, progress: Progress | None = None, doing: str = ""
+    ) -> LogExpression:
+        """The same of these columns; their counts are held in memory where they are not too many."""
+        if self.counts.nnz * len(columns) > HELD * self.shape[1]:
+            return LogExpression(self.counts, self.scale, columns)
         return LogExpression(columns_of(self.counts, columns, progress, doing), self.scale)
 
     def take(self, rows: np.ndarray) -> LogExpression:
@@ -97,9 +107,12 @@ class LogExpression:
             tell(progress, doing, rows.stop / self.shape[0])
         return cuts(filled, most)
 
-    def columns(self, genes: slice) -> sparse.csc_matrix:
-        """(n_obs, genes) by gene; all counts are gone through for it."""
-        parts = [_log_scaled(block[:, genes], self.scale[rows]) for rows, block in row_blocks(self.counts)]
+    def columns(self, genes: slice, read: Callable[[float], None]) -> sparse.csc_matrix:
+        """(n_obs, genes) by gene; all counts are gone through for it, `read` is told the share of them."""
+        parts = []
+        for rows, block in row_blocks(self.counts):
+            parts.append(_log_scaled(block[:, genes], self.scale[rows]))
+            read(rows.stop / self.shape[0])
         return sparse.csc_matrix(sparse.vstack(parts, format="csc"))
 
 

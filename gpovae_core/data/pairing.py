@@ -28,13 +28,16 @@ LARGEST_PLAN = 20_000_000
 then controls are sampled.
 """
 _FEWEST_IN_PART = 500
+_TO_ALL = 2
+"""Times as many controls as are matched with, up to which distances to all of them are taken."""
 LARGEST_POOL = 10_000
 """Controls of a split that a group is matched with; of more, so many are drawn for every group."""
 LARGEST_BY_PAIR = 200_000_000
 """Products in a cost (cells x controls x genes) up to which it is taken pair by pair; beyond, by a matrix
 product, ten times faster.
 """
-_LARGEST_DENSE = 50_000_000
+_LARGEST_DENSE = 128_000_000
+"""Entries of the expression of a split's controls up to which it is held dense (float64: 1 GB)."""
 _MOST_SCALINGS, _MARGINAL_ERROR = 1000, 1e-10
 _STABLE_EXPONENT = (
     200.0  # exp(-200) is far from the smallest float64; beyond it the plan is computed in logarithms
@@ -78,12 +81,14 @@ def pair_controls(
                 beside = part
                 controls = order[members[keys.TEST if part == keys.UNSEEN else part, keys.CONTROL]]
                 small = len(controls) * shape_of(expression)[1] <= _LARGEST_DENSE
-                at_hand = expression[controls].toarray() if small else None
+                at_hand = Side.of(expression[controls]) if small else None
             cells = order[members[part, name]]
             for number, own, beside_them in _within(cells, controls, stratum):
                 seed = (settings.seed, zlib.crc32(f"{part} {name}{number}".encode()))
                 base = controls[beside_them]
-                dense = at_hand if at_hand is None or len(base) == len(controls) else at_hand[beside_them]
+                dense = at_hand
+                if dense is not None and len(base) < len(controls):
+                    dense = dense.take(beside_them)
                 yield _Piece(done, own, base, dense, seed)
 
     def matched(piece: _Piece) -> tuple[_Piece, np.ndarray]:
@@ -103,7 +108,7 @@ class _Piece:
     group: int
     cells: np.ndarray
     controls: np.ndarray
-    at_hand: np.ndarray | None
+    at_hand: Side | None
     seed: tuple[int, int]
 
 
@@ -143,7 +148,7 @@ def _match_in_parts(
     expression: sparse.csr_matrix | LogExpression,
     cells: np.ndarray,
     controls: np.ndarray,
-    at_hand: np.ndarray | None,
+    at_hand: Side | None,
     settings: DataSettings,
     seed: tuple[int, int],
 ) -> np.ndarray:
@@ -157,25 +162,43 @@ def _match_in_parts(
         pool = np.sort(generator.choice(pool, min(most, LARGEST_PLAN // _FEWEST_IN_PART), replace=False))
     size = max(1, LARGEST_PLAN // len(pool))
     shuffled = generator.permutation(len(cells)) if len(cells) > size else np.arange(len(cells))
-    right = at_hand[pool] if at_hand is not None else expression[controls[pool]].toarray()
+    right, among = at_hand, pool
+    if right is None or len(controls) > _TO_ALL * len(pool):  # else distances to all cost less than a copy
+        right, among = Side.of(expression[controls[pool]]) if right is None else right.take(pool), None
     result = np.empty(len(cells), dtype=np.int64)
     for start in range(0, len(cells), size):
         part = shuffled[start : start + size]
         cost = transport_cost(expression[cells[part]].toarray(), right, settings.pairing_cost_scale)
+        cost = cost if among is None or len(among) == cost.shape[1] else cost[:, among]
         result[part] = pool[match(cost, settings.pairing, settings.pairing_regularisation)]
     return result
 
 
-def transport_cost(cells: np.ndarray, controls: np.ndarray, scale: float = 100.0) -> np.ndarray:
-    """(b, c) Euclidean distances between rows of `cells` (b, m) and `controls` (c, m), divided by `scale`."""
-    if len(cells) * controls.size <= LARGEST_BY_PAIR:
+@dataclass(frozen=True)
+class Side:
+    """Cells that many others are compared with. dense: (c, m); squares: (c,) of their length."""
+
+    dense: np.ndarray
+    squares: np.ndarray
+
+    @classmethod
+    def of(cls, cells: Any) -> Side:
+        dense = cells if isinstance(cells, np.ndarray) else cells.toarray()
+        return cls(dense, np.einsum("ij,ij->i", dense, dense))
+
+    def take(self, rows: np.ndarray) -> Side:
+        return Side(self.dense[rows], self.squares[rows])
+
+
+def transport_cost(cells: np.ndarray, controls: Side, scale: float = 100.0) -> np.ndarray:
+    """(b, c) Euclidean distances between rows of `cells` (b, m) and of `controls`, divided by `scale`."""
+    if len(cells) * controls.dense.size <= LARGEST_BY_PAIR:
         from scipy.spatial.distance import cdist
 
-        return cdist(cells, controls) / scale
-    squares = [np.einsum("ij,ij->i", side, side) for side in (cells, controls)]
-    distance = cells @ (-2.0 * controls.T)
-    distance += squares[0][:, None]
-    distance += squares[1]
+        return cdist(cells, controls.dense) / scale
+    distance = (-2.0 * cells) @ controls.dense.T
+    distance += np.einsum("ij,ij->i", cells, cells)[:, None]
+    distance += controls.squares
     return np.sqrt(np.maximum(distance, 0.0, out=distance), out=distance) / scale
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from gpovae_core import keys
 from gpovae_core.data.expression import log_expression
+from gpovae_core.data.labelled import cells_of
 from gpovae_core.data.progress import Progress
 from gpovae_core.data.rank_sums import rank_sums
 from gpovae_core.data.schema import Panel, PanelData
@@ -124,10 +125,8 @@ def wilcoxon_table(
     if not groups or size[keys.CONTROL] < 2:
         return pd.DataFrame({column: [] for column in ("perturbation", "gene", "score", "lfc", "p")})
     expression = log_expression(counts, target_sum=target_sum)
-    own = {name: np.flatnonzero(names == name) for name in (keys.CONTROL, *groups)}
-    found = rank_sums(
-        expression, own[keys.CONTROL], [own[name] for name in groups], progress, "choosing the panel"
-    )
+    control, *own = cells_of(names, (keys.CONTROL, *groups))
+    found = rank_sums(expression, control, own, progress, "choosing the panel")
     adjusted = stats.false_discovery_control(2.0 * stats.norm.sf(np.abs(found.z)), axis=1)
     return pd.DataFrame(
         {

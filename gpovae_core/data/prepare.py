@@ -115,7 +115,7 @@ def _assemble(
     doing, gathering = "matching controls", stretch(progress, 0.6, 0.65)
     on_disk = isinstance(expression, LogExpression)
     matched = pair_controls(
-        expression.held(columns, gathering, doing) if on_disk else expression[:, columns],
+        expression.of_columns(columns, gathering, doing) if on_disk else expression[:, columns],
         reading.labels,
         splits,
         settings,

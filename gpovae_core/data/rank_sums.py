@@ -55,20 +55,31 @@ def rank_sums(
     on_disk = isinstance(values, LogExpression)
     whole = None if on_disk else _plain(values if sparse.issparse(values) else sparse.csr_matrix(values))
 
+    shares: dict[int, float] = {}  # of the genes that are worked on, by the first of them
+
     def sums(genes: slice) -> np.ndarray:
         if whole is not None:
             return _block_sums(whole, genes.start, genes.stop, tested)
-        block = _plain(values.columns(genes))  # read by every core for itself: most of the work is that
+
+        def read(share: float) -> None:
+            shares[genes.start] = 0.5 * share * (genes.stop - genes.start)
+
+        block = _plain(values.columns(genes, read))  # by every core for itself: half of the work is that
         return _block_sums(block, 0, block.shape[1], tested)
 
     found, done = [], 0
+
+    def say() -> None:
+        under_way = sum(share for start, share in list(shares.items()) if start >= done)
+        tell(progress, doing, (done + under_way) / values.shape[1])
+
     most, first = _AT_ONCE // max(_BESIDE, jobs()), stretch(progress, 0.0, 0.05)
     pieces = values.column_cuts(most, first, doing) if on_disk else _some(values.shape[1])
     progress = stretch(progress, 0.05) if on_disk else progress
-    for part in at_once(sums, pieces):
+    for part in at_once(sums, pieces, say):
         found.append(part)
         done += part.shape[2]
-        tell(progress, doing, done / values.shape[1])
+        say()
     return RankSums(*np.concatenate(found, axis=2) if found else np.zeros((3, len(groups), 0)))
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gpovae_core import keys
+from gpovae_core.data.labelled import cells_of
 from gpovae_core.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -49,12 +50,13 @@ def split_cells(labels: pd.Series, settings: DataSettings, design: Design | None
     ids = np.asarray(labels.index.astype(str))
     unseen = unseen_perturbations(settings.unseen, sorted(set(names)))
     test = _in_held_out_groups(names, sorted(set(names) - unseen), settings, design)
-    whole = {name for name in set(names) if int(test[names == name].sum()) >= FEWEST_IN_GROUP}
+    here = _cells(names)
+    whole = {name for name, rows in here.items() if int(test[rows].sum()) >= FEWEST_IN_GROUP}
     if set(names) - unseen - {keys.CONTROL} - whole:
         whole -= {keys.CONTROL}  # what is split cell by cell needs such controls too
     result = np.full(len(names), keys.UNSEEN, dtype=object)
     for name in sorted(set(names) - unseen):
-        rows = np.flatnonzero(names == name)
+        rows = here[name]
         rows = rows[np.argsort(ids[rows], kind="stable")]
         shuffled = np.random.default_rng([settings.seed, zlib.crc32(name.encode())]).permutation(rows)
         result[shuffled] = keys.TEST
@@ -80,11 +82,18 @@ def split_by_cells(
     group = _groups(settings, design)
     names, parts = labels.to_numpy(dtype=object), splits.to_numpy(dtype=object)
     found = []
-    for name in sorted(set(names[parts == keys.TEST]) - {keys.CONTROL}):
-        learned, held = (set(group[(names == name) & (parts == part)]) for part in (keys.TRAIN, keys.TEST))
+    for name, rows in sorted(_cells(names).items()):
+        learned, held = (set(group[rows[parts[rows] == part]]) for part in (keys.TRAIN, keys.TEST))
+        if name == keys.CONTROL:
+            continue
         if learned & held - {keys.UNKNOWN}:
             found.append(name)
     return tuple(found)
+
+
+def _cells(names: np.ndarray) -> dict[str, np.ndarray]:
+    found = sorted(set(names))
+    return dict(zip(found, cells_of(names, found), strict=True))
 
 
 def _groups(settings: DataSettings, design: Design | None) -> np.ndarray:
@@ -108,18 +117,19 @@ def _in_held_out_groups(
     if settings.hold_out == "cells":
         return held_out
     group = _groups(settings, design)
-    cells = {name: _sizes(group[names == name]) for name in seen}
+    here = _cells(names)
+    cells = {name: _sizes(group[here[name]]) for name in seen}
     wanted = 1.0 - settings.train_fraction - settings.validation_fraction
     if settings.hold_out == "guides":
         for name in set(seen) - {keys.CONTROL}:
             own = {name: cells[name]}
             rng = np.random.default_rng([settings.seed, zlib.crc32(f"guides {name}".encode())])
-            held_out |= (names == name) & np.isin(group, _nearest(own, list(cells[name]), wanted, rng))
+            held_out[here[name]] = np.isin(group[here[name]], _nearest(own, list(cells[name]), wanted, rng))
     else:
         rng = np.random.default_rng([settings.seed, zlib.crc32(settings.hold_out.encode())])
         beside_controls = [v for v, n in cells[keys.CONTROL].items() if n >= FEWEST_IN_GROUP]
         held_out = np.isin(names, seen) & np.isin(group, _nearest(cells, beside_controls, wanted, rng))
-    if not any(held_out[names == name].sum() >= FEWEST_IN_GROUP for name in set(seen) - {keys.CONTROL}):
+    if not any(held_out[here[name]].sum() >= FEWEST_IN_GROUP for name in set(seen) - {keys.CONTROL}):
         needs = "" if settings.hold_out == "guides" else ", and controls beside them on both sides"
         raise SettingsError(
             f"data.hold_out is '{settings.hold_out}', but none can be held out: a perturbation needs at "

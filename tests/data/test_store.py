@@ -101,8 +101,10 @@ def test_expression_is_computed_for_what_is_asked(stored):
     np.testing.assert_array_equal(lazy[rows].toarray(), whole[rows].toarray())
     np.testing.assert_array_equal(lazy[:, columns][rows].toarray(), whole[rows][:, columns].toarray())
     np.testing.assert_array_equal(lazy.take(rows)[np.array([1])].toarray(), whole[[1]].toarray())
-    blocks = [lazy.columns(genes).toarray() for genes in lazy.column_cuts(60)]
+    shares: list[float] = []
+    blocks = [lazy.columns(genes, shares.append).toarray() for genes in lazy.column_cuts(60)]
     assert len(blocks) > 2
+    assert max(shares) == 1.0
     np.testing.assert_array_equal(np.concatenate(blocks, axis=1), whole.toarray())
 
 
