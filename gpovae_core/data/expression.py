@@ -12,7 +12,7 @@ import numpy as np
 from scipy import sparse
 
 from gpovae_core.data.progress import Progress, tell
-from gpovae_core.data.store import HELD, StoredCounts, columns_of, cuts, row_blocks, rows_of
+from gpovae_core.data.store import HELD, StoredCounts, columns_of, cuts, row_blocks, rows_of, shape_of
 
 EFFECT_SCALE = 1e4
 """Counts per cell behind every treatment effect: log2(1 + 1e4 x / l), whatever `DataSettings.target_sum` is
@@ -76,7 +76,7 @@ class LogExpression:
     ) -> None:
         """scale: (n_obs,) what the counts of a cell are multiplied by before the logarithm; only: columns."""
         self.counts, self.scale, self.only = counts, scale, only
-        self.shape: Any = counts.shape if only is None else (counts.shape[0], len(only))
+        self.shape: Any = shape_of(counts) if only is None else (shape_of(counts)[0], len(only))
 
     def __getitem__(self, asked: Any) -> Any:
         if isinstance(asked, tuple):
