@@ -423,6 +423,15 @@ class TrainingSettings(_Settings):
     min_improvement: NonNegative = Field(
         default=0.5, description="Least fall of the validation loss (nats per cell) that counts as better."
     )
+    epoch_cells: int = Field(
+        default=0,
+        ge=0,
+        description=(
+            "Cells of an epoch at most, its validation in proportion: of a larger screen every epoch "
+            "goes over another part, so that warm-up and early stop take as many steps as in a small one. "
+            "0: all cells."
+        ),
+    )
     batch_size: Count = Field(default=512, description="Cells per step, over all devices together.")
     particles: Count = Field(default=5, description="Samples of the latent variables per step.")
     learning_rate: Positive = Field(default=3e-4, description="Step size of Adam.")
@@ -532,7 +541,7 @@ PRESETS: dict[str, dict[str, dict[str, object]]] = {
             "kl_warmup": 20,
             "balance_artifacts": False,
         },
-        "training": {"learning_rate": 1e-3, "particles": 2, "patience": 15},
+        "training": {"learning_rate": 1e-3, "particles": 2, "patience": 15, "epoch_cells": 25_600},
     },
     "released": {},
     "paper": {

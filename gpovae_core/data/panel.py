@@ -74,7 +74,7 @@ def extended_by_wilcoxon(
     table = wilcoxon_table(
         rows_of(counts, chosen_cells), genes, labels.iloc[chosen_cells], settings.target_sum, progress
     )
-    candidates = cast("pd.DataFrame", table[~np.isin(table["gene"].to_numpy(dtype=str), sorted(perturbed))])
+    candidates = cast("pd.DataFrame", table[~table["gene"].isin(sorted(perturbed))])
     chosen = select_extended(
         candidates, settings.extended_per_perturbation, settings.extended_min_abs_lfc, settings.extended_max_p
     )

@@ -19,6 +19,8 @@ from gpovae_core.data.progress import Progress, stretch, tell
 from gpovae_core.data.store import BLOCK
 
 GENES_AT_ONCE = 256
+_GENES_IN_STEP = 64
+"""Of counts on disk, between two words on how far it is."""
 _BESIDE = 4
 _AT_ONCE = _BESIDE * BLOCK
 """Stored values that all cores together hold, of counts on disk: up to _BESIDE cores BLOCK each."""
@@ -61,11 +63,15 @@ def rank_sums(
         if whole is not None:
             return _block_sums(whole, genes.start, genes.stop, tested)
 
-        def read(share: float) -> None:
-            shares[genes.start] = 0.5 * share * (genes.stop - genes.start)
+        def done_of_it(share: float) -> None:
+            shares[genes.start] = share * (genes.stop - genes.start)
 
-        block = _plain(values.columns(genes, read))  # by every core for itself: half of the work is that
-        return _block_sums(block, 0, block.shape[1], tested)
+        # by every core for itself: half of the work is to read
+        block, parts = _plain(values.columns(genes, lambda share: done_of_it(0.5 * share))), []
+        for some in _some(block.shape[1], _GENES_IN_STEP):
+            parts.append(_block_sums(block, some.start, some.stop, tested))
+            done_of_it(0.5 + 0.5 * some.stop / block.shape[1])
+        return np.concatenate(parts, axis=2)
 
     found, done = [], 0
 
@@ -74,7 +80,7 @@ def rank_sums(
         tell(progress, doing, (done + under_way) / values.shape[1])
 
     most, first = _AT_ONCE // max(_BESIDE, jobs()), stretch(progress, 0.0, 0.05)
-    pieces = values.column_cuts(most, first, doing) if on_disk else _some(values.shape[1])
+    pieces = values.column_cuts(most, first, doing) if on_disk else _some(values.shape[1], GENES_AT_ONCE)
     progress = stretch(progress, 0.05) if on_disk else progress
     for part in at_once(sums, pieces, say):
         found.append(part)
@@ -93,8 +99,8 @@ def _grouped(n_obs: int, control: np.ndarray, groups: Sequence[np.ndarray]) -> A
     return encode_and_count_groups(number, 0, np.arange(len(groups) + 1))[1]
 
 
-def _some(genes: int) -> Iterator[slice]:
-    return (slice(start, min(start + GENES_AT_ONCE, genes)) for start in range(0, genes, GENES_AT_ONCE))
+def _some(genes: int, width: int) -> Iterator[slice]:
+    return (slice(start, min(start + width, genes)) for start in range(0, genes, width))
 
 
 def _plain(block: Any) -> Any:

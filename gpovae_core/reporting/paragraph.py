@@ -222,11 +222,12 @@ def _training(settings: Settings, epochs: int, best_epoch: int | None) -> str:
             f"{settings.loss.alignment:g}, sparsity {settings.loss.sparsity:g}, both norms as "
             f"{settings.loss.norms}s)"
         )
+    part = f" of at most {training.epoch_cells:,} cells" * bool(training.epoch_cells)
     return (
         f"A GPO-VAE ({PAPER}) was trained with gpovae {__version__}, preset '{settings.preset}'. {network}. "
         f"{model.latent} latent dimensions, Adam with learning rate {training.learning_rate:g}, batches of "
         f"{training.batch_size} cells, {training.particles} particles, early stop after {training.patience} "
-        f"epochs without a better validation loss: {epochs} epochs{kept}."
+        f"epochs without a better validation loss: {epochs} epochs{part}{kept}."
     )
 
 

@@ -152,13 +152,18 @@ class CellOrder(Sampler[int]):
     """This process's share of the cells: every `world`-th of an order that depends on seed and epoch alone
     (file order where seed is None).
 
+    Of more than `most` cells (0: as many as there are) an epoch goes over one of so many even parts of the
+    order, the next epoch over the next; where seed is None it is always the same ones, spread evenly.
+
     Together the shares of a step are the batch that one process alone would take. Where the cells cannot be
     shared out evenly, the first ones of the order are taken twice: all processes make the same number of
     steps. Lightning calls `set_epoch`.
     """
 
-    def __init__(self, size: int, seed: int | None, shard: Shard = ALONE) -> None:
-        self.size, self.seed, self.shard, self.epoch = size, seed, shard, 0
+    def __init__(self, size: int, seed: int | None, shard: Shard = ALONE, most: int = 0) -> None:
+        self.cells, self.seed, self.shard, self.epoch = size, seed, shard, 0
+        self.parts = -(-size // most) if most else 1
+        self.size = -(-size // self.parts)
 
     def set_epoch(self, epoch: int) -> None:
         self.epoch = epoch
@@ -167,10 +172,12 @@ class CellOrder(Sampler[int]):
         return -(-self.size // self.shard.world)
 
     def __iter__(self) -> Iterator[int]:
-        order = list(range(self.size))
+        turn, part = divmod(self.epoch, self.parts)
+        order = list(range(self.cells))[:: self.parts]
         if self.seed is not None:
-            generator = torch.Generator().manual_seed(epoch_seed(self.seed, self.epoch))
-            order = torch.randperm(self.size, generator=generator).tolist()
+            generator = torch.Generator().manual_seed(epoch_seed(self.seed, turn))
+            order = torch.randperm(self.cells, generator=generator)[part :: self.parts].tolist()
+        order += order[: self.size - len(order)]
         missing = len(self) * self.shard.world - self.size
         yield from (order + order[:missing])[self.shard.rank() :: self.shard.world]
 
@@ -307,9 +314,13 @@ def _trainer(
 
 
 def _loader(cells: CellBatches, settings: Settings, shuffle: bool, shard: Shard = ALONE) -> DataLoader:
-    order = CellOrder(len(cells), settings.training.seed if shuffle else None, shard)
+    training, data = settings.training, settings.data
+    most = training.epoch_cells
+    if most and not shuffle:
+        most = max(1, round(most * data.validation_fraction / data.train_fraction))
+    order = CellOrder(len(cells), training.seed if shuffle else None, shard, most)
     return DataLoader(
-        cells, batch_size=-(-settings.training.batch_size // shard.world), sampler=order, collate_fn=_as_it_is
+        cells, batch_size=-(-training.batch_size // shard.world), sampler=order, collate_fn=_as_it_is
     )
 
 

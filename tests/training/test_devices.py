@@ -52,6 +52,25 @@ def test_the_shares_of_a_step_are_the_batch_of_one_process(seed, size, world, ba
     assert sum(map(len, parts)) < size + world
 
 
+@pytest.mark.parametrize("seed", [3, None])
+def test_of_a_large_screen_an_epoch_takes_a_part(seed):
+    order = CellOrder(103, seed, most=25)
+    epochs = []
+    for epoch in range(10):
+        order.set_epoch(epoch)
+        epochs.append(list(order))
+    assert {len(epoch) for epoch in epochs} == {len(order)} == {21}
+    if seed is None:
+        assert epochs[0] == epochs[1]
+        assert max(np.diff(epochs[0])) == 5, "spread over all of the file"
+        return
+    assert set().union(*epochs[:5]) == set().union(*epochs[5:]) == set(range(103))
+    assert sum(map(len, epochs[:5])) == 105
+    assert epochs[0] != epochs[5]
+    whole = CellOrder(103, seed, most=103)
+    assert list(whole) == list(CellOrder(103, seed)), "a screen that is small enough is gone over as ever"
+
+
 def test_weights_of_the_plates_are_those_of_the_whole_training_set_on_every_share():
     """The mean over shares of the rows' weights, which is what averaged gradients see, is the weight in the
     whole batch.
