@@ -116,6 +116,28 @@ def test_a_training_ends_in_a_few_short_lines_and_says_what_to_do_next(gpovae, r
     assert "gpovae evaluate runs/mine" in told[-1]
 
 
+def test_lines_that_differ_in_numbers_alone_are_few_and_a_closed_reader_stops_nothing(monkeypatch, capsys):
+    from gpovae_core.cli import shared
+
+    now = [0.0]
+    monkeypatch.setattr(shared.time, "monotonic", lambda: now[0])
+    with shared.progress_bar() as told:
+        for second in range(25):
+            now[0] = 100.0 + second
+            told(f"validation loss {second}.5; {second}% of epoch 3", 0.1)
+        told("scoring", 0.9)
+        lines = capsys.readouterr().err.splitlines()
+        assert [line.split("loss ")[-1][:4] for line in lines[:3]] == ["0.5;", "10.5", "20.5"]
+        assert lines[3:] == [" 90% scoring"]
+
+        def gone(*_: object, **__: object) -> None:
+            raise BrokenPipeError
+
+        monkeypatch.setattr("builtins.print", gone)
+        told("writing", 0.95)
+        told("more", 0.96)
+
+
 def test_a_training_that_is_stopped_is_no_success_to_a_script(gpovae, run, tmp_path, monkeypatch):
     """A real SIGTERM in the middle of a training, in this process."""
     from gpovae_core.training.fit import RunRecorder

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gpovae_core.data import cores, room
+from gpovae_core.data.progress import without_numbers
 from gpovae_core.data.readers import forms_in_words
 from gpovae_core.errors import SettingsError
 
@@ -270,14 +272,7 @@ def progress_bar() -> Iterator[Progress]:
     terminal.
     """
     if not sys.stderr.isatty():
-        last = [""]
-
-        def plain(stage: str, share: float) -> None:
-            if stage != last[0]:
-                last[0] = stage
-                print(f"{share:4.0%} {stage}", file=sys.stderr, flush=True)
-
-        yield plain
+        yield _plain_lines()
         return
     from rich.console import Console
     from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
@@ -292,6 +287,27 @@ def progress_bar() -> Iterator[Progress]:
     with Bar(*columns, console=Console(stderr=True)) as bar:
         task = bar.add_task("starting", total=1.0)
         yield lambda stage, share: bar.update(task, description=stage, completed=share)
+
+
+LINE_SECONDS = 10.0
+"""Between two plain lines that differ in numbers alone."""
+
+
+def _plain_lines() -> Progress:
+    last, when, heard = "", 0.0, True
+
+    def told(stage: str, share: float) -> None:
+        nonlocal last, when, heard
+        kind, now = without_numbers(stage), time.monotonic()
+        if not heard or (kind == last and now - when < LINE_SECONDS):
+            return
+        last, when = kind, now
+        try:
+            print(f"{share:4.0%} {stage}", file=sys.stderr, flush=True)
+        except OSError:  # whoever read it is gone (`| head`, a closed window): no reason to stop the work
+            heard = False
+
+    return told
 
 
 def network_of(run: Path, threshold: float | None) -> tuple[GeneNetwork, float]:

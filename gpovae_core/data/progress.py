@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 Progress = Callable[[str, float], None]
 """Called with what is being done, in words, and the share done, 0 to 1."""
+
+
+_NUMBERS = re.compile(r"[\d.,%]+")
+
+
+def without_numbers(stage: str) -> str:
+    """What is being done, the same however far it is."""
+    return _NUMBERS.sub("", stage)
 
 
 def tell(progress: Progress | None, stage: str, share: float) -> None:

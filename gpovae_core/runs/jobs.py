@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
 import shutil
 import signal
 import threading
@@ -24,7 +23,7 @@ from typing import Any, NoReturn
 
 from gpovae_core.config import Settings, changed_from_preset
 from gpovae_core.data.cache import cache_folder
-from gpovae_core.data.progress import Progress, tell
+from gpovae_core.data.progress import Progress, tell, without_numbers
 from gpovae_core.data.room import FullDiskError, full_disk_said, full_in_words, is_full
 from gpovae_core.errors import GpoVaeError, RunError, SettingsError
 from gpovae_core.runs import processes
@@ -374,9 +373,6 @@ def fail(run: JobFolder, error: Exception) -> NoReturn:
     raise clear from error
 
 
-_NUMBERS = re.compile(r"[\d.,%]+")
-
-
 def recorded(run: JobFolder, then: Progress | None = None) -> Progress:
     """Progress that writes stage and share into the run's status, once a second at most unless other words
     come, and passes them on. Of words left out nobody would learn while what they name takes long.
@@ -385,7 +381,7 @@ def recorded(run: JobFolder, then: Progress | None = None) -> Progress:
 
     def progress(stage: str, share: float) -> None:
         stop_where_asked()
-        kind = _NUMBERS.sub("", stage)
+        kind = without_numbers(stage)
         if kind != last[0] or time.monotonic() - float(last[1]) > 1.0:
             last[:] = [kind, time.monotonic()]
             run.write_status(stage=stage, share=min(1.0, max(0.0, share)))
