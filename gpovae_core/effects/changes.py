@@ -37,6 +37,8 @@ LEAST_EFFECT = 0.05
 
 _GENES_AT_ONCE, _VALUES_AT_ONCE = 4000, 20_000_000
 """Genes whose ranks are compared at a time, and about how many stored counts of them: some 50 bytes each."""
+_READ = 0.3
+"""Share of the time of such genes that it takes to read them."""
 _SUMS_AT_ONCE = 2**21
 """Perturbations times genes that are compared at a time, where perturbations say nothing of each other."""
 
@@ -179,7 +181,8 @@ def gene_tests(
     NaN as in `observed_changes`.
     """
     names = prepared.perturbations if perturbations is None else perturbations
-    among = exchangeable(prepared, splits, names)
+    among = exchangeable(prepared, splits, names, stretch(progress, 0.0, 0.1))
+    told = stretch(progress, 0.1)
     kept = np.flatnonzero(prepared.where(splits=splits))
     chosen = np.flatnonzero(np.isin(prepared.labels[kept].astype(str), [*names, keys.CONTROL]))
     among, rows = among.at(chosen), kept[chosen]
@@ -187,15 +190,17 @@ def gene_tests(
     of_controls, *cells = (len(own) for own in cells_of(labels, (keys.CONTROL, *names)))
     enough = np.minimum(cells, of_controls) >= FEWEST_CELLS
     parts = [np.zeros((len(names), 0))]
-    for columns, own in _log_blocks(prepared, rows):
-        part = stretch(progress, columns.start / genes, columns.stop / genes)
-        found = rank_tests(own, labels, names, among=among, progress=part)
+    for columns, own in _log_blocks(prepared, rows, told):
+        part = stretch(told, columns.start / genes, columns.stop / genes)
+        found = rank_tests(own, labels, names, among=among, progress=stretch(part, _READ))
         parts.append(np.where(found.testable & enough[:, None], found.p, np.nan))
     p = np.concatenate(parts, axis=1)
     return pd.DataFrame(p, index=pd.Index(names, name=keys.PERTURBATION), columns=prepared.cells.var_names)
 
 
-def _log_blocks(prepared: PreparedCells, rows: np.ndarray) -> Iterator[tuple[slice, Any]]:
+def _log_blocks(
+    prepared: PreparedCells, rows: np.ndarray, progress: Progress | None = None
+) -> Iterator[tuple[slice, Any]]:
     """(genes, log expression of these cells in them), some genes at a time: pages ask for this, and many
     cells with all their genes would take more memory than all that a page holds.
     """
@@ -204,7 +209,8 @@ def _log_blocks(prepared: PreparedCells, rows: np.ndarray) -> Iterator[tuple[sli
     most = max(1, min(_GENES_AT_ONCE, _VALUES_AT_ONCE // each))
     for start in range(0, genes, most):
         columns = slice(start, min(start + most, genes))
-        counts = columns_of(own, np.arange(columns.start, columns.stop))
+        part = stretch(progress, start / genes, (start + _READ * (columns.stop - start)) / genes)
+        counts = columns_of(own, np.arange(columns.start, columns.stop), part, "reading the counts")
         yield columns, log_expression(counts, prepared.library_size[rows])
 
 

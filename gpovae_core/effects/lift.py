@@ -22,6 +22,7 @@ import numpy as np
 
 from gpovae_core import keys
 from gpovae_core.data.labelled import cells_of
+from gpovae_core.data.progress import Progress, tell
 from gpovae_core.data.schema import PreparedCells
 from gpovae_core.data.store import rows_of
 from gpovae_core.effects.contrasts import drawn_controls, label_contrasts
@@ -44,13 +45,16 @@ class Lift:
 
 
 def exchangeable(
-    prepared: PreparedCells, splits: tuple[str, ...], names: Iterable[str] | None = None
+    prepared: PreparedCells,
+    splits: tuple[str, ...],
+    names: Iterable[str] | None = None,
+    progress: Progress | None = None,
 ) -> Exchangeable:
     """`Exchangeable.of` the cells of `splits`, without the `clear_lifts` of the perturbations `names`."""
     plain = Exchangeable.of(prepared, splits)
     if plain.unit is not None:
         return plain
-    lifts = clear_lifts(prepared, splits, names)
+    lifts = clear_lifts(prepared, splits, names, progress)
     if not lifts:
         return plain
     labels = prepared.labels[prepared.where(splits=splits)]
@@ -63,7 +67,10 @@ def exchangeable(
 
 
 def clear_lifts(
-    prepared: PreparedCells, splits: tuple[str, ...], names: Iterable[str] | None = None
+    prepared: PreparedCells,
+    splits: tuple[str, ...],
+    names: Iterable[str] | None = None,
+    progress: Progress | None = None,
 ) -> dict[str, Lift]:
     """Perturbation -> its lift in the cells of `splits`, where that is beyond doubt; none where shares are of
     the whole transcriptome.
@@ -76,15 +83,21 @@ def clear_lifts(
     if design.whole or not chosen or len(control) < 2 * FEWEST:
         return {}
     # of all cells: the genes that happen to be large in the controls alone would seem to fall
+    doing = "looking for common lifts"
+    tell(progress, doing, 0.0)
     total = np.asarray(rows_of(prepared.counts, np.flatnonzero(inside)).sum(axis=0)).ravel()
     genes = np.sort(np.argsort(-total, kind="stable")[:GENES])
     # within depth, as the test: cells of another depth may differ in all shares by themselves
     depth = by_depth(design.size, design.stratum, prepared.labels == keys.CONTROL)
     design = replace(design, stratum=depth, replicates={})
+    tell(progress, doing, 0.3)
     found, _ = label_contrasts(prepared, tuple(chosen), splits, genes, design)
     large = np.flatnonzero(np.abs(found.shift) > LEAST_LIFT)
     sizes = {int(row): _size(int(found.cells[row]), len(control)) for row in large}
-    scatter = {size: _scatter(prepared, design, splits, genes, size) for size in set(sizes.values())}
+    scatter: dict[int, float] = {}
+    for size in set(sizes.values()):
+        tell(progress, doing, 0.6 + 0.4 * len(scatter) / len(sizes))
+        scatter[size] = _scatter(prepared, design, splits, genes, size)
     lifts = {
         chosen[row]: Lift(float(found.shift[row]), scatter[size] / np.sqrt(found.unmoved[row]))
         for row, size in sizes.items()

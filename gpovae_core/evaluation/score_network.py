@@ -78,7 +78,7 @@ def score_run_network(
     done.
     """
     tell(progress, "the network", 0.8)
-    network = score_network(Edges(scored.adjacency, scored.threshold), judges)
+    network = score_network(Edges(scored.adjacency, scored.threshold), judges, progress)
     references = {"as_measured": judges.pairs}
     if scored.fit is not None and scored.weights is not None:
         doing = stretch(progress, 0.82, 0.86, "testing pairs of genes: {}")
@@ -110,7 +110,7 @@ def score_run_network(
     return _beside_known(network, scored, judges, known)
 
 
-def score_network(edges: Edges, judges: Judges) -> Network:
+def score_network(edges: Edges, judges: Judges, progress: Progress | None = None) -> Network:
     """The edges, beside random ones and those that the methods rank first, as many of each."""
     pairs, (rows, columns) = judges.pairs, judges.inputs.places
     linked = reachable(edges.adjacency, rows, judges.settings.omission_hops)[:, columns]
@@ -122,6 +122,8 @@ def score_network(edges: Edges, judges: Judges) -> Network:
         judges.significance,
     )
     self_loops = int(np.diag(edges.adjacency).sum())
+    tell(progress, "the network: controls in the place of perturbed cells", 0.81)
+    null = null_omission(judges.inputs, pairs, judges.significance, judges.settings.seed)
     return Network(
         threshold=edges.threshold,
         edges=tested.edges,
@@ -136,7 +138,7 @@ def score_network(edges: Edges, judges: Judges) -> Network:
         at_same_edges=_same_edges(tested),
         for_any_pair=score_edges(pairs, pairs.evaluated, judges.significance).raw_share,
         for_ceiling=_least_omission(judges, tested.omission_pairs),
-        for_null_controls=null_omission(judges.inputs, pairs, judges.significance, judges.settings.seed),
+        for_null_controls=null,
         edges_total=int(edges.adjacency.sum()) - self_loops,
         self_loops=self_loops,
     )
