@@ -15,7 +15,7 @@ COPIES = 4.0
 counts are made sparse first, which costs as much again."""
 IN_BLOCKS = 2 * 2**30
 """Preparing counts that stay on disk (data.store) takes about so much, however many there are."""
-PANEL_SQUARE, PANEL_EFFECTS = 64, 530
+PANEL_SQUARE, PANEL_EFFECTS = 64, 250
 """The network stage takes so many bytes for each pair of panel genes, and for each pair of a perturbation and
 a panel gene: measured at 300 to 3,000 genes and 5 to 120 perturbations.
 """

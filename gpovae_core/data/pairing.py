@@ -36,7 +36,7 @@ LARGEST_BY_PAIR = 200_000_000
 """Products in a cost (cells x controls x genes) up to which it is taken pair by pair; beyond, by a matrix
 product, ten times faster.
 """
-_LARGEST_DENSE = 128_000_000
+LARGEST_DENSE = 128_000_000
 """Entries of the expression of a split's controls up to which it is held dense (float64: 1 GB)."""
 _MOST_SCALINGS, _MARGINAL_ERROR = 1000, 1e-10
 _STABLE_EXPONENT = (
@@ -80,7 +80,7 @@ def pair_controls(
             if part != beside:
                 beside = part
                 controls = order[members[keys.TEST if part == keys.UNSEEN else part, keys.CONTROL]]
-                small = len(controls) * shape_of(expression)[1] <= _LARGEST_DENSE
+                small = len(controls) * shape_of(expression)[1] <= LARGEST_DENSE
                 at_hand = Side.of(expression[controls]) if small else None
             cells = order[members[part, name]]
             for number, own, beside_them in _within(cells, controls, stratum):

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 from gpovae_core.config import Settings
 from gpovae_core.data import memory
 from gpovae_core.data.artifacts import LARGEST_DOUBLET_GROUP, SCRUBLET_LOADED, SCRUBLET_PER_VALUE
+from gpovae_core.data.cores import jobs
+from gpovae_core.data.pairing import LARGEST_DENSE, LARGEST_PLAN
 from gpovae_core.data.panel import takes_all
 from gpovae_core.data.room import ANYWAY, NotEnoughError, in_words, kept_free, room_in
 from gpovae_core.data.sizes import Size, size_of_file, size_of_kept
@@ -32,8 +34,12 @@ PER_STORED = 8
 """Bytes of a stored count with its column."""
 IN_BLOCKS = 0.6e9
 """Bytes that reading takes where counts stay on disk."""
-RANKED_PER_VALUE = 70
-"""Bytes of the rank-sum tests for each count of a block."""
+RANKED_PER_VALUE, RANKED_BESIDE = 56, 4
+"""Bytes of the rank-sum tests for each count of a block; cores that hold a block each at most."""
+PAIRED_PER_VALUE, PAIRED_CONTROLS, PAIRED_PER_ENTRY = 12, 0.064, 16
+"""Bytes of matching for each count of the panel that is held, and of each entry of a transport plan; share of
+the cells that are taken for the controls of a split.
+"""
 EXPRESSED = 16
 """Bytes of a value of the panel's expression in all cells."""
 SCORING_LOADED, SCORED_PER_VALUE, SCORED_AT_MOST, SCORED_PER_PAIR = 0.9e9, 130, 1e9, 370
@@ -107,13 +113,23 @@ def to_train(size: Size, settings: Settings, prepared: bool = False) -> Need:
 def _to_prepare(size: Size, settings: Settings, base: float, panel: float) -> dict[str, float]:
     held = size.stored <= HELD
     copies = memory.COPIES * PER_STORED * size.stored if held else IN_BLOCKS
-    stages = {READING: LOADED + PER_CELL * size.cells + copies, PAIRING: base + panel}
+    stages = {READING: LOADED + PER_CELL * size.cells + copies, PAIRING: base + _matching(size, panel)}
     if not takes_all(size.genes, settings.data):
-        stages[RANKS] = base + RANKED_PER_VALUE * min(size.stored, BLOCK)
+        stages[RANKS] = base + RANKED_PER_VALUE * min(size.stored, min(jobs(), RANKED_BESIDE) * BLOCK)
     if settings.data.detect_doublets:
         group = size.stored * min(1.0, LARGEST_DOUBLET_GROUP / max(1, size.cells))
         stages[DOUBLETS] = base + SCRUBLET_LOADED + SCRUBLET_PER_VALUE * group
     return stages
+
+
+def _matching(size: Size, panel: float) -> float:
+    """panel: bytes of the expression of the panel, of which little is held where counts stay on disk."""
+    values, controls = panel / EXPRESSED, PAIRED_CONTROLS * size.cells
+    if size.stored > HELD:
+        panel = PAIRED_PER_VALUE * values if values <= HELD else 0
+    dense = PER_STORED * min(controls * size.panel, LARGEST_DENSE)
+    plan = min(LARGEST_PLAN, controls * size.cells / max(1, size.perturbations))
+    return panel + 2 * dense + jobs() * PAIRED_PER_ENTRY * plan
 
 
 def to_sample(size: Size, settings: Settings, members: int) -> Need:
