@@ -17,7 +17,7 @@ IN_BLOCKS = 2 * 2**30
 """Preparing counts that stay on disk (data.store) takes about so much, however many there are."""
 PANEL_SQUARE, PANEL_EFFECTS = 64, 250
 """The network stage takes so many bytes for each pair of panel genes, and for each pair of a perturbation and
-a panel gene: measured at 300 to 3,000 genes and 5 to 120 perturbations.
+a panel gene: measured at 300 to 4,000 genes and 5 to 2,000 perturbations.
 """
 SHARE = 0.5
 """Of the free memory, at most this goes into one file: the training and the browser need some too."""
