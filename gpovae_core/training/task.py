@@ -39,7 +39,7 @@ class GpoVaeTask(lightning.LightningModule):
         self.register_buffer(
             "measured", torch.from_numpy(prepared.panel.is_measured.nonzero()[0]), persistent=False
         )
-        self._collected: dict[str, list[tuple[Tensor, int]]] = {}
+        self._collected: dict[str, tuple[Tensor, int]] = {}
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         training = self.settings.training
@@ -82,7 +82,7 @@ class GpoVaeTask(lightning.LightningModule):
         """Means over the cells of the epoch, by name, plus what W, if there is one, looks like now; of all
         processes that train together.
         """
-        averages = {name: self._mean_over_cells(values) for name, values in self._collected.items()}
+        averages = {name: self._mean_over_cells(*values) for name, values in self._collected.items()}
         means = {name: float(value) for name, value in averages.items() if value_is_scalar(value)}
         if "posterior_sd" in averages:
             means["active_latent"] = float((averages["posterior_sd"] < ACTIVE_BELOW).sum())
@@ -104,9 +104,8 @@ class GpoVaeTask(lightning.LightningModule):
         """
         self._generator.manual_seed(epoch_seed(self.settings.training.seed, epoch) + self.global_rank * 2**40)
 
-    def _mean_over_cells(self, values: list[tuple[Tensor, int]]) -> Tensor:
-        total = torch.stack([value * count for value, count in values]).sum(0)
-        cells = torch.as_tensor(float(sum(count for _, count in values)), device=total.device)
+    def _mean_over_cells(self, total: Tensor, count: int) -> Tensor:
+        cells = torch.as_tensor(float(count), device=total.device)
         if self.trainer.world_size > 1:
             total, cells = (self.trainer.strategy.reduce(part, reduce_op="sum") for part in (total, cells))
         return total / cells
@@ -141,8 +140,12 @@ class GpoVaeTask(lightning.LightningModule):
         }
 
     def _collect(self, values: dict[str, Tensor], count: int) -> None:
+        """Adds up over the cells of an epoch, in place: numbers of every step that are kept lie between the
+        arrays of the steps, whose memory could not be used again as a whole.
+        """
         for name, value in values.items():
-            self._collected.setdefault(name, []).append((value, count))
+            total, cells = self._collected.get(name, (torch.zeros_like(value, dtype=torch.float32), 0))
+            self._collected[name] = total.add_(value, alpha=count), cells + count
 
 
 def value_is_scalar(value: Tensor) -> bool:
