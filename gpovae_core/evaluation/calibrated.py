@@ -11,6 +11,7 @@ import pandas as pd
 
 from gpovae_core.effects.averages import EffectTable
 
+_ROWS = 50
 _SPREADS = (0.0, *np.geomspace(0.005, 2.0, 40).tolist(), np.inf)
 
 
@@ -36,22 +37,38 @@ def calibrated(model: pd.DataFrame, training: EffectTable, validation: EffectTab
     noise = np.nan_to_num(training.standard_error.to_numpy(), nan=np.inf)
     guess = model.loc[training.mean.index, training.mean.columns].to_numpy()
     truth = validation.mean.loc[training.mean.index, training.mean.columns].to_numpy()
-    counted = np.isfinite(truth) & np.isfinite(_combine(guess, mean, noise, 0.0)) & np.isfinite(mean)
-    judged = guess[counted], mean[counted], noise[counted]
-    errors = [((_combine(*judged, spread) - truth[counted]) ** 2).sum() for spread in _SPREADS]
-    best = _SPREADS[int(np.argmin(errors)) if counted.any() else 0]
+    errors = np.zeros(len(_SPREADS))
+    for rows in np.array_split(np.arange(len(mean)), max(1, len(mean) // _ROWS)):
+        errors += _errors(guess[rows], mean[rows], noise[rows], truth[rows])
+    best = _SPREADS[int(np.argmin(errors))]
     prediction = _combine(guess, mean, noise, best)
     return Calibrated(pd.DataFrame(prediction, training.mean.index, training.mean.columns), float(best))
+
+
+def _errors(model: np.ndarray, mean: np.ndarray, noise: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """(spreads,) sums of squares of what `_combine` says less `truth`, where both and the mean are known; the
+    entries that no spread changes are in none.
+    """
+    moved = np.isfinite(truth) & np.isfinite(mean) & np.isfinite(noise) & np.isfinite(model)
+    variance, beside, mean_off = noise[moved] ** 2, (model - mean)[moved], (mean - truth)[moved]
+    errors = []
+    for spread in _SPREADS:
+        off = mean_off + _weight(variance, spread) * beside
+        errors.append(off @ off)
+    return np.array(errors)
+
+
+def _weight(variance: np.ndarray, spread: float) -> np.ndarray:
+    """Of the model, beside a training mean with this variance."""
+    if not np.isfinite(spread):
+        return np.zeros(variance.shape)
+    total = variance + spread**2
+    return np.divide(variance, total, out=np.ones(variance.shape), where=total > 0)
 
 
 def _combine(model: np.ndarray, mean: np.ndarray, noise: np.ndarray, spread: float) -> np.ndarray:
     known = np.isfinite(mean) & np.isfinite(noise)
     variance = np.where(known, noise, 0.0) ** 2
-    total = variance + spread**2
-    weight = (
-        np.where(total > 0, variance / np.where(total > 0, total, 1.0), 1.0)
-        if np.isfinite(spread)
-        else np.zeros(mean.shape)
-    )
+    weight = _weight(variance, spread)
     both = weight * model + (1 - weight) * np.where(known, mean, 0.0)
     return np.where(known & np.isfinite(model), both, np.where(known, mean, model))

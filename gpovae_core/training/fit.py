@@ -240,6 +240,21 @@ class RunRecorder(Checkpoint):
             self._beat = time.monotonic()
             self.run.write_status(epoch=trainer.current_epoch)
 
+    def on_validation_batch_end(
+        self,
+        trainer: lightning.Trainer,
+        _module: Any,
+        _outputs: Any,
+        _batch: Any,
+        batch_idx: int,
+        _loader: int = 0,
+    ) -> None:
+        if self.first and time.monotonic() - self._word > WORD_SECONDS:
+            self._word = time.monotonic()
+            words = f"{self._said}epoch {trainer.current_epoch + 1} on validation cells"
+            done = (batch_idx + 1) / max(1, sum(trainer.num_val_batches))
+            tell(self.progress, f"{words} ({done:.0%})", (trainer.current_epoch + 1) / self.epochs)
+
     def _agree(self, trainer: lightning.Trainer) -> None:
         """One process was asked to stop: all do, after the same step. One that went on alone would wait for
         the others for ever.
