@@ -216,7 +216,7 @@ def sinkhorn_plan(cost: np.ndarray, regularisation: float = 1.0) -> np.ndarray:
     exp(-cost / regularisation) would vanish.
 
     The plan and the iterations of POT's `ot.sinkhorn`, in one array: of 2,000 x 10,000 entries POT fills six
-    new ones, which takes 16 times the time (docs/performance.md).
+    new ones, which takes eight times the time and more (docs/performance.md).
     """
     b, c = cost.shape
     plan = cost - cost.min()  # a constant does not change the plan, and keeps the exponent small
