@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gpovae_core import cli, keys
+from gpovae_core import __version__, cli, keys
 from gpovae_core.cli import (
     app,
     cells,
@@ -155,6 +155,10 @@ def test_a_training_that_is_stopped_is_no_success_to_a_script(gpovae, run, tmp_p
     assert "stopped on request" in out
     assert out.strip().endswith("To go on: the same command with --resume.")
     assert RunFolder.open(tmp_path / "mine").status().state == "stopped"
+
+
+def test_it_says_which_version_it_is(gpovae):
+    assert gpovae("--version") == (0, f"gpovae {__version__}\n", "")
 
 
 def test_every_command_of_every_group_is_listed():

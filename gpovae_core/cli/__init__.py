@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -68,8 +68,20 @@ for _command in COMMANDS:
     app.command(_command.__name__.rstrip("_").replace("_", "-"))(_command)
 
 
+def _version(asked: bool) -> None:
+    if asked:
+        from gpovae_core import __version__
+
+        print(f"gpovae {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
-def _root() -> None:
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which version this is.")
+    ] = False,
+) -> None:
     """Train a GPO-VAE on Perturb-seq cells and question the gene regulatory network it learned."""
 
 
