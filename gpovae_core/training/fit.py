@@ -285,9 +285,8 @@ class RunRecorder(Checkpoint):
         if not self.first:
             return
         self.run.write_status(epoch=epoch, best_epoch=self.best_epoch)
-        said = f"validation loss {loss:.2f}, best {self.best:.2f} at epoch {self.best_epoch}"
-        self._said = f"{said}; "
-        tell(self.progress, said, epoch / self.epochs)
+        self._said = f"validation loss {loss:.2f}, best {self.best:.2f} at epoch {self.best_epoch}; "
+        tell(self.progress, f"{self._said}100% of epoch {epoch}", epoch / self.epochs)
 
     def _save_state(self, trainer: lightning.Trainer) -> None:
         last = self.run.checkpoints / LAST_CHECKPOINT
