@@ -21,9 +21,9 @@ from gpovae_core.data.store import BLOCK
 GENES_AT_ONCE = 256
 _GENES_IN_STEP = 64
 """Of counts on disk, between two words on how far it is."""
-_BESIDE = 4
-_AT_ONCE = _BESIDE * BLOCK
-"""Stored values that all cores together hold, of counts on disk: up to _BESIDE cores BLOCK each."""
+BESIDE = 4
+_AT_ONCE = BESIDE * BLOCK
+"""Stored values that all cores together hold, of counts on disk: up to BESIDE cores BLOCK each."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def rank_sums(
         under_way = sum(share for start, share in list(shares.items()) if start >= done)
         tell(progress, doing, (done + under_way) / values.shape[1])
 
-    most, first = _AT_ONCE // max(_BESIDE, jobs()), stretch(progress, 0.0, 0.05)
+    most, first = _AT_ONCE // max(BESIDE, jobs()), stretch(progress, 0.0, 0.05)
     pieces = values.column_cuts(most, first, doing) if on_disk else _some(values.shape[1], GENES_AT_ONCE)
     progress = stretch(progress, 0.05) if on_disk else progress
     for part in at_once(sums, pieces, say):

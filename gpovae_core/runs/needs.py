@@ -18,6 +18,7 @@ from gpovae_core.data.artifacts import LARGEST_DOUBLET_GROUP, SCRUBLET_LOADED, S
 from gpovae_core.data.cores import jobs
 from gpovae_core.data.pairing import LARGEST_DENSE, LARGEST_PLAN
 from gpovae_core.data.panel import takes_all
+from gpovae_core.data.rank_sums import BESIDE
 from gpovae_core.data.room import ANYWAY, NotEnoughError, in_words, kept_free, room_in
 from gpovae_core.data.sizes import Size, size_of_file, size_of_kept
 from gpovae_core.data.store import BLOCK, HELD
@@ -34,8 +35,8 @@ PER_STORED = 8
 """Bytes of a stored count with its column."""
 IN_BLOCKS = 0.6e9
 """Bytes that reading takes where counts stay on disk."""
-RANKED_PER_VALUE, RANKED_BESIDE = 56, 4
-"""Bytes of the rank-sum tests for each count of a block; cores that hold a block each at most."""
+RANKED_PER_VALUE = 56
+"""Bytes of the rank-sum tests for each count of a block."""
 PAIRED_PER_VALUE, PAIRED_CONTROLS, PAIRED_PER_ENTRY = 12, 0.064, 16
 """Bytes of matching for each count of the panel that is held, and of each entry of a transport plan; share of
 the cells that are taken for the controls of a split.
@@ -115,7 +116,7 @@ def _to_prepare(size: Size, settings: Settings, base: float, panel: float) -> di
     copies = memory.COPIES * PER_STORED * size.stored if held else IN_BLOCKS
     stages = {READING: LOADED + PER_CELL * size.cells + copies, PAIRING: base + _matching(size, panel)}
     if not takes_all(size.genes, settings.data):
-        stages[RANKS] = base + RANKED_PER_VALUE * min(size.stored, min(jobs(), RANKED_BESIDE) * BLOCK)
+        stages[RANKS] = base + RANKED_PER_VALUE * min(size.stored, min(jobs(), BESIDE) * BLOCK)
     if settings.data.detect_doublets:
         group = size.stored * min(1.0, LARGEST_DOUBLET_GROUP / max(1, size.cells))
         stages[DOUBLETS] = base + SCRUBLET_LOADED + SCRUBLET_PER_VALUE * group
